@@ -1,0 +1,2 @@
+// Package openaivs is a Conduit destination for OpenAI vector stores.
+package openaivs

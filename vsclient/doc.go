@@ -1,0 +1,2 @@
+// Package vsclient keeps documents in an OpenAI vector store by key.
+package vsclient
