@@ -1,0 +1,221 @@
+package vsclient
+
+import (
+	"context"
+	"fmt"
+	"net/http"
+	"net/url"
+	"strconv"
+	"time"
+)
+
+// The endpoints, and of each object the fields that matter here. Types of the SDK
+// are not used for replies: they keep every object's raw JSON, which a listing of
+// 10,000 Files need not carry.
+
+// Page sizes: the most that the API allows.
+const (
+	filesPage      = 10_000
+	storeFilesPage = 100
+	storesPage     = 100
+)
+
+// purpose is what documents are uploaded for.
+const purpose = "assistants"
+
+type page[T any] struct {
+	Data    []T    `json:"data"`
+	LastID  string `json:"last_id"`
+	HasMore bool   `json:"has_more"`
+}
+
+type fileObject struct {
+	ID        string `json:"id"`
+	Bytes     *int64 `json:"bytes"` // null while the size is not known
+	CreatedAt int64  `json:"created_at"`
+	Filename  string `json:"filename"`
+	Purpose   string `json:"purpose"`
+}
+
+type storeObject struct {
+	ID         string `json:"id"`
+	Name       string `json:"name"`
+	Status     string `json:"status"`
+	UsageBytes int64  `json:"usage_bytes"`
+	ExpiresAt  int64  `json:"expires_at"`
+	FileCounts counts `json:"file_counts"`
+}
+
+type counts struct {
+	InProgress int `json:"in_progress"`
+	Completed  int `json:"completed"`
+	Failed     int `json:"failed"`
+	Cancelled  int `json:"cancelled"`
+	Total      int `json:"total"`
+}
+
+type storeFile struct {
+	ID         string         `json:"id"`
+	Status     Status         `json:"status"`
+	CreatedAt  int64          `json:"created_at"`
+	UsageBytes int64          `json:"usage_bytes"`
+	LastError  *indexingError `json:"last_error"`
+	Attributes map[string]any `json:"attributes"`
+	Chunking   struct {
+		Type   string          `json:"type"`
+		Static *staticChunking `json:"static"`
+	} `json:"chunking_strategy"`
+}
+
+type staticChunking struct {
+	MaxTokens     int `json:"max_chunk_size_tokens"`
+	OverlapTokens int `json:"chunk_overlap_tokens"`
+}
+
+// indexingError is OpenAI's reason. The code is read as an open set: older and
+// Azure variants know more than server_error, unsupported_file and invalid_file.
+type indexingError struct {
+	Code    string `json:"code"`
+	Message string `json:"message"`
+}
+
+func (e *indexingError) String() string {
+	if e == nil {
+		return "no reason given"
+	}
+	return e.Code + ": " + e.Message
+}
+
+type batchObject struct {
+	ID         string `json:"id"`
+	Status     Status `json:"status"`
+	FileCounts counts `json:"file_counts"`
+}
+
+type deletion struct {
+	Deleted bool `json:"deleted"`
+}
+
+// Status is where a store file is on its way to being searchable.
+type Status string
+
+// The states that OpenAI documents.
+const (
+	StatusInProgress Status = "in_progress"
+	StatusCompleted  Status = "completed"
+	StatusFailed     Status = "failed"
+	StatusCancelled  Status = "cancelled"
+)
+
+// attachment is one store file to be.
+type attachment struct {
+	FileID     string         `json:"file_id"`
+	Attributes map[string]any `json:"attributes"`
+	Chunking   any            `json:"chunking_strategy,omitempty"`
+}
+
+func (c Chunking) param() any {
+	if c == (Chunking{}) {
+		return nil
+	}
+	return map[string]any{"type": "static", "static": staticChunking(c)}
+}
+
+func listQuery(limit int, order, after string) url.Values {
+	q := url.Values{"limit": {strconv.Itoa(limit)}, "order": {order}}
+	if after != "" {
+		q.Set("after", after)
+	}
+	return q
+}
+
+func (c *Client) getStore(ctx context.Context, limit time.Duration) (storeObject, error) {
+	return send[storeObject](ctx, c, request{
+		method: http.MethodGet, path: "vector_stores/%s", ids: []string{c.cfg.VectorStoreID}, limit: limit,
+	})
+}
+
+func (c *Client) listStores(ctx context.Context, after string) (page[storeObject], error) {
+	return send[page[storeObject]](ctx, c, request{
+		method: http.MethodGet, path: "vector_stores", query: listQuery(storesPage, "asc", after),
+	})
+}
+
+// listFiles lists Files of our purpose, the newest first.
+func (c *Client) listFiles(ctx context.Context, limit int, after string) (page[fileObject], error) {
+	q := listQuery(limit, "desc", after)
+	q.Set("purpose", purpose)
+	return send[page[fileObject]](ctx, c, request{method: http.MethodGet, path: "files", query: q})
+}
+
+func (c *Client) listStoreFiles(ctx context.Context, after string) (page[storeFile], error) {
+	return send[page[storeFile]](ctx, c, request{
+		method: http.MethodGet, path: "vector_stores/%s/files", ids: []string{c.cfg.VectorStoreID},
+		query: listQuery(storeFilesPage, "asc", after),
+	})
+}
+
+func (c *Client) getStoreFile(ctx context.Context, id string, header *http.Header) (storeFile, error) {
+	return send[storeFile](ctx, c, request{
+		method: http.MethodGet, path: "vector_stores/%s/files/%s", ids: []string{c.cfg.VectorStoreID, id}, header: header,
+	})
+}
+
+// attachedTo reports whether the File is attached to that store.
+func (c *Client) attachedTo(ctx context.Context, store, id string) (bool, error) {
+	_, err := send[storeFile](ctx, c, request{
+		method: http.MethodGet, path: "vector_stores/%s/files/%s", ids: []string{store, id},
+	})
+	if is(err, ErrNotFound) {
+		return false, nil
+	}
+	return err == nil, err
+}
+
+func (c *Client) updateStoreFile(ctx context.Context, id string, attributes map[string]any) (storeFile, error) {
+	return send[storeFile](ctx, c, request{
+		method: http.MethodPost, path: "vector_stores/%s/files/%s", ids: []string{c.cfg.VectorStoreID, id},
+		body: func() any { return map[string]any{"attributes": attributes} },
+	})
+}
+
+func (c *Client) getBatch(ctx context.Context, id string, header *http.Header) (batchObject, error) {
+	return send[batchObject](ctx, c, request{
+		method: http.MethodGet, path: "vector_stores/%s/file_batches/%s", ids: []string{c.cfg.VectorStoreID, id},
+		header: header, limit: batchPatience,
+	})
+}
+
+func (c *Client) listBatchFiles(ctx context.Context, batch string, status Status, after string) (page[storeFile], error) {
+	q := listQuery(storeFilesPage, "asc", after)
+	q.Set("filter", string(status))
+	return send[page[storeFile]](ctx, c, request{
+		method: http.MethodGet, path: "vector_stores/%s/file_batches/%s/files", ids: []string{c.cfg.VectorStoreID, batch},
+		query: q, limit: batchPatience,
+	})
+}
+
+// detach takes the File out of the store. It succeeds when the File is not there.
+func (c *Client) detach(ctx context.Context, id string) error {
+	return c.gone(ctx, request{
+		method: http.MethodDelete, path: "vector_stores/%s/files/%s", ids: []string{c.cfg.VectorStoreID, id},
+	})
+}
+
+// deleteFile deletes the File. It succeeds when there is none.
+func (c *Client) deleteFile(ctx context.Context, id string) error {
+	return c.gone(ctx, request{method: http.MethodDelete, path: "files/%s", ids: []string{id}})
+}
+
+// gone makes a request that deletes. A 404 is the answer to one that was carried
+// out before, its reply lost.
+func (c *Client) gone(ctx context.Context, r request) error {
+	d, err := send[deletion](ctx, c, r)
+	if is(err, ErrNotFound) {
+		return nil
+	}
+	if err == nil && !d.Deleted {
+		return &failure{kind: ErrUnavailable, reason: fmt.Sprintf("OpenAI answered %s with deleted=false", r.endpoint()), retry: true, tries: 1}
+	}
+	return err
+}

@@ -1,0 +1,265 @@
+package vsclient
+
+import (
+	"context"
+	"net/http"
+	"slices"
+	"strings"
+	"sync"
+	"time"
+)
+
+// attaching is one File that is to become a store file.
+type attaching struct {
+	attachment
+	ctx      context.Context // ends when nobody wants it attached any more
+	verdict  chan error      // one value: attached (nil), or why not
+	batch    *batch          // what it was attached with, set before the verdict
+	attached time.Time
+	hint     time.Duration // openai-poll-after-ms of the reply
+	first    outcome       // from the reply, where one file was attached alone
+	indexed  chan outcome  // one value, where it was attached in a batch
+}
+
+// batch is one attach request that was accepted; id is empty for a single file.
+type batch struct {
+	id    string
+	files []*attaching
+}
+
+// linger is how long a File that is ready waits for those still being uploaded.
+const linger = time.Second
+
+// attacher gathers Files that are ready and attaches them together. It sends when
+// a batch is full, when nothing more is being uploaded (so that an idle client
+// waits for nothing), or when the first has waited for long enough.
+type attacher struct {
+	c *Client
+
+	mu      sync.Mutex
+	ready   []*attaching
+	coming  int // uploads that will be ready soon
+	timer   *time.Timer
+	sending bool // a sender waits for leave to send; it takes what is ready then
+}
+
+func newAttacher(c *Client) *attacher { return &attacher{c: c} }
+
+// expect announces a File; arrived or its cancellation must follow.
+func (a *attacher) expect() (arrived func()) {
+	a.mu.Lock()
+	a.coming++
+	a.mu.Unlock()
+	return sync.OnceFunc(func() {
+		a.mu.Lock()
+		defer a.mu.Unlock()
+		a.coming--
+		a.consider()
+	})
+}
+
+// attach makes the File a store file. When it returns nil, OpenAI has accepted
+// it; on an error it is not attached. arrived, if not nil, tells that what was
+// expected is here.
+func (a *attacher) attach(ctx context.Context, f attachment, arrived func()) (*attaching, error) {
+	at := &attaching{attachment: f, ctx: ctx, verdict: make(chan error, 1), indexed: make(chan outcome, 1)}
+	a.mu.Lock()
+	a.ready = append(a.ready, at)
+	if arrived == nil {
+		a.consider()
+	}
+	a.mu.Unlock()
+	if arrived != nil {
+		arrived()
+	}
+	select {
+	case err := <-at.verdict:
+		return at, err
+	case <-ctx.Done():
+	}
+	// A request that is under way decides: who cancelled has to know whether there
+	// is something to detach.
+	if a.withdraw(at) {
+		return at, context.Cause(ctx)
+	}
+	return at, <-at.verdict
+}
+
+// withdraw takes the File out of what is ready, if it still is there.
+func (a *attacher) withdraw(at *attaching) bool {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	i := slices.Index(a.ready, at)
+	if i < 0 {
+		return false
+	}
+	a.ready = slices.Delete(a.ready, i, i+1)
+	return true
+}
+
+// attachAlone attaches the File in a request of its own, so that the answer is
+// about no other.
+func (a *attacher) attachAlone(ctx context.Context, f attachment) (*attaching, error) {
+	at := &attaching{attachment: f, ctx: ctx, verdict: make(chan error, 1), indexed: make(chan outcome, 1)}
+	a.deliver(ctx, []*attaching{at}, nil)
+	return at, <-at.verdict
+}
+
+// consider sends when it is time to. The caller holds mu.
+func (a *attacher) consider() {
+	if len(a.ready) == 0 || a.sending {
+		return
+	}
+	if a.coming == 0 || len(a.ready) >= a.c.cfg.BatchSize {
+		a.send()
+		return
+	}
+	if a.timer == nil {
+		a.timer = time.AfterFunc(linger, func() {
+			a.mu.Lock()
+			defer a.mu.Unlock()
+			a.timer = nil
+			if len(a.ready) > 0 && !a.sending {
+				a.send()
+			}
+		})
+	}
+}
+
+// send starts one request. The caller holds mu.
+func (a *attacher) send() {
+	if a.timer != nil {
+		a.timer.Stop()
+		a.timer = nil
+	}
+	a.sending = true
+	if !a.c.spawn(a.sendReady) {
+		a.sending = false
+		for _, at := range a.take() {
+			at.verdict <- ErrClosed
+		}
+	}
+}
+
+// sendReady attaches what is ready by the time that a request may be sent.
+func (a *attacher) sendReady(ctx context.Context) {
+	gate := a.c.pacer.attachRequests(a.c.cfg.VectorStoreID)
+	leave, err := gate.pass(ctx, 1)
+	a.mu.Lock()
+	files := a.take()
+	a.sending = false
+	a.consider()
+	a.mu.Unlock()
+	if err != nil {
+		for _, at := range files {
+			at.verdict <- err
+		}
+		return
+	}
+	if len(files) == 0 {
+		leave()
+		return
+	}
+	a.deliver(ctx, files, leave)
+}
+
+// take removes the next batch from what is ready. The caller holds mu.
+func (a *attacher) take() []*attaching {
+	n := min(len(a.ready), a.c.cfg.BatchSize)
+	files := slices.Clone(a.ready[:n])
+	a.ready = slices.Delete(a.ready, 0, n)
+	return files
+}
+
+// deliver attaches the files and gives each its verdict. A batch that is refused
+// because of one file is halved until that file stands alone.
+func (a *attacher) deliver(ctx context.Context, files []*attaching, leave func()) {
+	err := a.post(ctx, files, leave)
+	if err != nil && len(files) > 1 && refusedForOne(err) {
+		half := len(files) / 2
+		a.deliver(ctx, files[:half], nil)
+		a.deliver(ctx, files[half:], nil)
+		return
+	}
+	for _, at := range files {
+		at.verdict <- err
+	}
+}
+
+// refusedForOne reports whether a single file can be the reason. Whether OpenAI
+// refuses a batch whole for one bad file is not documented.
+func refusedForOne(err error) bool {
+	return is(err, ErrRejected) || is(err, ErrUnsupportedType) || is(err, ErrTooLarge) || is(err, ErrNotFound)
+}
+
+// unknownFileTime is how long a File that was just uploaded may be unknown to the
+// vector stores, as users have seen.
+const unknownFileTime = 20 * time.Second
+
+// post makes one attach request. leave, if not nil, is the first attempt's leave
+// to pass.
+func (a *attacher) post(ctx context.Context, files []*attaching, leave func()) error {
+	c := a.c
+	gate := c.pacer.attachRequests(c.cfg.VectorStoreID)
+	var header http.Header
+	r := request{
+		method: http.MethodPost, ids: []string{c.cfg.VectorStoreID}, gate: gate, header: &header,
+		admit: func(ctx context.Context) (func(), error) {
+			first := leave
+			leave = nil
+			if first == nil {
+				var err error
+				if first, err = gate.pass(ctx, 1); err != nil {
+					return nil, err
+				}
+			}
+			counted, err := c.pacer.attached.pass(ctx, len(files))
+			if err != nil {
+				first()
+				return nil, err
+			}
+			return func() { counted(); first() }, nil
+		},
+	}
+	b := &batch{files: files}
+	began := time.Now()
+	for wait := 250 * time.Millisecond; ; wait *= 2 {
+		err := a.postOnce(ctx, r, b)
+		if len(files) == 1 && is(err, ErrNotFound) && strings.Contains(err.Error(), files[0].FileID) && time.Since(began) < unknownFileTime {
+			if err := pause(ctx, wait, nil); err != nil {
+				return err
+			}
+			continue
+		}
+		if err != nil {
+			return err
+		}
+		break
+	}
+	now := time.Now()
+	for _, at := range files {
+		at.batch, at.attached, at.hint = b, now, pollAfter(header)
+	}
+	if b.id != "" {
+		c.watchBatch(b)
+	}
+	return nil
+}
+
+func (a *attacher) postOnce(ctx context.Context, r request, b *batch) error {
+	if len(b.files) == 1 {
+		at := b.files[0]
+		r.path, r.body = "vector_stores/%s/files", func() any { return at.attachment }
+		s, err := send[storeFile](ctx, a.c, r)
+		at.first = outcome{s.Status, s.LastError}
+		return err
+	}
+	all := make([]attachment, len(b.files))
+	for i, at := range b.files {
+		all[i] = at.attachment
+	}
+	r.path, r.body = "vector_stores/%s/file_batches", func() any { return map[string]any{"files": all} }
+	reply, err := send[batchObject](ctx, a.c, r)
+	b.id = reply.ID
+	return err
+}

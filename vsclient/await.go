@@ -1,0 +1,355 @@
+package vsclient
+
+import (
+	"context"
+	"fmt"
+	"net/http"
+	"strconv"
+	"sync"
+	"time"
+)
+
+// outcome is what has become of indexing a file.
+type outcome struct {
+	status Status // missing: accepted, but not to be found in the store
+	reason *indexingError
+}
+
+const missing Status = "missing"
+
+func (o outcome) final() bool { return o.status != StatusInProgress && o.status != "" && o.known() }
+
+// known is false for a status that is not documented: it is waited for like
+// in_progress.
+func (o outcome) known() bool {
+	switch o.status {
+	case StatusCompleted, StatusFailed, StatusCancelled, missing:
+		return true
+	}
+	return false
+}
+
+const (
+	minPoll       = 50 * time.Millisecond
+	minBatchPoll  = 150 * time.Millisecond
+	maxPoll       = 5 * time.Second
+	maxHint       = 8 * time.Second        // as the SDK caps openai-poll-after-ms
+	batchPatience = 2 * time.Second        // OpenAI answers 500 to a batch it does not know: not to be waited out
+	missingTime   = 5 * time.Second        // a finished batch shows a file by then, or did not take it
+	firstGuess    = 250 * time.Millisecond // before anything is known of how long indexing takes
+)
+
+// indexPace learns how long indexing takes, so that the first look comes when
+// there is something to see.
+type indexPace struct {
+	mu      sync.Mutex
+	typical time.Duration
+}
+
+func (p *indexPace) learn(d time.Duration) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.typical == 0 {
+		p.typical = d
+		return
+	}
+	p.typical += (d - p.typical) / 4
+}
+
+func (p *indexPace) guess(share float64) time.Duration {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.typical == 0 {
+		return firstGuess
+	}
+	return min(time.Duration(float64(p.typical)*share), maxPoll)
+}
+
+// pollAfter reads how long the server asks to wait before the next look.
+func pollAfter(h http.Header) time.Duration {
+	ms, err := strconv.Atoi(h.Get("openai-poll-after-ms"))
+	if err != nil || ms <= 0 {
+		return 0
+	}
+	return min(time.Duration(ms)*time.Millisecond, maxHint)
+}
+
+// await returns when the file is indexed, or has failed to be, or the time is
+// over: then the outcome is still in progress. Only the end of ctx is an error.
+func (c *Client) await(ctx context.Context, at *attaching, until time.Time) (outcome, error) {
+	if at.first.final() {
+		return at.first, nil
+	}
+	waiting, cancel := context.WithDeadline(ctx, until)
+	defer cancel()
+	var o outcome
+	if at.batch.id == "" {
+		o = c.pollFile(waiting, at)
+	} else {
+		select {
+		case o = <-at.indexed:
+		case <-waiting.Done():
+		}
+	}
+	if cause := context.Cause(ctx); cause != nil && !o.final() {
+		return o, cause
+	}
+	return o, nil
+}
+
+// pollFile looks at one store file until it is indexed or ctx ends.
+func (c *Client) pollFile(ctx context.Context, at *attaching) outcome {
+	wait := max(c.pace.guess(0.9), at.hint)
+	for {
+		if pause(ctx, wait, nil) != nil {
+			return outcome{}
+		}
+		var header http.Header
+		s, err := c.getStoreFile(ctx, at.FileID, &header)
+		// A 404 so soon after the attach is normal; any other error has been
+		// tried long enough, and the next round tries again until the time is up.
+		if o := (outcome{s.Status, s.LastError}); err == nil && o.final() {
+			c.pace.learn(time.Since(at.attached))
+			return o
+		}
+		wait = min(max(minPoll, time.Since(at.attached)/10, pollAfter(header)), max(maxPoll, pollAfter(header)))
+		if err != nil && !is(err, ErrNotFound) {
+			wait = maxPoll
+		}
+	}
+}
+
+// batchWatch follows the files of one batch: it asks for the batch, one request
+// for all of them, and reads who is ready from its listing, a hundred at a time.
+// The batch's own counts say when reading is worth while; they are no verdict on
+// any file.
+type batchWatch struct {
+	c      *Client
+	b      *batch
+	open   map[string]*attaching
+	counts counts // as of the last answer
+	ended  bool
+	heard  bool // the last answer was about this batch
+	listed int  // files that had ended when the listing was last read
+	read   time.Time
+	relist time.Duration // the listing is read after this long, whatever the counts say
+}
+
+func (c *Client) watchBatch(b *batch) {
+	w := &batchWatch{c: c, b: b, open: make(map[string]*attaching, len(b.files)), relist: 2 * time.Second}
+	for _, at := range b.files {
+		w.open[at.FileID] = at
+	}
+	c.spawn(w.run)
+}
+
+func (w *batchWatch) run(ctx context.Context) {
+	began := time.Now()
+	w.read = began
+	wait := max(minBatchPoll, w.c.pace.guess(1), w.b.files[0].hint)
+	for {
+		if pause(ctx, wait, nil) != nil {
+			return
+		}
+		for id, at := range w.open {
+			if at.ctx.Err() != nil {
+				delete(w.open, id) // nobody waits for it
+			}
+		}
+		if len(w.open) == 0 {
+			return
+		}
+		var header http.Header
+		w.ask(ctx, &header)
+		if w.worthReading() {
+			w.readListing(ctx)
+			if w.ended || !w.heard {
+				w.lookAtRest(ctx, began)
+			}
+		}
+		wait = min(max(minBatchPoll, time.Since(began)/4, pollAfter(header)), max(maxPoll, pollAfter(header)))
+	}
+}
+
+// ask reads the state of the batch. An answer about something else, as users have
+// seen, is no answer.
+func (w *batchWatch) ask(ctx context.Context, header *http.Header) {
+	reply, err := w.c.getBatch(ctx, w.b.id, header)
+	if w.heard = err == nil && reply.ID == w.b.id; !w.heard {
+		return
+	}
+	w.counts = reply.FileCounts
+	w.ended = reply.Status != StatusInProgress && reply.Status != ""
+}
+
+func (w *batchWatch) done() int { return w.counts.Completed + w.counts.Failed + w.counts.Cancelled }
+
+func (w *batchWatch) worthReading() bool {
+	return !w.heard || w.ended || w.done()-w.listed >= storeFilesPage || time.Since(w.read) >= w.relist
+}
+
+func (w *batchWatch) readListing(ctx context.Context) {
+	before := len(w.open)
+	w.readStatus(ctx, StatusCompleted)
+	if len(w.open) > 0 && (!w.heard || w.counts.Failed+w.counts.Cancelled > 0 || len(w.open) == before) {
+		w.readStatus(ctx, StatusFailed)
+		w.readStatus(ctx, StatusCancelled)
+	}
+	w.listed, w.read, w.relist = w.done(), time.Now(), min(2*w.relist, 30*time.Second)
+}
+
+func (w *batchWatch) readStatus(ctx context.Context, status Status) {
+	for after := ""; len(w.open) > 0; {
+		p, err := w.c.listBatchFiles(ctx, w.b.id, status, after)
+		if err != nil {
+			return
+		}
+		for _, s := range p.Data {
+			w.settle(s.ID, outcome{s.Status, s.LastError})
+		}
+		if after = p.next(after, func(s storeFile) string { return s.ID }); after == "" {
+			return
+		}
+	}
+}
+
+func (w *batchWatch) settle(id string, o outcome) {
+	at := w.open[id]
+	if at == nil || !o.final() {
+		return
+	}
+	delete(w.open, id)
+	if o.status == StatusCompleted {
+		w.c.pace.learn(time.Since(at.attached))
+	}
+	at.indexed <- o
+}
+
+// lookAtRest asks singly for what the listing ought to show and does not: it lags
+// by up to two minutes. At most a page's worth a round.
+func (w *batchWatch) lookAtRest(ctx context.Context, began time.Time) {
+	type answer struct {
+		id string
+		o  outcome
+	}
+	answers := make(chan answer, storeFilesPage)
+	asked := 0
+	for id := range w.open {
+		if asked == storeFilesPage || w.c.calls.Acquire(ctx, 1) != nil {
+			break
+		}
+		asked++
+		go func() {
+			defer w.c.calls.Release(1)
+			s, err := w.c.getStoreFile(ctx, id, nil)
+			o := outcome{s.Status, s.LastError}
+			if is(err, ErrNotFound) {
+				o.status = missing
+			}
+			answers <- answer{id, o}
+		}()
+	}
+	for range asked {
+		a := <-answers
+		if a.o.status == missing {
+			// A batch that has ended with failures may not have taken this file at
+			// all. One that claims to have indexed all of them is just not showing it.
+			refused := w.ended && w.counts.Failed > 0 && time.Since(began) > missingTime
+			if !refused && time.Since(began) < settleTime {
+				continue
+			}
+		}
+		w.settle(a.id, a.o)
+	}
+}
+
+// reattachPauses are the waits before a file whose indexing failed by OpenAI's own
+// fault is attached anew.
+var reattachPauses = []time.Duration{time.Second, 4 * time.Second, 15 * time.Second}
+
+// index attaches the File and waits until it is searchable. accepted, if not nil,
+// is called once, when OpenAI has taken the first attach. On an error the File may
+// be attached, and not be searchable.
+func (c *Client) index(ctx context.Context, f attachment, arrived, accepted func()) error {
+	at, err := c.attacher.attach(ctx, f, arrived)
+	if err != nil {
+		return err
+	}
+	if accepted != nil {
+		accepted()
+	}
+	end := at.attached.Add(c.cfg.IndexTimeout)
+	stuck, failures := false, 0
+	for {
+		until := end
+		if !stuck {
+			until = at.attached.Add(c.cfg.IndexTimeout / 2)
+		}
+		o, err := c.await(ctx, at, earlier(until, end))
+		if err != nil {
+			return err
+		}
+		switch {
+		case o.status == StatusCompleted:
+			return nil
+		case !o.final():
+			if stuck || !time.Now().Before(end) {
+				return &inputError{
+					kind:   ErrIndexing,
+					reason: fmt.Sprintf("File %s was still %q after %v, and attaching it anew did not help", f.FileID, StatusInProgress, c.cfg.IndexTimeout),
+					err:    ErrTimeout,
+				}
+			}
+			stuck = true
+		case o.status == StatusFailed && !o.passing(), failures == len(reattachPauses):
+			return o.err(f.FileID, failures)
+		default:
+			if err := pause(ctx, reattachPauses[failures], nil); err != nil {
+				return err
+			}
+			failures++
+		}
+		if o.status != missing {
+			if err := c.detach(ctx, f.FileID); err != nil {
+				return err
+			}
+		}
+		if at, err = c.attacher.attachAlone(ctx, f); err != nil {
+			return err
+		}
+	}
+}
+
+// passing reports whether indexing failed by a fault of OpenAI's that may pass.
+// Codes are an open set: whatever does not speak of the file is taken for one.
+func (o outcome) passing() bool {
+	if o.reason == nil {
+		return true
+	}
+	switch o.reason.Code {
+	case "unsupported_file", "invalid_file", "unhandled_mime_type", "parsing_error", "file_not_found":
+		return false
+	}
+	return true
+}
+
+func (o outcome) err(id string, retries int) error {
+	e := &inputError{kind: ErrIndexing, reason: fmt.Sprintf("File %s is %q: %v", id, o.status, o.reason)}
+	if o.status == missing {
+		e.reason = fmt.Sprintf("OpenAI took File %s, but the vector store does not show it", id)
+	}
+	if retries > 0 {
+		e.reason += fmt.Sprintf("; it was attached %d times", retries+1)
+	}
+	if o.passing() {
+		e.err = ErrUnavailable
+	}
+	return e
+}
+
+func earlier(a, b time.Time) time.Time {
+	if a.Before(b) {
+		return a
+	}
+	return b
+}

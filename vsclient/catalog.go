@@ -1,0 +1,515 @@
+package vsclient
+
+import (
+	"cmp"
+	"context"
+	"hash/maphash"
+	"slices"
+	"sync"
+	"time"
+)
+
+// catalog is what the client knows of the project's Files and of what each is in
+// the store.
+//
+// Two lists exist, and neither is the truth alone. GET /files shows a new File at
+// once and carries names, but not what it is attached to. The store's listing
+// carries the attributes that say whose it is, but lags by up to two minutes and
+// has no names. So the first says which Files could be a key's, by name, and a
+// look at each of those decides: at the store file itself, or, when many are
+// asked for, at the pages of the store's listing. What the listing does not show
+// is looked at one by one: absence there proves nothing. What it shows and GET
+// /files does not is a ghost.
+type catalog struct {
+	c    *Client
+	born time.Time
+
+	mu        sync.Mutex
+	byStem    map[uint64]*file // by hash of the name without extension, chained
+	newest    int64            // created_at of the newest File that a refresh has seen
+	refreshed time.Time        // when the last complete refresh began
+	refresh   *flight
+	looks     int // single looks since the last walk
+	total     int // store files, by the store's count; -1: not asked
+	walked    time.Time
+	walk      *flight
+	paged     chan struct{} // closed at each page of a walk
+}
+
+const (
+	// refreshAfter is how old the list of Files may be. Within that time a File
+	// that someone else made for one of our keys can go unnoticed.
+	refreshAfter = 30 * time.Second
+	// trustedFor is how long a look is believed. Our own changes are noted as they
+	// happen; this is for what others do to the store.
+	trustedFor = 10 * time.Minute
+	// settleTime is how long an attach may stay unseen: listings lag by up to two
+	// minutes, and a look may answer 404 for a while.
+	settleTime = 3 * time.Minute
+	// fewLooks are made singly before the whole listing is read instead.
+	fewLooks = 4
+)
+
+// fileState is what a File is in the store.
+type fileState uint8
+
+const (
+	unknown  fileState = iota // not looked at
+	absent                    // not attached, as far as could be seen
+	unmarked                  // attached, with no attribute of ours
+	attached                  // attached, and bears a key
+)
+
+// file is one File of the project, kept small: there may be millions.
+type file struct {
+	id      string
+	next    *file // another of the same stem
+	created int64
+	size    int64
+	version int64
+	own     uint64 // hash of the caller's attributes
+	key     [16]byte
+	content [16]byte // of source, for comparing
+	looked  uint32   // seconds from the catalog's birth, plus one
+	ext     int8
+	state   fileState
+	status  uint8 // place in statuses
+}
+
+var statuses = []Status{"", StatusInProgress, StatusCompleted, StatusFailed, StatusCancelled}
+
+func (f *file) Status() Status { return statuses[f.status] }
+
+// flight is a request that many wait for.
+type flight struct {
+	done chan struct{}
+	err  error
+}
+
+func (fl *flight) wait(ctx context.Context) error {
+	select {
+	case <-fl.done:
+		return fl.err
+	case <-ctx.Done():
+		return context.Cause(ctx)
+	}
+}
+
+func newCatalog(c *Client) *catalog {
+	return &catalog{c: c, born: time.Now(), byStem: make(map[uint64]*file), total: -1, paged: make(chan struct{})}
+}
+
+func (k *catalog) hash(stem string) uint64 { return maphash.String(k.c.seed, stem) }
+
+// fresh returns when the list of Files is there and not older than allowed.
+func (k *catalog) fresh(ctx context.Context, allowed time.Duration) error {
+	k.mu.Lock()
+	if !k.refreshed.IsZero() && time.Since(k.refreshed) <= allowed {
+		k.mu.Unlock()
+		return nil
+	}
+	fl := k.refresh
+	if fl == nil {
+		fl = &flight{done: make(chan struct{})}
+		k.refresh = fl
+		began, newest := time.Now(), k.newest
+		first := k.refreshed.IsZero()
+		// In the client's own time: one caller that gives up must not fail the
+		// others that wait for the same list.
+		if !k.c.spawn(func(ctx context.Context) {
+			fl.err = k.read(ctx, first, newest)
+			k.mu.Lock()
+			if fl.err == nil {
+				k.refreshed = began
+			}
+			k.refresh = nil
+			k.mu.Unlock()
+			close(fl.done)
+		}) {
+			k.refresh = nil
+			k.mu.Unlock()
+			return ErrClosed
+		}
+	}
+	k.mu.Unlock()
+	return fl.wait(ctx)
+}
+
+// read takes in the Files, newest first: all of them at first, afterwards those
+// made in or after the second of the newest that is known.
+func (k *catalog) read(ctx context.Context, all bool, newest int64) error {
+	limit, after := filesPage, ""
+	if !all {
+		limit = 100
+	}
+	top := newest
+	for {
+		p, err := k.c.listFiles(ctx, limit, after)
+		if err != nil {
+			return err
+		}
+		k.mu.Lock()
+		past := false
+		for _, f := range p.Data {
+			top = max(top, f.CreatedAt)
+			if !all && f.CreatedAt < newest {
+				past = true
+				break
+			}
+			k.add(f)
+		}
+		k.mu.Unlock()
+		next := p.next(after, func(f fileObject) string { return f.ID })
+		if past || next == "" {
+			break
+		}
+		limit, after = filesPage, next
+	}
+	k.mu.Lock()
+	k.newest = max(k.newest, top)
+	k.mu.Unlock()
+	return nil
+}
+
+// next is the cursor of the following page, "" when there is none. A page may be
+// short, or even empty, with more to come.
+func (p page[T]) next(after string, id func(T) string) string {
+	if !p.HasMore {
+		return ""
+	}
+	last := p.LastID
+	if len(p.Data) > 0 {
+		last = id(p.Data[len(p.Data)-1])
+	}
+	if last == after {
+		return ""
+	}
+	return last
+}
+
+// add takes in one File; one that is known stays as it is. The caller holds mu.
+func (k *catalog) add(o fileObject) *file {
+	h := k.hash(stem(o.Filename))
+	for f := k.byStem[h]; f != nil; f = f.next {
+		if f.id == o.ID {
+			return f
+		}
+	}
+	f := &file{id: o.ID, next: k.byStem[h], created: o.CreatedAt, ext: int8(extensionOf(o.Filename))}
+	if o.Bytes != nil {
+		f.size = *o.Bytes
+	}
+	k.byStem[h] = f
+	return f
+}
+
+// adopt takes in a File that this client has uploaded; nobody else has it.
+func (k *catalog) adopt(o fileObject) *file {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	f := k.add(o)
+	k.note(f, absent)
+	return f
+}
+
+// drop forgets a File of that key that is gone.
+func (k *catalog) drop(key, id string) {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	for _, h := range k.stems(key) {
+		for at, prev := k.byStem[h], (*file)(nil); at != nil; prev, at = at, at.next {
+			if at.id != id {
+				continue
+			}
+			switch {
+			case prev != nil:
+				prev.next = at.next
+			case at.next != nil:
+				k.byStem[h] = at.next
+			default:
+				delete(k.byStem, h)
+			}
+			break
+		}
+	}
+}
+
+// stems are the hashes under which a key's Files can be: as this client names
+// them, and as the earlier connector did.
+func (k *catalog) stems(key string) []uint64 {
+	base, _ := fileName(key)
+	mine, theirs := k.hash(base), k.hash(stem(key))
+	if mine == theirs {
+		return []uint64{mine}
+	}
+	return []uint64{mine, theirs}
+}
+
+// candidates are the Files whose names a document of that key could have.
+func (k *catalog) candidates(key string) []*file {
+	ext := int8(extensionOf(key))
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	var found []*file
+	for _, h := range k.stems(key) {
+		for f := k.byStem[h]; f != nil; f = f.next {
+			if ext == noExtension || f.ext == ext {
+				found = append(found, f)
+			}
+		}
+	}
+	return found
+}
+
+// has reports whether GET /files has shown a File of that key's names and that id.
+func (k *catalog) has(key, id string) bool {
+	return slices.ContainsFunc(k.candidates(key), func(f *file) bool { return f.id == id })
+}
+
+// gone notes that the store does not hold the File after all.
+func (k *catalog) gone(f *file) {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	k.note(f, absent)
+}
+
+// age is how old the list of Files is.
+func (k *catalog) age() time.Duration {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	return time.Since(k.refreshed)
+}
+
+// recentIDs are the Files that are so new that a listing may not show them.
+func (k *catalog) recentIDs() map[string]bool {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	ids := make(map[string]bool)
+	for _, f := range k.byStem {
+		for ; f != nil; f = f.next {
+			if k.recent(*f) {
+				ids[f.id] = true
+			}
+		}
+	}
+	return ids
+}
+
+// note records what the File is in the store as of now. The caller holds mu.
+func (k *catalog) note(f *file, s fileState) {
+	f.state, f.looked = s, uint32(time.Since(k.born)/time.Second)+1
+	if s == absent {
+		f.status = 0
+	}
+}
+
+// learn records what the store says of the File. The caller holds mu.
+func (k *catalog) learn(f *file, s storeFile) {
+	if !marked(s.Attributes) {
+		k.note(f, unmarked)
+	} else {
+		id := decode(s.Attributes)
+		k.note(f, attached)
+		f.version, f.content, f.own = id.version, id.source.fingerprint(), id.own.hash(k.c.seed)
+		copy(f.key[:], id.digest[:])
+		if !id.ours {
+			f.key = [16]byte{}
+		}
+	}
+	f.status = uint8(max(0, slices.Index(statuses, s.Status)))
+}
+
+func (k *catalog) trusted(f *file) bool {
+	return f.looked > 0 && time.Since(k.born)-time.Duration(f.looked-1)*time.Second < trustedFor
+}
+
+// held is one version of a key's document that the store holds.
+type held struct {
+	file
+	f *file
+}
+
+// holdings tells what the store holds under the key, the newest version first,
+// and which Files could be the key's but were not seen in the store so shortly
+// after they were made that this proves nothing.
+func (k *catalog) holdings(ctx context.Context, key string) (have []held, unsure []*file, err error) {
+	if err := k.fresh(ctx, refreshAfter); err != nil {
+		return nil, nil, err
+	}
+	for _, f := range k.candidates(key) {
+		if err := k.inspect(ctx, f); err != nil {
+			return nil, nil, err
+		}
+		switch now := k.snapshot(f); {
+		case k.belongs(now, key):
+			have = append(have, now)
+		case now.state == absent && k.recent(now.file):
+			unsure = append(unsure, f)
+		}
+	}
+	slices.SortFunc(have, func(a, b held) int {
+		return cmp.Or(cmp.Compare(b.version, a.version), cmp.Compare(b.created, a.created), cmp.Compare(b.id, a.id))
+	})
+	return have, unsure, nil
+}
+
+func (k *catalog) snapshot(f *file) held {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	return held{*f, f}
+}
+
+// belongs reports whether the File is attached as a version of that key's
+// document.
+func (k *catalog) belongs(h held, key string) bool {
+	switch h.state {
+	case attached:
+		digest := digestKey(key)
+		return [16]byte(digest[:16]) == h.key
+	case unmarked:
+		// The earlier connector's: its name is the key, to the letter.
+		return h.ext == int8(extensionOf(key)) && k.chained(k.hash(stem(key)), h.f)
+	}
+	return false
+}
+
+// recent reports whether the File is so new that its being attached may not show.
+func (k *catalog) recent(f file) bool {
+	return time.Since(time.Unix(f.created, 0)) < settleTime
+}
+
+// chained reports whether the File stands under that hash.
+func (k *catalog) chained(h uint64, want *file) bool {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	for f := k.byStem[h]; f != nil; f = f.next {
+		if f == want {
+			return true
+		}
+	}
+	return false
+}
+
+// inspect returns when it is known what the File is in the store.
+func (k *catalog) inspect(ctx context.Context, f *file) error {
+	for {
+		k.mu.Lock()
+		if k.trusted(f) && f.state != unknown {
+			k.mu.Unlock()
+			return nil
+		}
+		if k.walk == nil {
+			if k.walkable() {
+				if k.total < 0 {
+					k.mu.Unlock()
+					if err := k.count(ctx); err != nil {
+						return err
+					}
+					continue
+				}
+				if k.looks >= max(fewLooks, k.total/storeFilesPage/2) {
+					if !k.startWalk() {
+						k.mu.Unlock()
+						return ErrClosed
+					}
+					k.mu.Unlock()
+					continue
+				}
+			}
+			k.looks++
+			k.mu.Unlock()
+			return k.look(ctx, f)
+		}
+		paged := k.paged
+		k.mu.Unlock()
+		select {
+		case <-paged:
+		case <-ctx.Done():
+			return context.Cause(ctx)
+		}
+	}
+}
+
+// walkable reports whether the store's listing may be read as a whole: not when
+// it has just been, and did not show what is asked for. The caller holds mu.
+func (k *catalog) walkable() bool {
+	return k.walked.IsZero() || time.Since(k.walked) >= trustedFor
+}
+
+// count asks how many files the store holds, to know when single looks cost more
+// than the listing. The count may lag; nothing but the cost depends on it.
+func (k *catalog) count(ctx context.Context) error {
+	s, err := k.c.store(ctx, 0)
+	if err != nil {
+		return err
+	}
+	k.mu.Lock()
+	k.total = s.Files
+	k.mu.Unlock()
+	return nil
+}
+
+// look asks for one store file.
+func (k *catalog) look(ctx context.Context, f *file) error {
+	if err := k.c.calls.Acquire(ctx, 1); err != nil {
+		return context.Cause(ctx)
+	}
+	defer k.c.calls.Release(1)
+	s, err := k.c.getStoreFile(ctx, f.id, nil)
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	switch {
+	case is(err, ErrNotFound):
+		k.note(f, absent)
+		return nil
+	case err != nil:
+		return err
+	}
+	k.learn(f, s)
+	return nil
+}
+
+// startWalk begins to read the store's listing. The caller holds mu.
+func (k *catalog) startWalk() bool {
+	k.walk = &flight{done: make(chan struct{})}
+	began := uint32(time.Since(k.born)/time.Second) + 1
+	return k.c.spawn(func(ctx context.Context) {
+		after := ""
+		for {
+			p, err := k.c.listStoreFiles(ctx, after)
+			k.mu.Lock()
+			for _, s := range p.Data {
+				k.place(s, began)
+			}
+			after = p.next(after, func(s storeFile) string { return s.ID })
+			done := err != nil || after == ""
+			if done {
+				// Even a walk that failed is not begun again at once: what it did not
+				// show is looked at singly.
+				k.walk, k.walked, k.looks = nil, time.Now(), 0
+			}
+			close(k.paged)
+			k.paged = make(chan struct{})
+			k.mu.Unlock()
+			if done {
+				return
+			}
+		}
+	})
+}
+
+// place takes in one entry of the listing, where it is news. What is not yet
+// searchable is left for a look of its own: the listing may be behind.
+func (k *catalog) place(s storeFile, began uint32) {
+	id := decode(s.Attributes)
+	if id.key == "" || s.Status != StatusCompleted {
+		return
+	}
+	for _, h := range k.stems(id.key) {
+		for f := k.byStem[h]; f != nil; f = f.next {
+			if f.id == s.ID && f.looked < began {
+				k.learn(f, s)
+			}
+		}
+	}
+}

@@ -1,0 +1,166 @@
+package vsclient
+
+import (
+	"context"
+	"fmt"
+	"time"
+)
+
+// Op is what a [Change] does.
+type Op int
+
+// The operations. OpUpdateAttributes leaves the content as it is.
+const (
+	OpPut Op = iota
+	OpUpdateAttributes
+	OpDelete
+)
+
+func (o Op) String() string {
+	names := [...]string{"put", "update attributes of", "delete"}
+	if o < 0 || int(o) >= len(names) {
+		return fmt.Sprintf("Op(%d)", int(o))
+	}
+	return names[o]
+}
+
+// Change is one change to one key's document. Of the Document, OpDelete needs the
+// Key alone, OpUpdateAttributes Key and Attributes.
+type Change struct {
+	Op       Op
+	Document Document
+}
+
+// UpdateAttributes gives the key's document these attributes in place of those
+// that it has; its content stays. When it returns, they are set. A key that has no
+// document is [ErrNotFound].
+func (c *Client) UpdateAttributes(ctx context.Context, key string, a Attributes) (Result, error) {
+	return c.change(ctx, Change{OpUpdateAttributes, Document{Key: key, Attributes: a}})
+}
+
+// Delete removes the key's document: when it returns nil, the key is gone from
+// the store, and so are its Files. It succeeds also when the key never was there.
+func (c *Client) Delete(ctx context.Context, key string) error {
+	_, err := c.change(ctx, Change{OpDelete, Document{Key: key}})
+	return err
+}
+
+// change makes one change, when it is its key's turn.
+func (c *Client) change(ctx context.Context, ch Change) (Result, error) {
+	v, err := c.prepare(ch)
+	if err != nil {
+		return Result{Key: ch.Document.Key}, wrap(ch.Op.String(), ch.Document.Key, err)
+	}
+	return c.changeAt(ctx, c.turns.ask(v.key), ch.Op, v)
+}
+
+// prepare checks what can be checked without a request and without reading the
+// content.
+func (c *Client) prepare(ch Change) (*version, error) {
+	d := ch.Document
+	if err := checkKey(d.Key); err != nil {
+		return nil, err
+	}
+	v := &version{key: d.Key, digest: digestKey(d.Key), content: d.Content, chunks: d.Chunking, ext: d.Extension}
+	if ch.Op == OpDelete {
+		return v, nil
+	}
+	var err error
+	if v.own, err = d.Attributes.normalize(); err != nil || ch.Op == OpUpdateAttributes {
+		return v, err
+	}
+	if err := d.Chunking.check(); err != nil {
+		return nil, err
+	}
+	if v.ext == "" {
+		v.ext = c.cfg.FileExtension
+	} else if extensionOf("x"+v.ext) == noExtension {
+		return nil, invalid(ErrUnsupportedType, "the extension %q is not one that OpenAI indexes", v.ext)
+	}
+	return v, nil
+}
+
+// changeAt waits for the turn, makes the change, and leaves the turn, unless the
+// change goes on in the background and keeps it.
+func (c *Client) changeAt(ctx context.Context, t *turn, op Op, v *version) (Result, error) {
+	ctx, cancel := c.bind(ctx)
+	defer cancel()
+	if err := t.wait(ctx); err != nil {
+		t.abandon()
+		return Result{Key: v.key}, wrap(op.String(), v.key, err)
+	}
+	r, err := c.carryOut(ctx, t, op, v)
+	if !t.kept {
+		t.leave()
+	}
+	if err != nil {
+		r = Result{}
+	}
+	r.Key = v.key
+	return r, wrap(op.String(), v.key, err)
+}
+
+func (c *Client) carryOut(ctx context.Context, t *turn, op Op, v *version) (Result, error) {
+	if err := context.Cause(ctx); err != nil {
+		return Result{}, err
+	}
+	switch op {
+	case OpPut:
+		return c.put(ctx, v, t)
+	case OpUpdateAttributes:
+		return c.updateAttributes(ctx, v)
+	case OpDelete:
+		return c.delete(ctx, v)
+	}
+	return Result{}, fmt.Errorf("%v is not an operation", op)
+}
+
+func (c *Client) updateAttributes(ctx context.Context, v *version) (Result, error) {
+	for {
+		have, _, err := c.catalog.holdings(ctx, v.key)
+		if err != nil {
+			return Result{}, err
+		}
+		if len(have) == 0 {
+			return Result{}, invalid(ErrNotFound, "there is no document of that key to update; put it whole")
+		}
+		cur := have[0]
+		if cur.own == v.own.hash(c.seed) && cur.state == attached {
+			return Result{Outcome: Unchanged, FileID: cur.id, Version: cur.version}, nil
+		}
+		s, err := c.getStoreFile(ctx, cur.id, nil)
+		if is(err, ErrNotFound) {
+			c.catalog.gone(cur.f)
+			continue
+		}
+		if err != nil {
+			return Result{}, err
+		}
+		next := identity{key: v.key, digest: v.digest, version: nextVersion(have), source: decode(s.Attributes).source, own: v.own}
+		err = c.updateHeld(ctx, cur.f, next)
+		if is(err, errNotKept) {
+			continue
+		}
+		if err != nil {
+			return Result{}, err
+		}
+		return Result{Outcome: AttributesUpdated, FileID: cur.id, Version: next.version}, nil
+	}
+}
+
+func (c *Client) delete(ctx context.Context, v *version) (Result, error) {
+	have, unsure, err := c.catalog.holdings(ctx, v.key)
+	if err != nil {
+		return Result{}, err
+	}
+	before := time.Now().UnixMicro()
+	if err := c.removeAll(ctx, v.key, have); err != nil {
+		return Result{}, err
+	}
+	c.resolve(ctx, v.key, before, unsure)
+	r := Result{Outcome: Absent}
+	if len(have) > 0 {
+		r = Result{Outcome: Deleted, FileID: have[0].id, Version: have[0].version}
+	}
+	return r, nil
+}

@@ -1,0 +1,206 @@
+package vsclient
+
+import (
+	"bytes"
+	"context"
+	"crypto/sha256"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"unicode/utf8"
+)
+
+// MaxFileSize is the largest document that OpenAI indexes, in bytes (API
+// reference of POST /files: 512 MB).
+const MaxFileSize = 512 << 20
+
+// Content is the bytes of a document: something that can be opened again, since
+// a request that failed is repeated. The zero Content is empty.
+type Content struct {
+	bytes []byte
+	open  func() (io.ReadCloser, error)
+}
+
+// Bytes is content that is in memory. The caller must not change b until the
+// call that it is passed to has returned.
+func Bytes(b []byte) Content { return Content{bytes: b} }
+
+// String is content that is in memory.
+func String(s string) Content { return Content{bytes: []byte(s)} }
+
+// File is the content of a file on disk. It is read twice, once for its digest
+// and once for the upload, and never held in memory.
+func File(path string) Content {
+	return Reopen(func() (io.ReadCloser, error) { return os.Open(path) })
+}
+
+// Reopen is content that open yields from its beginning, each time the same. It
+// is opened once for its digest and once for each attempt at the upload, and
+// never held in memory. A Put whose content changes in between fails with
+// [ErrContent].
+func Reopen(open func() (io.ReadCloser, error)) Content { return Content{open: open} }
+
+// reader opens the content at its beginning.
+func (c Content) reader() (io.ReadCloser, error) {
+	if c.open == nil {
+		return io.NopCloser(bytes.NewReader(c.bytes)), nil
+	}
+	r, err := c.open()
+	if err != nil {
+		return nil, &inputError{kind: ErrContent, reason: err.Error(), err: err}
+	}
+	return r, nil
+}
+
+// summary is what one pass over the content tells.
+type summary struct {
+	size   int64
+	digest [sha256.Size]byte
+	text   bool // valid UTF-8 without NUL
+}
+
+// summarize reads the content once. It stops at the first byte over
+// [MaxFileSize].
+func (c Content) summarize(ctx context.Context) (summary, error) {
+	if c.open == nil {
+		s := summary{size: int64(len(c.bytes))}
+		if err := checkSize(s.size); err != nil {
+			return s, err
+		}
+		s.digest = sha256.Sum256(c.bytes)
+		s.text = utf8.Valid(c.bytes) && bytes.IndexByte(c.bytes, 0) < 0
+		return s, nil
+	}
+	r, err := c.reader()
+	if err != nil {
+		return summary{}, err
+	}
+	defer r.Close()
+	hash, text := sha256.New(), textScanner{ok: true}
+	size, err := io.Copy(io.MultiWriter(hash, &text), io.LimitReader(contextReader{ctx, r}, MaxFileSize+1))
+	if cause := context.Cause(ctx); cause != nil {
+		return summary{}, cause
+	}
+	if err != nil {
+		return summary{}, &inputError{kind: ErrContent, reason: err.Error(), err: err}
+	}
+	if err := checkSize(size); err != nil {
+		return summary{}, err
+	}
+	s := summary{size: size, text: text.done()}
+	hash.Sum(s.digest[:0])
+	return s, nil
+}
+
+func checkSize(size int64) error {
+	switch {
+	case size == 0:
+		return invalid(ErrEmpty, "OpenAI refuses an empty file; delete the key instead, or give it content")
+	case size > MaxFileSize:
+		return invalid(ErrTooLarge, "OpenAI takes at most %d bytes (512 MB) a file; split the document", MaxFileSize)
+	}
+	return nil
+}
+
+// isJSON reports whether the content is one JSON object or array. A lone number,
+// string or word is JSON as well, and also plain text, which it more likely is.
+func (c Content) isJSON() (bool, error) {
+	r, err := c.reader()
+	if err != nil {
+		return false, err
+	}
+	defer r.Close()
+	dec := json.NewDecoder(r)
+	dec.UseNumber()
+	depth := 0
+	for first := true; first || depth > 0; first = false {
+		t, err := dec.Token()
+		if err != nil {
+			return false, nil //nolint:nilerr // what does not parse is not JSON, and reading it again for the upload reports a failing reader
+		}
+		switch t {
+		case json.Delim('{'), json.Delim('['):
+			depth++
+		case json.Delim('}'), json.Delim(']'):
+			depth--
+		default:
+			if first {
+				return false, nil
+			}
+		}
+	}
+	_, err = dec.Token()
+	return errors.Is(err, io.EOF), nil
+}
+
+// textScanner checks that what is written to it is UTF-8 without NUL.
+type textScanner struct {
+	ok   bool
+	rest []byte // an incomplete character at the end of the last write
+}
+
+func (t *textScanner) Write(p []byte) (int, error) {
+	n := len(p)
+	if !t.ok {
+		return n, nil
+	}
+	for len(t.rest) > 0 && len(p) > 0 && !utf8.FullRune(t.rest) {
+		t.rest, p = append(t.rest, p[0]), p[1:]
+	}
+	if len(t.rest) > 0 && utf8.FullRune(t.rest) {
+		t.ok = utf8.Valid(t.rest)
+		t.rest = t.rest[:0]
+	}
+	end := len(p)
+	for i := 1; i < utf8.UTFMax && i <= len(p); i++ {
+		if utf8.RuneStart(p[len(p)-i]) {
+			if !utf8.FullRune(p[len(p)-i:]) {
+				end = len(p) - i
+			}
+			break
+		}
+	}
+	t.ok = t.ok && utf8.Valid(p[:end]) && bytes.IndexByte(p[:end], 0) < 0
+	t.rest = append(t.rest, p[end:]...)
+	return n, nil
+}
+
+func (t *textScanner) done() bool { return t.ok && len(t.rest) == 0 }
+
+// contextReader stops a long read when the caller gives up.
+type contextReader struct {
+	ctx context.Context
+	r   io.Reader
+}
+
+func (r contextReader) Read(p []byte) (int, error) {
+	if err := r.ctx.Err(); err != nil {
+		return 0, err
+	}
+	return r.r.Read(p)
+}
+
+// sameReader fails at the end when what was read is not what was summarized.
+type sameReader struct {
+	r    io.Reader
+	hash interface {
+		io.Writer
+		Sum([]byte) []byte
+	}
+	want summary
+	n    int64
+}
+
+func (r *sameReader) Read(p []byte) (int, error) {
+	n, err := r.r.Read(p)
+	r.n += int64(n)
+	_, _ = r.hash.Write(p[:n])
+	if r.n > r.want.size || (errors.Is(err, io.EOF) && (r.n != r.want.size || !bytes.Equal(r.hash.Sum(nil), r.want.digest[:]))) {
+		return n, errContentChanged
+	}
+	return n, err
+}
+
+var errContentChanged = fmt.Errorf("%w: it changed while it was read; open must yield the same bytes each time", ErrContent)

@@ -1,0 +1,266 @@
+package vsclient
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net/http"
+	"net/url"
+	"strings"
+	"time"
+
+	"github.com/cenkalti/backoff/v4"
+	"github.com/openai/openai-go/v3/option"
+)
+
+// Waits between the attempts at one request, when the server names none.
+const (
+	firstRetryWait = 500 * time.Millisecond
+	maxRetryWait   = 30 * time.Second
+)
+
+// request is one exchange with the API: how to make an attempt, and what governs
+// it.
+type request struct {
+	method, path string // the path with "%s" for each of ids
+	ids          []string
+	query        url.Values
+	gate         *gate // what a 429 closes
+	// admit waits for leave to make an attempt; nil: only for the gate.
+	admit func(context.Context) (leave func(), err error)
+	// body is what JSON is made of, for each attempt anew; nil: none.
+	body func() any
+	// opts are further options of the request, for each attempt anew.
+	opts func(w *watchdog) ([]option.RequestOption, error)
+	// landed looks, after an attempt whose outcome is unknown and before the next
+	// one, whether it took effect; nil: repeating it does no harm.
+	landed func(context.Context) (bool, error)
+	limit  time.Duration // how long to try; 0: Config.RetryTimeout
+	header *http.Header  // where the header of the reply goes; nil: nowhere
+}
+
+// RequestEvent tells of one attempt at a request, for counters and timings.
+type RequestEvent struct {
+	Endpoint string // method and path, as "GET /vector_stores/{id}/files"
+	Try      int    // from 1
+	Status   int    // 0: no reply came
+	Waited   time.Duration
+	Took     time.Duration
+	Err      error // nil on success; never holds the API key
+}
+
+func (r request) endpoint() string {
+	return r.method + " /" + strings.ReplaceAll(r.path, "%s", "{id}")
+}
+
+// url is the path with the ids and the query.
+func (r request) url() string {
+	ids := make([]any, len(r.ids))
+	for i, id := range r.ids {
+		ids[i] = url.PathEscape(id)
+	}
+	u := fmt.Sprintf(r.path, ids...)
+	if len(r.query) > 0 {
+		u += "?" + r.query.Encode()
+	}
+	return u
+}
+
+// blamesStore reports whether a 404 speaks of the vector store, and not of a file
+// in it.
+func (r request) blamesStore(reason string) bool {
+	if len(r.ids) == 0 || !strings.HasPrefix(r.path, "vector_stores/") {
+		return false
+	}
+	for _, id := range r.ids[1:] {
+		if strings.Contains(reason, id) {
+			return false
+		}
+	}
+	return strings.Contains(reason, r.ids[0]) || strings.Contains(strings.ToLower(reason), "vector store")
+}
+
+// send makes the request and returns the reply, as exchange does.
+func send[T any](ctx context.Context, c *Client, r request) (T, error) {
+	var reply T
+	err := c.exchange(ctx, r, func() any {
+		reply = *new(T)
+		return &reply
+	})
+	return reply, err
+}
+
+// exchange makes the request until it succeeds, is refused, or may no longer be
+// tried. Every call to the API passes here.
+func (c *Client) exchange(ctx context.Context, r request, into func() any) error {
+	if r.gate == nil {
+		r.gate = c.pacer.others
+	}
+	if r.admit == nil {
+		r.admit = func(ctx context.Context) (func(), error) { return r.gate.pass(ctx, 1) }
+	}
+	if r.limit == 0 {
+		r.limit = c.cfg.RetryTimeout
+	}
+	waits := &waits{ExponentialBackOff: backoff.NewExponentialBackOff(
+		backoff.WithInitialInterval(firstRetryWait),
+		backoff.WithMaxInterval(maxRetryWait),
+		backoff.WithMaxElapsedTime(0),
+	), until: time.Now().Add(r.limit)}
+	var (
+		tries int
+		last  *failure
+	)
+	attempt := func() error {
+		if tries > 0 && r.landed != nil {
+			done, err := r.landed(ctx)
+			if done || err != nil {
+				return stop(err)
+			}
+		}
+		tries++
+		f := c.attempt(ctx, r, into(), tries)
+		switch {
+		case f == nil:
+			return nil
+		case !f.retry:
+			return stop(f)
+		}
+		last, waits.least = f, f.retryAfter
+		return f
+	}
+	err := backoff.RetryNotify(attempt, backoff.WithContext(waits, ctx), func(err error, wait time.Duration) {
+		if is(err, ErrRateLimited) {
+			r.gate.close(wait)
+		}
+		c.log.LogAttrs(ctx, slog.LevelDebug, "request failed; it is tried again",
+			slog.String("endpoint", r.endpoint()), slog.Int("try", tries), slog.Duration("wait", wait), slog.String("error", err.Error()))
+	})
+	if err == nil {
+		return nil
+	}
+	if cause := context.Cause(ctx); cause != nil {
+		return cutShort(cause, last)
+	}
+	if f, ok := errors.AsType[*failure](err); ok {
+		f.tries = tries
+	}
+	return err
+}
+
+// cutShort is the failure of a call that was given up from outside, with the last
+// answer that it had.
+func cutShort(cause error, last *failure) *failure {
+	f := &failure{reason: cause.Error(), err: cause}
+	if errors.Is(cause, ErrClosed) {
+		f.kind, f.reason = ErrClosed, "it was closed while the call was under way"
+	}
+	if last != nil {
+		f.reason += "; last answer: " + last.Error()
+		f.err = errors.Join(cause, last)
+	}
+	return f
+}
+
+// stop ends the attempts with err; nil ends them with success.
+func stop(err error) error {
+	if err == nil {
+		return nil
+	}
+	return backoff.Permanent(err)
+}
+
+// waits is the policy between attempts: exponential, never less than the server
+// asks for, and none that would end after the time allowed.
+type waits struct {
+	*backoff.ExponentialBackOff
+	least time.Duration
+	until time.Time
+}
+
+func (w *waits) NextBackOff() time.Duration {
+	d := max(w.ExponentialBackOff.NextBackOff(), w.least)
+	if time.Now().Add(d).After(w.until) {
+		return backoff.Stop
+	}
+	return d
+}
+
+// attempt makes the request once and judges the outcome.
+func (c *Client) attempt(ctx context.Context, r request, into any, try int) *failure {
+	queued := time.Now()
+	leave, err := r.admit(ctx)
+	if err != nil {
+		return judge(ctx, exchanged{}, err, time.Now())
+	}
+	defer leave()
+
+	watched, dog := watch(ctx, c.cfg.RequestTimeout)
+	defer dog.release()
+	var got exchanged
+	opts := []option.RequestOption{option.WithMiddleware(func(req *http.Request, next option.MiddlewareNext) (*http.Response, error) {
+		resp, err := next(req)
+		if resp != nil {
+			got = exchanged{resp.StatusCode, resp.Header}
+		}
+		return resp, err
+	})}
+	if strings.HasPrefix(r.path, "vector_stores") {
+		opts = append(opts, option.WithHeader("OpenAI-Beta", "assistants=v2"))
+	}
+	if r.opts != nil {
+		more, err := r.opts(dog)
+		if err != nil {
+			return judge(ctx, got, err, time.Now())
+		}
+		opts = append(opts, more...)
+	}
+	var body any
+	if r.body != nil {
+		body = r.body()
+	}
+	began := time.Now()
+	err = c.api.Execute(watched, r.method, r.url(), body, into, opts...)
+	now := time.Now()
+	if err != nil && errors.Is(context.Cause(watched), errNoReply) {
+		got.status, err = 0, fmt.Errorf("%w for %v", errNoReply, dog.patience)
+	}
+	f := judge(ctx, got, err, now)
+	if f != nil && f.kind == ErrNotFound && r.blamesStore(f.reason) {
+		f.kind = ErrStoreNotFound
+	}
+	if c.cfg.Hooks.Request != nil {
+		event := RequestEvent{Endpoint: r.endpoint(), Try: try, Status: got.status, Waited: began.Sub(queued), Took: now.Sub(began)}
+		if f != nil {
+			event.Err = f
+		}
+		c.cfg.Hooks.Request(event)
+	}
+	if f == nil && r.header != nil {
+		*r.header = got.header
+	}
+	return f
+}
+
+var errNoReply = errors.New("no sign of life from the server")
+
+// watchdog ends an attempt that shows no progress for its patience.
+type watchdog struct {
+	patience time.Duration
+	timer    *time.Timer
+	cancel   context.CancelCauseFunc
+}
+
+func watch(ctx context.Context, patience time.Duration) (context.Context, *watchdog) {
+	ctx, cancel := context.WithCancelCause(ctx)
+	return ctx, &watchdog{patience, time.AfterFunc(patience, func() { cancel(errNoReply) }), cancel}
+}
+
+// alive puts the end off: something moved.
+func (w *watchdog) alive() { w.timer.Reset(w.patience) }
+
+func (w *watchdog) release() {
+	w.timer.Stop()
+	w.cancel(nil)
+}

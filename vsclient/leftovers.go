@@ -1,0 +1,277 @@
+package vsclient
+
+import (
+	"context"
+	"slices"
+	"time"
+)
+
+// DefaultLeftoverAge is how old a File must be to be a leftover, so that none is
+// taken whose attach is still to come.
+const DefaultLeftoverAge = time.Hour
+
+// LeftoverOptions say where to look and what to accept as proof.
+type LeftoverOptions struct {
+	// OlderThan is the least age; 0 means DefaultLeftoverAge.
+	OlderThan time.Duration
+	// Keys are keys that the caller vouches for: an unattached File that bears the
+	// name of one of them, and is not older than Since, was made by this client.
+	Keys []string
+	// Since is when the caller's word for Keys begins, as the start of the run
+	// that was cut off; the zero time means always.
+	Since time.Time
+}
+
+// Evidence is why a File is taken for a leftover of this client.
+type Evidence string
+
+const (
+	// Recorded: a document of this store says that it has replaced this File.
+	Recorded Evidence = "recorded"
+	// Vouched: the caller vouches for the key that the File is named for.
+	Vouched Evidence = "vouched for"
+	// NameOnly: it is named like a document of this store, which anybody's File
+	// may be. RemoveLeftovers does not take it.
+	NameOnly Evidence = "name only"
+)
+
+// Leftover is a File of this project that is attached to no vector store.
+type Leftover struct {
+	FileID    string
+	Name      string
+	Size      int64
+	CreatedAt time.Time
+	Evidence  Evidence
+}
+
+// Leftovers lists Files that a process which was cut off may have left behind:
+// of purpose "assistants", old enough, attached to no store of the project, and
+// either named for a document of this store or for one of the keys that are
+// vouched for, or recorded as replaced. It changes nothing.
+//
+// OpenAI keeps no owner and no attributes with a File, so that a name proves
+// nothing: what has nothing but its name is listed as [NameOnly], to be seen by a
+// person, and is not removed by [Client.RemoveLeftovers]. It asks for one page a
+// 10,000 Files, one a hundred documents, and once a candidate and store.
+func (c *Client) Leftovers(ctx context.Context, o LeftoverOptions) ([]Leftover, error) {
+	ctx, cancel := c.bind(ctx)
+	defer cancel()
+	found, err := c.leftovers(ctx, o)
+	return found, wrap("list leftovers", "", err)
+}
+
+func (c *Client) leftovers(ctx context.Context, o LeftoverOptions) ([]Leftover, error) {
+	if o.OlderThan == 0 {
+		o.OlderThan = DefaultLeftoverAge
+	}
+	names := make(map[string]Evidence) // by base, and by base and extension
+	recorded := make(map[string]bool)
+	inStore := make(map[string]bool)
+	for d, err := range c.storeFiles(ctx) {
+		if err != nil {
+			return nil, err
+		}
+		inStore[d.FileID] = true
+		if d.Key != "" {
+			base, _ := fileName(d.Key)
+			names[base] = NameOnly
+		}
+		for _, id := range d.replaces {
+			recorded[id] = true
+		}
+	}
+	for _, key := range o.Keys {
+		base, _ := fileName(key)
+		names[base] = Vouched
+	}
+	latest := time.Now().Add(-o.OlderThan)
+	var candidates []Leftover
+	for after := ""; ; {
+		p, err := c.listFiles(ctx, filesPage, after)
+		if err != nil {
+			return nil, err
+		}
+		for _, f := range p.Data {
+			l := Leftover{FileID: f.ID, Name: f.Filename, CreatedAt: time.Unix(f.CreatedAt, 0), Evidence: names[stem(f.Filename)]}
+			if f.Bytes != nil {
+				l.Size = *f.Bytes
+			}
+			if l.Evidence == Vouched && l.CreatedAt.Before(o.Since.Truncate(time.Second)) {
+				l.Evidence = NameOnly
+			}
+			if recorded[f.ID] {
+				l.Evidence = Recorded
+			}
+			if l.Evidence != "" && !inStore[f.ID] && !l.CreatedAt.After(latest) {
+				candidates = append(candidates, l)
+			}
+		}
+		if after = p.next(after, func(f fileObject) string { return f.ID }); after == "" {
+			break
+		}
+	}
+	stores, err := c.storeIDs(ctx)
+	if err != nil {
+		return nil, err
+	}
+	var found []Leftover
+	for _, l := range candidates {
+		there, err := c.attachedAnywhere(ctx, stores, l.FileID)
+		if err != nil {
+			return nil, err
+		}
+		if !there {
+			found = append(found, l)
+		}
+	}
+	return found, nil
+}
+
+// RemoveLeftovers deletes those of the Files that have more than their name for
+// evidence and, asked again, are attached to no store. It returns how many are
+// gone by its doing. Show a person what [Client.Leftovers] lists first.
+func (c *Client) RemoveLeftovers(ctx context.Context, found []Leftover) (removed int, err error) {
+	ctx, cancel := c.bind(ctx)
+	defer cancel()
+	stores, err := c.storeIDs(ctx)
+	if err != nil {
+		return 0, wrap("remove leftovers", "", err)
+	}
+	for _, l := range found {
+		if l.Evidence != Recorded && l.Evidence != Vouched {
+			continue
+		}
+		there, err := c.attachedAnywhere(ctx, stores, l.FileID)
+		if err == nil && !there {
+			err = c.deleteFile(ctx, l.FileID)
+		}
+		if err != nil {
+			return removed, wrap("remove leftovers", "", err)
+		}
+		if !there {
+			removed++
+		}
+	}
+	return removed, nil
+}
+
+// storeIDs lists the vector stores of the project.
+func (c *Client) storeIDs(ctx context.Context) ([]string, error) {
+	ids := []string{c.cfg.VectorStoreID}
+	for after := ""; ; {
+		p, err := c.listStores(ctx, after)
+		if err != nil {
+			return nil, err
+		}
+		for _, s := range p.Data {
+			if !slices.Contains(ids, s.ID) {
+				ids = append(ids, s.ID)
+			}
+		}
+		if after = p.next(after, func(s storeObject) string { return s.ID }); after == "" {
+			return ids, nil
+		}
+	}
+}
+
+// attachedAnywhere reports whether the File is attached to one of the stores.
+func (c *Client) attachedAnywhere(ctx context.Context, stores []string, id string) (bool, error) {
+	for _, s := range stores {
+		if there, err := c.attachedTo(ctx, s, id); there || err != nil {
+			return there, err
+		}
+	}
+	return false, nil
+}
+
+// SweepResult is what a sweep came to.
+type SweepResult struct {
+	Documents int // keys that the store holds
+	Removed   int // older versions that are gone
+}
+
+// Sweep goes over the whole store and leaves each key one version: the newest
+// that is searchable. Older ones, and newer ones whose indexing has failed, are
+// removed, and so are Files that a document records as replaced and that a process
+// which was cut off has left unattached. A key whose newest version is still being
+// indexed is left as it is.
+func (c *Client) Sweep(ctx context.Context) (SweepResult, error) {
+	ctx, cancel := c.bind(ctx)
+	defer cancel()
+	r, err := c.sweep(ctx)
+	return r, wrap("sweep", "", err)
+}
+
+func (c *Client) sweep(ctx context.Context) (SweepResult, error) {
+	var r SweepResult
+	if err := c.catalog.fresh(ctx, 0); err != nil {
+		return r, err
+	}
+	seen := make(map[string]bool) // by digest of the key
+	twice := make(map[string]bool)
+	recorded := make(map[string][]string) // Files replaced, by key
+	for d, err := range c.storeFiles(ctx) {
+		if err != nil {
+			return r, err
+		}
+		if seen[d.KeySHA256] && d.Key != "" {
+			twice[d.Key] = true
+		}
+		seen[d.KeySHA256] = true
+		for _, id := range d.replaces {
+			if c.catalog.has(d.Key, id) {
+				recorded[d.Key] = append(recorded[d.Key], id)
+				twice[d.Key] = true
+			}
+		}
+	}
+	r.Documents = len(seen)
+	for key := range twice {
+		n, err := c.sweepKey(ctx, key, recorded[key])
+		r.Removed += n
+		if err != nil {
+			return r, err
+		}
+	}
+	return r, nil
+}
+
+// sweepKey leaves the key its newest searchable version.
+func (c *Client) sweepKey(ctx context.Context, key string, recorded []string) (removed int, err error) {
+	t := c.turns.ask(key)
+	if err := t.wait(ctx); err != nil {
+		t.abandon()
+		return 0, err
+	}
+	defer t.leave()
+	for _, f := range c.catalog.candidates(key) {
+		if err := c.catalog.look(ctx, f); err != nil {
+			return 0, err
+		}
+		now := c.catalog.snapshot(f)
+		if now.state == absent && slices.Contains(recorded, now.id) {
+			if err := c.remove(ctx, key, f); err != nil {
+				return removed, err
+			}
+			removed++
+		}
+	}
+	have, _, err := c.catalog.holdings(ctx, key)
+	if err != nil {
+		return removed, err
+	}
+	keep := slices.IndexFunc(have, func(h held) bool { return h.Status() == StatusCompleted })
+	if keep < 0 || slices.ContainsFunc(have[:keep], func(h held) bool { return !(outcome{status: h.Status()}).final() }) {
+		return removed, nil
+	}
+	for i, h := range have {
+		if i == keep {
+			continue
+		}
+		if err := c.remove(ctx, key, h.f); err != nil {
+			return removed, err
+		}
+		removed++
+	}
+	return removed, nil
+}

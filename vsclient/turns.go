@@ -1,0 +1,68 @@
+package vsclient
+
+import (
+	"context"
+	"sync"
+)
+
+// turns lets the holders of one name go one after the other, in the order in
+// which they asked. The zero value is ready.
+type turns struct {
+	mu   sync.Mutex
+	last map[string]chan struct{} // closed when the last in line has left
+}
+
+// turn is a place in a line.
+type turn struct {
+	before <-chan struct{} // nil: nobody was there
+	leave  func()
+	kept   bool // by what goes on after the call that asked
+}
+
+// ask takes the next place in the line of name. The place must be left, waited
+// for or not.
+func (t *turns) ask(name string) *turn {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if t.last == nil {
+		t.last = make(map[string]chan struct{})
+	}
+	before, mine := t.last[name], make(chan struct{})
+	t.last[name] = mine
+	leave := sync.OnceFunc(func() {
+		t.mu.Lock()
+		defer t.mu.Unlock()
+		if t.last[name] == mine {
+			delete(t.last, name)
+		}
+		close(mine)
+	})
+	return &turn{before: before, leave: leave}
+}
+
+// wait returns when everyone before has left. On an error the place is left as
+// soon as those before have.
+func (t *turn) wait(ctx context.Context) error {
+	if t.before == nil {
+		return nil
+	}
+	select {
+	case <-t.before:
+		return nil
+	case <-ctx.Done():
+		return context.Cause(ctx)
+	}
+}
+
+// abandon leaves the place without having had its turn: those behind still wait
+// for those before.
+func (t *turn) abandon() {
+	if t.before == nil {
+		t.leave()
+		return
+	}
+	go func() {
+		<-t.before
+		t.leave()
+	}()
+}

@@ -1,0 +1,275 @@
+package vsclient
+
+import (
+	"bytes"
+	"context"
+	"crypto/sha256"
+	"errors"
+	"fmt"
+	"io"
+	"mime/multipart"
+	"net/http"
+	"net/textproto"
+	"time"
+
+	"github.com/openai/openai-go/v3/option"
+)
+
+// upload is one document on its way to being a File.
+type upload struct {
+	name    string
+	content Content
+	sum     summary
+
+	began   time.Time
+	known   []string // Files of that name from before
+	newest  int64    // created_at, by OpenAI's clock, of the newest File known before
+	unclear int      // attempts whose outcome was not seen and not found
+}
+
+// upload makes the document a File. A reply that was lost is not repeated
+// blindly: POST /files knows no idempotency key, so that each repetition would
+// make another File.
+//
+// On an error no File of this upload is left behind, as far as can be seen: one
+// whose reply was lost has been looked for and removed.
+func (c *Client) upload(ctx context.Context, u *upload) (*file, error) {
+	// Uploads of one name go one after the other: a File found afterwards can
+	// then only be this one's.
+	turn := c.names.ask(u.name)
+	if err := turn.wait(ctx); err != nil {
+		turn.abandon()
+		return nil, err
+	}
+	defer turn.leave()
+	leave, err := c.uploadSlot(ctx, u.sum.size)
+	if err != nil {
+		return nil, err
+	}
+	defer leave()
+
+	u.known, u.newest = c.catalog.named(u.name)
+	u.began = time.Now()
+	var (
+		found *fileObject
+		sent  bool
+		body  *multipartBody
+	)
+	made, err := send[fileObject](ctx, c, request{
+		method: http.MethodPost, path: "files", gate: c.pacer.uploads,
+		opts: func(w *watchdog) (_ []option.RequestOption, err error) {
+			if body, err = u.body(w); err != nil {
+				return nil, err
+			}
+			sent = true
+			return []option.RequestOption{
+				option.WithRequestBody(body.contentType, body),
+				option.WithMiddleware(body.sized),
+			}, nil
+		},
+		landed: func(ctx context.Context) (bool, error) {
+			if body.err != nil {
+				return true, body.err
+			}
+			var err error
+			if found, err = c.findUpload(ctx, u); found == nil && err == nil {
+				u.unclear++
+			}
+			return found != nil, err
+		},
+	})
+	switch {
+	case err == nil && found != nil:
+		return c.catalog.adopt(*found), nil
+	case err == nil && made.ID == "":
+		err = &failure{kind: ErrUnavailable, reason: "OpenAI answered the upload without a file id"}
+	case err == nil:
+		made.Filename = u.name // as it is asked for later, whatever OpenAI made of it
+		return c.catalog.adopt(made), nil
+	}
+	if body != nil && body.err != nil {
+		err = body.err
+	}
+	if f, ok := errors.AsType[*failure](err); sent && (!ok || f.kind == nil || f.kind == ErrClosed || f.retry) {
+		c.withdraw(ctx, u, "")
+	}
+	return nil, err
+}
+
+// uploadSlot waits for a place among the uploads that run side by side and for
+// room among the bytes that are under way.
+func (c *Client) uploadSlot(ctx context.Context, size int64) (leave func(), err error) {
+	weight := min(size, c.cfg.BytesInFlight)
+	if err := c.bytes.Acquire(ctx, weight); err != nil {
+		return nil, context.Cause(ctx)
+	}
+	if err := c.slots.Acquire(ctx, 1); err != nil {
+		c.bytes.Release(weight)
+		return nil, context.Cause(ctx)
+	}
+	return func() {
+		c.slots.Release(1)
+		c.bytes.Release(weight)
+	}, nil
+}
+
+// findUpload looks whether an attempt whose reply was lost has made a File, and
+// returns it; nil when it has not.
+//
+// A File bears nothing that its maker could sign it with. Taken for ours is one
+// that has our purpose, our name and our size, was not there before we began, is
+// attached to no store, and is the only one of which this is so. When there are
+// two, neither is taken.
+func (c *Client) findUpload(ctx context.Context, u *upload) (*fileObject, error) {
+	var found []fileObject
+	limit, after := 100, ""
+	for {
+		p, err := c.listFiles(ctx, limit, after)
+		if err != nil {
+			return nil, err
+		}
+		past := false
+		for _, f := range p.Data {
+			if f.CreatedAt < u.newest {
+				past = true
+				break
+			}
+			if u.couldBe(f) {
+				found = append(found, f)
+			}
+		}
+		after = p.next(after, func(f fileObject) string { return f.ID })
+		if past || after == "" {
+			break
+		}
+		limit = filesPage
+	}
+	if len(found) != 1 {
+		return nil, nil
+	}
+	stores, err := c.storeIDs(ctx)
+	if err != nil {
+		return nil, err
+	}
+	for _, s := range stores {
+		if s == c.cfg.VectorStoreID {
+			continue // nobody else writes this key here
+		}
+		if there, err := c.attachedTo(ctx, s, found[0].ID); err != nil || there {
+			return nil, err
+		}
+	}
+	return &found[0], nil
+}
+
+// couldBe reports whether the File can have come from this upload.
+func (u *upload) couldBe(f fileObject) bool {
+	if f.Filename != u.name || (f.Bytes != nil && *f.Bytes != u.sum.size) {
+		return false
+	}
+	for _, id := range u.known {
+		if id == f.ID {
+			return false
+		}
+	}
+	return true
+}
+
+// withdraw removes the File that a lost attempt has made after all; keep is the
+// one that the upload has come to use.
+func (c *Client) withdraw(ctx context.Context, u *upload, keep string) {
+	ctx, cancel := afterwards(ctx)
+	defer cancel()
+	if keep != "" {
+		u.known = append(u.known, keep)
+	}
+	f, err := c.findUpload(ctx, u)
+	if err == nil && f != nil {
+		err = c.deleteFile(ctx, f.ID)
+	}
+	if err != nil {
+		c.log.WarnContext(ctx, "an upload whose reply was lost could not be followed up; it may have left a File behind", "error", err.Error())
+	}
+}
+
+// named returns the Files of that name, and the time of the newest File of all.
+func (k *catalog) named(name string) (ids []string, newest int64) {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	for f := k.byStem[k.hash(stem(name))]; f != nil; f = f.next {
+		ids = append(ids, f.id)
+	}
+	return ids, k.newest
+}
+
+// multipartBody streams the form: the SDK's own upload would hold it whole in
+// memory. It remembers why the content could not be read, since a transport
+// reports that as it likes.
+type multipartBody struct {
+	io.Reader
+	contentType string
+	size        int64
+	content     io.Closer
+	dog         *watchdog
+	err         error
+}
+
+func (u *upload) body(w *watchdog) (*multipartBody, error) {
+	var frame bytes.Buffer
+	form := multipart.NewWriter(&frame)
+	if err := form.WriteField("purpose", purpose); err != nil {
+		return nil, err
+	}
+	// The name holds nothing that would have to be escaped; see fileName.
+	if _, err := form.CreatePart(textproto.MIMEHeader{
+		"Content-Disposition": {fmt.Sprintf(`form-data; name="file"; filename="%s"`, u.name)},
+		"Content-Type":        {contentType(u.name)},
+	}); err != nil {
+		return nil, err
+	}
+	head := bytes.Clone(frame.Bytes())
+	frame.Reset()
+	if err := form.Close(); err != nil {
+		return nil, err
+	}
+	content, err := u.content.reader()
+	if err != nil {
+		return nil, err
+	}
+	b := &multipartBody{contentType: form.FormDataContentType(), content: content, dog: w}
+	b.size = int64(len(head)) + u.sum.size + int64(frame.Len())
+	var data io.Reader = content
+	if u.content.open != nil {
+		data = &sameReader{r: content, hash: sha256.New(), want: u.sum}
+	}
+	b.Reader = io.MultiReader(bytes.NewReader(head), data, &frame)
+	return b, nil
+}
+
+func contentType(name string) string {
+	if i := extensionOf(name); i != noExtension {
+		return indexedExtensions[i].contentType
+	}
+	return "application/octet-stream"
+}
+
+func (b *multipartBody) Read(p []byte) (int, error) {
+	n, err := b.Reader.Read(p)
+	if n > 0 {
+		b.dog.alive()
+	}
+	if err != nil && !errors.Is(err, io.EOF) {
+		b.err = &inputError{kind: ErrContent, reason: err.Error(), err: err}
+		err = b.err
+	}
+	return n, err
+}
+
+func (b *multipartBody) Close() error { return b.content.Close() }
+
+// sized announces the length of the body, which a plain reader does not tell.
+// Whether OpenAI takes a body of unknown length is not documented.
+func (b *multipartBody) sized(req *http.Request, next option.MiddlewareNext) (*http.Response, error) {
+	req.ContentLength = b.size
+	return next(req)
+}
