@@ -1,0 +1,230 @@
+package openaitest
+
+import (
+	"fmt"
+	"strings"
+)
+
+// batchObject is a file batch on the wire.
+type batchObject struct {
+	ID            string     `json:"id"`
+	Object        string     `json:"object"`
+	CreatedAt     int64      `json:"created_at"`
+	VectorStoreID string     `json:"vector_store_id"`
+	Status        status     `json:"status"`
+	FileCounts    fileCounts `json:"file_counts"`
+}
+
+func (s *Server) batchObject(b *batch) batchObject {
+	o := batchObject{
+		ID: b.id, Object: "vector_store.file_batch", CreatedAt: b.createdAt.Unix(),
+		VectorStoreID: b.store.id, Status: b.status(), FileCounts: b.tally().wire(),
+	}
+	if s.cfg.Quirks.SpecBatchObject {
+		o.Object = "vector_store.files_batch"
+	}
+	return o
+}
+
+// wanted is one file that a batch is to attach.
+type wanted struct {
+	id         string
+	attributes map[string]any
+	chunking   chunking
+}
+
+// batchFiles reads what a batch is to attach.
+func (c *call) batchFiles() ([]wanted, *apiError) {
+	most := c.s.cfg.Quirks.BatchMax
+	if most == 0 {
+		most = 2000
+	}
+	b := c.jsonBody("file_ids", "files", "attributes", "chunking_strategy")
+	ids := b.texts("file_ids", 1, most)
+	files := b.array("files", 1, most)
+	attributes := b.attributes("attributes")
+	ch := b.chunking("chunking_strategy")
+	if b.err != nil {
+		return nil, b.err
+	}
+	var all []wanted
+	switch {
+	case b.has("file_ids") && b.has("files"):
+		return nil, badRequest("mutually_exclusive_parameters", "files", "Mutually exclusive parameters: 'file_ids' and 'files'.")
+	case b.has("file_ids"):
+		for _, id := range ids {
+			all = append(all, wanted{id, attributes, ch})
+		}
+	case b.has("files"):
+		if b.has("attributes") || b.has("chunking_strategy") {
+			c.unwisely("attributes and chunking_strategy of the batch are ignored with files")
+		}
+		for i, v := range files {
+			name := fmt.Sprintf("files[%d]", i)
+			m, ok := v.(map[string]any)
+			if !ok {
+				b.wrongType(name, "an object", v)
+				return nil, b.err
+			}
+			o := &fields{c: c, path: name + ".", m: m}
+			o.only("file_id", "attributes", "chunking_strategy")
+			all = append(all, wanted{o.needText("file_id"), o.attributes("attributes"), o.chunking("chunking_strategy")})
+			if o.err != nil {
+				return nil, o.err
+			}
+		}
+	default:
+		return nil, badRequest("missing_required_parameter", "file_ids", "Missing required parameter: 'file_ids'.")
+	}
+	if len(all) > 500 {
+		c.unwisely("the batch holds more than the 500 files of OpenAI's guides")
+	}
+	return all, nil
+}
+
+func (c *call) createBatch() (any, *apiError) {
+	s := c.s
+	all, badBody := c.batchFiles()
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	st, refused := c.liveStore()
+	if refused != nil {
+		return nil, refused
+	}
+	if refused := s.limit(c, "vector store file attach requests", 1, st.attaches); refused != nil {
+		return nil, refused
+	}
+	if badBody != nil {
+		return nil, badBody
+	}
+	files := make([]*file, len(all))
+	verdicts := make([]*apiError, len(all))
+	added := 0
+	for i, w := range all {
+		files[i], verdicts[i] = c.attachable(w.id)
+		if verdicts[i] != nil && s.batchRefused() {
+			return nil, verdicts[i]
+		}
+		if st.files[w.id] == nil {
+			added++
+		}
+	}
+	if refused := s.room(st, added); refused != nil {
+		return nil, refused
+	}
+	if refused := s.limit(c, "attached files", len(all), s.attachedLimit); refused != nil {
+		return nil, refused
+	}
+	now := s.now()
+	b := &batch{id: s.newID("vsfb_", 32), store: st, createdAt: now, byID: make(map[string]*storeFile, len(all))}
+	for i, w := range all {
+		bad := verdicts[i]
+		if bad != nil && s.cfg.Quirks.BadFileInBatch == BadFileSkipped {
+			continue
+		}
+		if bad != nil && bad.code != "unsupported_file" {
+			b.refused++
+			continue
+		}
+		f := s.attach(st, files[i], w.attributes, w.chunking, now)
+		if bad != nil {
+			s.become(f, version{status: failed, code: "unsupported_file", message: bad.message, attributes: w.attributes}, now)
+		}
+		if b.byID[w.id] == nil {
+			b.byID[w.id] = f
+			b.files.insert(f)
+		}
+	}
+	st.batches[b.id] = b
+	c.pollAfter(b.status())
+	return s.batchObject(b), nil
+}
+
+func (s *Server) batchRefused() bool {
+	q := s.cfg.Quirks.BadFileInBatch
+	return q == "" || q == BadFileRefusesBatch
+}
+
+// batch returns the batch that the request's path names; s.mu is held.
+func (c *call) batch() (*batch, *apiError) {
+	st, refused := c.store()
+	if refused != nil {
+		return nil, refused
+	}
+	id := c.params[1]
+	if b := st.batches[id]; b != nil {
+		return b, nil
+	}
+	if c.s.cfg.Quirks.UnknownBatch500 {
+		return nil, serverError()
+	}
+	if !strings.HasPrefix(id, "vsfb_") {
+		return nil, badRequest("invalid_value", "batch_id", "Invalid 'batch_id': '%s'. Expected an ID that begins with 'vsfb'.", id)
+	}
+	return nil, notFound("", "No batch found with id '%s' in vector store '%s'.", id, st.id)
+}
+
+func (c *call) getBatch() (any, *apiError) {
+	s := c.s
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if refused := s.limit(c, "reads", 1, s.readLimit); refused != nil {
+		return nil, refused
+	}
+	b, refused := c.batch()
+	if refused != nil {
+		return nil, refused
+	}
+	c.pollAfter(b.status())
+	if s.cfg.Quirks.BatchGetReturnsStore {
+		return s.storeObject(b.store), nil
+	}
+	return s.batchObject(b), nil
+}
+
+func (c *call) cancelBatch() (any, *apiError) {
+	s := c.s
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	b, refused := c.batch()
+	if refused != nil {
+		return nil, refused
+	}
+	if s.cfg.Quirks.CancelBatch500 {
+		return nil, serverError()
+	}
+	now := s.now()
+	for f := range b.files.ascend(nil) {
+		if f.status == inProgress && f.detachedAt.IsZero() {
+			v := f.version
+			v.status = cancelled
+			s.become(f, v, now)
+			b.cancelled = true
+		}
+	}
+	return s.batchObject(b), nil
+}
+
+func (c *call) listBatchFiles() (any, *apiError) {
+	p, refused := c.statusFilter()
+	if refused != nil {
+		return nil, refused
+	}
+	s := c.s
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if refused := s.limit(c, "reads", 1, s.readLimit); refused != nil {
+		return nil, refused
+	}
+	b, refused := c.batch()
+	if refused != nil {
+		return nil, refused
+	}
+	return c.listFilesOf(&b.files, p, func(id string) (place, bool) {
+		f := b.byID[id]
+		if f == nil || !f.detachedAt.IsZero() && s.cfg.Quirks.DeletedCursorRefused {
+			return place{}, false
+		}
+		return f.place, true
+	})
+}

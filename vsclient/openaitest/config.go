@@ -1,0 +1,145 @@
+package openaitest
+
+import (
+	"io"
+	"time"
+)
+
+// Config says how a [Server] behaves. The zero value is an API that answers at
+// once, indexes at once, limits nothing and fails never; each field makes it
+// more awkward in one way.
+type Config struct {
+	// APIKey is the one bearer key that is accepted. Empty: any key that is not
+	// empty is accepted.
+	APIKey string
+
+	// Seed determines ids and every random decision. Two servers with one seed
+	// that see the same requests in the same order answer alike.
+	Seed uint64
+
+	// Now is the clock; nil is time.Now, which is virtual inside a
+	// testing/synctest bubble. [Server.Advance] moves the clock on.
+	Now func() time.Time
+
+	// Latency is what a request and its reply spend on the way: half of it
+	// passes before the request takes effect, half after.
+	Latency time.Duration
+
+	// IndexTime is how long an attached file stays in_progress. IndexJitter
+	// adds up to that much more, at random, to each file.
+	IndexTime, IndexJitter time.Duration
+
+	// PollAfter, when positive, is sent as openai-poll-after-ms with every
+	// store file and file batch that is in progress.
+	PollAfter time.Duration
+
+	// ListLag is how late the listings of a store's and of a batch's files show
+	// what happened. GET /files never lags.
+	ListLag Lag
+
+	// CountsLag is how far behind file_counts, usage_bytes and status of a
+	// vector store are.
+	CountsLag time.Duration
+
+	// NotFoundWindow is how long after an attach GET on the store file answers
+	// 404. GhostWindow is how long after a detach it still answers 200.
+	NotFoundWindow, GhostWindow time.Duration
+
+	// SearchLag is how long a completed file stays out of search results
+	// (Attach) and a detached one stays in them (Detach); Update is not used.
+	SearchLag Lag
+
+	// FreshFileWindow is how long after its upload a File cannot be attached
+	// yet: "Cannot find file …".
+	FreshFileWindow time.Duration
+
+	// KeepBytes is how much of a file's content is kept; 0 is 16 MiB. Of a
+	// larger file the size and the SHA-256 are kept, and of its content the
+	// first KeepBytes bytes, which are what search and the parsed content see.
+	KeepBytes int64
+
+	// StorageQuota is how many bytes all Files may hold; 0 is any number. An
+	// upload beyond it is answered 400 with code null, as the live API does.
+	StorageQuota int64
+
+	// MaxFileTokens is how many tokens, of four bytes each, a file may have to be
+	// indexed; 0 is any number. OpenAI documents 5,000,000.
+	MaxFileTokens int64
+
+	Limits Limits
+	Quirks Quirks
+
+	// FailIndexing, when it returns a code, makes indexing fail with it:
+	// server_error, unsupported_file or invalid_file. FileInfo.Attaches tells
+	// which attach of the file it is, from 1. It must not call the server.
+	FailIndexing func(FileInfo) (code, message string)
+
+	// StickIndexing, when it returns true, leaves the file in_progress until it
+	// is attached anew. It must not call the server.
+	StickIndexing func(FileInfo) bool
+
+	// IndexRules say the same as FailIndexing and StickIndexing, as data. The
+	// first that matches a file decides.
+	IndexRules []IndexRule
+
+	// Faults are injected as by [Server.Inject].
+	Faults []Fault
+
+	// Strict, when set, is told of each request that is legal but unwise, such
+	// as one with a parameter that the API ignores. In a test it is t.Errorf.
+	Strict func(format string, args ...any)
+
+	// LogSize is how many requests [Server.Requests] remembers; 0: all.
+	LogSize int
+
+	// Record, when set, receives each exchange as one line of JSON, see
+	// [Exchange]. The environment variable OPENAITEST_RECORD, when it names a
+	// directory, does the same for every server of the process.
+	Record io.Writer
+}
+
+// Lag is the delay with which a view of the state follows it.
+type Lag struct {
+	Attach time.Duration // from the attach until the view shows the file
+	Detach time.Duration // from the detach until the view no longer shows it
+	Update time.Duration // from a change of status or attributes until the view shows it
+}
+
+// LimitKind is the way in which a limit per minute is counted.
+type LimitKind string
+
+const (
+	Bucket        LimitKind = "bucket"  // a bucket that refills evenly; the default
+	FixedWindow   LimitKind = "fixed"   // so many in each minute of the clock
+	SlidingWindow LimitKind = "sliding" // so many in any 60 seconds
+)
+
+// Limits are rate limits per minute; 0 is no limit. A request over a limit is
+// answered 429 with Retry-After and does not count. [PublishedLimits] are
+// those that OpenAI documents.
+type Limits struct {
+	UploadsPerMinute        int // POST /files
+	AttachRequestsPerMinute int // POST …/files and …/file_batches, for each store
+	AttachedFilesPerMinute  int // files attached by them, over all stores
+	ReadsPerMinute          int // GET under /vector_stores
+	DeletesPerMinute        int // DELETE under /vector_stores and /files
+
+	Kind  LimitKind
+	Burst int // what a full bucket holds; 0: as much as a minute's limit
+}
+
+// PublishedLimits are the limits in the description of createFile and
+// createVectorStoreFileBatch in OpenAI's OpenAPI document.
+func PublishedLimits() Limits {
+	return Limits{UploadsPerMinute: 1000, AttachRequestsPerMinute: 300, AttachedFilesPerMinute: 2000}
+}
+
+// IndexRule decides over the indexing of the files that it matches.
+type IndexRule struct {
+	Name    string  `json:"name,omitempty"`    // pattern for the file name as in path.Match; empty: every file
+	Rate    float64 `json:"rate,omitempty"`    // the share of matching files; 0: all of them
+	Times   int     `json:"times,omitempty"`   // only the first so many attaches of a file; 0: every attach
+	Stuck   bool    `json:"stuck,omitempty"`   // stays in_progress
+	Code    string  `json:"code,omitempty"`    // else fails with this code …
+	Message string  `json:"message,omitempty"` // … and this message
+}

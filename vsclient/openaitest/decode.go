@@ -1,0 +1,381 @@
+package openaitest
+
+import (
+	"bytes"
+	"encoding/json"
+	"fmt"
+	"io"
+	"math"
+	"net/http"
+	"slices"
+	"strings"
+	"unicode/utf8"
+)
+
+// maxJSONBody bounds what a JSON request may hold; a batch of 2,000 files with
+// 16 attributes of 512 characters each stays well below.
+const maxJSONBody = 64 << 20
+
+// fields reads the members of a JSON object. Its first failed check is kept in
+// err, and what is read after it is zero.
+type fields struct {
+	c    *call
+	path string // of the object, with a trailing dot unless it is the body
+	m    map[string]any
+	err  *apiError
+}
+
+// jsonBody reads the request's body as an object with these members only.
+func (c *call) jsonBody(known ...string) *fields {
+	b := &fields{c: c}
+	data, err := io.ReadAll(io.LimitReader(c.body, maxJSONBody))
+	if err != nil {
+		b.fail(&apiError{status: http.StatusBadRequest, message: "The request body could not be read."})
+		return b
+	}
+	dec := json.NewDecoder(bytes.NewReader(data))
+	dec.UseNumber()
+	var v any
+	err = dec.Decode(&v)
+	if err == nil {
+		_, err = dec.Token() // io.EOF: nothing follows
+	} else if err == io.EOF {
+		err = io.ErrUnexpectedEOF
+	}
+	m, ok := v.(map[string]any)
+	if err != io.EOF || !ok || !utf8.Valid(data) {
+		b.fail(&apiError{status: http.StatusBadRequest, message: "We could not parse the JSON body of your request. (HINT: This likely" +
+			" means you aren't using your HTTP library correctly. The OpenAI API expects a JSON payload, but what was sent was not valid JSON.)"})
+		return b
+	}
+	b.m = m
+	b.only(known...)
+	return b
+}
+
+func (b *fields) fail(err *apiError) {
+	if b.err == nil {
+		b.err = err
+	}
+}
+
+// only refuses members that are not known.
+func (b *fields) only(known ...string) {
+	for _, name := range slices.Sorted(keysOf(b.m)) {
+		if slices.Contains(known, name) {
+			continue
+		}
+		if b.c.s.cfg.Quirks.IgnoreUnknownFields {
+			b.c.unwisely(fmt.Sprintf("the field %q is unknown and ignored", b.path+name))
+			continue
+		}
+		b.fail(badRequest("unknown_parameter", b.path+name, "Unknown parameter: '%s'.", b.path+name))
+	}
+}
+
+func keysOf[V any](m map[string]V) func(func(string) bool) {
+	return func(yield func(string) bool) {
+		for k := range m {
+			if !yield(k) {
+				return
+			}
+		}
+	}
+}
+
+// has reports whether the member is there and not null.
+func (b *fields) has(name string) bool { return b.m[name] != nil }
+
+func (b *fields) require(name string) {
+	if _, ok := b.m[name]; !ok {
+		b.fail(badRequest("missing_required_parameter", b.path+name, "Missing required parameter: '%s'.", b.path+name))
+	}
+}
+
+func jsonType(v any) string {
+	switch v := v.(type) {
+	case nil:
+		return "null"
+	case bool:
+		return "a boolean"
+	case string:
+		return "a string"
+	case []any:
+		return "an array"
+	case map[string]any:
+		return "an object"
+	case json.Number:
+		if _, err := v.Int64(); err == nil {
+			return "an integer"
+		}
+		return "a decimal number"
+	}
+	return fmt.Sprintf("%T", v)
+}
+
+func (b *fields) wrongType(name, want string, got any) {
+	b.fail(badRequest("invalid_type", b.path+name, "Invalid type for '%s': expected %s, but got %s instead.", b.path+name, want, jsonType(got)))
+}
+
+// text reads a string; an absent or null one is empty.
+func (b *fields) text(name string) string {
+	v := b.m[name]
+	if v == nil {
+		return ""
+	}
+	s, ok := v.(string)
+	if !ok {
+		b.wrongType(name, "a string", v)
+	}
+	return s
+}
+
+// needText reads a string that must be there.
+func (b *fields) needText(name string) string {
+	b.require(name)
+	if v, ok := b.m[name]; ok && v == nil {
+		b.wrongType(name, "a string", nil)
+	}
+	return b.text(name)
+}
+
+func (b *fields) enum(name, standard string, allowed ...string) string {
+	v := b.text(name)
+	if v == "" && !b.has(name) {
+		return standard
+	}
+	if b.err == nil {
+		if err := oneOf(b.path+name, v, allowed...); err != nil {
+			b.fail(err)
+		}
+	}
+	return v
+}
+
+func (b *fields) boolean(name string) bool {
+	v := b.m[name]
+	if v == nil {
+		return false
+	}
+	x, ok := v.(bool)
+	if !ok {
+		b.wrongType(name, "a boolean", v)
+	}
+	return x
+}
+
+func (b *fields) integer(name string, standard, least, most int64) int64 {
+	v := b.m[name]
+	if v == nil {
+		return standard
+	}
+	num, ok := v.(json.Number)
+	if !ok {
+		b.wrongType(name, "an integer", v)
+		return 0
+	}
+	n, err := num.Int64()
+	if err != nil {
+		f, _ := num.Float64()
+		if f != math.Trunc(f) || math.Abs(f) > 1<<53 {
+			b.wrongType(name, "an integer", v)
+			return 0
+		}
+		n = int64(f)
+	}
+	p := b.path + name
+	switch {
+	case n < least:
+		b.fail(badRequest("integer_below_min_value", p, "Invalid '%s': integer below minimum value. Expected a value >= %d, but got %d instead.", p, least, n))
+	case n > most:
+		b.fail(badRequest("integer_above_max_value", p, "Invalid '%s': integer above maximum value. Expected a value <= %d, but got %d instead.", p, most, n))
+	}
+	return n
+}
+
+func (b *fields) decimal(name string, standard, least, most float64) float64 {
+	v := b.m[name]
+	if v == nil {
+		return standard
+	}
+	num, ok := v.(json.Number)
+	if !ok {
+		b.wrongType(name, "a decimal", v)
+		return 0
+	}
+	f, _ := num.Float64()
+	p := b.path + name
+	switch {
+	case f < least:
+		b.fail(badRequest("decimal_below_min_value", p, "Invalid '%s': decimal below minimum value. Expected a value >= %v, but got %s instead.", p, least, num))
+	case f > most:
+		b.fail(badRequest("decimal_above_max_value", p, "Invalid '%s': decimal above maximum value. Expected a value <= %v, but got %s instead.", p, most, num))
+	}
+	return f
+}
+
+// object reads a nested object; nil when it is absent or null.
+func (b *fields) object(name string, known ...string) *fields {
+	v := b.m[name]
+	if v == nil {
+		return nil
+	}
+	m, ok := v.(map[string]any)
+	if !ok {
+		b.wrongType(name, "an object", v)
+		return nil
+	}
+	o := &fields{c: b.c, path: b.path + name + ".", m: m}
+	if known != nil {
+		o.only(known...)
+	}
+	return o
+}
+
+// array reads an array of least to most elements; nil when absent or null.
+func (b *fields) array(name string, least, most int) []any {
+	v := b.m[name]
+	if v == nil {
+		return nil
+	}
+	a, ok := v.([]any)
+	p := b.path + name
+	switch {
+	case !ok:
+		b.wrongType(name, "an array", v)
+	case len(a) < least:
+		b.fail(badRequest("empty_array", p, "Invalid '%s': empty array. Expected an array with minimum length %d, but got an empty array instead.", p, least))
+	case len(a) > most:
+		b.fail(badRequest("array_above_max_length", p, "Invalid '%s': array too long. Expected an array with maximum length %d, but got an array with length %d instead.", p, most, len(a)))
+	}
+	return a
+}
+
+// texts reads an array of strings.
+func (b *fields) texts(name string, least, most int) []string {
+	a := b.array(name, least, most)
+	if b.err != nil {
+		return nil
+	}
+	out := make([]string, 0, len(a))
+	for i, v := range a {
+		s, ok := v.(string)
+		if !ok {
+			b.wrongType(fmt.Sprintf("%s[%d]", name, i), "a string", v)
+			return nil
+		}
+		out = append(out, s)
+	}
+	return out
+}
+
+// attributes reads a store file's attributes; an absent or null map is empty.
+func (b *fields) attributes(name string) map[string]any {
+	o := b.object(name)
+	if o == nil {
+		return map[string]any{}
+	}
+	quirks := b.c.s.cfg.Quirks
+	longest := quirks.AttributeValueMax
+	if longest == 0 {
+		longest = 512
+	}
+	length := utf8.RuneCountInString
+	if quirks.AttributeBytes {
+		length = func(s string) int { return len(s) }
+	}
+	o.pairs(longest, length, "a string, a number or a boolean", func(v any) bool {
+		switch v := v.(type) {
+		case bool, string:
+			return true
+		case json.Number:
+			f, err := v.Float64()
+			return err == nil && !math.IsInf(f, 0)
+		}
+		return false
+	})
+	if o.err != nil {
+		b.fail(o.err)
+	}
+	for k, v := range o.m {
+		if s, ok := v.(string); ok && len(s) > 256 {
+			b.c.unwisely(fmt.Sprintf("attribute %q is longer than the 256 characters of OpenAI's retrieval guide", k))
+		}
+	}
+	return o.m
+}
+
+// metadata reads a store's metadata: strings only.
+func (b *fields) metadata(name string) map[string]any {
+	o := b.object(name)
+	if o == nil {
+		return map[string]any{}
+	}
+	o.pairs(512, utf8.RuneCountInString, "a string", func(v any) bool { _, ok := v.(string); return ok })
+	if o.err != nil {
+		b.fail(o.err)
+	}
+	return o.m
+}
+
+// pairs checks a map of at most 16 pairs with keys of at most 64 characters.
+func (b *fields) pairs(longest int, length func(string) int, want string, valid func(any) bool) {
+	whole := strings.TrimSuffix(b.path, ".")
+	if len(b.m) > 16 {
+		b.fail(badRequest("object_above_max_properties", whole,
+			"Invalid '%s': too many properties. Expected an object with at most 16 properties, but got an object with %d properties instead.", whole, len(b.m)))
+		return
+	}
+	for _, k := range slices.Sorted(keysOf(b.m)) {
+		v := b.m[k]
+		if n := length(k); n > 64 {
+			b.fail(badRequest("string_above_max_length", whole,
+				"Invalid property name in '%s': string too long. Expected a string with maximum length 64, but got a string with length %d instead.", whole, n))
+		}
+		if !valid(v) {
+			b.wrongType(k, want, v)
+		}
+		if s, ok := v.(string); ok {
+			if n := length(s); n > longest {
+				b.fail(badRequest("string_above_max_length", b.path+k,
+					"Invalid '%s': string too long. Expected a string with maximum length %d, but got a string with length %d instead.", b.path+k, longest, n))
+			}
+		}
+	}
+}
+
+// chunking reads a chunking strategy; absent is auto.
+func (b *fields) chunking(name string) chunking {
+	o := b.object(name, "type", "static")
+	if o == nil {
+		return autoChunking
+	}
+	o.require("type")
+	ch := autoChunking
+	switch o.enum("type", "", "auto", "static") {
+	case "auto":
+		if o.has("static") {
+			o.fail(badRequest("unknown_parameter", o.path+"static", "Unknown parameter: '%s'.", o.path+"static"))
+		}
+	case "static":
+		o.require("static")
+		st := o.object("static", "max_chunk_size_tokens", "chunk_overlap_tokens")
+		if st != nil && o.err == nil {
+			st.require("max_chunk_size_tokens")
+			st.require("chunk_overlap_tokens")
+			ch.size = int(st.integer("max_chunk_size_tokens", 800, 100, 4096))
+			ch.overlap = int(st.integer("chunk_overlap_tokens", 400, 0, math.MaxInt32))
+			if st.err == nil && ch.overlap > ch.size/2 {
+				st.fail(badRequest("invalid_value", st.path+"chunk_overlap_tokens",
+					"Invalid '%schunk_overlap_tokens': must not exceed half of max_chunk_size_tokens.", st.path))
+			}
+			if st.err != nil {
+				o.fail(st.err)
+			}
+		}
+	}
+	if o.err != nil {
+		b.fail(o.err)
+	}
+	return ch
+}

@@ -1,0 +1,152 @@
+package openaitest
+
+import (
+	"encoding/binary"
+	"path"
+	"slices"
+	"strings"
+	"unicode"
+	"unicode/utf16"
+	"unicode/utf8"
+)
+
+// extensionNames and retrievalTypes are the file types that OpenAI's retrieval
+// guide lists: what can be attached to a vector store.
+var (
+	extensionNames = []string{
+		"c", "cpp", "cs", "css", "doc", "docx", "go", "html", "java", "js", "json", "md", "pdf", "php", "pptx", "py", "rb", "sh", "tex", "ts", "txt",
+	}
+	retrievalTypes = []string{
+		"text/x-c", "text/x-c++", "text/x-csharp", "text/css", "application/msword",
+		"application/vnd.openxmlformats-officedocument.wordprocessingml.document", "text/x-golang", "text/html", "text/x-java",
+		"text/javascript", "application/json", "text/markdown", "application/pdf", "text/x-php",
+		"application/vnd.openxmlformats-officedocument.presentationml.presentation", "text/x-python", "text/x-script.python",
+		"text/x-ruby", "application/x-sh", "text/x-tex", "application/typescript", "text/plain",
+	}
+)
+
+// extension returns the extension of a file name with its dot, in lower case.
+func extension(name string) string {
+	ext := strings.ToLower(path.Ext(name))
+	if ext == "." {
+		return ""
+	}
+	return ext
+}
+
+// retrievable reports whether the name has an extension that can be attached.
+func retrievable(name string) bool {
+	ext := extension(name)
+	return ext != "" && slices.Contains(extensionNames, ext[1:])
+}
+
+// document is the text that was parsed out of a File, or why none could be.
+type document struct {
+	text          string
+	code, message string
+	indexed       map[chunking][]indexedChunk
+}
+
+const (
+	unsupportedContent = "The file type is not supported."
+	invalidContent     = "The file could not be parsed because it is not valid."
+	tooManyTokens      = "The file could not be parsed because it is too large."
+)
+
+// document parses the file once.
+func (f *file) document() *document {
+	if f.parsed == nil {
+		f.parsed = parseDocument(f.name, f.content, int64(len(f.content)) < f.bytes)
+	}
+	return f.parsed
+}
+
+func parseDocument(name string, data []byte, truncated bool) *document {
+	if len(data) == 0 {
+		return &document{} // planted without content
+	}
+	switch extension(name) {
+	case ".pdf":
+		return parsePDF(data)
+	case ".docx", ".pptx":
+		return parseOffice(data, truncated)
+	case ".doc":
+		return parseWord(data)
+	}
+	text, ok := decodeText(data, truncated)
+	if !ok {
+		return &document{code: "unsupported_file", message: unsupportedContent}
+	}
+	if extension(name) == ".html" {
+		text = htmlText(text)
+	}
+	return &document{text: text}
+}
+
+// decodeText decodes UTF-8 and, by its byte order mark, UTF-16.
+func decodeText(data []byte, truncated bool) (string, bool) {
+	var order binary.ByteOrder
+	switch {
+	case len(data) >= 2 && data[0] == 0xff && data[1] == 0xfe:
+		order = binary.LittleEndian
+	case len(data) >= 2 && data[0] == 0xfe && data[1] == 0xff:
+		order = binary.BigEndian
+	}
+	if order != nil {
+		units := make([]uint16, 0, len(data)/2)
+		for i := 2; i+1 < len(data); i += 2 {
+			units = append(units, order.Uint16(data[i:]))
+		}
+		return string(utf16.Decode(units)), len(data)%2 == 0 || truncated
+	}
+	if truncated {
+		for i := 0; i < utf8.UTFMax-1 && len(data) > 0; i++ {
+			if r, n := utf8.DecodeLastRune(data); r != utf8.RuneError || n > 1 {
+				break
+			}
+			data = data[:len(data)-1]
+		}
+	}
+	if !utf8.Valid(data) {
+		return "", false
+	}
+	return strings.TrimPrefix(string(data), "\ufeff"), true
+}
+
+// chunk is a piece of a document: its whole text, and what of that is not in
+// the chunk before.
+type chunk struct{ text, fresh string }
+
+// bytesPerToken is what a token is taken to be long.
+const bytesPerToken = 4
+
+// chunks cuts the text into chunks that begin and end between words.
+func (d *document) chunks(ch chunking) []chunk {
+	var all []chunk
+	text := d.text
+	for start, covered := 0, 0; covered < len(text); {
+		end := min(start+ch.size*bytesPerToken, len(text))
+		if end < len(text) {
+			end = wordBreak(text, max(covered+1, end-end/8), end)
+		}
+		all = append(all, chunk{text[start:end], text[covered:end]})
+		covered = end
+		next := wordBreak(text, start+1, max(start+1, end-ch.overlap*bytesPerToken))
+		start = min(next, covered)
+	}
+	return all
+}
+
+// wordBreak returns the last position in [least, most] that follows a space,
+// or else the last one in it or after that does not split a rune.
+func wordBreak(text string, least, most int) int {
+	for i := most; i >= least && i > 0; i-- {
+		if r, _ := utf8.DecodeLastRuneInString(text[:i]); unicode.IsSpace(r) {
+			return i
+		}
+	}
+	for most < len(text) && !utf8.RuneStart(text[most]) {
+		most++
+	}
+	return most
+}

@@ -1,0 +1,108 @@
+package openaitest
+
+import (
+	"fmt"
+	"net/http"
+	"time"
+)
+
+// apiError is a refusal as OpenAI words it.
+type apiError struct {
+	status     int
+	typ        string // empty: invalid_request_error
+	code       string // empty: null
+	param      string // empty: null
+	message    string
+	retryAfter time.Duration
+	final      bool // x-should-retry: false
+}
+
+type errorBody struct {
+	Error errorDetail `json:"error"`
+}
+
+type errorDetail struct {
+	Message string  `json:"message"`
+	Type    string  `json:"type"`
+	Param   *string `json:"param"`
+	Code    *string `json:"code"`
+}
+
+func (e *apiError) body() errorBody {
+	d := errorDetail{Message: e.message, Type: e.typ}
+	if d.Type == "" {
+		d.Type = "invalid_request_error"
+	}
+	if e.param != "" {
+		d.Param = &e.param
+	}
+	if e.code != "" {
+		d.Code = &e.code
+	}
+	return errorBody{d}
+}
+
+func badRequest(code, param, format string, args ...any) *apiError {
+	return &apiError{status: http.StatusBadRequest, code: code, param: param, message: fmt.Sprintf(format, args...)}
+}
+
+func notFound(param, format string, args ...any) *apiError {
+	return &apiError{status: http.StatusNotFound, param: param, message: fmt.Sprintf(format, args...)}
+}
+
+func serverError() *apiError {
+	return &apiError{
+		status: http.StatusInternalServerError, typ: "server_error",
+		message: "The server had an error while processing your request. Sorry about that!",
+	}
+}
+
+// notModelled is what the emulator answers where the API has something that it
+// does not have; the header keeps SDKs from trying again.
+func notModelled(format string, args ...any) *apiError {
+	return &apiError{
+		status: http.StatusNotImplemented, typ: "server_error", code: "not_modelled", final: true,
+		message: "openaitest does not model " + fmt.Sprintf(format, args...),
+	}
+}
+
+func noSuchFile(id string) *apiError { return notFound("id", "No such File object: %s", id) }
+
+func noSuchStore(id string) *apiError {
+	return notFound("", "Vector store with id '%s' not found.", id)
+}
+
+func noSuchStoreFile(id, store string) *apiError {
+	return notFound("", "No file found with id '%s' in vector store '%s'.", id, store)
+}
+
+func rateLimited(what string, limit int, wait time.Duration) *apiError {
+	return &apiError{
+		status: http.StatusTooManyRequests, code: "rate_limit_exceeded", retryAfter: wait,
+		message: fmt.Sprintf("Rate limit reached for %s: Limit %d / min. Please try again in %.3fs.", what, limit, wait.Seconds()),
+	}
+}
+
+// statusError is the reply of an injected fault that names only a status.
+func statusError(status int, code, message string, retryAfter time.Duration) *apiError {
+	e := &apiError{status: status, code: code, message: message, retryAfter: retryAfter}
+	if status >= 500 {
+		e.typ = "server_error"
+	}
+	if e.message == "" {
+		switch status {
+		case http.StatusTooManyRequests:
+			e.message = "Rate limit reached. Please try again later."
+			if e.code == "" {
+				e.code = "rate_limit_exceeded"
+			}
+		case http.StatusServiceUnavailable:
+			e.message = "The server is currently overloaded with other requests. Sorry about that! You can retry your request."
+		case http.StatusInternalServerError:
+			e.message = serverError().message
+		default:
+			e.message = http.StatusText(status)
+		}
+	}
+	return e
+}

@@ -1,0 +1,317 @@
+package openaitest
+
+import (
+	"encoding/json"
+	"net/http"
+	"path"
+	"strconv"
+	"strings"
+	"time"
+	"unicode/utf8"
+)
+
+const (
+	maxFileBytes = 512 << 20
+	maxFileList  = 10000
+	megabyte     = 1 << 20
+)
+
+func megabytes(n int64) string { return strconv.FormatInt(n/megabyte, 10) }
+
+// fileObject is a File on the wire.
+type fileObject struct {
+	ID        string `json:"id"`
+	Object    string `json:"object"`
+	Bytes     *int64 `json:"bytes"`
+	CreatedAt int64  `json:"created_at"`
+	ExpiresAt int64  `json:"expires_at,omitempty"`
+	Filename  string `json:"filename"`
+	Purpose   string `json:"purpose"`
+	Status    string `json:"status"`
+}
+
+func (f *file) object() fileObject {
+	return fileObject{
+		ID: f.id, Object: "file", Bytes: &f.bytes, CreatedAt: f.place.createdAt, ExpiresAt: f.expiresAt,
+		Filename: f.name, Purpose: f.purpose, Status: "processed",
+	}
+}
+
+var uploadPurposes = []string{"assistants", "batch", "fine-tune", "vision", "user_data", "evals"}
+
+func (c *call) createFile() (any, *apiError) {
+	s := c.s
+	s.mu.Lock()
+	refused := s.limit(c, "file uploads", 1, s.uploadLimit)
+	s.mu.Unlock()
+	if refused != nil {
+		return nil, refused
+	}
+	f, refused := c.multipartForm("file", maxFileBytes, "purpose", "expires_after")
+	if refused != nil {
+		return nil, refused
+	}
+	purpose, ok := f.values["purpose"]
+	if !ok {
+		return nil, badRequest("", "purpose", "'purpose' is a required property")
+	}
+	if refused := checkPurpose(purpose); refused != nil {
+		return nil, refused
+	}
+	if f.file == nil {
+		return nil, badRequest("", "file", "'file' is a required property")
+	}
+	name, refused := c.fileName(f.file.name, purpose)
+	if refused != nil {
+		return nil, refused
+	}
+	if f.file.size == 0 {
+		return nil, badRequest("", "file", "File is empty.")
+	}
+	seconds, refused := formExpiry(f.values)
+	if refused != nil {
+		return nil, refused
+	}
+
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if refused := s.checkQuota(f.file.size); refused != nil {
+		return nil, refused
+	}
+	made := s.makeFile(name, purpose, f.file.content, seconds)
+	o := made.object()
+	if s.cfg.Quirks.NullBytes {
+		o.Bytes = nil
+	}
+	return o, nil
+}
+
+func checkPurpose(purpose string) *apiError {
+	for _, p := range uploadPurposes {
+		if p == purpose {
+			return nil
+		}
+	}
+	return badRequest("", "purpose", "'%s' is not one of ['%s'] - 'purpose'", purpose, strings.Join(uploadPurposes, "', '"))
+}
+
+// fileName checks the name of a new File and makes of it what the API keeps.
+func (c *call) fileName(name, purpose string) (string, *apiError) {
+	q := c.s.cfg.Quirks
+	if q.DecodeFilenames {
+		name = strings.NewReplacer("%22", `"`, "%0D", "\r", "%0A", "\n").Replace(name)
+	}
+	if q.BaseFilenames {
+		name = name[strings.LastIndexByte(name, '/')+1:]
+	}
+	if n := utf8.RuneCountInString(name); q.MaxFilename > 0 && n > q.MaxFilename {
+		return "", badRequest("string_above_max_length", "file",
+			"Invalid 'filename': string too long. Expected a string with maximum length %d, but got a string with length %d instead.", q.MaxFilename, n)
+	}
+	ext := strings.ToLower(path.Ext(name))
+	switch {
+	case purpose == "batch" && ext != ".jsonl":
+		return "", badRequest("", "file", "Invalid file format for Batch API. Must be .jsonl")
+	case purpose == "fine-tune" && ext != ".jsonl":
+		return "", badRequest("", "file", "Invalid file format for Fine-Tuning API. Must be .jsonl")
+	case purpose == "assistants" && q.CheckUploadExtension && !retrievable(name):
+		return "", badRequest("", "file", "Invalid extension %s. Supported formats: \"%s\"", strings.TrimPrefix(ext, "."), strings.Join(extensionNames, "\", \""))
+	case purpose == "assistants" && !retrievable(name):
+		c.unwisely("a file with purpose assistants has an extension that cannot be attached to a vector store")
+	}
+	return name, nil
+}
+
+// formExpiry reads expires_after, which SDKs send as expires_after[anchor] and
+// expires_after[seconds], and others as one JSON value.
+func formExpiry(values map[string]string) (seconds int64, refused *apiError) {
+	anchor, hasAnchor := values["expires_after[anchor]"]
+	text, hasSeconds := values["expires_after[seconds]"]
+	if v, ok := values["expires_after"]; ok {
+		var e struct {
+			Anchor  *string      `json:"anchor"`
+			Seconds *json.Number `json:"seconds"`
+		}
+		if json.Unmarshal([]byte(v), &e) != nil {
+			return 0, badRequest("invalid_type", "expires_after", "Invalid type for 'expires_after': expected an object, but got a string instead.")
+		}
+		if e.Anchor != nil {
+			anchor, hasAnchor = *e.Anchor, true
+		}
+		if e.Seconds != nil {
+			text, hasSeconds = e.Seconds.String(), true
+		}
+	} else if !hasAnchor && !hasSeconds {
+		return 0, nil
+	}
+	switch {
+	case !hasAnchor:
+		return 0, badRequest("missing_required_parameter", "expires_after.anchor", "Missing required parameter: 'expires_after.anchor'.")
+	case !hasSeconds:
+		return 0, badRequest("missing_required_parameter", "expires_after.seconds", "Missing required parameter: 'expires_after.seconds'.")
+	}
+	if err := oneOf("expires_after.anchor", anchor, "created_at"); err != nil {
+		return 0, err
+	}
+	n, err := strconv.ParseInt(text, 10, 64)
+	if err != nil {
+		return 0, badRequest("invalid_type", "expires_after.seconds", "Invalid type for 'expires_after.seconds': expected an integer, but got a string instead.")
+	}
+	return n, checkExpirySeconds(n)
+}
+
+func checkExpirySeconds(n int64) *apiError {
+	const p = "expires_after.seconds"
+	switch {
+	case n < 3600:
+		return badRequest("integer_below_min_value", p, "Invalid '%s': integer below minimum value. Expected a value >= 3600, but got %d instead.", p, n)
+	case n > 2592000:
+		return badRequest("integer_above_max_value", p, "Invalid '%s': integer above maximum value. Expected a value <= 2592000, but got %d instead.", p, n)
+	}
+	return nil
+}
+
+// checkQuota refuses what the project has no room for; s.mu is held.
+func (s *Server) checkQuota(size int64) *apiError {
+	if q := s.cfg.StorageQuota; q > 0 && s.stored+size > q {
+		return badRequest("", "", "You have exceeded your file storage quota. Projects can store up to %s MB of files.", megabytes(q))
+	}
+	return nil
+}
+
+// makeFile creates a File; seconds is its time to live, 0 the default of its
+// purpose. s.mu is held.
+func (s *Server) makeFile(name, purpose string, data content, seconds int64) *file {
+	now := s.now()
+	s.tick(now)
+	f := &file{name: name, purpose: purpose, bytes: data.size, sha256: data.sha256, content: data.kept}
+	if seconds == 0 && purpose == "batch" {
+		seconds = 30 * 24 * 3600
+	}
+	if seconds > 0 {
+		f.expiresAt = now.Unix() + seconds
+	}
+	s.addFile(f, now)
+	return f
+}
+
+func (c *call) listFiles() (any, *apiError) {
+	p, refused := c.page(maxFileList, maxFileList)
+	if refused != nil {
+		return nil, refused
+	}
+	if p.before != "" {
+		p.before = "" // GET /files has no such parameter
+	}
+	purpose := c.query.Get("purpose")
+	s := c.s
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.tick(s.now())
+	found, more, refused := cutPage(c, &s.fileList, p,
+		func(*file) bool { return true },
+		func(f *file) bool { return purpose == "" || f.purpose == purpose },
+		func(id string) (place, bool) {
+			if f := s.files[id]; f != nil {
+				return f.place, true
+			}
+			pl, ok := s.filesLeft[id]
+			return pl, ok && !s.cfg.Quirks.DeletedCursorRefused
+		})
+	if refused != nil {
+		return nil, refused
+	}
+	data := make([]fileObject, len(found))
+	for i, f := range found {
+		data[i] = f.object()
+	}
+	l := listing{Object: "list", Data: data, HasMore: more}
+	if len(data) > 0 {
+		l.FirstID, l.LastID = data[0].ID, data[len(data)-1].ID
+	}
+	return l, nil
+}
+
+// file returns the File that the request's path names; s.mu is held.
+func (c *call) file(id string) (*file, *apiError) {
+	c.s.tick(c.s.now())
+	f := c.s.files[id]
+	if f == nil {
+		return nil, noSuchFile(id)
+	}
+	return f, nil
+}
+
+func (c *call) getFile() (any, *apiError) {
+	c.s.mu.Lock()
+	defer c.s.mu.Unlock()
+	f, refused := c.file(c.params[0])
+	if refused != nil {
+		return nil, refused
+	}
+	return f.object(), nil
+}
+
+// deleted answers every kind of DELETE.
+type deleted struct {
+	ID      string `json:"id"`
+	Object  string `json:"object"`
+	Deleted bool   `json:"deleted"`
+}
+
+func (c *call) deleteFile() (any, *apiError) {
+	s := c.s
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if refused := s.limit(c, "deletes", 1, s.deleteLimit); refused != nil {
+		return nil, refused
+	}
+	f, refused := c.file(c.params[0])
+	if refused != nil {
+		return nil, refused
+	}
+	if len(f.attached) > 0 {
+		c.unwisely("the File is still attached to a vector store; users report that its file_counts keep it")
+	}
+	s.removeFile(f, s.now(), s.cfg.Quirks.DeleteLeavesStoreFile)
+	return deleted{f.id, "file", true}, nil
+}
+
+func (c *call) fileContent() (any, *apiError) {
+	c.s.mu.Lock()
+	defer c.s.mu.Unlock()
+	f, refused := c.file(c.params[0])
+	if refused != nil {
+		return nil, refused
+	}
+	switch f.purpose {
+	case "assistants", "user_data", "fine-tune", "evals":
+		return nil, badRequest("", "", "Not allowed to download files of purpose: %s", f.purpose)
+	}
+	if int64(len(f.content)) < f.bytes {
+		return nil, notModelled("the content of a file larger than Config.KeepBytes")
+	}
+	return rawContent{f.content, http.DetectContentType(f.content)}, nil
+}
+
+// limit takes n from the limiters, or from none of them when one refuses; s.mu
+// is held.
+func (s *Server) limit(c *call, what string, n int, l *limiter) *apiError {
+	now := s.now()
+	if wait := l.wait(now, n); wait > 0 {
+		c.limitHeaders(l, wait)
+		return rateLimited(what, l.perMinute, wait)
+	}
+	l.take(now, n)
+	c.limitHeaders(l, 0)
+	return nil
+}
+
+func (c *call) limitHeaders(l *limiter, reset time.Duration) {
+	if !c.s.cfg.Quirks.RateLimitHeaders || l.perMinute <= 0 {
+		return
+	}
+	c.header.Set("X-Ratelimit-Limit-Requests", strconv.Itoa(l.perMinute))
+	c.header.Set("X-Ratelimit-Remaining-Requests", strconv.Itoa(l.remaining()))
+	c.header.Set("X-Ratelimit-Reset-Requests", reset.String())
+}

@@ -1,0 +1,126 @@
+package openaitest
+
+import (
+	"bytes"
+	"crypto/sha256"
+	"encoding/hex"
+	"errors"
+	"hash"
+	"io"
+	"mime"
+	"mime/multipart"
+	"net/http"
+	"slices"
+	"strings"
+)
+
+// form is a multipart body that was read to its end.
+type form struct {
+	values map[string]string
+	file   *formFile // the part that carries a file
+}
+
+// formFile is the file part of a form.
+type formFile struct {
+	name string // as sent, directories and all; empty: none was sent
+	content
+}
+
+// content is a file's bytes as far as they are kept.
+type content struct {
+	size   int64
+	sha256 string
+	kept   []byte // the first bytes
+}
+
+// multipartForm reads a multipart body whose file part has the given name and
+// at most most bytes, in whatever order the parts come.
+func (c *call) multipartForm(fileField string, most int64, known ...string) (*form, *apiError) {
+	typ, params, err := mime.ParseMediaType(c.r.Header.Get("Content-Type"))
+	if err != nil || typ != "multipart/form-data" || params["boundary"] == "" {
+		return nil, &apiError{
+			status:  http.StatusBadRequest,
+			message: "Invalid Content-Type header. Expected 'multipart/form-data' with a boundary.",
+		}
+	}
+	malformed := &apiError{status: http.StatusBadRequest, message: "Could not parse multipart form"}
+	f := &form{values: make(map[string]string)}
+	parts := multipart.NewReader(c.body, params["boundary"])
+	for {
+		part, err := parts.NextRawPart()
+		if err == io.EOF {
+			io.Copy(io.Discard, io.LimitReader(c.body, 1<<16)) // what follows the last boundary
+			return f, nil
+		}
+		if err != nil {
+			return nil, malformed
+		}
+		// Part.FileName would drop directories from the name.
+		_, disposition, err := mime.ParseMediaType(part.Header.Get("Content-Disposition"))
+		if err != nil {
+			return nil, malformed
+		}
+		name := disposition["name"]
+		if !slices.Contains(known, strings.TrimSuffix(strings.Split(name, "[")[0], "]")) && name != fileField {
+			if !c.s.cfg.Quirks.IgnoreUnknownFields {
+				return nil, badRequest("unknown_parameter", name, "Unknown parameter: '%s'.", name)
+			}
+			c.unwisely("the field " + name + " is unknown and ignored")
+		}
+		filename, isFile := disposition["filename"]
+		if name == fileField && isFile {
+			content, err := c.readContent(part, most)
+			if errors.Is(err, errTooLarge) {
+				return nil, &apiError{
+					status: http.StatusRequestEntityTooLarge, param: fileField,
+					message: "File is too large. The maximum is " + megabytes(most) + " MB.",
+				}
+			}
+			if err != nil {
+				return nil, malformed
+			}
+			f.file = &formFile{filename, content}
+			continue
+		}
+		value, err := io.ReadAll(io.LimitReader(part, 1<<20))
+		if err != nil {
+			return nil, malformed
+		}
+		f.values[name] = string(value)
+	}
+}
+
+var errTooLarge = errors.New("too large")
+
+// readContent reads, counts and hashes, and keeps the first KeepBytes bytes.
+func (c *call) readContent(r io.Reader, most int64) (content, error) {
+	w := &contentWriter{hash: sha256.New(), keep: c.s.cfg.KeepBytes}
+	if n := c.r.ContentLength; n > 0 {
+		w.kept.Grow(int(min(n, w.keep)))
+	}
+	n, err := io.Copy(w, io.LimitReader(r, most+1))
+	if err == nil && n > most {
+		err = errTooLarge
+	}
+	return w.content(), err
+}
+
+type contentWriter struct {
+	hash hash.Hash
+	size int64
+	keep int64
+	kept bytes.Buffer
+}
+
+func (w *contentWriter) Write(p []byte) (int, error) {
+	w.hash.Write(p)
+	w.size += int64(len(p))
+	if room := w.keep - int64(w.kept.Len()); room > 0 {
+		w.kept.Write(p[:min(int64(len(p)), room)])
+	}
+	return len(p), nil
+}
+
+func (w *contentWriter) content() content {
+	return content{size: w.size, sha256: hex.EncodeToString(w.hash.Sum(nil)), kept: bytes.Clone(w.kept.Bytes())}
+}

@@ -1,0 +1,268 @@
+package openaitest
+
+import (
+	"net/http"
+	"net/url"
+	"slices"
+	"strconv"
+	"strings"
+)
+
+// endpoint is one operation of the API.
+type endpoint struct {
+	method string
+	path   string   // as in the OpenAPI document
+	query  []string // parameters that it knows
+	serve  func(*call) (any, *apiError)
+
+	segments []string
+	name     string // "POST /files"
+}
+
+var paging = []string{"limit", "order", "after", "before"}
+
+// endpoints are all operations that are modelled.
+var endpoints = func() []*endpoint {
+	withFilter := append(slices.Clone(paging), "filter")
+	all := []*endpoint{
+		{method: "GET", path: "/files", query: []string{"purpose", "limit", "order", "after"}, serve: (*call).listFiles},
+		{method: "POST", path: "/files", serve: (*call).createFile},
+		{method: "GET", path: "/files/{file_id}", serve: (*call).getFile},
+		{method: "DELETE", path: "/files/{file_id}", serve: (*call).deleteFile},
+		{method: "GET", path: "/files/{file_id}/content", serve: (*call).fileContent},
+
+		{method: "POST", path: "/uploads", serve: (*call).createUpload},
+		{method: "POST", path: "/uploads/{upload_id}/parts", serve: (*call).addPart},
+		{method: "POST", path: "/uploads/{upload_id}/complete", serve: (*call).completeUpload},
+		{method: "POST", path: "/uploads/{upload_id}/cancel", serve: (*call).cancelUpload},
+
+		{method: "GET", path: "/vector_stores", query: paging, serve: (*call).listStores},
+		{method: "POST", path: "/vector_stores", serve: (*call).createStore},
+		{method: "GET", path: "/vector_stores/{vector_store_id}", serve: (*call).getStore},
+		{method: "POST", path: "/vector_stores/{vector_store_id}", serve: (*call).modifyStore},
+		{method: "DELETE", path: "/vector_stores/{vector_store_id}", serve: (*call).deleteStore},
+		{method: "POST", path: "/vector_stores/{vector_store_id}/search", serve: (*call).searchStore},
+
+		{method: "GET", path: "/vector_stores/{vector_store_id}/files", query: withFilter, serve: (*call).listStoreFiles},
+		{method: "POST", path: "/vector_stores/{vector_store_id}/files", serve: (*call).createStoreFile},
+		{method: "GET", path: "/vector_stores/{vector_store_id}/files/{file_id}", serve: (*call).getStoreFile},
+		{method: "POST", path: "/vector_stores/{vector_store_id}/files/{file_id}", serve: (*call).updateStoreFile},
+		{method: "DELETE", path: "/vector_stores/{vector_store_id}/files/{file_id}", serve: (*call).deleteStoreFile},
+		{method: "GET", path: "/vector_stores/{vector_store_id}/files/{file_id}/content", query: []string{"page"}, serve: (*call).storeFileContent},
+
+		{method: "POST", path: "/vector_stores/{vector_store_id}/file_batches", serve: (*call).createBatch},
+		{method: "GET", path: "/vector_stores/{vector_store_id}/file_batches/{batch_id}", serve: (*call).getBatch},
+		{method: "POST", path: "/vector_stores/{vector_store_id}/file_batches/{batch_id}/cancel", serve: (*call).cancelBatch},
+		{method: "GET", path: "/vector_stores/{vector_store_id}/file_batches/{batch_id}/files", query: withFilter, serve: (*call).listBatchFiles},
+	}
+	for _, e := range all {
+		e.segments = strings.Split(e.path[1:], "/")
+		e.name = e.method + " " + e.path
+	}
+	return all
+}()
+
+// otherAPIs are the first path segments of what OpenAI has besides.
+var otherAPIs = []string{
+	"assistants", "audio", "batches", "chat", "chatkit", "completions", "containers", "conversations", "embeddings", "evals",
+	"fine_tuning", "images", "models", "moderations", "organization", "projects", "realtime", "responses", "skills", "threads", "videos",
+}
+
+// route finds the endpoint of an escaped URL path, and returns the path below
+// /v1 and why there is no endpoint.
+func (c *call) route(escaped string) (string, *apiError) {
+	path := strings.TrimPrefix(escaped, "/v1")
+	segments := strings.Split(strings.TrimPrefix(path, "/"), "/")
+	known := false
+	for _, e := range endpoints {
+		if !e.matches(segments) {
+			continue
+		}
+		known = true
+		if e.method != c.method {
+			continue
+		}
+		for i, s := range e.segments {
+			if s[0] == '{' {
+				p, err := url.PathUnescape(segments[i])
+				if err != nil {
+					return path, invalidURL(c.method, escaped)
+				}
+				c.params = append(c.params, p)
+			}
+		}
+		c.endpoint = e
+		return path, nil
+	}
+	if known {
+		return path, &apiError{
+			status: http.StatusMethodNotAllowed, code: "method_not_supported",
+			message: "Not allowed to " + c.method + " on " + escaped + ". (HINT: Perhaps you meant to use a different HTTP method?)",
+		}
+	}
+	if slices.Contains(otherAPIs, segments[0]) {
+		return path, notModelled("%s %s", c.method, escaped)
+	}
+	return path, invalidURL(c.method, escaped)
+}
+
+func invalidURL(method, path string) *apiError {
+	return notFound("", "Invalid URL (%s %s)", method, path)
+}
+
+func (e *endpoint) matches(segments []string) bool {
+	if len(segments) != len(e.segments) {
+		return false
+	}
+	for i, s := range e.segments {
+		if s[0] == '{' && segments[i] != "" {
+			continue
+		}
+		if s != segments[i] {
+			return false
+		}
+	}
+	return true
+}
+
+func (c *call) endpointName() string {
+	if c.endpoint == nil {
+		return "not an endpoint"
+	}
+	return c.endpoint.name
+}
+
+// page is what a listing was asked for.
+type page struct {
+	limit         int
+	desc          bool
+	after, before string
+	filter        string // of status or purpose; empty: none
+}
+
+// page reads the paging parameters; most is the largest limit.
+func (c *call) page(standard, most int) (page, *apiError) {
+	p := page{limit: standard, desc: true}
+	if v := c.query.Get("limit"); c.query.Has("limit") {
+		n, err := strconv.Atoi(v)
+		switch {
+		case err != nil:
+			return p, badRequest("invalid_type", "limit", "Invalid type for 'limit': expected an integer, but got a string instead.")
+		case n < 1:
+			return p, badRequest("integer_below_min_value", "limit",
+				"Invalid 'limit': integer below minimum value. Expected a value >= 1, but got %d instead.", n)
+		case n > most:
+			return p, badRequest("integer_above_max_value", "limit",
+				"Invalid 'limit': integer above maximum value. Expected a value <= %d, but got %d instead.", most, n)
+		}
+		p.limit = n
+	}
+	if v := c.query.Get("order"); c.query.Has("order") {
+		if err := oneOf("order", v, "asc", "desc"); err != nil {
+			return p, err
+		}
+		p.desc = v == "desc"
+	}
+	p.after, p.before = c.query.Get("after"), c.query.Get("before")
+	for name := range c.query {
+		if !slices.Contains(c.endpoint.query, name) {
+			c.unwisely("the query parameter " + strconv.Quote(name) + " is ignored")
+		}
+	}
+	return p, nil
+}
+
+func oneOf(param, value string, allowed ...string) *apiError {
+	if slices.Contains(allowed, value) {
+		return nil
+	}
+	return badRequest("invalid_value", param, "Invalid value: '%s'. Supported values are: %s.", value, quoteList(allowed))
+}
+
+// quoteList writes 'a', 'b', and 'c'.
+func quoteList(words []string) string {
+	var b strings.Builder
+	for i, w := range words {
+		switch {
+		case i == 0:
+		case i < len(words)-1:
+			b.WriteString(", ")
+		case i == 1:
+			b.WriteString(" and ")
+		default:
+			b.WriteString(", and ")
+		}
+		b.WriteString("'" + w + "'")
+	}
+	return b.String()
+}
+
+// listing is one page of an ordered list.
+type listing struct {
+	Object  string `json:"object"`
+	Data    any    `json:"data"`
+	FirstID string `json:"first_id"`
+	LastID  string `json:"last_id"`
+	HasMore bool   `json:"has_more"`
+}
+
+// cut takes from an ordered list what p asks for. visible tells what the view
+// shows at all, wanted what passes the filter, cursor the place of an id.
+func cutPage[T placed](c *call, o *ordered[T], p page, visible, wanted func(T) bool, cursor func(id string) (place, bool)) (got []T, more bool, err *apiError) {
+	at := func(param, id string) (*place, *apiError) {
+		if id == "" {
+			return nil, nil
+		}
+		pl, ok := cursor(id)
+		if !ok {
+			return nil, badRequest("invalid_value", param, "Invalid '%s' cursor: no object found with id '%s'.", param, id)
+		}
+		return &pl, nil
+	}
+	after, err := at("after", p.after)
+	if err != nil {
+		return nil, false, err
+	}
+	before, err := at("before", p.before)
+	if err != nil {
+		return nil, false, err
+	}
+	// A page before a cursor is read backwards from it and then turned round.
+	backwards := before != nil && after == nil
+	desc, from, until := p.desc, after, before
+	if backwards {
+		desc, from, until = !p.desc, before, nil
+	}
+	seq := o.ascend(from)
+	if desc {
+		seq = o.descend(from)
+	}
+	cutFirst := c.s.cfg.Quirks.FilterAfterPage
+	n := 0
+	for v := range seq {
+		if until != nil {
+			if d := v.where().compare(*until); d == 0 || d > 0 != desc {
+				break
+			}
+		}
+		if !visible(v) {
+			continue
+		}
+		ok := wanted(v)
+		if !ok && !cutFirst {
+			continue
+		}
+		if n == p.limit {
+			more = true
+			break
+		}
+		n++
+		if ok {
+			got = append(got, v)
+		}
+	}
+	if backwards {
+		slices.Reverse(got)
+	}
+	return got, more, nil
+}

@@ -1,0 +1,365 @@
+package openaitest
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"io"
+	"math"
+	"net/http"
+	"net/url"
+	"strconv"
+	"strings"
+	"time"
+)
+
+// call is one request on its way through the server.
+type call struct {
+	s      *Server
+	r      *http.Request
+	n      int
+	method string
+	path   string // below /v1, still escaped
+	params []string
+	query  url.Values
+	start  time.Time
+	id     string // x-request-id
+	body   *meteredBody
+
+	endpoint *endpoint
+	fault    *Fault
+	header   http.Header // of the reply
+	unwise   []string    // for Config.Strict
+}
+
+// reply is what goes back.
+type reply struct {
+	status int
+	header http.Header
+	body   []byte
+	cut    cut
+}
+
+// cut is how a reply fails to arrive.
+type cut int
+
+const (
+	whole     cut = iota
+	cutBefore     // the connection breaks before any of the reply
+	cutMiddle     // it breaks in the middle of the body
+)
+
+// rawContent is a reply that is not JSON.
+type rawContent struct {
+	data []byte
+	typ  string
+}
+
+// serve takes one request from its arrival to its reply.
+func (s *Server) serve(r *http.Request) (*call, *reply) {
+	c := &call{s: s, r: r, method: r.Method, header: make(http.Header, 8)}
+	escaped := r.URL.EscapedPath()
+	var modelled *apiError
+	c.path, modelled = c.route(escaped)
+
+	s.mu.Lock()
+	c.start = s.now()
+	c.id = s.newID("req_", 32)
+	s.logged++
+	c.n = s.logged
+	s.appendLog(Request{
+		N: c.n, Time: c.start, Method: r.Method, Path: escaped, Query: r.URL.RawQuery,
+		Endpoint: c.endpointName(), RequestID: c.id,
+	})
+	s.counts[c.endpointName()]++
+	hook := s.onRequest
+	s.mu.Unlock()
+	if hook != nil {
+		hook(c.n, r)
+	}
+	s.mu.Lock()
+	c.fault = s.strike(c)
+	s.mu.Unlock()
+
+	if r.Body == nil {
+		r.Body = http.NoBody
+	}
+	c.body = &meteredBody{ReadCloser: r.Body}
+	if len(s.recorders) > 0 {
+		c.body.copy = new(bytes.Buffer)
+	}
+	rep := s.answer(c, modelled)
+	c.finish(rep)
+	return c, rep
+}
+
+// answer applies latency and faults around the effect of the request.
+func (s *Server) answer(c *call, modelled *apiError) *reply {
+	ctx := c.r.Context()
+	gone := &reply{cut: cutBefore}
+	if !s.sleep(ctx, s.cfg.Latency/2) {
+		return gone
+	}
+	f := c.fault
+	if f != nil && !f.AfterEffect && f.Kind != FaultCutReply {
+		switch f.Kind {
+		case FaultStatus:
+			return c.faultReply(f)
+		case FaultCut:
+			return gone
+		case FaultHang:
+			s.hang(ctx)
+			return gone
+		case FaultDelay:
+			if !s.sleep(ctx, time.Duration(f.Delay)) {
+				return gone
+			}
+		}
+	}
+	rep := c.effect(modelled)
+	if f != nil {
+		switch {
+		case f.Kind == FaultCutReply:
+			rep.cut = cutMiddle
+		case !f.AfterEffect:
+		case f.Kind == FaultStatus:
+			rep = c.faultReply(f)
+		case f.Kind == FaultCut:
+			rep = gone
+		case f.Kind == FaultHang:
+			s.hang(ctx)
+			return gone
+		case f.Kind == FaultDelay:
+			if !s.sleep(ctx, time.Duration(f.Delay)) {
+				return gone
+			}
+		}
+	}
+	if !s.sleep(ctx, s.cfg.Latency-s.cfg.Latency/2) {
+		return gone
+	}
+	return rep
+}
+
+// effect runs the endpoint and renders what it returns.
+func (c *call) effect(refused *apiError) *reply {
+	if refused == nil {
+		refused = c.authorize()
+	}
+	if refused != nil {
+		return c.render(nil, refused)
+	}
+	key := ""
+	if h := c.r.Header.Get("Idempotency-Key"); h != "" && c.method == http.MethodPost {
+		if c.s.cfg.Quirks.IdempotencyKeys {
+			key = c.path + " " + h
+			c.s.mu.Lock()
+			old := c.s.replayed[key]
+			c.s.mu.Unlock()
+			if old != nil {
+				io.Copy(io.Discard, c.body)
+				again := *old
+				again.header = old.header.Clone()
+				return &again
+			}
+		} else {
+			c.unwisely("the header Idempotency-Key is ignored")
+		}
+	}
+	c.query = c.r.URL.Query()
+	value, refused := c.endpoint.serve(c)
+	rep := c.render(value, refused)
+	if key != "" && refused == nil {
+		kept := *rep
+		kept.header = rep.header.Clone()
+		c.s.mu.Lock()
+		c.s.replayed[key] = &kept
+		c.s.mu.Unlock()
+	}
+	return rep
+}
+
+// authorize checks the bearer key. The key itself is never repeated.
+func (c *call) authorize() *apiError {
+	scheme, key, _ := strings.Cut(c.r.Header.Get("Authorization"), " ")
+	key = strings.TrimSpace(key)
+	if !strings.EqualFold(scheme, "Bearer") || key == "" {
+		return &apiError{
+			status: http.StatusUnauthorized,
+			message: "You didn't provide an API key. You need to provide your API key in an Authorization header using Bearer auth" +
+				" (i.e. Authorization: Bearer YOUR_KEY).",
+		}
+	}
+	if c.s.cfg.APIKey != "" && key != c.s.cfg.APIKey {
+		return &apiError{
+			status: http.StatusUnauthorized, code: "invalid_api_key",
+			message: "Incorrect API key provided: " + strings.Repeat("*", 8) +
+				". You can find your API key at https://platform.openai.com/account/api-keys.",
+		}
+	}
+	return nil
+}
+
+func (c *call) faultReply(f *Fault) *reply {
+	if f.Body != nil {
+		c.header.Set("Content-Type", "text/html; charset=utf-8")
+		if f.RetryAfter > 0 {
+			c.setRetryAfter(time.Duration(f.RetryAfter))
+		}
+		return &reply{status: f.status(), header: c.header, body: []byte(*f.Body)}
+	}
+	return c.render(nil, statusError(f.status(), f.Code, f.Message, time.Duration(f.RetryAfter)))
+}
+
+// render turns a value or a refusal into a reply.
+func (c *call) render(value any, refused *apiError) *reply {
+	rep := &reply{status: http.StatusOK, header: c.header}
+	if refused != nil {
+		rep.status = refused.status
+		value = refused.body()
+		if refused.retryAfter > 0 {
+			c.setRetryAfter(refused.retryAfter)
+		}
+		if refused.final {
+			c.header.Set("X-Should-Retry", "false")
+		}
+	}
+	if raw, ok := value.(rawContent); ok {
+		c.header.Set("Content-Type", raw.typ)
+		rep.body = raw.data
+		return rep
+	}
+	c.header.Set("Content-Type", "application/json")
+	var b bytes.Buffer
+	enc := json.NewEncoder(&b)
+	enc.SetEscapeHTML(false)
+	if err := enc.Encode(value); err != nil {
+		panic("openaitest: " + err.Error()) // every value is of this package's own types
+	}
+	rep.body = bytes.TrimSuffix(b.Bytes(), []byte("\n"))
+	return rep
+}
+
+// setRetryAfter rounds up: whoever waits that long is not refused again.
+func (c *call) setRetryAfter(d time.Duration) {
+	c.header.Set("Retry-After", strconv.Itoa(max(1, int(math.Ceil(d.Seconds())))))
+}
+
+// finish adds the headers that every reply has, and writes the log and the record.
+func (c *call) finish(rep *reply) {
+	s := c.s
+	if rep.cut != cutBefore {
+		rep.header.Set("X-Request-Id", c.id)
+		rep.header.Set("Openai-Version", "2020-10-01")
+	}
+	s.mu.Lock()
+	if e := s.logEntry(c.n); e != nil {
+		e.Done = true
+		e.BytesIn = c.body.n
+		if c.fault != nil {
+			e.Fault = c.fault.String()
+		}
+		if rep.cut != cutBefore {
+			e.Status = rep.status
+			e.BytesOut = int64(len(rep.body))
+		}
+		e.Took = s.now().Sub(c.start)
+	}
+	s.mu.Unlock()
+	if s.cfg.Strict != nil {
+		for _, u := range c.unwise {
+			s.cfg.Strict("openaitest: request %d, %s %s: %s", c.n, c.method, c.path, u)
+		}
+	}
+	for _, rec := range s.recorders {
+		rec.write(c, rep)
+	}
+}
+
+// unwisely notes a request that is legal but not what a careful client sends.
+func (c *call) unwisely(what string) { c.unwise = append(c.unwise, what) }
+
+// strike returns the fault that strikes this request, if any; s.mu is held.
+func (s *Server) strike(c *call) *Fault {
+	var struck *Fault
+	for _, f := range s.scripts {
+		// Each script counts what it matches, even when another strikes.
+		if f.strike(c.method, c.path, s.rng.Float64) && struck == nil {
+			struck = &f.Fault
+		}
+	}
+	return struck
+}
+
+// sleep waits for d, and reports whether the client is still there.
+func (s *Server) sleep(ctx context.Context, d time.Duration) bool {
+	select {
+	case <-s.closed:
+		return false
+	default:
+	}
+	if d <= 0 {
+		return ctx.Err() == nil
+	}
+	t := time.NewTimer(d)
+	defer t.Stop()
+	select {
+	case <-t.C:
+		return ctx.Err() == nil
+	case <-ctx.Done():
+		return false
+	case <-s.closed:
+		return false
+	}
+}
+
+func (s *Server) hang(ctx context.Context) {
+	select {
+	case <-ctx.Done():
+	case <-s.closed:
+	}
+}
+
+// meteredBody counts what is read of a request's body, and copies the start of
+// it for the record.
+type meteredBody struct {
+	io.ReadCloser
+	n     int64
+	copy  *bytes.Buffer
+	ended bool // read to its end
+}
+
+func (b *meteredBody) Read(p []byte) (int, error) {
+	n, err := b.ReadCloser.Read(p)
+	b.n += int64(n)
+	b.ended = b.ended || err == io.EOF
+	if b.copy != nil {
+		if room := recordedBody - b.copy.Len(); room > 0 {
+			b.copy.Write(p[:min(n, room)])
+		}
+	}
+	return n, err
+}
+
+// ServeHTTP serves the API under /v1, and a page for people at /.
+func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	if !strings.HasPrefix(r.URL.Path, "/v1/") {
+		s.servePage(w, r)
+		return
+	}
+	_, rep := s.serve(r)
+	if rep.cut == cutBefore {
+		panic(http.ErrAbortHandler)
+	}
+	for k, v := range rep.header {
+		w.Header()[k] = v
+	}
+	w.Header().Set("Content-Length", strconv.Itoa(len(rep.body)))
+	w.WriteHeader(rep.status)
+	if rep.cut == cutMiddle {
+		w.Write(rep.body[:len(rep.body)/2])
+		http.NewResponseController(w).Flush()
+		panic(http.ErrAbortHandler)
+	}
+	w.Write(rep.body)
+}

@@ -1,0 +1,156 @@
+package openaitest
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"os"
+	"strings"
+	"syscall"
+)
+
+// Client returns a client that reaches the server without a socket, whatever
+// the host of the URL. Inside a testing/synctest bubble its waits are virtual.
+// A cut connection shows as over TCP: io.EOF or ECONNRESET in a *url.Error, and
+// a cut reply as io.ErrUnexpectedEOF in the middle of the body. As over TCP, a
+// request whose context ends is given up at once, while the server may go on
+// reading its body and let it take effect.
+func (s *Server) Client() *http.Client { return &http.Client{Transport: transport{s}} }
+
+type transport struct{ s *Server }
+
+func (t transport) RoundTrip(req *http.Request) (*http.Response, error) {
+	ctx := req.Context()
+	if err := ctx.Err(); err != nil {
+		if req.Body != nil {
+			req.Body.Close()
+		}
+		return nil, context.Cause(ctx)
+	}
+	in := new(http.Request)
+	*in = *req
+	u := *req.URL
+	in.URL = &u
+	in.Header = req.Header.Clone()
+	if in.Host == "" {
+		in.Host = u.Host
+	}
+	if in.Method == "" {
+		in.Method = http.MethodGet
+	}
+	var body *clientBody
+	if req.Body != nil && req.Body != http.NoBody {
+		body = &clientBody{ctx: ctx, r: req.Body, want: req.ContentLength}
+		in.Body = body
+	}
+
+	if !strings.HasPrefix(u.Path, "/v1/") {
+		w := &pageWriter{reply: reply{status: http.StatusOK, header: make(http.Header)}}
+		t.s.servePage(w, in)
+		return response(req, &w.reply), nil
+	}
+
+	type outcome struct {
+		rep *reply
+		err error
+	}
+	done := make(chan outcome, 1)
+	go func() {
+		_, rep := t.s.serve(in)
+		var err error
+		if body != nil {
+			body.r.Close()
+			err = body.failed
+		}
+		if err == nil && rep.cut == cutBefore {
+			err = io.EOF
+			if body != nil && body.n == 0 {
+				err = reset
+			}
+		}
+		done <- outcome{rep, err}
+	}()
+	select {
+	case <-ctx.Done():
+		return nil, ctx.Err()
+	case o := <-done:
+		if err := ctx.Err(); err != nil {
+			return nil, err
+		}
+		if o.err != nil {
+			return nil, o.err
+		}
+		return response(req, o.rep), nil
+	}
+}
+
+// reset is how a connection that the peer closed with data unread shows.
+var reset error = &net.OpError{Op: "read", Net: "tcp", Err: os.NewSyscallError("read", syscall.ECONNRESET)}
+
+func response(req *http.Request, rep *reply) *http.Response {
+	resp := &http.Response{
+		Status:        fmt.Sprintf("%d %s", rep.status, http.StatusText(rep.status)),
+		StatusCode:    rep.status,
+		Proto:         "HTTP/1.1",
+		ProtoMajor:    1,
+		ProtoMinor:    1,
+		Header:        rep.header,
+		ContentLength: int64(len(rep.body)),
+		Request:       req,
+	}
+	if rep.cut == cutMiddle {
+		half := bytes.NewReader(rep.body[:len(rep.body)/2])
+		resp.Body = io.NopCloser(io.MultiReader(half, brokenReader{}))
+		return resp
+	}
+	resp.Body = io.NopCloser(bytes.NewReader(rep.body))
+	return resp
+}
+
+type brokenReader struct{}
+
+func (brokenReader) Read([]byte) (int, error) { return 0, io.ErrUnexpectedEOF }
+
+// clientBody is a request's body as the server sees it: it ends when the
+// client goes away, and an error of the client's reader fails the request.
+type clientBody struct {
+	ctx    context.Context
+	r      io.ReadCloser
+	want   int64 // declared length; -1 or 0: none
+	n      int64
+	failed error
+}
+
+func (b *clientBody) Read(p []byte) (int, error) {
+	if err := b.ctx.Err(); err != nil {
+		return 0, err
+	}
+	n, err := b.r.Read(p)
+	b.n += int64(n)
+	switch {
+	case b.want > 0 && (b.n > b.want || err == io.EOF && b.n < b.want):
+		b.failed = fmt.Errorf("http: ContentLength=%d with Body length %d", b.want, b.n)
+		return 0, b.failed
+	case err != nil && !errors.Is(err, io.EOF):
+		b.failed = err
+	}
+	return n, err
+}
+
+// Close leaves the body to the transport, which closes it once the server is
+// done with the request.
+func (b *clientBody) Close() error { return nil }
+
+// pageWriter collects a page for people.
+type pageWriter struct{ reply }
+
+func (w *pageWriter) Header() http.Header  { return w.header }
+func (w *pageWriter) WriteHeader(code int) { w.status = code }
+func (w *pageWriter) Write(p []byte) (int, error) {
+	w.body = append(w.body, p...)
+	return len(p), nil
+}

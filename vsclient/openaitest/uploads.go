@@ -1,0 +1,250 @@
+package openaitest
+
+import (
+	"bytes"
+	"crypto/md5"
+	"crypto/sha256"
+	"encoding/hex"
+	"math"
+	"net/http"
+	"slices"
+	"strings"
+	"time"
+)
+
+const (
+	maxUploadBytes = 8 << 30
+	maxPartBytes   = 64 << 20
+	uploadLifetime = time.Hour
+)
+
+// upload is an object of /uploads.
+type upload struct {
+	id        string
+	createdAt time.Time
+	name      string
+	bytes     int64
+	purpose   string
+	seconds   int64 // to live, of the File
+	state     string
+	parts     map[string]content
+	file      *file
+}
+
+// uploadObject is an upload on the wire.
+type uploadObject struct {
+	ID        string      `json:"id"`
+	Object    string      `json:"object"`
+	Bytes     int64       `json:"bytes"`
+	CreatedAt int64       `json:"created_at"`
+	Filename  string      `json:"filename"`
+	Purpose   string      `json:"purpose"`
+	Status    string      `json:"status"`
+	ExpiresAt int64       `json:"expires_at"`
+	File      *fileObject `json:"file,omitempty"`
+}
+
+func (u *upload) object() uploadObject {
+	o := uploadObject{
+		ID: u.id, Object: "upload", Bytes: u.bytes, CreatedAt: u.createdAt.Unix(), Filename: u.name, Purpose: u.purpose,
+		Status: u.state, ExpiresAt: u.createdAt.Add(uploadLifetime).Unix(),
+	}
+	if u.file != nil {
+		f := u.file.object()
+		o.File = &f
+	}
+	return o
+}
+
+type partObject struct {
+	ID        string `json:"id"`
+	Object    string `json:"object"`
+	CreatedAt int64  `json:"created_at"`
+	UploadID  string `json:"upload_id"`
+}
+
+func (c *call) createUpload() (any, *apiError) {
+	b := c.jsonBody("filename", "purpose", "bytes", "mime_type", "expires_after")
+	name := b.needText("filename")
+	purpose := b.needText("purpose")
+	b.require("bytes")
+	size := b.integer("bytes", 0, 1, math.MaxInt64)
+	mimeType := b.needText("mime_type")
+	var seconds int64
+	if e := b.object("expires_after", "anchor", "seconds"); e != nil {
+		e.require("anchor")
+		e.require("seconds")
+		e.enum("anchor", "", "created_at")
+		seconds = e.integer("seconds", 0, 3600, 2592000)
+		if e.err != nil {
+			b.fail(e.err)
+		}
+	}
+	if b.err != nil {
+		return nil, b.err
+	}
+	if refused := checkPurpose(purpose); refused != nil {
+		return nil, refused
+	}
+	if size > maxUploadBytes {
+		return nil, badRequest("integer_above_max_value", "bytes",
+			"Invalid 'bytes': integer above maximum value. Expected a value <= %d, but got %d instead.", int64(maxUploadBytes), size)
+	}
+	typ, _, _ := strings.Cut(mimeType, ";")
+	if purpose == "assistants" && !slices.Contains(retrievalTypes, strings.ToLower(strings.TrimSpace(typ))) {
+		return nil, badRequest("invalid_value", "mime_type", "Invalid 'mime_type': '%s' is not supported for purpose 'assistants'.", mimeType)
+	}
+	name, refused := c.fileName(name, purpose)
+	if refused != nil {
+		return nil, refused
+	}
+	s := c.s
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	u := &upload{
+		id: s.newID("upload_", 32), createdAt: s.now(), name: name, bytes: size, purpose: purpose, seconds: seconds,
+		state: "pending", parts: make(map[string]content),
+	}
+	s.uploads[u.id] = u
+	return u.object(), nil
+}
+
+// upload returns the upload that the request's path names; s.mu is held.
+func (c *call) upload() (*upload, *apiError) {
+	u := c.s.uploads[c.params[0]]
+	if u == nil {
+		return nil, notFound("", "No such Upload object: %s", c.params[0])
+	}
+	if u.state == "pending" && !c.s.now().Before(u.createdAt.Add(uploadLifetime)) {
+		u.state, u.parts = "expired", nil
+	}
+	return u, nil
+}
+
+// pendingUpload is the same when it can still change.
+func (c *call) pendingUpload() (*upload, *apiError) {
+	u, refused := c.upload()
+	if refused == nil && u.state != "pending" {
+		refused = badRequest("", "", "Upload %s is %s.", u.id, u.state)
+	}
+	return u, refused
+}
+
+func (c *call) addPart() (any, *apiError) {
+	s := c.s
+	s.mu.Lock()
+	_, refused := c.pendingUpload()
+	s.mu.Unlock()
+	if refused != nil {
+		return nil, refused
+	}
+	f, refused := c.multipartForm("data", maxPartBytes)
+	if refused != nil {
+		return nil, refused
+	}
+	var data content
+	if f.file != nil {
+		data = f.file.content
+	} else if v, ok := f.values["data"]; ok { // sent as a field without a file name
+		sum := sha256.Sum256([]byte(v))
+		data = content{int64(len(v)), hex.EncodeToString(sum[:]), []byte(v)}
+	} else {
+		return nil, badRequest("missing_required_parameter", "data", "Missing required parameter: 'data'.")
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	u, refused := c.pendingUpload()
+	if refused != nil {
+		return nil, refused
+	}
+	var got int64
+	for _, p := range u.parts {
+		got += p.size
+	}
+	if got+data.size > maxUploadBytes {
+		return nil, badRequest("", "data", "The parts of an upload cannot hold more than 8 GB.")
+	}
+	id := s.newID("part_", 32)
+	u.parts[id] = data
+	return partObject{id, "upload.part", s.now().Unix(), u.id}, nil
+}
+
+func (c *call) completeUpload() (any, *apiError) {
+	b := c.jsonBody("part_ids", "md5")
+	b.require("part_ids")
+	ids := b.texts("part_ids", 1, math.MaxInt32)
+	sum := b.text("md5")
+	if b.err != nil {
+		return nil, b.err
+	}
+	s := c.s
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	u, refused := c.upload()
+	if refused != nil {
+		return nil, refused
+	}
+	if u.state == "completed" && s.cfg.Quirks.CompleteTwiceOK {
+		return u.object(), nil
+	}
+	if u, refused = c.pendingUpload(); refused != nil {
+		return nil, refused
+	}
+	var joined []byte
+	var size int64
+	kept := true
+	seen := make(map[string]bool)
+	for _, id := range ids {
+		p, ok := u.parts[id]
+		if !ok {
+			return nil, notFound("part_ids", "No such Part object: %s", id)
+		}
+		if seen[id] {
+			return nil, badRequest("invalid_value", "part_ids", "Invalid 'part_ids': '%s' is listed twice.", id)
+		}
+		seen[id] = true
+		size += p.size
+		if kept {
+			joined = append(joined, p.kept...)
+		}
+		kept = kept && int64(len(p.kept)) == p.size
+	}
+	if size != u.bytes {
+		return nil, badRequest("", "", "The number of bytes uploaded (%d) does not match the number of bytes declared (%d).", size, u.bytes)
+	}
+	data := content{size: size}
+	if kept {
+		whole := sha256.Sum256(joined)
+		data.sha256 = hex.EncodeToString(whole[:])
+	}
+	if sum != "" {
+		if !kept {
+			return nil, notModelled("the md5 of an upload with a part larger than Config.KeepBytes")
+		}
+		if got := md5.Sum(joined); !strings.EqualFold(hex.EncodeToString(got[:]), sum) {
+			return nil, badRequest("", "md5", "The md5 of the uploaded bytes does not match the md5 given.")
+		}
+	}
+	if refused := s.checkQuota(size); refused != nil {
+		return nil, refused
+	}
+	data.kept = bytes.Clone(joined[:min(int64(len(joined)), s.cfg.KeepBytes)])
+	u.file = s.makeFile(u.name, u.purpose, data, u.seconds)
+	u.state, u.parts = "completed", nil
+	return u.object(), nil
+}
+
+func (c *call) cancelUpload() (any, *apiError) {
+	c.s.mu.Lock()
+	defer c.s.mu.Unlock()
+	u, refused := c.upload()
+	if refused != nil {
+		return nil, refused
+	}
+	switch u.state {
+	case "completed", "expired":
+		return nil, &apiError{status: http.StatusBadRequest, message: "Upload " + u.id + " is " + u.state + "."}
+	}
+	u.state, u.parts = "cancelled", nil
+	return u.object(), nil
+}
