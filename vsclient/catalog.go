@@ -29,6 +29,7 @@ type catalog struct {
 	newest    int64            // created_at of the newest File that a refresh has seen
 	refreshed time.Time        // when the last complete refresh began
 	refresh   *flight
+	counting  *flight
 	looks     int // single looks since the last walk
 	total     int // store files, by the store's count; -1: not asked
 	walked    time.Time
@@ -108,29 +109,16 @@ func (k *catalog) fresh(ctx context.Context, allowed time.Duration) error {
 		k.mu.Unlock()
 		return nil
 	}
-	fl := k.refresh
-	if fl == nil {
-		fl = &flight{done: make(chan struct{})}
-		k.refresh = fl
-		began, newest := time.Now(), k.newest
-		first := k.refreshed.IsZero()
-		// In the client's own time: one caller that gives up must not fail the
-		// others that wait for the same list.
-		if !k.c.spawn(func(ctx context.Context) {
-			fl.err = k.read(ctx, first, newest)
+	began, newest, first := time.Now(), k.newest, k.refreshed.IsZero()
+	fl := k.share(&k.refresh, func(ctx context.Context) error {
+		err := k.read(ctx, first, newest)
+		if err == nil {
 			k.mu.Lock()
-			if fl.err == nil {
-				k.refreshed = began
-			}
-			k.refresh = nil
+			k.refreshed = began
 			k.mu.Unlock()
-			close(fl.done)
-		}) {
-			k.refresh = nil
-			k.mu.Unlock()
-			return ErrClosed
 		}
-	}
+		return err
+	})
 	k.mu.Unlock()
 	return fl.wait(ctx)
 }
@@ -295,9 +283,12 @@ func (k *catalog) recentIDs() map[string]bool {
 	return ids
 }
 
+// tick is the time in a catalog's grain; never zero.
+func (k *catalog) tick() uint32 { return uint32(time.Since(k.born)/time.Second) + 1 }
+
 // note records what the File is in the store as of now. The caller holds mu.
 func (k *catalog) note(f *file, s fileState) {
-	f.state, f.looked = s, uint32(time.Since(k.born)/time.Second)+1
+	f.state, f.looked = s, k.tick()
 	if s == absent {
 		f.status = 0
 	}
@@ -393,6 +384,9 @@ func (k *catalog) chained(h uint64, want *file) bool {
 // inspect returns when it is known what the File is in the store.
 func (k *catalog) inspect(ctx context.Context, f *file) error {
 	for {
+		if k.c.life.Err() != nil {
+			return ErrClosed
+		}
 		k.mu.Lock()
 		if k.trusted(f) && f.state != unknown {
 			k.mu.Unlock()
@@ -401,17 +395,15 @@ func (k *catalog) inspect(ctx context.Context, f *file) error {
 		if k.walk == nil {
 			if k.walkable() {
 				if k.total < 0 {
+					fl := k.count()
 					k.mu.Unlock()
-					if err := k.count(ctx); err != nil {
+					if err := fl.wait(ctx); err != nil {
 						return err
 					}
 					continue
 				}
 				if k.looks >= max(fewLooks, k.total/storeFilesPage/2) {
-					if !k.startWalk() {
-						k.mu.Unlock()
-						return ErrClosed
-					}
+					k.readStore()
 					k.mu.Unlock()
 					continue
 				}
@@ -420,10 +412,11 @@ func (k *catalog) inspect(ctx context.Context, f *file) error {
 			k.mu.Unlock()
 			return k.look(ctx, f)
 		}
-		paged := k.paged
+		paged, ended := k.paged, k.walk.done
 		k.mu.Unlock()
 		select {
 		case <-paged:
+		case <-ended:
 		case <-ctx.Done():
 			return context.Cause(ctx)
 		}
@@ -437,16 +430,41 @@ func (k *catalog) walkable() bool {
 }
 
 // count asks how many files the store holds, to know when single looks cost more
-// than the listing. The count may lag; nothing but the cost depends on it.
-func (k *catalog) count(ctx context.Context) error {
-	s, err := k.c.store(ctx, 0)
-	if err != nil {
+// than the listing. The count may lag; nothing but the cost depends on it. The
+// caller holds mu.
+func (k *catalog) count() *flight {
+	return k.share(&k.counting, func(ctx context.Context) error {
+		s, err := k.c.store(ctx, 0)
+		if err == nil {
+			k.mu.Lock()
+			k.total = s.Files
+			k.mu.Unlock()
+		}
 		return err
+	})
+}
+
+// share starts f for all who come while it is under way. It runs in the client's
+// own time: one caller that gives up must not fail the others. The caller holds
+// mu.
+func (k *catalog) share(at **flight, f func(context.Context) error) *flight {
+	if *at != nil {
+		return *at
 	}
-	k.mu.Lock()
-	k.total = s.Files
-	k.mu.Unlock()
-	return nil
+	fl := &flight{done: make(chan struct{})}
+	*at = fl
+	if !k.c.spawn(func(ctx context.Context) {
+		fl.err = f(ctx)
+		k.mu.Lock()
+		*at = nil
+		k.mu.Unlock()
+		close(fl.done)
+	}) {
+		*at = nil
+		fl.err = ErrClosed
+		close(fl.done)
+	}
+	return fl
 }
 
 // look asks for one store file.
@@ -469,30 +487,31 @@ func (k *catalog) look(ctx context.Context, f *file) error {
 	return nil
 }
 
-// startWalk begins to read the store's listing. The caller holds mu.
-func (k *catalog) startWalk() bool {
-	k.walk = &flight{done: make(chan struct{})}
-	began := uint32(time.Since(k.born)/time.Second) + 1
-	return k.c.spawn(func(ctx context.Context) {
-		after := ""
-		for {
+// readStore begins to read the store's listing. The caller holds mu.
+func (k *catalog) readStore() {
+	began := k.tick()
+	k.share(&k.walk, func(ctx context.Context) error {
+		// Even a reading that failed is not begun again at once: what it did not
+		// show is looked at singly.
+		defer func() {
+			k.mu.Lock()
+			defer k.mu.Unlock()
+			k.walked, k.looks = time.Now(), 0
+		}()
+		for after := ""; ; {
 			p, err := k.c.listStoreFiles(ctx, after)
+			if err != nil {
+				return err
+			}
 			k.mu.Lock()
 			for _, s := range p.Data {
 				k.place(s, began)
 			}
-			after = p.next(after, func(s storeFile) string { return s.ID })
-			done := err != nil || after == ""
-			if done {
-				// Even a walk that failed is not begun again at once: what it did not
-				// show is looked at singly.
-				k.walk, k.walked, k.looks = nil, time.Now(), 0
-			}
 			close(k.paged)
 			k.paged = make(chan struct{})
 			k.mu.Unlock()
-			if done {
-				return
+			if after = p.next(after, func(s storeFile) string { return s.ID }); after == "" {
+				return nil
 			}
 		}
 	})
