@@ -1,0 +1,86 @@
+package openaivs_test
+
+import (
+	"regexp"
+	"testing"
+
+	"github.com/conduitio/conduit-commons/config"
+	"github.com/conduitio/conduit-commons/opencdc"
+	sdk "github.com/conduitio/conduit-connector-sdk"
+	"github.com/matryer/is"
+	"go.uber.org/goleak"
+
+	openaivs "github.com/conduitio-labs/conduit-connector-openai-vectorstore/connector"
+	"github.com/conduitio-labs/conduit-connector-openai-vectorstore/vsclient/openaitest"
+)
+
+// TestAcceptance runs the SDK's suite, except for its check of parameter names:
+// it allows letters, digits and dots alone, and the names of this connector's
+// settings are given, with underscores. TestParameterNames takes its place.
+func TestAcceptance(t *testing.T) {
+	server := openaitest.New(openaitest.Config{})
+	t.Cleanup(server.Close)
+	url, err := server.Listen("127.0.0.1:0")
+	is.New(t).NoErr(err)
+	store := server.NewVectorStore("acceptance")
+
+	sdk.AcceptanceTest(t, acceptanceDriver{
+		ConfigurableAcceptanceTestDriver: sdk.ConfigurableAcceptanceTestDriver{
+			Config: sdk.ConfigurableAcceptanceTestDriverConfig{
+				Connector: openaivs.Connector,
+				DestinationConfig: config.Config{
+					"api_key":         "sk-acceptance",
+					"vector_store_id": store,
+					"base_url":        url,
+				},
+				Skip: []string{`TestDestination_Parameters_Success`},
+				// What runs by now belongs to the emulator.
+				GoleakOptions: []goleak.Option{goleak.IgnoreCurrent()},
+			},
+		},
+		server: server,
+		store:  store,
+	})
+}
+
+type acceptanceDriver struct {
+	sdk.ConfigurableAcceptanceTestDriver
+	server *openaitest.Server
+	store  string
+}
+
+// ReadFromDestination returns what the emulator holds, under the keys that the
+// records were written with.
+func (d acceptanceDriver) ReadFromDestination(t *testing.T, records []opencdc.Record) []opencdc.Record {
+	is := is.New(t)
+	held := documents(d.server, d.store)
+	var got []opencdc.Record
+	for _, r := range records {
+		doc, ok := held[string(r.Key.Bytes())]
+		if !ok {
+			// The SDK's keys can be longer than an attribute, and are then known by
+			// digest alone.
+			doc, ok = held[digest(string(r.Key.Bytes()))]
+		}
+		is.True(ok) // a record's document is in the store
+		got = append(got, opencdc.Record{
+			Operation: opencdc.OperationSnapshot,
+			Key:       opencdc.RawData(r.Key.Bytes()),
+			Payload:   opencdc.Change{After: opencdc.RawData(doc.content)},
+		})
+	}
+	return got
+}
+
+func TestParameterNames(t *testing.T) {
+	is := is.New(t)
+	params := openaivs.Connector.NewSpecification().DestinationParams
+	is.True(len(params) > 0)
+	// As the SDK's check, which keeps names free of what YAML, shells and URLs give
+	// a meaning, with the underscore and with the star of attributes.*.
+	name := regexp.MustCompile(`^[a-zA-Z0-9._]+(\.\*)?$`)
+	for n, p := range params {
+		is.True(name.MatchString(n))  // the name of the parameter is plain
+		is.True(p.Description != "") // the parameter is described
+	}
+}

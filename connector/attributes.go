@@ -1,0 +1,288 @@
+package openaivs
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"math"
+	"math/big"
+	"reflect"
+	"strconv"
+	"strings"
+	"time"
+	"unicode/utf8"
+
+	"github.com/conduitio/conduit-commons/opencdc"
+
+	"github.com/conduitio-labs/conduit-connector-openai-vectorstore/vsclient"
+)
+
+// collectionAttribute is set on each document whose record has a collection.
+const collectionAttribute = "collection"
+
+const (
+	maxAttributeName = 64
+	// maxAttributeValue is what OpenAI's retrieval guide allows; the API reference
+	// says 512. Longer values are cut, which suits a filter more than a failure.
+	maxAttributeValue = 256
+)
+
+// attribute is one configured attribute of every document.
+type attribute struct {
+	name  string
+	from  string // metadata, key, payload or constant
+	field string // or the constant itself; "" with key: the whole key
+	as    string // string, number, bool or, for what the value is by itself, ""
+}
+
+const attributeSyntax = "give metadata:FIELD, key, key:FIELD, payload:FIELD or constant:VALUE, with \" as string\", \" as number\" or \" as bool\" behind it if it is to be of that type"
+
+// parseAttributes reads the attributes.NAME settings.
+func parseAttributes(settings map[string]string) ([]attribute, error) {
+	var attrs []attribute
+	var errs []error
+	for _, name := range attributeNames(settings) {
+		a, err := parseAttribute(name, settings[name])
+		if err != nil {
+			errs = append(errs, fmt.Errorf("attributes.%s: %w", name, err))
+		}
+		attrs = append(attrs, a)
+	}
+	if room := vsclient.MaxAttributes - 1; len(attrs) > room {
+		errs = append(errs, fmt.Errorf("attributes.*: %d of them are too many; %d are allowed besides %q", len(attrs), room, collectionAttribute))
+	}
+	return attrs, errors.Join(errs...)
+}
+
+func parseAttribute(name, value string) (attribute, error) {
+	a := attribute{name: name}
+	source := value
+	if i := strings.LastIndex(value, " as "); i >= 0 {
+		source, a.as = strings.TrimSpace(value[:i]), strings.TrimSpace(value[i+len(" as "):])
+	}
+	from, field, given := strings.Cut(source, ":")
+	a.from, a.field = from, field
+	switch {
+	case name == collectionAttribute:
+		return a, fmt.Errorf("%q is not allowed; the attribute %q is always set to the record's collection, choose another name", value, name)
+	case strings.HasPrefix(name, "vs_"):
+		return a, fmt.Errorf("%q is not allowed; names that begin with vs_ are reserved, choose another name", value)
+	case utf8.RuneCountInString(name) > maxAttributeName:
+		return a, fmt.Errorf("%q is not allowed; a name has at most %d characters", value, maxAttributeName)
+	case a.as != "" && a.as != "string" && a.as != "number" && a.as != "bool":
+		return a, fmt.Errorf("%q is not allowed; %s", value, attributeSyntax)
+	case source == "key":
+	case (from == "metadata" || from == "payload" || from == "key") && field != "":
+	case from == "constant" && given:
+		if _, err := convert(field, a.as); err != nil {
+			return a, fmt.Errorf("%q is not allowed; %w", value, err)
+		}
+	default:
+		return a, fmt.Errorf("%q is not allowed; %s", value, attributeSyntax)
+	}
+	return a, nil
+}
+
+// errTruncated says that a value was cut; it is a warning.
+type errTruncated struct{ name string }
+
+func (e errTruncated) Error() string {
+	return fmt.Sprintf("values of the attribute %q are cut to %d characters, the most that OpenAI takes", e.name, maxAttributeValue)
+}
+
+// attributesOf makes the attributes of a record's document. What is null or
+// missing has no attribute. warn is told of values that are not kept whole.
+func attributesOf(attrs []attribute, collection string, metadata opencdc.Metadata, key string, keyFields, payload *object, warn func(error)) (vsclient.Attributes, error) {
+	out := make(vsclient.Attributes, len(attrs)+1)
+	for _, a := range attrs {
+		v, ok, err := a.read(metadata, key, keyFields, payload)
+		if err != nil {
+			return nil, fmt.Errorf("attribute %q: %w", a.name, err)
+		}
+		if !ok {
+			continue
+		}
+		if v, err = convert(v, a.as); err != nil {
+			return nil, fmt.Errorf("attribute %q: %w", a.name, err)
+		}
+		out[a.name] = cut(a.name, v, warn)
+	}
+	if collection != "" {
+		out[collectionAttribute] = cut(collectionAttribute, collection, warn)
+	}
+	return out, nil
+}
+
+func (a attribute) read(metadata opencdc.Metadata, key string, keyFields, payload *object) (any, bool, error) {
+	switch a.from {
+	case "metadata":
+		v, ok := metadata[a.field]
+		return v, ok, nil
+	case "key":
+		if a.field == "" {
+			return key, true, nil
+		}
+		v, ok, err := keyFields.field(a.field)
+		if err != nil {
+			return nil, false, fmt.Errorf("the key has no fields: %w", err)
+		}
+		return v, ok, nil
+	case "payload":
+		v, ok, err := payload.field(a.field)
+		if err != nil {
+			return nil, false, fmt.Errorf("the payload has no fields: %w", err)
+		}
+		return v, ok, nil
+	}
+	return a.field, true, nil
+}
+
+func cut(name string, v any, warn func(error)) any {
+	s, ok := v.(string)
+	if !ok || utf8.RuneCountInString(s) <= maxAttributeValue {
+		return v
+	}
+	warn(errTruncated{name})
+	return string([]rune(s)[:maxAttributeValue])
+}
+
+// convert makes a value of the type asked for: "string", "number", "bool", or ""
+// for the one that suits it.
+func convert(v any, as string) (any, error) {
+	v = plain(v)
+	switch as {
+	case "string":
+		return asText(v), nil
+	case "number":
+		return asNumber(v)
+	case "bool":
+		return asBool(v)
+	}
+	switch v := v.(type) {
+	case bool, string:
+		return v, nil
+	case json.Number, *big.Rat, int64, uint64, float64:
+		if n, err := asNumber(v); err == nil {
+			return n, nil
+		}
+	}
+	return asText(v), nil // also a number that would lose digits
+}
+
+// plain reduces the many types that a decoded record holds to a few.
+func plain(v any) any {
+	switch v := v.(type) {
+	case nil, bool, json.Number, *big.Rat, time.Time:
+		return v
+	case string:
+		return strings.ToValidUTF8(v, "\uFFFD")
+	case []byte:
+		return strings.ToValidUTF8(string(v), "\uFFFD")
+	case big.Rat:
+		return &v
+	}
+	switch r := reflect.ValueOf(v); r.Kind() {
+	case reflect.Int, reflect.Int8, reflect.Int16, reflect.Int32, reflect.Int64:
+		return r.Int()
+	case reflect.Uint, reflect.Uint8, reflect.Uint16, reflect.Uint32, reflect.Uint64:
+		return r.Uint()
+	case reflect.Float32, reflect.Float64:
+		return r.Float()
+	case reflect.Bool:
+		return r.Bool()
+	case reflect.String:
+		return strings.ToValidUTF8(r.String(), "\uFFFD")
+	case reflect.Pointer:
+		if !r.IsNil() {
+			return plain(r.Elem().Interface())
+		}
+	}
+	return v
+}
+
+func asText(v any) string {
+	switch v := v.(type) {
+	case string:
+		return v
+	case json.Number:
+		return v.String()
+	case *big.Rat:
+		if f, exact := v.Float64(); exact {
+			return strconv.FormatFloat(f, 'f', -1, 64)
+		}
+		return v.FloatString(10)
+	case time.Time:
+		return v.Format(time.RFC3339Nano)
+	case float64:
+		return strconv.FormatFloat(v, 'f', -1, 64)
+	case bool, int64, uint64:
+		return fmt.Sprint(v)
+	}
+	if b, err := json.Marshal(v); err == nil {
+		return string(b)
+	}
+	return fmt.Sprint(v)
+}
+
+// maxExact is the largest integer that a JSON number keeps exactly.
+const maxExact = 1 << 53
+
+func asNumber(v any) (float64, error) {
+	var f float64
+	var err error
+	switch v := v.(type) {
+	case float64:
+		f = v
+	case int64:
+		if v > maxExact || v < -maxExact {
+			return 0, errDigits(strconv.FormatInt(v, 10))
+		}
+		f = float64(v)
+	case uint64:
+		if v > maxExact {
+			return 0, errDigits(strconv.FormatUint(v, 10))
+		}
+		f = float64(v)
+	case *big.Rat:
+		f, _ = v.Float64()
+	case time.Time:
+		f = float64(v.Unix())
+	case json.Number:
+		if i, err := v.Int64(); err == nil {
+			return asNumber(i)
+		}
+		f, err = v.Float64()
+	case string:
+		s := strings.TrimSpace(v)
+		if i, err := strconv.ParseInt(s, 10, 64); err == nil {
+			return asNumber(i)
+		}
+		f, err = strconv.ParseFloat(s, 64)
+	default:
+		err = errors.ErrUnsupported
+	}
+	if err != nil || math.IsNaN(f) || math.IsInf(f, 0) {
+		return 0, errors.New("the value is not a number; leave the type out, or use \" as string\"")
+	}
+	return f, nil
+}
+
+func errDigits(digits string) error {
+	return fmt.Errorf("%s is beyond 2^53 and would lose digits as a number; use \" as string\"", digits)
+}
+
+func asBool(v any) (bool, error) {
+	switch v := v.(type) {
+	case bool:
+		return v, nil
+	case string:
+		if b, err := strconv.ParseBool(strings.TrimSpace(v)); err == nil {
+			return b, nil
+		}
+	default:
+		if n, err := asNumber(v); err == nil && (n == 0 || n == 1) {
+			return n == 1, nil
+		}
+	}
+	return false, errors.New("the value is not a bool; leave the type out, or use \" as string\"")
+}

@@ -1,0 +1,177 @@
+package openaivs
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"maps"
+	"net/url"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	sdk "github.com/conduitio/conduit-connector-sdk"
+
+	"github.com/conduitio-labs/conduit-connector-openai-vectorstore/vsclient"
+)
+
+// Config is what a user can set on the destination.
+type Config struct {
+	sdk.DefaultDestinationMiddleware
+
+	// OpenAI API key. It needs write access to files and vector stores.
+	APIKey string `json:"api_key" validate:"required"`
+	// ID of the vector store to write to (`vs_...`).
+	VectorStoreID string `json:"vector_store_id" validate:"required"`
+	// Base URL of an OpenAI-compatible endpoint. Empty means OpenAI itself
+	// (`https://api.openai.com/v1`).
+	BaseURL string `json:"base_url"`
+	// OpenAI organization that the requests are made for. Empty means the
+	// default organization of the API key.
+	Organization string `json:"organization"`
+	// OpenAI project that the requests are made for. Empty means the default
+	// project of the API key.
+	Project string `json:"project"`
+
+	// Field of a structured payload that holds the document. Empty means that
+	// the document is the whole payload. A dot leads into nested fields. When
+	// the field is null or missing in an update, the stored content stays and
+	// the attributes alone change.
+	ContentField string `json:"content_field"`
+	// Extension for files whose key has none that OpenAI indexes (e.g. `.md`).
+	// Empty means `.json` for JSON and `.txt` for other text.
+	FileExtension string `json:"file_extension"`
+	// Whether the key of a document begins with the collection of its record
+	// (e.g. the table), as in `users/{"id":7}`. Needed when records of several
+	// collections with equal keys go into one vector store; without it, the
+	// second of them is refused.
+	CollectionInKey bool `json:"collection_in_key" default:"false"`
+	// Attribute NAME of the stored document, to filter searches by. The value
+	// says where it comes from: `metadata:FIELD`, `key:FIELD`, `payload:FIELD`
+	// or `constant:VALUE`, each optionally followed by ` as string`, ` as number`
+	// or ` as bool`. The attribute `collection` is always set when the record
+	// has a collection.
+	Attributes map[string]string `json:"attributes"`
+
+	// Most tokens in one chunk (100 to 4096). 0 means OpenAI's own chunking (800
+	// tokens, 400 of them shared with the next chunk).
+	ChunkMaxTokens int `json:"chunk_max_tokens" default:"0" validate:"gt=-1,lt=4097"`
+	// Tokens that a chunk shares with the next one: at most half of
+	// `chunk_max_tokens`, which has to be set as well.
+	ChunkOverlapTokens int `json:"chunk_overlap_tokens" default:"0" validate:"gt=-1,lt=2049"`
+
+	// What a record is acknowledged after: `indexed`, when its document can be
+	// searched, or `attached`, when OpenAI has accepted it for indexing. With
+	// `attached` a document that cannot be indexed goes unnoticed.
+	WaitFor string `json:"wait_for" default:"indexed" validate:"inclusion=indexed|attached"`
+	// How long OpenAI may take to index one document.
+	IndexTimeout time.Duration `json:"index_timeout" default:"10m"`
+	// How long one request is tried again when OpenAI is overloaded or out of
+	// reach.
+	RetryTimeout time.Duration `json:"retry_timeout" default:"5m"`
+
+	// Uploads side by side.
+	Concurrency int `json:"concurrency" default:"32" validate:"gt=0,lt=1001"`
+	// Uploads a minute. 0 means no limit. OpenAI allows 1000.
+	UploadsPerMinute int `json:"uploads_per_minute" default:"1000" validate:"gt=-1"`
+	// Requests a minute that attach files to the vector store. 0 means no limit.
+	// OpenAI allows 300 for each vector store.
+	AttachRequestsPerMinute int `json:"attach_requests_per_minute" default:"300" validate:"gt=-1"`
+	// Files attached a minute. 0 means no limit. OpenAI allows 2000 for each
+	// organization.
+	AttachedFilesPerMinute int `json:"attached_files_per_minute" default:"2000" validate:"gt=-1"`
+}
+
+// Validate checks what the generated validations cannot: each error names the
+// setting, its value and what is allowed.
+func (c *Config) Validate(ctx context.Context) error {
+	errs := []error{
+		c.DefaultDestinationMiddleware.Validate(ctx),
+		// The embedded Validate passes this one over, since its method has a pointer
+		// receiver, and the SDK then ignores a format that it does not know.
+		c.DestinationWithRecordFormat.Validate(ctx),
+	}
+	bad := func(setting, value, allowed string) {
+		errs = append(errs, fmt.Errorf("%s: %q is not allowed; %s", setting, value, allowed))
+	}
+
+	if u, err := url.Parse(c.BaseURL); c.BaseURL != "" && (err != nil || u.Host == "" || u.Scheme != "http" && u.Scheme != "https") {
+		bad("base_url", c.BaseURL, "give an http or https URL, as "+vsclient.DefaultBaseURL)
+	}
+	if strings.ContainsFunc(c.APIKey, func(r rune) bool { return r <= ' ' || r > '~' }) {
+		errs = append(errs, errors.New("api_key: the value (not shown) holds a space, a line end or another character that no API key has; copy it again"))
+	}
+	if c.FileExtension != "" && !slices.Contains(vsclient.SupportedExtensions(), c.fileExtension()) {
+		bad("file_extension", c.FileExtension, "OpenAI indexes "+strings.Join(vsclient.SupportedExtensions(), " "))
+	}
+	if c.ContentField != "" && c.hasRecordFormat() {
+		bad("content_field", c.ContentField, "leave it empty when sdk.record.format is set: the document is then what the format makes of the record")
+	}
+	if c.ChunkMaxTokens > 0 && c.ChunkMaxTokens < 100 {
+		bad("chunk_max_tokens", strconv.Itoa(c.ChunkMaxTokens), "give 100 to 4096, or 0 for OpenAI's own chunking")
+	}
+	if c.ChunkOverlapTokens > c.ChunkMaxTokens/2 {
+		bad("chunk_overlap_tokens", strconv.Itoa(c.ChunkOverlapTokens), fmt.Sprintf("give at most half of chunk_max_tokens (%d)", c.ChunkMaxTokens))
+	}
+	if c.IndexTimeout <= 0 {
+		bad("index_timeout", c.IndexTimeout.String(), "give a time above 0, as 10m")
+	}
+	if c.RetryTimeout <= 0 {
+		bad("retry_timeout", c.RetryTimeout.String(), "give a time above 0, as 5m")
+	}
+	if _, err := parseAttributes(c.Attributes); err != nil {
+		errs = append(errs, err)
+	}
+	return errors.Join(errs...)
+}
+
+// fileExtension has its dot, also when the user left it out.
+func (c *Config) fileExtension() string {
+	if c.FileExtension == "" || strings.HasPrefix(c.FileExtension, ".") {
+		return c.FileExtension
+	}
+	return "." + c.FileExtension
+}
+
+// hasRecordFormat reports whether the user chose a record format. The SDK's
+// default stands for none: the document is then the payload, not the record.
+func (c *Config) hasRecordFormat() bool {
+	return c.RecordFormat != nil && *c.RecordFormat != defaultRecordFormat
+}
+
+// client translates the settings for the client.
+func (c *Config) client() vsclient.Config {
+	waitFor := vsclient.WaitIndexed
+	if c.WaitFor == "attached" {
+		waitFor = vsclient.WaitAttached
+	}
+	return vsclient.Config{
+		APIKey:        c.APIKey,
+		VectorStoreID: c.VectorStoreID,
+		BaseURL:       c.BaseURL,
+		Organization:  c.Organization,
+		Project:       c.Project,
+		Concurrency:   c.Concurrency,
+		WaitFor:       waitFor,
+		IndexTimeout:  c.IndexTimeout,
+		RetryTimeout:  c.RetryTimeout,
+		FileExtension: c.fileExtension(),
+		Limits: vsclient.Limits{
+			UploadsPerMinute:        limit(c.UploadsPerMinute),
+			AttachRequestsPerMinute: limit(c.AttachRequestsPerMinute),
+			AttachedFilesPerMinute:  limit(c.AttachedFilesPerMinute),
+		},
+	}
+}
+
+// limit translates a setting, where 0 turns the limit off.
+func limit(perMinute int) int {
+	if perMinute == 0 {
+		return vsclient.NoLimit
+	}
+	return perMinute
+}
+
+// attributeNames are in order, so that messages do not change from run to run.
+func attributeNames(m map[string]string) []string { return slices.Sorted(maps.Keys(m)) }

@@ -1,0 +1,282 @@
+package runstream
+
+import (
+	"bytes"
+	"context"
+	"fmt"
+	"io"
+	"slices"
+	"sync"
+	"time"
+
+	"github.com/conduitio/conduit-commons/opencdc"
+	"github.com/conduitio/conduit-connector-protocol/pconnector"
+)
+
+// flow is the state of one stream: records that wait, and records that the
+// adapter was handed and that are not answered yet, each in Conduit's order.
+type flow struct {
+	limits Limits
+
+	mu      sync.Mutex
+	changed chan struct{} // closed, and replaced, whenever something below changes
+
+	waiting []opencdc.Record
+	bytes   int
+	singly  int   // that many at the front are handed over one at a time
+	end     error // why no more will come
+
+	handed   []opencdc.Record
+	verdicts []error // of the first of handed
+
+	last   opencdc.Position   // of all that were handed over
+	recent []opencdc.Position // the latest batch
+
+	size  int
+	delay time.Duration
+
+	stopping bool
+	stopAt   opencdc.Position
+	stopped  bool // stopAt was answered
+}
+
+func newFlow(l Limits) *flow {
+	return &flow{limits: l, changed: make(chan struct{})}
+}
+
+// notify wakes all that wait for a change. The caller holds mu.
+func (f *flow) notify() {
+	close(f.changed)
+	f.changed = make(chan struct{})
+}
+
+// await returns with mu held once done says so, or with an error and without it.
+// done is called with mu held; timer, when not nil, calls it once more.
+func (f *flow) await(ctx context.Context, timer <-chan time.Time, done func(late bool) bool) error {
+	late := false
+	for {
+		f.mu.Lock()
+		if ctx.Err() == nil && done(late) {
+			return nil
+		}
+		changed := f.changed
+		f.mu.Unlock()
+		select {
+		case <-changed:
+		case <-timer:
+			late = true
+		case <-ctx.Done():
+			return context.Cause(ctx)
+		}
+	}
+}
+
+// fill reads ahead until the stream ends.
+func (f *flow) fill(ctx context.Context, from pconnector.DestinationRunStreamServer) {
+	for {
+		req, err := from.Recv()
+		if err != nil {
+			f.mu.Lock()
+			f.end = err
+			f.notify()
+			f.mu.Unlock()
+			return
+		}
+		size := 0
+		for _, r := range req.Records {
+			size += sizeOf(r)
+		}
+		room := func(bool) bool {
+			return len(f.waiting) == 0 || f.bytes+size <= f.limits.Bytes && len(f.waiting)+len(req.Records) <= f.limits.Records
+		}
+		if f.await(ctx, nil, room) != nil {
+			return
+		}
+		f.waiting = append(f.waiting, req.Records...)
+		f.bytes += size
+		f.notify()
+		f.mu.Unlock()
+	}
+}
+
+// take returns what is waiting, at least one record, or why there will be none.
+func (f *flow) take(ctx context.Context) ([]opencdc.Record, error) {
+	if err := f.await(ctx, nil, func(bool) bool { return len(f.waiting) > 0 || f.end != nil }); err != nil {
+		return nil, err
+	}
+	if f.size > 1 && f.delay > 0 {
+		f.mu.Unlock()
+		timer := time.NewTimer(f.delay)
+		defer timer.Stop()
+		enough := func(late bool) bool {
+			return late || len(f.waiting) >= f.size || f.singly > 0 || f.stopping || f.end != nil
+		}
+		if err := f.await(ctx, timer.C, enough); err != nil {
+			return nil, err
+		}
+	}
+	defer f.mu.Unlock()
+	if len(f.waiting) == 0 {
+		return nil, f.end
+	}
+	n := f.portion()
+	batch := slices.Clone(f.waiting[:n])
+	f.waiting = slices.Delete(f.waiting, 0, n)
+	f.handed = append(f.handed, batch...)
+	f.recent = f.recent[:0]
+	for _, r := range batch {
+		f.bytes -= sizeOf(r)
+		f.recent = append(f.recent, r.Position)
+	}
+	f.last = batch[n-1].Position
+	f.notify()
+	return batch, nil
+}
+
+// portion is how many of the waiting records go next. The caller holds mu.
+func (f *flow) portion() int {
+	if f.singly > 0 {
+		f.singly--
+		return 1
+	}
+	n := len(f.waiting)
+	if f.size > 0 {
+		n = min(n, f.size)
+	}
+	if f.stopping {
+		// The adapter sees the end of each batch alone, and that is where it looks
+		// for the position at which Conduit wants it to stop.
+		at := func(r opencdc.Record) bool { return bytes.Equal(r.Position, f.stopAt) }
+		if i := slices.IndexFunc(f.waiting[:n], at); i >= 0 {
+			n = i + 1
+		}
+	}
+	return n
+}
+
+func (f *flow) report(verdicts []error) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.verdicts = append(f.verdicts, verdicts...)
+}
+
+// judge turns the SDK's acknowledgements into those that Conduit is to get. They
+// come in the order of the records handed over, which is what counts here:
+// positions may be empty or equal.
+func (f *flow) judge(ctx context.Context, acks []pconnector.DestinationRunResponseAck) []pconnector.DestinationRunResponseAck {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	out := make([]pconnector.DestinationRunResponseAck, 0, len(acks))
+	for i, ack := range acks {
+		rest := len(acks) - i
+		switch {
+		case len(f.verdicts) > 0:
+			ack.Error = text(f.verdicts[0])
+			f.verdicts = f.verdicts[1:]
+		case ack.Error != "" && rest > 1 && rest == len(f.handed) && ctx.Err() == nil:
+			// The SDK refused these before the destination saw them, all for the
+			// sake of one.
+			f.waiting = append(f.handed, f.waiting...)
+			for _, r := range f.handed {
+				f.bytes += sizeOf(r)
+			}
+			f.singly += rest
+			f.handed = nil
+			f.notify()
+			return out
+		}
+		out = append(out, ack)
+		if len(f.handed) > 0 {
+			f.handed = f.handed[1:]
+		}
+	}
+	if len(f.handed) == 0 {
+		f.handed = nil // free what its array still holds
+	}
+	return out
+}
+
+func text(err error) string {
+	if err == nil {
+		return ""
+	}
+	if s := err.Error(); s != "" {
+		return s
+	}
+	return "the record was refused without a reason" // an empty text would acknowledge it
+}
+
+// answered notes what Conduit has been told.
+func (f *flow) answered(acks []pconnector.DestinationRunResponseAck) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	for _, a := range acks {
+		f.stopped = f.stopped || f.stopping && bytes.Equal(a.Position, f.stopAt)
+	}
+	f.notify()
+}
+
+// settle returns when the record at that position, and so all before it, have
+// been answered, or when the stream has ended.
+func (f *flow) settle(ctx context.Context, pos opencdc.Position) error {
+	f.mu.Lock()
+	f.stopping, f.stopAt = true, pos
+	f.notify()
+	f.mu.Unlock()
+	same := func(p opencdc.Position) bool { return bytes.Equal(p, pos) }
+	reached := func() bool {
+		return f.stopped || f.idle() && (f.end != nil || len(pos) == 0 || slices.ContainsFunc(f.recent, same))
+	}
+	for {
+		err := f.await(ctx, nil, func(bool) bool { return reached() || f.idle() })
+		if err != nil {
+			return err
+		}
+		done := reached()
+		f.mu.Unlock()
+		if done {
+			return nil
+		}
+		// Nothing is under way: the record is still on its way here, if it was sent.
+		timer := time.NewTimer(arrivalTime)
+		missing := false
+		err = f.await(ctx, timer.C, func(late bool) bool {
+			missing = late && f.idle()
+			return missing || reached() || !f.idle()
+		})
+		timer.Stop()
+		if err != nil {
+			return err
+		}
+		f.mu.Unlock()
+		if missing {
+			return fmt.Errorf("no record with the last position %q has arrived in %v", pos, arrivalTime)
+		}
+	}
+}
+
+// idle reports whether nothing waits or is under way. The caller holds mu.
+func (f *flow) idle() bool { return len(f.waiting) == 0 && len(f.handed) == 0 }
+
+func (f *flow) lastHanded() opencdc.Position {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	return f.last
+}
+
+func (f *flow) setBatching(size int, delay time.Duration) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.size, f.delay = size, delay
+}
+
+// abandon forgets what will not be answered any more: the stream is over.
+func (f *flow) abandon() {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.waiting, f.handed, f.verdicts, f.bytes = nil, nil, nil, 0
+	if f.end == nil {
+		f.end = io.EOF
+	}
+	f.notify()
+}

@@ -1,0 +1,160 @@
+package openaivs
+
+import (
+	"context"
+	"errors"
+	"log/slog"
+	"slices"
+	"sync"
+	"time"
+
+	"github.com/rs/zerolog"
+
+	"github.com/conduitio-labs/conduit-connector-openai-vectorstore/vsclient"
+)
+
+// logger says what the destination does, through the SDK's logger. Nothing is
+// said of a single record above debug level, no key and no content at all.
+type logger struct{ *zerolog.Logger }
+
+// expiryNotice is how long before a vector store expires it is warned of.
+const expiryNotice = 30 * 24 * time.Hour
+
+func (l logger) storeFound(s vsclient.Store) {
+	l.Info().Str("vector_store_id", s.ID).Str("name", s.Name).Int("files", s.Files).Int64("usage_bytes", s.UsageBytes).
+		Msg("vector store found")
+	switch {
+	case s.Status == "expired":
+		l.Warn().Str("vector_store_id", s.ID).Msg("the vector store has expired; make a new one and set vector_store_id")
+	case !s.ExpiresAt.IsZero():
+		l.Warn().Str("vector_store_id", s.ID).Time("expires_at", s.ExpiresAt).
+			Msg("the vector store expires unless it is used; remove its expires_after to keep it")
+	}
+}
+
+// written is the one line that a write gets.
+func (l logger) written(w *writing, took time.Duration) {
+	event := l.Info().Int("records", len(w.verdicts))
+	for _, o := range []vsclient.Outcome{vsclient.Created, vsclient.Replaced, vsclient.AttributesUpdated, vsclient.Unchanged, vsclient.Deleted, vsclient.Absent} {
+		if n := w.outcomes[o]; n > 0 {
+			event = event.Int(o.String(), n)
+		}
+	}
+	failed := 0
+	for _, err := range w.verdicts {
+		if err != nil {
+			failed++
+		}
+	}
+	if failed > 0 {
+		event = event.Int("failed", failed)
+	}
+	if w.outage != nil {
+		event = event.AnErr("cause", withoutKey(w.outage))
+	}
+	event.Dur("took_ms", took).Msg("write done")
+}
+
+// progressEvery is how often a long write says how far it is.
+const progressEvery = 10 * time.Second
+
+// progress returns what tells how far a write is, now and then.
+func (l logger) progress() func(vsclient.Progress) {
+	var mu sync.Mutex
+	last := time.Now()
+	return func(p vsclient.Progress) {
+		mu.Lock()
+		defer mu.Unlock()
+		if time.Since(last) < progressEvery {
+			return
+		}
+		last = time.Now()
+		l.Info().Int("of", p.Total).Int("done", p.Done).Int("failed", p.Failed).
+			Msg("writing")
+	}
+}
+
+// once returns what gives each warning a single time.
+func (l logger) once() func(error) {
+	var mu sync.Mutex
+	given := make(map[string]bool)
+	return func(err error) {
+		mu.Lock()
+		defer mu.Unlock()
+		if !given[err.Error()] {
+			given[err.Error()] = true
+			l.Warn().Msg(err.Error())
+		}
+	}
+}
+
+// withoutKey reduces an error to what may be logged above debug level.
+func withoutKey(err error) error {
+	e, ok := errors.AsType[*vsclient.Error](err)
+	if !ok {
+		return err
+	}
+	text := e.Op
+	if e.Kind != nil {
+		text += ": " + e.Kind.Error()
+	}
+	if e.Reason != "" {
+		text += ": " + e.Reason
+	}
+	return errors.New(text)
+}
+
+// slog returns a log/slog logger that writes here.
+func (l logger) slog() *slog.Logger { return slog.New(handler{l: l.Logger}) }
+
+// handler is a slog.Handler over zerolog.
+type handler struct {
+	l     *zerolog.Logger
+	attrs []slog.Attr
+	group string
+}
+
+func (h handler) Enabled(_ context.Context, level slog.Level) bool {
+	return zerologLevel(level) >= h.l.GetLevel()
+}
+
+func (h handler) Handle(_ context.Context, r slog.Record) error {
+	e := h.l.WithLevel(zerologLevel(r.Level))
+	for _, a := range h.attrs {
+		e = e.Any(a.Key, a.Value.Resolve().Any())
+	}
+	r.Attrs(func(a slog.Attr) bool {
+		e = e.Any(h.group+a.Key, a.Value.Resolve().Any())
+		return true
+	})
+	e.Msg(r.Message)
+	return nil
+}
+
+func (h handler) WithAttrs(attrs []slog.Attr) slog.Handler {
+	h.attrs = slices.Clone(h.attrs)
+	for _, a := range attrs {
+		a.Key = h.group + a.Key
+		h.attrs = append(h.attrs, a)
+	}
+	return h
+}
+
+func (h handler) WithGroup(name string) slog.Handler {
+	if name != "" {
+		h.group += name + "."
+	}
+	return h
+}
+
+func zerologLevel(l slog.Level) zerolog.Level {
+	switch {
+	case l >= slog.LevelError:
+		return zerolog.ErrorLevel
+	case l >= slog.LevelWarn:
+		return zerolog.WarnLevel
+	case l >= slog.LevelInfo:
+		return zerolog.InfoLevel
+	}
+	return zerolog.DebugLevel
+}

@@ -1,0 +1,108 @@
+package openaivs
+
+import (
+	"context"
+	"fmt"
+	"os"
+	"strconv"
+	"sync"
+
+	"github.com/conduitio/conduit-connector-protocol/pconnector"
+	"github.com/conduitio/conduit-connector-protocol/pconnector/server"
+	"github.com/conduitio/conduit-connector-protocol/pconnutils"
+	schemaclient "github.com/conduitio/conduit-connector-protocol/pconnutils/v1/client"
+	sdk "github.com/conduitio/conduit-connector-sdk"
+	"github.com/conduitio/conduit-connector-sdk/schema"
+	"github.com/rs/zerolog"
+	"google.golang.org/grpc"
+	"google.golang.org/grpc/credentials/insecure"
+
+	"github.com/conduitio-labs/conduit-connector-openai-vectorstore/connector/internal/runstream"
+)
+
+// readAhead bounds what is taken from Conduit before it can be written. At
+// OpenAI's published limits 1,000 documents are a minute's work: what a stop has
+// to wait for, and what is delivered again after a crash.
+var readAhead = runstream.Limits{Records: 1000, Bytes: 32 << 20}
+
+// Serve runs the plugin until Conduit lets go of it. It does what [sdk.Serve]
+// does, with the stream of records wrapped (see package runstream), for which the
+// SDK has no opening. Nothing may be written to standard output or standard error
+// before: Conduit reads the handshake there.
+func Serve() {
+	if len(os.Args) > 1 {
+		sdk.Serve(Connector) // the commands: spec, version
+		return
+	}
+	if err := serve(); err != nil {
+		fmt.Fprintf(os.Stderr, "error running plugin: %v", err)
+		os.Exit(1)
+	}
+}
+
+func serve() error {
+	cfg := pconnector.PluginConfig{
+		Token:       os.Getenv(pconnutils.EnvConduitConnectorToken),
+		ConnectorID: os.Getenv(pconnector.EnvConduitConnectorID),
+		LogLevel:    os.Getenv(pconnector.EnvConduitConnectorLogLevel),
+	}
+	utilities := os.Getenv(pconnutils.EnvConduitConnectorUtilitiesGRPCTarget)
+	if cfg.Token == "" || cfg.ConnectorID == "" || utilities == "" {
+		return fmt.Errorf("this program is started by Conduit v0.11 or newer, which sets %s, %s and %s; put it into Conduit's connectors folder (the commands \"spec\" and \"version\" work without)",
+			pconnutils.EnvConduitConnectorToken, pconnector.EnvConduitConnectorID, pconnutils.EnvConduitConnectorUtilitiesGRPCTarget)
+	}
+	logTo(os.Stderr, cfg.LogLevel)
+
+	conn, err := grpc.NewClient(utilities, grpc.WithTransportCredentials(insecure.NewCredentials()))
+	if err != nil {
+		return fmt.Errorf("reaching Conduit's schema service: %w", err)
+	}
+	schema.Service = &schemas{SchemaService: schemaclient.NewSchemaServiceClient(conn)}
+
+	maxRecordSize, err := strconv.Atoi(os.Getenv(pconnector.EnvConduitConnectorMaxReceiveRecordSize))
+	if err != nil {
+		maxRecordSize = server.DefaultMaxReceiveRecordSize
+	}
+	spec := Connector.NewSpecification()
+	return server.Serve(
+		func() pconnector.SpecifierPlugin { return sdk.NewSpecifierPlugin(spec) },
+		func() pconnector.SourcePlugin { return sdk.NewSourcePlugin(nil, cfg, nil) },
+		func() pconnector.DestinationPlugin {
+			return runstream.Wrap(sdk.NewDestinationPlugin(Connector.NewDestination(), cfg, spec.DestinationParams), readAhead)
+		},
+		server.WithGRPCServerOptions(grpc.MaxRecvMsgSize(maxRecordSize)),
+	)
+}
+
+// logTo makes the SDK's logger write what Conduit reads from the plugin, under
+// the field names that it looks for.
+func logTo(w *os.File, level string) {
+	zerolog.LevelFieldName = "@level"
+	zerolog.CallerFieldName = "@caller"
+	zerolog.TimestampFieldName = "@timestamp"
+	zerolog.MessageFieldName = "@message"
+	l, err := zerolog.ParseLevel(level)
+	if err != nil {
+		l = zerolog.TraceLevel // Conduit filters
+	}
+	logger := zerolog.New(w).Level(l)
+	zerolog.DefaultContextLogger = &logger
+}
+
+// schemas remembers what the schema service answered: a version of a schema never
+// changes, and each record asks for two.
+type schemas struct {
+	pconnutils.SchemaService
+	known sync.Map // pconnutils.GetSchemaRequest to pconnutils.GetSchemaResponse
+}
+
+func (s *schemas) GetSchema(ctx context.Context, req pconnutils.GetSchemaRequest) (pconnutils.GetSchemaResponse, error) {
+	if resp, ok := s.known.Load(req); ok {
+		return resp.(pconnutils.GetSchemaResponse), nil //nolint:forcetypeassert // nothing else is stored
+	}
+	resp, err := s.SchemaService.GetSchema(ctx, req)
+	if err == nil {
+		s.known.Store(req, resp)
+	}
+	return resp, err
+}

@@ -1,0 +1,59 @@
+package openaivs_test
+
+import (
+	"crypto/sha256"
+	"encoding/hex"
+	"fmt"
+
+	"github.com/conduitio-labs/conduit-connector-openai-vectorstore/vsclient/openaitest"
+)
+
+// document is what the emulator holds under a key.
+type document struct {
+	name       string
+	content    string
+	status     string
+	attributes map[string]any // without the client's own
+	versions   int            // attached under that key
+}
+
+// documents reads a store by key, or by the digest of keys that are too long.
+func documents(server *openaitest.Server, store string) map[string]document {
+	docs := make(map[string]document)
+	for _, f := range server.Snapshot().Store(store).Files {
+		key := ""
+		own := make(map[string]any)
+		for i := range 4 {
+			name := "vs_key"
+			if i > 0 {
+				name = fmt.Sprintf("vs_key_%d", i+1)
+			}
+			part, _ := f.Attributes[name].(string)
+			key += part
+		}
+		if key == "" {
+			key, _ = f.Attributes["vs_key_sha256"].(string)
+		}
+		if key == "" {
+			key = f.Filename
+		}
+		for n, v := range f.Attributes {
+			if len(n) < 3 || n[:3] != "vs_" {
+				own[n] = v
+			}
+		}
+		docs[key] = document{
+			name:       f.Filename,
+			content:    string(server.Content(f.FileID)),
+			status:     f.Status,
+			attributes: own,
+			versions:   docs[key].versions + 1,
+		}
+	}
+	return docs
+}
+
+func digest(key string) string {
+	sum := sha256.Sum256([]byte(key))
+	return hex.EncodeToString(sum[:])
+}
