@@ -3,6 +3,7 @@ package vsclient
 import (
 	"context"
 	"fmt"
+	"iter"
 	"net/http"
 	"net/url"
 	"strconv"
@@ -22,12 +23,6 @@ const (
 
 // purpose is what documents are uploaded for.
 const purpose = "assistants"
-
-type page[T any] struct {
-	Data    []T    `json:"data"`
-	LastID  string `json:"last_id"`
-	HasMore bool   `json:"has_more"`
-}
 
 type fileObject struct {
 	ID        string `json:"id"`
@@ -135,23 +130,34 @@ func (c *Client) getStore(ctx context.Context, limit time.Duration) (storeObject
 	})
 }
 
-func (c *Client) listStores(ctx context.Context, after string) (page[storeObject], error) {
-	return send[page[storeObject]](ctx, c, request{
-		method: http.MethodGet, path: "vector_stores", query: listQuery(storesPage, "asc", after),
+func (c *Client) listStores(ctx context.Context) iter.Seq2[[]storeObject, error] {
+	return pages(storeObject.id, func(after string) (page[storeObject], error) {
+		return send[page[storeObject]](ctx, c, request{
+			method: http.MethodGet, path: "vector_stores", query: listQuery(storesPage, "asc", after),
+		})
 	})
 }
 
-// listFiles lists Files of our purpose, the newest first.
-func (c *Client) listFiles(ctx context.Context, limit int, after string) (page[fileObject], error) {
-	q := listQuery(limit, "desc", after)
-	q.Set("purpose", purpose)
-	return send[page[fileObject]](ctx, c, request{method: http.MethodGet, path: "files", query: q})
+// listFiles lists Files of our purpose, the newest first: first so many, then as
+// many as fit a page.
+func (c *Client) listFiles(ctx context.Context, first int) iter.Seq2[[]fileObject, error] {
+	return pages(fileObject.id, func(after string) (page[fileObject], error) {
+		limit := filesPage
+		if after == "" {
+			limit = first
+		}
+		q := listQuery(limit, "desc", after)
+		q.Set("purpose", purpose)
+		return send[page[fileObject]](ctx, c, request{method: http.MethodGet, path: "files", query: q})
+	})
 }
 
-func (c *Client) listStoreFiles(ctx context.Context, after string) (page[storeFile], error) {
-	return send[page[storeFile]](ctx, c, request{
-		method: http.MethodGet, path: "vector_stores/%s/files", ids: []string{c.cfg.VectorStoreID},
-		query: listQuery(storeFilesPage, "asc", after),
+func (c *Client) listStoreFiles(ctx context.Context) iter.Seq2[[]storeFile, error] {
+	return pages(storeFile.id, func(after string) (page[storeFile], error) {
+		return send[page[storeFile]](ctx, c, request{
+			method: http.MethodGet, path: "vector_stores/%s/files", ids: []string{c.cfg.VectorStoreID},
+			query: listQuery(storeFilesPage, "asc", after),
+		})
 	})
 }
 
@@ -186,12 +192,14 @@ func (c *Client) getBatch(ctx context.Context, id string, header *http.Header) (
 	})
 }
 
-func (c *Client) listBatchFiles(ctx context.Context, batch string, status Status, after string) (page[storeFile], error) {
-	q := listQuery(storeFilesPage, "asc", after)
-	q.Set("filter", string(status))
-	return send[page[storeFile]](ctx, c, request{
-		method: http.MethodGet, path: "vector_stores/%s/file_batches/%s/files", ids: []string{c.cfg.VectorStoreID, batch},
-		query: q, limit: batchPatience,
+func (c *Client) listBatchFiles(ctx context.Context, batch string, status Status) iter.Seq2[[]storeFile, error] {
+	return pages(storeFile.id, func(after string) (page[storeFile], error) {
+		q := listQuery(storeFilesPage, "asc", after)
+		q.Set("filter", string(status))
+		return send[page[storeFile]](ctx, c, request{
+			method: http.MethodGet, path: "vector_stores/%s/file_batches/%s/files", ids: []string{c.cfg.VectorStoreID, batch},
+			query: q, limit: batchPatience,
+		})
 	})
 }
 

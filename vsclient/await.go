@@ -199,15 +199,14 @@ func (w *batchWatch) readListing(ctx context.Context) {
 }
 
 func (w *batchWatch) readStatus(ctx context.Context, status Status) {
-	for after := ""; len(w.open) > 0; {
-		p, err := w.c.listBatchFiles(ctx, w.b.id, status, after)
+	for data, err := range w.c.listBatchFiles(ctx, w.b.id, status) {
 		if err != nil {
-			return
+			return // what stays open is asked for again
 		}
-		for _, s := range p.Data {
+		for _, s := range data {
 			w.settle(s.ID, outcome{s.Status, s.LastError})
 		}
-		if after = p.next(after, func(s storeFile) string { return s.ID }); after == "" {
+		if len(w.open) == 0 {
 			return
 		}
 	}

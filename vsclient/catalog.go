@@ -47,6 +47,8 @@ const (
 	// settleTime is how long an attach may stay unseen: listings lag by up to two
 	// minutes, and a look may answer 404 for a while.
 	settleTime = 3 * time.Minute
+	// refreshPage is how many of the newest Files are asked for at first.
+	refreshPage = 100
 	// fewLooks are made singly before the whole listing is read instead.
 	fewLooks = 4
 )
@@ -126,53 +128,33 @@ func (k *catalog) fresh(ctx context.Context, allowed time.Duration) error {
 // read takes in the Files, newest first: all of them at first, afterwards those
 // made in or after the second of the newest that is known.
 func (k *catalog) read(ctx context.Context, all bool, newest int64) error {
-	limit, after := filesPage, ""
-	if !all {
-		limit = 100
+	first := refreshPage
+	if all {
+		first = filesPage
 	}
 	top := newest
-	for {
-		p, err := k.c.listFiles(ctx, limit, after)
+	for data, err := range k.c.listFiles(ctx, first) {
 		if err != nil {
 			return err
 		}
 		k.mu.Lock()
 		past := false
-		for _, f := range p.Data {
+		for _, f := range data {
 			top = max(top, f.CreatedAt)
-			if !all && f.CreatedAt < newest {
-				past = true
+			if past = !all && f.CreatedAt < newest; past {
 				break
 			}
 			k.add(f)
 		}
 		k.mu.Unlock()
-		next := p.next(after, func(f fileObject) string { return f.ID })
-		if past || next == "" {
+		if past {
 			break
 		}
-		limit, after = filesPage, next
 	}
 	k.mu.Lock()
 	k.newest = max(k.newest, top)
 	k.mu.Unlock()
 	return nil
-}
-
-// next is the cursor of the following page, "" when there is none. A page may be
-// short, or even empty, with more to come.
-func (p page[T]) next(after string, id func(T) string) string {
-	if !p.HasMore {
-		return ""
-	}
-	last := p.LastID
-	if len(p.Data) > 0 {
-		last = id(p.Data[len(p.Data)-1])
-	}
-	if last == after {
-		return ""
-	}
-	return last
 }
 
 // add takes in one File; one that is known stays as it is. The caller holds mu.
@@ -498,22 +480,19 @@ func (k *catalog) readStore() {
 			defer k.mu.Unlock()
 			k.walked, k.looks = time.Now(), 0
 		}()
-		for after := ""; ; {
-			p, err := k.c.listStoreFiles(ctx, after)
+		for data, err := range k.c.listStoreFiles(ctx) {
 			if err != nil {
 				return err
 			}
 			k.mu.Lock()
-			for _, s := range p.Data {
+			for _, s := range data {
 				k.place(s, began)
 			}
 			close(k.paged)
 			k.paged = make(chan struct{})
 			k.mu.Unlock()
-			if after = p.next(after, func(s storeFile) string { return s.ID }); after == "" {
-				return nil
-			}
 		}
+		return nil
 	})
 }
 

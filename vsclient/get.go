@@ -223,13 +223,12 @@ func (c *Client) storeFiles(ctx context.Context) iter.Seq2[Info, error] {
 			}
 			return yield(newInfo(key, s), nil), nil
 		}
-		for after := ""; ; {
-			p, err := c.listStoreFiles(ctx, after)
+		for data, err := range c.listStoreFiles(ctx) {
 			if err != nil {
 				yield(Info{}, err)
 				return
 			}
-			for _, s := range p.Data {
+			for _, s := range data {
 				delete(unseen, s.ID)
 				if more, err := emit(s); err != nil {
 					yield(Info{}, err)
@@ -237,9 +236,6 @@ func (c *Client) storeFiles(ctx context.Context) iter.Seq2[Info, error] {
 				} else if !more {
 					return
 				}
-			}
-			if after = p.next(after, func(s storeFile) string { return s.ID }); after == "" {
-				break
 			}
 		}
 		for id := range unseen {
@@ -264,16 +260,13 @@ func (c *Client) storeFiles(ctx context.Context) iter.Seq2[Info, error] {
 // fileNames reads the names of all Files of our purpose.
 func (c *Client) fileNames(ctx context.Context) (map[string]string, error) {
 	names := make(map[string]string)
-	for after := ""; ; {
-		p, err := c.listFiles(ctx, filesPage, after)
+	for data, err := range c.listFiles(ctx, filesPage) {
 		if err != nil {
 			return nil, err
 		}
-		for _, f := range p.Data {
+		for _, f := range data {
 			names[f.ID] = f.Filename
 		}
-		if after = p.next(after, func(f fileObject) string { return f.ID }); after == "" {
-			return names, nil
-		}
 	}
+	return names, nil
 }

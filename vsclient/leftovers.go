@@ -86,12 +86,11 @@ func (c *Client) leftovers(ctx context.Context, o LeftoverOptions) ([]Leftover, 
 	}
 	latest := time.Now().Add(-o.OlderThan)
 	var candidates []Leftover
-	for after := ""; ; {
-		p, err := c.listFiles(ctx, filesPage, after)
+	for data, err := range c.listFiles(ctx, filesPage) {
 		if err != nil {
 			return nil, err
 		}
-		for _, f := range p.Data {
+		for _, f := range data {
 			l := Leftover{FileID: f.ID, Name: f.Filename, CreatedAt: time.Unix(f.CreatedAt, 0), Evidence: names[stem(f.Filename)]}
 			if f.Bytes != nil {
 				l.Size = *f.Bytes
@@ -105,9 +104,6 @@ func (c *Client) leftovers(ctx context.Context, o LeftoverOptions) ([]Leftover, 
 			if l.Evidence != "" && !inStore[f.ID] && !l.CreatedAt.After(latest) {
 				candidates = append(candidates, l)
 			}
-		}
-		if after = p.next(after, func(f fileObject) string { return f.ID }); after == "" {
-			break
 		}
 	}
 	stores, err := c.storeIDs(ctx)
@@ -158,20 +154,17 @@ func (c *Client) RemoveLeftovers(ctx context.Context, found []Leftover) (removed
 // storeIDs lists the vector stores of the project.
 func (c *Client) storeIDs(ctx context.Context) ([]string, error) {
 	ids := []string{c.cfg.VectorStoreID}
-	for after := ""; ; {
-		p, err := c.listStores(ctx, after)
+	for data, err := range c.listStores(ctx) {
 		if err != nil {
 			return nil, err
 		}
-		for _, s := range p.Data {
-			if !slices.Contains(ids, s.ID) {
+		for _, s := range data {
+			if s.ID != c.cfg.VectorStoreID {
 				ids = append(ids, s.ID)
 			}
 		}
-		if after = p.next(after, func(s storeObject) string { return s.ID }); after == "" {
-			return ids, nil
-		}
 	}
+	return ids, nil
 }
 
 // attachedAnywhere reports whether the File is attached to one of the stores.

@@ -122,27 +122,18 @@ func (c *Client) uploadSlot(ctx context.Context, size int64) (leave func(), err 
 // two, neither is taken.
 func (c *Client) findUpload(ctx context.Context, u *upload) (*fileObject, error) {
 	var found []fileObject
-	limit, after := 100, ""
-	for {
-		p, err := c.listFiles(ctx, limit, after)
+	for data, err := range c.listFiles(ctx, refreshPage) {
 		if err != nil {
 			return nil, err
 		}
-		past := false
-		for _, f := range p.Data {
-			if f.CreatedAt < u.newest {
-				past = true
-				break
-			}
-			if u.couldBe(f) {
+		for _, f := range data {
+			if f.CreatedAt >= u.newest && u.couldBe(f) {
 				found = append(found, f)
 			}
 		}
-		after = p.next(after, func(f fileObject) string { return f.ID })
-		if past || after == "" {
+		if n := len(data); n > 0 && data[n-1].CreatedAt < u.newest {
 			break
 		}
-		limit = filesPage
 	}
 	if len(found) != 1 {
 		return nil, nil

@@ -1,0 +1,74 @@
+package vsclient
+
+import (
+	"iter"
+	"slices"
+)
+
+type page[T any] struct {
+	Data    []T    `json:"data"`
+	LastID  string `json:"last_id"`
+	HasMore bool   `json:"has_more"`
+}
+
+// next is the cursor of the following page, "" when there is none. A page may be
+// short, or even empty, with more to come.
+func (p page[T]) next(after string, id func(T) string) string {
+	if !p.HasMore {
+		return ""
+	}
+	last := p.LastID
+	if len(p.Data) > 0 {
+		last = id(p.Data[len(p.Data)-1])
+	}
+	if last == after {
+		return ""
+	}
+	return last
+}
+
+// pages goes through a listing page by page, until an error, which is its last.
+//
+// A cursor names an object, and whether OpenAI still knows the place of one that
+// was deleted meanwhile is not documented. Where it refuses, the one before it
+// stands in, and what comes twice for it is left out.
+func pages[T any](id func(T) string, fetch func(after string) (page[T], error)) iter.Seq2[[]T, error] {
+	return func(yield func([]T, error) bool) {
+		var (
+			after string
+			last  []string // ids of the page before
+		)
+		for {
+			p, err := fetch(after)
+			for back := len(last) - 2; err != nil && (is(err, ErrRejected) || is(err, ErrNotFound)) && back >= 0; back-- {
+				if p, err = fetch(last[back]); err == nil {
+					after = last[back]
+				}
+			}
+			if err != nil {
+				yield(nil, err)
+				return
+			}
+			ids := make([]string, len(p.Data))
+			for i, o := range p.Data {
+				ids[i] = id(o)
+			}
+			next := p.next(after, id)
+			data := p.Data
+			if len(last) > 0 && after != last[len(last)-1] {
+				data = slices.DeleteFunc(slices.Clone(data), func(o T) bool { return slices.Contains(last, id(o)) })
+			}
+			if len(ids) > 0 {
+				last = ids
+			}
+			if !yield(data, nil) || next == "" {
+				return
+			}
+			after = next
+		}
+	}
+}
+
+func (f fileObject) id() string  { return f.ID }
+func (s storeFile) id() string   { return s.ID }
+func (s storeObject) id() string { return s.ID }
