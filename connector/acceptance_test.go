@@ -80,7 +80,7 @@ func TestParameterNames(t *testing.T) {
 	// a meaning, with the underscore and with the star of attributes.*.
 	name := regexp.MustCompile(`^[a-zA-Z0-9._]+(\.\*)?$`)
 	for n, p := range params {
-		is.True(name.MatchString(n))  // the name of the parameter is plain
+		is.True(name.MatchString(n)) // the name of the parameter is plain
 		is.True(p.Description != "") // the parameter is described
 	}
 }

@@ -24,20 +24,19 @@ type flow struct {
 	waiting []opencdc.Record
 	bytes   int
 	singly  int   // that many at the front are handed over one at a time
-	end     error // why no more will come
+	over    error // why no more will come
 
 	handed   []opencdc.Record
 	verdicts []error // of the first of handed
 
-	last   opencdc.Position   // of all that were handed over
-	recent []opencdc.Position // the latest batch
+	recent []opencdc.Position // of the batch that was handed over last
 
 	size  int
 	delay time.Duration
 
 	stopping bool
 	stopAt   opencdc.Position
-	stopped  bool // stopAt was answered
+	stopped  opencdc.Position // the end of the batch with stopAt, once it was answered
 }
 
 func newFlow(l Limits) *flow {
@@ -77,7 +76,7 @@ func (f *flow) fill(ctx context.Context, from pconnector.DestinationRunStreamSer
 		req, err := from.Recv()
 		if err != nil {
 			f.mu.Lock()
-			f.end = err
+			f.over = err
 			f.notify()
 			f.mu.Unlock()
 			return
@@ -101,7 +100,7 @@ func (f *flow) fill(ctx context.Context, from pconnector.DestinationRunStreamSer
 
 // take returns what is waiting, at least one record, or why there will be none.
 func (f *flow) take(ctx context.Context) ([]opencdc.Record, error) {
-	if err := f.await(ctx, nil, func(bool) bool { return len(f.waiting) > 0 || f.end != nil }); err != nil {
+	if err := f.await(ctx, nil, func(bool) bool { return len(f.waiting) > 0 || f.over != nil }); err != nil {
 		return nil, err
 	}
 	if f.size > 1 && f.delay > 0 {
@@ -109,7 +108,7 @@ func (f *flow) take(ctx context.Context) ([]opencdc.Record, error) {
 		timer := time.NewTimer(f.delay)
 		defer timer.Stop()
 		enough := func(late bool) bool {
-			return late || len(f.waiting) >= f.size || f.singly > 0 || f.stopping || f.end != nil
+			return late || len(f.waiting) >= f.size || f.singly > 0 || f.stopping || f.over != nil
 		}
 		if err := f.await(ctx, timer.C, enough); err != nil {
 			return nil, err
@@ -117,7 +116,7 @@ func (f *flow) take(ctx context.Context) ([]opencdc.Record, error) {
 	}
 	defer f.mu.Unlock()
 	if len(f.waiting) == 0 {
-		return nil, f.end
+		return nil, f.over
 	}
 	n := f.portion()
 	batch := slices.Clone(f.waiting[:n])
@@ -128,7 +127,6 @@ func (f *flow) take(ctx context.Context) ([]opencdc.Record, error) {
 		f.bytes -= sizeOf(r)
 		f.recent = append(f.recent, r.Position)
 	}
-	f.last = batch[n-1].Position
 	f.notify()
 	return batch, nil
 }
@@ -210,32 +208,45 @@ func text(err error) string {
 func (f *flow) answered(acks []pconnector.DestinationRunResponseAck) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	for _, a := range acks {
-		f.stopped = f.stopped || f.stopping && bytes.Equal(a.Position, f.stopAt)
+	if f.stopping && f.stopped == nil && slices.ContainsFunc(acks, func(a pconnector.DestinationRunResponseAck) bool { return bytes.Equal(a.Position, f.stopAt) }) {
+		f.stopped = f.end()
 	}
 	f.notify()
 }
 
+// end is the position at which the last batch ends, the one that the adapter
+// compares with. The caller holds mu.
+func (f *flow) end() opencdc.Position {
+	if len(f.recent) == 0 {
+		return nil
+	}
+	return f.recent[len(f.recent)-1]
+}
+
 // settle returns when the record at that position, and so all before it, have
-// been answered, or when the stream has ended.
-func (f *flow) settle(ctx context.Context, pos opencdc.Position) error {
+// been answered, or when the stream has ended; and where the batch with that
+// record ends.
+func (f *flow) settle(ctx context.Context, pos opencdc.Position) (opencdc.Position, error) {
 	f.mu.Lock()
 	f.stopping, f.stopAt = true, pos
 	f.notify()
 	f.mu.Unlock()
 	same := func(p opencdc.Position) bool { return bytes.Equal(p, pos) }
 	reached := func() bool {
-		return f.stopped || f.idle() && (f.end != nil || len(pos) == 0 || slices.ContainsFunc(f.recent, same))
+		return f.stopped != nil || f.idle() && (f.over != nil || len(pos) == 0 || slices.ContainsFunc(f.recent, same))
 	}
 	for {
 		err := f.await(ctx, nil, func(bool) bool { return reached() || f.idle() })
 		if err != nil {
-			return err
+			return nil, err
 		}
-		done := reached()
+		done, end := reached(), f.end()
+		if f.stopped != nil {
+			end = f.stopped
+		}
 		f.mu.Unlock()
 		if done {
-			return nil
+			return end, nil
 		}
 		// Nothing is under way: the record is still on its way here, if it was sent.
 		timer := time.NewTimer(arrivalTime)
@@ -246,23 +257,17 @@ func (f *flow) settle(ctx context.Context, pos opencdc.Position) error {
 		})
 		timer.Stop()
 		if err != nil {
-			return err
+			return nil, err
 		}
 		f.mu.Unlock()
 		if missing {
-			return fmt.Errorf("no record with the last position %q has arrived in %v", pos, arrivalTime)
+			return end, fmt.Errorf("no record with the last position %q has arrived in %v", pos, arrivalTime)
 		}
 	}
 }
 
 // idle reports whether nothing waits or is under way. The caller holds mu.
 func (f *flow) idle() bool { return len(f.waiting) == 0 && len(f.handed) == 0 }
-
-func (f *flow) lastHanded() opencdc.Position {
-	f.mu.Lock()
-	defer f.mu.Unlock()
-	return f.last
-}
 
 func (f *flow) setBatching(size int, delay time.Duration) {
 	f.mu.Lock()
@@ -275,8 +280,8 @@ func (f *flow) abandon() {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	f.waiting, f.handed, f.verdicts, f.bytes = nil, nil, nil, 0
-	if f.end == nil {
-		f.end = io.EOF
+	if f.over == nil {
+		f.over = io.EOF
 	}
 	f.notify()
 }

@@ -73,9 +73,8 @@ func (p *plugin) Run(ctx context.Context, under pconnector.DestinationRunStream)
 // long as that takes; the SDK alone would give up after a minute, and a write may
 // take longer.
 func (p *plugin) Stop(ctx context.Context, req pconnector.DestinationStopRequest) (pconnector.DestinationStopResponse, error) {
-	err := p.flow.settle(ctx, req.LastPosition)
-	// The adapter has seen the last position of each batch alone.
-	req.LastPosition = p.flow.lastHanded()
+	end, err := p.flow.settle(ctx, req.LastPosition)
+	req.LastPosition = end // the adapter knows the last position of each batch alone
 	resp, stopErr := p.DestinationPlugin.Stop(ctx, req)
 	return resp, errors.Join(err, stopErr)
 }
