@@ -4,7 +4,6 @@ import (
 	"context"
 	"net/http"
 	"slices"
-	"strings"
 	"sync"
 	"time"
 )
@@ -192,9 +191,12 @@ func refusedForOne(err error) bool {
 	return is(err, ErrRejected) || is(err, ErrUnsupportedType) || is(err, ErrTooLarge) || is(err, ErrNotFound)
 }
 
-// unknownFileTime is how long a File that was just uploaded may be unknown to the
-// vector stores, as users have seen.
-const unknownFileTime = 20 * time.Second
+// A File that was just uploaded may for a while be unknown to the vector stores,
+// as users have seen.
+const (
+	unknownFileTime    = 20 * time.Second
+	unknownInBatchTime = 4 * time.Second
+)
 
 // post makes one attach request. leave, if not nil, is the first attempt's leave
 // to pass.
@@ -222,10 +224,13 @@ func (a *attacher) post(ctx context.Context, files []*attaching, leave func()) e
 		},
 	}
 	b := &batch{files: files}
-	began := time.Now()
+	began, patience := time.Now(), unknownFileTime
+	if len(files) > 1 {
+		patience = unknownInBatchTime // then it is sought out by halving
+	}
 	for wait := 250 * time.Millisecond; ; wait *= 2 {
 		err := a.postOnce(ctx, r, b)
-		if len(files) == 1 && is(err, ErrNotFound) && strings.Contains(err.Error(), files[0].FileID) && time.Since(began) < unknownFileTime {
+		if is(err, ErrNotFound) && !is(err, ErrStoreNotFound) && time.Since(began)+wait < patience {
 			if err := pause(ctx, wait, nil); err != nil {
 				return err
 			}

@@ -26,6 +26,7 @@ type catalog struct {
 
 	mu        sync.Mutex
 	byStem    map[uint64]*file // by hash of the name without extension, chained
+	latest    int64            // created_at of the newest File of our own
 	newest    int64            // created_at of the newest File that a refresh has seen
 	refreshed time.Time        // when the last complete refresh began
 	refresh   *flight
@@ -179,6 +180,7 @@ func (k *catalog) adopt(o fileObject) *file {
 	defer k.mu.Unlock()
 	f := k.add(o)
 	k.note(f, absent)
+	k.latest = max(k.latest, o.CreatedAt)
 	return f
 }
 

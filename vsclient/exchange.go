@@ -107,7 +107,7 @@ func (c *Client) exchange(ctx context.Context, r request, into func() any) error
 		backoff.WithInitialInterval(firstRetryWait),
 		backoff.WithMaxInterval(maxRetryWait),
 		backoff.WithMaxElapsedTime(0),
-	), until: time.Now().Add(r.limit)}
+	), limit: r.limit}
 	var (
 		tries int
 		last  *failure
@@ -172,15 +172,20 @@ func stop(err error) error {
 }
 
 // waits is the policy between attempts: exponential, never less than the server
-// asks for, and none that would end after the time allowed.
+// asks for, and none that would end later than the limit after the first failure.
+// What an attempt waits for its turn beforehand does not count.
 type waits struct {
 	*backoff.ExponentialBackOff
 	least time.Duration
+	limit time.Duration
 	until time.Time
 }
 
 func (w *waits) NextBackOff() time.Duration {
 	d := max(w.ExponentialBackOff.NextBackOff(), w.least)
+	if w.until.IsZero() {
+		w.until = time.Now().Add(w.limit)
+	}
 	if time.Now().Add(d).After(w.until) {
 		return backoff.Stop
 	}

@@ -101,7 +101,7 @@ func (c *Client) leftovers(ctx context.Context, o LeftoverOptions) ([]Leftover, 
 			if recorded[f.ID] {
 				l.Evidence = Recorded
 			}
-			if l.Evidence != "" && !inStore[f.ID] && !l.CreatedAt.After(latest) {
+			if f.Purpose == purpose && l.Evidence != "" && !inStore[f.ID] && !l.CreatedAt.After(latest) {
 				candidates = append(candidates, l)
 			}
 		}

@@ -293,9 +293,15 @@ func (c *Client) rollBack(ctx context.Context, key string, f *file) {
 	}
 }
 
-// unsureGrace is how long a Put or Delete waits for a File that could be the
-// key's to show that it is attached.
-const unsureGrace = 10 * time.Second
+// How long a call waits for Files that could be the key's to show that they are
+// attached; afterwards the client goes on looking in the background. A put waits
+// for those of its own size alone: what a process that was cut off had attached is
+// most likely the very document that is delivered again, and a namesake of
+// somebody else's, who is not to hold us up, most likely is not.
+const (
+	graceAfterPut    = 10 * time.Second
+	graceAfterDelete = 3 * time.Second
+)
 
 // settle removes all but the version that has just become searchable. From here
 // on the caller's giving up no longer stops it.
@@ -312,7 +318,11 @@ func (c *Client) settle(ctx context.Context, key string, version int64, cur *fil
 	if u.unclear > 0 {
 		c.withdraw(ctx, u, cur.id)
 	}
-	c.resolve(ctx, key, version, unsure)
+	grace := time.Duration(0)
+	if slices.ContainsFunc(unsure, func(f *file) bool { return f.size == u.sum.size }) {
+		grace = graceAfterPut
+	}
+	c.resolve(ctx, key, version, unsure, grace)
 	return nil
 }
 
@@ -347,14 +357,14 @@ func (c *Client) remove(ctx context.Context, key string, f *file) error {
 // a process that was cut off, may show late. What turns out to be the key's, and
 // older than the version given, is removed. Older only: of two writers at once
 // each must spare the other's newer version, or both would go.
-func (c *Client) resolve(ctx context.Context, key string, before int64, unsure []*file) {
+func (c *Client) resolve(ctx context.Context, key string, before int64, unsure []*file, grace time.Duration) {
 	began := time.Now()
 	for wait := 250 * time.Millisecond; ; wait *= 2 {
 		unsure = c.removeShown(ctx, key, before, unsure)
 		if len(unsure) == 0 {
 			return
 		}
-		if time.Since(began)+wait > unsureGrace || pause(ctx, wait, nil) != nil {
+		if time.Since(began)+wait > grace || pause(ctx, wait, nil) != nil {
 			break
 		}
 	}

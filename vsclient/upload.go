@@ -155,7 +155,7 @@ func (c *Client) findUpload(ctx context.Context, u *upload) (*fileObject, error)
 
 // couldBe reports whether the File can have come from this upload.
 func (u *upload) couldBe(f fileObject) bool {
-	if f.Filename != u.name || (f.Bytes != nil && *f.Bytes != u.sum.size) {
+	if f.Purpose != purpose || f.Filename != u.name || (f.Bytes != nil && *f.Bytes != u.sum.size) {
 		return false
 	}
 	for _, id := range u.known {
@@ -183,14 +183,15 @@ func (c *Client) withdraw(ctx context.Context, u *upload, keep string) {
 	}
 }
 
-// named returns the Files of that name, and the time of the newest File of all.
+// named returns the Files of that name, and a time, by OpenAI's clock, before
+// which no File that is made from now on can be dated.
 func (k *catalog) named(name string) (ids []string, newest int64) {
 	k.mu.Lock()
 	defer k.mu.Unlock()
 	for f := k.byStem[k.hash(stem(name))]; f != nil; f = f.next {
 		ids = append(ids, f.id)
 	}
-	return ids, k.newest
+	return ids, max(k.newest, k.latest)
 }
 
 // multipartBody streams the form: the SDK's own upload would hold it whole in
