@@ -6,7 +6,6 @@ import (
 	"errors"
 	"fmt"
 	"slices"
-	"sync"
 	"time"
 )
 
@@ -243,40 +242,6 @@ func (c *Client) replace(ctx context.Context, v *version, have []held, unsure []
 	return c.finishLater(ctx, r, v.key, t, finish)
 }
 
-// finishLater runs finish in the background and returns as soon as the attach is
-// accepted, or has failed. The key's turn is left when all is done.
-func (c *Client) finishLater(ctx context.Context, r Result, key string, t *turn, finish func(context.Context, func()) error) (Result, error) {
-	first := make(chan error, 1)
-	ended := c.pending.begin()
-	t.kept = c.spawn(func(life context.Context) {
-		defer ended()
-		defer t.leave()
-		// Until the attach is accepted, the caller's context has a say.
-		own, cancel := context.WithCancelCause(context.WithoutCancel(ctx))
-		defer cancel(nil)
-		defer context.AfterFunc(life, func() { cancel(ErrClosed) })()
-		unhook := context.AfterFunc(ctx, func() { cancel(context.Cause(ctx)) })
-		accepted := false
-		err := finish(own, func() {
-			unhook()
-			accepted = true
-			first <- nil
-		})
-		switch {
-		case !accepted:
-			first <- err
-		case err != nil:
-			c.log.Warn("a document that was attached did not become searchable; the older version stays", "error", err.Error())
-			c.log.Debug("the document that did not become searchable", "key", key)
-		}
-	})
-	if !t.kept {
-		ended()
-		return r, ErrClosed
-	}
-	return r, <-first
-}
-
 // settled notes that the File is the key's searchable version.
 func (k *catalog) settled(f *file, id identity) {
 	k.mu.Lock()
@@ -292,16 +257,6 @@ func (c *Client) rollBack(ctx context.Context, key string, f *file) {
 		c.log.WarnContext(ctx, "a File of a failed put could not be removed; Leftovers will list it", "file_id", f.id, "error", err.Error())
 	}
 }
-
-// How long a call waits for Files that could be the key's to show that they are
-// attached; afterwards the client goes on looking in the background. A put waits
-// for those of its own size alone: what a process that was cut off had attached is
-// most likely the very document that is delivered again, and a namesake of
-// somebody else's, who is not to hold us up, most likely is not.
-const (
-	graceAfterPut    = 10 * time.Second
-	graceAfterDelete = 3 * time.Second
-)
 
 // settle removes all but the version that has just become searchable. From here
 // on the caller's giving up no longer stops it.
@@ -324,117 +279,4 @@ func (c *Client) settle(ctx context.Context, key string, version int64, cur *fil
 	}
 	c.resolve(ctx, key, version, unsure, grace)
 	return nil
-}
-
-// removeAll removes versions, the oldest first, so that what a reader can find
-// meanwhile is the newest.
-func (c *Client) removeAll(ctx context.Context, key string, have []held) error {
-	for _, h := range slices.Backward(have) {
-		if err := c.remove(ctx, key, h.f); err != nil {
-			return err
-		}
-	}
-	return nil
-}
-
-// remove detaches the File and then deletes it; when it returns nil, it is gone.
-func (c *Client) remove(ctx context.Context, key string, f *file) error {
-	if err := c.calls.Acquire(ctx, 1); err != nil {
-		return context.Cause(ctx)
-	}
-	defer c.calls.Release(1)
-	if err := c.detach(ctx, f.id); err != nil {
-		return err
-	}
-	if err := c.deleteFile(ctx, f.id); err != nil {
-		return err
-	}
-	c.catalog.drop(key, f.id)
-	return nil
-}
-
-// resolve looks again at Files that could be the key's: an attach just before, by
-// a process that was cut off, may show late. What turns out to be the key's, and
-// older than the version given, is removed. Older only: of two writers at once
-// each must spare the other's newer version, or both would go.
-func (c *Client) resolve(ctx context.Context, key string, before int64, unsure []*file, grace time.Duration) {
-	began := time.Now()
-	for wait := 250 * time.Millisecond; ; wait *= 2 {
-		unsure = c.removeShown(ctx, key, before, unsure)
-		if len(unsure) == 0 {
-			return
-		}
-		if time.Since(began)+wait > grace || pause(ctx, wait, nil) != nil {
-			break
-		}
-	}
-	c.spawn(func(ctx context.Context) {
-		for wait := 15 * time.Second; len(unsure) > 0 && time.Since(began) < settleTime; wait = 30 * time.Second {
-			if pause(ctx, wait, nil) != nil {
-				return
-			}
-			unsure = c.removeShown(ctx, key, before, unsure)
-		}
-	})
-}
-
-// removeShown removes those of the Files that by now are seen to be older versions
-// of the key's document, and returns those of which it is still open.
-func (c *Client) removeShown(ctx context.Context, key string, before int64, unsure []*file) (open []*file) {
-	for _, f := range unsure {
-		if c.catalog.look(ctx, f) != nil {
-			open = append(open, f)
-			continue
-		}
-		now := c.catalog.snapshot(f)
-		switch {
-		case now.state == absent && c.catalog.recent(now.file):
-			open = append(open, f)
-		case c.catalog.belongs(now, key) && now.version < before:
-			if err := c.remove(ctx, key, f); err != nil {
-				c.log.WarnContext(ctx, "an older version could not be removed; the next change of its key will, or Sweep", "file_id", now.id, "error", err.Error())
-			}
-		}
-	}
-	return open
-}
-
-// pending counts what goes on after a call has returned.
-type pending struct {
-	mu   sync.Mutex
-	n    int
-	idle chan struct{} // closed when n falls to 0; nil while it is
-}
-
-func (p *pending) begin() (end func()) {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	if p.n++; p.n == 1 {
-		p.idle = make(chan struct{})
-	}
-	return func() {
-		p.mu.Lock()
-		defer p.mu.Unlock()
-		if p.n--; p.n == 0 {
-			close(p.idle)
-			p.idle = nil
-		}
-	}
-}
-
-// Flush returns when everything that was attached under [WaitAttached] is
-// searchable and its older versions are gone, or has failed, which the log tells.
-func (c *Client) Flush(ctx context.Context) error {
-	c.pending.mu.Lock()
-	idle := c.pending.idle
-	c.pending.mu.Unlock()
-	if idle == nil {
-		return nil
-	}
-	select {
-	case <-idle:
-		return nil
-	case <-ctx.Done():
-		return wrap("flush", "", context.Cause(ctx))
-	}
 }

@@ -1,0 +1,80 @@
+package vsclient
+
+import (
+	"context"
+	"sync"
+)
+
+// finishLater runs finish in the background and returns as soon as the attach is
+// accepted, or has failed. The key's turn is left when all is done.
+func (c *Client) finishLater(ctx context.Context, r Result, key string, t *turn, finish func(context.Context, func()) error) (Result, error) {
+	first := make(chan error, 1)
+	ended := c.pending.begin()
+	t.kept = c.spawn(func(life context.Context) {
+		defer ended()
+		defer t.leave()
+		// Until the attach is accepted, the caller's context has a say.
+		own, cancel := context.WithCancelCause(context.WithoutCancel(ctx))
+		defer cancel(nil)
+		defer context.AfterFunc(life, func() { cancel(ErrClosed) })()
+		unhook := context.AfterFunc(ctx, func() { cancel(context.Cause(ctx)) })
+		accepted := false
+		err := finish(own, func() {
+			unhook()
+			accepted = true
+			first <- nil
+		})
+		switch {
+		case !accepted:
+			first <- err
+		case err != nil:
+			c.log.Warn("a document that was attached did not become searchable; the older version stays", "error", err.Error())
+			c.log.Debug("the document that did not become searchable", "key", key)
+		}
+	})
+	if !t.kept {
+		ended()
+		return r, ErrClosed
+	}
+	return r, <-first
+}
+
+// pending counts what goes on after a call has returned.
+type pending struct {
+	mu   sync.Mutex
+	n    int
+	idle chan struct{} // closed when n falls to 0; nil while it is
+}
+
+func (p *pending) begin() (end func()) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.n++; p.n == 1 {
+		p.idle = make(chan struct{})
+	}
+	return func() {
+		p.mu.Lock()
+		defer p.mu.Unlock()
+		if p.n--; p.n == 0 {
+			close(p.idle)
+			p.idle = nil
+		}
+	}
+}
+
+// Flush returns when everything that was attached under [WaitAttached] is
+// searchable and its older versions are gone, or has failed, which the log tells.
+func (c *Client) Flush(ctx context.Context) error {
+	c.pending.mu.Lock()
+	idle := c.pending.idle
+	c.pending.mu.Unlock()
+	if idle == nil {
+		return nil
+	}
+	select {
+	case <-idle:
+		return nil
+	case <-ctx.Done():
+		return wrap("flush", "", context.Cause(ctx))
+	}
+}

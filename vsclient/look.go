@@ -1,0 +1,201 @@
+package vsclient
+
+import (
+	"cmp"
+	"context"
+	"slices"
+	"time"
+)
+
+// held is one version of a key's document that the store holds.
+type held struct {
+	file
+	f *file
+}
+
+// holdings tells what the store holds under the key, the newest version first,
+// and which Files could be the key's but were not seen in the store so shortly
+// after they were made that this proves nothing.
+func (k *catalog) holdings(ctx context.Context, key string) (have []held, unsure []*file, err error) {
+	if err := k.fresh(ctx, refreshAfter); err != nil {
+		return nil, nil, err
+	}
+	for _, f := range k.candidates(key) {
+		if err := k.inspect(ctx, f); err != nil {
+			return nil, nil, err
+		}
+		switch now := k.snapshot(f); {
+		case k.belongs(now, key):
+			have = append(have, now)
+		case now.state == absent && k.recent(now.file):
+			unsure = append(unsure, f)
+		}
+	}
+	slices.SortFunc(have, func(a, b held) int {
+		return cmp.Or(cmp.Compare(b.version, a.version), cmp.Compare(b.created, a.created), cmp.Compare(b.id, a.id))
+	})
+	return have, unsure, nil
+}
+
+func (k *catalog) snapshot(f *file) held {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	return held{*f, f}
+}
+
+// belongs reports whether the File is attached as a version of that key's
+// document.
+func (k *catalog) belongs(h held, key string) bool {
+	switch h.state {
+	case attached:
+		digest := digestKey(key)
+		return [16]byte(digest[:16]) == h.key
+	case unmarked:
+		// The earlier connector's: its name is the key, to the letter.
+		return h.ext == int8(extensionOf(key)) && k.chained(k.hash(stem(key)), h.f)
+	}
+	return false
+}
+
+// recent reports whether the File is so new that its being attached may not show.
+func (k *catalog) recent(f file) bool {
+	return time.Since(time.Unix(f.created, 0)) < settleTime
+}
+
+// chained reports whether the File stands under that hash.
+func (k *catalog) chained(h uint64, want *file) bool {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	for f := k.byStem[h]; f != nil; f = f.next {
+		if f == want {
+			return true
+		}
+	}
+	return false
+}
+
+// inspect returns when it is known what the File is in the store.
+func (k *catalog) inspect(ctx context.Context, f *file) error {
+	for {
+		if k.c.life.Err() != nil {
+			return ErrClosed
+		}
+		k.mu.Lock()
+		if k.trusted(f) && f.state != unknown {
+			k.mu.Unlock()
+			return nil
+		}
+		if k.walk == nil {
+			if k.walkable() {
+				if k.total < 0 {
+					fl := k.count()
+					k.mu.Unlock()
+					if err := fl.wait(ctx); err != nil {
+						return err
+					}
+					continue
+				}
+				if k.looks >= max(fewLooks, k.total/storeFilesPage/2) {
+					k.readStore()
+					k.mu.Unlock()
+					continue
+				}
+			}
+			k.looks++
+			k.mu.Unlock()
+			return k.look(ctx, f)
+		}
+		paged, ended := k.paged, k.walk.done
+		k.mu.Unlock()
+		select {
+		case <-paged:
+		case <-ended:
+		case <-ctx.Done():
+			return context.Cause(ctx)
+		}
+	}
+}
+
+// walkable reports whether the store's listing may be read as a whole: not when
+// it has just been, and did not show what is asked for. The caller holds mu.
+func (k *catalog) walkable() bool {
+	return k.walked.IsZero() || time.Since(k.walked) >= trustedFor
+}
+
+// count asks how many files the store holds, to know when single looks cost more
+// than the listing. The count may lag; nothing but the cost depends on it. The
+// caller holds mu.
+func (k *catalog) count() *flight {
+	return k.share(&k.counting, func(ctx context.Context) error {
+		s, err := k.c.store(ctx, 0)
+		if err == nil {
+			k.mu.Lock()
+			k.total = s.Files
+			k.mu.Unlock()
+		}
+		return err
+	})
+}
+
+// look asks for one store file.
+func (k *catalog) look(ctx context.Context, f *file) error {
+	if err := k.c.calls.Acquire(ctx, 1); err != nil {
+		return context.Cause(ctx)
+	}
+	defer k.c.calls.Release(1)
+	s, err := k.c.getStoreFile(ctx, f.id, nil)
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	switch {
+	case is(err, ErrNotFound):
+		k.note(f, absent)
+		return nil
+	case err != nil:
+		return err
+	}
+	k.learn(f, s)
+	return nil
+}
+
+// readStore begins to read the store's listing. The caller holds mu.
+func (k *catalog) readStore() {
+	began := k.tick()
+	k.share(&k.walk, func(ctx context.Context) error {
+		// Even a reading that failed is not begun again at once: what it did not
+		// show is looked at singly.
+		defer func() {
+			k.mu.Lock()
+			defer k.mu.Unlock()
+			k.walked, k.looks = time.Now(), 0
+		}()
+		for data, err := range k.c.listStoreFiles(ctx) {
+			if err != nil {
+				return err
+			}
+			k.mu.Lock()
+			for _, s := range data {
+				k.place(s, began)
+			}
+			close(k.paged)
+			k.paged = make(chan struct{})
+			k.mu.Unlock()
+		}
+		return nil
+	})
+}
+
+// place takes in one entry of the listing, where it is news. What is not yet
+// searchable is left for a look of its own: the listing may be behind.
+func (k *catalog) place(s storeFile, began uint32) {
+	id := decode(s.Attributes)
+	if id.key == "" || s.Status != StatusCompleted {
+		return
+	}
+	for _, h := range k.stems(id.key) {
+		for f := k.byStem[h]; f != nil; f = f.next {
+			if f.id == s.ID && f.looked < began {
+				k.learn(f, s)
+			}
+		}
+	}
+}

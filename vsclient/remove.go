@@ -1,0 +1,90 @@
+package vsclient
+
+import (
+	"context"
+	"slices"
+	"time"
+)
+
+// removeAll removes versions, the oldest first, so that what a reader can find
+// meanwhile is the newest.
+func (c *Client) removeAll(ctx context.Context, key string, have []held) error {
+	for _, h := range slices.Backward(have) {
+		if err := c.remove(ctx, key, h.f); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// remove detaches the File and then deletes it; when it returns nil, it is gone.
+func (c *Client) remove(ctx context.Context, key string, f *file) error {
+	if err := c.calls.Acquire(ctx, 1); err != nil {
+		return context.Cause(ctx)
+	}
+	defer c.calls.Release(1)
+	if err := c.detach(ctx, f.id); err != nil {
+		return err
+	}
+	if err := c.deleteFile(ctx, f.id); err != nil {
+		return err
+	}
+	c.catalog.drop(key, f.id)
+	return nil
+}
+
+// How long a call waits for Files that could be the key's to show that they are
+// attached; afterwards the client goes on looking in the background. A put waits
+// for those of its own size alone: what a process that was cut off had attached is
+// most likely the very document that is delivered again, and a namesake of
+// somebody else's, who is not to hold us up, most likely is not.
+const (
+	graceAfterPut    = 10 * time.Second
+	graceAfterDelete = 3 * time.Second
+)
+
+// resolve looks again at Files that could be the key's: an attach just before, by
+// a process that was cut off, may show late. What turns out to be the key's, and
+// older than the version given, is removed. Older only: of two writers at once
+// each must spare the other's newer version, or both would go.
+func (c *Client) resolve(ctx context.Context, key string, before int64, unsure []*file, grace time.Duration) {
+	began := time.Now()
+	for wait := 250 * time.Millisecond; ; wait *= 2 {
+		unsure = c.removeShown(ctx, key, before, unsure)
+		if len(unsure) == 0 {
+			return
+		}
+		if time.Since(began)+wait > grace || pause(ctx, wait, nil) != nil {
+			break
+		}
+	}
+	c.spawn(func(ctx context.Context) {
+		for wait := 15 * time.Second; len(unsure) > 0 && time.Since(began) < settleTime; wait = 30 * time.Second {
+			if pause(ctx, wait, nil) != nil {
+				return
+			}
+			unsure = c.removeShown(ctx, key, before, unsure)
+		}
+	})
+}
+
+// removeShown removes those of the Files that by now are seen to be older versions
+// of the key's document, and returns those of which it is still open.
+func (c *Client) removeShown(ctx context.Context, key string, before int64, unsure []*file) (open []*file) {
+	for _, f := range unsure {
+		if c.catalog.look(ctx, f) != nil {
+			open = append(open, f)
+			continue
+		}
+		now := c.catalog.snapshot(f)
+		switch {
+		case now.state == absent && c.catalog.recent(now.file):
+			open = append(open, f)
+		case c.catalog.belongs(now, key) && now.version < before:
+			if err := c.remove(ctx, key, f); err != nil {
+				c.log.WarnContext(ctx, "an older version could not be removed; the next change of its key will, or Sweep", "file_id", now.id, "error", err.Error())
+			}
+		}
+	}
+	return open
+}
