@@ -53,12 +53,15 @@ generate: ## Write connector.yaml and the parameters in README.md
 	go tool conn-sdk-cli specgen && go tool conn-sdk-cli readmegen -w -r ../README.md && \
 	chmod 644 connector.yaml ../README.md
 
-.PHONY: tidy
-tidy: ## Bring go.mod and go.sum up to date
+.PHONY: tidy tidy-vsclient tidy-connector tidy-e2e
+tidy: tidy-vsclient tidy-connector tidy-e2e ## Bring go.mod and go.sum up to date
+tidy-vsclient:
 	GOWORK=off go -C vsclient mod tidy
+tidy-connector:
 	@$(outside_workspace) && go mod tidy -modfile="$$dir/go.mod" && \
 	go mod edit -dropreplace $(VSCLIENT) "$$dir/go.mod" && cp "$$dir/go.mod" "$$dir/go.sum" .
-	cd connector/e2e && GOWORK=off go mod tidy
+tidy-e2e:
+	GOWORK=off go -C connector/e2e mod tidy
 
 .PHONY: lint
 lint: ## Vet both modules

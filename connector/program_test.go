@@ -1,0 +1,173 @@
+package openaivs_test
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"sync"
+	"testing"
+
+	"github.com/conduitio/conduit-commons/opencdc"
+	"github.com/conduitio/conduit-connector-protocol/pconnector"
+	"github.com/conduitio/conduit-connector-protocol/pconnector/client"
+	"github.com/conduitio/conduit-connector-protocol/pconnutils"
+	"github.com/hashicorp/go-hclog"
+	"github.com/hashicorp/go-plugin"
+	"github.com/matryer/is"
+)
+
+// program is the built plugin, run as Conduit runs it.
+type program struct {
+	testing.TB
+	process *plugin.Client
+	destination
+	stream pconnector.DestinationRunStream
+	ctx    context.Context // of the stream, as long as the engine keeps it open
+	cancel context.CancelFunc
+	log    *lines
+}
+
+// destination is what the gRPC client can do; NewStream is not in the interface
+// of the protocol.
+type destination interface {
+	pconnector.DestinationPlugin
+	NewStream() pconnector.DestinationRunStream
+}
+
+// build builds the program once for all tests.
+var build = sync.OnceValues(func() (string, error) {
+	dir, err := os.MkdirTemp("", "plugin")
+	if err != nil {
+		return "", err
+	}
+	path := filepath.Join(dir, "plugin")
+	out, err := exec.Command("go", "build", "-o", path, "./cmd/conduit-connector-openai-vectorstore").CombinedOutput()
+	if err != nil {
+		return "", fmt.Errorf("%w: %s", err, out)
+	}
+	return path, nil
+})
+
+func TestMain(m *testing.M) {
+	code := m.Run()
+	if path, err := build(); err == nil {
+		os.RemoveAll(filepath.Dir(path))
+	}
+	os.Exit(code)
+}
+
+// newProgram starts the plugin.
+func newProgram(t testing.TB) *program {
+	t.Helper()
+	is := is.New(t)
+	path, err := build()
+	is.NoErr(err)
+	p := &program{TB: t, log: new(lines)}
+	p.process, err = client.New(hcLogger{hclog.New(&hclog.LoggerOptions{Output: p.log, Level: hclog.Trace, JSONFormat: true})}, path,
+		// It has to be there, but is dialled when a record bears a schema, not before.
+		client.WithEnvVar(pconnutils.EnvConduitConnectorUtilitiesGRPCTarget, "127.0.0.1:1"),
+		client.WithEnvVar(pconnutils.EnvConduitConnectorToken, "token"),
+		client.WithEnvVar(pconnector.EnvConduitConnectorID, "pipeline:destination"),
+		client.WithEnvVar(pconnector.EnvConduitConnectorLogLevel, "debug"),
+		client.WithEnvVar(pconnector.EnvConduitConnectorMaxReceiveRecordSize, "20000000"))
+	is.NoErr(err)
+	t.Cleanup(p.process.Kill)
+	rpc, err := p.process.Client()
+	is.NoErr(err)
+	raw, err := rpc.Dispense("destination")
+	is.NoErr(err)
+	p.destination = raw.(destination)
+	p.ctx, p.cancel = context.WithCancel(context.Background())
+	t.Cleanup(p.cancel)
+	return p
+}
+
+// start takes the plugin through configuration up to an open stream.
+func start(t testing.TB, cfg map[string]string) *program {
+	t.Helper()
+	is := is.New(t)
+	p := newProgram(t)
+	_, err := p.Configure(p.ctx, pconnector.DestinationConfigureRequest{Config: cfg})
+	is.NoErr(err)
+	_, err = p.LifecycleOnCreated(p.ctx, pconnector.DestinationLifecycleOnCreatedRequest{Config: cfg})
+	is.NoErr(err)
+	_, err = p.Open(p.ctx, pconnector.DestinationOpenRequest{})
+	is.NoErr(err)
+	p.stream = p.NewStream()
+	is.NoErr(p.Run(p.ctx, p.stream))
+	return p
+}
+
+// send sends each record in a message of its own, as Conduit does.
+func (p *program) send(recs ...opencdc.Record) {
+	p.Helper()
+	for _, r := range recs {
+		is.New(p.TB).NoErr(p.stream.Client().Send(pconnector.DestinationRunRequest{Records: []opencdc.Record{r}}))
+	}
+}
+
+// acks receives n acknowledgements.
+func (p *program) acks(n int) []pconnector.DestinationRunResponseAck {
+	p.Helper()
+	var acks []pconnector.DestinationRunResponseAck
+	for len(acks) < n {
+		resp, err := p.stream.Client().Recv()
+		is.New(p.TB).NoErr(err)
+		acks = append(acks, resp.Acks...)
+	}
+	is.New(p.TB).Equal(len(acks), n)
+	return acks
+}
+
+// stop ends the plugin as Conduit does when a pipeline stops.
+func (p *program) stop(last opencdc.Position) {
+	p.Helper()
+	is := is.New(p.TB)
+	_, err := p.Stop(p.ctx, pconnector.DestinationStopRequest{LastPosition: last})
+	is.NoErr(err)
+	p.teardown()
+}
+
+func (p *program) teardown() {
+	p.Helper()
+	p.cancel()
+	_, err := p.Teardown(context.Background(), pconnector.DestinationTeardownRequest{})
+	is.New(p.TB).NoErr(err)
+	p.process.Kill()
+}
+
+// kill ends the process without a word.
+func (p *program) kill() {
+	p.Helper()
+	pid := p.process.ReattachConfig().Pid
+	proc, err := os.FindProcess(pid)
+	is.New(p.TB).NoErr(err)
+	is.New(p.TB).NoErr(proc.Kill())
+}
+
+// hcLogger has a StandardWriter for the client, which calls it with nil.
+type hcLogger struct{ hclog.Logger }
+
+func (hcLogger) StandardWriter(*hclog.StandardLoggerOptions) io.Writer { return io.Discard }
+
+// lines collects what the plugin logs.
+type lines struct {
+	mu  sync.Mutex
+	all []byte
+}
+
+func (l *lines) Write(b []byte) (int, error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.all = append(l.all, b...)
+	return len(b), nil
+}
+
+func (l *lines) String() string {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return string(l.all)
+}

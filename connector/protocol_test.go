@@ -1,0 +1,302 @@
+package openaivs_test
+
+import (
+	"net/http"
+	"strconv"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/conduitio/conduit-commons/config"
+	"github.com/conduitio/conduit-commons/opencdc"
+	"github.com/conduitio/conduit-connector-protocol/pconnector"
+	"github.com/matryer/is"
+
+	"github.com/conduitio-labs/conduit-connector-openai-vectorstore/vsclient/openaitest"
+)
+
+// The tests in this file start the built program and speak Conduit's protocol
+// with it.
+
+func TestAcknowledgementsComeInOrder(t *testing.T) {
+	is := is.New(t)
+	e := emulate(t, openaitest.Config{IndexTime: 100 * time.Millisecond, IndexJitter: 200 * time.Millisecond})
+	p := start(t, e.settings())
+	recs := numbered(200)
+	p.send(recs...)
+	for i, a := range p.acks(200) {
+		is.Equal(a.Error, "")
+		is.Equal(a.Position, recs[i].Position)
+	}
+	p.stop(recs[199].Position)
+	is.Equal(len(e.documents()), 200)
+	is.True(e.Counts()["POST /vector_stores/{vector_store_id}/file_batches"] < 20) // they were written together
+}
+
+func TestABadRecordIsRefusedAlone(t *testing.T) {
+	for _, tt := range []struct {
+		name   string
+		server openaitest.Config
+		spoil  func(*opencdc.Record)
+		says   string
+	}{
+		{"when OpenAI cannot index it", openaitest.Config{IndexRules: []openaitest.IndexRule{{Name: "57*", Code: "invalid_file", Message: "could not be parsed"}}}, nil, "could not be parsed"},
+		{"when its content is empty", openaitest.Config{}, func(r *opencdc.Record) { r.Payload.After = nil }, "the content is empty"},
+		{"when it is neither text nor a known file", openaitest.Config{}, func(r *opencdc.Record) { r.Payload.After = opencdc.RawData("\xff\x00") }, "extension"},
+		{"when it has no key", openaitest.Config{}, func(r *opencdc.Record) { r.Key = nil }, `position "57"`},
+		{"when its operation is unknown", openaitest.Config{}, func(r *opencdc.Record) { r.Operation = 0 }, "operation"},
+		{"when it is a chunk of a file", openaitest.Config{}, func(r *opencdc.Record) { r.Metadata = opencdc.Metadata{opencdc.MetadataFileChunked: "true"} }, "chunk"},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			is := is.New(t)
+			e := emulate(t, tt.server)
+			p := start(t, e.settings())
+			recs := numbered(100)
+			if tt.spoil != nil {
+				tt.spoil(&recs[57])
+			}
+			p.send(recs...)
+			for i, a := range p.acks(100) {
+				is.Equal(a.Position, recs[i].Position)
+				is.Equal(a.Error != "", i == 57)
+				if i == 57 {
+					is.True(strings.Contains(a.Error, tt.says))
+				}
+			}
+			p.stop(recs[99].Position)
+			is.Equal(len(e.documents()), 99)
+		})
+	}
+}
+
+func TestARefusedKeyStopsTheWholeWrite(t *testing.T) {
+	is := is.New(t)
+	e := emulate(t, openaitest.Config{})
+	p := start(t, e.settings())
+	e.Inject(openaitest.Fault{Method: "POST", Times: -1, Kind: openaitest.FaultStatus, Status: http.StatusUnauthorized})
+	recs := numbered(20)
+	p.send(recs...)
+	for _, a := range p.acks(20) {
+		is.True(strings.Contains(a.Error, "401"))
+	}
+	p.stop(recs[19].Position)
+	is.Equal(len(e.documents()), 0)
+}
+
+func TestAKillInMidWriteLosesAndDoublesNothing(t *testing.T) {
+	is := is.New(t)
+	e := emulate(t, openaitest.Config{IndexTime: 300 * time.Millisecond})
+	recs := numbered(30)
+	p := start(t, e.settings())
+	p.send(recs[:10]...)
+	p.acks(10)
+	attached := make(chan struct{}, 100)
+	e.OnRequest(func(_ int, r *http.Request) {
+		if r.Method == http.MethodPost && strings.HasSuffix(r.URL.Path, "/file_batches") {
+			attached <- struct{}{}
+		}
+	})
+	p.send(recs[10:]...)
+	<-attached // documents are on their way into the store
+	p.kill()
+	_, err := drain(p)
+	is.True(err != nil)
+
+	p = start(t, e.settings())
+	p.send(recs...) // Conduit sends again what it has no acknowledgement of, and the last it has
+	for _, a := range p.acks(30) {
+		is.Equal(a.Error, "")
+	}
+	p.stop(recs[29].Position)
+	docs := e.documents()
+	is.Equal(len(docs), 30)
+	for key, d := range docs {
+		is.Equal(d.versions, 1)
+		is.Equal(d.content, "document "+key)
+		is.Equal(d.status, "completed")
+	}
+}
+
+func TestRedeliveryChangesNothing(t *testing.T) {
+	is := is.New(t)
+	e := emulate(t, openaitest.Config{})
+	recs := numbered(50)
+	for range 2 {
+		p := start(t, e.settings())
+		p.send(recs...)
+		p.acks(50)
+		p.stop(recs[49].Position)
+	}
+	is.Equal(e.Counts()["POST /files"], 50)
+	is.Equal(len(e.Snapshot().Files), 50)
+}
+
+func TestStopDuringALongWrite(t *testing.T) {
+	is := is.New(t)
+	e := emulate(t, openaitest.Config{IndexTime: time.Second})
+	p := start(t, e.settings())
+	recs := numbered(20)
+	p.send(recs...)
+	_, err := p.Stop(p.ctx, pconnector.DestinationStopRequest{LastPosition: recs[19].Position})
+	is.NoErr(err)
+	for _, a := range p.acks(20) {
+		is.Equal(a.Error, "")
+	}
+	p.teardown()
+	is.Equal(len(e.documents()), 20)
+}
+
+func TestForceStop(t *testing.T) {
+	is := is.New(t)
+	e := emulate(t, openaitest.Config{IndexTime: time.Hour})
+	p := start(t, e.settings())
+	attached := make(chan struct{}, 100)
+	e.OnRequest(func(_ int, r *http.Request) {
+		if r.Method == http.MethodPost && strings.HasSuffix(r.URL.Path, "/file_batches") {
+			attached <- struct{}{}
+		}
+	})
+	p.send(numbered(5)...)
+	<-attached
+	began := time.Now()
+	p.cancel()
+	_, err := drain(p)
+	is.True(err != nil)
+	p.teardown()
+	is.True(time.Since(began) < 20*time.Second) // it does not sit out the indexing
+}
+
+func TestTeardownWithoutOpen(t *testing.T) {
+	is := is.New(t)
+	e := emulate(t, openaitest.Config{})
+	p := newProgram(t)
+	_, err := p.Configure(p.ctx, pconnector.DestinationConfigureRequest{Config: e.settings()})
+	is.NoErr(err)
+	p.teardown()
+	is.Equal(e.RequestCount(), 0)
+}
+
+func TestDeletingTheConnectorLeavesTheDocuments(t *testing.T) {
+	is := is.New(t)
+	e := emulate(t, openaitest.Config{})
+	p := start(t, e.settings())
+	p.send(numbered(3)...)
+	p.acks(3)
+	p.stop(opencdc.Position("2"))
+	requests := e.RequestCount()
+
+	p = newProgram(t) // Conduit starts a process for this alone
+	_, err := p.LifecycleOnDeleted(p.ctx, pconnector.DestinationLifecycleOnDeletedRequest{Config: e.settings()})
+	is.NoErr(err)
+	p.teardown()
+	is.Equal(e.RequestCount(), requests)
+	is.Equal(len(e.documents()), 3)
+}
+
+func TestOpenSaysInOneLineWhatIsWrong(t *testing.T) {
+	for _, tt := range []struct {
+		name     string
+		settings config.Config
+		says     []string
+	}{
+		{"a wrong key", config.Config{"api_key": "sk-wrong"}, []string{"api_key", "401"}},
+		{"a store that is not there", config.Config{"vector_store_id": "vs_absent"}, []string{"vector_store_id", "vs_absent"}},
+		{"an endpoint that cannot be reached", config.Config{"base_url": "http://127.0.0.1:1/v1", "retry_timeout": "1s"}, []string{"base_url", "http://127.0.0.1:1/v1", "refused"}},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			is := is.New(t)
+			e := emulate(t, openaitest.Config{APIKey: "sk-right"})
+			cfg := e.settings()
+			cfg["api_key"] = "sk-right"
+			for k, v := range tt.settings {
+				cfg[k] = v
+			}
+			p := newProgram(t)
+			_, err := p.Configure(p.ctx, pconnector.DestinationConfigureRequest{Config: cfg})
+			is.NoErr(err)
+			_, err = p.Open(p.ctx, pconnector.DestinationOpenRequest{})
+			is.True(err != nil)
+			t.Log(err)
+			for _, s := range tt.says {
+				is.True(strings.Contains(err.Error(), s))
+			}
+			is.True(!strings.Contains(err.Error(), "\n"))
+			is.True(!strings.Contains(err.Error(), cfg["api_key"]))
+			p.teardown() // as Conduit does after a failed Open
+		})
+	}
+}
+
+func TestLogsHoldNoKeyNoContentAndNoSecret(t *testing.T) {
+	is := is.New(t)
+	e := emulate(t, openaitest.Config{IndexRules: []openaitest.IndexRule{{Name: "secret-key-2*", Code: "invalid_file", Message: "could not be parsed"}}})
+	p := start(t, e.settings())
+	recs := numbered(5)
+	for i := range recs {
+		recs[i].Key = opencdc.RawData("secret-key-" + strconv.Itoa(i))
+		recs[i].Payload.After = opencdc.RawData("secret content")
+	}
+	p.send(recs...)
+	p.acks(5)
+	p.stop(recs[4].Position)
+	writes := 0
+	for line := range strings.SplitSeq(p.log.String(), "\n") {
+		is.True(!strings.Contains(line, "sk-test"))
+		is.True(!strings.Contains(line, "secret content"))
+		if strings.Contains(line, `"debug"`) {
+			continue
+		}
+		is.True(!strings.Contains(line, "secret-key"))
+		if strings.Contains(line, "write done") {
+			writes++
+		}
+	}
+	is.True(writes >= 1 && writes <= 5)
+}
+
+// emulator is an emulated project with one store.
+type emulator struct {
+	*openaitest.Server
+	url, store string
+}
+
+func emulate(t testing.TB, cfg openaitest.Config) *emulator {
+	t.Helper()
+	s := openaitest.New(cfg)
+	t.Cleanup(s.Close)
+	url, err := s.Listen("127.0.0.1:0")
+	is.New(t).NoErr(err)
+	return &emulator{s, url, s.NewVectorStore("test")}
+}
+
+func (e *emulator) settings() config.Config {
+	return config.Config{"api_key": "sk-test", "vector_store_id": e.store, "base_url": e.url}
+}
+
+func (e *emulator) documents() map[string]document { return documents(e.Server, e.store) }
+
+// numbered makes records with the keys and positions 0, 1, ….
+func numbered(n int) []opencdc.Record {
+	recs := make([]opencdc.Record, n)
+	for i := range recs {
+		name := strconv.Itoa(i)
+		recs[i] = opencdc.Record{
+			Position:  opencdc.Position(name),
+			Operation: opencdc.OperationCreate,
+			Key:       opencdc.RawData(name),
+			Payload:   opencdc.Change{After: opencdc.RawData("document " + name)},
+		}
+	}
+	return recs
+}
+
+// drain reads acknowledgements until the stream ends.
+func drain(p *program) (n int, err error) {
+	for {
+		resp, err := p.stream.Client().Recv()
+		if err != nil {
+			return n, err
+		}
+		n += len(resp.Acks)
+	}
+}
