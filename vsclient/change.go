@@ -83,6 +83,12 @@ func (c *Client) prepare(ch Change) (*version, error) {
 // changeAt waits for the turn, makes the change, and leaves the turn, unless the
 // change goes on in the background and keeps it.
 func (c *Client) changeAt(ctx context.Context, t *turn, op Op, v *version) (Result, error) {
+	leave, ok := c.enter()
+	if !ok {
+		t.abandon()
+		return Result{Key: v.key}, wrap(op.String(), v.key, ErrClosed)
+	}
+	defer leave()
 	ctx, cancel := c.bind(ctx)
 	defer cancel()
 	if err := t.wait(ctx); err != nil {

@@ -110,7 +110,7 @@ type Client struct {
 
 	life    context.Context // ends with Close
 	end     context.CancelCauseFunc
-	work    sync.WaitGroup // goroutines of the client's own
+	work    sync.WaitGroup // goroutines of the client's own, and changes under way
 	closing sync.RWMutex   // held while one is started, so that Close misses none
 	pending pending        // versions attached but not yet settled
 	ownHTTP *http.Client
@@ -207,9 +207,10 @@ func orDefault[T comparable](v *T, def T) {
 }
 
 // Close ends what the client does in the background and what is under way, whose
-// calls return [ErrClosed], and leaves no goroutine and, unless Config.HTTPClient
-// was given, no connection behind. Call [Client.Flush] first when WaitFor is
-// [WaitAttached]. Closing twice is harmless.
+// calls return [ErrClosed]. It returns when they have cleaned up after themselves,
+// for which each has 30 seconds, and leaves no goroutine and, unless
+// Config.HTTPClient was given, no connection behind. Call [Client.Flush] first
+// when WaitFor is [WaitAttached]. Closing twice is harmless.
 func (c *Client) Close() error {
 	c.closing.Lock()
 	c.end(ErrClosed)
@@ -243,13 +244,27 @@ func afterwards(ctx context.Context) (context.Context, context.CancelFunc) {
 // spawn runs f in the background; f must end when the client's life does. It
 // returns false when that has ended already.
 func (c *Client) spawn(f func(ctx context.Context)) bool {
+	done, ok := c.enter()
+	if !ok {
+		return false
+	}
+	go func() {
+		defer done()
+		f(c.life)
+	}()
+	return true
+}
+
+// enter counts something that Close waits for, until leave is called; it is false
+// when the client is closed.
+func (c *Client) enter() (leave func(), ok bool) {
 	c.closing.RLock()
 	defer c.closing.RUnlock()
 	if c.life.Err() != nil {
-		return false
+		return nil, false
 	}
-	c.work.Go(func() { f(c.life) })
-	return true
+	c.work.Add(1)
+	return c.work.Done, true
 }
 
 // Store is what OpenAI tells of the vector store itself.
