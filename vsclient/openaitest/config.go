@@ -1,7 +1,10 @@
 package openaitest
 
 import (
+	"fmt"
 	"io"
+	"path"
+	"slices"
 	"time"
 )
 
@@ -142,4 +145,37 @@ type IndexRule struct {
 	Stuck   bool    `json:"stuck,omitempty"`   // stays in_progress
 	Code    string  `json:"code,omitempty"`    // else fails with this code …
 	Message string  `json:"message,omitempty"` // … and this message
+}
+
+// Check reports what is wrong with the Config, if anything: [New] panics on it.
+func (cfg *Config) Check() error {
+	switch cfg.Limits.Kind {
+	case "", Bucket, FixedWindow, SlidingWindow:
+	default:
+		return fmt.Errorf("limit kind %q is none of bucket, fixed, sliding", cfg.Limits.Kind)
+	}
+	switch cfg.Quirks.MissingExtension {
+	case "", MissingRefused, MissingFails, MissingAccepted:
+	default:
+		return fmt.Errorf("missing_extension %q is none of refused, fails, accepted", cfg.Quirks.MissingExtension)
+	}
+	switch cfg.Quirks.BadFileInBatch {
+	case "", BadFileRefusesBatch, BadFileFails, BadFileSkipped:
+	default:
+		return fmt.Errorf("bad_file_in_batch %q is none of refuse, fail, skip", cfg.Quirks.BadFileInBatch)
+	}
+	for i, f := range cfg.Faults {
+		if err := f.check(); err != nil {
+			return fmt.Errorf("faults[%d]: %w", i, err)
+		}
+	}
+	for i, r := range cfg.IndexRules {
+		if _, err := path.Match(r.Name, ""); err != nil {
+			return fmt.Errorf("index rules[%d]: name %q: %w", i, r.Name, err)
+		}
+		if !r.Stuck && r.Code != "" && !slices.Contains([]string{"server_error", "unsupported_file", "invalid_file"}, r.Code) {
+			return fmt.Errorf("index rules[%d]: code %q is none of server_error, unsupported_file, invalid_file", i, r.Code)
+		}
+	}
+	return nil
 }

@@ -1,6 +1,183 @@
 package openaitest
 
-func parsePDF(data []byte) *document                    { return &document{} }
-func parseOffice(data []byte, truncated bool) *document { return &document{} }
-func parseWord(data []byte) *document                   { return &document{} }
-func htmlText(s string) string                          { return s }
+import (
+	"archive/zip"
+	"bytes"
+	"compress/zlib"
+	"encoding/hex"
+	"encoding/xml"
+	"html"
+	"io"
+	"regexp"
+	"slices"
+	"strconv"
+	"strings"
+)
+
+// maxParsedText bounds what is unpacked out of a compressed file.
+const maxParsedText = 64 << 20
+
+var (
+	htmlHidden = regexp.MustCompile(`(?is)<(script|style)\b.*?</(script|style)\s*>|<!--.*?-->`)
+	htmlBlock  = regexp.MustCompile(`(?i)</?(p|div|br|li|ul|ol|h[1-6]|tr|table|section|article|title)\b[^>]*>`)
+	htmlTag    = regexp.MustCompile(`<[^>]*>`)
+	blankLines = regexp.MustCompile(`\s*\n\s*`)
+)
+
+// htmlText is what a browser would show of a page.
+func htmlText(page string) string {
+	page = htmlHidden.ReplaceAllString(page, "")
+	page = htmlBlock.ReplaceAllString(page, "\n")
+	page = html.UnescapeString(htmlTag.ReplaceAllString(page, ""))
+	return strings.TrimSpace(blankLines.ReplaceAllString(page, "\n"))
+}
+
+// parseWord accepts the old Word format, whose text is not modelled.
+func parseWord(data []byte) *document {
+	if !bytes.HasPrefix(data, []byte("\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1")) {
+		return &document{code: "invalid_file", message: invalidContent}
+	}
+	return &document{}
+}
+
+var slideName = regexp.MustCompile(`^ppt/slides/slide(\d+)\.xml$`)
+
+// parseOffice reads the paragraphs of a docx, or of a pptx slide by slide.
+func parseOffice(data []byte, truncated bool) *document {
+	invalid := &document{code: "invalid_file", message: invalidContent}
+	if truncated { // the directory of a zip is at its end
+		return &document{}
+	}
+	z, err := zip.NewReader(bytes.NewReader(data), int64(len(data)))
+	if err != nil {
+		return invalid
+	}
+	type part struct {
+		number int
+		file   *zip.File
+	}
+	var parts []part
+	for _, f := range z.File {
+		if f.Name == "word/document.xml" {
+			parts = append(parts, part{0, f})
+		} else if m := slideName.FindStringSubmatch(f.Name); m != nil {
+			n, _ := strconv.Atoi(m[1])
+			parts = append(parts, part{n, f})
+		}
+	}
+	if len(parts) == 0 {
+		return invalid
+	}
+	slices.SortFunc(parts, func(a, b part) int { return a.number - b.number })
+	var text strings.Builder
+	for _, p := range parts {
+		r, err := p.file.Open()
+		if err != nil {
+			return invalid
+		}
+		err = paragraphs(&text, io.LimitReader(r, maxParsedText))
+		r.Close()
+		if err != nil {
+			return invalid
+		}
+	}
+	return &document{text: strings.TrimSpace(text.String())}
+}
+
+// paragraphs writes the text runs of WordprocessingML and DrawingML, which
+// both call a run t and a paragraph p.
+func paragraphs(w *strings.Builder, r io.Reader) error {
+	dec := xml.NewDecoder(r)
+	inRun := false
+	for {
+		tok, err := dec.Token()
+		if err == io.EOF {
+			return nil
+		}
+		if err != nil {
+			return err
+		}
+		switch t := tok.(type) {
+		case xml.StartElement:
+			inRun = t.Name.Local == "t"
+			if t.Name.Local == "tab" {
+				w.WriteByte('\t')
+			}
+		case xml.EndElement:
+			inRun = false
+			if t.Name.Local == "p" {
+				w.WriteByte('\n')
+			}
+		case xml.CharData:
+			if inRun {
+				w.Write(t)
+			}
+		}
+	}
+}
+
+var (
+	pdfStream = regexp.MustCompile(`(?s)<<(.*?)>>\s*stream\r?\n(.*?)\r?\n?endstream`)
+	pdfShow   = regexp.MustCompile(`(?s)(\((?:\\.|[^\\()])*\)|<[0-9A-Fa-f\s]*>|\[(?:\((?:\\.|[^\\()])*\)|[^\]()])*\])\s*(Tj|TJ|'|")|\b(T\*|Td|TD|ET)\b`)
+	pdfString = regexp.MustCompile(`(?s)\((?:\\.|[^\\()])*\)|<[0-9A-Fa-f\s]*>`)
+	pdfEscape = regexp.MustCompile(`(?s)\\([0-7]{1,3}|.)`)
+)
+
+// parsePDF reads the text that a PDF shows in fonts of a standard encoding,
+// from plain and Flate streams. Of other PDFs no text is found.
+func parsePDF(data []byte) *document {
+	if !bytes.HasPrefix(bytes.TrimLeft(data, "\x00\t\n\f\r "), []byte("%PDF-")) {
+		return &document{code: "invalid_file", message: invalidContent}
+	}
+	var text strings.Builder
+	for _, m := range pdfStream.FindAllSubmatch(data, -1) {
+		content := m[2]
+		if bytes.Contains(m[1], []byte("/FlateDecode")) {
+			z, err := zlib.NewReader(bytes.NewReader(content))
+			if err != nil {
+				continue
+			}
+			content, _ = io.ReadAll(io.LimitReader(z, maxParsedText))
+		}
+		if !bytes.Contains(content, []byte("BT")) {
+			continue
+		}
+		for _, show := range pdfShow.FindAllSubmatch(content, -1) {
+			if len(show[1]) == 0 {
+				text.WriteByte('\n')
+				continue
+			}
+			for _, s := range pdfString.FindAll(show[1], -1) {
+				text.WriteString(pdfText(s))
+			}
+		}
+	}
+	return &document{text: strings.TrimSpace(blankLines.ReplaceAllString(text.String(), "\n"))}
+}
+
+func pdfText(s []byte) string {
+	var raw []byte
+	if s[0] == '<' {
+		raw, _ = hex.DecodeString(strings.Join(strings.Fields(string(s[1:len(s)-1])), ""))
+	} else {
+		raw = pdfEscape.ReplaceAllFunc(s[1:len(s)-1], func(e []byte) []byte {
+			switch e[1] {
+			case 'n', 'r':
+				return []byte{'\n'}
+			case 't':
+				return []byte{'\t'}
+			case 'b', 'f', '\n', '\r':
+				return nil
+			}
+			if n, err := strconv.ParseUint(string(e[1:]), 8, 8); err == nil {
+				return []byte{byte(n)}
+			}
+			return e[1:]
+		})
+	}
+	latin := make([]rune, len(raw))
+	for i, b := range raw {
+		latin[i] = rune(b)
+	}
+	return string(latin)
+}

@@ -61,7 +61,7 @@ func New(cfg Config) *Server {
 	if cfg.KeepBytes == 0 {
 		cfg.KeepBytes = 16 << 20
 	}
-	if err := cfg.check(); err != nil {
+	if err := cfg.Check(); err != nil {
 		panic("openaitest: " + err.Error())
 	}
 	s := &Server{
@@ -93,25 +93,6 @@ func New(cfg Config) *Server {
 	return s
 }
 
-func (cfg *Config) check() error {
-	switch cfg.Limits.Kind {
-	case "", Bucket, FixedWindow, SlidingWindow:
-	default:
-		return fmt.Errorf("limit kind %q is none of bucket, fixed, sliding", cfg.Limits.Kind)
-	}
-	switch cfg.Quirks.MissingExtension {
-	case "", MissingRefused, MissingFails, MissingAccepted:
-	default:
-		return fmt.Errorf("missing_extension %q is none of refused, fails, accepted", cfg.Quirks.MissingExtension)
-	}
-	switch cfg.Quirks.BadFileInBatch {
-	case "", BadFileRefusesBatch, BadFileFails, BadFileSkipped:
-	default:
-		return fmt.Errorf("bad_file_in_batch %q is none of refuse, fail, skip", cfg.Quirks.BadFileInBatch)
-	}
-	return nil
-}
-
 // URL is the base URL for an SDK: that of the listener after [Server.Listen],
 // otherwise the one for [Server.Client].
 func (s *Server) URL() string {
@@ -140,8 +121,9 @@ func (s *Server) Listen(addr string) (string, error) {
 	return s.url, nil
 }
 
-// Shutdown stops the listener once the requests under way are answered, or
-// ctx is done; hanging requests are cut. Then it does what Close does.
+// Shutdown closes the server as Close does, but lets the listener finish the
+// replies that are being written; when ctx is done before, it cuts them too and
+// returns ctx's error.
 func (s *Server) Shutdown(ctx context.Context) error {
 	s.closing.Do(func() { close(s.closed) })
 	s.mu.Lock()

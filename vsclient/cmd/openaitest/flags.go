@@ -1,0 +1,157 @@
+package main
+
+import (
+	"bytes"
+	"encoding/json"
+	"errors"
+	"flag"
+	"fmt"
+	"io"
+	"os"
+	"strings"
+	"time"
+
+	"github.com/conduitio-labs/conduit-connector-openai-vectorstore/vsclient/openaitest"
+)
+
+// options are what the flags say.
+type options struct {
+	cfg    openaitest.Config
+	addr   string
+	stores []string
+	load   string
+	record string
+	strict bool
+}
+
+// parseFlags reads the flags. Asked for help it writes it and returns flag.ErrHelp.
+func parseFlags(args []string, help io.Writer) (options, error) {
+	var o options
+	c := &o.cfg
+	fs := flag.NewFlagSet("openaitest", flag.ContinueOnError)
+	fs.SetOutput(io.Discard) // the error that is returned says it once
+
+	fs.StringVar(&o.addr, "addr", "127.0.0.1:8080", "`address` to listen on; port 0 picks one")
+	fs.StringVar(&c.APIKey, "api-key", "", "the one `key` to accept; empty: any")
+	fs.Uint64Var(&c.Seed, "seed", 0, "`seed` of ids and of every random decision")
+	fs.Func("store", "make a vector store of this `name` (repeatable)", func(v string) error {
+		o.stores = append(o.stores, v)
+		return nil
+	})
+	fs.StringVar(&o.load, "load", "", "attach the files of this `directory` to the first -store")
+	fs.IntVar(&c.LogSize, "log-size", 10000, "how many requests to remember; 0: all")
+	fs.StringVar(&o.record, "record", "", "append every exchange to this `file`, a line of JSON each")
+	fs.BoolVar(&o.strict, "strict", false, "report requests that are legal but unwise on stderr")
+
+	durations := []struct {
+		name  string
+		to    *time.Duration
+		usage string
+	}{
+		{"latency", &c.Latency, "what a request and its reply spend on the way"},
+		{"index-time", &c.IndexTime, "how long a file is in_progress"},
+		{"index-jitter", &c.IndexJitter, "up to how much longer, at random"},
+		{"poll-after", &c.PollAfter, "openai-poll-after-ms to send; 0: none"},
+		{"list-lag-attach", &c.ListLag.Attach, "how late listings of store files show an attach"},
+		{"list-lag-detach", &c.ListLag.Detach, "how late they show a detach"},
+		{"list-lag-update", &c.ListLag.Update, "how late they show a status or attributes"},
+		{"counts-lag", &c.CountsLag, "how late a store's counts and status are"},
+		{"not-found-window", &c.NotFoundWindow, "how long a store file is 404 after its attach"},
+		{"ghost-window", &c.GhostWindow, "how long a store file is still there after its detach"},
+		{"search-lag-attach", &c.SearchLag.Attach, "how late searches find a completed file"},
+		{"search-lag-detach", &c.SearchLag.Detach, "how long searches find a detached file"},
+		{"fresh-file-window", &c.FreshFileWindow, "how long a new File cannot be attached"},
+	}
+	for _, d := range durations {
+		fs.DurationVar(d.to, d.name, 0, d.usage)
+	}
+
+	fs.Int64Var(&c.KeepBytes, "keep-bytes", 0, "how much of a file's content to keep, in `bytes`; 0: 16 MiB")
+	fs.Int64Var(&c.StorageQuota, "storage-quota", 0, "`bytes` that all Files may hold; 0: any")
+	fs.Int64Var(&c.MaxFileTokens, "max-file-tokens", 0, "`tokens` a file may have; 0: any (OpenAI: 5000000)")
+
+	fs.BoolFunc("published-limits", "the rate limits that OpenAI publishes", func(string) error {
+		kind, burst := c.Limits.Kind, c.Limits.Burst
+		c.Limits = openaitest.PublishedLimits()
+		c.Limits.Kind, c.Limits.Burst = kind, burst
+		return nil
+	})
+	fs.IntVar(&c.Limits.UploadsPerMinute, "uploads-per-minute", 0, "limit of POST /files; 0: none")
+	fs.IntVar(&c.Limits.AttachRequestsPerMinute, "attach-requests-per-minute", 0, "limit of attach requests to a store; 0: none")
+	fs.IntVar(&c.Limits.AttachedFilesPerMinute, "attached-files-per-minute", 0, "limit of attached files; 0: none")
+	fs.IntVar(&c.Limits.ReadsPerMinute, "reads-per-minute", 0, "limit of GET under /vector_stores; 0: none")
+	fs.IntVar(&c.Limits.DeletesPerMinute, "deletes-per-minute", 0, "limit of DELETE; 0: none")
+	fs.IntVar(&c.Limits.Burst, "limit-burst", 0, "what a full bucket holds; 0: a minute's limit")
+	fs.Func("limit-kind", "how limits are counted: bucket, fixed or sliding `window`", func(v string) error {
+		switch k := openaitest.LimitKind(v); k {
+		case openaitest.Bucket, openaitest.FixedWindow, openaitest.SlidingWindow:
+			c.Limits.Kind = k
+			return nil
+		}
+		return fmt.Errorf("not bucket, fixed or sliding")
+	})
+
+	fs.Func("faults", "`file` with a JSON array of faults to inject", func(name string) error {
+		data, err := os.ReadFile(name)
+		if err != nil {
+			return err
+		}
+		faults, err := openaitest.ParseFaults(data)
+		c.Faults = append(c.Faults, faults...)
+		return err
+	})
+	fs.Func("index-rules", "`file` with a JSON array of rules that make indexing fail or stick", func(name string) error {
+		data, err := os.ReadFile(name)
+		if err != nil {
+			return err
+		}
+		return decodeStrict(data, &c.IndexRules)
+	})
+	fs.BoolFunc("reported-quirks", "every quirk that users report of the live API", func(string) error {
+		c.Quirks = openaitest.ReportedQuirks()
+		return nil
+	})
+	fs.Func("quirk", "a `name[=value]` of openaitest.Quirks in JSON (repeatable), e.g. bad_file_in_batch=fail", func(v string) error {
+		return setQuirk(&c.Quirks, v)
+	})
+
+	fs.Usage = func() {}
+	if err := fs.Parse(args); err != nil {
+		if errors.Is(err, flag.ErrHelp) {
+			fmt.Fprintln(help, "openaitest serves an emulator of OpenAI's Files, Uploads and Vector Stores API.")
+			fmt.Fprintln(help, "Without flags it answers at once, never lags and never fails.")
+			fs.SetOutput(help)
+			fs.PrintDefaults()
+		}
+		return o, err
+	}
+	if fs.NArg() > 0 {
+		return o, fmt.Errorf("unexpected argument %q", fs.Arg(0))
+	}
+	return o, nil
+}
+
+// setQuirk sets one quirk by its name in JSON; without a value it is true.
+func setQuirk(q *openaitest.Quirks, nameAndValue string) error {
+	name, value, given := strings.Cut(nameAndValue, "=")
+	if !given {
+		value = "true"
+	}
+	if !json.Valid([]byte(value)) {
+		value = string(must(json.Marshal(value)))
+	}
+	return decodeStrict([]byte(`{`+string(must(json.Marshal(name)))+`:`+value+`}`), q)
+}
+
+func must(data []byte, err error) []byte {
+	if err != nil {
+		panic(err) // a string always marshals
+	}
+	return data
+}
+
+func decodeStrict(data []byte, to any) error {
+	dec := json.NewDecoder(bytes.NewReader(data))
+	dec.DisallowUnknownFields()
+	return dec.Decode(to)
+}

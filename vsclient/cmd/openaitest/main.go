@@ -1,0 +1,110 @@
+// Openaitest serves an emulator of OpenAI's Files, Uploads and Vector Stores
+// API, with a page for people at /. See package
+// github.com/conduitio-labs/conduit-connector-openai-vectorstore/vsclient/openaitest
+// for what it does; each of its settings is a flag here.
+//
+//	openaitest -addr 127.0.0.1:8080 -store docs -latency 50ms -index-time 2s
+//	OPENAI_BASE_URL=http://127.0.0.1:8080/v1 OPENAI_API_KEY=any your-program
+//
+// It ends at SIGINT or SIGTERM, once the requests under way have ended.
+package main
+
+import (
+	"context"
+	"errors"
+	"flag"
+	"fmt"
+	"io"
+	"os"
+	"os/signal"
+	"path/filepath"
+	"syscall"
+	"time"
+
+	"github.com/conduitio-labs/conduit-connector-openai-vectorstore/vsclient/openaitest"
+)
+
+func main() {
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	defer stop()
+	if err := run(ctx, os.Args[1:], os.Stdout, os.Stderr); err != nil {
+		fmt.Fprintln(os.Stderr, "openaitest:", err)
+		os.Exit(2)
+	}
+}
+
+// run serves until ctx is done. The first line that it writes to stdout is the
+// base URL; then come the ids of the stores that -store made.
+func run(ctx context.Context, args []string, stdout, stderr io.Writer) error {
+	opts, err := parseFlags(args, stdout)
+	if errors.Is(err, flag.ErrHelp) {
+		return nil
+	}
+	if err == nil {
+		err = opts.cfg.Check()
+	}
+	if err != nil {
+		return err
+	}
+	if opts.strict {
+		opts.cfg.Strict = func(format string, args ...any) { fmt.Fprintf(stderr, format+"\n", args...) }
+	}
+	if opts.record != "" {
+		f, err := os.OpenFile(opts.record, os.O_CREATE|os.O_APPEND|os.O_WRONLY, 0o600)
+		if err != nil {
+			return err
+		}
+		defer f.Close()
+		opts.cfg.Record = f
+	}
+	s := openaitest.New(opts.cfg)
+	var stores []string
+	for _, name := range opts.stores {
+		stores = append(stores, s.NewVectorStore(name))
+	}
+	if err := load(s, stores, opts.load); err != nil {
+		return err
+	}
+	url, err := s.Listen(opts.addr)
+	if err != nil {
+		return err
+	}
+	fmt.Fprintln(stdout, url)
+	for i, id := range stores {
+		fmt.Fprintln(stdout, id, opts.stores[i])
+	}
+	<-ctx.Done()
+	// Requests under way end at once; what may outlast the grace are connections
+	// that browsers open in advance and never use.
+	grace, cancel := context.WithTimeout(context.Background(), time.Second)
+	defer cancel()
+	if err := s.Shutdown(grace); err != nil && !errors.Is(err, context.DeadlineExceeded) {
+		return err
+	}
+	return nil
+}
+
+// load attaches every file of a directory to the first store.
+func load(s *openaitest.Server, stores []string, dir string) error {
+	if dir == "" {
+		return nil
+	}
+	if len(stores) == 0 {
+		return errors.New("-load needs a -store")
+	}
+	return filepath.WalkDir(dir, func(path string, d os.DirEntry, err error) error {
+		if err != nil || d.IsDir() {
+			return err
+		}
+		content, err := os.ReadFile(path)
+		if err != nil {
+			return err
+		}
+		name, err := filepath.Rel(dir, path)
+		if err != nil {
+			return err
+		}
+		s.AddStoreFile(stores[0], s.AddFile(openaitest.NewFile{Name: filepath.ToSlash(name), Content: content}), nil)
+		return nil
+	})
+}

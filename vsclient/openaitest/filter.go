@@ -1,0 +1,155 @@
+package openaitest
+
+import (
+	"cmp"
+	"encoding/json"
+	"fmt"
+)
+
+// filter tells whether attributes pass; nil passes everything.
+type filter func(attributes map[string]any) bool
+
+// filter reads a comparison or compound filter, nested to any depth.
+func (b *fields) filter(name string) filter {
+	o := b.object(name)
+	if o == nil {
+		return nil
+	}
+	f := o.anyFilter()
+	if o.err != nil {
+		b.fail(o.err)
+	}
+	return f
+}
+
+func (o *fields) anyFilter() filter {
+	o.require("type")
+	typ := o.enum("type", "", "eq", "ne", "gt", "gte", "lt", "lte", "in", "nin", "and", "or")
+	if o.err != nil {
+		return nil
+	}
+	if typ == "and" || typ == "or" {
+		o.only("type", "filters")
+		o.require("filters")
+		var parts []filter
+		for i, v := range o.array("filters", 0, 1<<16) {
+			name := fmt.Sprintf("filters[%d]", i)
+			m, ok := v.(map[string]any)
+			if !ok {
+				o.wrongType(name, "an object", v)
+				return nil
+			}
+			p := &fields{c: o.c, path: o.path + name + ".", m: m}
+			parts = append(parts, p.anyFilter())
+			if p.err != nil {
+				o.fail(p.err)
+				return nil
+			}
+		}
+		return func(attributes map[string]any) bool {
+			for _, p := range parts {
+				if p(attributes) != (typ == "and") {
+					return typ == "or"
+				}
+			}
+			return typ == "and"
+		}
+	}
+	o.only("type", "key", "value")
+	key := o.needText("key")
+	o.require("value")
+	value := o.m["value"]
+	many, isArray := value.([]any)
+	switch wantArray := typ == "in" || typ == "nin"; {
+	case o.err != nil:
+		return nil
+	case wantArray && !isArray:
+		o.wrongType("value", "an array", value)
+	case !wantArray && isArray:
+		o.wrongType("value", "a string, number or boolean", value)
+	case !wantArray:
+		many = []any{value}
+	}
+	for i, v := range many {
+		switch v.(type) {
+		case string, json.Number:
+			continue
+		case bool:
+			if !isArray {
+				continue
+			}
+		}
+		name := "value"
+		if isArray {
+			name = fmt.Sprintf("value[%d]", i)
+		}
+		o.wrongType(name, "a string or number", v)
+	}
+	return func(attributes map[string]any) bool {
+		v, ok := attributes[key]
+		return ok && passes(typ, v, many)
+	}
+}
+
+// passes compares an attribute with the values of a filter. Values of
+// different types are unequal, and neither greater nor less.
+func passes(op string, v any, values []any) bool {
+	for _, w := range values {
+		order, same := compareValues(v, w)
+		switch op {
+		case "eq", "in":
+			if same && order == 0 {
+				return true
+			}
+		case "ne", "nin":
+			if same && order == 0 {
+				return false
+			}
+		case "gt":
+			return same && order > 0
+		case "gte":
+			return same && order >= 0
+		case "lt":
+			return same && order < 0
+		case "lte":
+			return same && order <= 0
+		}
+	}
+	return op == "ne" || op == "nin"
+}
+
+func compareValues(v, w any) (order int, same bool) {
+	switch v := toFloat(v).(type) {
+	case float64:
+		w, ok := toFloat(w).(float64)
+		return cmp.Compare(v, w), ok
+	case string:
+		w, ok := w.(string)
+		return cmp.Compare(v, w), ok
+	case bool:
+		w, ok := w.(bool)
+		order = 1
+		if v == w {
+			order = 0
+		}
+		return order, ok
+	}
+	return 0, false
+}
+
+// toFloat makes a float64 of every kind of number, also those of planted
+// attributes.
+func toFloat(v any) any {
+	switch v := v.(type) {
+	case json.Number:
+		f, _ := v.Float64()
+		return f
+	case int:
+		return float64(v)
+	case int64:
+		return float64(v)
+	case float32:
+		return float64(v)
+	}
+	return v
+}
