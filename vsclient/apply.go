@@ -161,6 +161,12 @@ type merged struct {
 // deletion, with the attributes of the last update after a put. An update after a
 // deletion has nothing to update and is left for a change of its own.
 func merge(steps []step) merged {
+	for i, s := range steps {
+		if s.v.owner != steps[0].v.owner {
+			steps = steps[:i] // another owner's change is to be judged by what these leave
+			break
+		}
+	}
 	last := 0
 	for i, s := range steps {
 		if s.op != OpUpdateAttributes {

@@ -67,7 +67,8 @@ const (
 type file struct {
 	id      string
 	next    *file // another of the same stem
-	created int64
+	created uint32 // Unix seconds
+	owner   uint32 // hash of the owner attribute; 0: none
 	size    int64
 	version int64
 	own     uint64 // hash of the caller's attributes
@@ -165,7 +166,7 @@ func (k *catalog) add(o fileObject) *file {
 			return f
 		}
 	}
-	f := &file{id: o.ID, next: k.byStem[h], created: o.CreatedAt, ext: int8(extensionOf(o.Filename))}
+	f := &file{id: o.ID, next: k.byStem[h], created: uint32(o.CreatedAt), ext: int8(extensionOf(o.Filename))}
 	if o.Bytes != nil {
 		f.size = *o.Bytes
 	}
@@ -285,6 +286,7 @@ func (k *catalog) learn(f *file, s storeFile) {
 		id := decode(s.Attributes)
 		k.note(f, attached)
 		f.version, f.content, f.own = id.version, id.source.fingerprint(), id.own.hash(k.c.seed)
+		f.owner = k.c.ownerOf(id.own)
 		copy(f.key[:], id.digest[:])
 		if !id.ours {
 			f.key = [16]byte{}

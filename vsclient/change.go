@@ -24,8 +24,9 @@ func (o Op) String() string {
 	return names[o]
 }
 
-// Change is one change to one key's document. Of the Document, OpDelete needs the
-// Key alone, OpUpdateAttributes Key and Attributes.
+// Change is one change to one key's document. Of the Document, OpUpdateAttributes
+// needs Key and Attributes, OpDelete the Key alone, and with Config.OwnerAttribute
+// that attribute.
 type Change struct {
 	Op       Op
 	Document Document
@@ -62,12 +63,12 @@ func (c *Client) prepare(ch Change) (*version, error) {
 		return nil, err
 	}
 	v := &version{key: d.Key, digest: digestKey(d.Key), content: d.Content, chunks: d.Chunking, ext: d.Extension}
-	if ch.Op == OpDelete {
-		return v, nil
-	}
 	var err error
-	if v.own, err = d.Attributes.normalize(); err != nil || ch.Op == OpUpdateAttributes {
-		return v, err
+	if v.own, err = d.Attributes.normalize(); err != nil {
+		return nil, err
+	}
+	if v.owner = c.ownerOf(v.own); ch.Op != OpPut {
+		return v, nil
 	}
 	if err := d.Chunking.check(); err != nil {
 		return nil, err
@@ -127,6 +128,9 @@ func (c *Client) updateAttributes(ctx context.Context, v *version) (Result, erro
 		if err != nil {
 			return Result{}, err
 		}
+		if err := c.checkOwner(ctx, v, have); err != nil {
+			return Result{}, err
+		}
 		if len(have) == 0 {
 			return Result{}, invalid(ErrNotFound, "there is no document of that key to update; put it whole")
 		}
@@ -156,6 +160,9 @@ func (c *Client) updateAttributes(ctx context.Context, v *version) (Result, erro
 
 func (c *Client) delete(ctx context.Context, v *version) (Result, error) {
 	have, unsure, err := c.catalog.holdings(ctx, v.key)
+	if err == nil {
+		err = c.checkOwner(ctx, v, have)
+	}
 	if err != nil {
 		return Result{}, err
 	}

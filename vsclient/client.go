@@ -62,6 +62,11 @@ type Config struct {
 	RequestTimeout time.Duration // how long one attempt may go without a sign of life; 0: 1 min
 	FileExtension  string        // for keys without an indexed extension, as ".md"; "": by content
 
+	// OwnerAttribute names the attribute that tells whose a key is, as the table
+	// that it comes from. A change whose document has another value there than the
+	// stored one is refused with [ErrConflict]. "": keys have no owners.
+	OwnerAttribute string
+
 	Limits Limits // of this client alone; ignored when Pacer is set
 	Pacer  *Pacer // shared by the clients of one API key; nil: one of its own
 

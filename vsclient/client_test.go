@@ -128,3 +128,36 @@ func TestAFreshClientFindsWhatIsThere(t *testing.T) {
 		t.Log("update", time.Since(began), len(w.srv.Requests())-before)
 	})
 }
+
+func TestAKeyThatIsAnotherOwnersIsRefused(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		is := is.New(t)
+		w := newWorld(t, openaitest.Config{IndexTime: time.Second})
+		owned := func(cfg *vsclient.Config) { cfg.OwnerAttribute = "table" }
+		of := func(table string, op vsclient.Op) vsclient.Change {
+			d := doc(`{"id":7}`, "of "+table)
+			d.Attributes = vsclient.Attributes{"table": table}
+			return vsclient.Change{Op: op, Document: d}
+		}
+		c := w.client(owned)
+		// In one call, too, the second owner's change is not merged with the first's.
+		r := c.Apply(t.Context(), []vsclient.Change{of("users", vsclient.OpPut), of("orders", vsclient.OpPut)}, nil)
+		is.NoErr(r[0].Err)
+		is.True(errors.Is(r[1].Err, vsclient.ErrConflict))
+
+		fresh := w.client(owned)
+		for _, op := range []vsclient.Op{vsclient.OpPut, vsclient.OpUpdateAttributes, vsclient.OpDelete} {
+			r = fresh.Apply(t.Context(), []vsclient.Change{of("orders", op)}, nil)
+			is.True(errors.Is(r[0].Err, vsclient.ErrConflict))
+			is.True(vsclient.IsDocumentError(r[0].Err))
+		}
+		text, err := fresh.Text(t.Context(), `{"id":7}`)
+		is.NoErr(err)
+		is.Equal(text, "of users")
+
+		// What its owner gives up is free.
+		r = fresh.Apply(t.Context(), []vsclient.Change{of("users", vsclient.OpDelete), of("orders", vsclient.OpPut)}, nil)
+		is.NoErr(r[0].Err)
+		is.NoErr(r[1].Err)
+	})
+}

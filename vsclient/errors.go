@@ -24,6 +24,7 @@ var (
 	ErrInvalidAttributes = errors.New("invalid attributes")
 	ErrInvalidChunking   = errors.New("invalid chunking strategy")
 	ErrContent           = errors.New("content cannot be read")
+	ErrConflict          = errors.New("the key belongs to another owner")
 	ErrUnauthorized      = errors.New("unauthorized")
 	ErrRateLimited       = errors.New("rate limited")
 	ErrQuota             = errors.New("quota exhausted")
@@ -121,7 +122,7 @@ func IsDocumentError(err error) bool {
 	}
 	for _, kind := range []error{
 		ErrNotFound, ErrInvalidKey, ErrEmpty, ErrTooLarge, ErrUnsupportedType, ErrInvalidAttributes,
-		ErrInvalidChunking, ErrContent, ErrIndexing, ErrRejected,
+		ErrInvalidChunking, ErrContent, ErrConflict, ErrIndexing, ErrRejected,
 	} {
 		if errors.Is(err, kind) {
 			return true

@@ -59,7 +59,7 @@ func (k *catalog) belongs(h held, key string) bool {
 
 // recent reports whether the File is so new that its being attached may not show.
 func (k *catalog) recent(f file) bool {
-	return time.Since(time.Unix(f.created, 0)) < settleTime
+	return time.Since(time.Unix(int64(f.created), 0)) < settleTime
 }
 
 // chained reports whether the File stands under that hash.

@@ -59,6 +59,7 @@ type version struct {
 	digest  keyDigest
 	content Content
 	own     Attributes
+	owner   uint32
 	chunks  Chunking
 	ext     string // to use when the key has none, "": by content
 	sum     summary
@@ -113,6 +114,9 @@ func (c *Client) put(ctx context.Context, v *version, t *turn) (Result, error) {
 		}
 	}
 	have, unsure, err := c.catalog.holdings(ctx, v.key)
+	if err == nil {
+		err = c.checkOwner(ctx, v, have)
+	}
 	if err != nil {
 		return Result{}, err
 	}

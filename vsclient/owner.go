@@ -1,0 +1,35 @@
+package vsclient
+
+import (
+	"context"
+	"fmt"
+	"hash/maphash"
+)
+
+// ownerOf is whose a document with these attributes is, as a hash; 0: nobody's.
+func (c *Client) ownerOf(own Attributes) uint32 {
+	v, ok := own[c.cfg.OwnerAttribute]
+	if c.cfg.OwnerAttribute == "" || !ok {
+		return 0
+	}
+	return max(1, uint32(maphash.String(c.seed, fmt.Sprint(v))))
+}
+
+// checkOwner refuses a change to a document that is another owner's.
+func (c *Client) checkOwner(ctx context.Context, v *version, have []held) error {
+	if v.owner == 0 {
+		return nil
+	}
+	for _, h := range have {
+		if h.owner == 0 || h.owner == v.owner {
+			continue
+		}
+		name := c.cfg.OwnerAttribute
+		reason := fmt.Sprintf("its document has another %s than this change (%v)", name, v.own[name])
+		if s, err := c.getStoreFile(ctx, h.id, nil); err == nil {
+			reason = fmt.Sprintf("its document has the %s %v, and this change %v", name, s.Attributes[name], v.own[name])
+		}
+		return invalid(ErrConflict, "%s; use keys that differ", reason)
+	}
+	return nil
+}
