@@ -91,7 +91,7 @@ func (c *call) createBatch() (any, *apiError) {
 	if refused != nil {
 		return nil, refused
 	}
-	if refused := s.limit(c, "vector store file attach requests", 1, st.attaches); refused != nil {
+	if refused := s.limitAttach(c, st, len(all)); refused != nil {
 		return nil, refused
 	}
 	if badBody != nil {
@@ -112,10 +112,8 @@ func (c *call) createBatch() (any, *apiError) {
 	if refused := s.room(st, added); refused != nil {
 		return nil, refused
 	}
-	if refused := s.limit(c, "attached files", len(all), s.attachedLimit); refused != nil {
-		return nil, refused
-	}
 	now := s.now()
+	s.attachedLimit.take(now, len(all))
 	b := &batch{id: s.newID("vsfb_", 32), store: st, createdAt: now, byID: make(map[string]*storeFile, len(all))}
 	for i, w := range all {
 		bad := verdicts[i]
@@ -126,10 +124,7 @@ func (c *call) createBatch() (any, *apiError) {
 			b.refused++
 			continue
 		}
-		f := s.attach(st, files[i], w.attributes, w.chunking, now)
-		if bad != nil {
-			s.become(f, version{status: failed, code: "unsupported_file", message: bad.message, attributes: w.attributes}, now)
-		}
+		f := s.attach(st, files[i], w.attributes, w.chunking, now, bad)
 		if b.byID[w.id] == nil {
 			b.byID[w.id] = f
 			b.files.insert(f)

@@ -294,8 +294,7 @@ func (c *call) fileContent() (any, *apiError) {
 	return rawContent{f.content, http.DetectContentType(f.content)}, nil
 }
 
-// limit takes n from the limiters, or from none of them when one refuses; s.mu
-// is held.
+// limit counts n against a limit, or refuses them. s.mu is held.
 func (s *Server) limit(c *call, what string, n int, l *limiter) *apiError {
 	now := s.now()
 	if wait := l.wait(now, n); wait > 0 {

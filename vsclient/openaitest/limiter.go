@@ -64,9 +64,8 @@ func (l *limiter) wait(now time.Time, n int) time.Duration {
 			l.tokens = min(float64(l.burst), l.tokens+now.Sub(l.at).Seconds()*perSecond)
 		}
 		l.at = now
-		// A fraction of a token is lost to rounding after many refills.
-		missing := float64(n) - l.tokens - 1e-6
-		if missing <= 0 {
+		missing := float64(n) - l.tokens
+		if missing <= 1e-6 { // as much is lost to rounding after many refills
 			return 0
 		}
 		return time.Duration(missing / perSecond * float64(time.Second))

@@ -89,13 +89,13 @@ func (c *call) searchStore() (any, *apiError) {
 	b := c.jsonBody("query", "rewrite_query", "max_num_results", "filters", "ranking_options")
 	b.require("query")
 	var queries []string
-	if _, one := b.m["query"].(string); one {
-		queries = []string{b.text("query")}
-	} else {
+	switch q := b.m["query"].(type) {
+	case string:
+		queries = []string{q}
+	case []any:
 		queries = b.texts("query", 1, math.MaxInt32)
-		if b.err == nil && len(queries) == 0 {
-			b.wrongType("query", "a string or an array of strings", b.m["query"])
-		}
+	default:
+		b.wrongType("query", "a string or an array of strings", q)
 	}
 	if b.boolean("rewrite_query") {
 		c.unwisely("openaitest does not rewrite queries")

@@ -384,8 +384,9 @@ func (s *Server) countsAsSeen(st *store, now time.Time) tally {
 	return seen
 }
 
-// attach attaches f to st, or attaches it anew; settle has been called.
-func (s *Server) attach(st *store, f *file, attributes map[string]any, ch chunking, now time.Time) *storeFile {
+// attach attaches f to st, or attaches it anew; settle has been called. With
+// bad it is attached as failed.
+func (s *Server) attach(st *store, f *file, attributes map[string]any, ch chunking, now time.Time, bad *apiError) *storeFile {
 	f.attaches++
 	st.activeAt = now
 
@@ -405,7 +406,7 @@ func (s *Server) attach(st *store, f *file, attributes map[string]any, ch chunki
 		if !s.cfg.Quirks.ReattachKeepsAttributes {
 			v.attributes = attributes
 		}
-		reindex := v.status != completed || s.cfg.Quirks.ReattachReindexes || ch != sf.chunking
+		reindex := v.status != completed || s.cfg.Quirks.ReattachReindexes || ch != sf.chunking || bad != nil
 		sf.chunking = ch
 		if reindex {
 			v.status, v.code, v.message = inProgress, "", ""
@@ -417,6 +418,10 @@ func (s *Server) attach(st *store, f *file, attributes map[string]any, ch chunki
 		}
 	}
 	sf.attachedAt = now
+	if bad != nil {
+		s.become(sf, version{status: failed, code: bad.code, message: bad.message, attributes: sf.attributes}, now)
+		return sf
+	}
 	s.index(sf, now)
 	return sf
 }

@@ -100,6 +100,15 @@ func (s *Server) room(st *store, n int) *apiError {
 	return nil
 }
 
+// limitAttach counts an attach request, unless it or its n files are over a
+// limit. The files are counted once they are attached. s.mu is held.
+func (s *Server) limitAttach(c *call, st *store, n int) *apiError {
+	if wait := s.attachedLimit.wait(s.now(), n); wait > 0 {
+		return rateLimited("attached files", s.attachedLimit.perMinute, wait)
+	}
+	return s.limit(c, "vector store file attach requests", 1, st.attaches)
+}
+
 func (c *call) createStoreFile() (any, *apiError) {
 	b := c.jsonBody("file_id", "attributes", "chunking_strategy")
 	id := b.needText("file_id")
@@ -112,7 +121,7 @@ func (c *call) createStoreFile() (any, *apiError) {
 	if refused != nil {
 		return nil, refused
 	}
-	if refused := s.limit(c, "vector store file attach requests", 1, st.attaches); refused != nil {
+	if refused := s.limitAttach(c, st, 1); refused != nil {
 		return nil, refused
 	}
 	if b.err != nil {
@@ -122,16 +131,15 @@ func (c *call) createStoreFile() (any, *apiError) {
 	if refused == nil && st.files[id] == nil {
 		refused = s.room(st, 1)
 	}
-	if refused == nil {
-		refused = s.limit(c, "attached files", 1, s.attachedLimit)
-	}
 	if refused != nil {
 		return nil, refused
 	}
 	if old := st.files[id]; old != nil && old.status == completed {
 		c.unwisely("the file is attached and completed already")
 	}
-	sf := s.attach(st, f, attributes, ch, s.now())
+	now := s.now()
+	s.attachedLimit.take(now, 1)
+	sf := s.attach(st, f, attributes, ch, now, nil)
 	c.pollAfter(sf.status)
 	return sf.object(), nil
 }

@@ -154,7 +154,7 @@ func (c *call) createStore() (any, *apiError) {
 	st := s.newStore(name, now)
 	st.description, st.expiryDays, st.metadata = description, days, metadata
 	for _, f := range files {
-		s.attach(st, f, map[string]any{}, ch, now)
+		s.attach(st, f, map[string]any{}, ch, now, nil)
 	}
 	return s.storeObject(st), nil
 }
