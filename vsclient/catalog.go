@@ -66,7 +66,7 @@ const (
 // file is one File of the project, kept small: there may be millions.
 type file struct {
 	id      string
-	next    *file // another of the same stem
+	next    *file  // another of the same stem
 	created uint32 // Unix seconds
 	owner   uint32 // hash of the owner attribute; 0: none
 	size    int64
