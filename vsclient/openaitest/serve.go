@@ -79,6 +79,9 @@ func (s *Server) serve(r *http.Request) (*call, *reply) {
 	}
 	s.mu.Lock()
 	c.fault = s.strike(c)
+	if e := s.logEntry(c.n); e != nil && c.fault != nil {
+		e.Fault = c.fault.String()
+	}
 	s.mu.Unlock()
 
 	if r.Body == nil {
@@ -256,9 +259,6 @@ func (c *call) finish(rep *reply) {
 	if e := s.logEntry(c.n); e != nil {
 		e.Done = true
 		e.BytesIn = c.body.n
-		if c.fault != nil {
-			e.Fault = c.fault.String()
-		}
 		if rep.cut != cutBefore {
 			e.Status = rep.status
 			e.BytesOut = int64(len(rep.body))

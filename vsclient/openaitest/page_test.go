@@ -1,0 +1,100 @@
+package openaitest_test
+
+import (
+	"bytes"
+	"encoding/json"
+	"io"
+	"net/http"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/conduitio-labs/conduit-connector-openai-vectorstore/vsclient/openaitest"
+	"github.com/matryer/is"
+)
+
+func page(t *testing.T, s *openaitest.Server, path string) (int, string) {
+	t.Helper()
+	resp, err := s.Client().Get(strings.TrimSuffix(s.URL(), "/v1") + path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	body, err := io.ReadAll(resp.Body)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return resp.StatusCode, string(body)
+}
+
+func TestThePageShowsStoresFilesAndRequests(t *testing.T) {
+	is := is.New(t)
+	s := openaitest.New(openaitest.Config{
+		IndexTime: 1, Quirks: openaitest.ReportedQuirks(), Limits: openaitest.PublishedLimits(),
+		Faults: []openaitest.Fault{{Path: "/files", Kind: openaitest.FaultCut, AfterEffect: true}},
+	})
+	vs := s.NewVectorStore("<b>docs</b>")
+	s.AddStoreFile(vs, s.AddFile(openaitest.NewFile{Name: "<i>cats</i>.md", Content: []byte("Cats sleep.")}), map[string]any{"lang": "en"})
+	get(t.Context(), s, "/files")
+	get(t.Context(), s, "/vector_stores/"+vs)
+
+	status, html := page(t, s, "/")
+	is.Equal(status, http.StatusOK)
+	for _, want := range []string{
+		"&lt;b&gt;docs&lt;/b&gt;", "&lt;i&gt;cats&lt;/i&gt;.md", vs, "/stores/" + vs, "cut after effect", "uploads/min 1000", "cancel batch 500",
+		`<meta http-equiv="refresh"`,
+	} {
+		is.True(strings.Contains(html, want))
+	}
+	is.True(!strings.Contains(html, "<b>docs</b>"))
+
+	status, html = page(t, s, "/stores/"+vs+"?q=sleeping+cats")
+	is.Equal(status, http.StatusOK)
+	is.True(strings.Contains(html, "Cats sleep."))
+	is.True(strings.Contains(html, "lang"))
+	is.True(!strings.Contains(html, `<meta http-equiv="refresh"`))
+
+	for _, path := range []string{"/nonsense", "/stores/", "/stores/vs_unknown"} {
+		status, _ = page(t, s, path)
+		is.Equal(status, http.StatusNotFound)
+	}
+	is.Equal(s.RequestCount(), 2) // looking is not counted
+}
+
+func TestExchangesAreRecorded(t *testing.T) {
+	is := is.New(t)
+	dir := t.TempDir()
+	t.Setenv("OPENAITEST_RECORD", dir)
+	var b bytes.Buffer
+	s := openaitest.New(openaitest.Config{Record: &b})
+	s.Inject(openaitest.Fault{Nth: 2, Kind: openaitest.FaultCutReply}, openaitest.Fault{Nth: 3, Kind: openaitest.FaultCut})
+	for range 3 {
+		if resp, err := upload(t.Context(), s, "a.md", strings.NewReader("hello")); err == nil {
+			resp.Body.Close()
+		}
+	}
+	var got []openaitest.Exchange
+	for dec := json.NewDecoder(&b); dec.More(); {
+		var e openaitest.Exchange
+		is.NoErr(dec.Decode(&e))
+		got = append(got, e)
+	}
+	is.Equal(len(got), 3)
+	is.Equal(got[0].Endpoint, "POST /files")
+	is.Equal(got[0].URL, "/v1/files")
+	is.True(bytes.Contains(got[0].RequestBody, []byte("hello")))
+	is.True(!got[0].RequestCut)
+	is.Equal(got[0].Status, 200)
+	is.True(bytes.Contains(got[0].ReplyBody, []byte(`"object":"file"`)))
+	is.Equal(got[0].RequestHeader.Get("Authorization"), "Bearer redacted")
+	is.True(got[1].ReplyCut)
+	is.Equal(got[2].Status, 0)
+	is.Equal(got[2].Fault, "cut")
+
+	files, err := filepath.Glob(dir + "/*.jsonl")
+	is.NoErr(err)
+	is.Equal(len(files), 1)
+	data, err := os.ReadFile(files[0])
+	is.NoErr(err)
+	is.Equal(bytes.Count(data, []byte("\n")), 3)
+}
