@@ -1,0 +1,367 @@
+package openaivs_test
+
+import (
+	"context"
+	"maps"
+	"math/big"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/conduitio/conduit-commons/config"
+	"github.com/conduitio/conduit-commons/opencdc"
+	sdk "github.com/conduitio/conduit-connector-sdk"
+	"github.com/matryer/is"
+
+	openaivs "github.com/conduitio-labs/conduit-connector-openai-vectorstore/connector"
+	"github.com/conduitio-labs/conduit-connector-openai-vectorstore/vsclient/openaitest"
+)
+
+func TestEveryOperation(t *testing.T) {
+	is := is.New(t)
+	e := emulate(t, openaitest.Config{})
+	d := open(t, e, nil)
+	write(t, d,
+		opencdc.Record{Operation: opencdc.OperationSnapshot, Key: opencdc.RawData("a.md"), Payload: opencdc.Change{After: opencdc.RawData("# A")}},
+		opencdc.Record{Operation: opencdc.OperationCreate, Key: opencdc.RawData("b.md"), Payload: opencdc.Change{After: opencdc.RawData("# B")}},
+		opencdc.Record{Operation: opencdc.OperationCreate, Key: opencdc.RawData("c.md"), Payload: opencdc.Change{After: opencdc.RawData("# C")}},
+	)
+	write(t, d,
+		opencdc.Record{Operation: opencdc.OperationUpdate, Key: opencdc.RawData("b.md"), Payload: opencdc.Change{After: opencdc.RawData("# B, changed")}},
+		opencdc.Record{Operation: opencdc.OperationDelete, Key: opencdc.RawData("c.md")},
+		opencdc.Record{Operation: opencdc.OperationDelete, Key: opencdc.RawData("never there")},
+	)
+	is.Equal(contents(e), map[string]string{"a.md": "# A", "b.md": "# B, changed"})
+	is.Equal(len(e.Snapshot().Files), 2) // what was replaced and deleted is gone
+}
+
+func TestTwoRecordsOfOneKeyLeaveOneDocument(t *testing.T) {
+	is := is.New(t)
+	e := emulate(t, openaitest.Config{})
+	d := open(t, e, nil)
+	write(t, d, row("users", 1, "body", "old"), row("users", 1, "body", "new"))
+	is.Equal(contents(e), map[string]string{`{"id":1}`: `{"body":"new","id":1}`})
+	is.Equal(e.Counts()["POST /files"], 1) // of several in one write the last alone is uploaded
+}
+
+func TestContent(t *testing.T) {
+	for _, tt := range []struct {
+		name     string
+		settings config.Config
+		after    opencdc.Data
+		want     string
+		err      string
+	}{
+		{"raw data is the document as it is", nil, opencdc.RawData("plain\r\ntext"), "plain\r\ntext", ""},
+		{"structured data is JSON", nil, opencdc.StructuredData{"b": "x", "a": 1}, `{"a":1,"b":"x"}`, ""},
+		{"a field is the document", config.Config{"content_field": "body"}, opencdc.StructuredData{"body": "text", "a": 1}, "text", ""},
+		{"a nested field is the document", config.Config{"content_field": "doc.body"}, opencdc.StructuredData{"doc": map[string]any{"body": "text"}}, "text", ""},
+		{"a field of raw JSON is the document", config.Config{"content_field": "body"}, opencdc.RawData(` {"body":"text"}`), "text", ""},
+		{"a field of bytes is the document", config.Config{"content_field": "body"}, opencdc.StructuredData{"body": []byte(`{"j":1}`)}, `{"j":1}`, ""},
+		{"a field with fields is JSON", config.Config{"content_field": "body"}, opencdc.StructuredData{"body": map[string]any{"j": 1}}, `{"j":1}`, ""},
+		{"a template is the document", config.Config{"sdk.record.format": "template", "sdk.record.format.options": "# {{ .Payload.After.title }}"}, opencdc.StructuredData{"title": "T"}, "# T", ""},
+		{"a template that fails is an error", config.Config{"sdk.record.format": "template", "sdk.record.format.options": "{{ .Payload.After.title }}"}, opencdc.StructuredData{}, "", "sdk.record.format"},
+		{"another format is the document", config.Config{"sdk.record.format": "debezium/json"}, opencdc.StructuredData{"a": 1}, `"op":"c"`, ""},
+		{"no payload is an error", nil, nil, "", "content is empty"},
+		{"an empty payload is an error", nil, opencdc.RawData{}, "", "content is empty"},
+		{"a structure without fields is an error", nil, opencdc.StructuredData{}, "", "content is empty"},
+		{"an empty field is an error", config.Config{"content_field": "body"}, opencdc.StructuredData{"body": ""}, "", "content is empty"},
+		{"a null field of a new row is an error", config.Config{"content_field": "body"}, opencdc.StructuredData{"body": nil}, "", "null or missing"},
+		{"a field of what has none is an error", config.Config{"content_field": "body"}, opencdc.RawData("text"), "", "content_field"},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			is := is.New(t)
+			e := emulate(t, openaitest.Config{})
+			d := open(t, e, tt.settings)
+			n, err := d.Write(t.Context(), []opencdc.Record{{Operation: opencdc.OperationCreate, Key: opencdc.RawData("k"), Payload: opencdc.Change{After: tt.after}}})
+			if tt.err != "" {
+				is.True(err != nil)
+				is.Equal(n, 0)
+				is.True(strings.Contains(err.Error(), tt.err))
+				is.True(strings.Contains(err.Error(), `key "k"`))
+				is.Equal(len(e.Snapshot().Files), 0)
+				return
+			}
+			is.NoErr(err)
+			is.True(strings.Contains(contents(e)["k"], tt.want))
+		})
+	}
+}
+
+func TestAnUnchangedFieldChangesTheAttributesAlone(t *testing.T) {
+	is := is.New(t)
+	e := emulate(t, openaitest.Config{})
+	d := open(t, e, config.Config{"content_field": "body", "attributes.title": "payload:title"})
+	write(t, d, row("docs", 1, "body", "text", "title", "old"))
+	update := row("docs", 1, "body", nil, "title", "new")
+	update.Operation = opencdc.OperationUpdate
+	write(t, d, update)
+	doc := e.documents()[`{"id":1}`]
+	is.Equal(doc.content, "text")
+	is.Equal(doc.attributes["title"], "new")
+	is.Equal(e.Counts()["POST /files"], 1)
+
+	update = row("docs", 2, "body", nil, "title", "x")
+	update.Operation = opencdc.OperationUpdate
+	_, err := d.Write(t.Context(), []opencdc.Record{update})
+	is.True(err != nil) // there is no content to keep
+}
+
+func TestAKeyChangeRemovesTheOldDocument(t *testing.T) {
+	is := is.New(t)
+	e := emulate(t, openaitest.Config{})
+	d := open(t, e, config.Config{"content_field": "body"})
+	write(t, d, row("docs", 2, "body", "text"), row("docs", 9, "body", "other"))
+	moved := row("docs", 3, "body", "text")
+	moved.Operation = opencdc.OperationUpdate
+	moved.Payload.Before = opencdc.StructuredData{"id": 2, "body": nil}
+	again := row("docs", 2, "body", "a new row under the old key")
+	write(t, d, moved, again)
+	is.Equal(contents(e), map[string]string{`{"id":3}`: "text", `{"id":2}`: "a new row under the old key", `{"id":9}`: "other"})
+}
+
+func TestAKeyChangeWithUnchangedContent(t *testing.T) {
+	is := is.New(t)
+	e := emulate(t, openaitest.Config{})
+	d := open(t, e, config.Config{"content_field": "body"})
+	write(t, d, row("docs", 2, "body", "large text"))
+	moved := row("docs", 3, "body", nil)
+	moved.Operation = opencdc.OperationUpdate
+	moved.Payload.Before = opencdc.StructuredData{"id": 2, "body": nil}
+	_, err := d.Write(t.Context(), []opencdc.Record{moved})
+	is.True(err != nil)
+	is.True(strings.Contains(err.Error(), "REPLICA IDENTITY FULL"))
+	is.Equal(contents(e), map[string]string{`{"id":2}`: "large text"}) // nothing is lost
+
+	moved.Payload.Before = opencdc.StructuredData{"id": 2, "body": "large text"}
+	write(t, d, moved)
+	is.Equal(contents(e), map[string]string{`{"id":3}`: "large text"})
+}
+
+func TestAKeyChangeThatFailsKeepsTheOldDocument(t *testing.T) {
+	is := is.New(t)
+	e := emulate(t, openaitest.Config{IndexRules: []openaitest.IndexRule{{Name: "id_3*", Code: "invalid_file", Message: "no"}, {Name: "*_3-*", Code: "invalid_file", Message: "no"}}})
+	d := open(t, e, nil)
+	write(t, d, row("docs", 2, "body", "text"))
+	moved := row("docs", 3, "body", "text")
+	moved.Operation = opencdc.OperationUpdate
+	moved.Payload.Before = opencdc.StructuredData{"id": 2}
+	_, err := d.Write(t.Context(), []opencdc.Record{moved})
+	is.True(err != nil)
+	is.Equal(len(e.documents()), 1)
+	is.Equal(e.documents()[`{"id":2}`].versions, 1)
+}
+
+func TestCollectionsWithOneKeyDoNotOverwriteEachOther(t *testing.T) {
+	for _, restart := range []bool{false, true} {
+		name := map[bool]string{false: "in one run", true: "in another run"}[restart]
+		t.Run(name, func(t *testing.T) {
+			is := is.New(t)
+			e := emulate(t, openaitest.Config{})
+			d := open(t, e, nil)
+			write(t, d, row("users", 7, "body", "a user"))
+			if restart {
+				d = open(t, e, nil)
+			}
+			_, err := d.Write(t.Context(), []opencdc.Record{row("orders", 7, "body", "an order")})
+			is.True(err != nil)
+			for _, s := range []string{`{\"id\":7}`, `"users"`, `"orders"`, "collection_in_key"} {
+				is.True(strings.Contains(err.Error(), s))
+			}
+			gone := row("orders", 7)
+			gone.Operation = opencdc.OperationDelete
+			_, err = d.Write(t.Context(), []opencdc.Record{gone})
+			is.True(err != nil) // nor do they delete each other's
+			is.Equal(contents(e), map[string]string{`{"id":7}`: `{"body":"a user","id":7}`})
+			is.Equal(e.documents()[`{"id":7}`].attributes["collection"], "users")
+		})
+	}
+}
+
+func TestAKeyIsFreeAgainOnceItsDocumentIsDeleted(t *testing.T) {
+	is := is.New(t)
+	e := emulate(t, openaitest.Config{})
+	d := open(t, e, nil)
+	gone := row("users", 7)
+	gone.Operation = opencdc.OperationDelete
+	write(t, d, row("users", 7, "body", "a user"), gone, row("orders", 7, "body", "an order"))
+	is.Equal(contents(e), map[string]string{`{"id":7}`: `{"body":"an order","id":7}`})
+}
+
+func TestCollectionsAreKeptApartByASetting(t *testing.T) {
+	is := is.New(t)
+	e := emulate(t, openaitest.Config{})
+	d := open(t, e, config.Config{"collection_in_key": "true"})
+	write(t, d, row("users", 7, "body", "a user"), row("orders", 7, "body", "an order"), row("a/b", 7, "body", "a slash"))
+	is.Equal(contents(e), map[string]string{
+		`users/{"id":7}`:  `{"body":"a user","id":7}`,
+		`orders/{"id":7}`: `{"body":"an order","id":7}`,
+		`a%2Fb/{"id":7}`:  `{"body":"a slash","id":7}`,
+	})
+	gone := row("users", 7)
+	gone.Operation = opencdc.OperationDelete
+	write(t, d, gone)
+	is.Equal(len(e.documents()), 2)
+}
+
+func TestIntegersBeyond2To53KeepTheirDigits(t *testing.T) {
+	is := is.New(t)
+	e := emulate(t, openaitest.Config{})
+	d := open(t, e, config.Config{"attributes.id": "key:id"})
+	write(t, d, row("t", 9007199254740993, "body", "a"), row("t", 9007199254740992, "body", "b"))
+	raw := opencdc.Record{Operation: opencdc.OperationCreate, Key: opencdc.RawData(`{"id":9007199254740995}`), Payload: opencdc.Change{After: opencdc.RawData("c")}}
+	write(t, d, raw)
+	docs := e.documents()
+	is.Equal(len(docs), 3)
+	is.Equal(docs[`{"id":9007199254740993}`].attributes["id"], "9007199254740993")
+	is.Equal(docs[`{"id":9007199254740995}`].attributes["id"], "9007199254740995")
+
+	lost := opencdc.Record{Operation: opencdc.OperationCreate, Key: opencdc.StructuredData{"id": float64(1 << 53)}, Payload: opencdc.Change{After: opencdc.RawData("d")}}
+	_, err := d.Write(t.Context(), []opencdc.Record{lost})
+	is.True(err != nil) // the digits went before the record came here
+}
+
+func TestAttributes(t *testing.T) {
+	is := is.New(t)
+	e := emulate(t, openaitest.Config{})
+	d := open(t, e, config.Config{
+		"attributes.source":  "metadata:conduit.source.connector.id",
+		"attributes.id":      "key:id",
+		"attributes.id_text": "key:id as string",
+		"attributes.title":   "payload:title",
+		"attributes.price":   "payload:price as number",
+		"attributes.numeric": "payload:numeric",
+		"attributes.live":    "payload:live as bool",
+		"attributes.day":     "payload:day",
+		"attributes.seconds": "payload:day as number",
+		"attributes.absent":  "payload:absent",
+		"attributes.env":     "constant:prod",
+		"attributes.year":    "constant:2026 as number",
+	})
+	rec := row("docs", 7,
+		"title", strings.Repeat("é", 300), "price", "12.50", "numeric", big.NewRat(25, 2), "live", "true",
+		"day", time.Date(2026, 8, 1, 0, 0, 0, 0, time.UTC), "absent", nil)
+	rec.Metadata["conduit.source.connector.id"] = "p:src"
+	write(t, d, rec)
+	is.Equal(e.documents()[`{"id":7}`].attributes, map[string]any{
+		"collection": "docs",
+		"source":     "p:src",
+		"id":         7.0,
+		"id_text":    "7",
+		"title":      strings.Repeat("é", 256), // cut to what OpenAI takes
+		"price":      12.5,
+		"numeric":    12.5,
+		"live":       true,
+		"day":        "2026-08-01T00:00:00Z",
+		"seconds":    1785542400.0,
+		"env":        "prod",
+		"year":       2026.0,
+	})
+	bad := row("docs", 8, "price", "cheap")
+	_, err := d.Write(t.Context(), []opencdc.Record{bad})
+	is.True(err != nil)
+	is.True(strings.Contains(err.Error(), `attribute "price"`))
+}
+
+func TestEncodedRecordsAreRefused(t *testing.T) {
+	is := is.New(t)
+	e := emulate(t, openaitest.Config{})
+	d := open(t, e, nil)
+	rec := opencdc.Record{
+		Operation: opencdc.OperationCreate,
+		Metadata:  opencdc.Metadata{opencdc.MetadataKeySchemaSubject: "docs.key", opencdc.MetadataKeySchemaVersion: "1"},
+		Key:       opencdc.RawData("\x02"),
+		Payload:   opencdc.Change{After: opencdc.RawData("text")},
+	}
+	_, err := d.Write(t.Context(), []opencdc.Record{rec})
+	is.True(err != nil)
+	is.True(strings.Contains(err.Error(), "sdk.schema.extract.key.enabled"))
+
+	rec.Key = opencdc.RawData("k")
+	rec.Metadata = opencdc.Metadata{opencdc.MetadataPayloadSchemaSubject: "docs.payload", opencdc.MetadataPayloadSchemaVersion: "1"}
+	_, err = d.Write(t.Context(), []opencdc.Record{rec})
+	is.True(err != nil)
+	is.True(strings.Contains(err.Error(), "sdk.schema.extract.payload.enabled"))
+	is.Equal(len(e.Snapshot().Files), 0)
+}
+
+func TestSettingsReachTheRequests(t *testing.T) {
+	is := is.New(t)
+	e := emulate(t, openaitest.Config{})
+	d := open(t, e, config.Config{"file_extension": ".md", "chunk_max_tokens": "200", "chunk_overlap_tokens": "50"})
+	write(t, d, opencdc.Record{Operation: opencdc.OperationCreate, Key: opencdc.RawData("notes"), Payload: opencdc.Change{After: opencdc.RawData("text")}})
+	files := e.Snapshot().Store(e.store).Files
+	is.Equal(len(files), 1)
+	is.Equal(files[0].Filename, "notes.md")
+	is.Equal(files[0].MaxTokens, 200)
+	is.Equal(files[0].Overlap, 50)
+}
+
+func TestWaitForAttached(t *testing.T) {
+	is := is.New(t)
+	e := emulate(t, openaitest.Config{StickIndexing: func(openaitest.FileInfo) bool { return true }})
+	d := open(t, e, config.Config{"wait_for": "attached"})
+	write(t, d, opencdc.Record{Operation: opencdc.OperationCreate, Key: opencdc.RawData("k"), Payload: opencdc.Change{After: opencdc.RawData("text")}})
+	is.Equal(e.documents()["k"].status, "in_progress")
+}
+
+func TestFilesOfTheEarlierConnectorAreAdopted(t *testing.T) {
+	is := is.New(t)
+	e := emulate(t, openaitest.Config{})
+	old := e.AddFile(openaitest.NewFile{Name: "guide.md", Content: []byte("old")})
+	e.AddStoreFile(e.store, old, nil)
+	d := open(t, e, nil)
+	write(t, d, opencdc.Record{Operation: opencdc.OperationUpdate, Key: opencdc.RawData("guide.md"), Payload: opencdc.Change{After: opencdc.RawData("new")}})
+	is.Equal(contents(e), map[string]string{"guide.md": "new"})
+	is.Equal(len(e.Snapshot().Files), 1)
+}
+
+// open opens a destination as the SDK does for a built-in plugin, without the
+// wrapped stream.
+func open(t *testing.T, e *emulator, settings config.Config) sdk.Destination {
+	t.Helper()
+	is := is.New(t)
+	cfg := e.settings()
+	maps.Copy(cfg, settings)
+	d := openaivs.NewDestination()
+	is.NoErr(configure(t, d, cfg))
+	ctx, cancel := context.WithCancel(t.Context())
+	is.NoErr(d.Open(ctx))
+	cancel() // nothing may hold on to the context of Open
+	t.Cleanup(func() {
+		ctx, cancel := context.WithTimeout(context.Background(), time.Millisecond)
+		defer cancel()
+		is.NoErr(d.Teardown(ctx))
+	})
+	return d
+}
+
+func write(t *testing.T, d sdk.Destination, recs ...opencdc.Record) {
+	t.Helper()
+	is := is.New(t)
+	n, err := d.Write(t.Context(), recs)
+	is.NoErr(err)
+	is.Equal(n, len(recs))
+}
+
+// row is a row of a table as the PostgreSQL source sends it, decoded.
+func row(table string, id int64, columns ...any) opencdc.Record {
+	after := opencdc.StructuredData{"id": id}
+	for i := 0; i+1 < len(columns); i += 2 {
+		after[columns[i].(string)] = columns[i+1]
+	}
+	return opencdc.Record{
+		Operation: opencdc.OperationCreate,
+		Metadata:  opencdc.Metadata{opencdc.MetadataCollection: table},
+		Key:       opencdc.StructuredData{"id": id},
+		Payload:   opencdc.Change{After: after},
+	}
+}
+
+func contents(e *emulator) map[string]string {
+	all := make(map[string]string)
+	for key, d := range e.documents() {
+		all[key] = d.content
+	}
+	return all
+}

@@ -1,0 +1,58 @@
+package openaivs_test
+
+import (
+	"strconv"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/conduitio/conduit-commons/opencdc"
+	"github.com/matryer/is"
+
+	"github.com/conduitio-labs/conduit-connector-openai-vectorstore/vsclient/openaitest"
+)
+
+// BenchmarkThroughput compares, at the default settings and with documents of
+// 4 KB, records that are in flight together with records that are sent one at a
+// time, each after the acknowledgement of the one before. The emulator takes 50
+// ms for a request and 500 ms to index a file. Absolute figures are the
+// emulator's; the ratio is what counts.
+func BenchmarkThroughput(b *testing.B) {
+	const together, single = 200, 10
+	for b.Loop() {
+		is := is.New(b)
+		one, _ := throughput(b, single, true)
+		all, stopped := throughput(b, together, false)
+		b.ReportMetric(one, "records/s-one-at-a-time")
+		b.ReportMetric(all, "records/s-together")
+		b.ReportMetric(all/one, "times-faster")
+		b.ReportMetric(stopped.Seconds(), "s-to-stop")
+		is.True(all >= 20*one)            // at least 20 times as fast
+		is.True(stopped <= 2*time.Second) // and a stop does not wait
+	}
+}
+
+// throughput writes n documents of 4 KB and returns the records a second, and how
+// long the plugin took to stop after the last acknowledgement.
+func throughput(b *testing.B, n int, oneAtATime bool) (perSecond float64, stop time.Duration) {
+	e := emulate(b, openaitest.Config{Latency: 50 * time.Millisecond, IndexTime: 500 * time.Millisecond})
+	p := start(b, e.settings())
+	recs := numbered(n)
+	for i := range recs {
+		recs[i].Payload.After = opencdc.RawData(strings.Repeat("document "+strconv.Itoa(i)+"\n", 400)[:4096])
+	}
+	began := time.Now()
+	if oneAtATime {
+		for _, r := range recs {
+			p.send(r)
+			p.acks(1)
+		}
+	} else {
+		go p.send(recs...)
+		p.acks(n)
+	}
+	took := time.Since(began)
+	began = time.Now()
+	p.stop(recs[n-1].Position)
+	return float64(n) / took.Seconds(), time.Since(began)
+}
