@@ -120,10 +120,13 @@ func (c *Client) pollFile(ctx context.Context, at *attaching) outcome {
 }
 
 // batchWatch follows the files of one batch: it asks for the batch, one request
-// for all of them. When its counts say that every file which was sent is completed,
-// that is the verdict on each: no listing has to be read, which may lag by minutes.
-// Anything less is no verdict on any file, and only says when it is worth while to
-// read from the batch's listing, a hundred at a time, who is ready.
+// for all of them, and reads who is ready from its listing, a hundred at a time.
+//
+// The batch's own counts say when reading is worth while. They are no verdict on
+// any file, not even when all are counted as completed: on a verdict hangs the
+// removal of an older version, users have seen stores count ahead of their files
+// and batches answer with the counts of their store, and a look at the file itself
+// is what shows that it is there.
 type batchWatch struct {
 	c      *Client
 	b      *batch
@@ -162,12 +165,6 @@ func (w *batchWatch) run(ctx context.Context) {
 		}
 		var header http.Header
 		w.ask(ctx, &header)
-		if w.allIndexed() {
-			for id := range w.open {
-				w.settle(id, outcome{status: StatusCompleted})
-			}
-			return
-		}
 		if w.worthReading() {
 			w.readListing(ctx)
 			if w.ended || !w.heard {
@@ -187,13 +184,6 @@ func (w *batchWatch) ask(ctx context.Context, header *http.Header) {
 	}
 	w.counts = reply.FileCounts
 	w.ended = reply.Status != StatusInProgress && reply.Status != ""
-}
-
-// allIndexed reports whether the batch has ended with each of the files that were
-// sent completed. A batch that left one out counts fewer.
-func (w *batchWatch) allIndexed() bool {
-	n := len(w.b.files)
-	return w.heard && w.ended && w.counts == counts{Completed: n, Total: n}
 }
 
 func (w *batchWatch) done() int { return w.counts.Completed + w.counts.Failed + w.counts.Cancelled }

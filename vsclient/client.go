@@ -98,11 +98,12 @@ func (c Config) MarshalJSON() ([]byte, error) { return fmt.Appendf(nil, "%q", fm
 // for concurrent use: calls for one key take effect in the order they were made,
 // others run side by side and share requests.
 type Client struct {
-	cfg   Config // without the key
-	log   *slog.Logger
-	api   openai.Client
-	pacer *Pacer
-	seed  maphash.Seed
+	cfg     Config // without the key
+	log     *slog.Logger
+	secrets secrets
+	api     openai.Client
+	pacer   *Pacer
+	seed    maphash.Seed
 
 	catalog  *catalog
 	turns    turns
@@ -156,6 +157,7 @@ func New(cfg Config) (*Client, error) {
 		opts = append(opts, option.WithProject(cfg.Project))
 	}
 	c.api = openai.Client{Options: opts}
+	c.secrets = newSecrets(cfg.APIKey)
 	cfg.APIKey = ""
 	c.cfg = cfg
 	if c.pacer == nil {
@@ -291,6 +293,8 @@ const checkTime = 10 * time.Second
 func (c *Client) Check(ctx context.Context) (Store, error) {
 	ctx, cancel := c.bind(ctx)
 	defer cancel()
+	ctx, stop := context.WithTimeoutCause(ctx, checkTime, fmt.Errorf("%w: no good answer within %v", ErrTimeout, checkTime))
+	defer stop()
 	s, err := c.store(ctx, min(checkTime, c.cfg.RetryTimeout))
 	if err != nil {
 		if is(err, ErrNotFound) {

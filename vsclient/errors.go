@@ -163,7 +163,7 @@ type exchanged struct {
 
 // judge turns the outcome of one attempt into a verdict; nil means success. This
 // is the one place in which a status becomes an error.
-func judge(ctx context.Context, got exchanged, err error, now time.Time) *failure {
+func (c *Client) judge(ctx context.Context, got exchanged, err error, now time.Time) *failure {
 	if err == nil {
 		return nil
 	}
@@ -176,16 +176,16 @@ func judge(ctx context.Context, got exchanged, err error, now time.Time) *failur
 	f := &failure{err: err, retryAfter: retryAfter(got.header, now)}
 	var code, message string
 	if apiErr, ok := errors.AsType[*openai.Error](err); ok {
-		redact(apiErr)
+		c.secrets.redact(apiErr)
 		code, message = apiErr.Code, apiErr.Message
 		got.status = apiErr.StatusCode
 	}
 	switch status := got.status; {
 	case status == 0:
-		f.kind, f.retry, f.reason = ErrUnavailable, true, "no reply: "+err.Error()
+		f.kind, f.retry, f.reason = ErrUnavailable, true, "no reply: "+c.secrets.hide(err.Error())
 		return f
 	case status < 300:
-		f.kind, f.retry, f.reason = ErrUnavailable, true, fmt.Sprintf("the reply to a successful request could not be read: %v", err)
+		f.kind, f.retry, f.reason = ErrUnavailable, true, fmt.Sprintf("the reply to a successful request could not be read: %s", c.secrets.hide(err.Error()))
 		return f
 	case status == http.StatusUnauthorized, status == http.StatusForbidden:
 		f.kind = ErrUnauthorized
@@ -244,18 +244,6 @@ func describe(got exchanged, code, message string) string {
 		fmt.Fprintf(&b, " (%s)", strings.Join(notes, ", "))
 	}
 	return b.String()
-}
-
-// redact takes the API key out of the request that an *openai.Error carries, so
-// that no dump of the error can show it.
-func redact(e *openai.Error) {
-	if e.Request != nil {
-		e.Request.Header = e.Request.Header.Clone()
-		e.Request.Header.Set("Authorization", "Bearer [redacted]")
-	}
-	if e.Response != nil {
-		e.Response.Request = e.Request
-	}
 }
 
 // retryAfter reads how long the server asks to wait, as the SDK does:

@@ -153,8 +153,12 @@ func (c *Client) exchange(ctx context.Context, r request, into func() any) error
 // answer that it had.
 func cutShort(cause error, last *failure) *failure {
 	f := &failure{reason: cause.Error(), err: cause}
-	if errors.Is(cause, ErrClosed) {
+	switch {
+	case errors.Is(cause, ErrClosed):
 		f.kind, f.reason = ErrClosed, "it was closed while the call was under way"
+	case errors.Is(cause, ErrTimeout):
+		f.kind = ErrTimeout
+		f.reason = strings.TrimPrefix(f.reason, ErrTimeout.Error()+": ")
 	}
 	if last != nil {
 		f.reason += "; last answer: " + last.Error()
@@ -197,7 +201,7 @@ func (c *Client) attempt(ctx context.Context, r request, into any, try int) *fai
 	queued := time.Now()
 	leave, err := r.admit(ctx)
 	if err != nil {
-		return judge(ctx, exchanged{}, err, time.Now())
+		return c.judge(ctx, exchanged{}, err, time.Now())
 	}
 	defer leave()
 
@@ -217,7 +221,7 @@ func (c *Client) attempt(ctx context.Context, r request, into any, try int) *fai
 	if r.opts != nil {
 		more, err := r.opts(dog)
 		if err != nil {
-			return judge(ctx, got, err, time.Now())
+			return c.judge(ctx, got, err, time.Now())
 		}
 		opts = append(opts, more...)
 	}
@@ -231,7 +235,7 @@ func (c *Client) attempt(ctx context.Context, r request, into any, try int) *fai
 	if err != nil && errors.Is(context.Cause(watched), errNoReply) {
 		got.status, err = 0, fmt.Errorf("%w for %v", errNoReply, dog.patience)
 	}
-	f := judge(ctx, got, err, now)
+	f := c.judge(ctx, got, err, now)
 	if f != nil && f.kind == ErrNotFound && r.blamesStore(f.reason) {
 		f.kind = ErrStoreNotFound
 	}

@@ -1,0 +1,47 @@
+package vsclient
+
+import (
+	"bytes"
+	"encoding/json"
+	"io"
+	"regexp"
+	"strings"
+
+	"github.com/openai/openai-go/v3"
+)
+
+// secrets takes the API key out of what is shown. The key is held in a closure,
+// which no format verb looks into.
+type secrets struct {
+	hide func(string) string
+}
+
+const redacted = "[redacted]"
+
+// keyLike is what keys of OpenAI look like, also half masked, as some of its
+// errors quote them.
+var keyLike = regexp.MustCompile(`sk-[A-Za-z0-9_*-]{4,}`)
+
+func newSecrets(key string) secrets {
+	return secrets{hide: func(s string) string {
+		return keyLike.ReplaceAllString(strings.ReplaceAll(s, key, redacted), redacted)
+	}}
+}
+
+// redact takes the key out of an error of the SDK and of the request and the reply
+// that it carries, so that no dump of it can show the key.
+func (s secrets) redact(e *openai.Error) {
+	if e.Request != nil {
+		e.Request.Header = e.Request.Header.Clone()
+		e.Request.Header.Set("Authorization", "Bearer "+redacted)
+	}
+	if e.Response != nil {
+		e.Response.Request = e.Request
+		if body, err := io.ReadAll(e.Response.Body); err == nil {
+			e.Response.Body = io.NopCloser(bytes.NewReader([]byte(s.hide(string(body)))))
+		}
+	}
+	if raw := e.RawJSON(); raw != s.hide(raw) {
+		_ = json.Unmarshal([]byte(s.hide(raw)), e) // the message, the fields beside it and the raw text
+	}
+}
