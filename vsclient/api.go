@@ -194,12 +194,16 @@ func (c *Client) getBatch(ctx context.Context, id string, header *http.Header) (
 
 func (c *Client) listBatchFiles(ctx context.Context, batch string, status Status) iter.Seq2[[]storeFile, error] {
 	return pages(storeFile.id, func(after string) (page[storeFile], error) {
-		q := listQuery(storeFilesPage, "asc", after)
-		q.Set("filter", string(status))
-		return send[page[storeFile]](ctx, c, request{
-			method: http.MethodGet, path: "vector_stores/%s/file_batches/%s/files", ids: []string{c.cfg.VectorStoreID, batch},
-			query: q, limit: batchPatience,
-		})
+		return c.pageOfBatchFiles(ctx, batch, status, after)
+	})
+}
+
+func (c *Client) pageOfBatchFiles(ctx context.Context, batch string, status Status, after string) (page[storeFile], error) {
+	q := listQuery(storeFilesPage, "asc", after)
+	q.Set("filter", string(status))
+	return send[page[storeFile]](ctx, c, request{
+		method: http.MethodGet, path: "vector_stores/%s/file_batches/%s/files", ids: []string{c.cfg.VectorStoreID, batch},
+		query: q, limit: batchPatience,
 	})
 }
 

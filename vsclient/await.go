@@ -128,15 +128,16 @@ func (c *Client) pollFile(ctx context.Context, at *attaching) outcome {
 // and batches answer with the counts of their store, and a look at the file itself
 // is what shows that it is there.
 type batchWatch struct {
-	c      *Client
-	b      *batch
-	open   map[string]*attaching
-	counts counts // as of the last answer
-	ended  bool
-	heard  bool // the last answer was about this batch
-	listed int  // files that had ended when the listing was last read
-	read   time.Time
-	relist time.Duration // the listing is read after this long, whatever the counts say
+	c       *Client
+	b       *batch
+	open    map[string]*attaching
+	counts  counts // as of the last answer
+	ended   bool
+	heard   bool      // the last answer was about this batch
+	heardAt time.Time // when it came
+	listed  int       // files that had ended when the listing was last read
+	read    time.Time
+	relist  time.Duration // the listing is read after this long, whatever the counts say
 }
 
 func (c *Client) watchBatch(b *batch) {
@@ -150,7 +151,7 @@ func (c *Client) watchBatch(b *batch) {
 func (w *batchWatch) run(ctx context.Context) {
 	began := time.Now()
 	w.read = began
-	wait := max(minBatchPoll, w.c.pace.guess(1), w.b.files[0].hint)
+	wait := max(minBatchPoll, w.c.pace.guess(0.9), w.b.files[0].hint)
 	for {
 		if pause(ctx, wait, nil) != nil {
 			return
@@ -182,7 +183,7 @@ func (w *batchWatch) ask(ctx context.Context, header *http.Header) {
 	if w.heard = err == nil && reply.ID == w.b.id; !w.heard {
 		return
 	}
-	w.counts = reply.FileCounts
+	w.heardAt, w.counts = time.Now(), reply.FileCounts
 	w.ended = reply.Status != StatusInProgress && reply.Status != ""
 }
 
@@ -194,12 +195,48 @@ func (w *batchWatch) worthReading() bool {
 
 func (w *batchWatch) readListing(ctx context.Context) {
 	before := len(w.open)
-	w.readStatus(ctx, StatusCompleted)
+	if n := len(w.b.files); w.heard && w.counts.Completed == n && n > storeFilesPage && !w.c.unordered.Load() {
+		w.readAtOnce(ctx)
+	}
+	if len(w.open) > 0 {
+		w.readStatus(ctx, StatusCompleted)
+	}
 	if len(w.open) > 0 && (!w.heard || w.counts.Failed+w.counts.Cancelled > 0 || len(w.open) == before) {
 		w.readStatus(ctx, StatusFailed)
 		w.readStatus(ctx, StatusCancelled)
 	}
 	w.listed, w.read, w.relist = w.done(), time.Now(), min(2*w.relist, 30*time.Second)
+}
+
+// readAtOnce reads the pages of a batch that has ended well side by side: where
+// each begins is known as long as OpenAI lists the files in the order in which they
+// were sent. It does not promise that, for files of one second least of all. What
+// is not seen this way is read in line, and so is everything from then on.
+func (w *batchWatch) readAtOnce(ctx context.Context) {
+	files := w.b.files
+	pages := make(chan []storeFile, len(files)/storeFilesPage+1)
+	asked := 0
+	for at := 0; at < len(files); at += storeFilesPage {
+		after := ""
+		if at > 0 {
+			after = files[at-1].FileID
+		}
+		if w.c.calls.Acquire(ctx, 1) != nil {
+			break
+		}
+		asked++
+		go func() {
+			defer w.c.calls.Release(1)
+			p, _ := w.c.pageOfBatchFiles(ctx, w.b.id, StatusCompleted, after) // what stays open is asked for again
+			pages <- p.Data
+		}()
+	}
+	for range asked {
+		for _, s := range <-pages {
+			w.settle(s.ID, outcome{s.Status, s.LastError})
+		}
+	}
+	w.c.unordered.Store(len(w.open) > 0)
 }
 
 func (w *batchWatch) readStatus(ctx context.Context, status Status) {
@@ -222,8 +259,8 @@ func (w *batchWatch) settle(id string, o outcome) {
 		return
 	}
 	delete(w.open, id)
-	if o.status == StatusCompleted {
-		w.c.pace.learn(time.Since(at.attached))
+	if o.status == StatusCompleted && w.heard {
+		w.c.pace.learn(w.heardAt.Sub(at.attached))
 	}
 	at.indexed <- o
 }

@@ -9,6 +9,7 @@ import (
 	"net/url"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/openai/openai-go/v3"
@@ -113,6 +114,8 @@ type Client struct {
 	bytes    *semaphore.Weighted
 	calls    *semaphore.Weighted // looks and removals
 	pace     indexPace
+	// unordered tells that batches list their files in another order than they were sent.
+	unordered atomic.Bool
 
 	life    context.Context // ends with Close
 	end     context.CancelCauseFunc
