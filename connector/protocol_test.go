@@ -90,12 +90,7 @@ func TestAKillInMidWriteLosesAndDoublesNothing(t *testing.T) {
 	p := start(t, e.settings())
 	p.send(recs[:10]...)
 	p.acks(10)
-	attached := make(chan struct{}, 100)
-	e.OnRequest(func(_ int, r *http.Request) {
-		if r.Method == http.MethodPost && strings.HasSuffix(r.URL.Path, "/file_batches") {
-			attached <- struct{}{}
-		}
-	})
+	attached := e.attaches()
 	p.send(recs[10:]...)
 	<-attached // documents are on their way into the store
 	p.kill()
@@ -150,12 +145,7 @@ func TestForceStop(t *testing.T) {
 	is := is.New(t)
 	e := emulate(t, openaitest.Config{IndexTime: time.Hour})
 	p := start(t, e.settings())
-	attached := make(chan struct{}, 100)
-	e.OnRequest(func(_ int, r *http.Request) {
-		if r.Method == http.MethodPost && strings.HasSuffix(r.URL.Path, "/file_batches") {
-			attached <- struct{}{}
-		}
-	})
+	attached := e.attaches()
 	p.send(numbered(5)...)
 	<-attached
 	began := time.Now()
@@ -274,6 +264,17 @@ func (e *emulator) settings() config.Config {
 }
 
 func (e *emulator) documents() map[string]document { return documents(e.Server, e.store) }
+
+// attaches tells of each request that attaches files.
+func (e *emulator) attaches() <-chan struct{} {
+	attached := make(chan struct{}, 1000)
+	e.OnRequest(func(_ int, r *http.Request) {
+		if r.Method == http.MethodPost && strings.HasPrefix(r.URL.Path, "/v1/vector_stores/") {
+			attached <- struct{}{}
+		}
+	})
+	return attached
+}
 
 // numbered makes records with the keys and positions 0, 1, ….
 func numbered(n int) []opencdc.Record {

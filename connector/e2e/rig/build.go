@@ -1,0 +1,82 @@
+package rig
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"runtime"
+	"sync"
+)
+
+// root is the repository's folder.
+var root = sync.OnceValues(func() (string, error) {
+	_, file, _, ok := runtime.Caller(0)
+	if !ok {
+		return "", errors.New("the source of this program is not at hand")
+	}
+	return filepath.Dir(filepath.Dir(filepath.Dir(filepath.Dir(file)))), nil
+})
+
+// Root returns the repository's folder. The programs of this package run from
+// source alone, by "go run" and "go test".
+func Root() (string, error) { return root() }
+
+// Conduit returns the engine's program: the one that the variable CONDUIT names,
+// else the one on PATH, else one that is built from connector/e2e/engine, which
+// takes a minute or two the first time. say is told of that.
+func Conduit(ctx context.Context, say func(string)) (string, error) {
+	if path := os.Getenv("CONDUIT"); path != "" {
+		if _, err := exec.LookPath(path); err != nil {
+			return "", fmt.Errorf("the variable CONDUIT names no program: %w", err)
+		}
+		return filepath.Abs(path)
+	}
+	if path, err := exec.LookPath("conduit"); err == nil {
+		return path, nil
+	}
+	dir, err := Root()
+	if err != nil {
+		return "", err
+	}
+	path := filepath.Join(dir, "bin", "conduit")
+	if _, err := os.Stat(path); err != nil {
+		say("Building Conduit; this takes a minute or two the first time.")
+	}
+	return path, build(ctx, filepath.Join(dir, "connector", "e2e", "engine"), path, "github.com/conduitio/conduit/cmd/conduit", "GOWORK=off")
+}
+
+// Plugins builds the destination and the folder source into dir.
+func Plugins(ctx context.Context, dir string) error {
+	top, err := Root()
+	if err != nil {
+		return err
+	}
+	module := filepath.Join(top, "connector")
+	return errors.Join(
+		build(ctx, module, filepath.Join(dir, "openai-vectorstore"), "./cmd/conduit-connector-openai-vectorstore"),
+		build(ctx, module, filepath.Join(dir, "folder"), "./e2e/foldersource"),
+	)
+}
+
+func build(ctx context.Context, dir, out, pkg string, env ...string) error {
+	cmd := exec.CommandContext(ctx, "go", "build", "-o", out, pkg)
+	cmd.Dir = dir
+	cmd.Env = append(os.Environ(), env...)
+	if text, err := cmd.CombinedOutput(); err != nil {
+		return fmt.Errorf("building %s: %w\n%s", pkg, err, text)
+	}
+	return nil
+}
+
+// freeAddress is a loopback address that nothing listens on at the moment.
+func freeAddress() (string, error) {
+	l, err := listen()
+	if err != nil {
+		return "", err
+	}
+	defer l.Close()
+	return l.Addr().String(), nil
+}

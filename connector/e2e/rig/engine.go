@@ -1,0 +1,238 @@
+package rig
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"sync"
+	"syscall"
+	"time"
+)
+
+// Engine is a Conduit process with its state in a folder.
+type Engine struct {
+	Program string            // of Conduit
+	Dir     string            // holds connectors/, pipelines/ and the database
+	Flags   []string          // further flags
+	OnLog   func(line string) // called with each line of the log, which is JSON
+	cmd     *exec.Cmd
+	api     string
+	done    chan struct{}
+	mu      sync.Mutex
+	log     bytes.Buffer
+}
+
+// Pipeline writes a pipeline's file. Conduit expands $NAME in it.
+func (e *Engine) Pipeline(name, yaml string) error {
+	dir := filepath.Join(e.Dir, "pipelines")
+	if err := os.MkdirAll(dir, 0o755); err != nil {
+		return err
+	}
+	return os.WriteFile(filepath.Join(dir, name+".yaml"), []byte(yaml), 0o600)
+}
+
+// Connectors is the folder for plugins.
+func (e *Engine) Connectors() string { return filepath.Join(e.Dir, "connectors") }
+
+// Start starts Conduit and returns once it answers.
+func (e *Engine) Start(ctx context.Context) error {
+	var err error
+	if e.api, err = freeAddress(); err != nil {
+		return err
+	}
+	grpc, err := freeAddress()
+	if err != nil {
+		return err
+	}
+	for _, dir := range []string{"connectors", "pipelines", "processors"} {
+		if err := os.MkdirAll(filepath.Join(e.Dir, dir), 0o755); err != nil {
+			return err
+		}
+	}
+	e.cmd = exec.Command(e.Program, append([]string{"run",
+		"--api.http.address", e.api, "--api.grpc.address", grpc,
+		"--connectors.path", e.Connectors(),
+		"--pipelines.path", filepath.Join(e.Dir, "pipelines"),
+		"--processors.path", filepath.Join(e.Dir, "processors"),
+		"--db.type", "sqlite", "--db.sqlite.path", filepath.Join(e.Dir, "conduit.db"),
+		"--log.format", "json",
+	}, e.Flags...)...)
+	e.cmd.Dir = e.Dir
+	e.cmd.SysProcAttr = ownGroup()
+	out, w := io.Pipe()
+	e.cmd.Stdout, e.cmd.Stderr = w, w
+	if err := e.cmd.Start(); err != nil {
+		return fmt.Errorf("starting Conduit: %w", err)
+	}
+	e.done = make(chan struct{})
+	go e.read(out)
+	go func() {
+		e.cmd.Wait() //nolint:errcheck // how it ended is told by the signal that was sent
+		w.Close()
+		close(e.done)
+	}()
+	for {
+		resp, err := http.Get("http://" + e.api + "/healthz")
+		if err == nil {
+			resp.Body.Close()
+			if resp.StatusCode == http.StatusOK {
+				return nil
+			}
+		}
+		select {
+		case <-e.done:
+			return fmt.Errorf("Conduit has ended:\n%s", e.Log())
+		case <-ctx.Done():
+			return errors.Join(ctx.Err(), e.Kill())
+		case <-time.After(50 * time.Millisecond):
+		}
+	}
+}
+
+// read takes in the log.
+func (e *Engine) read(r io.Reader) {
+	var line []byte
+	buf := make([]byte, 64<<10)
+	for {
+		n, err := r.Read(buf)
+		e.mu.Lock()
+		e.log.Write(buf[:n])
+		e.mu.Unlock()
+		for _, b := range buf[:n] {
+			if b != '\n' {
+				line = append(line, b)
+				continue
+			}
+			if e.OnLog != nil {
+				e.OnLog(string(line))
+			}
+			line = line[:0]
+		}
+		if err != nil {
+			return
+		}
+	}
+}
+
+// Log returns what Conduit has logged.
+func (e *Engine) Log() string {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	return e.log.String()
+}
+
+// Stop asks Conduit to end, as an operator does, and returns when it has.
+func (e *Engine) Stop(ctx context.Context) error {
+	if err := e.cmd.Process.Signal(syscall.SIGTERM); err != nil {
+		return err
+	}
+	select {
+	case <-e.done:
+		return nil
+	case <-ctx.Done():
+		return errors.Join(fmt.Errorf("Conduit does not end: %w", ctx.Err()), e.Kill())
+	}
+}
+
+// Kill ends Conduit without a word; its plugins are left to themselves.
+func (e *Engine) Kill() error {
+	err := e.cmd.Process.Kill()
+	<-e.done
+	return err
+}
+
+// KillPlugin ends the plugin of that file name without a word.
+func (e *Engine) KillPlugin(name string) error {
+	pids, err := e.plugins(name)
+	if err != nil {
+		return err
+	}
+	if len(pids) == 0 {
+		return fmt.Errorf("no plugin %q is running", name)
+	}
+	for _, pid := range pids {
+		err = errors.Join(err, syscall.Kill(pid, syscall.SIGKILL))
+	}
+	return err
+}
+
+// Clean ends Conduit and plugins that have lost theirs.
+func (e *Engine) Clean() {
+	if e.cmd == nil {
+		return
+	}
+	select {
+	case <-e.done:
+	default:
+		e.Kill() //nolint:errcheck // it may be gone by now
+	}
+	pids, _ := e.plugins("")
+	for _, pid := range pids {
+		syscall.Kill(pid, syscall.SIGKILL) //nolint:errcheck // likewise
+	}
+}
+
+// plugins are the processes that run a program of this engine's folder.
+func (e *Engine) plugins(name string) ([]int, error) {
+	out, err := exec.Command("ps", "-e", "-o", "pid=,args=").Output()
+	if err != nil {
+		return nil, fmt.Errorf("listing processes: %w", err)
+	}
+	var pids []int
+	for line := range strings.SplitSeq(string(out), "\n") {
+		pid, program, _ := strings.Cut(strings.TrimSpace(line), " ")
+		if program == filepath.Join(e.Connectors(), name) || name == "" && strings.HasPrefix(program, e.Connectors()+"/") {
+			n, err := strconv.Atoi(pid)
+			if err != nil {
+				return nil, err
+			}
+			pids = append(pids, n)
+		}
+	}
+	return pids, nil
+}
+
+// Status returns the status of a pipeline, such as STATUS_RUNNING.
+func (e *Engine) Status(pipeline string) (string, error) {
+	resp, err := http.Get("http://" + e.api + "/v1/pipelines/" + pipeline)
+	if err != nil {
+		return "", err
+	}
+	defer resp.Body.Close()
+	var p struct {
+		State struct {
+			Status string `json:"status"`
+			Error  string `json:"error"`
+		} `json:"state"`
+	}
+	if err := json.NewDecoder(resp.Body).Decode(&p); err != nil {
+		return "", err
+	}
+	return p.State.Status, nil
+}
+
+// StopPipeline stops a pipeline, with force or once all is written.
+func (e *Engine) StopPipeline(pipeline string, force bool) error {
+	resp, err := http.Post("http://"+e.api+"/v1/pipelines/"+pipeline+"/stop", "application/json", strings.NewReader(fmt.Sprintf(`{"force":%v}`, force)))
+	if err != nil {
+		return err
+	}
+	defer resp.Body.Close()
+	if resp.StatusCode != http.StatusOK {
+		text, _ := io.ReadAll(resp.Body)
+		return fmt.Errorf("stopping the pipeline: %s: %s", resp.Status, text)
+	}
+	return nil
+}
+
+func listen() (net.Listener, error) { return net.Listen("tcp", "127.0.0.1:0") }
