@@ -24,6 +24,7 @@ type Info struct {
 	Attributes Attributes
 	Chunking   Chunking
 
+	digest   keyDigest
 	replaces []string // Files that this version has replaced
 }
 
@@ -38,7 +39,7 @@ func newInfo(key string, s storeFile) Info {
 		Key: key, KeySHA256: id.digest.String(), FileID: s.ID, Size: id.source.size, SHA256: id.source.sha256,
 		Status: s.Status, Version: id.version, UsageBytes: s.UsageBytes, Attributes: id.own,
 		Chunking: parseChunking(id.source.chunking), AttachedAt: time.Unix(s.CreatedAt, 0),
-		replaces: id.source.replaces,
+		digest: id.digest, replaces: id.source.replaces,
 	}
 	if id.source.chunking == "" && s.Chunking.Static != nil {
 		info.Chunking = Chunking(*s.Chunking.Static)

@@ -19,17 +19,21 @@ func (c *Client) removeAll(ctx context.Context, key string, have []held) error {
 
 // remove detaches the File and then deletes it; when it returns nil, it is gone.
 func (c *Client) remove(ctx context.Context, key string, f *file) error {
+	return c.removeFile(ctx, key, f.id)
+}
+
+func (c *Client) removeFile(ctx context.Context, key, id string) error {
 	if err := c.calls.Acquire(ctx, 1); err != nil {
 		return context.Cause(ctx)
 	}
 	defer c.calls.Release(1)
-	if err := c.detach(ctx, f.id); err != nil {
+	if err := c.detach(ctx, id); err != nil {
 		return err
 	}
-	if err := c.deleteFile(ctx, f.id); err != nil {
+	if err := c.deleteFile(ctx, id); err != nil {
 		return err
 	}
-	c.catalog.drop(key, f.id)
+	c.catalog.drop(key, id)
 	return nil
 }
 

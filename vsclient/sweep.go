@@ -1,6 +1,7 @@
 package vsclient
 
 import (
+	"cmp"
 	"context"
 	"slices"
 )
@@ -28,27 +29,32 @@ func (c *Client) sweep(ctx context.Context) (SweepResult, error) {
 	if err := c.catalog.fresh(ctx, 0); err != nil {
 		return r, err
 	}
-	seen := make(map[string]bool) // by digest of the key
-	twice := make(map[string]bool)
-	recorded := make(map[string][]string) // Files replaced, by key
+	seen := make(map[keyDigest]string) // the first store file of each key
+	untidy := make(map[keyDigest]*untidyKey)
 	for d, err := range c.storeFiles(ctx) {
 		if err != nil {
 			return r, err
 		}
-		if seen[d.KeySHA256] && d.Key != "" {
-			twice[d.Key] = true
+		digest := d.digest
+		first, again := seen[digest]
+		if !again {
+			seen[digest] = d.FileID
 		}
-		seen[d.KeySHA256] = true
-		for _, id := range d.replaces {
-			if c.catalog.has(d.Key, id) {
-				recorded[d.Key] = append(recorded[d.Key], id)
-				twice[d.Key] = true
-			}
+		left := slices.DeleteFunc(slices.Clone(d.replaces), func(id string) bool { return d.Key != "" && !c.catalog.has(d.Key, id) })
+		if !again && len(left) == 0 {
+			continue
 		}
+		u := untidy[digest]
+		if u == nil {
+			u = &untidyKey{key: d.Key, ids: []string{first}}
+			untidy[digest] = u
+		}
+		u.ids = append(u.ids, d.FileID)
+		u.replaced = append(u.replaced, left...)
 	}
 	r.Documents = len(seen)
-	for key := range twice {
-		n, err := c.sweepKey(ctx, key, recorded[key])
+	for digest, u := range untidy {
+		n, err := c.sweepKey(ctx, digest, u)
 		r.Removed += n
 		if err != nil {
 			return r, err
@@ -57,39 +63,70 @@ func (c *Client) sweep(ctx context.Context) (SweepResult, error) {
 	return r, nil
 }
 
+// untidyKey is a key that has more than one version, or Files that its document
+// has replaced and that are still there.
+type untidyKey struct {
+	key      string // "" where it is too long to be kept
+	ids      []string
+	replaced []string
+}
+
 // sweepKey leaves the key its newest searchable version.
-func (c *Client) sweepKey(ctx context.Context, key string, recorded []string) (removed int, err error) {
-	t := c.turns.ask(key)
-	if err := t.wait(ctx); err != nil {
-		t.abandon()
-		return 0, err
-	}
-	defer t.leave()
-	for _, f := range c.catalog.candidates(key) {
-		if err := c.catalog.look(ctx, f); err != nil {
+func (c *Client) sweepKey(ctx context.Context, digest keyDigest, u *untidyKey) (removed int, err error) {
+	listed := slices.Clone(u.ids)
+	if u.key != "" {
+		t := c.turns.ask(u.key)
+		if err := t.wait(ctx); err != nil {
+			t.abandon()
 			return 0, err
 		}
-		now := c.catalog.snapshot(f)
-		if now.state == absent && slices.Contains(recorded, now.id) {
-			if err := c.remove(ctx, key, f); err != nil {
-				return removed, err
-			}
-			removed++
+		defer t.leave()
+		for _, f := range c.catalog.candidates(u.key) {
+			u.ids = append(u.ids, f.id)
 		}
 	}
-	have, _, err := c.catalog.holdings(ctx, key)
-	if err != nil {
-		return removed, err
+	slices.Sort(u.ids)
+	var there []storeFile
+	for _, id := range slices.Compact(u.ids) {
+		if id == "" {
+			continue
+		}
+		s, err := c.getStoreFile(ctx, id, nil)
+		if err != nil && !is(err, ErrNotFound) {
+			return 0, err
+		}
+		// An earlier connector's file has no attributes; the listing has gone by its name.
+		earlier := !marked(s.Attributes) && slices.Contains(listed, id)
+		if err == nil && (earlier || decode(s.Attributes).digest == digest) {
+			there = append(there, s)
+		}
 	}
-	keep := slices.IndexFunc(have, func(h held) bool { return h.Status() == StatusCompleted })
-	if keep < 0 || slices.ContainsFunc(have[:keep], func(h held) bool { return !(outcome{status: h.Status()}).final() }) {
-		return removed, nil
+	slices.SortFunc(there, func(a, b storeFile) int {
+		return cmp.Or(cmp.Compare(decode(b.Attributes).version, decode(a.Attributes).version), cmp.Compare(b.CreatedAt, a.CreatedAt), cmp.Compare(b.ID, a.ID))
+	})
+	keep := slices.IndexFunc(there, func(s storeFile) bool { return s.Status == StatusCompleted })
+	if keep < 0 || slices.ContainsFunc(there[:keep], func(s storeFile) bool { return !(outcome{status: s.Status}).final() }) {
+		return 0, nil
 	}
-	for i, h := range have {
+	for i, s := range there {
 		if i == keep {
 			continue
 		}
-		if err := c.remove(ctx, key, h.f); err != nil {
+		if err := c.removeFile(ctx, u.key, s.ID); err != nil {
+			return removed, err
+		}
+		removed++
+	}
+	for _, id := range u.replaced {
+		if slices.ContainsFunc(there, func(s storeFile) bool { return s.ID == id }) {
+			continue
+		}
+		// Replaced by this key's document, and attached no longer: what is left is
+		// to delete the File.
+		if attached, err := c.attachedTo(ctx, c.cfg.VectorStoreID, id); attached || err != nil {
+			return removed, err
+		}
+		if err := c.removeFile(ctx, u.key, id); err != nil {
 			return removed, err
 		}
 		removed++
