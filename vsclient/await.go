@@ -36,7 +36,8 @@ const (
 	maxHint       = 8 * time.Second        // as the SDK caps openai-poll-after-ms
 	batchPatience = 2 * time.Second        // OpenAI answers 500 to a batch it does not know: not to be waited out
 	missingTime   = 5 * time.Second        // a finished batch shows a file by then, or did not take it
-	firstGuess    = 250 * time.Millisecond // before anything is known of how long indexing takes
+	firstGuess    = 300 * time.Millisecond // before anything is known of how long indexing takes
+	firstPoll     = 100 * time.Millisecond // likewise, between looks
 )
 
 // indexPace learns how long indexing takes, so that the first look comes when
@@ -63,6 +64,17 @@ func (p *indexPace) guess(share float64) time.Duration {
 		return firstGuess
 	}
 	return min(time.Duration(float64(p.typical)*share), maxPoll)
+}
+
+// interval is how long to wait for the next look, after what was expected did not
+// show: the finer, the better the first one was aimed.
+func (p *indexPace) interval(since time.Duration) time.Duration {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.typical == 0 {
+		return max(firstPoll, since/4)
+	}
+	return max(minPoll, since/10)
 }
 
 // pollAfter reads how long the server asks to wait before the next look.
@@ -112,7 +124,7 @@ func (c *Client) pollFile(ctx context.Context, at *attaching) outcome {
 			c.pace.learn(time.Since(at.attached))
 			return o
 		}
-		wait = min(max(minPoll, time.Since(at.attached)/10, pollAfter(header)), max(maxPoll, pollAfter(header)))
+		wait = max(min(c.pace.interval(time.Since(at.attached)), maxPoll), pollAfter(header))
 		if err != nil && !is(err, ErrNotFound) {
 			wait = maxPoll
 		}
