@@ -27,7 +27,7 @@ help: ## List the verbs
 
 .PHONY: demo
 demo: ## Run a real pipeline over this repository's documents, with tables of what the store holds
-	@cd connector/e2e && go run ./demo
+	@go run ./connector/e2e/demo
 
 .PHONY: test
 test: $(MODULES:%=test-%) ## Run all tests of both modules, with the race detector

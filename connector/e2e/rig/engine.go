@@ -24,6 +24,7 @@ type Engine struct {
 	Program string            // of Conduit
 	Dir     string            // holds connectors/, pipelines/ and the database
 	Flags   []string          // further flags
+	Env     []string          // further variables, as NAME=value
 	OnLog   func(line string) // called with each line of the log, which is JSON
 	cmd     *exec.Cmd
 	api     string
@@ -68,6 +69,7 @@ func (e *Engine) Start(ctx context.Context) error {
 		"--log.format", "json",
 	}, e.Flags...)...)
 	e.cmd.Dir = e.Dir
+	e.cmd.Env = append(os.Environ(), e.Env...)
 	e.cmd.SysProcAttr = ownGroup()
 	out, w := io.Pipe()
 	e.cmd.Stdout, e.cmd.Stderr = w, w

@@ -1,0 +1,67 @@
+package main
+
+import (
+	"errors"
+	"os"
+	"path/filepath"
+
+	"github.com/conduitio-labs/conduit-connector-openai-vectorstore/connector/e2e/rig"
+)
+
+// copyDocuments copies the repository's own documents to a folder, under their
+// names, and returns how many there are.
+func copyDocuments(to string) (int, error) {
+	root, err := rig.Root()
+	if err != nil {
+		return 0, err
+	}
+	n := 0
+	for _, pattern := range []string{"README.md", "LICENSE", "connector/docs/*.md", "connector/docs/*.json", "connector/examples/*.yaml", "vsclient/docs/*.md"} {
+		paths, err := filepath.Glob(filepath.Join(root, pattern))
+		if err != nil {
+			return 0, err
+		}
+		for _, path := range paths {
+			name, err := filepath.Rel(root, path)
+			if err != nil {
+				return 0, err
+			}
+			data, err := os.ReadFile(path)
+			if err != nil {
+				return 0, err
+			}
+			if err := write(filepath.Join(to, name), data); err != nil {
+				return 0, err
+			}
+			n++
+		}
+	}
+	return n, nil
+}
+
+// changeDocuments does what people do to documents.
+func changeDocuments(dir string) error {
+	readme := filepath.Join(dir, "README.md")
+	text, err := os.ReadFile(readme)
+	if err != nil {
+		return err
+	}
+	return errors.Join(
+		write(readme, append(text, "\nThis line was added by the demo.\n"...)),
+		write(filepath.Join(dir, "NEW.md"), []byte("# New\n\nThis document was written by the demo.\n")),
+		os.Remove(filepath.Join(dir, "LICENSE")),
+	)
+}
+
+// write puts a file in place at once, so that nobody reads half of it.
+func write(path string, data []byte) error {
+	if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
+		return err
+	}
+	tmp, err := os.CreateTemp("", "document")
+	if err != nil {
+		return err
+	}
+	_, err = tmp.Write(data)
+	return errors.Join(err, tmp.Close(), os.Rename(tmp.Name(), path))
+}

@@ -1,0 +1,86 @@
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"maps"
+	"os"
+	"slices"
+	"strings"
+	"text/tabwriter"
+)
+
+func step(text string) { fmt.Printf("\n==> %s\n", text) }
+
+func say(format string, args ...any) { fmt.Printf("    "+format+"\n", args...) }
+
+// table shows what the store holds, and how many requests the plugin has made
+// since the last one.
+func (t *target) table(ctx context.Context) error {
+	docs, err := t.documents(ctx)
+	if err != nil {
+		return err
+	}
+	fmt.Println()
+	w := tabwriter.NewWriter(os.Stdout, 0, 0, 2, ' ', 0)
+	fmt.Fprintln(w, "KEY\tFILE ID\tSTATUS\tBYTES\tATTRIBUTES")
+	for _, d := range docs {
+		var attrs []string
+		for _, name := range slices.Sorted(maps.Keys(d.Attributes)) {
+			attrs = append(attrs, fmt.Sprintf("%s=%v", name, d.Attributes[name]))
+		}
+		fmt.Fprintf(w, "%s\t%s\t%s\t%d\t%s\n", d.Key, d.FileID, d.Status, d.Size, strings.Join(attrs, " "))
+	}
+	if err := w.Flush(); err != nil {
+		return err
+	}
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	total := 0
+	var parts []string
+	for _, what := range []string{"uploads", "attaches", "updates", "removals", "reads"} {
+		if n := t.requests[what]; n > 0 {
+			total += n
+			parts = append(parts, fmt.Sprintf("%s %d", what, n))
+		}
+	}
+	fmt.Printf("\n%d documents; the plugin made %d requests: %s\n", len(docs), total, strings.Join(parts, ", "))
+	clear(t.requests)
+	return nil
+}
+
+// showLog shows, of Conduit's log, what the plugin says and what goes wrong.
+func showLog(line string) {
+	var entry map[string]any
+	if json.Unmarshal([]byte(line), &entry) != nil {
+		return
+	}
+	message, _ := entry["message"].(string)
+	switch level, _ := entry["level"].(string); {
+	case message == "write done":
+		var parts []string
+		for _, what := range []string{"created", "replaced", "attributes updated", "unchanged", "deleted", "failed"} {
+			if n, ok := entry[what].(float64); ok {
+				parts = append(parts, fmt.Sprintf("%.0f %s", n, what))
+			}
+		}
+		ms, _ := entry["took_ms"].(float64)
+		say("plugin: wrote %v records in %.1f s: %s", entry["records"], ms/1000, strings.Join(parts, ", "))
+	case message == "vector store found":
+		say("plugin: found the vector store %v", entry["vector_store_id"])
+	case level == "error", level == "fatal":
+		say("conduit: %s: %v", message, entry["error"])
+	}
+}
+
+// problems are the lines of a log that say what went wrong.
+func problems(log string) string {
+	var bad []string
+	for line := range strings.Lines(log) {
+		if strings.Contains(line, `"level":"error"`) || strings.Contains(line, `"level":"warn"`) {
+			bad = append(bad, line)
+		}
+	}
+	return strings.Join(bad, "")
+}
