@@ -1,0 +1,93 @@
+package bench
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"runtime"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/conduitio-labs/conduit-connector-openai-vectorstore/vsclient"
+	"github.com/conduitio-labs/conduit-connector-openai-vectorstore/vsclient/openaitest"
+)
+
+// largeStore measures a project of 100,000 Files that are all in the store: first
+// some of them put by this client, so that the others are as it makes them.
+func largeStore(t *testing.T) (rows []row) {
+	const n = 100_000
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(t, openaitest.Config{LogSize: 1, KeepBytes: 1})
+		w.apply(w.client(noLimits), puts(n, first), always(vsclient.Created))
+		time.Sleep(time.Hour)
+
+		c := w.client(noLimits)
+		put := func(key string) cost {
+			return w.measure(func() {
+				if _, err := c.Put(context.Background(), vsclient.Document{Key: key, Content: vsclient.String("new")}); err != nil {
+					t.Fatal(err)
+				}
+			})
+		}
+		one := put("new.md")
+		rows = append(rows, atMost("first Put of a new key, 100,000 files", "—", float64(one.requests), 15, "requests",
+			fmt.Sprintf("%d of them list", one.counts["GET /files"])))
+		one = put("newer.md")
+		rows = append(rows, atMost("second Put, 100,000 files", "—", float64(one.counts["GET /files"]), 0, "requests that list", ""))
+
+		again := w.apply(w.client(noLimits), puts(n, first), always(vsclient.Unchanged))
+		rows = append(rows, atMost("100,000 documents again, unchanged", "a request a hundred documents", 100*float64(again.requests)/n, 2, "requests a hundred", ""))
+	})
+	return rows
+}
+
+// knownDocument measures what the client keeps of each File of a project of
+// 100,000. The server is a function, which keeps nothing.
+func knownDocument(t *testing.T) row {
+	const n, page = 100_000, 10_000
+	listed := 0
+	list := func(r *http.Request) (*http.Response, error) {
+		var b bytes.Buffer
+		b.WriteString(`{"object":"list","data":[`)
+		for i := range min(page, n-listed) {
+			if i > 0 {
+				b.WriteByte(',')
+			}
+			fmt.Fprintf(&b, `{"id":"file-%022d","object":"file","bytes":1024,"created_at":1700000000,"filename":"chapter-%06d.md","purpose":"assistants"}`, listed+i, listed+i)
+		}
+		listed += min(page, n-listed)
+		fmt.Fprintf(&b, `],"has_more":%v}`, listed < n)
+		return &http.Response{
+			StatusCode: http.StatusOK, Header: http.Header{"Content-Type": {"application/json"}}, Body: io.NopCloser(&b), Request: r,
+		}, nil
+	}
+	c, err := vsclient.New(vsclient.Config{APIKey: "sk-bench", VectorStoreID: "vs_1", HTTPClient: &http.Client{Transport: roundTripper(list)}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer c.Close()
+	before := heap()
+	if _, err := c.Get(context.Background(), "none.md"); !errors.Is(err, vsclient.ErrNotFound) || listed != n {
+		t.Fatal(listed, err)
+	}
+	r := atMost("memory a known document", "—", float64(heap()-before)/n, 200, "bytes", "the key is not kept; what is known of it later takes no more")
+	runtime.KeepAlive(c)
+	return r
+}
+
+type roundTripper func(*http.Request) (*http.Response, error)
+
+func (f roundTripper) RoundTrip(r *http.Request) (*http.Response, error) { return f(r) }
+
+// heap is what is reachable.
+func heap() int64 {
+	runtime.GC()
+	runtime.GC()
+	var m runtime.MemStats
+	runtime.ReadMemStats(&m)
+	return int64(m.HeapAlloc)
+}

@@ -1,0 +1,103 @@
+package bench
+
+import (
+	"flag"
+	"fmt"
+	"os"
+	"runtime"
+	"strings"
+	"testing"
+	"time"
+)
+
+var (
+	full   = flag.Bool("full", false, "measure also what takes the machine's own CPU and memory")
+	looped = flag.Int("loop", 100, "documents that the plain loop goes over; its time is scaled to the 1,000 of the others")
+	write  = flag.String("write", "", "Markdown `file` whose table is replaced by this run's")
+)
+
+// row is one line of the table.
+type row struct {
+	work, comparedWith string
+	target, reached    string
+	missed             bool
+	note               string
+}
+
+// atLeast and atMost are rows of a figure with a bound.
+func atLeast(work, comparedWith string, got, bound float64, unit, note string) row {
+	return row{work, comparedWith, fmt.Sprintf("≥ %v %s", bound, unit), fmt.Sprintf("%.4g %s", got, unit), got < bound, note}
+}
+
+func atMost(work, comparedWith string, got, bound float64, unit, note string) row {
+	return row{work, comparedWith, fmt.Sprintf("≤ %v %s", bound, unit), fmt.Sprintf("%.4g %s", got, unit), got > bound, note}
+}
+
+// TestTable measures each row and fails for each figure that is missed. Without
+// -full it keeps to the rows that are measured in virtual time, which come out the
+// same on every machine.
+func TestTable(t *testing.T) {
+	var rows []row
+	rows = append(rows, throughput(t)...)
+	rows = append(rows, idlePut(t), withinLimits(t))
+	if *full {
+		rows = append(rows, largeStore(t)...)
+		rows = append(rows, knownDocument(t), largeFile(t), clientWork(t))
+	}
+	table := markdown(rows)
+	fmt.Println(table)
+	for _, r := range rows {
+		if r.missed {
+			t.Errorf("%s, compared with %s: %s; to reach: %s", r.work, r.comparedWith, r.reached, r.target)
+		}
+	}
+	if *write != "" {
+		publish(t, *write, table)
+	}
+}
+
+func markdown(rows []row) string {
+	var b strings.Builder
+	b.WriteString("| work | compared with | to reach | reached | | |\n|---|---|---|---|---|---|\n")
+	for _, r := range rows {
+		verdict := "yes"
+		if r.missed {
+			verdict = "**missed**"
+		}
+		fmt.Fprintf(&b, "| %s | %s | %s | %s | %s | %s |\n", r.work, r.comparedWith, r.target, r.reached, verdict, r.note)
+	}
+	return b.String()
+}
+
+// Marks around what publish replaces.
+const (
+	begin = "<!-- table: written by make bench -->\n"
+	end   = "<!-- end of table -->\n"
+)
+
+func publish(t *testing.T, name, table string) {
+	t.Helper()
+	old, err := os.ReadFile(name)
+	if err != nil {
+		t.Fatal(err)
+	}
+	before, rest, ok1 := strings.Cut(string(old), begin)
+	_, after, ok2 := strings.Cut(rest, end)
+	if !ok1 || !ok2 {
+		t.Fatalf("%s has no place for the table", name)
+	}
+	stamp := fmt.Sprintf("Measured on %s, %s, %d cores, %s of memory.\n\n", time.Now().Format(time.DateOnly), runtime.Version(), runtime.NumCPU(), memory())
+	if err := os.WriteFile(name, []byte(before+begin+stamp+table+end+after), 0o644); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// memory is how much the machine has.
+func memory() string {
+	info, _ := os.ReadFile("/proc/meminfo")
+	var kB int
+	if _, err := fmt.Sscanf(string(info), "MemTotal: %d kB", &kB); err != nil {
+		return "an unknown amount"
+	}
+	return fmt.Sprintf("%d GiB", (kB+1<<19)>>20)
+}

@@ -1,0 +1,120 @@
+package bench
+
+import (
+	"context"
+	"fmt"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/openai/openai-go/v3"
+	"github.com/openai/openai-go/v3/option"
+
+	"github.com/conduitio-labs/conduit-connector-openai-vectorstore/vsclient"
+	"github.com/conduitio-labs/conduit-connector-openai-vectorstore/vsclient/openaitest"
+)
+
+// How slow the emulated API is.
+const (
+	latency   = 50 * time.Millisecond
+	indexTime = 500 * time.Millisecond
+)
+
+// world is an emulated project with one vector store.
+type world struct {
+	t     *testing.T
+	srv   *openaitest.Server
+	store string
+}
+
+func newWorld(t *testing.T, cfg openaitest.Config) *world {
+	t.Helper()
+	cfg.Latency, cfg.IndexTime = latency, indexTime
+	srv := openaitest.New(cfg)
+	return &world{t, srv, srv.NewVectorStore("docs")}
+}
+
+// sdk is openai-go's own client, without retries, as none is needed here.
+func (w *world) sdk() openai.Client {
+	return openai.NewClient(
+		option.WithAPIKey("sk-bench"), option.WithBaseURL(w.srv.URL()), option.WithHTTPClient(w.srv.Client()), option.WithMaxRetries(0),
+	)
+}
+
+var noLimits = vsclient.Limits{
+	UploadsPerMinute: vsclient.NoLimit, AttachRequestsPerMinute: vsclient.NoLimit, AttachedFilesPerMinute: vsclient.NoLimit,
+}
+
+// client is a client of this package's with its defaults, but for the limits.
+func (w *world) client(limits vsclient.Limits) *vsclient.Client {
+	w.t.Helper()
+	c, err := vsclient.New(vsclient.Config{
+		APIKey: "sk-bench", VectorStoreID: w.store, BaseURL: w.srv.URL(), HTTPClient: w.srv.Client(), Limits: limits,
+	})
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	w.t.Cleanup(func() { c.Close() })
+	return c
+}
+
+// cost is what some work took.
+type cost struct {
+	time     time.Duration
+	requests int
+	counts   map[string]int // requests by endpoint
+}
+
+// measure runs work and tells its cost.
+func (w *world) measure(work func()) cost {
+	before, requests, began := w.srv.Counts(), w.srv.RequestCount(), time.Now()
+	work()
+	c := cost{time.Since(began), w.srv.RequestCount() - requests, w.srv.Counts()}
+	for endpoint, n := range before {
+		c.counts[endpoint] -= n
+	}
+	return c
+}
+
+// apply makes the changes and fails the test unless each comes to the outcome.
+func (w *world) apply(c *vsclient.Client, changes []vsclient.Change, want func(i int) vsclient.Outcome) cost {
+	w.t.Helper()
+	var results []vsclient.Result
+	cost := w.measure(func() { results = c.Apply(context.Background(), changes, nil) })
+	for i, r := range results {
+		if r.Err != nil || r.Outcome != want(i) {
+			w.t.Fatalf("change %d of %d: %v, %v; want %v", i, len(results), r.Outcome, r.Err, want(i))
+		}
+	}
+	return cost
+}
+
+func always(o vsclient.Outcome) func(int) vsclient.Outcome {
+	return func(int) vsclient.Outcome { return o }
+}
+
+func key(i int) string { return fmt.Sprintf("handbook/chapter-%06d.md", i) }
+
+// content is about 1 KB.
+func content(i, version int) string {
+	return fmt.Sprintf("# Chapter %d, version %d\n", i, version) + strings.Repeat("All work and no play makes a dull day. ", 25)
+}
+
+// puts are changes that put n documents; version tells the version of each.
+func puts(n int, version func(i int) int) []vsclient.Change {
+	changes := make([]vsclient.Change, n)
+	for i := range changes {
+		changes[i].Document = vsclient.Document{Key: key(i), Content: vsclient.String(content(i, version(i)))}
+	}
+	return changes
+}
+
+func deletes(n int) []vsclient.Change {
+	changes := make([]vsclient.Change, n)
+	for i := range changes {
+		changes[i] = vsclient.Change{Op: vsclient.OpDelete, Document: vsclient.Document{Key: key(i)}}
+	}
+	return changes
+}
+
+func first(int) int { return 1 }
