@@ -33,7 +33,8 @@ const linger = time.Second
 // a batch is full, when nothing more is being uploaded (so that an idle client
 // waits for nothing), or when the first has waited for long enough.
 type attacher struct {
-	c *Client
+	c    *Client
+	most int // files in one request
 
 	mu      sync.Mutex
 	ready   []*attaching
@@ -42,7 +43,13 @@ type attacher struct {
 	sending bool // a sender waits for leave to send; it takes what is ready then
 }
 
-func newAttacher(c *Client) *attacher { return &attacher{c: c} }
+func newAttacher(c *Client) *attacher {
+	a := &attacher{c: c, most: c.cfg.BatchSize}
+	if limit := c.pacer.limits.AttachedFilesPerMinute; limit != NoLimit {
+		a.most = min(a.most, limit) // more could never go at once
+	}
+	return a
+}
 
 // expect announces a File; arrived or its cancellation must follow.
 func (a *attacher) expect() (arrived func()) {
@@ -109,7 +116,7 @@ func (a *attacher) consider() {
 	if len(a.ready) == 0 || a.sending {
 		return
 	}
-	if a.coming == 0 || len(a.ready) >= a.c.cfg.BatchSize {
+	if a.coming == 0 || len(a.ready) >= a.most {
 		a.send()
 		return
 	}
@@ -164,7 +171,7 @@ func (a *attacher) sendReady(ctx context.Context) {
 
 // take removes the next batch from what is ready. The caller holds mu.
 func (a *attacher) take() []*attaching {
-	n := min(len(a.ready), a.c.cfg.BatchSize)
+	n := min(len(a.ready), a.most)
 	files := slices.Clone(a.ready[:n])
 	a.ready = slices.Delete(a.ready, 0, n)
 	return files

@@ -31,7 +31,8 @@ const (
 // of one request to the start of another, so that the limit holds however the
 // server counts: by a bucket, by fixed or by sliding windows. What is allowed may
 // go at once. When the server answers 429 all the same, everything under that
-// limit waits until the server will have it again.
+// limit waits until the server will have it again, and goes evenly spaced for the
+// minute after that: the server may not count by the minute.
 type Pacer struct {
 	limits   Limits
 	uploads  *gate
@@ -89,6 +90,8 @@ type gate struct {
 	ended   []passage // in order of time
 	counted int       // units in ended
 	closed  time.Time // nothing passes before: the server has said so
+	even    time.Time // until then what passes is spaced
+	next    time.Time // when the next may pass, while it is
 	changed chan struct{}
 }
 
@@ -134,6 +137,10 @@ func (g *gate) enter(n int, now time.Time) (time.Duration, <-chan struct{}) {
 	if g.limit == NoLimit {
 		return 0, nil
 	}
+	spaced := now.Before(g.even)
+	if wait := g.next.Sub(now); spaced && wait > 0 {
+		return wait, g.changed
+	}
 	for len(g.ended) > 0 && now.Sub(g.ended[0].at) >= window {
 		g.counted -= g.ended[0].units
 		g.ended = g.ended[1:]
@@ -142,6 +149,9 @@ func (g *gate) enter(n int, now time.Time) (time.Duration, <-chan struct{}) {
 	free := g.limit - g.inside - g.counted
 	if n <= free {
 		g.inside += n
+		if spaced {
+			g.next = now.Add(window * time.Duration(n) / time.Duration(g.limit))
+		}
 		return 0, nil
 	}
 	for _, p := range g.ended {
@@ -176,7 +186,7 @@ func (g *gate) close(d time.Duration) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	if until := time.Now().Add(d); until.After(g.closed) {
-		g.closed = until
+		g.closed, g.next, g.even = until, until, until.Add(window)
 		g.wake()
 	}
 }
