@@ -251,6 +251,18 @@ func afterwards(ctx context.Context) (context.Context, context.CancelFunc) {
 	return context.WithTimeout(context.WithoutCancel(ctx), cleanupTime)
 }
 
+// outliving is a context that ends a bounded time after ctx does.
+func outliving(ctx context.Context) (context.Context, context.CancelFunc) {
+	longer, cancel := context.WithCancelCause(context.WithoutCancel(ctx))
+	unhook := context.AfterFunc(ctx, func() {
+		time.AfterFunc(cleanupTime, func() { cancel(context.Cause(ctx)) })
+	})
+	return longer, func() {
+		unhook()
+		cancel(nil)
+	}
+}
+
 // spawn runs f in the background; f must end when the client's life does. It
 // returns false when that has ended already.
 func (c *Client) spawn(f func(ctx context.Context)) bool {

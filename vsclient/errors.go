@@ -2,6 +2,7 @@ package vsclient
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"net/http"
@@ -199,11 +200,23 @@ func (c *Client) judge(ctx context.Context, got exchanged, err error, now time.T
 		f.kind, f.retry = ErrRateLimited, true
 	case status == http.StatusRequestTimeout, status == http.StatusConflict, status >= 500:
 		f.kind, f.retry = ErrUnavailable, true
+	case cutOff(err):
+		f.kind, f.retry, f.reason = ErrUnavailable, true, fmt.Sprintf("the reply, a %d, could not be read: %v", status, err)
+		return f
 	default:
 		f.kind = kindOfRefusal(code, message)
 	}
 	f.reason = describe(got, code, message)
 	return f
+}
+
+// cutOff reports whether the body of a refusal did not arrive whole, so that its
+// reason is not known. The SDK returns what broke the reading as it is.
+func cutOff(err error) bool {
+	_, told := errors.AsType[*openai.Error](err)
+	_, odd := errors.AsType[*json.UnmarshalTypeError](err) // "error" is no object
+	_, garbled := errors.AsType[*json.SyntaxError](err)
+	return !told && !odd && !garbled
 }
 
 // kindOfRefusal tells apart what OpenAI answers with a 400: the code where it

@@ -127,6 +127,11 @@ func (c *Client) exchange(ctx context.Context, r request, into func() any) error
 		case !f.retry:
 			return stop(f)
 		}
+		if f.kind == ErrRateLimited {
+			// For everyone, and also when this request is not tried again; but a
+			// server that asks for a day must not hold calls that long.
+			r.gate.close(min(f.retryAfter, DefaultRetryTimeout))
+		}
 		last, waits.least = f, f.retryAfter
 		return f
 	}

@@ -22,11 +22,16 @@ func (c *Client) remove(ctx context.Context, key string, f *file) error {
 	return c.removeFile(ctx, key, f.id)
 }
 
+// removeFile does the same by id. Once begun, a removal outlives the caller's giving
+// up, for a bounded time: cut off between its halves it would leave a File that is
+// attached nowhere, and nothing to find it by.
 func (c *Client) removeFile(ctx context.Context, key, id string) error {
 	if err := c.calls.Acquire(ctx, 1); err != nil {
 		return context.Cause(ctx)
 	}
 	defer c.calls.Release(1)
+	ctx, cancel := outliving(ctx)
+	defer cancel()
 	if err := c.detach(ctx, id); err != nil {
 		return err
 	}
