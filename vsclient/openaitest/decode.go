@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"math"
+	"mime"
 	"net/http"
 	"slices"
 	"strings"
@@ -28,6 +29,12 @@ type fields struct {
 // jsonBody reads the request's body as an object with these members only.
 func (c *call) jsonBody(known ...string) *fields {
 	b := &fields{c: c}
+	sent := c.r.Header.Get("Content-Type")
+	if typ, _, _ := mime.ParseMediaType(sent); typ != "application/json" {
+		b.fail(badRequest("unsupported_content_type", "", "Unsupported content type: '%s'. This API method only accepts 'application/json' requests,"+
+			" but you specified the header 'Content-Type: %s'. Please try again with a supported content type.", typ, sent))
+		return b
+	}
 	data, err := io.ReadAll(io.LimitReader(c.body, maxJSONBody))
 	if err != nil {
 		b.fail(&apiError{status: http.StatusBadRequest, message: "The request body could not be read."})

@@ -11,6 +11,7 @@ import (
 	"net/http/httptest"
 	"os"
 	"regexp"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -113,15 +114,16 @@ func send(t *testing.T, s *openaitest.Server, names *idNames, lines []string) st
 		content += eol
 	}
 	raw := names.toIDs(head[0]) + " HTTP/1.1\r\nHost: api.openai.com\r\n"
-	authorized := false
+	has := func(header string) bool {
+		return slices.ContainsFunc(head[1:], func(h string) bool { return strings.HasPrefix(h, header+":") })
+	}
 	for _, h := range head[1:] {
 		raw += h + "\r\n"
-		authorized = authorized || strings.HasPrefix(h, "Authorization:")
 	}
-	if !authorized {
+	if !has("Authorization") {
 		raw += "Authorization: Bearer sk-test\r\n"
 	}
-	if strings.HasPrefix(content, "{") {
+	if !has("Content-Type") && content != "" {
 		raw += "Content-Type: application/json\r\n"
 	}
 	raw += fmt.Sprintf("Content-Length: %d\r\n\r\n%s", len(content), content)

@@ -92,6 +92,9 @@ func (s *Server) serve(r *http.Request) (*call, *reply) {
 		c.body.copy = new(bytes.Buffer)
 	}
 	rep := s.answer(c, modelled)
+	if len(s.recorders) > 0 && rep.cut != cutBefore {
+		io.Copy(io.Discard, io.LimitReader(c.body, recordedBody)) // what a refusal left unread
+	}
 	c.finish(rep)
 	return c, rep
 }

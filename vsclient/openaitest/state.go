@@ -39,14 +39,13 @@ func (f *file) where() place { return f.place }
 // store is an object of /vector_stores.
 type store struct {
 	place
-	id          string
-	name        string
-	description string
-	metadata    map[string]any
-	createdAt   time.Time
-	activeAt    time.Time
-	expiryDays  int // 0: never
-	expired     bool
+	id         string
+	name       string
+	metadata   map[string]any
+	createdAt  time.Time
+	activeAt   time.Time
+	expiryDays int // 0: never
+	expired    bool
 
 	files   map[string]*storeFile // attached now, by id
 	listed  ordered[*storeFile]   // those, and the ghosts that a listing may still show

@@ -11,7 +11,6 @@ type storeObject struct {
 	Object       string         `json:"object"`
 	CreatedAt    int64          `json:"created_at"`
 	Name         string         `json:"name"`
-	Description  string         `json:"description,omitempty"`
 	UsageBytes   int64          `json:"usage_bytes"`
 	FileCounts   fileCounts     `json:"file_counts"`
 	Status       string         `json:"status"`
@@ -42,7 +41,7 @@ type storeExpiry struct {
 func (s *Server) storeObject(st *store) storeObject {
 	seen := s.countsAsSeen(st, s.now())
 	o := storeObject{
-		ID: st.id, Object: "vector_store", CreatedAt: st.place.createdAt, Name: st.name, Description: st.description,
+		ID: st.id, Object: "vector_store", CreatedAt: st.place.createdAt, Name: st.name,
 		UsageBytes: seen.usage, FileCounts: seen.wire(), Status: "completed",
 		LastActiveAt: st.activeAt.Unix(), Metadata: st.metadata,
 	}
@@ -123,7 +122,8 @@ func (s *Server) newStore(name string, now time.Time) *store {
 func (c *call) createStore() (any, *apiError) {
 	b := c.jsonBody("file_ids", "name", "description", "expires_after", "chunking_strategy", "metadata")
 	ids := b.texts("file_ids", 0, 500)
-	name, description := b.text("name"), b.text("description")
+	name := b.text("name")
+	b.text("description") // no reply shows it
 	days := b.storeExpiry("expires_after")
 	ch := b.chunking("chunking_strategy")
 	metadata := b.metadata("metadata")
@@ -152,7 +152,7 @@ func (c *call) createStore() (any, *apiError) {
 		}
 	}
 	st := s.newStore(name, now)
-	st.description, st.expiryDays, st.metadata = description, days, metadata
+	st.expiryDays, st.metadata = days, metadata
 	for _, f := range files {
 		s.attach(st, f, map[string]any{}, ch, now, nil)
 	}

@@ -1,0 +1,294 @@
+package main
+
+import (
+	"bytes"
+	"crypto/sha256"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"net/url"
+	"regexp"
+	"slices"
+	"strconv"
+	"strings"
+
+	"github.com/conduitio-labs/conduit-connector-openai-vectorstore/vsclient/openaitest"
+	"github.com/pb33f/libopenapi"
+	validator "github.com/pb33f/libopenapi-validator"
+	"github.com/pb33f/libopenapi-validator/config"
+	liberrors "github.com/pb33f/libopenapi-validator/errors"
+)
+
+// rules are the document's, as they are and with each exception.
+type rules struct {
+	source     []byte
+	plain      *reading
+	amended    []*reading // one for each exception
+	operations []string   // of the document, as "GET /files"
+}
+
+// checker validates exchanges and counts what it finds.
+type checker struct {
+	*rules
+
+	seen     map[[32]byte]bool // exchanges that were validated, ids aside
+	answered map[string]int    // 200 by operation
+	needed   map[string]int    // by exception
+
+	exchanges, distinct, requests, replies int
+	refused                                int // requests that are wrong and were refused, deliberately
+	unread                                 int // bodies of requests that were recorded in part
+	cut                                    int // replies that did not arrive, or not whole
+	pages                                  int // injected replies that are no API's
+	outside                                int // requests to what the document does not describe
+	violations                             []string
+}
+
+func newChecker(r *rules) *checker {
+	return &checker{rules: r, seen: map[[32]byte]bool{}, answered: map[string]int{}, needed: map[string]int{}}
+}
+
+func newRules(source []byte) (*rules, error) {
+	r := &rules{source: source}
+	var err error
+	if r.plain, err = r.build(); err != nil {
+		return nil, err
+	}
+	for _, e := range exceptions {
+		v, err := r.build(e)
+		if err != nil {
+			return nil, fmt.Errorf("exception %q: %w", e.name, err)
+		}
+		r.amended = append(r.amended, v)
+	}
+	var doc document
+	if err := json.Unmarshal(source, &doc); err != nil {
+		return nil, err
+	}
+	for op := range doc.queryParameters() {
+		r.operations = append(r.operations, op)
+	}
+	slices.Sort(r.operations)
+	return r, nil
+}
+
+// build makes a validator for the document with these exceptions.
+func (r *rules) build(amendments ...exception) (*reading, error) {
+	var doc document
+	if err := json.Unmarshal(r.source, &doc); err != nil {
+		return nil, fmt.Errorf("the OpenAPI document: %w", err)
+	}
+	for _, a := range append(slices.Clone(repairs), amendments...) {
+		a.amend(doc)
+	}
+	data, err := json.Marshal(doc)
+	if err != nil {
+		return nil, err
+	}
+	parsed, err := libopenapi.NewDocument(data)
+	if err != nil {
+		return nil, err
+	}
+	v, errs := validator.NewValidator(parsed, config.WithStandardBodyDecoders(), config.WithRejectUndeclaredRequestBody())
+	return &reading{v, doc.queryParameters()}, errors.Join(errs...)
+}
+
+// reading is the document read with some exceptions.
+type reading struct {
+	validator.Validator
+	query map[string][]string // the names of the parameters of each operation
+}
+
+// request validates a request, and that it has no undeclared query parameters.
+func (r *reading) request(e openaitest.Exchange) []*liberrors.ValidationError {
+	req := request(e)
+	_, errs := r.ValidateHttpRequestSync(req)
+	for name := range req.URL.Query() {
+		if !slices.Contains(r.query[e.Endpoint], name) {
+			errs = append(errs, &liberrors.ValidationError{Message: "query parameter", Reason: strconv.Quote(name) + " is not declared"})
+		}
+	}
+	return errs
+}
+
+func (r *reading) reply(e openaitest.Exchange) []*liberrors.ValidationError {
+	_, errs := r.ValidateHttpResponse(request(e), response(e))
+	return errs
+}
+
+// check validates one exchange. In deliberate records a request may be wrong
+// if it was refused.
+func (c *checker) check(e openaitest.Exchange, deliberate bool) {
+	c.exchanges++
+	key := shape(e, deliberate)
+	repeated := c.seen[key]
+	c.seen[key] = true
+	known := slices.Contains(c.operations, e.Endpoint)
+	if known && e.Status == http.StatusOK {
+		c.answered[e.Endpoint]++
+	}
+	if !repeated {
+		c.distinct++
+	}
+	switch {
+	case !known:
+		c.outside++
+	case e.RequestCut:
+		c.unread++
+	case !repeated:
+		c.checkRequest(e, deliberate)
+	}
+	if known && !e.RequestCut {
+		c.requests++
+	}
+	switch {
+	case e.Status == 0 || e.ReplyCut:
+		c.cut++
+		return
+	case e.Fault != "" && !strings.HasPrefix(e.ReplyHeader.Get("Content-Type"), "application/json"):
+		c.pages++
+		return
+	case !repeated:
+		c.checkReply(e, known)
+	}
+	c.replies++
+}
+
+func (c *checker) checkRequest(e openaitest.Exchange, deliberate bool) {
+	validate := func(r *reading) []*liberrors.ValidationError { return r.request(e) }
+	errs := c.excused(validate, deliberate)
+	switch {
+	case errs == nil:
+	case deliberate && e.Status >= 400:
+		c.refused++
+	default:
+		c.violate(e, "request", errs)
+	}
+}
+
+func (c *checker) checkReply(e openaitest.Exchange, known bool) {
+	if !known {
+		// What is outside the document is refused in the words of the API.
+		e.Method, e.URL = http.MethodGet, "/v1/files"
+	}
+	validate := func(r *reading) []*liberrors.ValidationError { return r.reply(e) }
+	if errs := c.excused(validate, false); errs != nil {
+		c.violate(e, "reply", errs)
+	}
+}
+
+// excused validates with the document and then with one exception after the
+// other, and returns what the document finds unless one of them excuses it.
+func (c *checker) excused(validate func(*reading) []*liberrors.ValidationError, deliberate bool) []*liberrors.ValidationError {
+	errs := validate(c.plain)
+	if len(errs) == 0 {
+		return nil
+	}
+	for i, v := range c.amended {
+		if (deliberate || !exceptions[i].deliberate) && len(validate(v)) == 0 {
+			c.needed[exceptions[i].name]++
+			return nil
+		}
+	}
+	return errs
+}
+
+func (c *checker) violate(e openaitest.Exchange, what string, errs []*liberrors.ValidationError) {
+	var b strings.Builder
+	fmt.Fprintf(&b, "%s of %s %s (%d):", what, e.Method, e.URL, e.Status)
+	for _, err := range errs {
+		fmt.Fprintf(&b, "\n\t%s: %s", err.Message, err.Reason)
+		for _, f := range err.SchemaValidationErrors {
+			fmt.Fprintf(&b, "\n\t\t%s: %s", f.FieldPath, f.Reason)
+		}
+	}
+	body := e.ReplyBody
+	if what == "request" {
+		body = e.RequestBody
+	}
+	fmt.Fprintf(&b, "\n\t%.500q", body)
+	c.violations = append(c.violations, b.String())
+}
+
+func request(e openaitest.Exchange) *http.Request {
+	u, err := url.Parse("https://api.openai.com" + e.URL)
+	if err != nil {
+		panic(err) // it came from a parsed request
+	}
+	return &http.Request{
+		Method: e.Method, URL: u, Host: u.Host, Header: e.RequestHeader,
+		Body: io.NopCloser(bytes.NewReader(e.RequestBody)), ContentLength: int64(len(e.RequestBody)),
+	}
+}
+
+func response(e openaitest.Exchange) *http.Response {
+	return &http.Response{StatusCode: e.Status, Header: e.ReplyHeader, Body: io.NopCloser(bytes.NewReader(e.ReplyBody))}
+}
+
+var (
+	anyID    = regexp.MustCompile(`\b(?:file-[0-9A-Za-z]{22}|(?:vs|vsfb|upload|part|req)_[0-9a-f]{32})\b`)
+	anyTime  = regexp.MustCompile(`"(created_at|last_active_at|expires_at)":\d+`)
+	boundary = regexp.MustCompile(`boundary=\S+`)
+)
+
+// shape is the same for exchanges that differ in nothing but ids, times and the
+// boundary of a form, none of which any schema tells apart.
+func shape(e openaitest.Exchange, deliberate bool) [32]byte {
+	body := e.RequestBody
+	if m := boundary.FindString(e.RequestHeader.Get("Content-Type")); m != "" {
+		body = bytes.ReplaceAll(body, []byte(strings.TrimPrefix(m, "boundary=")), nil)
+	}
+	var b bytes.Buffer
+	fmt.Fprintf(&b, "%v %s %s %s %d %s\n", deliberate, e.Method, e.URL, boundary.ReplaceAllString(e.RequestHeader.Get("Content-Type"), ""),
+		e.Status, e.ReplyHeader.Get("Content-Type"))
+	b.Write(body)
+	b.WriteString("\n")
+	b.Write(anyTime.ReplaceAll(e.ReplyBody, []byte(`"$1":0`)))
+	return sha256.Sum256(anyID.ReplaceAll(b.Bytes(), []byte("id")))
+}
+
+func (c *checker) report(w io.Writer) {
+	fmt.Fprintf(w, "%d exchanges, %d of them distinct\n", c.exchanges, c.distinct)
+	fmt.Fprintf(w, "%d requests and %d replies validated\n", c.requests, c.replies)
+	fmt.Fprintf(w, "not validated: %d replies cut by faults, %d injected pages, %d request bodies recorded in part, %d requests outside the document\n",
+		c.cut, c.pages, c.unread, c.outside)
+	fmt.Fprintf(w, "deliberately wrong requests, all refused: %d\n", c.refused)
+	fmt.Fprintln(w, "exceptions, with the distinct exchanges that need them:")
+	for _, e := range exceptions {
+		fmt.Fprintf(w, "%7d  %s: %s\n", c.needed[e.name], e.name, e.reason)
+	}
+	fmt.Fprintln(w, "answered 200, by operation:")
+	for _, op := range c.operations {
+		fmt.Fprintf(w, "%7d  %s\n", c.answered[op], op)
+	}
+	for _, v := range c.violations[:min(len(c.violations), 20)] {
+		fmt.Fprintln(w, "VIOLATION:", v)
+	}
+	fmt.Fprintf(w, "%d violations\n", len(c.violations))
+}
+
+// verdict is an error when the record does not conform, or proves nothing.
+func (c *checker) verdict(whole bool) error {
+	if n := len(c.violations); n > 0 {
+		return fmt.Errorf("%d exchanges violate the OpenAPI document", n)
+	}
+	if c.exchanges == 0 {
+		return errors.New("no exchange was recorded")
+	}
+	if !whole {
+		return nil
+	}
+	for _, op := range c.operations {
+		if c.answered[op] == 0 {
+			return fmt.Errorf("%s was never answered 200", op)
+		}
+	}
+	for _, e := range exceptions {
+		if c.needed[e.name] == 0 {
+			return fmt.Errorf("the exception %q is not needed", e.name)
+		}
+	}
+	return nil
+}

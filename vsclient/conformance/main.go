@@ -1,0 +1,116 @@
+// Conformance validates recorded exchanges with OpenAI's API against its
+// OpenAPI document.
+//
+//	OPENAITEST_RECORD=/tmp/record go test ./...
+//	GOWORK=off go -C conformance run . -spec openapi.json /tmp/record
+//
+// It reads what package openaitest records while tests run (files *.jsonl in
+// the directories named, or the files named), and validates every request and
+// every reply. A deviation that the live API is known to have is an exception,
+// listed in exceptions.go with its reason; any other fails the run.
+package main
+
+import (
+	"bufio"
+	"encoding/json"
+	"errors"
+	"flag"
+	"fmt"
+	"io"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"strings"
+
+	"github.com/conduitio-labs/conduit-connector-openai-vectorstore/vsclient/openaitest"
+)
+
+func main() {
+	if err := run(os.Args[1:], os.Stdout); err != nil {
+		fmt.Fprintln(os.Stderr, "conformance:", err)
+		os.Exit(1)
+	}
+}
+
+func run(args []string, out io.Writer) error {
+	flags := flag.NewFlagSet("conformance", flag.ContinueOnError)
+	spec := flags.String("spec", "", "`path` of the OpenAPI document")
+	deliberate := flags.String("deliberate", "openaitest.test",
+		"`prefix` of the records in which requests may be wrong, as long as they are refused")
+	whole := flags.Bool("whole", false, "fail unless every operation was answered 200 and every exception was needed")
+	if err := flags.Parse(args); err != nil {
+		return err
+	}
+	if *spec == "" || flags.NArg() == 0 {
+		return errors.New("usage: conformance -spec openapi.json directory-or-file …")
+	}
+	document, err := os.ReadFile(*spec)
+	if err != nil {
+		return err
+	}
+	rules, err := newRules(document)
+	if err != nil {
+		return err
+	}
+	return checkRecords(rules, flags.Args(), *deliberate, *whole, out)
+}
+
+// checkRecords validates records and writes the report on them.
+func checkRecords(rules *rules, paths []string, deliberate string, whole bool, out io.Writer) error {
+	files, err := recordFiles(paths)
+	if err != nil {
+		return err
+	}
+	c := newChecker(rules)
+	for _, file := range files {
+		if err := readRecord(file, func(e openaitest.Exchange) {
+			c.check(e, strings.HasPrefix(filepath.Base(file), deliberate))
+		}); err != nil {
+			return err
+		}
+	}
+	c.report(out)
+	return c.verdict(whole)
+}
+
+// recordFiles returns the files named and those in the directories named.
+func recordFiles(args []string) ([]string, error) {
+	var files []string
+	for _, arg := range args {
+		err := filepath.WalkDir(arg, func(path string, d fs.DirEntry, err error) error {
+			if err == nil && !d.IsDir() && (path == arg || filepath.Ext(path) == ".jsonl") {
+				files = append(files, path)
+			}
+			return err
+		})
+		if err != nil {
+			return nil, err
+		}
+	}
+	return files, nil
+}
+
+// readRecord calls each for every exchange of a file. The last line may be cut,
+// when the process that wrote it was killed.
+func readRecord(file string, each func(openaitest.Exchange)) error {
+	f, err := os.Open(file)
+	if err != nil {
+		return err
+	}
+	defer f.Close()
+	r := bufio.NewReaderSize(f, 1<<20)
+	for n := 1; ; n++ {
+		line, err := r.ReadBytes('\n')
+		if err == io.EOF {
+			return nil
+		}
+		if err != nil {
+			return err
+		}
+		var e openaitest.Exchange
+		if err := json.Unmarshal(line, &e); err != nil {
+			return fmt.Errorf("%s:%d: %w", file, n, err)
+		}
+		each(e)
+	}
+}
