@@ -4,6 +4,7 @@ import (
 	"context"
 	"net/http"
 	"slices"
+	"strings"
 	"sync"
 	"time"
 )
@@ -178,18 +179,44 @@ func (a *attacher) take() []*attaching {
 }
 
 // deliver attaches the files and gives each its verdict. A batch that is refused
-// because of one file is halved until that file stands alone.
+// because of one file is parted until that file stands alone.
 func (a *attacher) deliver(ctx context.Context, files []*attaching, leave func()) {
-	err := a.post(ctx, files, leave)
+	a.deliverSince(ctx, files, leave, time.Now())
+}
+
+func (a *attacher) deliverSince(ctx context.Context, files []*attaching, leave func(), began time.Time) {
+	err := a.post(ctx, files, leave, began)
 	if err != nil && len(files) > 1 && refusedForOne(err) {
-		half := len(files) / 2
-		a.deliver(ctx, files[:half], nil)
-		a.deliver(ctx, files[half:], nil)
+		if strings.Contains(err.Error(), "array too long") {
+			a.mu.Lock()
+			a.most = min(a.most, len(files)/2)
+			a.mu.Unlock()
+		}
+		one, other := part(files, err)
+		a.deliverSince(ctx, one, nil, began)
+		a.deliverSince(ctx, other, nil, began)
 		return
 	}
 	for _, at := range files {
 		at.verdict <- err
 	}
+}
+
+// part parts a refused batch: those that the refusal names from the others, or,
+// when it names none, in halves.
+func part(files []*attaching, err error) (one, other []*attaching) {
+	reason := err.Error()
+	for _, at := range files {
+		if strings.Contains(reason, at.FileID) {
+			other = append(other, at)
+		} else {
+			one = append(one, at)
+		}
+	}
+	if len(one) == 0 || len(other) == 0 {
+		return files[:len(files)/2], files[len(files)/2:]
+	}
+	return one, other
 }
 
 // refusedForOne reports whether a single file can be the reason. Whether OpenAI
@@ -199,15 +226,15 @@ func refusedForOne(err error) bool {
 }
 
 // A File that was just uploaded may for a while be unknown to the vector stores,
-// as users have seen.
+// as users have seen. These are how long that is waited for, from the first try on.
 const (
 	unknownFileTime    = 20 * time.Second
-	unknownInBatchTime = 4 * time.Second
+	unknownInBatchTime = 4 * time.Second // then it is sought out
 )
 
-// post makes one attach request. leave, if not nil, is the first attempt's leave
-// to pass.
-func (a *attacher) post(ctx context.Context, files []*attaching, leave func()) error {
+// post makes one attach request, of files that were tried first when it began.
+// leave, if not nil, is the first attempt's leave to pass.
+func (a *attacher) post(ctx context.Context, files []*attaching, leave func(), began time.Time) error {
 	c := a.c
 	gate := c.pacer.attachRequests(c.cfg.VectorStoreID)
 	var header http.Header
@@ -231,9 +258,9 @@ func (a *attacher) post(ctx context.Context, files []*attaching, leave func()) e
 		},
 	}
 	b := &batch{files: files}
-	began, patience := time.Now(), unknownFileTime
+	patience := unknownFileTime
 	if len(files) > 1 {
-		patience = unknownInBatchTime // then it is sought out by halving
+		patience = unknownInBatchTime
 	}
 	for wait := 250 * time.Millisecond; ; wait *= 2 {
 		err := a.postOnce(ctx, r, b)

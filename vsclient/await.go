@@ -3,7 +3,9 @@ package vsclient
 import (
 	"context"
 	"fmt"
+	"maps"
 	"net/http"
+	"slices"
 	"strconv"
 	"sync"
 	"time"
@@ -278,16 +280,31 @@ func (w *batchWatch) settle(id string, o outcome) {
 }
 
 // lookAtRest asks singly for what the listing ought to show and does not: it lags
-// by up to two minutes. At most a page's worth a round.
+// by up to two minutes. At most a page's worth a round, and only as long as it
+// finds something: a few first, then more.
 func (w *batchWatch) lookAtRest(ctx context.Context, began time.Time) {
+	ids := slices.Collect(maps.Keys(w.open))
+	ids = ids[:min(len(ids), storeFilesPage)]
+	for n := fewLooks; len(ids) > 0; n *= 2 {
+		n = min(n, len(ids))
+		before := len(w.open)
+		w.lookAt(ctx, ids[:n], began)
+		if len(w.open) == before {
+			return
+		}
+		ids = ids[n:]
+	}
+}
+
+func (w *batchWatch) lookAt(ctx context.Context, ids []string, began time.Time) {
 	type answer struct {
 		id string
 		o  outcome
 	}
-	answers := make(chan answer, storeFilesPage)
+	answers := make(chan answer, len(ids))
 	asked := 0
-	for id := range w.open {
-		if asked == storeFilesPage || w.c.calls.Acquire(ctx, 1) != nil {
+	for _, id := range ids {
+		if w.c.calls.Acquire(ctx, 1) != nil {
 			break
 		}
 		asked++
@@ -304,9 +321,11 @@ func (w *batchWatch) lookAtRest(ctx context.Context, began time.Time) {
 	for range asked {
 		a := <-answers
 		if a.o.status == missing {
-			// A batch that has ended with failures may not have taken this file at
-			// all. One that claims to have indexed all of them is just not showing it.
-			refused := w.ended && w.counts.Failed > 0 && time.Since(began) > missingTime
+			// A batch that has ended with failures, or counts fewer files than were
+			// sent, may not have taken this one at all. One that claims to have
+			// indexed all of them is just not showing it.
+			partial := w.counts.Failed > 0 || w.counts.Total < len(w.b.files)
+			refused := w.heard && w.ended && partial && time.Since(began) > missingTime
 			if !refused && time.Since(began) < settleTime {
 				continue
 			}
