@@ -157,6 +157,8 @@ func (c *Config) client() vsclient.Config {
 		IndexTimeout:  c.IndexTimeout,
 		RetryTimeout:  c.RetryTimeout,
 		FileExtension: c.fileExtension(),
+		// The row 7 of one table and the row 7 of another have the same key.
+		OwnerAttribute: collectionAttribute,
 		Limits: vsclient.Limits{
 			UploadsPerMinute:        limit(c.UploadsPerMinute),
 			AttachRequestsPerMinute: limit(c.AttachRequestsPerMinute),

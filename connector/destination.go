@@ -17,7 +17,6 @@ import (
 // store is what the destination needs of a *vsclient.Client.
 type store interface {
 	Check(ctx context.Context) (vsclient.Store, error)
-	Get(ctx context.Context, key string) (vsclient.Info, error)
 	Apply(ctx context.Context, changes []vsclient.Change, progress func(vsclient.Progress)) []vsclient.Result
 	Flush(ctx context.Context) error
 	Close() error
@@ -30,7 +29,6 @@ type Destination struct {
 	config     Config
 	store      store
 	translator *translator
-	claims     *claims
 }
 
 // NewDestination returns a destination within the SDK's middleware.
@@ -76,7 +74,7 @@ func (d *Destination) open(ctx context.Context, s store, log logger) error {
 		// The stream does it. The SDK reads these two when Open has returned.
 		d.config.BatchSize, d.config.BatchDelay = 0, 0
 	}
-	d.store, d.claims = s, newClaims(s)
+	d.store = s
 	return nil
 }
 

@@ -96,7 +96,8 @@ func (t *translator) step(rec opencdc.Record) (step, error) {
 	case opencdc.OperationCreate, opencdc.OperationSnapshot, opencdc.OperationUpdate:
 	case opencdc.OperationDelete:
 		s.change.Op = vsclient.OpDelete
-		return s, nil
+		doc.Attributes, err = attributesOf(nil, s.collection, nil, key, nil, nil, t.warn) // whose document may go
+		return s, err
 	default:
 		return s, fmt.Errorf("the operation %v is unknown; create, snapshot, update and delete are known", rec.Operation)
 	}

@@ -3,6 +3,7 @@ package openaivs
 import (
 	"context"
 	"errors"
+	"fmt"
 
 	"github.com/conduitio/conduit-commons/opencdc"
 
@@ -31,7 +32,6 @@ func (d *Destination) write(ctx context.Context, recs []opencdc.Record, progress
 	for i, rec := range recs {
 		w.steps[i], w.verdicts[i] = d.translator.translate(rec)
 	}
-	w.claim(ctx)
 
 	// Steps go out together, except that one which takes an old key away has to be
 	// in the store before, and be done before the old key is used again.
@@ -45,47 +45,6 @@ func (d *Destination) write(ctx context.Context, recs []opencdc.Record, progress
 	}
 	w.apply(ctx, from, len(w.steps))
 	return w
-}
-
-// claim refuses the records whose key is another collection's.
-func (w *writing) claim(ctx context.Context) {
-	var keys []string
-	for i, s := range w.steps {
-		if w.verdicts[i] != nil || s.collection == "" {
-			continue
-		}
-		keys = append(keys, s.change.Document.Key)
-		if s.oldKey != "" {
-			keys = append(keys, s.oldKey)
-		}
-	}
-	failed := w.d.claims.learn(ctx, keys)
-	for i, s := range w.steps {
-		if w.verdicts[i] != nil || s.collection == "" {
-			continue
-		}
-		for _, key := range []string{s.change.Document.Key, s.oldKey} {
-			if key == "" {
-				continue
-			}
-			err := failed[key]
-			if err == nil {
-				err = w.d.claims.claim(key, s.collection)
-			}
-			if err != nil && w.verdicts[i] == nil {
-				w.verdicts[i] = err
-			}
-		}
-		if w.verdicts[i] != nil {
-			continue
-		}
-		if s.oldKey != "" {
-			w.d.claims.release(s.oldKey)
-		}
-		if s.change.Op == vsclient.OpDelete {
-			w.d.claims.release(s.change.Document.Key)
-		}
-	}
 }
 
 // apply carries out the steps from i up to n that nothing is wrong with.
@@ -110,7 +69,7 @@ func (w *writing) remove(ctx context.Context, i int) {
 		return
 	}
 	s := w.steps[i]
-	gone := vsclient.Change{Op: vsclient.OpDelete, Document: vsclient.Document{Key: s.oldKey}}
+	gone := vsclient.Change{Op: vsclient.OpDelete, Document: vsclient.Document{Key: s.oldKey, Attributes: s.change.Document.Attributes}}
 	for _, r := range w.changed(ctx, []vsclient.Change{gone}) {
 		w.note(i, r)
 	}
@@ -137,7 +96,9 @@ func (w *writing) note(i int, r vsclient.Result) {
 		return
 	}
 	w.verdicts[i] = r.Err
-	w.d.claims.forget(w.steps[i].change.Document.Key)
+	if errors.Is(r.Err, vsclient.ErrConflict) {
+		w.verdicts[i] = fmt.Errorf("%w; set collection_in_key to true, or give each collection a vector store of its own", r.Err)
+	}
 	if !ofRecord(r.Err) {
 		w.outage = r.Err
 	}

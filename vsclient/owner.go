@@ -25,9 +25,9 @@ func (c *Client) checkOwner(ctx context.Context, v *version, have []held) error 
 			continue
 		}
 		name := c.cfg.OwnerAttribute
-		reason := fmt.Sprintf("its document has another %s than this change (%v)", name, v.own[name])
+		reason := fmt.Sprintf("its document has another %s than this change (%q)", name, fmt.Sprint(v.own[name]))
 		if s, err := c.getStoreFile(ctx, h.id, nil); err == nil {
-			reason = fmt.Sprintf("its document has the %s %v, and this change %v", name, s.Attributes[name], v.own[name])
+			reason = fmt.Sprintf("its document has the %s %q, and this change %q", name, fmt.Sprint(s.Attributes[name]), fmt.Sprint(v.own[name]))
 		}
 		return invalid(ErrConflict, "%s; use keys that differ", reason)
 	}
