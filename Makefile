@@ -23,7 +23,7 @@ endef
 
 .PHONY: help
 help: ## List the verbs
-	@awk -F':.*## ' '/^[a-z][a-z-]*:.*## /{printf "  %-16s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F':.*## ' '/^[a-z][a-z0-9-]*:.*## /{printf "  %-16s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 .PHONY: demo
 demo: ## Run a real pipeline over this repository's documents, with tables of what the store holds
@@ -48,10 +48,15 @@ build: ## Build the plugin and the emulator into bin/
 	go build -o $(BIN)/ -ldflags "-X '$(VSCLIENT:vsclient=connector).version=$(VERSION)'" ./connector/cmd/$(PLUGIN) ./vsclient/cmd/openaitest
 
 .PHONY: generate
-generate: ## Write connector.yaml and the parameters in README.md
+generate: ## Write connector.yaml, the parameters in README.md and the hashes in connector/go.sum
 	@$(outside_workspace) && export GOFLAGS="$$GOFLAGS -modfile=$$dir/go.mod" && \
 	go tool conn-sdk-cli specgen && go tool conn-sdk-cli readmegen -w -r ../README.md && \
 	chmod 644 connector.yaml ../README.md
+	@$(MAKE) --no-print-directory sums
+
+.PHONY: sums
+sums: ## Write the hashes of vsclient as it is now into connector/go.sum
+	@.ci/sums
 
 .PHONY: tidy tidy-vsclient tidy-connector tidy-e2e
 tidy: tidy-vsclient tidy-connector tidy-e2e ## Bring go.mod and go.sum up to date
@@ -60,20 +65,54 @@ tidy-vsclient:
 tidy-connector:
 	@$(outside_workspace) && go mod tidy -modfile="$$dir/go.mod" && \
 	go mod edit -dropreplace $(VSCLIENT) "$$dir/go.mod" && cp "$$dir/go.mod" "$$dir/go.sum" .
+	@$(MAKE) --no-print-directory sums
 tidy-e2e:
 	GOWORK=off go -C connector/e2e mod tidy
 
-.PHONY: lint
-lint: ## Vet both modules
-	@for m in $(MODULES); do go -C $$m vet ./... || exit 1; done
+# Linters and formatters, pinned by the tool lines of modules of their own.
+TOOLS := $(BIN)/tools
+$(TOOLS)/%: .ci/%/go.mod
+	GOWORK=off go -C .ci/$* build -o $(TOOLS)/ tool && touch $@
+$(TOOLS)/tools: .ci/tools/go.mod $(wildcard .ci/tools/*/*.go)
 
-.PHONY: fmt
-fmt: ## Format the Go code
-	gofmt -w $(MODULES)
+.PHONY: vet vet-vsclient vet-connector
+vet: $(MODULES:%=vet-%) ## Run go vet in both modules
+vet-vsclient vet-connector: vet-%:
+	go -C $* vet -tags e2e ./...
+
+.PHONY: lint lint-vsclient lint-connector lint-scripts
+lint: $(MODULES:%=lint-%) lint-scripts ## Run the linters over the Go code, the scripts and the workflows
+lint-vsclient lint-connector: lint-%: $(TOOLS)/tools
+	cd $* && $(TOOLS)/golangci-lint run ./...
+lint-scripts: $(TOOLS)/actionlint
+	shellcheck $$(grep -lrIE '^#!.*sh$$' .ci)
+	$(TOOLS)/actionlint
+
+.PHONY: vulncheck
+vulncheck: $(TOOLS)/tools ## Look for known vulnerabilities in what both modules call
+	@.ci/vulncheck $(TOOLS)/govulncheck $(MODULES)
+
+.PHONY: fmt fmt-vsclient fmt-connector
+fmt: $(MODULES:%=fmt-%) ## Format the Go code
+fmt-vsclient fmt-connector: fmt-%: $(TOOLS)/tools
+	cd $* && $(TOOLS)/golangci-lint fmt ./...
 
 .PHONY: bench
 bench: ## Compare throughput with one record at a time
 	go -C connector test -run '^$$' -bench . -benchtime 1x ./...
+
+.PHONY: install
+install: build ## Build the plugin into a Conduit's folder of connectors: make install CONNECTORS=…
+	@test -d "$(CONNECTORS)" || { echo "set CONNECTORS to the folder that Conduit reads connectors from (its --connectors.path)" >&2; exit 1; }
+	install -m 755 $(BIN)/$(PLUGIN) "$(CONNECTORS)/"
+
+.PHONY: rehearse
+rehearse: ## Do what a stranger will do once VERSION is tagged: make rehearse VERSION=vX.Y.Z
+	@.ci/rehearse "$(VERSION)"
+
+.PHONY: release-build
+release-build: $(TOOLS)/tools ## Build the archives of a release into dist/: make release-build VERSION=vX.Y.Z
+	@.ci/release-build "$(VERSION)" dist $(TOOLS)/sbom
 
 .PHONY: clean
 clean: ## Remove what was built
