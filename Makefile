@@ -40,7 +40,7 @@ test-vsclient test-connector: test-%:
 
 .PHONY: e2e
 e2e: ## Run the plugin in a real Conduit, with generator and PostgreSQL pipelines
-	cd connector/e2e && go test -count=1 -timeout 30m ./...
+	go -C connector test -tags e2e -count=1 -v -timeout 30m ./e2e
 
 .PHONY: build
 build: ## Build the plugin and the emulator into bin/
@@ -58,28 +58,14 @@ generate: ## Write connector.yaml, the parameters in README.md and the hashes in
 sums: ## Write the hashes of vsclient as it is now into connector/go.sum
 	@.ci/sums
 
-.PHONY: tidy tidy-vsclient tidy-connector tidy-e2e
-tidy: tidy-vsclient tidy-connector tidy-e2e ## Bring go.mod and go.sum up to date
+.PHONY: tidy tidy-vsclient tidy-connector
+tidy: tidy-vsclient tidy-connector ## Bring go.mod and go.sum up to date
 tidy-vsclient:
 	GOWORK=off go -C vsclient mod tidy
 tidy-connector:
 	@$(outside_workspace) && go mod tidy -modfile="$$dir/go.mod" && \
 	go mod edit -dropreplace $(VSCLIENT) "$$dir/go.mod" && cp "$$dir/go.mod" "$$dir/go.sum" .
 	@$(MAKE) --no-print-directory sums
-tidy-e2e:
-	GOWORK=off go -C connector/e2e mod tidy
-
-# Linters and formatters, pinned by the tool lines of modules of their own.
-TOOLS := $(BIN)/tools
-$(TOOLS)/%: .ci/%/go.mod
-	GOWORK=off go -C .ci/$* build -o $(TOOLS)/ tool && touch $@
-$(TOOLS)/tools: .ci/tools/go.mod $(wildcard .ci/tools/*/*.go)
-
-.PHONY: vet vet-vsclient vet-connector
-vet: $(MODULES:%=vet-%) ## Run go vet in both modules
-vet-vsclient vet-connector: vet-%:
-	go -C $* vet -tags e2e ./...
-
 .PHONY: lint lint-vsclient lint-connector lint-scripts
 lint: $(MODULES:%=lint-%) lint-scripts ## Run the linters over the Go code, the scripts and the workflows
 lint-vsclient lint-connector: lint-%: $(TOOLS)/tools
@@ -113,6 +99,10 @@ rehearse: ## Do what a stranger will do once VERSION is tagged: make rehearse VE
 .PHONY: release-build
 release-build: $(TOOLS)/tools ## Build the archives of a release into dist/: make release-build VERSION=vX.Y.Z
 	@.ci/release-build "$(VERSION)" dist $(TOOLS)/sbom
+
+.PHONY: test-faults
+test-faults: ## Try a fault at every request of a workload, and print what came of it
+	go -C vsclient test -count=1 -v -run 'Fault|Kill|Histories' ./...
 
 .PHONY: clean
 clean: ## Remove what was built

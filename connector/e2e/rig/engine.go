@@ -133,9 +133,16 @@ func (e *Engine) Log() string {
 	return e.log.String()
 }
 
-// Stop asks Conduit to end, as an operator does, and returns when it has.
-func (e *Engine) Stop(ctx context.Context) error {
-	if err := e.cmd.Process.Signal(syscall.SIGTERM); err != nil {
+// Stop asks Conduit to end once all that is in flight is written, and returns when
+// it has. It sends an interrupt, which every version takes so; a termination ends
+// v0.14 at once, and is like a crash.
+func (e *Engine) Stop(ctx context.Context) error { return e.end(ctx, os.Interrupt) }
+
+// Terminate sends a termination signal and returns when Conduit has ended.
+func (e *Engine) Terminate(ctx context.Context) error { return e.end(ctx, syscall.SIGTERM) }
+
+func (e *Engine) end(ctx context.Context, signal os.Signal) error {
+	if err := e.cmd.Process.Signal(signal); err != nil {
 		return err
 	}
 	select {

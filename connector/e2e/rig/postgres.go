@@ -1,6 +1,7 @@
 package rig
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -22,14 +23,19 @@ var ErrNoPostgres = errors.New("PostgreSQL is not installed: install Debian's pa
 type Postgres struct {
 	URL string
 
-	bin  string
+	bin  map[string]string
 	port string
 	dir  string
 	cmd  *exec.Cmd
 }
 
+// startTime bounds how long the server may take until it answers.
+const startTime = 30 * time.Second
+
 // StartPostgres starts a server with its data in a new folder.
 func StartPostgres(ctx context.Context) (*Postgres, error) {
+	ctx, cancel := context.WithTimeout(ctx, startTime)
+	defer cancel()
 	bin, err := postgresPrograms()
 	if err != nil {
 		return nil, err
@@ -49,12 +55,12 @@ func StartPostgres(ctx context.Context) (*Postgres, error) {
 		return nil, errors.Join(err, os.RemoveAll(dir))
 	}
 	data := filepath.Join(dir, "data")
-	initdb := exec.CommandContext(ctx, filepath.Join(bin, "initdb"), "-D", data, "-U", "postgres", "-A", "trust", "-E", "UTF8", "--no-locale", "--no-sync")
+	initdb := exec.CommandContext(ctx, bin["initdb"], "-D", data, "-U", "postgres", "-A", "trust", "-E", "UTF8", "--no-locale", "--no-sync")
 	initdb.SysProcAttr, initdb.Dir = who, dir
 	if out, err := initdb.CombinedOutput(); err != nil {
 		return nil, errors.Join(fmt.Errorf("initdb: %w\n%s", err, out), os.RemoveAll(dir))
 	}
-	p.cmd = exec.Command(filepath.Join(bin, "postgres"), "-D", data, "-p", port,
+	p.cmd = exec.Command(bin["postgres"], "-D", data, "-p", port,
 		"-c", "listen_addresses=127.0.0.1", "-c", "unix_socket_directories=",
 		"-c", "wal_level=logical", "-c", "fsync=off", "-c", "max_replication_slots=20", "-c", "max_wal_senders=20")
 	p.cmd.SysProcAttr, p.cmd.Dir = who, dir
@@ -75,7 +81,7 @@ func StartPostgres(ctx context.Context) (*Postgres, error) {
 
 // Query runs SQL and returns what psql prints, without alignment.
 func (p *Postgres) Query(ctx context.Context, sql string) (string, error) {
-	cmd := exec.CommandContext(ctx, filepath.Join(p.bin, "psql"), "-X", "-q", "-A", "-t", "-v", "ON_ERROR_STOP=1", p.URL)
+	cmd := exec.CommandContext(ctx, p.bin["psql"], "-X", "-q", "-A", "-t", "-v", "ON_ERROR_STOP=1", p.URL)
 	cmd.Stdin = strings.NewReader(sql)
 	out, err := cmd.CombinedOutput()
 	if err != nil {
@@ -91,16 +97,21 @@ func (p *Postgres) Close() error {
 	return errors.Join(err, os.RemoveAll(p.dir))
 }
 
-// postgresPrograms is the folder of the server's programs, which Debian keeps off
-// PATH.
-func postgresPrograms() (string, error) {
-	if path, err := exec.LookPath("initdb"); err == nil {
-		return filepath.Dir(path), nil
+// postgresPrograms finds the programs by name.
+func postgresPrograms() (map[string]string, error) {
+	bin := make(map[string]string)
+	for _, name := range []string{"initdb", "postgres", "psql"} {
+		path, err := exec.LookPath(name)
+		if err != nil {
+			// Debian keeps the server's programs off PATH.
+			found, _ := filepath.Glob("/usr/lib/postgresql/*/bin/" + name)
+			if len(found) == 0 {
+				return nil, fmt.Errorf("%w (%s is missing)", ErrNoPostgres, name)
+			}
+			slices.SortFunc(found, func(a, b string) int { return cmp.Or(len(a)-len(b), strings.Compare(a, b)) })
+			path = found[len(found)-1]
+		}
+		bin[name] = path
 	}
-	found, _ := filepath.Glob("/usr/lib/postgresql/*/bin/initdb")
-	if len(found) == 0 {
-		return "", ErrNoPostgres
-	}
-	slices.SortFunc(found, func(a, b string) int { return len(a) - len(b) + strings.Compare(a, b) })
-	return filepath.Dir(found[len(found)-1]), nil
+	return bin, nil
 }
