@@ -66,6 +66,18 @@ tidy-connector:
 	@$(outside_workspace) && go mod tidy -modfile="$$dir/go.mod" && \
 	go mod edit -dropreplace $(VSCLIENT) "$$dir/go.mod" && cp "$$dir/go.mod" "$$dir/go.sum" .
 	@$(MAKE) --no-print-directory sums
+
+# Linters and formatters, pinned by the tool lines of modules of their own.
+TOOLS := $(BIN)/tools
+$(TOOLS)/%: .ci/%/go.mod
+	GOWORK=off go -C .ci/$* build -o $(TOOLS)/ tool $(if $(wildcard .ci/$*/*/*.go),./...) && touch $@
+$(TOOLS)/tools: $(wildcard .ci/tools/*/*.go)
+
+.PHONY: vet vet-vsclient vet-connector
+vet: $(MODULES:%=vet-%) ## Run go vet in both modules
+vet-vsclient vet-connector: vet-%:
+	go -C $* vet -tags e2e ./...
+
 .PHONY: lint lint-vsclient lint-connector lint-scripts
 lint: $(MODULES:%=lint-%) lint-scripts ## Run the linters over the Go code, the scripts and the workflows
 lint-vsclient lint-connector: lint-%: $(TOOLS)/tools
