@@ -2,14 +2,12 @@ package main
 
 import (
 	"bytes"
-	"crypto/sha256"
 	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
 	"net/http"
 	"net/url"
-	"regexp"
 	"slices"
 	"strconv"
 	"strings"
@@ -33,9 +31,8 @@ type rules struct {
 type checker struct {
 	*rules
 
-	seen     map[[32]byte]bool // exchanges that were validated, ids aside
-	answered map[string]int    // 200 by operation
-	needed   map[string]int    // by exception
+	answered map[string]int // 200 by operation
+	needed   map[string]int // by exception
 
 	exchanges, distinct, requests, replies int
 	refused                                int // requests that are wrong and were refused, deliberately
@@ -47,7 +44,7 @@ type checker struct {
 }
 
 func newChecker(r *rules) *checker {
-	return &checker{rules: r, seen: map[[32]byte]bool{}, answered: map[string]int{}, needed: map[string]int{}}
+	return &checker{rules: r, answered: map[string]int{}, needed: map[string]int{}}
 }
 
 func newRules(source []byte) (*rules, error) {
@@ -118,54 +115,64 @@ func (r *reading) reply(e openaitest.Exchange) []*liberrors.ValidationError {
 	return errs
 }
 
+// finding is what one exchange counts for.
+type finding struct {
+	endpoint                                                      string
+	answered, request, reply, refused, unread, cut, page, outside bool
+}
+
 // check validates one exchange. In deliberate records a request may be wrong
 // if it was refused.
-func (c *checker) check(e openaitest.Exchange, deliberate bool) {
-	c.exchanges++
-	key := shape(e, deliberate)
-	repeated := c.seen[key]
-	c.seen[key] = true
+func (c *checker) check(e openaitest.Exchange, deliberate bool) finding {
+	c.distinct++
 	known := slices.Contains(c.operations, e.Endpoint)
-	if known && e.Status == http.StatusOK {
-		c.answered[e.Endpoint]++
-	}
-	if !repeated {
-		c.distinct++
-	}
+	f := finding{endpoint: e.Endpoint, answered: known && e.Status == http.StatusOK, outside: !known}
 	switch {
 	case !known:
-		c.outside++
 	case e.RequestCut:
-		c.unread++
-	case !repeated:
-		c.checkRequest(e, deliberate)
-	}
-	if known && !e.RequestCut {
-		c.requests++
+		f.unread = true
+	default:
+		f.request = true
+		f.refused = c.checkRequest(e, deliberate)
 	}
 	switch {
 	case e.Status == 0 || e.ReplyCut:
-		c.cut++
-		return
+		f.cut = true
 	case e.Fault != "" && !strings.HasPrefix(e.ReplyHeader.Get("Content-Type"), "application/json"):
-		c.pages++
-		return
-	case !repeated:
+		f.page = true
+	default:
+		f.reply = true
 		c.checkReply(e, known)
 	}
-	c.replies++
+	return f
 }
 
-func (c *checker) checkRequest(e openaitest.Exchange, deliberate bool) {
+func (c *checker) count(f finding) {
+	c.exchanges++
+	if f.answered {
+		c.answered[f.endpoint]++
+	}
+	for counter, found := range map[*int]bool{
+		&c.requests: f.request, &c.replies: f.reply, &c.refused: f.refused, &c.unread: f.unread, &c.cut: f.cut, &c.pages: f.page, &c.outside: f.outside,
+	} {
+		if found {
+			*counter++
+		}
+	}
+}
+
+// checkRequest reports whether the request is wrong, deliberately, and was refused.
+func (c *checker) checkRequest(e openaitest.Exchange, deliberate bool) (refused bool) {
 	validate := func(r *reading) []*liberrors.ValidationError { return r.request(e) }
 	errs := c.excused(validate, deliberate)
 	switch {
 	case errs == nil:
 	case deliberate && e.Status >= 400:
-		c.refused++
+		return true
 	default:
 		c.violate(e, "request", errs)
 	}
+	return false
 }
 
 func (c *checker) checkReply(e openaitest.Exchange, known bool) {
@@ -227,30 +234,8 @@ func response(e openaitest.Exchange) *http.Response {
 	return &http.Response{StatusCode: e.Status, Header: e.ReplyHeader, Body: io.NopCloser(bytes.NewReader(e.ReplyBody))}
 }
 
-var (
-	anyID    = regexp.MustCompile(`\b(?:file-[0-9A-Za-z]{22}|(?:vs|vsfb|upload|part|req)_[0-9a-f]{32})\b`)
-	anyTime  = regexp.MustCompile(`"(created_at|last_active_at|expires_at)":\d+`)
-	boundary = regexp.MustCompile(`boundary=\S+`)
-)
-
-// shape is the same for exchanges that differ in nothing but ids, times and the
-// boundary of a form, none of which any schema tells apart.
-func shape(e openaitest.Exchange, deliberate bool) [32]byte {
-	body := e.RequestBody
-	if m := boundary.FindString(e.RequestHeader.Get("Content-Type")); m != "" {
-		body = bytes.ReplaceAll(body, []byte(strings.TrimPrefix(m, "boundary=")), nil)
-	}
-	var b bytes.Buffer
-	fmt.Fprintf(&b, "%v %s %s %s %d %s\n", deliberate, e.Method, e.URL, boundary.ReplaceAllString(e.RequestHeader.Get("Content-Type"), ""),
-		e.Status, e.ReplyHeader.Get("Content-Type"))
-	b.Write(body)
-	b.WriteString("\n")
-	b.Write(anyTime.ReplaceAll(e.ReplyBody, []byte(`"$1":0`)))
-	return sha256.Sum256(anyID.ReplaceAll(b.Bytes(), []byte("id")))
-}
-
 func (c *checker) report(w io.Writer) {
-	fmt.Fprintf(w, "%d exchanges, %d of them distinct\n", c.exchanges, c.distinct)
+	fmt.Fprintf(w, "%d exchanges, %d of them different by more than ids and times\n", c.exchanges, c.distinct)
 	fmt.Fprintf(w, "%d requests and %d replies validated\n", c.requests, c.replies)
 	fmt.Fprintf(w, "not validated: %d replies cut by faults, %d injected pages, %d request bodies recorded in part, %d requests outside the document\n",
 		c.cut, c.pages, c.unread, c.outside)

@@ -63,9 +63,20 @@ func checkRecords(rules *rules, paths []string, deliberate string, whole bool, o
 	}
 	c := newChecker(rules)
 	for _, file := range files {
-		if err := readRecord(file, func(e openaitest.Exchange) {
-			c.check(e, strings.HasPrefix(filepath.Base(file), deliberate))
-		}); err != nil {
+		var found []finding // by line
+		err := readRecord(file, func(e openaitest.Exchange) error {
+			switch {
+			case e.Again == 0:
+				found = append(found, c.check(e, strings.HasPrefix(filepath.Base(file), deliberate)))
+			case e.Again <= len(found):
+				found = append(found, found[e.Again-1])
+			default:
+				return errors.New("refers to a line that does not come before it")
+			}
+			c.count(found[len(found)-1])
+			return nil
+		})
+		if err != nil {
 			return err
 		}
 	}
@@ -92,7 +103,7 @@ func recordFiles(args []string) ([]string, error) {
 
 // readRecord calls each for every exchange of a file. The last line may be cut,
 // when the process that wrote it was killed.
-func readRecord(file string, each func(openaitest.Exchange)) error {
+func readRecord(file string, each func(openaitest.Exchange) error) error {
 	f, err := os.Open(file)
 	if err != nil {
 		return err
@@ -108,9 +119,12 @@ func readRecord(file string, each func(openaitest.Exchange)) error {
 			return err
 		}
 		var e openaitest.Exchange
-		if err := json.Unmarshal(line, &e); err != nil {
+		err = json.Unmarshal(line, &e)
+		if err == nil {
+			err = each(e)
+		}
+		if err != nil {
 			return fmt.Errorf("%s:%d: %w", file, n, err)
 		}
-		each(e)
 	}
 }

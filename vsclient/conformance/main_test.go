@@ -127,6 +127,19 @@ func TestARecordProvesSomething(t *testing.T) {
 	}
 }
 
+func TestARepeatedExchangeCountsWithoutBeingWrittenAgain(t *testing.T) {
+	r := specRules(t)
+	one := exchange("DELETE", "/v1/files/file-1", "/files/{file_id}", "", 200, `{"id":"file-1","object":"file","deleted":true}`)
+	var out bytes.Buffer
+	err := checkRecords(r, []string{record(t, "a.jsonl", one, openaitest.Exchange{Again: 1}, openaitest.Exchange{Again: 2})}, "-", false, &out)
+	if err != nil || !strings.Contains(out.String(), "3 exchanges, 1 of them different") || !strings.Contains(out.String(), "3  DELETE /files/{file_id}") {
+		t.Errorf("%v\n%s", err, out.String())
+	}
+	if err := checkRecords(r, []string{record(t, "a.jsonl", openaitest.Exchange{Again: 1})}, "-", false, &out); err == nil {
+		t.Error("a line that refers to itself passed")
+	}
+}
+
 func TestALineThatAKillCutIsLeftOut(t *testing.T) {
 	specRules(t)
 	one := exchange("DELETE", "/v1/files/file-1", "/files/{file_id}", "", 200, `{"id":"file-1","object":"file","deleted":true}`)

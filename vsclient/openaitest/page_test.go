@@ -68,7 +68,7 @@ func TestExchangesAreRecorded(t *testing.T) {
 	var b bytes.Buffer
 	s := openaitest.New(openaitest.Config{Record: &b})
 	s.Inject(openaitest.Fault{Nth: 2, Kind: openaitest.FaultCutReply}, openaitest.Fault{Nth: 3, Kind: openaitest.FaultCut})
-	for range 3 {
+	for range 4 {
 		if resp, err := upload(t.Context(), s, "a.md", strings.NewReader("hello")); err == nil {
 			resp.Body.Close()
 		}
@@ -79,7 +79,7 @@ func TestExchangesAreRecorded(t *testing.T) {
 		is.NoErr(dec.Decode(&e))
 		got = append(got, e)
 	}
-	is.Equal(len(got), 3)
+	is.Equal(len(got), 4)
 	is.Equal(got[0].Endpoint, "POST /files")
 	is.Equal(got[0].URL, "/v1/files")
 	is.True(bytes.Contains(got[0].RequestBody, []byte("hello")))
@@ -96,5 +96,7 @@ func TestExchangesAreRecorded(t *testing.T) {
 	is.Equal(len(files), 1)
 	data, err := os.ReadFile(files[0])
 	is.NoErr(err)
-	is.Equal(bytes.Count(data, []byte("\n")), 3)
+	lines := strings.Split(string(data), "\n")
+	is.Equal(len(lines), 5)
+	is.Equal(lines[3], `{"again":1}`) // the first upload once more, with another id
 }

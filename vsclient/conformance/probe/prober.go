@@ -1,0 +1,232 @@
+package main
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"fmt"
+	"io"
+	"mime/multipart"
+	"net/http"
+	"strings"
+	"time"
+)
+
+// prober speaks to one project and remembers what it made there.
+type prober struct {
+	base, key string
+	client    *http.Client
+	store     string   // the vector store that every question uses
+	files     []string // to be deleted
+	details   []string // of the question that is being asked
+}
+
+// finding is the answer to a question.
+type finding struct {
+	Number   int      `json:"number"`
+	Question string   `json:"question"`
+	Answer   string   `json:"answer"`
+	Details  []string `json:"details,omitempty"`
+	Failed   bool     `json:"failed,omitempty"` // the answer tells why there is none
+}
+
+// reply is what a request was answered.
+type reply struct {
+	status int
+	header http.Header
+	body   []byte
+}
+
+// into decodes the body.
+func (r reply) into(v any) error {
+	if r.status != http.StatusOK {
+		return fmt.Errorf("answered %s", r)
+	}
+	return json.Unmarshal(r.body, v)
+}
+
+// String is the status and what an error says of itself.
+func (r reply) String() string {
+	var e struct {
+		Error struct {
+			Code, Param *string
+			Message     string
+		}
+	}
+	json.Unmarshal(r.body, &e)
+	s := fmt.Sprint(r.status)
+	if e.Error.Code != nil {
+		s += " " + *e.Error.Code
+	}
+	return s
+}
+
+// message is what an error says in words.
+func (r reply) message() string {
+	var e struct{ Error struct{ Message string } }
+	json.Unmarshal(r.body, &e)
+	return e.Error.Message
+}
+
+func (p *prober) send(ctx context.Context, method, path, contentType string, body []byte, header ...string) (reply, error) {
+	r, err := http.NewRequestWithContext(ctx, method, p.base+path, bytes.NewReader(body))
+	if err != nil {
+		return reply{}, err
+	}
+	r.Header.Set("Authorization", "Bearer "+p.key)
+	if strings.HasPrefix(path, "/vector_stores") {
+		r.Header.Set("OpenAI-Beta", "assistants=v2")
+	}
+	if contentType != "" {
+		r.Header.Set("Content-Type", contentType)
+	}
+	for i := 0; i+1 < len(header); i += 2 {
+		r.Header.Set(header[i], header[i+1])
+	}
+	resp, err := p.client.Do(r)
+	if err != nil {
+		return reply{}, err
+	}
+	defer resp.Body.Close()
+	data, err := io.ReadAll(resp.Body)
+	return reply{resp.StatusCode, resp.Header, data}, err
+}
+
+func (p *prober) get(ctx context.Context, path string) (reply, error) {
+	return p.send(ctx, http.MethodGet, path, "", nil)
+}
+
+func (p *prober) delete(ctx context.Context, path string) (reply, error) {
+	return p.send(ctx, http.MethodDelete, path, "", nil)
+}
+
+func (p *prober) post(ctx context.Context, path string, body any) (reply, error) {
+	data, err := json.Marshal(body)
+	if err != nil {
+		return reply{}, err
+	}
+	return p.send(ctx, http.MethodPost, path, "application/json", data)
+}
+
+// fileObject is what the questions look at of a File.
+type fileObject struct{ ID, Filename string }
+
+// tryUpload uploads a small text under a name, that may be refused.
+func (p *prober) tryUpload(ctx context.Context, name, content string, header ...string) (fileObject, reply, error) {
+	var b bytes.Buffer
+	form := multipart.NewWriter(&b)
+	form.WriteField("purpose", "assistants")
+	part, err := form.CreateFormFile("file", name)
+	if err != nil {
+		return fileObject{}, reply{}, err
+	}
+	io.WriteString(part, content)
+	form.Close()
+	r, err := p.send(ctx, http.MethodPost, "/files", form.FormDataContentType(), b.Bytes(), header...)
+	var f fileObject
+	if err == nil && r.status == http.StatusOK {
+		err = r.into(&f)
+		p.files = append(p.files, f.ID)
+	}
+	return f, r, err
+}
+
+func (p *prober) upload(ctx context.Context, name, content string) (string, error) {
+	f, r, err := p.tryUpload(ctx, name, content)
+	if err == nil && f.ID == "" {
+		err = fmt.Errorf("the upload was answered %s: %s", r, r.message())
+	}
+	return f.ID, err
+}
+
+// storeFile is what the questions look at of a store file.
+type storeFile struct {
+	ID         string
+	Status     string
+	LastError  *struct{ Code, Message string } `json:"last_error"`
+	Attributes map[string]any
+}
+
+func (p *prober) path(rest string) string { return "/vector_stores/" + p.store + rest }
+
+func (p *prober) attach(ctx context.Context, id string, attributes map[string]any) (reply, error) {
+	return p.post(ctx, p.path("/files"), map[string]any{"file_id": id, "attributes": attributes})
+}
+
+// indexed attaches a new file and waits until it is no longer in progress.
+func (p *prober) indexed(ctx context.Context, name, content string, attributes map[string]any) (string, error) {
+	id, err := p.upload(ctx, name, content)
+	if err != nil {
+		return "", err
+	}
+	r, err := p.attach(ctx, id, attributes)
+	if err != nil {
+		return "", err
+	}
+	if r.status != http.StatusOK {
+		return "", fmt.Errorf("the attach was answered %s: %s", r, r.message())
+	}
+	_, err = p.settled(ctx, id)
+	return id, err
+}
+
+const (
+	patience = 3 * time.Minute
+	interval = 500 * time.Millisecond
+)
+
+var errTooLong = fmt.Errorf("not after %v", patience)
+
+// until asks again and again, and returns how long it took.
+func until(ctx context.Context, ask func() (bool, error)) (time.Duration, error) {
+	start := time.Now()
+	for {
+		ok, err := ask()
+		took := time.Since(start)
+		if ok || err != nil {
+			return took, err
+		}
+		if took > patience {
+			return took, errTooLong
+		}
+		select {
+		case <-ctx.Done():
+			return took, ctx.Err()
+		case <-time.After(interval):
+		}
+	}
+}
+
+// settled waits until a store file is no longer in progress.
+func (p *prober) settled(ctx context.Context, id string) (storeFile, error) {
+	var f storeFile
+	_, err := until(ctx, func() (bool, error) {
+		r, err := p.get(ctx, p.path("/files/"+id))
+		if err != nil || r.status == http.StatusNotFound {
+			return false, err
+		}
+		f = storeFile{}
+		if err := r.into(&f); err != nil {
+			return false, err
+		}
+		return f.Status != "in_progress", nil
+	})
+	return f, err
+}
+
+// note adds a detail to the answer.
+func (p *prober) note(format string, args ...any) {
+	p.details = append(p.details, fmt.Sprintf(format, args...))
+}
+
+// cleanUp removes what the prober made, also after ctx is done.
+func (p *prober) cleanUp(ctx context.Context) {
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), time.Minute)
+	defer cancel()
+	if p.store != "" {
+		p.delete(ctx, p.path(""))
+	}
+	for _, id := range p.files {
+		p.delete(ctx, "/files/"+id)
+	}
+}
