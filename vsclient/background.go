@@ -34,7 +34,7 @@ func (c *Client) finishLater(ctx context.Context, r Result, key string, t *turn,
 	})
 	if !t.kept {
 		ended()
-		return r, ErrClosed
+		return r, finish(ctx, nil) // closed: it fails, and takes back what was uploaded
 	}
 	return r, <-first
 }
