@@ -9,6 +9,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"sync"
 	"unicode/utf8"
 )
 
@@ -79,7 +80,9 @@ func (c Content) summarize(ctx context.Context) (summary, error) {
 	}
 	defer r.Close()
 	hash, text := sha256.New(), textScanner{ok: true}
-	size, err := io.Copy(io.MultiWriter(hash, &text), io.LimitReader(contextReader{ctx, r}, MaxFileSize+1))
+	buf := copyBuffers.Get().(*[]byte)
+	defer copyBuffers.Put(buf)
+	size, err := io.CopyBuffer(io.MultiWriter(hash, &text), io.LimitReader(contextReader{ctx, r}, MaxFileSize+1), *buf)
 	if cause := context.Cause(ctx); cause != nil {
 		return summary{}, cause
 	}
@@ -93,6 +96,12 @@ func (c Content) summarize(ctx context.Context) (summary, error) {
 	hash.Sum(s.digest[:0])
 	return s, nil
 }
+
+// copyBuffers spare each small file a buffer of its own, many times its size.
+var copyBuffers = sync.Pool{New: func() any {
+	buf := make([]byte, 32<<10)
+	return &buf
+}}
 
 func checkSize(size int64) error {
 	switch {

@@ -1,0 +1,170 @@
+package vsclient
+
+import (
+	"fmt"
+	"io"
+	"strings"
+	"testing"
+	"time"
+)
+
+// The parts that run once a document, or once a File that a listing shows.
+
+var benchAttributes = Attributes{"collection": "handbook", "lang": "en", "pages": 12.0, "draft": false}
+
+func benchIdentity() identity {
+	return identity{
+		key: "handbook/travel.md", digest: digestKey("handbook/travel.md"), version: 1_700_000_000_000_000,
+		source: source{sha256: strings.Repeat("0123456789abcdef", 4), size: 4096, chunking: "auto"}, own: benchAttributes,
+	}
+}
+
+func BenchmarkFileNameOfAKey(b *testing.B) {
+	for name, key := range map[string]string{"kept": "travel.md", "made": `{"id": 42, "table": "users/eu"}`} {
+		b.Run(name, func(b *testing.B) {
+			b.ReportAllocs()
+			for b.Loop() {
+				fileName(key)
+			}
+		})
+	}
+}
+
+func BenchmarkEncodeAttributes(b *testing.B) {
+	id := benchIdentity()
+	b.ReportAllocs()
+	for b.Loop() {
+		id.encode()
+	}
+}
+
+func BenchmarkDecodeAttributes(b *testing.B) {
+	all := benchIdentity().encode()
+	b.ReportAllocs()
+	for b.Loop() {
+		decode(all)
+	}
+}
+
+func BenchmarkNormalizeAttributes(b *testing.B) {
+	b.ReportAllocs()
+	for b.Loop() {
+		if _, err := benchAttributes.normalize(); err != nil {
+			b.Fatal(err)
+		}
+	}
+}
+
+func BenchmarkReadContent(b *testing.B) {
+	for _, size := range []int{1 << 10, 1 << 20} {
+		text := strings.Repeat("All work and no play makes a dull day.\n", size/39+1)[:size]
+		for name, content := range map[string]Content{
+			"in memory": String(text),
+			"streamed":  Reopen(func() (io.ReadCloser, error) { return io.NopCloser(strings.NewReader(text)), nil }),
+		} {
+			b.Run(fmt.Sprintf("%d bytes %s", size, name), func(b *testing.B) {
+				b.ReportAllocs()
+				b.SetBytes(int64(size))
+				for b.Loop() {
+					v := version{key: "travel.md", content: content}
+					if err := v.read(b.Context()); err != nil {
+						b.Fatal(err)
+					}
+				}
+			})
+		}
+	}
+}
+
+func BenchmarkMultipartBody(b *testing.B) {
+	content := String(strings.Repeat("x", 1<<10))
+	v := version{key: "travel.md", content: content}
+	if err := v.read(b.Context()); err != nil {
+		b.Fatal(err)
+	}
+	_, dog := watch(b.Context(), time.Minute)
+	defer dog.release()
+	u := &upload{name: v.name, content: content, sum: v.sum}
+	b.ReportAllocs()
+	for b.Loop() {
+		body, err := u.body(dog)
+		if err != nil {
+			b.Fatal(err)
+		}
+		if _, err := io.Copy(io.Discard, body); err != nil {
+			b.Fatal(err)
+		}
+	}
+}
+
+func BenchmarkCatalog(b *testing.B) {
+	c, err := New(Config{APIKey: "sk-bench", VectorStoreID: "vs_1"})
+	if err != nil {
+		b.Fatal(err)
+	}
+	b.Cleanup(func() { c.Close() })
+	const n = 100_000
+	files, shown, keys := make([]fileObject, n), make([]storeFile, n), make([]string, n)
+	size := int64(1024)
+	for i := range n {
+		id := benchIdentity()
+		id.key = fmt.Sprintf("chapter-%06d.md", i)
+		id.digest = digestKey(id.key)
+		keys[i] = id.key
+		files[i] = fileObject{ID: fmt.Sprintf("file-%022d", i), Bytes: &size, CreatedAt: 1_700_000_000, Filename: id.key}
+		shown[i] = storeFile{ID: files[i].ID, Status: StatusCompleted, Attributes: id.encode()}
+	}
+	fill := func() *catalog {
+		k := newCatalog(c)
+		for _, f := range files {
+			k.add(f)
+		}
+		return k
+	}
+	b.Run("take in a File", func(b *testing.B) {
+		b.ReportAllocs()
+		k, i := newCatalog(c), 0
+		for b.Loop() {
+			if i == n {
+				k, i = newCatalog(c), 0
+			}
+			k.add(files[i])
+			i++
+		}
+	})
+	b.Run("take in a store file", func(b *testing.B) {
+		k, i := fill(), 0
+		b.ReportAllocs()
+		for b.Loop() {
+			k.place(shown[i%n], 2)
+			i++
+		}
+	})
+	b.Run("find what a key holds", func(b *testing.B) {
+		k, i := fill(), 0
+		for _, s := range shown {
+			k.place(s, 2)
+		}
+		k.refreshed = time.Now().Add(time.Hour)
+		b.ReportAllocs()
+		for b.Loop() {
+			have, _, err := k.holdings(b.Context(), keys[i%n])
+			if err != nil || len(have) != 1 {
+				b.Fatal(have, err)
+			}
+			i++
+		}
+	})
+}
+
+func BenchmarkPassAGate(b *testing.B) {
+	g := newGate(1 << 30)
+	b.ReportAllocs()
+	for b.Loop() {
+		leave, err := g.pass(b.Context(), 1)
+		if err != nil {
+			b.Fatal(err)
+		}
+		leave()
+	}
+}
