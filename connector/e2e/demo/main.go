@@ -1,3 +1,5 @@
+//go:build unix
+
 // Command demo shows the connector at work: a real Conduit moves the documents of
 // this repository into a vector store, then a change, a new document and a
 // deletion. The store is an emulated one, or, with OPENAI_API_KEY and
