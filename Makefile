@@ -88,7 +88,7 @@ lint-scripts: $(TOOLS)/actionlint
 
 .PHONY: vulncheck
 vulncheck: $(TOOLS)/tools ## Look for known vulnerabilities in what both modules call
-	@.ci/vulncheck $(TOOLS)/govulncheck $(MODULES)
+	@.ci/vulncheck $(VULNCHECK_FLAGS) $(TOOLS)/govulncheck $(MODULES)
 
 .PHONY: fmt fmt-vsclient fmt-connector
 fmt: $(MODULES:%=fmt-%) ## Format the Go code
@@ -96,7 +96,9 @@ fmt-vsclient fmt-connector: fmt-%: $(TOOLS)/tools
 	cd $* && $(TOOLS)/golangci-lint fmt ./...
 
 .PHONY: bench
-bench: ## Compare throughput with one record at a time
+bench: ## Compare throughput with what else one could do, and write the table into vsclient/docs/performance.md
+	go -C vsclient test -count=1 -run '^TestTable$$' ./bench -full -loop 1000 -write ../docs/performance.md -v
+	go -C vsclient test -run '^$$' -bench . -benchmem .
 	go -C connector test -run '^$$' -bench . -benchtime 1x ./...
 
 .PHONY: install
