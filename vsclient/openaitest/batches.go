@@ -42,8 +42,8 @@ func (c *call) batchFiles() ([]wanted, *apiError) {
 	b := c.jsonBody("file_ids", "files", "attributes", "chunking_strategy")
 	ids := b.texts("file_ids", 1, most)
 	files := b.array("files", 1, most)
-	attributes := b.attributes("attributes")
-	ch := b.chunking("chunking_strategy")
+	attributes := b.attributes()
+	ch := b.chunking()
 	if b.err != nil {
 		return nil, b.err
 	}
@@ -68,7 +68,7 @@ func (c *call) batchFiles() ([]wanted, *apiError) {
 			}
 			o := &fields{c: c, path: name + ".", m: m}
 			o.only("file_id", "attributes", "chunking_strategy")
-			all = append(all, wanted{o.needText("file_id"), o.attributes("attributes"), o.chunking("chunking_strategy")})
+			all = append(all, wanted{o.needText("file_id"), o.attributes(), o.chunking()})
 			if o.err != nil {
 				return nil, o.err
 			}

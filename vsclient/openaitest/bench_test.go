@@ -19,7 +19,7 @@ func oneCore(b *testing.B) {
 }
 
 func mustSend(b *testing.B, c *http.Client, method, url, body, contentType string) []byte {
-	r, err := http.NewRequest(method, url, strings.NewReader(body))
+	r, err := http.NewRequestWithContext(b.Context(), method, url, strings.NewReader(body))
 	if err != nil {
 		b.Fatal(err)
 	}
@@ -59,7 +59,9 @@ func BenchmarkSmallRequests(b *testing.B) {
 			before := s.RequestCount()
 			b.ReportAllocs()
 			for b.Loop() {
-				var f struct{ ID string }
+				var f struct {
+					ID string `json:"id"`
+				}
 				if err := json.Unmarshal(mustSend(b, c, "POST", s.URL()+"/files", form, "multipart/form-data; boundary=b"), &f); err != nil {
 					b.Fatal(err)
 				}

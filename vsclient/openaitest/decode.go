@@ -40,17 +40,8 @@ func (c *call) jsonBody(known ...string) *fields {
 		b.fail(&apiError{status: http.StatusBadRequest, message: "The request body could not be read."})
 		return b
 	}
-	dec := json.NewDecoder(bytes.NewReader(data))
-	dec.UseNumber()
-	var v any
-	err = dec.Decode(&v)
-	if err == nil {
-		_, err = dec.Token() // io.EOF: nothing follows
-	} else if err == io.EOF {
-		err = io.ErrUnexpectedEOF
-	}
-	m, ok := v.(map[string]any)
-	if err != io.EOF || !ok || !utf8.Valid(data) {
+	m, ok := decodeObject(data)
+	if !ok {
 		b.fail(&apiError{status: http.StatusBadRequest, message: "We could not parse the JSON body of your request. (HINT: This likely" +
 			" means you aren't using your HTTP library correctly. The OpenAI API expects a JSON payload, but what was sent was not valid JSON.)"})
 		return b
@@ -58,6 +49,19 @@ func (c *call) jsonBody(known ...string) *fields {
 	b.m = m
 	b.only(known...)
 	return b
+}
+
+// decodeObject decodes data when it is one JSON object in UTF-8, and nothing more.
+func decodeObject(data []byte) (map[string]any, bool) {
+	if !utf8.Valid(data) || !json.Valid(data) {
+		return nil, false
+	}
+	dec := json.NewDecoder(bytes.NewReader(data))
+	dec.UseNumber()
+	var v any
+	err := dec.Decode(&v)
+	m, ok := v.(map[string]any)
+	return m, ok && err == nil
 }
 
 func (b *fields) fail(err *apiError) {
@@ -277,8 +281,8 @@ func (b *fields) texts(name string, least, most int) []string {
 }
 
 // attributes reads a store file's attributes; an absent or null map is empty.
-func (b *fields) attributes(name string) map[string]any {
-	o := b.object(name)
+func (b *fields) attributes() map[string]any {
+	o := b.object("attributes")
 	if o == nil {
 		return map[string]any{}
 	}
@@ -352,8 +356,8 @@ func (b *fields) pairs(longest int, length func(string) int, want string, valid 
 }
 
 // chunking reads a chunking strategy; absent is auto.
-func (b *fields) chunking(name string) chunking {
-	o := b.object(name, "type", "static")
+func (b *fields) chunking() chunking {
+	o := b.object("chunking_strategy", "type", "static")
 	if o == nil {
 		return autoChunking
 	}

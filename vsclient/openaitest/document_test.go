@@ -5,32 +5,45 @@ import (
 	"bytes"
 	"compress/zlib"
 	"fmt"
+	"io"
 	"strings"
 	"testing"
 	"unicode/utf8"
 
-	"github.com/conduitio-labs/conduit-connector-openai-vectorstore/vsclient/openaitest"
 	"github.com/matryer/is"
 	"github.com/openai/openai-go/v3"
 	"github.com/openai/openai-go/v3/packages/param"
+
+	"github.com/conduitio-labs/conduit-connector-openai-vectorstore/vsclient/openaitest"
 )
 
 func zipped(files map[string]string) string {
 	var b bytes.Buffer
 	z := zip.NewWriter(&b)
 	for name, content := range files {
-		w, _ := z.Create(name)
-		w.Write([]byte(content))
+		w, err := z.Create(name)
+		if err == nil {
+			_, err = io.WriteString(w, content)
+		}
+		if err != nil {
+			panic(err) // a bytes.Buffer takes everything
+		}
 	}
-	z.Close()
+	if err := z.Close(); err != nil {
+		panic(err)
+	}
 	return b.String()
 }
 
 func deflated(s string) string {
 	var b bytes.Buffer
 	z := zlib.NewWriter(&b)
-	z.Write([]byte(s))
-	z.Close()
+	if _, err := io.WriteString(z, s); err != nil {
+		panic(err)
+	}
+	if err := z.Close(); err != nil {
+		panic(err)
+	}
 	return b.String()
 }
 

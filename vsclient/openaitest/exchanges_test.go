@@ -16,8 +16,9 @@ import (
 	"testing"
 	"time"
 
-	"github.com/conduitio-labs/conduit-connector-openai-vectorstore/vsclient/openaitest"
 	"github.com/matryer/is"
+
+	"github.com/conduitio-labs/conduit-connector-openai-vectorstore/vsclient/openaitest"
 )
 
 var update = flag.Bool("update", false, "write the replies into testdata/exchanges.txt instead of comparing them")
@@ -60,6 +61,7 @@ func playScenario(t *testing.T, text string) string {
 		line := lines[i]
 		switch {
 		case strings.HasPrefix(line, "config "):
+			//nolint:musttag // the table names the fields as Go does
 			if err := json.Unmarshal([]byte(strings.TrimPrefix(line, "config ")), &cfg); err != nil {
 				t.Fatal(err)
 			}

@@ -22,27 +22,27 @@ func (b *fields) filter(name string) filter {
 	return f
 }
 
-func (o *fields) anyFilter() filter {
-	o.require("type")
-	typ := o.enum("type", "", "eq", "ne", "gt", "gte", "lt", "lte", "in", "nin", "and", "or")
-	if o.err != nil {
+func (b *fields) anyFilter() filter {
+	b.require("type")
+	typ := b.enum("type", "", "eq", "ne", "gt", "gte", "lt", "lte", "in", "nin", "and", "or")
+	if b.err != nil {
 		return nil
 	}
 	if typ == "and" || typ == "or" {
-		o.only("type", "filters")
-		o.require("filters")
+		b.only("type", "filters")
+		b.require("filters")
 		var parts []filter
-		for i, v := range o.array("filters", 0, 1<<16) {
+		for i, v := range b.array("filters", 0, 1<<16) {
 			name := fmt.Sprintf("filters[%d]", i)
 			m, ok := v.(map[string]any)
 			if !ok {
-				o.wrongType(name, "an object", v)
+				b.wrongType(name, "an object", v)
 				return nil
 			}
-			p := &fields{c: o.c, path: o.path + name + ".", m: m}
+			p := &fields{c: b.c, path: b.path + name + ".", m: m}
 			parts = append(parts, p.anyFilter())
 			if p.err != nil {
-				o.fail(p.err)
+				b.fail(p.err)
 				return nil
 			}
 		}
@@ -55,18 +55,18 @@ func (o *fields) anyFilter() filter {
 			return typ == "and"
 		}
 	}
-	o.only("type", "key", "value")
-	key := o.needText("key")
-	o.require("value")
-	value := o.m["value"]
+	b.only("type", "key", "value")
+	key := b.needText("key")
+	b.require("value")
+	value := b.m["value"]
 	many, isArray := value.([]any)
 	switch wantArray := typ == "in" || typ == "nin"; {
-	case o.err != nil:
+	case b.err != nil:
 		return nil
 	case wantArray && !isArray:
-		o.wrongType("value", "an array", value)
+		b.wrongType("value", "an array", value)
 	case !wantArray && isArray:
-		o.wrongType("value", "a string, number or boolean", value)
+		b.wrongType("value", "a string, number or boolean", value)
 	case !wantArray:
 		many = []any{value}
 	}
@@ -83,7 +83,7 @@ func (o *fields) anyFilter() filter {
 		if isArray {
 			name = fmt.Sprintf("value[%d]", i)
 		}
-		o.wrongType(name, "a string or number", v)
+		b.wrongType(name, "a string or number", v)
 	}
 	return func(attributes map[string]any) bool {
 		v, ok := attributes[key]

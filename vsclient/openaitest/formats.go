@@ -6,6 +6,7 @@ import (
 	"compress/zlib"
 	"encoding/hex"
 	"encoding/xml"
+	"errors"
 	"html"
 	"io"
 	"regexp"
@@ -91,7 +92,7 @@ func paragraphs(w *strings.Builder, r io.Reader) error {
 	inRun := false
 	for {
 		tok, err := dec.Token()
-		if err == io.EOF {
+		if errors.Is(err, io.EOF) {
 			return nil
 		}
 		if err != nil {

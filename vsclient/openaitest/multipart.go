@@ -34,8 +34,8 @@ type content struct {
 }
 
 // multipartForm reads a multipart body whose file part has the given name and
-// at most most bytes, in whatever order the parts come.
-func (c *call) multipartForm(fileField string, most int64, known ...string) (*form, *apiError) {
+// no more bytes than limit, in whatever order the parts come.
+func (c *call) multipartForm(fileField string, limit int64, known ...string) (*form, *apiError) {
 	typ, params, err := mime.ParseMediaType(c.r.Header.Get("Content-Type"))
 	if err != nil || typ != "multipart/form-data" || params["boundary"] == "" {
 		return nil, &apiError{
@@ -48,8 +48,8 @@ func (c *call) multipartForm(fileField string, most int64, known ...string) (*fo
 	parts := multipart.NewReader(c.body, params["boundary"])
 	for {
 		part, err := parts.NextRawPart()
-		if err == io.EOF {
-			io.Copy(io.Discard, io.LimitReader(c.body, 1<<16)) // what follows the last boundary
+		if errors.Is(err, io.EOF) {
+			_, _ = io.Copy(io.Discard, io.LimitReader(c.body, 1<<16)) // what follows the last boundary
 			return f, nil
 		}
 		if err != nil {
@@ -69,11 +69,11 @@ func (c *call) multipartForm(fileField string, most int64, known ...string) (*fo
 		}
 		filename, isFile := disposition["filename"]
 		if name == fileField && isFile {
-			content, err := c.readContent(part, most)
+			content, err := c.readContent(part, limit)
 			if errors.Is(err, errTooLarge) {
 				return nil, &apiError{
 					status: http.StatusRequestEntityTooLarge, param: fileField,
-					message: "File is too large. The maximum is " + megabytes(most) + " MB.",
+					message: "File is too large. The maximum is " + megabytes(limit) + " MB.",
 				}
 			}
 			if err != nil {
@@ -93,13 +93,13 @@ func (c *call) multipartForm(fileField string, most int64, known ...string) (*fo
 var errTooLarge = errors.New("too large")
 
 // readContent reads, counts and hashes, and keeps the first KeepBytes bytes.
-func (c *call) readContent(r io.Reader, most int64) (content, error) {
+func (c *call) readContent(r io.Reader, limit int64) (content, error) {
 	w := &contentWriter{hash: sha256.New(), keep: c.s.cfg.KeepBytes}
 	if n := c.r.ContentLength; n > 0 {
 		w.kept.Grow(int(min(n, w.keep)))
 	}
-	n, err := io.Copy(w, io.LimitReader(r, most+1))
-	if err == nil && n > most {
+	n, err := io.Copy(w, io.LimitReader(r, limit+1))
+	if err == nil && n > limit {
 		err = errTooLarge
 	}
 	return w.content(), err

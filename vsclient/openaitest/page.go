@@ -202,10 +202,18 @@ func (cfg *Config) settings() []string {
 		name string
 		d    time.Duration
 	}{
-		{"latency", cfg.Latency}, {"indexing", cfg.IndexTime}, {"indexing jitter", cfg.IndexJitter},
-		{"list lag after attach", cfg.ListLag.Attach}, {"list lag after detach", cfg.ListLag.Detach}, {"list lag after update", cfg.ListLag.Update},
-		{"counts lag", cfg.CountsLag}, {"404 window", cfg.NotFoundWindow}, {"ghost window", cfg.GhostWindow},
-		{"search lag after attach", cfg.SearchLag.Attach}, {"search lag after detach", cfg.SearchLag.Detach}, {"fresh file window", cfg.FreshFileWindow},
+		{"latency", cfg.Latency},
+		{"indexing", cfg.IndexTime},
+		{"indexing jitter", cfg.IndexJitter},
+		{"list lag after attach", cfg.ListLag.Attach},
+		{"list lag after detach", cfg.ListLag.Detach},
+		{"list lag after update", cfg.ListLag.Update},
+		{"counts lag", cfg.CountsLag},
+		{"404 window", cfg.NotFoundWindow},
+		{"ghost window", cfg.GhostWindow},
+		{"search lag after attach", cfg.SearchLag.Attach},
+		{"search lag after detach", cfg.SearchLag.Detach},
+		{"fresh file window", cfg.FreshFileWindow},
 	} {
 		add(d.name, d.d, d.d != 0)
 	}
@@ -217,8 +225,12 @@ func (cfg *Config) settings() []string {
 	add("deletes/min", l.DeletesPerMinute, l.DeletesPerMinute > 0)
 	add("index rules", len(cfg.IndexRules), len(cfg.IndexRules) > 0)
 	quirks := map[string]any{}
-	if data, err := json.Marshal(cfg.Quirks); err == nil {
-		json.Unmarshal(data, &quirks)
+	data, err := json.Marshal(cfg.Quirks)
+	if err == nil {
+		err = json.Unmarshal(data, &quirks)
+	}
+	if err != nil {
+		panic("openaitest: " + err.Error()) // Quirks are plain values
 	}
 	for _, name := range slices.Sorted(keysOf(quirks)) {
 		if on, ok := quirks[name].(bool); ok && on {

@@ -82,7 +82,9 @@ func (r *recorder) write(c *call, rep *reply) {
 	if err != nil {
 		panic("openaitest: " + err.Error())
 	}
-	r.w.Write(append(line, '\n'))
+	if _, err := r.w.Write(append(line, '\n')); err != nil {
+		panic("openaitest: cannot record: " + err.Error())
+	}
 }
 
 var (

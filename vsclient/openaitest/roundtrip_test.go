@@ -9,11 +9,12 @@ import (
 	"testing/synctest"
 	"time"
 
-	"github.com/conduitio-labs/conduit-connector-openai-vectorstore/vsclient/openaitest"
 	"github.com/matryer/is"
 	"github.com/openai/openai-go/v3"
 	"github.com/openai/openai-go/v3/option"
 	"github.com/openai/openai-go/v3/shared"
+
+	"github.com/conduitio-labs/conduit-connector-openai-vectorstore/vsclient/openaitest"
 )
 
 // sdk returns OpenAI's own client for the server.
@@ -58,6 +59,7 @@ func TestOpenAIGoSpeaksToFiles(t *testing.T) {
 	vision := s.AddFile(openaitest.NewFile{Name: "a.png", Purpose: "vision", Content: []byte("as it was")})
 	resp, err := c.Files.Content(ctx, vision)
 	is.NoErr(err)
+	defer resp.Body.Close()
 	data, err := io.ReadAll(resp.Body)
 	is.NoErr(err)
 	is.Equal(string(data), "as it was")

@@ -56,7 +56,7 @@ type rawContent struct {
 }
 
 // serve takes one request from its arrival to its reply.
-func (s *Server) serve(r *http.Request) (*call, *reply) {
+func (s *Server) serve(r *http.Request) *reply {
 	c := &call{s: s, r: r, method: r.Method, header: make(http.Header, 8)}
 	escaped := r.URL.EscapedPath()
 	var modelled *apiError
@@ -93,10 +93,10 @@ func (s *Server) serve(r *http.Request) (*call, *reply) {
 	}
 	rep := s.answer(c, modelled)
 	if len(s.recorders) > 0 && rep.cut != cutBefore {
-		io.Copy(io.Discard, io.LimitReader(c.body, recordedBody)) // what a refusal left unread
+		_, _ = io.Copy(io.Discard, io.LimitReader(c.body, recordedBody)) // what a refusal left unread
 	}
 	c.finish(rep)
-	return c, rep
+	return rep
 }
 
 // answer applies latency and faults around the effect of the request.
@@ -163,7 +163,7 @@ func (c *call) effect(refused *apiError) *reply {
 			old := c.s.replayed[key]
 			c.s.mu.Unlock()
 			if old != nil {
-				io.Copy(io.Discard, c.body)
+				_, _ = io.Copy(io.Discard, c.body)
 				again := *old
 				again.header = old.header.Clone()
 				return &again
@@ -350,7 +350,7 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		s.servePage(w, r)
 		return
 	}
-	_, rep := s.serve(r)
+	rep := s.serve(r)
 	if rep.cut == cutBefore {
 		panic(http.ErrAbortHandler)
 	}

@@ -104,7 +104,7 @@ func (s *Server) URL() string {
 // Listen serves on a TCP address, such as "127.0.0.1:0", and returns the base
 // URL. It may be called once.
 func (s *Server) Listen(addr string) (string, error) {
-	l, err := net.Listen("tcp", addr)
+	l, err := new(net.ListenConfig).Listen(context.Background(), "tcp", addr)
 	if err != nil {
 		return "", err
 	}

@@ -296,9 +296,9 @@ func (s *Server) settle(st *store, now time.Time) {
 	}
 }
 
-func (st *store) sorted() []*storeFile {
+func (s *store) sorted() []*storeFile {
 	var all []*storeFile
-	for f := range st.listed.ascend(nil) {
+	for f := range s.listed.ascend(nil) {
 		if f.detachedAt.IsZero() {
 			all = append(all, f)
 		}

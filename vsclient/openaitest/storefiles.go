@@ -112,8 +112,8 @@ func (s *Server) limitAttach(c *call, st *store, n int) *apiError {
 func (c *call) createStoreFile() (any, *apiError) {
 	b := c.jsonBody("file_id", "attributes", "chunking_strategy")
 	id := b.needText("file_id")
-	attributes := b.attributes("attributes")
-	ch := b.chunking("chunking_strategy")
+	attributes := b.attributes()
+	ch := b.chunking()
 	s := c.s
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -260,7 +260,7 @@ func (c *call) getStoreFile() (any, *apiError) {
 func (c *call) updateStoreFile() (any, *apiError) {
 	b := c.jsonBody("attributes")
 	b.require("attributes")
-	attributes := b.attributes("attributes")
+	attributes := b.attributes()
 	if b.err != nil {
 		return nil, b.err
 	}

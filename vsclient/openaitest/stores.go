@@ -125,7 +125,7 @@ func (c *call) createStore() (any, *apiError) {
 	name := b.text("name")
 	b.text("description") // no reply shows it
 	days := b.storeExpiry("expires_after")
-	ch := b.chunking("chunking_strategy")
+	ch := b.chunking()
 	metadata := b.metadata("metadata")
 	if b.err != nil {
 		return nil, b.err

@@ -44,7 +44,7 @@ func (t transport) RoundTrip(req *http.Request) (*http.Response, error) {
 	}
 	var body *clientBody
 	if req.Body != nil && req.Body != http.NoBody {
-		body = &clientBody{ctx: ctx, r: req.Body, want: req.ContentLength}
+		body = &clientBody{gone: ctx.Err, r: req.Body, want: req.ContentLength}
 		in.Body = body
 	}
 
@@ -60,7 +60,7 @@ func (t transport) RoundTrip(req *http.Request) (*http.Response, error) {
 	}
 	done := make(chan outcome, 1)
 	go func() {
-		_, rep := t.s.serve(in)
+		rep := t.s.serve(in)
 		var err error
 		if body != nil {
 			body.r.Close()
@@ -118,7 +118,7 @@ func (brokenReader) Read([]byte) (int, error) { return 0, io.ErrUnexpectedEOF }
 // clientBody is a request's body as the server sees it: it ends when the
 // client goes away, and an error of the client's reader fails the request.
 type clientBody struct {
-	ctx    context.Context
+	gone   func() error // why the client went away, if it did
 	r      io.ReadCloser
 	want   int64 // declared length; -1 or 0: none
 	n      int64
@@ -126,7 +126,7 @@ type clientBody struct {
 }
 
 func (b *clientBody) Read(p []byte) (int, error) {
-	if err := b.ctx.Err(); err != nil {
+	if err := b.gone(); err != nil {
 		return 0, err
 	}
 	n, err := b.r.Read(p)
