@@ -78,6 +78,8 @@ type file struct {
 	ext     int8
 	state   fileState
 	status  uint8 // place in statuses
+	doomed  bool  // its removal was begun, and has not ended well
+	judged  bool  // not attached, and no record says that it was replaced
 }
 
 var statuses = []Status{"", StatusInProgress, StatusCompleted, StatusFailed, StatusCancelled}
@@ -202,6 +204,20 @@ func (k *catalog) drop(key, id string) {
 				delete(k.byStem, h)
 			}
 			break
+		}
+	}
+}
+
+// doom notes that the removal of a File begins. From then on it is no version of
+// anything, whatever the store still shows of it: it is to go.
+func (k *catalog) doom(key, id string) {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	for _, h := range k.stems(key) {
+		for f := k.byStem[h]; f != nil; f = f.next {
+			if f.id == id {
+				f.doomed, f.content = true, [16]byte{}
+			}
 		}
 	}
 }

@@ -131,7 +131,7 @@ func (c *Client) updateAttributes(ctx context.Context, v *version) (Result, erro
 		if err := c.checkOwner(ctx, v, have); err != nil {
 			return Result{}, err
 		}
-		if len(have) == 0 {
+		if len(have) == 0 || have[0].doomed {
 			return Result{}, invalid(ErrNotFound, "there is no document of that key to update; put it whole")
 		}
 		cur := have[0]

@@ -79,7 +79,11 @@ func (c *Client) get(ctx context.Context, key string) (Info, error) {
 	}
 	var found *Info
 	for _, h := range have {
-		s, err := c.shownStoreFile(ctx, h)
+		show := c.shownStoreFile
+		if h.doomed { // it need not be there
+			show = func(ctx context.Context, h held) (storeFile, error) { return c.getStoreFile(ctx, h.id, nil) }
+		}
+		s, err := show(ctx, h)
 		if is(err, ErrNotFound) {
 			c.catalog.gone(h.f)
 			continue

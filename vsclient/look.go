@@ -13,28 +13,75 @@ type held struct {
 	f *file
 }
 
-// holdings tells what the store holds under the key, the newest version first,
-// and which Files could be the key's but were not seen in the store so shortly
-// after they were made that this proves nothing.
+// holdings tells what the store holds under the key, the newest version first and
+// what is doomed last, and which Files could be the key's but were not seen in the
+// store so shortly after they were made that this proves nothing.
 func (k *catalog) holdings(ctx context.Context, key string) (have []held, unsure []*file, err error) {
 	if err := k.fresh(ctx, refreshAfter); err != nil {
 		return nil, nil, err
 	}
+	var loose []*file
 	for _, f := range k.candidates(key) {
+		if now := k.snapshot(f); now.doomed {
+			have = append(have, now)
+			continue
+		}
 		if err := k.inspect(ctx, f); err != nil {
 			return nil, nil, err
 		}
 		switch now := k.snapshot(f); {
 		case k.belongs(now, key):
 			have = append(have, now)
-		case now.state == absent && k.recent(now.file):
-			unsure = append(unsure, f)
+		case now.state == absent:
+			if k.recent(now.file) {
+				unsure = append(unsure, f)
+			}
+			if !now.judged {
+				loose = append(loose, f)
+			}
 		}
 	}
 	slices.SortFunc(have, func(a, b held) int {
-		return cmp.Or(cmp.Compare(b.version, a.version), cmp.Compare(b.created, a.created), cmp.Compare(b.id, a.id))
+		return cmp.Or(after(a.doomed, b.doomed), cmp.Compare(b.version, a.version), cmp.Compare(b.created, a.created), cmp.Compare(b.id, a.id))
 	})
-	return have, unsure, nil
+	orphans, err := k.orphans(ctx, have, loose)
+	return append(have, orphans...), unsure, err
+}
+
+func after(a, b bool) int {
+	switch {
+	case a == b:
+		return 0
+	case a:
+		return 1
+	}
+	return -1
+}
+
+// orphans are those of the loose Files that the key's document says it has
+// replaced: a removal that was cut off has detached them and left them there. They
+// are doomed.
+func (k *catalog) orphans(ctx context.Context, have []held, loose []*file) (found []held, err error) {
+	if len(loose) == 0 || len(have) == 0 || have[0].doomed {
+		return nil, nil
+	}
+	s, err := k.c.getStoreFile(ctx, have[0].id, nil)
+	if is(err, ErrNotFound) {
+		return nil, nil
+	}
+	if err != nil {
+		return nil, err
+	}
+	replaced := decode(s.Attributes).source.replaces
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	for _, f := range loose {
+		if f.judged = !slices.Contains(replaced, f.id); !f.judged {
+			f.doomed = true
+			found = append(found, held{*f, f})
+		}
+	}
+	return found, nil
 }
 
 func (k *catalog) snapshot(f *file) held {

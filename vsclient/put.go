@@ -121,7 +121,7 @@ func (c *Client) put(ctx context.Context, v *version, t *turn) (Result, error) {
 		return Result{}, err
 	}
 	for len(have) > 0 && have[0].content == v.source.fingerprint() {
-		r, err := c.keep(ctx, v, have)
+		r, err := c.keep(ctx, v, have, unsure)
 		if !errors.Is(err, errNotKept) {
 			return r, err
 		}
@@ -138,8 +138,8 @@ var errNotKept = errors.New("not kept")
 
 // keep makes the newest version, which has the content already, the key's only
 // one, with the attributes that are asked for.
-func (c *Client) keep(ctx context.Context, v *version, have []held) (Result, error) {
-	cur := have[0]
+func (c *Client) keep(ctx context.Context, v *version, have []held, unsure []*file) (Result, error) {
+	cur, now := have[0], time.Now().UnixMicro()
 	if cur.Status() != StatusCompleted {
 		// An attach that was cut off earlier. It is this document's: wait for it.
 		if err := c.awaitHeld(ctx, cur); err != nil {
@@ -147,17 +147,28 @@ func (c *Client) keep(ctx context.Context, v *version, have []held) (Result, err
 		}
 	}
 	r := Result{Outcome: Unchanged, FileID: cur.id, Version: cur.version}
-	if cur.own != v.own.hash(c.seed) {
-		v.source.replaces = nil
-		next := identity{key: v.key, digest: v.digest, version: nextVersion(have), source: v.source, own: v.own}
+	next := identity{ours: true, key: v.key, digest: v.digest, version: cur.version, source: v.source, own: v.own}
+	next.source.replaces = nil
+	for _, h := range have[1:] {
+		next.source.replaces = append(next.source.replaces, h.id)
+	}
+	changed := cur.own != v.own.hash(c.seed)
+	if changed {
+		next.version = nextVersion(have)
+		r.Outcome, r.Version = AttributesUpdated, next.version
+	}
+	// Where older versions stand beside it, either a process was cut off before it
+	// had removed them, or while it was taking this one back; and what was taken back
+	// is still shown for a while. An update tells: it finds what is there alone.
+	if changed || slices.ContainsFunc(have[1:], func(h held) bool { return !h.doomed }) {
 		if err := c.updateHeld(ctx, cur.f, next); err != nil {
 			return Result{}, err
 		}
-		r.Outcome, r.Version = AttributesUpdated, next.version
 	}
 	if err := c.removeAll(ctx, v.key, have[1:]); err != nil {
 		return Result{}, err
 	}
+	c.resolve(ctx, v.key, now, unsure, 0)
 	return r, nil
 }
 

@@ -32,6 +32,7 @@ func (c *Client) removeFile(ctx context.Context, key, id string) error {
 	defer c.calls.Release(1)
 	ctx, cancel := outliving(ctx)
 	defer cancel()
+	c.catalog.doom(key, id)
 	if err := c.detach(ctx, id); err != nil {
 		return err
 	}

@@ -1,0 +1,284 @@
+package faulttest_test
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net/http"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/conduitio-labs/conduit-connector-openai-vectorstore/vsclient"
+	"github.com/conduitio-labs/conduit-connector-openai-vectorstore/vsclient/openaitest"
+)
+
+// kind is something that happens at a request.
+type kind struct {
+	name  string
+	fault openaitest.Fault // what happens to the request, or
+	who   string           // to whom: "caller" gives up, "client" is closed
+	after bool
+}
+
+func both(name string, f openaitest.Fault) []kind {
+	after := f
+	after.AfterEffect = true
+	return []kind{{name: name + " before the effect", fault: f}, {name: name + " after the effect", fault: after}}
+}
+
+var kinds = func() []kind {
+	var all []kind
+	page := "<html><body>502 Bad Gateway</body></html>"
+	all = append(all, both("500", openaitest.Fault{Kind: openaitest.FaultStatus, Status: 500})...)
+	all = append(all, both("503", openaitest.Fault{Kind: openaitest.FaultStatus, Status: 503})...)
+	all = append(all, both("502 of a proxy", openaitest.Fault{Kind: openaitest.FaultStatus, Status: 502, Body: &page})...)
+	all = append(all, both("429", openaitest.Fault{Kind: openaitest.FaultStatus, Status: 429, RetryAfter: openaitest.Duration(retryAfter)})...)
+	all = append(all, both("connection cut", openaitest.Fault{Kind: openaitest.FaultCut})...)
+	all = append(all, kind{name: "reply cut in the middle", fault: openaitest.Fault{Kind: openaitest.FaultCutReply}})
+	return append(all, both("hang", openaitest.Fault{Kind: openaitest.FaultHang})...)
+}()
+
+// quits are what the process itself does at a request.
+var quits = []kind{
+	{name: "the caller gives up before the effect", who: "caller"},
+	{name: "the caller gives up after the effect", who: "caller", after: true},
+	{name: "the client is closed before the effect", who: "client"},
+	{name: "the client is closed after the effect", who: "client", after: true},
+}
+
+const retryAfter = 7 * time.Second
+
+// sea is how the API behaves apart from faults.
+type sea struct {
+	name string
+	cfg  openaitest.Config
+	calm bool // what was done can be seen at once
+
+	stride int // without -all: each kind strikes every so manieth request
+}
+
+var (
+	calm = sea{"no lag", openaitest.Config{Latency: 40 * time.Millisecond, IndexTime: 400 * time.Millisecond}, true, 3}
+	lags = openaitest.Lag{Attach: 2 * time.Minute, Detach: 2 * time.Minute, Update: 2 * time.Minute}
+	seas = []sea{
+		calm,
+		{"listings 2 min behind", openaitest.Config{Latency: 40 * time.Millisecond, IndexTime: 400 * time.Millisecond, ListLag: lags, CountsLag: 2 * time.Minute}, false, 13},
+		{"404 for 20 s after an attach", openaitest.Config{Latency: 40 * time.Millisecond, IndexTime: 400 * time.Millisecond, NotFoundWindow: 20 * time.Second}, false, 13},
+		{"slow indexing", openaitest.Config{Latency: 40 * time.Millisecond, IndexTime: 40 * time.Second, IndexJitter: 30 * time.Second, PollAfter: 3 * time.Second}, true, 13},
+		everything,
+	}
+	everything = sea{"all of these", openaitest.Config{
+		Latency: 40 * time.Millisecond, IndexTime: 10 * time.Second, IndexJitter: 20 * time.Second, ListLag: lags, CountsLag: 2 * time.Minute,
+		NotFoundWindow: 20 * time.Second, GhostWindow: 15 * time.Second, FreshFileWindow: 2 * time.Second, Quirks: openaitest.ReportedQuirks(),
+	}, false, 5}
+)
+
+// trial is one run of a workload in which something happens once.
+type trial struct {
+	sea   sea
+	mode  mode
+	kind  kind
+	n     int  // at this request; 0: nothing happens
+	frail bool // the client tries nothing twice, so that the caller gets the error
+}
+
+func (tr trial) String() string {
+	s := fmt.Sprintf("%s, %s, %s at request %d", tr.sea.name, tr.mode.name, tr.kind.name, tr.n)
+	if tr.frail {
+		s += ", no retries"
+	}
+	return s
+}
+
+// settling is a time after which nothing lags any more.
+const settling = 5 * time.Minute
+
+// run carries the trial out and returns what is wrong, and how many requests there
+// were.
+func (tr trial) run(t *testing.T, steps []step) (bad findings, requests int) {
+	synctest.Test(t, func(t *testing.T) {
+		cfg := tr.sea.cfg
+		cfg.Seed = uint64(tr.n) + 1
+		w := newWorld(cfg, keysOf(steps))
+		log := session{w: w}
+		var caller giver
+		ctx := caller.starts()
+		defer caller.givesUp()
+		settings := func(cfg *vsclient.Config) {
+			if tr.frail {
+				cfg.RetryTimeout = time.Nanosecond
+			}
+		}
+		var c *vsclient.Client
+		if tr.kind.who == "" {
+			if tr.n > 0 {
+				f := tr.kind.fault
+				f.Nth = tr.n
+				w.srv.Inject(f)
+			}
+			c = w.client(nil, settings)
+		} else {
+			c = w.client(newLine(w.srv.Client().Transport, moment{tr.n, tr.kind.after}, func() {
+				if tr.kind.who == "caller" {
+					caller.givesUp()
+				} else {
+					go c.Close()
+					synctest.Wait()
+				}
+			}), settings)
+		}
+		for _, group := range tr.mode.groups(steps) {
+			for try := 0; len(group) > 0; try++ {
+				began := time.Now()
+				failures := tr.mode.deliver(ctx, c, &log, group)
+				if len(failures) > 0 && tr.sea.calm {
+					bad.add(w.afterFailure(failures, began))
+				}
+				if try > 3 {
+					bad.wrong = append(bad.wrong, fmt.Sprintf("%v fails again and again: %v", failures[0].step, failures[0].err))
+					break
+				}
+				group = nil
+				for _, f := range failures {
+					group = append(group, f.step)
+					bad.wrong = append(bad.wrong, tr.unexpected(f)...)
+				}
+				if len(failures) > 0 && ctx.Err() != nil {
+					ctx = caller.starts()
+				}
+				if len(failures) > 0 && tr.kind.who == "client" {
+					c.Close()
+					c = w.client(nil, settings)
+				}
+			}
+		}
+		requests = w.srv.RequestCount()
+		if tr.sea.calm {
+			bad.add(w.examine())
+		}
+		if !tr.sea.calm || !bad.any() {
+			time.Sleep(settling)
+			bad.add(w.examine())
+		}
+		bad.wrong = append(bad.wrong, tooSoon(w.srv.Requests())...)
+		c.Close()
+		if bad.any() && *verbose {
+			w.requestLog(t)
+		}
+	})
+	return bad, requests
+}
+
+// giver is a caller that can give up what it has under way.
+type giver struct{ givesUp context.CancelFunc }
+
+func (g *giver) starts() (ctx context.Context) {
+	ctx, g.givesUp = context.WithCancel(neverDone)
+	return ctx
+}
+
+// unexpected is an error that should not have been.
+func (tr trial) unexpected(f failed) []string {
+	switch {
+	case tr.kind.who == "caller" && errors.Is(f.err, context.Canceled):
+	case tr.kind.who == "client" && errors.Is(f.err, vsclient.ErrClosed):
+	case tr.kind.who == "" && tr.frail && vsclient.Retryable(f.err):
+	default:
+		return []string{fmt.Sprintf("%v: %v", f.step, f.err)}
+	}
+	return nil
+}
+
+// afterFailure is what must hold as soon as a call has failed: what it uploaded is
+// gone. An older version whose very removal has failed may be detached by then, and
+// its File still there.
+func (w *world) afterFailure(failures []failed, began time.Time) (bad findings) {
+	bad = w.examine()
+	bad.wrong = nil // it is judged when all is redelivered
+	bad.leftovers = nil
+	for _, l := range w.loose() {
+		if !l.CreatedAt.Before(began) {
+			bad.leftovers = append(bad.leftovers, fmt.Sprintf("%s %q, as soon as %v had failed (%v)", l.ID, l.Name, failures[0].step, failures[0].err))
+		}
+	}
+	return bad
+}
+
+func (f *findings) add(g findings) {
+	f.wrong = append(f.wrong, g.wrong...)
+	f.gaps = append(f.gaps, g.gaps...)
+	f.harmed = append(f.harmed, g.harmed...)
+	f.leftovers = append(f.leftovers, g.leftovers...)
+}
+
+// tooSoon are requests that were repeated sooner than Retry-After had asked.
+func tooSoon(log []openaitest.Request) (wrong []string) {
+	for i, r := range log {
+		if r.Status != http.StatusTooManyRequests || r.Fault == "" {
+			continue
+		}
+		for _, next := range log[i+1:] {
+			// What was under way when the answer came could not know of it.
+			wait := next.Time.Sub(r.Time.Add(r.Took))
+			if next.Method == r.Method && next.Path == r.Path && wait > 0 && wait < retryAfter {
+				wrong = append(wrong, fmt.Sprintf("%s %s was repeated after %v", r.Method, r.Path, wait))
+			}
+		}
+	}
+	return wrong
+}
+
+// TestAFaultAtEveryBoundary lets each kind of fault strike each request of a
+// workload, one at a time, redelivers what failed, and looks at what there is.
+func TestAFaultAtEveryBoundary(t *testing.T) {
+	steps := compact()
+	for _, sea := range seas {
+		for _, mode := range modes {
+			for _, frail := range []bool{false, true} {
+				name := fmt.Sprintf("%s/%s/retries", sea.name, mode.name)
+				what := "a fault that the client survives: " + sea.name
+				if frail {
+					name = fmt.Sprintf("%s/%s/no retries", sea.name, mode.name)
+					what = "a fault that fails the call: " + sea.name
+				}
+				t.Run(name, func(t *testing.T) {
+					trial{sea: sea, mode: mode, frail: frail}.atEvery(t, what, steps, kinds)
+				})
+			}
+			t.Run(fmt.Sprintf("%s/%s/given up", sea.name, mode.name), func(t *testing.T) {
+				trial{sea: sea, mode: mode}.atEvery(t, "the call is given up: "+sea.name, steps, quits)
+			})
+		}
+	}
+}
+
+// atEvery runs the trial with each kind at each request that it makes when nothing
+// happens.
+func (tr trial) atEvery(t *testing.T, what string, steps []step, kinds []kind) {
+	bad, boundaries := tr.run(t, steps)
+	if bad.any() {
+		t.Fatalf("%v:%v", tr, bad)
+	}
+	stride := tr.sea.stride
+	if *all {
+		stride = 1
+	}
+	reported := 0
+	for k, kind := range kinds {
+		for n := 1 + (k+tr.sea.stride/2)%stride; n <= boundaries; n += stride {
+			tr.kind, tr.n = kind, n
+			bad, _ := tr.run(t, steps)
+			count(what, func(f *figures) {
+				f.boundaries, f.kinds = max(f.boundaries, boundaries), len(kinds)
+				f.tell(bad)
+			})
+			if bad.any() {
+				if reported++; reported > 5 || *verbose {
+					t.Fatal("and more")
+				}
+				t.Errorf("%v:%v", tr, bad)
+			}
+		}
+	}
+}

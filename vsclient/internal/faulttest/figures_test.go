@@ -1,0 +1,108 @@
+package faulttest_test
+
+import (
+	"flag"
+	"fmt"
+	"os"
+	"slices"
+	"strings"
+	"sync"
+	"testing"
+)
+
+// figures are what the runs of one kind came to.
+type figures struct {
+	boundaries int // requests at which something was made to happen, the most of one workload
+	kinds      int
+	runs       int
+	wrong      int // runs that ended with a version missing, doubled, or not the right one
+	gaps       int // runs in which a reader missed a key
+	harmed     int // runs that changed a File of somebody else's
+	leftovers  int // Files left over where none may be
+	bounded    int // Files that a kill left, before the sweep
+}
+
+var (
+	tallyMu sync.Mutex
+	tally   = map[string]*figures{}
+	order   []string
+)
+
+// count adds to the figures of that name.
+func count(name string, add func(*figures)) {
+	tallyMu.Lock()
+	defer tallyMu.Unlock()
+	f := tally[name]
+	if f == nil {
+		f = &figures{}
+		tally[name] = f
+		order = append(order, name)
+	}
+	add(f)
+}
+
+// tell adds what a run has found.
+func (f *figures) tell(found findings) {
+	f.runs++
+	if len(found.wrong) > 0 {
+		f.wrong++
+	}
+	if len(found.gaps) > 0 {
+		f.gaps++
+	}
+	if len(found.harmed) > 0 {
+		f.harmed++
+	}
+	f.leftovers += len(found.leftovers)
+}
+
+func table() string {
+	var b strings.Builder
+	b.WriteString("| what happens | requests | kinds | runs | wrong states | gaps | Files of others harmed | left over | after a kill, before the sweep |\n")
+	b.WriteString("|---|--:|--:|--:|--:|--:|--:|--:|--:|\n")
+	slices.Sort(order)
+	for _, name := range order {
+		f := tally[name]
+		fmt.Fprintf(&b, "| %s | %d | %d | %d | %d | %d | %d | %d | %d |\n", name, f.boundaries, f.kinds, f.runs, f.wrong, f.gaps, f.harmed, f.leftovers, f.bounded)
+	}
+	return b.String()
+}
+
+var all = flag.Bool("all", false, "try everything everywhere; otherwise a share of it, spread evenly")
+
+var verbose = flag.Bool("requests", false, "show the requests of a run that went wrong")
+
+var page = flag.String("page", "", "write the table of figures into this page, between its marks")
+
+const beginMark, endMark = "<!-- figures -->\n", "<!-- end of figures -->"
+
+func TestMain(m *testing.M) {
+	flag.Parse()
+	if os.Getenv(childEnv) != "" {
+		os.Exit(child())
+	}
+	code := m.Run()
+	if len(order) > 0 {
+		fmt.Printf("\n%s\n", table())
+	}
+	if *page != "" && code == 0 {
+		if err := writeTable(*page); err != nil {
+			fmt.Fprintln(os.Stderr, err)
+			code = 1
+		}
+	}
+	os.Exit(code)
+}
+
+func writeTable(path string) error {
+	text, err := os.ReadFile(path)
+	if err != nil {
+		return err
+	}
+	head, rest, ok := strings.Cut(string(text), beginMark)
+	_, tail, ok2 := strings.Cut(rest, endMark)
+	if !ok || !ok2 {
+		return fmt.Errorf("%s has no marks for the figures", path)
+	}
+	return os.WriteFile(path, []byte(head+beginMark+table()+endMark+tail), 0o644)
+}

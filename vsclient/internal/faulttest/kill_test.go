@@ -1,0 +1,199 @@
+package faulttest_test
+
+import (
+	"errors"
+	"fmt"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/conduitio-labs/conduit-connector-openai-vectorstore/vsclient"
+)
+
+// killing is a run of a workload in which processes die one after the other, each
+// at a moment of its own, and the next begins where the one before was, or a
+// little earlier.
+type killing struct {
+	sea   sea
+	mode  mode
+	at    []moment
+	drops bool // requests that are under way at a death have no effect
+	redo  int  // groups that are delivered once more though they had succeeded
+}
+
+func (k killing) String() string {
+	return fmt.Sprintf("%s, %s, killed at %+v, requests under way dropped: %v, %d groups redelivered", k.sea.name, k.mode.name, k.at, k.drops, k.redo)
+}
+
+// run carries it out. bounded are the Files that the kills have left, which the
+// sweep and the removal of leftovers then have to find.
+func (k killing) run(t *testing.T, steps []step) (bad findings, bounded, requests int) {
+	synctest.Test(t, func(t *testing.T) {
+		cfg := k.sea.cfg
+		cfg.Seed = 7
+		w := newWorld(cfg, keysOf(steps))
+		groups := k.mode.groups(steps)
+		acked, most := 0, 0
+		var dead []*vsclient.Client
+		for _, at := range k.at {
+			l := newLine(w.srv.Client().Transport, at, nil)
+			l.happen, l.drops = l.die, k.drops
+			c := w.client(l)
+			dead = append(dead, c)
+			log := &session{w: w}
+			finished := make(chan struct{})
+			go func() {
+				defer close(finished)
+				for i := max(0, acked-k.redo); i < len(groups); i++ {
+					if len(k.mode.deliver(neverDone, c, log, groups[i])) > 0 {
+						return
+					}
+					acked = max(acked, i+1)
+				}
+			}()
+			select {
+			case <-l.death.Done():
+			case <-finished:
+			}
+			log.over.Store(true)
+			synctest.Wait() // acked is read after this
+			if acked < len(groups) {
+				most += len(groups[acked])
+			}
+		}
+		c := w.client(nil)
+		log := &session{w: w}
+		for _, group := range groups[max(0, acked-k.redo):] {
+			for _, f := range k.mode.deliver(neverDone, c, log, group) {
+				if f.op == vsclient.OpUpdateAttributes && errors.Is(f.err, vsclient.ErrNotFound) && log.deleted(f.key) {
+					continue // delivered again after the deletion that followed it
+				}
+				bad.wrong = append(bad.wrong, fmt.Sprintf("%v: %v", f.step, f.err))
+			}
+		}
+		requests = w.srv.RequestCount()
+		if k.sea.calm {
+			bad.add(w.examine())
+			bad.leftovers = nil
+		}
+		if !bad.any() {
+			time.Sleep(settling)
+			bad.add(w.examine())
+			bad.leftovers = nil
+		}
+		bounded = len(w.loose())
+		if bounded > most {
+			bad.leftovers = append(bad.leftovers, fmt.Sprintf("%d Files are attached nowhere, where %d changes were cut off", bounded, most))
+		}
+		bad.add(w.tidy(c, keysOf(steps)))
+		bad.add(w.examine())
+		if bad.any() && *verbose {
+			w.requestLog(t)
+		}
+		c.Close()
+		for _, c := range dead {
+			c.Close()
+		}
+	})
+	return bad, bounded, requests
+}
+
+// tidy sweeps the store and removes leftovers: first without anybody's word for a
+// key, which must not touch what is others', then with it.
+func (w *world) tidy(c *vsclient.Client, keys []string) findings {
+	time.Sleep(vsclient.DefaultLeftoverAge)
+	return w.tidyNow(c, keys)
+}
+
+// tidyNow does not wait for Files to be old enough.
+func (w *world) tidyNow(c *vsclient.Client, keys []string) (bad findings) {
+	if _, err := c.Sweep(neverDone); err != nil {
+		bad.wrong = append(bad.wrong, err.Error())
+	}
+	for _, o := range []vsclient.LeftoverOptions{{}, {Keys: keys, Since: w.start}} {
+		o.OlderThan = time.Nanosecond
+		found, err := c.Leftovers(neverDone, o)
+		if err == nil {
+			_, err = c.RemoveLeftovers(neverDone, found)
+		}
+		if err != nil {
+			bad.wrong = append(bad.wrong, err.Error())
+		}
+	}
+	return bad
+}
+
+// TestAKillAtEveryBoundary ends the process, as far as the API can tell, at each
+// request of a workload, before and after its effect; another one starts and is
+// given again what was not acknowledged. The same with real processes is
+// TestASIGKILLAtEveryBoundary.
+func TestAKillAtEveryBoundary(t *testing.T) {
+	steps := compact()
+	for _, sea := range seas {
+		for _, mode := range modes {
+			t.Run(sea.name+"/"+mode.name, func(t *testing.T) {
+				what := "the process is killed: " + sea.name
+				bad, _, boundaries := killing{sea: sea, mode: mode, at: []moment{{}}}.run(t, steps)
+				if bad.any() {
+					t.Fatal(bad)
+				}
+				stride := max(1, sea.stride/3)
+				if *all {
+					stride = 1
+				}
+				reported := 0
+				for n := 1; n <= boundaries; n += stride {
+					for i := range 4 {
+						k := killing{sea: sea, mode: mode, at: []moment{{n, i%2 == 1}}, drops: i/2 == 1, redo: n % 3}
+						bad, bounded, _ := k.run(t, steps)
+						count(what, func(f *figures) {
+							f.boundaries, f.kinds = max(f.boundaries, boundaries), 4
+							f.bounded += bounded
+							f.tell(bad)
+						})
+						if bad.any() {
+							if reported++; reported > 5 || *verbose {
+								t.Fatalf("%v:%v", k, bad)
+							}
+							t.Errorf("%v:%v", k, bad)
+						}
+					}
+				}
+			})
+		}
+	}
+}
+
+// TestTwoKills has a second process die on the way.
+func TestTwoKills(t *testing.T) {
+	steps := compact()
+	for _, sea := range []sea{calm, everything} {
+		for _, mode := range modes {
+			t.Run(sea.name+"/"+mode.name, func(t *testing.T) {
+				_, _, boundaries := killing{sea: sea, mode: mode, at: []moment{{}}}.run(t, steps)
+				stride := 7
+				if *all {
+					stride = 2
+				}
+				reported := 0
+				for n := 1; n <= boundaries; n += stride {
+					for _, m := range []int{5, 6 + n%5, 11 + n%7} {
+						k := killing{sea: sea, mode: mode, at: []moment{{n, m%2 == 0}, {m, n%2 == 0}}, drops: n%3 == 0}
+						bad, bounded, _ := k.run(t, steps)
+						count("two processes are killed: "+sea.name, func(f *figures) {
+							f.boundaries, f.kinds = max(f.boundaries, boundaries), 4
+							f.bounded += bounded
+							f.tell(bad)
+						})
+						if bad.any() {
+							if reported++; reported > 5 || *verbose {
+								t.Fatalf("%v:%v", k, bad)
+							}
+							t.Errorf("%v:%v", k, bad)
+						}
+					}
+				}
+			})
+		}
+	}
+}

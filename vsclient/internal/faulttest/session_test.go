@@ -1,0 +1,69 @@
+package faulttest_test
+
+import (
+	"sync/atomic"
+	"time"
+
+	"github.com/conduitio-labs/conduit-connector-openai-vectorstore/vsclient"
+)
+
+// session is one process's view of the ledger. What it writes after its death does
+// not count.
+type session struct {
+	w    *world
+	over atomic.Bool
+}
+
+// asked notes that a step begins.
+func (s *session) asked(st step) {
+	s.w.mu.Lock()
+	defer s.w.mu.Unlock()
+	if !s.over.Load() && st.op == vsclient.OpDelete {
+		s.w.absent[st.key] = append(s.w.absent[st.key], span{from: s.w.now()})
+	}
+}
+
+// failed notes that a step has failed. A first version of a key that came to
+// nothing may have been there for a while.
+func (s *session) failed(st step, asked time.Time) {
+	s.w.mu.Lock()
+	defer s.w.mu.Unlock()
+	if !s.over.Load() && st.op == vsclient.OpPut && s.w.want[st.key] == nil && st.key != legacyKey {
+		s.w.absent[st.key] = append(s.w.absent[st.key], span{from: asked})
+	}
+}
+
+// done notes that a step has succeeded.
+func (s *session) done(st step) {
+	s.w.mu.Lock()
+	defer s.w.mu.Unlock()
+	if s.over.Load() {
+		return
+	}
+	want := s.w.want
+	switch st.op {
+	case vsclient.OpDelete:
+		want[st.key] = nil
+		return
+	case vsclient.OpUpdateAttributes:
+		next := *want[st.key]
+		next.attrs = st.attrs
+		want[st.key] = &next
+	default:
+		want[st.key] = &st
+	}
+	for i := range s.w.absent[st.key] {
+		if p := &s.w.absent[st.key][i]; p.to.IsZero() {
+			p.to = s.w.now()
+		}
+	}
+}
+
+// deleted reports whether a deletion of the key has been asked for, by whomever,
+// and no put has succeeded since.
+func (s *session) deleted(key string) bool {
+	s.w.mu.Lock()
+	defer s.w.mu.Unlock()
+	spans := s.w.absent[key]
+	return len(spans) > 0 && spans[len(spans)-1].to.IsZero()
+}

@@ -1,0 +1,199 @@
+package faulttest_test
+
+import (
+	"bufio"
+	"fmt"
+	"net/http"
+	"net/http/httptest"
+	"os"
+	"os/exec"
+	"strconv"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/conduitio-labs/conduit-connector-openai-vectorstore/vsclient"
+	"github.com/conduitio-labs/conduit-connector-openai-vectorstore/vsclient/openaitest"
+)
+
+// The environment of a child: where the API is, and which step comes first.
+const (
+	childEnv  = "FAULTTEST_CHILD_URL"
+	childFrom = "FAULTTEST_CHILD_FROM"
+)
+
+// child is the process that gets killed. It carries out the workload from a step
+// on. Over its standard output and input it asks for leave to begin each step, so
+// that the parent has noted it by then, and acknowledges it.
+func child() int {
+	from, err := strconv.Atoi(os.Getenv(childFrom))
+	if err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		return 2
+	}
+	url, store, _ := strings.Cut(os.Getenv(childEnv), " ")
+	c, err := vsclient.New(vsclient.Config{APIKey: "sk-test", VectorStoreID: store, BaseURL: url})
+	if err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		return 2
+	}
+	defer c.Close()
+	leave := bufio.NewScanner(os.Stdin)
+	for i, s := range compact() {
+		if i < from {
+			continue
+		}
+		if fmt.Println("begin", i); !leave.Scan() {
+			return 2
+		}
+		if r := c.Apply(neverDone, []vsclient.Change{s.change()}, nil)[0]; r.Err != nil {
+			fmt.Fprintln(os.Stderr, r.Err)
+			return 1
+		}
+		fmt.Println("done", i)
+	}
+	return 0
+}
+
+// executioner serves the emulator over TCP and kills the process that makes the
+// nth request: before it takes effect, or after, with the reply unsent.
+type executioner struct {
+	*world
+	at   moment
+	n    atomic.Int64
+	kill func()
+}
+
+func (e *executioner) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	if int(e.n.Add(1)) != e.at.n {
+		e.srv.ServeHTTP(w, r)
+		return
+	}
+	if e.at.after {
+		e.srv.ServeHTTP(httptest.NewRecorder(), r)
+	}
+	e.kill()
+	panic(http.ErrAbortHandler)
+}
+
+// live runs a child from a step on until it ends or is killed, and returns the
+// step that comes next.
+func (w *world) live(url string, from int, log *session, started func(*os.Process)) (next int, err error) {
+	cmd := exec.Command(os.Args[0])
+	cmd.Env = append(os.Environ(), childEnv+"="+url+" "+w.store, childFrom+"="+strconv.Itoa(from))
+	var told strings.Builder
+	cmd.Stderr = &told
+	out, err := cmd.StdoutPipe()
+	if err != nil {
+		return from, err
+	}
+	in, err := cmd.StdinPipe()
+	if err != nil {
+		return from, err
+	}
+	if err := cmd.Start(); err != nil {
+		return from, err
+	}
+	started(cmd.Process)
+	steps := compact()
+	next = from
+	for lines := bufio.NewScanner(out); lines.Scan(); {
+		switch lines.Text() {
+		case fmt.Sprint("begin ", next):
+			log.asked(steps[next])
+			fmt.Fprintln(in)
+		case fmt.Sprint("done ", next):
+			log.done(steps[next])
+			next++
+		}
+	}
+	if err := cmd.Wait(); err != nil {
+		return next, fmt.Errorf("%w: %s", err, told.String())
+	}
+	return next, nil
+}
+
+// behind is how far the emulator's clock is behind: enough for no File of a killed
+// process to be so new that its successor waits for it to show.
+const behind = 10 * time.Minute
+
+// executed runs the workload in a process that is killed at that moment, and to its
+// end in another.
+func executed(at moment) (bad findings, bounded, requests int) {
+	w := newWorld(openaitest.Config{Now: func() time.Time { return time.Now().Add(-behind) }}, keysOf(compact()))
+	e := &executioner{world: w, at: at}
+	api := httptest.NewServer(e)
+	defer api.Close()
+	var killed atomic.Bool
+	process, buried := make(chan *os.Process, 1), make(chan struct{})
+	e.kill = func() {
+		killed.Store(true)
+		(<-process).Kill()
+		<-buried // it must not see the connection close
+	}
+	from := 0
+	for first := true; first || killed.Load() && from < len(compact()); first = false {
+		log := &session{w: w}
+		var err error
+		from, err = w.live(api.URL+"/v1", from, log, func(p *os.Process) {
+			if first {
+				process <- p
+			}
+		})
+		log.over.Store(true)
+		if first {
+			close(buried)
+		}
+		if err != nil && !(first && killed.Load()) {
+			bad.wrong = append(bad.wrong, fmt.Sprintf("the process came to step %d: %v", from, err))
+			return bad, 0, 0
+		}
+	}
+	if at.n > 0 && !killed.Load() {
+		bad.wrong = append(bad.wrong, "nothing was killed")
+	}
+	requests = int(e.n.Load())
+	bad.add(w.examine())
+	bad.leftovers = nil
+	if bounded = len(w.loose()); bounded > 1 {
+		bad.leftovers = append(bad.leftovers, fmt.Sprintf("%d Files are attached nowhere, where one change was cut off", bounded))
+	}
+	c := w.client(nil)
+	defer c.Close()
+	bad.add(w.tidyNow(c, keysOf(compact())))
+	bad.add(w.examine())
+	return bad, bounded, requests
+}
+
+// TestASIGKILLAtEveryBoundary kills real processes, which speak to the emulator
+// over TCP and in real time.
+func TestASIGKILLAtEveryBoundary(t *testing.T) {
+	bad, _, boundaries := executed(moment{})
+	if bad.any() {
+		t.Fatal(bad)
+	}
+	var (
+		wait sync.WaitGroup
+		room = make(chan struct{}, 4) // they mostly wait
+	)
+	for n := 1; n <= boundaries; n++ {
+		for _, after := range []bool{false, true} {
+			wait.Go(func() {
+				room <- struct{}{}
+				defer func() { <-room }()
+				bad, bounded, _ := executed(moment{n, after})
+				count("the process gets SIGKILL", func(f *figures) {
+					f.boundaries, f.kinds = max(f.boundaries, boundaries), 2
+					f.bounded += bounded
+					f.tell(bad)
+				})
+				if bad.any() {
+					t.Errorf("killed at %+v:%v", moment{n, after}, bad)
+				}
+			})
+		}
+	}
+	wait.Wait()
+}
