@@ -33,7 +33,6 @@ func (o outcome) known() bool {
 
 const (
 	minPoll       = 50 * time.Millisecond
-	minBatchPoll  = 150 * time.Millisecond
 	maxPoll       = 5 * time.Second
 	maxHint       = 8 * time.Second        // as the SDK caps openai-poll-after-ms
 	batchPatience = 2 * time.Second        // OpenAI answers 500 to a batch it does not know: not to be waited out
@@ -165,7 +164,7 @@ func (c *Client) watchBatch(b *batch) {
 func (w *batchWatch) run(ctx context.Context) {
 	began := time.Now()
 	w.read = began
-	wait := max(minBatchPoll, w.c.pace.guess(0.9), w.b.files[0].hint)
+	wait := max(firstPoll, w.c.pace.guess(0.9), w.b.files[0].hint)
 	for {
 		if pause(ctx, wait, nil) != nil {
 			return
@@ -186,7 +185,11 @@ func (w *batchWatch) run(ctx context.Context) {
 				w.lookAtRest(ctx, began)
 			}
 		}
-		wait = min(max(minBatchPoll, time.Since(began)/4, pollAfter(header)), max(maxPoll, pollAfter(header)))
+		wait = max(firstPoll, time.Since(began)/4)
+		if w.heard && !w.ended {
+			wait = w.c.pace.interval(time.Since(began))
+		}
+		wait = max(min(wait, maxPoll), pollAfter(header))
 	}
 }
 
