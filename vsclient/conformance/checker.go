@@ -12,11 +12,12 @@ import (
 	"strconv"
 	"strings"
 
-	"github.com/conduitio-labs/conduit-connector-openai-vectorstore/vsclient/openaitest"
 	"github.com/pb33f/libopenapi"
 	validator "github.com/pb33f/libopenapi-validator"
 	"github.com/pb33f/libopenapi-validator/config"
 	liberrors "github.com/pb33f/libopenapi-validator/errors"
+
+	"github.com/conduitio-labs/conduit-connector-openai-vectorstore/vsclient/openaitest"
 )
 
 // rules are the document's, as they are and with each exception.
@@ -111,7 +112,9 @@ func (r *reading) request(e openaitest.Exchange) []*liberrors.ValidationError {
 }
 
 func (r *reading) reply(e openaitest.Exchange) []*liberrors.ValidationError {
-	_, errs := r.ValidateHttpResponse(request(e), response(e))
+	resp := response(e)
+	defer resp.Body.Close()
+	_, errs := r.ValidateHttpResponse(request(e), resp)
 	return errs
 }
 

@@ -158,8 +158,7 @@ var exceptions = []exception{
 		name:   "batch answered with its store",
 		reason: "users report that GET on a batch answers the vector store (openai-python#2724, openai-node#1700)",
 		amend: func(doc document) {
-			doc.response("/vector_stores/{vector_store_id}/file_batches/{batch_id}", "get")["content"] =
-				jsonResponse("#/components/schemas/VectorStoreObject")["content"]
+			doc.response("/vector_stores/{vector_store_id}/file_batches/{batch_id}", "get")["content"] = jsonResponse("#/components/schemas/VectorStoreObject")["content"]
 		},
 	},
 }

@@ -211,6 +211,9 @@ func TestHistoryTellsWhenAFileWasSearchable(t *testing.T) {
 }
 
 func TestAFileOf512MBIsCountedAndHashedButNotKept(t *testing.T) {
+	if raceDetector {
+		t.Skip("a gigabyte takes the race detector long, and it measures memory of its own")
+	}
 	is := is.New(t)
 	s := openaitest.New(openaitest.Config{KeepBytes: 1 << 20})
 	var before, after runtime.MemStats

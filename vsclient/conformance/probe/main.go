@@ -45,11 +45,11 @@ func run(ctx context.Context, args []string, env func(string) string, out io.Wri
 		base = "https://api.openai.com/v1"
 	}
 	p := &prober{base: strings.TrimSuffix(base, "/"), key: key, client: &http.Client{}}
-	findings := p.askAll(ctx)
+	findings, left := p.askAll(ctx)
 	if *asJSON {
 		enc := json.NewEncoder(out)
 		enc.SetIndent("", "  ")
-		return enc.Encode(findings)
+		return errors.Join(enc.Encode(findings), left)
 	}
 	failed := 0
 	for _, f := range findings {
@@ -62,7 +62,7 @@ func run(ctx context.Context, args []string, env func(string) string, out io.Wri
 		}
 	}
 	if failed > 0 {
-		return fmt.Errorf("%d questions found no answer", failed)
+		left = errors.Join(fmt.Errorf("%d questions found no answer", failed), left)
 	}
-	return nil
+	return left
 }

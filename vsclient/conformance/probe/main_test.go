@@ -88,7 +88,9 @@ func TestProbesTellTheAnswersApart(t *testing.T) {
 				if err != nil || got != tt.want {
 					t.Errorf("got %q, %v, want %q; %q", got, err, tt.want, p.details)
 				}
-				p.cleanUp(t.Context())
+				if err := p.cleanUp(t.Context()); err != nil {
+					t.Error(err)
+				}
 				if left := s.Snapshot(); len(left.Files)+len(left.Stores) > 0 {
 					t.Errorf("%d files and %d stores are left", len(left.Files), len(left.Stores))
 				}

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"mime/multipart"
@@ -45,27 +46,32 @@ func (r reply) into(v any) error {
 	return json.Unmarshal(r.body, v)
 }
 
-// String is the status and what an error says of itself.
+// String is the status and the code of the error, if it has one.
 func (r reply) String() string {
-	var e struct {
-		Error struct {
-			Code, Param *string
-			Message     string
-		}
-	}
-	json.Unmarshal(r.body, &e)
 	s := fmt.Sprint(r.status)
-	if e.Error.Code != nil {
-		s += " " + *e.Error.Code
+	if code := r.refusal().Code; code != nil {
+		s += " " + *code
 	}
 	return s
 }
 
 // message is what an error says in words.
-func (r reply) message() string {
-	var e struct{ Error struct{ Message string } }
-	json.Unmarshal(r.body, &e)
-	return e.Error.Message
+func (r reply) message() string { return r.refusal().Message }
+
+type refusal struct {
+	Code    *string `json:"code"`
+	Message string  `json:"message"`
+}
+
+// refusal is the error in the body; a body that is none says nothing.
+func (r reply) refusal() refusal {
+	var e struct {
+		Error refusal `json:"error"`
+	}
+	if json.Unmarshal(r.body, &e) != nil {
+		return refusal{}
+	}
+	return e.Error
 }
 
 func (p *prober) send(ctx context.Context, method, path, contentType string, body []byte, header ...string) (reply, error) {
@@ -115,13 +121,20 @@ type fileObject struct{ ID, Filename string }
 func (p *prober) tryUpload(ctx context.Context, name, content string, header ...string) (fileObject, reply, error) {
 	var b bytes.Buffer
 	form := multipart.NewWriter(&b)
-	form.WriteField("purpose", "assistants")
-	part, err := form.CreateFormFile("file", name)
+	err := form.WriteField("purpose", "assistants")
+	var part io.Writer
+	if err == nil {
+		part, err = form.CreateFormFile("file", name)
+	}
+	if err == nil {
+		_, err = io.WriteString(part, content)
+	}
+	if err == nil {
+		err = form.Close()
+	}
 	if err != nil {
 		return fileObject{}, reply{}, err
 	}
-	io.WriteString(part, content)
-	form.Close()
 	r, err := p.send(ctx, http.MethodPost, "/files", form.FormDataContentType(), b.Bytes(), header...)
 	var f fileObject
 	if err == nil && r.status == http.StatusOK {
@@ -219,14 +232,27 @@ func (p *prober) note(format string, args ...any) {
 	p.details = append(p.details, fmt.Sprintf(format, args...))
 }
 
-// cleanUp removes what the prober made, also after ctx is done.
-func (p *prober) cleanUp(ctx context.Context) {
+// cleanUp removes what the prober made, also after ctx is done, and returns
+// what it could not remove.
+func (p *prober) cleanUp(ctx context.Context) error {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), time.Minute)
 	defer cancel()
+	var paths []string
 	if p.store != "" {
-		p.delete(ctx, p.path(""))
+		paths = append(paths, p.path(""))
 	}
 	for _, id := range p.files {
-		p.delete(ctx, "/files/"+id)
+		paths = append(paths, "/files/"+id)
 	}
+	var left []error
+	for _, path := range paths {
+		r, err := p.delete(ctx, path)
+		if err == nil && r.status != http.StatusOK && r.status != http.StatusNotFound {
+			err = fmt.Errorf("answered %s", r)
+		}
+		if err != nil {
+			left = append(left, fmt.Errorf("%s is left behind: %w", path, err))
+		}
+	}
+	return errors.Join(left...)
 }

@@ -32,10 +32,10 @@ var questions = []struct {
 	{"May attributes be updated while a file is in progress?", (*prober).updateInProgress},
 }
 
-// askAll asks every question, and goes on after one that has no answer.
-func (p *prober) askAll(ctx context.Context) []finding {
-	defer p.cleanUp(ctx)
-	var all []finding
+// askAll asks every question, and goes on after one that has no answer. Its
+// error is about what could not be removed afterwards.
+func (p *prober) askAll(ctx context.Context) (all []finding, err error) {
+	defer func() { err = p.cleanUp(ctx) }()
 	for i, q := range questions {
 		p.details = nil
 		f := finding{Number: i + 1, Question: q.text}
@@ -49,7 +49,7 @@ func (p *prober) askAll(ctx context.Context) []finding {
 		f.Details = p.details
 		all = append(all, f)
 	}
-	return all
+	return all, nil
 }
 
 func (p *prober) ensureStore(ctx context.Context) error {
@@ -337,7 +337,11 @@ func (p *prober) lags(ctx context.Context) (string, error) {
 	if err != nil {
 		return "", err
 	}
-	if r, err = p.delete(ctx, p.path("/files/"+id)); err != nil {
+	r, err = p.delete(ctx, p.path("/files/"+id))
+	if err == nil && r.status != http.StatusOK {
+		err = fmt.Errorf("the detach was answered %s", r)
+	}
+	if err != nil {
 		return "", err
 	}
 	detached, err := watch("after the detach", false)
@@ -423,12 +427,12 @@ func (p *prober) idempotency(ctx context.Context) (string, error) {
 	if err != nil {
 		return "", err
 	}
-	second, r, err := p.tryUpload(ctx, "twice.txt", "Sent twice.", "Idempotency-Key", key)
+	second, again, err := p.tryUpload(ctx, "twice.txt", "Sent twice.", "Idempotency-Key", key)
 	switch {
 	case err != nil:
 		return "", err
 	case second.ID == "":
-		return "the second is refused: " + r.String(), nil
+		return "the second is refused: " + again.String(), nil
 	case second.ID == first.ID:
 		return "yes", nil
 	}

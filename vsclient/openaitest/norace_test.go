@@ -1,0 +1,5 @@
+//go:build !race
+
+package openaitest_test
+
+const raceDetector = false
