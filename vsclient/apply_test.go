@@ -20,14 +20,14 @@ func put(key, content string) vsclient.Change {
 	return vsclient.Change{Document: doc(key, content)}
 }
 
-func tagged(key, content, tag string) vsclient.Change {
-	ch := put(key, content)
+func tagged(content, tag string) vsclient.Change {
+	ch := put("held.md", content)
 	ch.Document.Attributes = vsclient.Attributes{"tag": tag}
 	return ch
 }
 
-func update(key, tag string) vsclient.Change {
-	return vsclient.Change{Op: vsclient.OpUpdateAttributes, Document: vsclient.Document{Key: key, Attributes: vsclient.Attributes{"tag": tag}}}
+func update(tag string) vsclient.Change {
+	return vsclient.Change{Op: vsclient.OpUpdateAttributes, Document: vsclient.Document{Key: "held.md", Attributes: vsclient.Attributes{"tag": tag}}}
 }
 
 func remove(key string) vsclient.Change {
@@ -46,39 +46,72 @@ func TestChangesOfOneKeyComeToTheLast(t *testing.T) {
 		tag      any
 		uploads  int
 	}{
-		{"of ten versions one is uploaded",
+		{
+			"of ten versions one is uploaded",
 			[]vsclient.Change{put("held.md", "1"), put("held.md", "2"), put("held.md", "3"), put("held.md", "4")},
-			[]vsclient.Outcome{vsclient.Replaced, vsclient.Replaced, vsclient.Replaced, vsclient.Replaced}, "4", nil, 1},
-		{"a delete after puts uploads nothing",
+			[]vsclient.Outcome{vsclient.Replaced, vsclient.Replaced, vsclient.Replaced, vsclient.Replaced},
+			"4", nil, 1,
+		},
+		{
+			"a delete after puts uploads nothing",
 			[]vsclient.Change{put("held.md", "1"), put("held.md", "2"), remove("held.md")},
-			[]vsclient.Outcome{vsclient.Deleted, vsclient.Deleted, vsclient.Deleted}, "", nil, 0},
-		{"a put after a delete replaces without a gap",
+			[]vsclient.Outcome{vsclient.Deleted, vsclient.Deleted, vsclient.Deleted},
+			"", nil, 0,
+		},
+		{
+			"a put after a delete replaces without a gap",
 			[]vsclient.Change{remove("held.md"), put("held.md", "1")},
-			[]vsclient.Outcome{vsclient.Replaced, vsclient.Replaced}, "1", nil, 1},
-		{"an update after a put goes with it",
-			[]vsclient.Change{tagged("held.md", "1", "a"), update("held.md", "b")},
-			[]vsclient.Outcome{vsclient.Replaced, vsclient.Replaced}, "1", "b", 1},
-		{"the same content with other attributes is not uploaded",
-			[]vsclient.Change{tagged("held.md", "old", "a"), update("held.md", "b")},
-			[]vsclient.Outcome{vsclient.AttributesUpdated, vsclient.AttributesUpdated}, "old", "b", 0},
-		{"what ends as it was makes no change",
-			[]vsclient.Change{put("held.md", "1"), tagged("held.md", "old", "old")},
-			[]vsclient.Outcome{vsclient.Unchanged, vsclient.Unchanged}, "old", "old", 0},
-		{"of updates the last counts",
-			[]vsclient.Change{update("held.md", "a"), update("held.md", "b")},
-			[]vsclient.Outcome{vsclient.AttributesUpdated, vsclient.AttributesUpdated}, "old", "b", 0},
-		{"an update after a delete has nothing to update",
-			[]vsclient.Change{remove("held.md"), update("held.md", "a")},
-			[]vsclient.Outcome{vsclient.Deleted, failed}, "", nil, 0},
-		{"a bad one is left out, and takes no good one along",
+			[]vsclient.Outcome{vsclient.Replaced, vsclient.Replaced},
+			"1", nil, 1,
+		},
+		{
+			"an update after a put goes with it",
+			[]vsclient.Change{tagged("1", "a"), update("b")},
+			[]vsclient.Outcome{vsclient.Replaced, vsclient.Replaced},
+			"1", "b", 1,
+		},
+		{
+			"the same content with other attributes is not uploaded",
+			[]vsclient.Change{tagged("old", "a"), update("b")},
+			[]vsclient.Outcome{vsclient.AttributesUpdated, vsclient.AttributesUpdated},
+			"old", "b", 0,
+		},
+		{
+			"what ends as it was makes no change",
+			[]vsclient.Change{put("held.md", "1"), tagged("old", "old")},
+			[]vsclient.Outcome{vsclient.Unchanged, vsclient.Unchanged},
+			"old", "old", 0,
+		},
+		{
+			"of updates the last counts",
+			[]vsclient.Change{update("a"), update("b")},
+			[]vsclient.Outcome{vsclient.AttributesUpdated, vsclient.AttributesUpdated},
+			"old", "b", 0,
+		},
+		{
+			"an update after a delete has nothing to update",
+			[]vsclient.Change{remove("held.md"), update("a")},
+			[]vsclient.Outcome{vsclient.Deleted, failed},
+			"", nil, 0,
+		},
+		{
+			"a bad one is left out, and takes no good one along",
 			[]vsclient.Change{put("held.md", "1"), put("held.md", ""), {Document: vsclient.Document{Key: "held.md", Content: vsclient.String("2"), Attributes: vsclient.Attributes{"vs_key": 1}}}},
-			[]vsclient.Outcome{vsclient.Replaced, failed, failed}, "1", nil, 1},
-		{"when OpenAI cannot index the last, the one before it is made",
+			[]vsclient.Outcome{vsclient.Replaced, failed, failed},
+			"1", nil, 1,
+		},
+		{
+			"when OpenAI cannot index the last, the one before it is made",
 			[]vsclient.Change{put("held.md", "1"), put("held.md", "unreadable")},
-			[]vsclient.Outcome{vsclient.Replaced, failed}, "1", nil, 2},
-		{"when it can index none, the old version stays",
+			[]vsclient.Outcome{vsclient.Replaced, failed},
+			"1", nil, 2,
+		},
+		{
+			"when it can index none, the old version stays",
 			[]vsclient.Change{put("held.md", "unreadable"), put("held.md", "unreadable")},
-			[]vsclient.Outcome{failed, failed}, "old", "old", 2},
+			[]vsclient.Outcome{failed, failed},
+			"old", "old", 2,
+		},
 	} {
 		t.Run(row.sentence, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
@@ -93,7 +126,7 @@ func TestChangesOfOneKeyComeToTheLast(t *testing.T) {
 				}
 				w = newWorld(t, cfg)
 				c := w.client()
-				_, err := c.Put(t.Context(), tagged("held.md", "old", "old").Document)
+				_, err := c.Put(t.Context(), tagged("old", "old").Document)
 				is.NoErr(err)
 				before := len(w.times(filesCreate))
 

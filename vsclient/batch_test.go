@@ -81,7 +81,7 @@ func (w *world) deleteFile(name string) {
 		if f.Name != name {
 			continue
 		}
-		req, err := http.NewRequest(http.MethodDelete, w.srv.URL()+"/files/"+f.ID, nil)
+		req, err := http.NewRequestWithContext(context.Background(), http.MethodDelete, w.srv.URL()+"/files/"+f.ID, nil)
 		if err != nil {
 			w.t.Error(err)
 			return

@@ -174,7 +174,7 @@ func New(cfg Config) (*Client, error) {
 
 // complete checks the configuration and fills in the defaults.
 func (c *Config) complete() error {
-	bad := func(format string, args ...any) error { return fmt.Errorf(format, args...) }
+	bad := fmt.Errorf
 	switch {
 	case c.APIKey == "":
 		return bad("Config.APIKey is empty; set it to an OpenAI API key")

@@ -127,7 +127,7 @@ func (c Content) isJSON() (bool, error) {
 	for first := true; first || depth > 0; first = false {
 		t, err := dec.Token()
 		if err != nil {
-			return false, nil //nolint:nilerr // what does not parse is not JSON, and reading it again for the upload reports a failing reader
+			return false, nil // what does not parse is not JSON, and reading it again for the upload reports a failing reader
 		}
 		switch t {
 		case json.Delim('{'), json.Delim('['):

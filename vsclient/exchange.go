@@ -127,7 +127,7 @@ func (c *Client) exchange(ctx context.Context, r request, into func() any) error
 		case !f.retry:
 			return stop(f)
 		}
-		if f.kind == ErrRateLimited {
+		if errors.Is(f.kind, ErrRateLimited) {
 			// For everyone, and also when this request is not tried again; but a
 			// server that asks for a day must not hold calls that long.
 			r.gate.close(min(f.retryAfter, DefaultRetryTimeout))
@@ -241,7 +241,7 @@ func (c *Client) attempt(ctx context.Context, r request, into any, try int) *fai
 		got.status, err = 0, fmt.Errorf("%w for %v", errNoReply, dog.patience)
 	}
 	f := c.judge(ctx, got, err, now)
-	if f != nil && f.kind == ErrNotFound && r.blamesStore(f.reason) {
+	if f != nil && errors.Is(f.kind, ErrNotFound) && r.blamesStore(f.reason) {
 		f.kind = ErrStoreNotFound
 	}
 	if c.cfg.Hooks.Request != nil {

@@ -19,7 +19,7 @@ func TestTheLibraryPullsInNothingButItsOwn(t *testing.T) {
 		"golang.org/x/sync",
 	}
 	for pkg, ours := range map[string][]string{".": allowed, "./openaitest": allowed[:1]} {
-		out, err := exec.Command("go", "list", "-deps", "-f", "{{if not .Standard}}{{.ImportPath}}{{end}}", pkg).Output()
+		out, err := exec.CommandContext(t.Context(), "go", "list", "-deps", "-f", "{{if not .Standard}}{{.ImportPath}}{{end}}", pkg).Output()
 		if err != nil {
 			t.Fatal(err)
 		}

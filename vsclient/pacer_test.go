@@ -83,17 +83,20 @@ func TestARunThatFillsALimitSeesNo429AndReachesIt(t *testing.T) {
 		set       func(*vsclient.Limits, *openaitest.Limits)
 		counted   func(*world) []time.Time
 	}{
-		{"uploads", 60, 720, 0,
+		{
+			"uploads", 60, 720, 0,
 			func(c *vsclient.Limits, s *openaitest.Limits) { c.UploadsPerMinute, s.UploadsPerMinute = 60, 60 },
 			func(w *world) []time.Time { return w.times(filesCreate) },
 		},
-		{"attach requests of a store", 40, 480, 1,
+		{
+			"attach requests of a store", 40, 480, 1,
 			func(c *vsclient.Limits, s *openaitest.Limits) {
 				c.AttachRequestsPerMinute, s.AttachRequestsPerMinute = 40, 40
 			},
 			func(w *world) []time.Time { return append(w.times(singleAttach), w.times(batchAttach)...) },
 		},
-		{"attached files, in batches", 120, 1440, 20,
+		{
+			"attached files, in batches", 120, 1440, 20,
 			func(c *vsclient.Limits, s *openaitest.Limits) {
 				c.AttachedFilesPerMinute, s.AttachedFilesPerMinute = 120, 120
 			},
@@ -104,7 +107,8 @@ func TestARunThatFillsALimitSeesNo429AndReachesIt(t *testing.T) {
 				return at
 			},
 		},
-		{"attached files, fewer than a batch may hold", 60, 720, 500,
+		{
+			"attached files, fewer than a batch may hold", 60, 720, 500,
 			func(c *vsclient.Limits, s *openaitest.Limits) {
 				c.AttachedFilesPerMinute, s.AttachedFilesPerMinute = 60, 60
 			},

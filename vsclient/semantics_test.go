@@ -159,7 +159,9 @@ func (u *uploads) RoundTrip(req *http.Request) (*http.Response, error) {
 	}
 	body, err := io.ReadAll(resp.Body)
 	resp.Body = io.NopCloser(bytes.NewReader(body))
-	var f struct{ ID string }
+	var f struct {
+		ID string `json:"id"`
+	}
 	if json.Unmarshal(body, &f) == nil && f.ID != "" {
 		u.mu.Lock()
 		u.ids = append(u.ids, f.ID)

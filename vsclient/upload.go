@@ -90,7 +90,7 @@ func (c *Client) upload(ctx context.Context, u *upload) (*file, error) {
 	if body != nil && body.err != nil {
 		err = body.err
 	}
-	if f, ok := errors.AsType[*failure](err); sent && (!ok || f.kind == nil || f.kind == ErrClosed || f.retry) {
+	if f, ok := errors.AsType[*failure](err); sent && (!ok || f.kind == nil || errors.Is(f.kind, ErrClosed) || f.retry) {
 		c.withdraw(ctx, u, "")
 	}
 	return nil, err

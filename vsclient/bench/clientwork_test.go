@@ -40,7 +40,7 @@ func TestMain(m *testing.M) {
 		os.Exit(1)
 	}
 	fmt.Println(url, srv.NewVectorStore("docs"))
-	io.Copy(io.Discard, os.Stdin) // until the parent ends
+	_, _ = io.Copy(io.Discard, os.Stdin) // until the parent ends
 }
 
 // clientWork compares the CPU time that this process spends: on new documents
@@ -86,7 +86,7 @@ var transport = func() http.RoundTripper {
 // requests it makes.
 func cpu(t *testing.T, n int, work func(e *emulated, n int)) (time.Duration, int64) {
 	t.Helper()
-	cmd := exec.Command(os.Args[0])
+	cmd := exec.CommandContext(t.Context(), os.Args[0])
 	cmd.Env = append(os.Environ(), serveAs+"=1")
 	in, err := cmd.StdinPipe()
 	if err != nil {
@@ -101,7 +101,7 @@ func cpu(t *testing.T, n int, work func(e *emulated, n int)) (time.Duration, int
 	}
 	defer func() {
 		in.Close()
-		cmd.Wait()
+		_ = cmd.Wait()
 	}()
 	e := &emulated{t: t}
 	if _, err := fmt.Fscan(bufio.NewReader(out), &e.url, &e.store); err != nil {

@@ -55,11 +55,11 @@ func discard(w http.ResponseWriter, r *http.Request) {
 	w.Header().Set("Content-Type", "application/json")
 	switch {
 	case r.Method == http.MethodGet:
-		io.WriteString(w, `{"object":"list","data":[],"has_more":false}`)
+		fmt.Fprint(w, `{"object":"list","data":[],"has_more":false}`)
 	case strings.HasSuffix(r.URL.Path, "/v1/files"):
 		fmt.Fprintf(w, `{"id":"file-1","object":"file","bytes":%d,"created_at":%d,"filename":"large.txt","purpose":"assistants"}`, n, time.Now().Unix())
 	default:
-		io.WriteString(w, `{"id":"file-1","object":"vector_store.file","status":"completed"}`)
+		fmt.Fprint(w, `{"id":"file-1","object":"vector_store.file","status":"completed"}`)
 	}
 }
 
