@@ -81,7 +81,7 @@ vet-vsclient vet-connector: vet-%:
 .PHONY: lint lint-vsclient lint-connector lint-scripts
 lint: $(MODULES:%=lint-%) lint-scripts ## Run the linters over the Go code, the scripts and the workflows
 lint-vsclient lint-connector: lint-%: $(TOOLS)/tools
-	cd $* && $(TOOLS)/golangci-lint run ./...
+	cd $* && $(TOOLS)/golangci-lint run --allow-parallel-runners ./...
 lint-scripts: $(TOOLS)/actionlint
 	shellcheck $$(grep -lrIE '^#!.*sh$$' .ci)
 	$(TOOLS)/actionlint
