@@ -83,10 +83,10 @@ func parseAttribute(name, value string) (attribute, error) {
 	return a, nil
 }
 
-// errTruncated says that a value was cut; it is a warning.
-type errTruncated struct{ name string }
+// truncatedError says that a value was cut; it is a warning.
+type truncatedError struct{ name string }
 
-func (e errTruncated) Error() string {
+func (e truncatedError) Error() string {
 	return fmt.Sprintf("values of the attribute %q are cut to %d characters, the most that OpenAI takes", e.name, maxAttributeValue)
 }
 
@@ -142,7 +142,7 @@ func cut(name string, v any, warn func(error)) any {
 	if !ok || utf8.RuneCountInString(s) <= maxAttributeValue {
 		return v
 	}
-	warn(errTruncated{name})
+	warn(truncatedError{name})
 	return string([]rune(s)[:maxAttributeValue])
 }
 

@@ -17,9 +17,6 @@ import (
 // said of a single record above debug level, no key and no content at all.
 type logger struct{ *zerolog.Logger }
 
-// expiryNotice is how long before a vector store expires it is warned of.
-const expiryNotice = 30 * 24 * time.Hour
-
 func (l logger) storeFound(s vsclient.Store) {
 	l.Info().Str("vector_store_id", s.ID).Str("name", s.Name).Int("files", s.Files).Int64("usage_bytes", s.UsageBytes).
 		Msg("vector store found")
@@ -34,25 +31,25 @@ func (l logger) storeFound(s vsclient.Store) {
 
 // written is the one line that a write gets.
 func (l logger) written(w *writing, took time.Duration) {
-	event := l.Info().Int("records", len(w.verdicts))
-	for _, o := range []vsclient.Outcome{vsclient.Created, vsclient.Replaced, vsclient.AttributesUpdated, vsclient.Unchanged, vsclient.Deleted, vsclient.Absent} {
-		if n := w.outcomes[o]; n > 0 {
-			event = event.Int(o.String(), n)
-		}
-	}
 	failed := 0
 	for _, err := range w.verdicts {
 		if err != nil {
 			failed++
 		}
 	}
-	if failed > 0 {
-		event = event.Int("failed", failed)
-	}
-	if w.outage != nil {
-		event = event.AnErr("cause", withoutKey(w.outage))
-	}
-	event.Dur("took_ms", took).Msg("write done")
+	l.Info().Int("records", len(w.verdicts)).Func(func(e *zerolog.Event) {
+		for _, o := range []vsclient.Outcome{vsclient.Created, vsclient.Replaced, vsclient.AttributesUpdated, vsclient.Unchanged, vsclient.Deleted, vsclient.Absent} {
+			if n := w.outcomes[o]; n > 0 {
+				e.Int(o.String(), n)
+			}
+		}
+		if failed > 0 {
+			e.Int("failed", failed)
+		}
+		if w.outage != nil {
+			e.AnErr("cause", withoutKey(w.outage))
+		}
+	}).Dur("took_ms", took).Msg("write done")
 }
 
 // progressEvery is how often a long write says how far it is.
@@ -119,15 +116,15 @@ func (h handler) Enabled(_ context.Context, level slog.Level) bool {
 }
 
 func (h handler) Handle(_ context.Context, r slog.Record) error {
-	e := h.l.WithLevel(zerologLevel(r.Level))
-	for _, a := range h.attrs {
-		e = e.Any(a.Key, a.Value.Resolve().Any())
-	}
-	r.Attrs(func(a slog.Attr) bool {
-		e = e.Any(h.group+a.Key, a.Value.Resolve().Any())
-		return true
-	})
-	e.Msg(r.Message)
+	h.l.WithLevel(zerologLevel(r.Level)).Func(func(e *zerolog.Event) {
+		for _, a := range h.attrs {
+			e.Any(a.Key, a.Value.Resolve().Any())
+		}
+		r.Attrs(func(a slog.Attr) bool {
+			e.Any(h.group+a.Key, a.Value.Resolve().Any())
+			return true
+		})
+	}).Msg(r.Message)
 	return nil
 }
 

@@ -68,12 +68,21 @@ func showLog(line string) {
 			}
 		}
 		ms, _ := entry["took_ms"].(float64)
-		say("plugin: wrote %v records in %.1f s: %s", entry["records"], ms/1000, strings.Join(parts, ", "))
+		say("plugin: wrote %s in %.1f s: %s", records(entry["records"]), ms/1000, strings.Join(parts, ", "))
 	case message == "vector store found":
 		say("plugin: found the vector store %v", entry["vector_store_id"])
+	case level == "error" && strings.Contains(fmt.Sprint(entry["error"], message), "graceful shutdown"):
+		// That is how Conduit logs a stop.
 	case level == "error", level == "fatal":
 		say("conduit: %s: %v", message, entry["error"])
 	}
+}
+
+func records(n any) string {
+	if n == 1.0 {
+		return "1 record"
+	}
+	return fmt.Sprintf("%v records", n)
 }
 
 // problems are the lines of a log that say what went wrong.

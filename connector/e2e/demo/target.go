@@ -62,7 +62,7 @@ func newTarget(ctx context.Context) (*target, error) {
 		t.storeID = t.emulator.NewVectorStore("demo")
 		t.introduction = "Starting an emulator of OpenAI's API at " + upstream + " (set OPENAI_API_KEY and OPENAI_VECTOR_STORE_ID in .env for a real store)"
 	}
-	if err := t.serveProxy(upstream); err != nil {
+	if err := t.serveProxy(ctx, upstream); err != nil {
 		return nil, err
 	}
 	t.direct = vsclient.Config{APIKey: t.apiKey, VectorStoreID: t.storeID, BaseURL: upstream}
@@ -93,13 +93,13 @@ func (t *target) documents(ctx context.Context) ([]vsclient.Info, error) {
 	return docs, nil
 }
 
-func (t *target) serveProxy(upstream string) error {
+func (t *target) serveProxy(ctx context.Context, upstream string) error {
 	u, err := url.Parse(upstream)
 	if err != nil {
 		return err
 	}
 	forward := &httputil.ReverseProxy{Rewrite: func(r *httputil.ProxyRequest) { r.SetURL(u) }}
-	l, err := net.Listen("tcp", "127.0.0.1:0")
+	l, err := new(net.ListenConfig).Listen(ctx, "tcp", "127.0.0.1:0")
 	if err != nil {
 		return err
 	}
@@ -110,7 +110,7 @@ func (t *target) serveProxy(upstream string) error {
 		t.mu.Unlock()
 		forward.ServeHTTP(w, r)
 	})}
-	go t.proxy.Serve(l) //nolint:errcheck // it ends with Close
+	go t.proxy.Serve(l)
 	return nil
 }
 

@@ -6,6 +6,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"net"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -74,8 +75,8 @@ func build(ctx context.Context, dir, out, pkg string, env ...string) error {
 }
 
 // freeAddress is a loopback address that nothing listens on at the moment.
-func freeAddress() (string, error) {
-	l, err := listen()
+func freeAddress(ctx context.Context) (string, error) {
+	l, err := new(net.ListenConfig).Listen(ctx, "tcp", "127.0.0.1:0")
 	if err != nil {
 		return "", err
 	}

@@ -9,7 +9,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"net"
 	"net/http"
 	"os"
 	"os/exec"
@@ -50,10 +49,10 @@ func (e *Engine) Connectors() string { return filepath.Join(e.Dir, "connectors")
 // Start starts Conduit and returns once it answers.
 func (e *Engine) Start(ctx context.Context) error {
 	var err error
-	if e.api, err = freeAddress(); err != nil {
+	if e.api, err = freeAddress(ctx); err != nil {
 		return err
 	}
-	grpc, err := freeAddress()
+	grpc, err := freeAddress(ctx)
 	if err != nil {
 		return err
 	}
@@ -62,7 +61,9 @@ func (e *Engine) Start(ctx context.Context) error {
 			return err
 		}
 	}
-	e.cmd = exec.Command(e.Program, append([]string{"run",
+	// It outlives the call, and ends with Stop or Kill.
+	e.cmd = exec.CommandContext(context.WithoutCancel(ctx), e.Program, append([]string{
+		"run",
 		"--api.http.address", e.api, "--api.grpc.address", grpc,
 		"--connectors.path", e.Connectors(),
 		"--pipelines.path", filepath.Join(e.Dir, "pipelines"),
@@ -82,11 +83,11 @@ func (e *Engine) Start(ctx context.Context) error {
 	go e.read(out)
 	go func() {
 		e.cmd.Wait() //nolint:errcheck // how it ended is told by the signal that was sent
-		w.Close()
+		w.Close()    //nolint:errcheck // it never fails
 		close(e.done)
 	}()
 	for {
-		resp, err := http.Get("http://" + e.api + "/healthz")
+		resp, err := e.call(ctx, http.MethodGet, "/healthz", "")
 		if err == nil {
 			resp.Body.Close()
 			if resp.StatusCode == http.StatusOK {
@@ -195,7 +196,7 @@ func (e *Engine) Clean() {
 
 // plugins are the processes that run a program of this engine's folder.
 func (e *Engine) plugins(name string) ([]int, error) {
-	out, err := exec.Command("ps", "-e", "-o", "pid=,args=").Output()
+	out, err := exec.CommandContext(context.Background(), "ps", "-e", "-o", "pid=,args=").Output()
 	if err != nil {
 		return nil, fmt.Errorf("listing processes: %w", err)
 	}
@@ -215,7 +216,7 @@ func (e *Engine) plugins(name string) ([]int, error) {
 
 // Status returns the status of a pipeline, such as STATUS_RUNNING.
 func (e *Engine) Status(pipeline string) (string, error) {
-	resp, err := http.Get("http://" + e.api + "/v1/pipelines/" + pipeline)
+	resp, err := e.call(context.Background(), http.MethodGet, "/v1/pipelines/"+pipeline, "")
 	if err != nil {
 		return "", err
 	}
@@ -234,7 +235,7 @@ func (e *Engine) Status(pipeline string) (string, error) {
 
 // StopPipeline stops a pipeline, with force or once all is written.
 func (e *Engine) StopPipeline(pipeline string, force bool) error {
-	resp, err := http.Post("http://"+e.api+"/v1/pipelines/"+pipeline+"/stop", "application/json", strings.NewReader(fmt.Sprintf(`{"force":%v}`, force)))
+	resp, err := e.call(context.Background(), http.MethodPost, "/v1/pipelines/"+pipeline+"/stop", fmt.Sprintf(`{"force":%v}`, force))
 	if err != nil {
 		return err
 	}
@@ -246,4 +247,12 @@ func (e *Engine) StopPipeline(pipeline string, force bool) error {
 	return nil
 }
 
-func listen() (net.Listener, error) { return net.Listen("tcp", "127.0.0.1:0") }
+// call makes a request to Conduit's API.
+func (e *Engine) call(ctx context.Context, method, path, body string) (*http.Response, error) {
+	req, err := http.NewRequestWithContext(ctx, method, "http://"+e.api+path, strings.NewReader(body))
+	if err != nil {
+		return nil, err
+	}
+	req.Header.Set("Content-Type", "application/json")
+	return http.DefaultClient.Do(req)
+}

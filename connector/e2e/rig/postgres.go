@@ -42,7 +42,7 @@ func StartPostgres(ctx context.Context) (*Postgres, error) {
 	if err != nil {
 		return nil, err
 	}
-	addr, err := freeAddress()
+	addr, err := freeAddress(ctx)
 	if err != nil {
 		return nil, err
 	}
@@ -62,7 +62,7 @@ func StartPostgres(ctx context.Context) (*Postgres, error) {
 	if out, err := initdb.CombinedOutput(); err != nil {
 		return nil, errors.Join(fmt.Errorf("initdb: %w\n%s", err, out), os.RemoveAll(dir))
 	}
-	p.cmd = exec.Command(bin["postgres"], "-D", data, "-p", port,
+	p.cmd = exec.CommandContext(context.WithoutCancel(ctx), bin["postgres"], "-D", data, "-p", port,
 		"-c", "listen_addresses=127.0.0.1", "-c", "unix_socket_directories=",
 		"-c", "wal_level=logical", "-c", "fsync=off", "-c", "max_replication_slots=20", "-c", "max_wal_senders=20")
 	p.cmd.SysProcAttr, p.cmd.Dir = who, dir
