@@ -206,8 +206,13 @@ func (w *batchWatch) ask(ctx context.Context, header *http.Header) {
 
 func (w *batchWatch) done() int { return w.counts.Completed + w.counts.Failed + w.counts.Cancelled }
 
+// worthReading reports whether it is time to read the listing: when all have ended,
+// or nearly all, so that a few slow ones hold nobody up, or after a while. Each
+// reading goes over all pages.
 func (w *batchWatch) worthReading() bool {
-	return !w.heard || w.ended || w.done()-w.listed >= storeFilesPage || time.Since(w.read) >= w.relist
+	n, done := len(w.b.files), w.done()
+	nearlyAll := done >= n-n/10 && done-w.listed >= min(storeFilesPage, n/2)
+	return !w.heard || w.ended || nearlyAll || time.Since(w.read) >= w.relist
 }
 
 func (w *batchWatch) readListing(ctx context.Context) {
