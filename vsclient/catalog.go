@@ -75,6 +75,7 @@ type file struct {
 	key     [16]byte
 	content [16]byte // of source, for comparing
 	looked  uint32   // seconds from the catalog's birth, plus one
+	since   uint32   // of its attach by this client, likewise; 0: not by this one
 	ext     int8
 	state   fileState
 	status  uint8 // place in statuses
@@ -286,6 +287,9 @@ func (k *catalog) recentIDs() map[string]bool {
 // tick is the time in a catalog's grain; never zero.
 func (k *catalog) tick() uint32 { return uint32(time.Since(k.born)/time.Second) + 1 }
 
+// time is when that tick was.
+func (k *catalog) time(tick uint32) time.Time { return k.born.Add(time.Duration(tick-1) * time.Second) }
+
 // note records what the File is in the store as of now. The caller holds mu.
 func (k *catalog) note(f *file, s fileState) {
 	f.state, f.looked = s, k.tick()
@@ -312,7 +316,14 @@ func (k *catalog) learn(f *file, s storeFile) {
 }
 
 func (k *catalog) trusted(f *file) bool {
-	return f.looked > 0 && time.Since(k.born)-time.Duration(f.looked-1)*time.Second < trustedFor
+	if f.looked == 0 {
+		return false
+	}
+	at := k.time(f.looked)
+	if f.state == absent && at.Before(time.Unix(int64(f.created), 0).Add(settleTime)) && !k.recent(*f) {
+		return false // it was too new for its absence to prove anything
+	}
+	return time.Since(at) < trustedFor
 }
 
 // share starts f for all who come while it is under way. It runs in the client's

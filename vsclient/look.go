@@ -104,9 +104,10 @@ func (k *catalog) belongs(h held, key string) bool {
 	return false
 }
 
-// recent reports whether the File is so new that its being attached may not show.
+// recent reports whether the File is so new, or was attached so shortly ago, that
+// its being attached may not show.
 func (k *catalog) recent(f file) bool {
-	return time.Since(time.Unix(int64(f.created), 0)) < settleTime
+	return time.Since(time.Unix(int64(f.created), 0)) < settleTime || f.since > 0 && time.Since(k.time(f.since)) < settleTime
 }
 
 // chained reports whether the File stands under that hash.
@@ -194,6 +195,10 @@ func (k *catalog) look(ctx context.Context, f *file) error {
 	k.mu.Lock()
 	defer k.mu.Unlock()
 	switch {
+	case is(err, ErrNotFound) && (f.state == attached || f.state == unmarked) && k.recent(*f):
+		// It is known to be there, and so new that this proves nothing.
+		k.note(f, f.state)
+		return nil
 	case is(err, ErrNotFound):
 		k.note(f, absent)
 		return nil

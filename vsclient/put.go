@@ -183,7 +183,7 @@ func (c *Client) updateHeld(ctx context.Context, f *file, next identity) error {
 		return errNotKept
 	}
 	if err != nil {
-		f.looked = 0 // it may have been carried out
+		f.own = 0 // it may have been carried out: whatever is asked for next is set anew
 		return err
 	}
 	s.Attributes = next.encode()
@@ -244,11 +244,17 @@ func (c *Client) replace(ctx context.Context, v *version, have []held, unsure []
 		r.Outcome = Replaced
 	}
 	finish := func(ctx context.Context, accepted func()) error {
-		if err := c.index(ctx, at, arrived, accepted); err != nil {
+		err := c.index(ctx, at, arrived, func() {
+			c.catalog.put(f, next, StatusInProgress) // so that Get finds it
+			if accepted != nil {
+				accepted()
+			}
+		})
+		if err != nil {
 			c.rollBack(ctx, v.key, f)
 			return err
 		}
-		c.catalog.settled(f, next)
+		c.catalog.put(f, next, StatusCompleted)
 		return c.settle(ctx, v.key, next.version, f, u, have, unsure)
 	}
 	if c.cfg.WaitFor == WaitIndexed {
@@ -257,11 +263,12 @@ func (c *Client) replace(ctx context.Context, v *version, have []held, unsure []
 	return c.finishLater(ctx, r, v.key, t, finish)
 }
 
-// settled notes that the File is the key's searchable version.
-func (k *catalog) settled(f *file, id identity) {
+// put notes that the File is a version of the key's document.
+func (k *catalog) put(f *file, id identity, s Status) {
 	k.mu.Lock()
 	defer k.mu.Unlock()
-	k.learn(f, storeFile{Status: StatusCompleted, Attributes: id.encode()})
+	k.learn(f, storeFile{Status: s, Attributes: id.encode()})
+	f.since = k.tick()
 }
 
 // rollBack removes what a failed attempt made.
