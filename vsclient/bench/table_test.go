@@ -26,11 +26,15 @@ type row struct {
 
 // atLeast and atMost are rows of a figure with a bound.
 func atLeast(work, comparedWith string, got, bound float64, unit, note string) row {
-	return row{work, comparedWith, fmt.Sprintf("≥ %v %s", bound, unit), fmt.Sprintf("%.4g %s", got, unit), got < bound, note}
+	return row{work, comparedWith, figure("≥ %v %s", bound, unit), figure("%.4g %s", got, unit), got < bound, note}
 }
 
 func atMost(work, comparedWith string, got, bound float64, unit, note string) row {
-	return row{work, comparedWith, fmt.Sprintf("≤ %v %s", bound, unit), fmt.Sprintf("%.4g %s", got, unit), got > bound, note}
+	return row{work, comparedWith, figure("≤ %v %s", bound, unit), figure("%.4g %s", got, unit), got > bound, note}
+}
+
+func figure(format string, v float64, unit string) string {
+	return strings.TrimSpace(fmt.Sprintf(format, v, unit))
 }
 
 // TestTable measures each row and fails for each figure that is missed. Without
@@ -58,7 +62,7 @@ func TestTable(t *testing.T) {
 
 func markdown(rows []row) string {
 	var b strings.Builder
-	b.WriteString("| work | compared with | to reach | reached | | |\n|---|---|---|---|---|---|\n")
+	b.WriteString("| work | compared with | to reach | reached | met | notes |\n|---|---|---|---|---|---|\n")
 	for _, r := range rows {
 		verdict := "yes"
 		if r.missed {
