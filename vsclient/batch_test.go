@@ -170,12 +170,12 @@ func TestAServerThatTakesSmallerBatchesCostsRequestsButNoDocument(t *testing.T) 
 				cfg := slow
 				cfg.Quirks.BatchMax = most
 				w := newWorld(t, cfg)
-				c := w.client(func(cfg *vsclient.Config) { cfg.BatchSize = 2000 })
-				for _, r := range c.Apply(t.Context(), many("d", 3000), nil) {
+				c := w.client(func(cfg *vsclient.Config) { cfg.BatchSize = 1000 })
+				for _, r := range c.Apply(t.Context(), many("d", 1500), nil) {
 					is.NoErr(r.Err)
 				}
-				is.Equal(len(w.searchable()), 3000)
-				t.Log(len(w.times(batchAttach)), "attach requests,", w.answered(400), "refused")
+				is.Equal(len(w.searchable()), 1500)
+				is.True(w.answered(400) <= 8) // it learns
 			})
 		})
 	}
@@ -203,9 +203,8 @@ func TestAFileThatSpoilsItsBatchFailsAlone(t *testing.T) {
 					is.True(bad != nil)
 					is.True(vsclient.IsDocumentError(bad))
 					is.True(strings.Contains(bad.Error(), "d-0007.md"))
-					t.Log(bad)
 					is.Equal(len(w.searchable()), 29)
-					t.Log(len(w.times(batchAttach)), "batches,", len(w.times(singleAttach)), "single")
+					is.True(len(w.times(batchAttach)) <= 6) // it was not sought by trial alone
 				})
 			})
 		}

@@ -81,7 +81,7 @@ func TestAgingKnowledgeIsRefreshedByOnePage(t *testing.T) {
 func TestDeliveringASnapshotAgainAsksOnceForAHundredDocuments(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		is := is.New(t)
-		const n = 5000
+		const n = 2000
 		w := newWorld(t, slow)
 		for _, r := range w.client().Apply(t.Context(), many("d", n), nil) {
 			is.NoErr(r.Err)
@@ -114,12 +114,9 @@ func endless(size int64, opened *atomic.Int64) vsclient.Content {
 
 type letters struct{}
 
-func (letters) Read(p []byte) (int, error) {
-	for i := range p {
-		p[i] = 'a'
-	}
-	return len(p), nil
-}
+var page = bytes.Repeat([]byte("a"), 1<<20)
+
+func (letters) Read(p []byte) (int, error) { return copy(p, page), nil }
 
 func TestLargeFilesSideBySideStayWithinTheBytesInFlight(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {

@@ -156,7 +156,9 @@ func TestClientsThatShareAPacerShareTheLimitOnUploads(t *testing.T) {
 			c := w.client(func(cfg *vsclient.Config) { cfg.Pacer, cfg.VectorStoreID = pacer, store })
 			writers.Go(func() {
 				for _, r := range c.Apply(t.Context(), many(fmt.Sprint(i), 60), nil) {
-					is.NoErr(r.Err)
+					if r.Err != nil {
+						t.Error(r.Err)
+					}
 				}
 			})
 		}
@@ -178,7 +180,9 @@ func TestTheLimitOnAttachRequestsIsOneOfEachStore(t *testing.T) {
 			c := w.client(func(cfg *vsclient.Config) { cfg.Pacer, cfg.VectorStoreID, cfg.BatchSize = pacer, store, 1 })
 			writers.Go(func() {
 				for _, r := range c.Apply(t.Context(), many(fmt.Sprint(i), 10), nil) {
-					is.NoErr(r.Err)
+					if r.Err != nil {
+						t.Error(r.Err)
+					}
 				}
 			})
 		}
@@ -230,8 +234,9 @@ func TestA429IsWaitedForByTheOtherClientsOfThePacer(t *testing.T) {
 		var writers sync.WaitGroup
 		began := time.Now()
 		writers.Go(func() {
-			_, err := a.Put(t.Context(), doc("a.md", "text"))
-			is.NoErr(err)
+			if _, err := a.Put(t.Context(), doc("a.md", "text")); err != nil {
+				t.Error(err)
+			}
 		})
 		time.Sleep(time.Second)
 		_, err := b.Put(t.Context(), doc("b.md", "text"))
@@ -253,8 +258,8 @@ func TestALimitThatTheServerCountsMoreStrictlyCostsNoDocument(t *testing.T) {
 		for _, r := range c.Apply(t.Context(), many("d", 600), nil) {
 			is.NoErr(r.Err)
 		}
-		t.Logf("%v for 600 documents at 120 a minute, %d answers 429", time.Since(began), w.answered(429))
-		is.True(time.Since(began) < 10*time.Minute)
+		is.True(time.Since(began) < 7*time.Minute) // five at best
+		is.True(w.answered(429) < 200)
 	})
 }
 
