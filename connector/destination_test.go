@@ -11,6 +11,7 @@ import (
 	"github.com/conduitio/conduit-commons/config"
 	"github.com/conduitio/conduit-commons/opencdc"
 	sdk "github.com/conduitio/conduit-connector-sdk"
+	"github.com/conduitio/conduit-connector-sdk/schema"
 	"github.com/matryer/is"
 
 	openaivs "github.com/conduitio-labs/conduit-connector-openai-vectorstore/connector"
@@ -283,6 +284,38 @@ func TestEncodedRecordsAreRefused(t *testing.T) {
 	is.True(err != nil)
 	is.True(strings.Contains(err.Error(), "sdk.schema.extract.payload.enabled"))
 	is.Equal(len(e.Snapshot().Files), 0)
+}
+
+// A processor that puts text in place of a row leaves the names of the row's schemas
+// in the metadata.
+func TestTextInPlaceOfAnEncodedRowIsADocument(t *testing.T) {
+	is := is.New(t)
+	key, err := schema.Create(t.Context(), schema.TypeAvro, "articles.key", []byte(`{"type":"record","name":"record","fields":[{"name":"id","type":"int"}]}`))
+	is.NoErr(err)
+	payload, err := schema.Create(t.Context(), schema.TypeAvro, "articles.payload", []byte(`{"type":"record","name":"record","fields":[{"name":"body","type":"string"}]}`))
+	is.NoErr(err)
+	e := emulate(t, openaitest.Config{})
+	d := open(t, e, nil)
+	record := func(k, after []byte) opencdc.Record {
+		rec := opencdc.Record{Operation: opencdc.OperationCreate, Metadata: opencdc.Metadata{}, Key: opencdc.RawData(k), Payload: opencdc.Change{After: opencdc.RawData(after)}}
+		schema.AttachKeySchemaToRecord(rec, key)
+		schema.AttachPayloadSchemaToRecord(rec, payload)
+		return rec
+	}
+	write(t, d, record([]byte("intro.md"), []byte("# Introduction")))
+	is.Equal(contents(e), map[string]string{"intro.md": "# Introduction"})
+
+	encodedKey, err := key.Marshal(map[string]any{"id": 42}) // one printable letter
+	is.NoErr(err)
+	encodedRow, err := payload.Marshal(map[string]any{"body": "text"})
+	is.NoErr(err)
+	_, err = d.Write(t.Context(), []opencdc.Record{record(encodedKey, []byte("# Introduction"))})
+	is.True(err != nil)
+	is.True(strings.Contains(err.Error(), "sdk.schema.extract.key.enabled"))
+	_, err = d.Write(t.Context(), []opencdc.Record{record([]byte("intro.md"), encodedRow)})
+	is.True(err != nil)
+	is.True(strings.Contains(err.Error(), "sdk.schema.extract.payload.enabled"))
+	is.Equal(len(e.documents()), 1)
 }
 
 func TestSettingsReachTheRequests(t *testing.T) {

@@ -1,6 +1,7 @@
 package openaivs
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"maps"
@@ -11,6 +12,7 @@ import (
 
 	"github.com/conduitio/conduit-commons/opencdc"
 	sdk "github.com/conduitio/conduit-connector-sdk"
+	"github.com/conduitio/conduit-connector-sdk/schema"
 	gojson "github.com/goccy/go-json"
 
 	"github.com/conduitio-labs/conduit-connector-openai-vectorstore/vsclient"
@@ -38,6 +40,8 @@ type translator struct {
 	serializer      sdk.RecordSerializer // nil: the document is the payload
 	indexed         []string             // extensions
 	warn            func(error)          // of what is not kept as it came
+
+	schema func(ctx context.Context, subject string, version int) (schema.Schema, error)
 }
 
 func newTranslator(cfg *Config, warn func(error)) (*translator, error) {
@@ -52,6 +56,7 @@ func newTranslator(cfg *Config, warn func(error)) (*translator, error) {
 		chunking:        vsclient.Chunking{MaxTokens: cfg.ChunkMaxTokens, OverlapTokens: cfg.ChunkOverlapTokens},
 		indexed:         vsclient.SupportedExtensions(),
 		warn:            warn,
+		schema:          schema.Get,
 	}
 	if !cfg.hasRecordFormat() {
 		return t, nil
@@ -68,8 +73,8 @@ func newTranslator(cfg *Config, warn func(error)) (*translator, error) {
 }
 
 // translate says what the record asks for, or what is wrong with it.
-func (t *translator) translate(rec opencdc.Record) (step, error) {
-	s, err := t.step(rec)
+func (t *translator) translate(ctx context.Context, rec opencdc.Record) (step, error) {
+	s, err := t.step(ctx, rec)
 	if err == nil {
 		return s, nil
 	}
@@ -79,10 +84,10 @@ func (t *translator) translate(rec opencdc.Record) (step, error) {
 	return s, fmt.Errorf("record at position %q: %w", shorten(string(rec.Position)), err)
 }
 
-func (t *translator) step(rec opencdc.Record) (step, error) {
+func (t *translator) step(ctx context.Context, rec opencdc.Record) (step, error) {
 	var s step
 	s.collection, _ = rec.Metadata.GetCollection()
-	if err := checkEncoding(rec); err != nil {
+	if err := t.checkEncoding(ctx, rec); err != nil {
 		return s, err
 	}
 	key, err := keyText(rec.Key)
@@ -282,14 +287,38 @@ func oldKey(rec opencdc.Record) string {
 
 // checkEncoding refuses a key or payload that is still encoded: its bytes would
 // make a name that nobody can read and a document that nobody can find.
-func checkEncoding(rec opencdc.Record) error {
+func (t *translator) checkEncoding(ctx context.Context, rec opencdc.Record) error {
 	if subject, err := rec.Metadata.GetKeySchemaSubject(); err == nil && isRaw(rec.Key) {
-		return fmt.Errorf("the key is still encoded with the schema %q; set sdk.schema.extract.key.enabled to true", subject)
+		version, _ := rec.Metadata.GetKeySchemaVersion()
+		if t.encoded(ctx, subject, version, rec.Key) {
+			return fmt.Errorf("the key is still encoded with the schema %q; set sdk.schema.extract.key.enabled to true", subject)
+		}
 	}
-	if subject, err := rec.Metadata.GetPayloadSchemaSubject(); err == nil && rec.Operation != opencdc.OperationDelete && (isRaw(rec.Payload.After) || isRaw(rec.Payload.Before)) {
-		return fmt.Errorf("the payload is still encoded with the schema %q; set sdk.schema.extract.payload.enabled to true", subject)
+	if subject, err := rec.Metadata.GetPayloadSchemaSubject(); err == nil && rec.Operation != opencdc.OperationDelete && isRaw(rec.Payload.After) {
+		version, _ := rec.Metadata.GetPayloadSchemaVersion()
+		if t.encoded(ctx, subject, version, rec.Payload.After) {
+			return fmt.Errorf("the payload is still encoded with the schema %q; set sdk.schema.extract.payload.enabled to true", subject)
+		}
 	}
 	return nil
+}
+
+// encoded reports whether the data is what the schema makes of some record. The
+// metadata alone does not tell: a processor that puts text in place of a row leaves
+// the name of the row's schema there. When the schema cannot be had, the metadata
+// is believed.
+func (t *translator) encoded(ctx context.Context, subject string, version int, data opencdc.Data) bool {
+	sch, err := t.schema(ctx, subject, version)
+	if err != nil {
+		return true
+	}
+	var fields opencdc.StructuredData
+	if err := sch.Unmarshal(data.Bytes(), &fields); err != nil {
+		return false
+	}
+	// A text may begin like an encoded record; it does not end like one.
+	again, err := sch.Marshal(fields)
+	return err != nil || len(again) == len(data.Bytes())
 }
 
 func isRaw(data opencdc.Data) bool {

@@ -30,7 +30,7 @@ func (d *Destination) write(ctx context.Context, recs []opencdc.Record, progress
 		outcomes: make(map[vsclient.Outcome]int),
 	}
 	for i, rec := range recs {
-		w.steps[i], w.verdicts[i] = d.translator.translate(rec)
+		w.steps[i], w.verdicts[i] = d.translator.translate(ctx, rec)
 	}
 
 	// Steps go out together, except that one which takes an old key away has to be
