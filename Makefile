@@ -78,10 +78,15 @@ vet: $(MODULES:%=vet-%) ## Run go vet in both modules
 vet-vsclient vet-connector: vet-%:
 	go -C $* vet -tags e2e ./...
 
-.PHONY: lint lint-vsclient lint-connector lint-scripts
-lint: $(MODULES:%=lint-%) lint-scripts ## Run the linters over the Go code, the scripts and the workflows
+# Modules that are never published and stand outside the workspace.
+UNPUBLISHED := vsclient/conformance vsclient/examples/otel .ci/tools
+
+.PHONY: lint lint-vsclient lint-connector lint-unpublished lint-scripts
+lint: $(MODULES:%=lint-%) lint-unpublished lint-scripts ## Run the linters over the Go code, the scripts and the workflows
 lint-vsclient lint-connector: lint-%: $(TOOLS)/tools
 	cd $* && $(TOOLS)/golangci-lint run --allow-parallel-runners ./...
+lint-unpublished: $(TOOLS)/tools
+	@for m in $(UNPUBLISHED); do echo "lint $$m"; (cd $$m && GOWORK=off $(TOOLS)/golangci-lint run --allow-parallel-runners ./...) || exit 1; done
 lint-scripts: $(TOOLS)/actionlint
 	shellcheck $$(grep -lrIE '^#!.*sh$$' .ci)
 	$(TOOLS)/actionlint
