@@ -18,6 +18,7 @@ type attaching struct {
 	attached time.Time
 	hint     time.Duration // openai-poll-after-ms of the reply
 	first    outcome       // from the reply, where one file was attached alone
+	created  int64         // created_at in that reply: what an earlier attach of the File has come to is older
 	indexed  chan outcome  // one value, where it was attached in a batch
 }
 
@@ -290,7 +291,7 @@ func (a *attacher) postOnce(ctx context.Context, r request, b *batch) error {
 		at := b.files[0]
 		r.path, r.body = "vector_stores/%s/files", func() any { return at.attachment }
 		s, err := send[storeFile](ctx, a.c, r)
-		at.first = outcome{s.Status, s.LastError}
+		at.first, at.created = outcome{s.Status, s.LastError}, s.CreatedAt
 		return err
 	}
 	all := make([]attachment, len(b.files))

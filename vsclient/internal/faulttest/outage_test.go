@@ -90,9 +90,6 @@ func (w *world) wanted(key string) *step {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	was := w.want[key]
-	if was == nil && key == legacyKey {
-		was = &step{key: key, content: firstContent}
-	}
 	if was == nil {
 		return nil
 	}

@@ -12,13 +12,21 @@ import (
 type session struct {
 	w    *world
 	over atomic.Bool
+
+	// lenient lets a reader miss a key whose first version is being put: where a
+	// repeated attach has a file indexed anew, that version is there, gone and there
+	// again. Of a key that had a version before it is never true.
+	lenient bool
 }
 
 // asked notes that a step begins.
 func (s *session) asked(st step) {
 	s.w.mu.Lock()
 	defer s.w.mu.Unlock()
-	if !s.over.Load() && st.op == vsclient.OpDelete {
+	if s.over.Load() {
+		return
+	}
+	if st.op == vsclient.OpDelete || s.lenient && st.op == vsclient.OpPut && s.w.want[st.key] == nil {
 		s.w.absent[st.key] = append(s.w.absent[st.key], span{from: s.w.now()})
 	}
 }
@@ -28,7 +36,7 @@ func (s *session) asked(st step) {
 func (s *session) failed(st step, asked time.Time) {
 	s.w.mu.Lock()
 	defer s.w.mu.Unlock()
-	if !s.over.Load() && st.op == vsclient.OpPut && s.w.want[st.key] == nil && st.key != legacyKey {
+	if !s.over.Load() && st.op == vsclient.OpPut && s.w.want[st.key] == nil {
 		s.w.absent[st.key] = append(s.w.absent[st.key], span{from: asked})
 	}
 }

@@ -63,6 +63,7 @@ func newWorld(cfg openaitest.Config, keys []string) *world {
 		name := fileNameOf(key)
 		if key == legacyKey {
 			srv.AddStoreFile(w.store, foreign(key, "assistants", long), nil)
+			w.want[key] = &step{key: key, content: firstContent}
 		}
 		foreign(name, "assistants", long) // in no store
 		foreign(name, "user_data", long)  // of another purpose
