@@ -22,7 +22,7 @@ import (
 
 // rules are the document's, as they are and with each exception.
 type rules struct {
-	source     []byte
+	source     []byte // the part of the document that is validated against
 	plain      *reading
 	amended    []*reading // one for each exception
 	operations []string   // of the document, as "GET /files"
@@ -49,8 +49,16 @@ func newChecker(r *rules) *checker {
 }
 
 func newRules(source []byte) (*rules, error) {
-	r := &rules{source: source}
-	var err error
+	var doc document
+	err := json.Unmarshal(source, &doc)
+	if err != nil {
+		return nil, fmt.Errorf("the OpenAPI document: %w", err)
+	}
+	doc = doc.part()
+	r := &rules{}
+	if r.source, err = json.Marshal(doc); err != nil {
+		return nil, err
+	}
 	if r.plain, err = r.build(); err != nil {
 		return nil, err
 	}
@@ -60,10 +68,6 @@ func newRules(source []byte) (*rules, error) {
 			return nil, fmt.Errorf("exception %q: %w", e.name, err)
 		}
 		r.amended = append(r.amended, v)
-	}
-	var doc document
-	if err := json.Unmarshal(source, &doc); err != nil {
-		return nil, err
 	}
 	for op := range doc.queryParameters() {
 		r.operations = append(r.operations, op)
