@@ -84,7 +84,7 @@ func pollAfter(h http.Header) time.Duration {
 	if err != nil || ms <= 0 {
 		return 0
 	}
-	return min(time.Duration(ms)*time.Millisecond, maxHint)
+	return time.Duration(min(ms, int(maxHint/time.Millisecond))) * time.Millisecond
 }
 
 // await returns when the file is indexed, or has failed to be, or the time is

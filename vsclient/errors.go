@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"math"
 	"net/http"
 	"strconv"
 	"strings"
@@ -180,13 +181,16 @@ func (c *Client) judge(ctx context.Context, got exchanged, err error, now time.T
 		c.secrets.redact(apiErr)
 		code, message = apiErr.Code, apiErr.Message
 		got.status = apiErr.StatusCode
+	} else {
+		err = c.secrets.clean(err)
+		f.err = err
 	}
 	switch status := got.status; {
 	case status == 0:
-		f.kind, f.retry, f.reason = ErrUnavailable, true, "no reply: "+c.secrets.hide(err.Error())
+		f.kind, f.retry, f.reason = ErrUnavailable, true, "no reply: "+err.Error()
 		return f
 	case status < 300:
-		f.kind, f.retry, f.reason = ErrUnavailable, true, fmt.Sprintf("the reply to a successful request could not be read: %s", c.secrets.hide(err.Error()))
+		f.kind, f.retry, f.reason = ErrUnavailable, true, fmt.Sprintf("the reply to a successful request could not be read: %v", err)
 		return f
 	case status == http.StatusUnauthorized, status == http.StatusForbidden:
 		f.kind = ErrUnauthorized
@@ -241,14 +245,15 @@ func kindOfRefusal(code, message string) error {
 
 // describe says what OpenAI answered, in one line.
 func describe(got exchanged, code, message string) string {
+	line := func(s string) string { return strings.ToValidUTF8(strings.Join(strings.Fields(s), " "), "�") }
 	var b strings.Builder
 	fmt.Fprintf(&b, "%d %s", got.status, http.StatusText(got.status))
 	if message != "" {
-		fmt.Fprintf(&b, ": %s", shorten(strings.Join(strings.Fields(message), " "), 400))
+		fmt.Fprintf(&b, ": %s", shorten(line(message), 400))
 	}
 	var notes []string
 	if code != "" {
-		notes = append(notes, "code "+code)
+		notes = append(notes, "code "+shorten(line(code), 100))
 	}
 	if id := got.header.Get("x-request-id"); id != "" {
 		notes = append(notes, "request id "+id)
@@ -263,16 +268,25 @@ func describe(got exchanged, code, message string) string {
 // milliseconds first, then seconds or a date.
 func retryAfter(h http.Header, now time.Time) time.Duration {
 	if ms, err := strconv.ParseFloat(h.Get("Retry-After-Ms"), 64); err == nil && ms > 0 {
-		return time.Duration(ms * float64(time.Millisecond))
+		return atMost(ms * float64(time.Millisecond))
 	}
 	v := h.Get("Retry-After")
 	if s, err := strconv.ParseFloat(v, 64); err == nil && s > 0 {
-		return time.Duration(s * float64(time.Second))
+		return atMost(s * float64(time.Second))
 	}
 	if t, err := http.ParseTime(v); err == nil && t.After(now) {
 		return t.Sub(now)
 	}
 	return 0
+}
+
+// atMost is that many nanoseconds as a duration, and the longest that there is for
+// what is too long to be one.
+func atMost(ns float64) time.Duration {
+	if ns >= math.MaxInt64 {
+		return math.MaxInt64
+	}
+	return time.Duration(ns)
 }
 
 // wrap names the operation and the key on an error from inside, once.

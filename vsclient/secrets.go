@@ -3,6 +3,7 @@ package vsclient
 import (
 	"bytes"
 	"encoding/json"
+	"errors"
 	"io"
 	"regexp"
 	"strings"
@@ -26,6 +27,16 @@ func newSecrets(key string) secrets {
 	return secrets{hide: func(s string) string {
 		return keyLike.ReplaceAllString(strings.ReplaceAll(s, key, redacted), redacted)
 	}}
+}
+
+// clean returns err or, where its text holds the key, an error of the same text
+// without it. That wraps nothing: whatever is within would show the key.
+func (s secrets) clean(err error) error {
+	text := err.Error()
+	if hidden := s.hide(text); hidden != text {
+		return errors.New(hidden)
+	}
+	return err
 }
 
 // redact takes the key out of an error of the SDK and of the request and the reply
