@@ -36,7 +36,7 @@ test: $(MODULES:%=test-%) ## Run all tests of both modules, with the race detect
 test-vsclient: ## Run the tests of the client
 test-connector: ## Run the tests of the connector
 test-vsclient test-connector: test-%:
-	go -C $* test -race ./...
+	go -C $* test -race -timeout 40m ./...
 
 .PHONY: e2e
 e2e: ## Run the plugin in a real Conduit, with generator and PostgreSQL pipelines
@@ -121,14 +121,14 @@ release-build: $(TOOLS)/tools ## Build the archives of a release into dist/: mak
 
 .PHONY: test-faults
 test-faults: ## Try a fault at every request of a workload, and print what came of it
-	go -C vsclient test -count=1 -v -run 'Fault|Kill|Histories' ./...
+	go -C vsclient test -count=1 -v -timeout 40m -run 'Fault|Kill|Histories' ./...
 
 .PHONY: conformance
 conformance: ## Check the emulator and all recorded exchanges against OpenAI's OpenAPI document: make conformance SPEC=…
 	@test -f "$(SPEC)" || { echo "set SPEC to OpenAI's OpenAPI document (openapi.json)" >&2; exit 1; }
 	SPEC=$(abspath $(SPEC)) GOWORK=off go -C vsclient/conformance test ./...
 	@dir=$$(mktemp -d) && trap 'rm -rf "$$dir"' EXIT && export OPENAITEST_RECORD=$$dir && \
-	for m in $(MODULES); do go -C $$m test -count=1 ./... || exit 1; done && \
+	for m in $(MODULES); do go -C $$m test -count=1 -timeout 40m ./... || exit 1; done && \
 	GOWORK=off go -C vsclient/conformance run . -whole -spec $(abspath $(SPEC)) $$dir
 
 .PHONY: test-node
