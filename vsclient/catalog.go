@@ -320,7 +320,7 @@ func (k *catalog) trusted(f *file) bool {
 		return false
 	}
 	at := k.time(f.looked)
-	if f.state == absent && at.Before(time.Unix(int64(f.created), 0).Add(settleTime)) && !k.recent(*f) {
+	if f.state == absent && at.Before(time.Unix(int64(f.created), 0).Add(k.c.cfg.IndexTimeout+settleTime)) && time.Since(at) > settleTime {
 		return false // it was too new for its absence to prove anything
 	}
 	return time.Since(at) < trustedFor

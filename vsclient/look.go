@@ -33,7 +33,7 @@ func (k *catalog) holdings(ctx context.Context, key string) (have []held, unsure
 		case k.belongs(now, key):
 			have = append(have, now)
 		case now.state == absent:
-			if k.recent(now.file) {
+			if k.mayShow(now.file) {
 				unsure = append(unsure, f)
 			}
 			if !now.judged {
@@ -108,6 +108,13 @@ func (k *catalog) belongs(h held, key string) bool {
 // its being attached may not show.
 func (k *catalog) recent(f file) bool {
 	return time.Since(time.Unix(int64(f.created), 0)) < settleTime || f.since > 0 && time.Since(k.time(f.since)) < settleTime
+}
+
+// mayShow reports whether the File, which the store does not show, may do so yet:
+// somebody's attach, which can be a fresh one for a file whose indexing was stuck,
+// has then been made too shortly ago.
+func (k *catalog) mayShow(f file) bool {
+	return time.Since(time.Unix(int64(f.created), 0)) < k.c.cfg.IndexTimeout+settleTime || k.recent(f)
 }
 
 // chained reports whether the File stands under that hash.

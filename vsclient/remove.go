@@ -88,7 +88,7 @@ func (c *Client) removeShown(ctx context.Context, key string, before int64, unsu
 		}
 		now := c.catalog.snapshot(f)
 		switch {
-		case now.state == absent && c.catalog.recent(now.file):
+		case now.state == absent && c.catalog.mayShow(now.file):
 			open = append(open, f)
 		case c.catalog.belongs(now, key) && now.version < before:
 			if err := c.remove(ctx, key, f); err != nil {

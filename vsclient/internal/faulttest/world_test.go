@@ -274,7 +274,7 @@ func judge(key string, want *step, found []openaitest.StoreFile) (wrong []string
 	case want == nil && len(found) == 0:
 		return nil
 	case want == nil:
-		return []string{fmt.Sprintf("%s was deleted, and %d versions are there", show, len(found))}
+		return []string{fmt.Sprintf("%s was deleted, and there is %v", show, found)}
 	case len(found) != 1:
 		return []string{fmt.Sprintf("%s has %d versions: %v", show, len(found), found)}
 	}
