@@ -260,10 +260,7 @@ func (tr trial) atEvery(t *testing.T, what string, steps []step, kinds []kind) {
 	if bad.any() {
 		t.Fatalf("%v:%v", tr, bad)
 	}
-	stride := tr.sea.stride
-	if *all {
-		stride = 1
-	}
+	stride := every(tr.sea.stride, 1)
 	reported := 0
 	for k, kind := range kinds {
 		for n := 1 + (k+tr.sea.stride/2)%stride; n <= boundaries; n += stride {

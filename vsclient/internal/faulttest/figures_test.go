@@ -70,6 +70,19 @@ func table() string {
 
 var all = flag.Bool("all", false, "try everything everywhere; otherwise a share of it, spread evenly")
 
+// every is how many requests lie between two that are struck: whole with -all. The
+// race detector makes each run five times as long, and looks for something that a
+// fifth of them shows as well.
+func every(share, whole int) int {
+	switch {
+	case *all:
+		return whole
+	case underRace:
+		return 5 * share
+	}
+	return share
+}
+
 var verbose = flag.Bool("requests", false, "show the requests of a run that went wrong")
 
 var page = flag.String("page", "", "write the table of figures into this page, between its marks")

@@ -137,10 +137,7 @@ func TestAKillAtEveryBoundary(t *testing.T) {
 				if bad.any() {
 					t.Fatal(bad)
 				}
-				stride := max(1, sea.stride/3)
-				if *all {
-					stride = 1
-				}
+				stride := every(max(1, sea.stride/3), 1)
 				reported := 0
 				for n := 1; n <= boundaries; n += stride {
 					for i := range 4 {
@@ -171,10 +168,7 @@ func TestTwoKills(t *testing.T) {
 		for _, mode := range modes {
 			t.Run(sea.name+"/"+mode.name, func(t *testing.T) {
 				_, _, boundaries := killing{sea: sea, mode: mode, at: []moment{{}}}.run(t, steps)
-				stride := 7
-				if *all {
-					stride = 2
-				}
+				stride := every(7, 2)
 				reported := 0
 				for n := 1; n <= boundaries; n += stride {
 					for _, m := range []int{5, 6 + n%5, 11 + n%7} {

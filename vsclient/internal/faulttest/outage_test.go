@@ -111,10 +111,7 @@ func TestAnOutageFromEveryBoundary(t *testing.T) {
 	for _, sea := range []sea{calm, everything} {
 		t.Run(sea.name, func(t *testing.T) {
 			_, _, boundaries := outage{sea: sea}.run(t, steps)
-			stride := sea.stride
-			if *all {
-				stride = 1
-			}
+			stride := every(sea.stride, 1)
 			reported := 0
 			for k, kind := range down {
 				for n := 1 + k%stride; n <= boundaries; n += stride {
@@ -221,10 +218,7 @@ func TestEveryQuirk(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			cfg.Latency, cfg.IndexTime = calm.cfg.Latency, calm.cfg.IndexTime
-			stride := 67
-			if *all {
-				stride = 7
-			}
+			stride := every(67, 7)
 			for _, mode := range modes[:1:1] {
 				trial{sea: sea{name: name, cfg: cfg, stride: stride}, mode: mode}.spread(t, stride)
 			}

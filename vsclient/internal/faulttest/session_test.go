@@ -17,6 +17,8 @@ type session struct {
 	// repeated attach has a file indexed anew, that version is there, gone and there
 	// again. Of a key that had a version before it is never true.
 	lenient bool
+	// early says that a put is done before its version is searchable.
+	early bool
 }
 
 // asked notes that a step begins.
@@ -59,6 +61,9 @@ func (s *session) done(st step) {
 		want[st.key] = &next
 	default:
 		want[st.key] = &st
+	}
+	if s.early {
+		return
 	}
 	for i := range s.w.absent[st.key] {
 		if p := &s.w.absent[st.key][i]; p.to.IsZero() {
