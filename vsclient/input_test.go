@@ -147,7 +147,8 @@ func TestWhatIsJustRightGoesThrough(t *testing.T) {
 		d := doc(strings.Repeat("k", 10_000), "x") // its key needs no attribute more
 		d.Attributes = most
 		for _, good := range []vsclient.Document{
-			d, {Key: "a.md", Content: vsclient.String("x"), Chunking: vsclient.Chunking{MaxTokens: 100, OverlapTokens: 50}},
+			d,
+			{Key: "a.md", Content: vsclient.String("x"), Chunking: vsclient.Chunking{MaxTokens: 100, OverlapTokens: 50}},
 			{Key: "b.md", Content: vsclient.String("x"), Chunking: vsclient.Chunking{MaxTokens: 4096}},
 			{Key: "c", Content: vsclient.String("x"), Extension: ".md"},
 		} {

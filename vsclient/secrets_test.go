@@ -24,7 +24,7 @@ import (
 
 // The key has no form that could be known for a key; a gateway's may not, either.
 const (
-	secret     = "Tr0ub4dor-and-3-of-a-kind"
+	secret     = "Tr0ub4dor-and-3-of-a-kind" //nolint:gosec // made up: the one that is looked for
 	secretText = "the content that nobody is to read in a log"
 	secretKey  = "private/letter-to-her.md"
 )
@@ -55,12 +55,13 @@ func show(t *testing.T, err error) string {
 			return
 		}
 		b.WriteString(shapes(t, err))
-		switch e := err.(type) {
-		case interface{ Unwrap() error }:
-			walk(e.Unwrap())
-		case interface{ Unwrap() []error }:
-			for _, e := range e.Unwrap() {
-				walk(e)
+		walk(errors.Unwrap(err))
+		if many, ok := errors.AsType[interface {
+			error
+			Unwrap() []error
+		}](err); ok {
+			for _, err := range many.Unwrap() {
+				walk(err)
 			}
 		}
 	}
@@ -220,8 +221,11 @@ func TestLogsCarryNoKeyAboveDebugLevel(t *testing.T) {
 func TestAConfigurationThatIsRefusedDoesNotShowItsKey(t *testing.T) {
 	is := is.New(t)
 	for _, cfg := range []vsclient.Config{
-		{APIKey: secret}, {APIKey: secret + "\n", VectorStoreID: "vs_1"}, {APIKey: secret, VectorStoreID: "vs_1", BaseURL: "not a URL"},
-		{APIKey: secret, VectorStoreID: "vs_1", BatchSize: -1}, {APIKey: secret, VectorStoreID: "vs_1", FileExtension: ".exe"},
+		{APIKey: secret},
+		{APIKey: secret + "\n", VectorStoreID: "vs_1"},
+		{APIKey: secret, VectorStoreID: "vs_1", BaseURL: "not a URL"},
+		{APIKey: secret, VectorStoreID: "vs_1", BatchSize: -1},
+		{APIKey: secret, VectorStoreID: "vs_1", FileExtension: ".exe"},
 	} {
 		_, err := vsclient.New(cfg)
 		is.True(err != nil)

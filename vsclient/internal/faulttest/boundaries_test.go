@@ -243,10 +243,12 @@ func TestAFaultAtEveryBoundary(t *testing.T) {
 					what = "a fault that fails the call: " + sea.name
 				}
 				t.Run(name, func(t *testing.T) {
+					t.Parallel()
 					trial{sea: sea, mode: mode, frail: frail}.atEvery(t, what, steps, kinds)
 				})
 			}
 			t.Run(fmt.Sprintf("%s/%s/given up", sea.name, mode.name), func(t *testing.T) {
+				t.Parallel()
 				trial{sea: sea, mode: mode}.atEvery(t, "the call is given up: "+sea.name, steps, quits)
 			})
 		}

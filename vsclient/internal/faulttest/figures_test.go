@@ -72,12 +72,12 @@ var all = flag.Bool("all", false, "try everything everywhere; otherwise a share 
 
 // every is how many requests lie between two that are struck: whole with -all. The
 // race detector makes each run five times as long, and looks for something that a
-// fifth of them shows as well.
+// fifth of them shows as well, as do runs that are -short.
 func every(share, whole int) int {
 	switch {
 	case *all:
 		return whole
-	case underRace:
+	case underRace, testing.Short():
 		return 5 * share
 	}
 	return share

@@ -132,6 +132,7 @@ func TestAKillAtEveryBoundary(t *testing.T) {
 	for _, sea := range seas {
 		for _, mode := range modes {
 			t.Run(sea.name+"/"+mode.name, func(t *testing.T) {
+				t.Parallel()
 				what := "the process is killed: " + sea.name
 				bad, _, boundaries := killing{sea: sea, mode: mode, at: []moment{{}}}.run(t, steps)
 				if bad.any() {
@@ -167,6 +168,7 @@ func TestTwoKills(t *testing.T) {
 	for _, sea := range []sea{calm, everything} {
 		for _, mode := range modes {
 			t.Run(sea.name+"/"+mode.name, func(t *testing.T) {
+				t.Parallel()
 				_, _, boundaries := killing{sea: sea, mode: mode, at: []moment{{}}}.run(t, steps)
 				stride := every(7, 2)
 				reported := 0

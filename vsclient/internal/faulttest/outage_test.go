@@ -110,6 +110,7 @@ func TestAnOutageFromEveryBoundary(t *testing.T) {
 	}
 	for _, sea := range []sea{calm, everything} {
 		t.Run(sea.name, func(t *testing.T) {
+			t.Parallel()
 			_, _, boundaries := outage{sea: sea}.run(t, steps)
 			stride := every(sea.stride, 1)
 			reported := 0
@@ -133,131 +134,5 @@ func TestAnOutageFromEveryBoundary(t *testing.T) {
 				}
 			}
 		})
-	}
-}
-
-// TestAnUploadThatTakesEffectLate loses the connection under each upload, which
-// the API carries out all the same, after the client has looked for it.
-func TestAnUploadThatTakesEffectLate(t *testing.T) {
-	steps := compact()
-	for _, late := range []time.Duration{100 * time.Millisecond, time.Second, 3 * time.Second, 30 * time.Second} {
-		for nth := 1; ; nth++ {
-			last := false
-			synctest.Test(t, func(t *testing.T) {
-				cfg := calm.cfg
-				cfg.IndexTime = 10 * time.Second
-				w := newWorld(cfg, keysOf(steps))
-				l := &lateUpload{next: w.srv.Client().Transport, nth: nth, after: late}
-				c := w.client(l)
-				log := &session{w: w}
-				for _, s := range steps {
-					if err := call(neverDone, c, log, s); err != nil {
-						t.Errorf("%v: %v", s, err)
-					}
-				}
-				l.late.Wait()
-				time.Sleep(settling)
-				bad := w.examine()
-				bounded := len(bad.leftovers)
-				if late > cfg.IndexTime {
-					// It came when all was done with. It is one of those that the
-					// removal of leftovers takes.
-					bad.leftovers = nil
-					bad.add(w.tidy(c, keysOf(steps)))
-					bad.add(w.examine())
-				}
-				count("an upload takes effect late", func(f *figures) {
-					f.boundaries, f.kinds = max(f.boundaries, nth), 4
-					f.bounded += bounded
-					f.tell(bad)
-				})
-				if bad.any() {
-					t.Errorf("%v late, upload %d:%v", late, nth, bad)
-				}
-				c.Close()
-				last = l.n < nth
-			})
-			if last {
-				break
-			}
-		}
-	}
-}
-
-// TestEveryQuirk runs the workload, and faults spread over it, against each way in
-// which the API may differ from its documents.
-func TestEveryQuirk(t *testing.T) {
-	for name, cfg := range map[string]openaitest.Config{
-		"a second detach is answered 200":            {Quirks: openaitest.Quirks{SecondDetachOK: true}},
-		"a second attach keeps the attributes":       {Quirks: openaitest.Quirks{ReattachKeepsAttributes: true}},
-		"a second attach indexes anew":               {Quirks: openaitest.Quirks{ReattachReindexes: true}},
-		"a bad file fails alone in its batch":        {Quirks: openaitest.Quirks{BadFileInBatch: openaitest.BadFileFails}, FreshFileWindow: 2 * time.Second},
-		"a bad file is left out of its batch":        {Quirks: openaitest.Quirks{BadFileInBatch: openaitest.BadFileSkipped}, FreshFileWindow: 2 * time.Second},
-		"a bad file refuses its batch":               {FreshFileWindow: 2 * time.Second},
-		"an unknown file is answered 400":            {Quirks: openaitest.Quirks{UnknownFile400: true}, FreshFileWindow: time.Second},
-		"file names lose their directories":          {Quirks: openaitest.Quirks{BaseFilenames: true}},
-		"file names are decoded":                     {Quirks: openaitest.Quirks{DecodeFilenames: true}},
-		"file names have 255 characters":             {Quirks: openaitest.Quirks{MaxFilename: 255}},
-		"extensions are checked at upload":           {Quirks: openaitest.Quirks{CheckUploadExtension: true}},
-		"a deleted cursor is refused":                {Quirks: openaitest.Quirks{DeletedCursorRefused: true}},
-		"listings are filtered page by page":         {Quirks: openaitest.Quirks{FilterAfterPage: true}},
-		"ties are in any order":                      {Quirks: openaitest.Quirks{ShuffledTies: true}},
-		"GET of a batch returns the store":           {Quirks: openaitest.Quirks{BatchGetReturnsStore: true}},
-		"an unknown batch is answered 500":           {Quirks: openaitest.Quirks{UnknownBatch500: true, CancelBatch500: true}},
-		"attributes are counted in bytes":            {Quirks: openaitest.Quirks{AttributeBytes: true, AttributeValueMax: 256}},
-		"the size of an upload is null":              {Quirks: openaitest.Quirks{NullBytes: true}},
-		"a store is completed too early":             {Quirks: openaitest.Quirks{EarlyCompleted: true}, CountsLag: time.Minute},
-		"no update while indexing":                   {Quirks: openaitest.Quirks{UpdateWhileIndexingRefused: true}},
-		"a deleted File leaves its store file":       {Quirks: openaitest.Quirks{DeleteLeavesStoreFile: true, DeleteLeavesCounts: true}},
-		"batches of 100":                             {Quirks: openaitest.Quirks{BatchMax: 100}},
-		"the batch's object is named as in the spec": {Quirks: openaitest.Quirks{SpecBatchObject: true}},
-		"detached files are ghosts for a while":      {GhostWindow: 30 * time.Second, ListLag: lags},
-		"a file is unknown for 10 s after upload":    {FreshFileWindow: 10 * time.Second},
-		"limits as published":                        {Limits: openaitest.PublishedLimits()},
-		"limits in fixed windows, reads too":         {Limits: openaitest.Limits{ReadsPerMinute: 60, DeletesPerMinute: 20, Kind: openaitest.FixedWindow}},
-	} {
-		t.Run(name, func(t *testing.T) {
-			cfg.Latency, cfg.IndexTime = calm.cfg.Latency, calm.cfg.IndexTime
-			stride := every(67, 7)
-			for _, mode := range modes[:1:1] {
-				trial{sea: sea{name: name, cfg: cfg, stride: stride}, mode: mode}.spread(t, stride)
-			}
-			trial{sea: sea{name: name, cfg: cfg, stride: stride}, mode: modes[2]}.spread(t, stride)
-		})
-	}
-}
-
-// spread runs the trial without a fault, with faults here and there, and with
-// kills.
-func (tr trial) spread(t *testing.T, stride int) {
-	steps := compact()
-	bad, boundaries := tr.run(t, steps)
-	if bad.any() {
-		t.Errorf("%v:%v", tr, bad)
-		return
-	}
-	for i := 1; i <= boundaries*len(kinds); i += stride {
-		tr.kind, tr.n = kinds[i%len(kinds)], 1+i/len(kinds)
-		tr.frail = i%2 == 0
-		bad, _ := tr.run(t, steps)
-		count("a fault, under each quirk", func(f *figures) {
-			f.boundaries, f.kinds = max(f.boundaries, boundaries), len(kinds)
-			f.tell(bad)
-		})
-		if bad.any() {
-			t.Fatalf("%v:%v", tr, bad)
-		}
-	}
-	for i := 1; i <= 4*boundaries; i += stride / 3 {
-		k := killing{sea: tr.sea, mode: tr.mode, at: []moment{{1 + i/4, i%2 == 0}}, drops: i%4 < 2, redo: i % 3}
-		bad, bounded, _ := k.run(t, steps)
-		count("a kill, under each quirk", func(f *figures) {
-			f.boundaries, f.kinds = max(f.boundaries, boundaries), 4
-			f.bounded += bounded
-			f.tell(bad)
-		})
-		if bad.any() {
-			t.Fatalf("%v:%v", k, bad)
-		}
 	}
 }
