@@ -347,17 +347,16 @@ func (w *batchWatch) lookAt(ctx context.Context, ids []string, began time.Time) 
 // fault is attached anew.
 var reattachPauses = []time.Duration{time.Second, 4 * time.Second, 15 * time.Second}
 
-// index attaches the File and waits until it is searchable. accepted, if not nil,
-// is called once, when OpenAI has taken the first attach. On an error the File may
-// be attached, and not be searchable.
-func (c *Client) index(ctx context.Context, f attachment, arrived, accepted func()) error {
+// index attaches the File and waits until it is searchable. taken is called when
+// OpenAI has taken the attach, and about each fresh one: before it, since what was
+// there is not to be found for a while, and after it. On an error the File may be
+// attached, and not be searchable.
+func (c *Client) index(ctx context.Context, f attachment, arrived, taken func()) error {
 	at, err := c.attacher.attach(ctx, f, arrived)
 	if err != nil {
 		return err
 	}
-	if accepted != nil {
-		accepted()
-	}
+	taken()
 	end := at.attached.Add(c.cfg.IndexTimeout)
 	stuck, failures := false, 0
 	for {
@@ -389,6 +388,7 @@ func (c *Client) index(ctx context.Context, f attachment, arrived, accepted func
 			}
 			failures++
 		}
+		taken()
 		if o.status != missing {
 			if err := c.detach(ctx, f.FileID); err != nil {
 				return err
@@ -397,6 +397,7 @@ func (c *Client) index(ctx context.Context, f attachment, arrived, accepted func
 		if at, err = c.attacher.attachAlone(ctx, f); err != nil {
 			return err
 		}
+		taken()
 	}
 }
 

@@ -3,6 +3,7 @@ package vsclient
 import (
 	"context"
 	"hash/maphash"
+	"maps"
 	"slices"
 	"sync"
 	"time"
@@ -24,10 +25,11 @@ type catalog struct {
 	born time.Time
 
 	mu        sync.Mutex
-	byStem    map[uint64]*file // by hash of the name without extension, chained
-	latest    int64            // created_at of the newest File of our own
-	newest    int64            // created_at of the newest File that a refresh has seen
-	refreshed time.Time        // when the last complete refresh began
+	byStem    map[uint64]*file  // by hash of the name without extension, chained
+	dropped   map[string]uint32 // when those that are gone went: a list of Files may be behind
+	latest    int64             // created_at of the newest File of our own
+	newest    int64             // created_at of the newest File that a refresh has seen
+	refreshed time.Time         // when the last complete refresh began
 	refresh   *flight
 	counting  *flight
 	looks     int // single looks since the last walk
@@ -103,7 +105,7 @@ func (fl *flight) wait(ctx context.Context) error {
 }
 
 func newCatalog(c *Client) *catalog {
-	return &catalog{c: c, born: time.Now(), byStem: make(map[uint64]*file), total: -1, paged: make(chan struct{})}
+	return &catalog{c: c, born: time.Now(), byStem: make(map[uint64]*file), dropped: make(map[string]uint32), total: -1, paged: make(chan struct{})}
 }
 
 func (k *catalog) hash(stem string) uint64 { return maphash.String(k.c.seed, stem) }
@@ -121,6 +123,7 @@ func (k *catalog) fresh(ctx context.Context, allowed time.Duration) error {
 		if err == nil {
 			k.mu.Lock()
 			k.refreshed = began
+			maps.DeleteFunc(k.dropped, func(_ string, at uint32) bool { return began.Sub(k.time(at)) > settleTime })
 			k.mu.Unlock()
 		}
 		return err
@@ -148,7 +151,9 @@ func (k *catalog) read(ctx context.Context, all bool, newest int64) error {
 			if past = !all && f.CreatedAt < newest; past {
 				break
 			}
-			k.add(f)
+			if k.dropped[f.ID] == 0 {
+				k.add(f)
+			}
 		}
 		k.mu.Unlock()
 		if past {
@@ -191,6 +196,7 @@ func (k *catalog) adopt(o fileObject) *file {
 func (k *catalog) drop(key, id string) {
 	k.mu.Lock()
 	defer k.mu.Unlock()
+	k.dropped[id] = k.tick()
 	for _, h := range k.stems(key) {
 		for at, prev := k.byStem[h], (*file)(nil); at != nil; prev, at = at, at.next {
 			if at.id != id {

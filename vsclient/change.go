@@ -138,7 +138,7 @@ func (c *Client) updateAttributes(ctx context.Context, v *version) (Result, erro
 		if cur.own == v.own.hash(c.seed) && cur.state == attached {
 			return Result{Outcome: Unchanged, FileID: cur.id, Version: cur.version}, nil
 		}
-		s, err := c.shownStoreFile(ctx, cur)
+		s, err := c.shownStoreFile(ctx, cur.f)
 		if is(err, ErrNotFound) {
 			c.catalog.gone(cur.f)
 			continue

@@ -1,8 +1,8 @@
 package vsclient_test
 
 import (
-	"context"
 	"errors"
+	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -51,81 +51,131 @@ func doc(key, content string) vsclient.Document {
 func TestAPutDocumentIsCreatedThenUnchangedThenReplacedThenDeleted(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		is := is.New(t)
-		w := newWorld(t, openaitest.Config{Latency: 50 * time.Millisecond, IndexTime: 500 * time.Millisecond})
+		w := newWorld(t, slow)
 		c := w.client()
-		ctx := t.Context()
-
-		began := time.Now()
-		r, err := c.Put(ctx, doc("a.md", "one"))
-		is.NoErr(err)
-		is.Equal(r.Outcome, vsclient.Created)
-		t.Log("put took", time.Since(began))
-		r, err = c.Put(ctx, doc("a.md", "one"))
-		is.NoErr(err)
-		is.Equal(r.Outcome, vsclient.Unchanged)
-		r, err = c.Put(ctx, doc("a.md", "two"))
-		is.NoErr(err)
-		is.Equal(r.Outcome, vsclient.Replaced)
-		d := doc("a.md", "two")
-		d.Attributes = vsclient.Attributes{"n": 1, "s": "x", "b": true}
-		r, err = c.Put(ctx, d)
-		is.NoErr(err)
-		is.Equal(r.Outcome, vsclient.AttributesUpdated)
-		info, err := c.Get(ctx, "a.md")
+		attributed := doc("a.md", "two")
+		attributed.Attributes = vsclient.Attributes{"n": 1, "s": "x", "b": true}
+		for _, step := range []struct {
+			d    vsclient.Document
+			want vsclient.Outcome
+		}{
+			{doc("a.md", "one"), vsclient.Created},
+			{doc("a.md", "one"), vsclient.Unchanged},
+			{doc("a.md", "two"), vsclient.Replaced},
+			{attributed, vsclient.AttributesUpdated},
+		} {
+			r, err := c.Put(t.Context(), step.d)
+			is.NoErr(err)
+			is.Equal(r.Outcome, step.want)
+		}
+		info, err := c.Get(t.Context(), "a.md")
 		is.NoErr(err)
 		is.Equal(info.Size, int64(3))
 		is.Equal(info.Attributes, vsclient.Attributes{"n": 1.0, "s": "x", "b": true})
-		text, err := c.Text(ctx, "a.md")
+		text, err := c.Text(t.Context(), "a.md")
 		is.NoErr(err)
 		is.Equal(text, "two")
-		n := 0
-		for i, err := range c.List(ctx) {
+		var keys []string
+		for i, err := range c.List(t.Context()) {
 			is.NoErr(err)
-			is.Equal(i.Key, "a.md")
-			n++
+			keys = append(keys, i.Key)
 		}
-		is.Equal(n, 1)
-		is.NoErr(c.Delete(ctx, "a.md"))
-		is.NoErr(c.Delete(ctx, "a.md"))
-		_, err = c.Get(ctx, "a.md")
+		is.Equal(keys, []string{"a.md"})
+		is.NoErr(c.Delete(t.Context(), "a.md"))
+		is.NoErr(c.Delete(t.Context(), "a.md"))
+		_, err = c.Get(t.Context(), "a.md")
 		is.True(errors.Is(err, vsclient.ErrNotFound))
-		t.Log(err)
-		for _, q := range w.srv.Requests() {
-			t.Log(q.Time.Sub(began), q.Method, q.Path, q.Query, q.Status)
+		is.Equal(len(w.srv.Snapshot().Files), 0)
+	})
+}
+
+func TestAFreshClientKnowsWhatAnotherHasPut(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		is := is.New(t)
+		w := newWorld(t, slow)
+		changes := many("doc", 1000)
+		for _, round := range []struct {
+			content string
+			want    vsclient.Outcome
+		}{{"x", vsclient.Created}, {"x", vsclient.Unchanged}, {"y", vsclient.Replaced}} {
+			for i := range changes {
+				changes[i].Document.Content = vsclient.String(round.content)
+			}
+			for _, r := range w.client().Apply(t.Context(), changes, nil) {
+				is.NoErr(r.Err)
+				is.Equal(r.Outcome, round.want)
+			}
+		}
+		is.Equal(len(w.searchable()), 1000)
+		is.Equal(len(w.srv.Snapshot().Files), 1000)
+	})
+}
+
+// A list of Files that was asked for before the deletion, and comes after it, still
+// has the File; and the store still shows a ghost of it.
+func TestADeletedDocumentIsGoneWhateverIsBeingListed(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		for lead := range 40 {
+			is := is.New(t)
+			w := newWorld(t, openaitest.Config{Latency: 20 * time.Millisecond, GhostWindow: time.Minute})
+			c := w.client()
+			_, err := c.Put(t.Context(), doc("a.md", "text"))
+			is.NoErr(err)
+			var listing sync.WaitGroup
+			listing.Go(func() {
+				time.Sleep(time.Duration(lead) * time.Millisecond)
+				_, err := c.Get(t.Context(), "never.md")
+				is.True(errors.Is(err, vsclient.ErrNotFound))
+			})
+			is.NoErr(c.Delete(t.Context(), "a.md"))
+			listing.Wait()
+			_, err = c.Get(t.Context(), "a.md")
+			is.True(errors.Is(err, vsclient.ErrNotFound))
+			r, err := c.Put(t.Context(), doc("a.md", "text"))
+			is.NoErr(err)
+			is.Equal(r.Outcome, vsclient.Created)
 		}
 	})
 }
 
-func TestAFreshClientFindsWhatIsThere(t *testing.T) {
+func TestAttributesOfADocumentThatCannotBeFoundYetChangeWithoutAnUpload(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		is := is.New(t)
-		w := newWorld(t, openaitest.Config{Latency: 50 * time.Millisecond, IndexTime: 500 * time.Millisecond})
-		ctx := context.Background()
-		var changes []vsclient.Change
-		for i := range 1000 {
-			changes = append(changes, vsclient.Change{Document: doc(string(rune('a'+i%26))+"-"+time.Duration(i).String()+".md", "x")})
+		w := newWorld(t, openaitest.Config{NotFoundWindow: 20 * time.Second, Quirks: openaitest.Quirks{WritesNotFound: true}})
+		c := w.client()
+		d := doc("a.md", "text")
+		_, err := c.Put(t.Context(), d)
+		is.NoErr(err)
+		d.Attributes = vsclient.Attributes{"lang": "en"}
+		r, err := c.Put(t.Context(), d)
+		is.NoErr(err)
+		is.Equal(r.Outcome, vsclient.AttributesUpdated)
+		is.Equal(w.srv.Counts()["POST /files"], 1)
+		is.Equal(w.srv.Snapshot().Store(w.store).Files[0].Attributes["lang"], "en")
+	})
+}
+
+// The fresh attach begins another time in which the file cannot be found.
+func TestADocumentThatWasAttachedAnewIsNotTakenForMissing(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		is := is.New(t)
+		w := newWorld(t, openaitest.Config{
+			Latency: 3 * time.Second, NotFoundWindow: 20 * time.Second, IndexRules: []openaitest.IndexRule{{Rate: 1, Times: 1, Stuck: true}},
+		})
+		c := w.client(func(cfg *vsclient.Config) { cfg.WaitFor = vsclient.WaitAttached })
+		_, err := c.Put(t.Context(), doc("a.md", "text"))
+		is.NoErr(err)
+		var readers sync.WaitGroup
+		for lead := range 600 {
+			readers.Go(func() {
+				time.Sleep(time.Duration(lead) * time.Second)
+				_, err := c.Get(t.Context(), "a.md")
+				is.NoErr(err)
+			})
 		}
-		began := time.Now()
-		for _, r := range w.client().Apply(ctx, changes, nil) {
-			is.NoErr(r.Err)
-		}
-		t.Log("took", time.Since(began), w.srv.Counts())
-		before := len(w.srv.Requests())
-		for _, r := range w.client().Apply(ctx, changes, nil) {
-			is.NoErr(r.Err)
-			is.Equal(r.Outcome, vsclient.Unchanged)
-		}
-		t.Log("again", len(w.srv.Requests())-before)
-		before = len(w.srv.Requests())
-		began = time.Now()
-		for i := range changes {
-			changes[i].Document.Content = vsclient.String("y")
-		}
-		for _, r := range w.client().Apply(ctx, changes, nil) {
-			is.NoErr(r.Err)
-			is.Equal(r.Outcome, vsclient.Replaced)
-		}
-		t.Log("update", time.Since(began), len(w.srv.Requests())-before)
+		_, err = c.UpdateAttributes(t.Context(), "a.md", vsclient.Attributes{"lang": "en"})
+		is.NoErr(err)
+		readers.Wait()
 	})
 }
 

@@ -81,9 +81,9 @@ func (c *Client) get(ctx context.Context, key string) (Info, error) {
 	for _, h := range have {
 		show := c.shownStoreFile
 		if h.doomed { // it need not be there
-			show = func(ctx context.Context, h held) (storeFile, error) { return c.getStoreFile(ctx, h.id, nil) }
+			show = func(ctx context.Context, f *file) (storeFile, error) { return c.getStoreFile(ctx, f.id, nil) }
 		}
-		s, err := show(ctx, h)
+		s, err := show(ctx, h.f)
 		if is(err, ErrNotFound) {
 			c.catalog.gone(h.f)
 			continue
@@ -108,12 +108,18 @@ func (c *Client) get(ctx context.Context, key string) (Info, error) {
 	return *found, nil
 }
 
-// shownStoreFile asks for a store file that is known to be there. Shortly after
-// an attach the answer may still be 404.
-func (c *Client) shownStoreFile(ctx context.Context, h held) (storeFile, error) {
+// shownStoreFile asks for a store file that is known to be there.
+func (c *Client) shownStoreFile(ctx context.Context, f *file) (storeFile, error) {
+	return shown(ctx, func() (storeFile, error) { return c.getStoreFile(ctx, f.id, nil) },
+		func() bool { return c.catalog.recent(c.catalog.snapshot(f).file) })
+}
+
+// shown makes a request about a store file again and again as long as the answer
+// is 404 and that proves nothing: it may be for a while after an attach.
+func shown(ctx context.Context, ask func() (storeFile, error), tooSoon func() bool) (storeFile, error) {
 	for wait := 250 * time.Millisecond; ; wait = min(2*wait, maxPoll) {
-		s, err := c.getStoreFile(ctx, h.id, nil)
-		if !is(err, ErrNotFound) || !c.catalog.recent(h.file) {
+		s, err := ask()
+		if !is(err, ErrNotFound) || !tooSoon() {
 			return s, err
 		}
 		if err := pause(ctx, wait, nil); err != nil {

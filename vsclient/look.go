@@ -107,7 +107,13 @@ func (k *catalog) belongs(h held, key string) bool {
 // recent reports whether the File is so new, or was attached so shortly ago, that
 // its being attached may not show.
 func (k *catalog) recent(f file) bool {
-	return time.Since(time.Unix(int64(f.created), 0)) < settleTime || f.since > 0 && time.Since(k.time(f.since)) < settleTime
+	return time.Since(time.Unix(int64(f.created), 0)) < settleTime || k.justAttached(f)
+}
+
+// justAttached reports whether this client has attached the File so shortly ago
+// that it may not show.
+func (k *catalog) justAttached(f file) bool {
+	return f.since > 0 && time.Since(k.time(f.since)) < settleTime
 }
 
 // mayShow reports whether the File, which the store does not show, may do so yet:

@@ -172,9 +172,11 @@ func (c *Client) keep(ctx context.Context, v *version, have []held, unsure []*fi
 	return r, nil
 }
 
-// updateHeld gives a store file other attributes.
+// updateHeld gives a store file other attributes. One that this client has just
+// attached is there, even if it cannot be found yet.
 func (c *Client) updateHeld(ctx context.Context, f *file, next identity) error {
-	s, err := c.updateStoreFile(ctx, f.id, next.encode())
+	s, err := shown(ctx, func() (storeFile, error) { return c.updateStoreFile(ctx, f.id, next.encode()) },
+		func() bool { return c.catalog.justAttached(c.catalog.snapshot(f).file) })
 	k := c.catalog
 	k.mu.Lock()
 	defer k.mu.Unlock()
@@ -248,6 +250,7 @@ func (c *Client) replace(ctx context.Context, v *version, have []held, unsure []
 			c.catalog.put(f, next, StatusInProgress) // so that Get finds it
 			if accepted != nil {
 				accepted()
+				accepted = nil
 			}
 		})
 		if err != nil {

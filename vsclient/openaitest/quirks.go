@@ -84,6 +84,9 @@ type Quirks struct {
 	// UpdateWhileIndexingRefused answers 409 to an update of the attributes of
 	// a file that is in progress.
 	UpdateWhileIndexingRefused bool `json:"update_while_indexing_refused,omitempty"`
+	// WritesNotFound has the NotFoundWindow hold for the update and the detach of
+	// a store file, too.
+	WritesNotFound bool `json:"writes_not_found,omitempty"`
 
 	// BatchMax is the most files of a batch; 0 is 2,000. It was 100 and 500 before.
 	BatchMax int `json:"batch_max,omitempty"`

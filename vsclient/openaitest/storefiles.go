@@ -232,7 +232,7 @@ func (c *call) readableStoreFile() (*storeFile, *apiError) {
 	}
 	f, refused := c.storeFile()
 	now := s.now()
-	if f != nil && now.Before(f.createdAt.Add(s.cfg.NotFoundWindow)) {
+	if f != nil && s.hidden(f) {
 		refused = noSuchStoreFile(c.params[1], c.params[0])
 	}
 	if refused == nil || refused.status != http.StatusNotFound {
@@ -244,6 +244,11 @@ func (c *call) readableStoreFile() (*storeFile, *apiError) {
 		}
 	}
 	return nil, refused
+}
+
+// hidden reports whether the store file was attached too shortly ago to be found.
+func (s *Server) hidden(f *storeFile) bool {
+	return s.now().Before(f.createdAt.Add(s.cfg.NotFoundWindow))
 }
 
 func (c *call) getStoreFile() (any, *apiError) {
@@ -270,6 +275,9 @@ func (c *call) updateStoreFile() (any, *apiError) {
 	f, refused := c.storeFile()
 	if refused != nil {
 		return nil, refused
+	}
+	if s.cfg.Quirks.WritesNotFound && s.hidden(f) {
+		return nil, noSuchStoreFile(c.params[1], c.params[0])
 	}
 	if f.status == inProgress && s.cfg.Quirks.UpdateWhileIndexingRefused {
 		return nil, &apiError{status: http.StatusConflict, message: "The file is still being processed. Please try again later."}
@@ -298,6 +306,9 @@ func (c *call) deleteStoreFile() (any, *apiError) {
 		if _, was := st.left[id]; was && s.cfg.Quirks.SecondDetachOK {
 			return done, nil
 		}
+		return nil, noSuchStoreFile(id, st.id)
+	}
+	if s.cfg.Quirks.WritesNotFound && s.hidden(f) {
 		return nil, noSuchStoreFile(id, st.id)
 	}
 	s.detach(f, s.now())

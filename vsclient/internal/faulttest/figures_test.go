@@ -83,7 +83,7 @@ func every(share, whole int) int {
 	return share
 }
 
-var verbose = flag.Bool("requests", false, "show the requests of a run that went wrong")
+var verbose = flag.Bool("requests", false, "show what the clients log, and the requests of a run that went wrong")
 
 var page = flag.String("page", "", "write the table of figures into this page, between its marks")
 

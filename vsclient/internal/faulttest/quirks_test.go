@@ -31,6 +31,7 @@ func TestEveryQuirk(t *testing.T) {
 		"the size of an upload is null":              {Quirks: openaitest.Quirks{NullBytes: true}},
 		"a store is completed too early":             {Quirks: openaitest.Quirks{EarlyCompleted: true}, CountsLag: time.Minute},
 		"no update while indexing":                   {Quirks: openaitest.Quirks{UpdateWhileIndexingRefused: true}},
+		"a file is unknown for 10 s after attach":    {NotFoundWindow: 10 * time.Second, Quirks: openaitest.Quirks{WritesNotFound: true}},
 		"a deleted File leaves its store file":       {Quirks: openaitest.Quirks{DeleteLeavesStoreFile: true, DeleteLeavesCounts: true}},
 		"batches of 100":                             {Quirks: openaitest.Quirks{BatchMax: 100}},
 		"the batch's object is named as in the spec": {Quirks: openaitest.Quirks{SpecBatchObject: true}},

@@ -79,7 +79,7 @@ func (h *history) api() openaitest.Config {
 		func() { q.FilterAfterPage = true }, func() { q.ShuffledTies = true }, func() { q.BatchGetReturnsStore = true },
 		func() { q.UnknownBatch500 = true }, func() { q.AttributeBytes, q.AttributeValueMax = true, 256 },
 		func() { q.NullBytes = true }, func() { q.EarlyCompleted = true }, func() { q.UpdateWhileIndexingRefused = true },
-		func() { q.UnknownFile400 = true }, func() { q.DeleteLeavesCounts = true },
+		func() { q.UnknownFile400 = true }, func() { q.WritesNotFound = true }, func() { q.DeleteLeavesCounts = true },
 	} {
 		if h.chance(0.25) {
 			set()
