@@ -36,7 +36,7 @@ test: $(MODULES:%=test-%) ## Run all tests of both modules, with the race detect
 test-vsclient: ## Run the tests of the client
 test-connector: ## Run the tests of the connector
 test-vsclient test-connector: test-%:
-	go -C $* test -race -timeout 40m ./...
+	go -C $* test -race -parallel 8 -timeout 40m ./...
 
 .PHONY: e2e
 e2e: ## Run the plugin in a real Conduit, with generator and PostgreSQL pipelines

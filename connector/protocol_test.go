@@ -252,6 +252,7 @@ type emulator struct {
 
 func emulate(t testing.TB, cfg openaitest.Config) *emulator {
 	t.Helper()
+	cfg.Quirks = answerOf(t)
 	s := openaitest.New(cfg)
 	t.Cleanup(s.Close)
 	url, err := s.Listen("127.0.0.1:0")

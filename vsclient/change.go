@@ -170,7 +170,9 @@ func (c *Client) delete(ctx context.Context, v *version) (Result, error) {
 	if err := c.removeAll(ctx, v.key, have); err != nil {
 		return Result{}, err
 	}
-	c.resolve(ctx, v.key, before, unsure, graceAfterDelete)
+	if err := c.resolve(ctx, v.key, before, unsure, graceAfterDelete); err != nil {
+		return Result{}, err
+	}
 	r := Result{Outcome: Absent}
 	if len(have) > 0 {
 		r = Result{Outcome: Deleted, FileID: have[0].id, Version: have[0].version}

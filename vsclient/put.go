@@ -168,8 +168,7 @@ func (c *Client) keep(ctx context.Context, v *version, have []held, unsure []*fi
 	if err := c.removeAll(ctx, v.key, have[1:]); err != nil {
 		return Result{}, err
 	}
-	c.resolve(ctx, v.key, now, unsure, 0)
-	return r, nil
+	return r, c.resolve(ctx, v.key, now, unsure, 0)
 }
 
 // updateHeld gives a store file other attributes. One that this client has just
@@ -292,16 +291,18 @@ func (c *Client) settle(ctx context.Context, key string, version int64, cur *fil
 		defer cancel()
 		err = c.removeAll(after, key, have)
 	}
+	if err == nil {
+		if u.unclear > 0 {
+			c.withdraw(ctx, u, cur.id)
+		}
+		grace := time.Duration(0)
+		if slices.ContainsFunc(unsure, func(f *file) bool { return f.size == u.sum.size }) {
+			grace = graceAfterPut
+		}
+		err = c.resolve(ctx, key, version, unsure, grace)
+	}
 	if err != nil {
 		return fmt.Errorf("the new version is searchable, but an older one could not be removed: %w", err)
 	}
-	if u.unclear > 0 {
-		c.withdraw(ctx, u, cur.id)
-	}
-	grace := time.Duration(0)
-	if slices.ContainsFunc(unsure, func(f *file) bool { return f.size == u.sum.size }) {
-		grace = graceAfterPut
-	}
-	c.resolve(ctx, key, version, unsure, grace)
 	return nil
 }

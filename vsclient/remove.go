@@ -2,6 +2,7 @@ package vsclient
 
 import (
 	"context"
+	"errors"
 	"slices"
 	"time"
 )
@@ -56,13 +57,14 @@ const (
 // resolve looks again at Files that could be the key's: an attach just before, by
 // a process that was cut off, may show late. What turns out to be the key's, and
 // older than the version given, is removed. Older only: of two writers at once
-// each must spare the other's newer version, or both would go.
-func (c *Client) resolve(ctx context.Context, key string, before int64, unsure []*file, grace time.Duration) {
+// each must spare the other's newer version, or both would go. An error is that of
+// a removal; what it was to remove is doomed, and goes at the next change of the key.
+func (c *Client) resolve(ctx context.Context, key string, before int64, unsure []*file, grace time.Duration) error {
 	began := time.Now()
 	for wait := 250 * time.Millisecond; ; wait *= 2 {
-		unsure = c.removeShown(ctx, key, before, unsure)
-		if len(unsure) == 0 {
-			return
+		var err error
+		if unsure, err = c.removeShown(ctx, key, before, unsure); err != nil || len(unsure) == 0 {
+			return err
 		}
 		if time.Since(began)+wait > grace || pause(ctx, wait, nil) != nil {
 			break
@@ -73,14 +75,19 @@ func (c *Client) resolve(ctx context.Context, key string, before int64, unsure [
 			if pause(ctx, wait, nil) != nil {
 				return
 			}
-			unsure = c.removeShown(ctx, key, before, unsure)
+			var err error
+			if unsure, err = c.removeShown(ctx, key, before, unsure); err != nil {
+				c.log.WarnContext(ctx, "an older version could not be removed; the next change of its key will, or Sweep", "error", err.Error())
+			}
 		}
 	})
+	return nil
 }
 
 // removeShown removes those of the Files that by now are seen to be older versions
-// of the key's document, and returns those of which it is still open.
-func (c *Client) removeShown(ctx context.Context, key string, before int64, unsure []*file) (open []*file) {
+// of the key's document, and returns those of which it is still open, and what went
+// wrong with the removals.
+func (c *Client) removeShown(ctx context.Context, key string, before int64, unsure []*file) (open []*file, err error) {
 	for _, f := range unsure {
 		if c.catalog.look(ctx, f) != nil {
 			open = append(open, f)
@@ -91,10 +98,10 @@ func (c *Client) removeShown(ctx context.Context, key string, before int64, unsu
 		case now.state == absent && c.catalog.mayShow(now.file):
 			open = append(open, f)
 		case c.catalog.belongs(now, key) && now.version < before:
-			if err := c.remove(ctx, key, f); err != nil {
-				c.log.WarnContext(ctx, "an older version could not be removed; the next change of its key will, or Sweep", "file_id", now.id, "error", err.Error())
+			if failed := c.remove(ctx, key, f); failed != nil {
+				err = errors.Join(err, failed)
 			}
 		}
 	}
-	return open
+	return open, err
 }

@@ -83,10 +83,11 @@ func isNotFound(err error) bool {
 	return ok && apiErr.StatusCode == http.StatusNotFound
 }
 
-// TestSemanticsOnTheEmulator runs the suite in virtual time, on an API that
-// behaves well and on one that is as awkward as users report.
+// TestSemanticsOnTheEmulator runs the suite in virtual time: on an API that behaves
+// well, on one that is as awkward as users report, and under each answer to what
+// OpenAI's documents leave open.
 func TestSemanticsOnTheEmulator(t *testing.T) {
-	for name, cfg := range map[string]openaitest.Config{
+	worlds := map[string]openaitest.Config{
 		"at once": {},
 		"slow":    {Latency: 50 * time.Millisecond, IndexTime: 3 * time.Second},
 		"lagging": {
@@ -94,7 +95,11 @@ func TestSemanticsOnTheEmulator(t *testing.T) {
 			ListLag: openaitest.Lag{Attach: 2 * time.Minute, Detach: 2 * time.Minute}, CountsLag: time.Minute,
 			Quirks: openaitest.ReportedQuirks(),
 		},
-	} {
+	}
+	for name, q := range openaitest.EachQuirk() {
+		worlds[name] = openaitest.Config{Latency: 50 * time.Millisecond, IndexTime: 3 * time.Second, NotFoundWindow: 5 * time.Second, Quirks: q}
+	}
+	for name, cfg := range worlds {
 		for _, c := range semantics {
 			t.Run(name+"/"+c.sentence, func(t *testing.T) {
 				synctest.Test(t, func(t *testing.T) {

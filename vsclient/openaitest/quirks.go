@@ -1,5 +1,12 @@
 package openaitest
 
+import (
+	"fmt"
+	"iter"
+	"reflect"
+	"strings"
+)
+
 // Quirks are switches for what OpenAI's documents leave open, contradict each
 // other in, or what users report the live API to do against them. The zero
 // value keeps to the documents. The names in JSON are those of the flags of
@@ -145,5 +152,42 @@ func ReportedQuirks() Quirks {
 		ReattachReindexes:  true,
 		ShuffledTies:       true,
 		FilterAfterPage:    true,
+	}
+}
+
+// otherAnswers are those of the quirks that are more than a switch.
+var otherAnswers = map[string][]any{
+	"missing_extension":   {MissingFails, MissingAccepted},
+	"max_filename":        {255},
+	"attribute_value_max": {256},
+	"bad_file_in_batch":   {BadFileFails, BadFileSkipped},
+	"content_page_size":   {1},
+	"batch_max":           {100},
+	"store_files_max":     {10_000},
+}
+
+// EachQuirk iterates over every answer but the default to every open question, each
+// by itself and with its name, as "second_detach_ok" or "bad_file_in_batch=skip". A
+// suite that runs under each of them passes whatever OpenAI's API does.
+func EachQuirk() iter.Seq2[string, Quirks] {
+	return func(yield func(string, Quirks) bool) {
+		for field := range reflect.TypeFor[Quirks]().Fields() {
+			name, _, _ := strings.Cut(field.Tag.Get("json"), ",")
+			if field.Type.Kind() == reflect.Bool {
+				var q Quirks
+				reflect.ValueOf(&q).Elem().FieldByIndex(field.Index).SetBool(true)
+				if !yield(name, q) {
+					return
+				}
+				continue
+			}
+			for _, answer := range otherAnswers[name] {
+				var q Quirks
+				reflect.ValueOf(&q).Elem().FieldByIndex(field.Index).Set(reflect.ValueOf(answer).Convert(field.Type))
+				if !yield(fmt.Sprintf("%s=%v", name, answer), q) {
+					return
+				}
+			}
+		}
 	}
 }

@@ -7,6 +7,7 @@ import (
 	"io"
 	"net/http"
 	"os/exec"
+	"reflect"
 	"runtime"
 	"strings"
 	"sync"
@@ -360,6 +361,25 @@ func TestCloseEndsWhatHangs(t *testing.T) {
 		s.Close()
 		is.True(errors.Is(<-done, io.EOF))
 	})
+}
+
+func TestEachQuirkNamesEachAnswerOnce(t *testing.T) {
+	is := is.New(t)
+	set := make(map[string]bool) // fields that an answer sets
+	seen := make(map[openaitest.Quirks]string)
+	for name, q := range openaitest.EachQuirk() {
+		openaitest.New(openaitest.Config{Quirks: q}).Close() // it is a good configuration
+		is.Equal(seen[q], "")
+		seen[q] = name
+		v := reflect.ValueOf(q)
+		for i := range v.NumField() {
+			if !v.Field(i).IsZero() {
+				set[v.Type().Field(i).Name] = true
+			}
+		}
+	}
+	is.Equal(len(set), reflect.TypeFor[openaitest.Quirks]().NumField())
+	is.Equal(seen[openaitest.Quirks{}], "")
 }
 
 func TestAConfigThatContradictsItselfPanics(t *testing.T) {

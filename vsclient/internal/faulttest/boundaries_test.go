@@ -59,19 +59,19 @@ type sea struct {
 }
 
 var (
-	calm = sea{"no lag", openaitest.Config{Latency: 40 * time.Millisecond, IndexTime: 400 * time.Millisecond}, true, 3}
+	calm = sea{"no lag", openaitest.Config{Latency: 40 * time.Millisecond, IndexTime: 400 * time.Millisecond}, true, 5}
 	lags = openaitest.Lag{Attach: 2 * time.Minute, Detach: 2 * time.Minute, Update: 2 * time.Minute}
 	seas = []sea{
 		calm,
-		{"listings 2 min behind", openaitest.Config{Latency: 40 * time.Millisecond, IndexTime: 400 * time.Millisecond, ListLag: lags, CountsLag: 2 * time.Minute}, false, 13},
-		{"404 for 20 s after an attach", openaitest.Config{Latency: 40 * time.Millisecond, IndexTime: 400 * time.Millisecond, NotFoundWindow: 20 * time.Second}, false, 13},
-		{"slow indexing", openaitest.Config{Latency: 40 * time.Millisecond, IndexTime: 40 * time.Second, IndexJitter: 30 * time.Second, PollAfter: 3 * time.Second}, true, 13},
+		{"listings 2 min behind", openaitest.Config{Latency: 40 * time.Millisecond, IndexTime: 400 * time.Millisecond, ListLag: lags, CountsLag: 2 * time.Minute}, false, 29},
+		{"404 for 20 s after an attach", openaitest.Config{Latency: 40 * time.Millisecond, IndexTime: 400 * time.Millisecond, NotFoundWindow: 20 * time.Second}, false, 29},
+		{"slow indexing", openaitest.Config{Latency: 40 * time.Millisecond, IndexTime: 40 * time.Second, IndexJitter: 30 * time.Second, PollAfter: 3 * time.Second}, true, 29},
 		everything,
 	}
 	everything = sea{"all of these", openaitest.Config{
 		Latency: 40 * time.Millisecond, IndexTime: 10 * time.Second, IndexJitter: 20 * time.Second, ListLag: lags, CountsLag: 2 * time.Minute,
 		NotFoundWindow: 20 * time.Second, GhostWindow: 15 * time.Second, FreshFileWindow: 2 * time.Second, Quirks: openaitest.ReportedQuirks(),
-	}, false, 5}
+	}, false, 17}
 )
 
 // trial is one run of a workload in which something happens once.

@@ -1,6 +1,7 @@
 package faulttest_test
 
 import (
+	"fmt"
 	"sync/atomic"
 	"time"
 
@@ -21,8 +22,16 @@ type session struct {
 	early bool
 }
 
+// tell is for a person who reruns what went wrong.
+func (s *session) tell(what string, st step) {
+	if *verbose {
+		fmt.Printf("%s %v %v: %v of %s with %v\n", s.w.now().Format("15:04:05.000"), what, st, len(st.content), digest(st.content)[:8], st.attrs)
+	}
+}
+
 // asked notes that a step begins.
 func (s *session) asked(st step) {
+	s.tell("asked to", st)
 	s.w.mu.Lock()
 	defer s.w.mu.Unlock()
 	if s.over.Load() {
@@ -36,6 +45,7 @@ func (s *session) asked(st step) {
 // failed notes that a step has failed. A first version of a key that came to
 // nothing may have been there for a while.
 func (s *session) failed(st step, asked time.Time) {
+	s.tell("failed to", st)
 	s.w.mu.Lock()
 	defer s.w.mu.Unlock()
 	if !s.over.Load() && st.op == vsclient.OpPut && s.w.want[st.key] == nil {
@@ -45,6 +55,7 @@ func (s *session) failed(st step, asked time.Time) {
 
 // done notes that a step has succeeded.
 func (s *session) done(st step) {
+	s.tell("did", st)
 	s.w.mu.Lock()
 	defer s.w.mu.Unlock()
 	if s.over.Load() {

@@ -118,7 +118,7 @@ func (w *world) live(url string, from int, log *session, started func(*os.Proces
 
 // behind is how far the emulator's clock is behind: enough for no File of a killed
 // process to be so new that its successor waits for it to show.
-const behind = 10 * time.Minute
+const behind = vsclient.DefaultIndexTimeout + 5*time.Minute
 
 // executed runs the workload in a process that is killed at that moment, and to its
 // end in another.

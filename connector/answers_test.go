@@ -1,0 +1,61 @@
+package openaivs_test
+
+import (
+	"maps"
+	"strings"
+	"testing"
+
+	"github.com/conduitio-labs/conduit-connector-openai-vectorstore/vsclient/openaitest"
+)
+
+// suite is what must hold whatever OpenAI's API does where its documents leave it
+// open.
+var suite = map[string]func(*testing.T){
+	"every operation":                       TestEveryOperation,
+	"two records of one key":                TestTwoRecordsOfOneKeyLeaveOneDocument,
+	"unchanged fields":                      TestAnUnchangedFieldChangesTheAttributesAlone,
+	"key changes":                           TestAKeyChangeRemovesTheOldDocument,
+	"key changes that fail":                 TestAKeyChangeThatFailsKeepsTheOldDocument,
+	"collections":                           TestCollectionsWithOneKeyDoNotOverwriteEachOther,
+	"collections kept apart":                TestCollectionsAreKeptApartByASetting,
+	"keys that are free again":              TestAKeyIsFreeAgainOnceItsDocumentIsDeleted,
+	"integers":                              TestIntegersBeyond2To53KeepTheirDigits,
+	"attributes":                            TestAttributes,
+	"settings":                              TestSettingsReachTheRequests,
+	"waiting for the attach alone":          TestWaitForAttached,
+	"files of the earlier connector":        TestFilesOfTheEarlierConnectorAreAdopted,
+	"acknowledgements":                      TestAcknowledgementsComeInOrder,
+	"bad records":                           TestABadRecordIsRefusedAlone,
+	"a kill":                                TestAKillInMidWriteLosesAndDoublesNothing,
+	"redelivery":                            TestRedeliveryChangesNothing,
+	"a stop during a write":                 TestStopDuringALongWrite,
+	"deleting the connector, not documents": TestDeletingTheConnectorLeavesTheDocuments,
+}
+
+var answers = maps.Collect(openaitest.EachQuirk())
+
+// TestUnderEachAnswer runs the suite under each answer but the default.
+func TestUnderEachAnswer(t *testing.T) {
+	for name := range answers {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			for name, test := range suite {
+				t.Run(name, test)
+			}
+		})
+	}
+}
+
+// answerOf is what a test runs under.
+func answerOf(t testing.TB) openaitest.Quirks {
+	path, ok := strings.CutPrefix(t.Name(), "TestUnderEachAnswer/")
+	if !ok {
+		return openaitest.Quirks{}
+	}
+	name, _, _ := strings.Cut(path, "/")
+	q, ok := answers[name]
+	if !ok {
+		t.Fatalf("no answer is named %q", name)
+	}
+	return q
+}
