@@ -59,10 +59,9 @@ const (
 // older than the version given, is removed. Older only: of two writers at once
 // each must spare the other's newer version, or both would go. An error is that of
 // a removal; what it was to remove is doomed, and goes at the next change of the key.
-func (c *Client) resolve(ctx context.Context, key string, before int64, unsure []*file, grace time.Duration) error {
+func (c *Client) resolve(ctx context.Context, key string, before int64, unsure []*file, grace time.Duration) (err error) {
 	began := time.Now()
 	for wait := 250 * time.Millisecond; ; wait *= 2 {
-		var err error
 		if unsure, err = c.removeShown(ctx, key, before, unsure); err != nil || len(unsure) == 0 {
 			return err
 		}
@@ -81,7 +80,7 @@ func (c *Client) resolve(ctx context.Context, key string, before int64, unsure [
 			}
 		}
 	})
-	return nil
+	return err
 }
 
 // removeShown removes those of the Files that by now are seen to be older versions
