@@ -26,8 +26,9 @@
 // file_batches: all operations, fields, defaults, limits and errors of OpenAI's
 // OpenAPI document of 2026-08-21, and what users and OpenAI's guides report
 // beyond it. Anything else that OpenAI has is answered 501. Where sources
-// disagree or are silent, a switch in [Quirks] takes either side, so that a
-// client can be tested against both. The wording of errors is OpenAI's where a
+// disagree or are silent, a switch in [Quirks] takes either side, and
+// [EachQuirk] goes through them, so that a client can be tested under either
+// answer. The wording of errors is OpenAI's where a
 // source shows it; do not build on the wording of others.
 //
 // File names are kept as they come in the multipart header: with directories,

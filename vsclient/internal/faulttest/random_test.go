@@ -286,7 +286,7 @@ func (h *history) live(c *vsclient.Client, log *session) {
 // was written is read.
 func (h *history) work(c *vsclient.Client, log *session, me *caller) {
 	sure := make(map[string]bool) // the last change of that key has succeeded, in this process
-	for me.next < len(me.steps) && !log.over.Load() {
+	for !log.over.Load() && me.next < len(me.steps) {
 		group := []step{me.steps[me.next]}
 		for len(group) < 4 && me.next+len(group) < len(me.steps) && me.rng.Float64() < 0.4 {
 			s := me.steps[me.next+len(group)]
@@ -324,20 +324,21 @@ func (h *history) work(c *vsclient.Client, log *session, me *caller) {
 		}
 		for _, s := range group {
 			if sure[s.key] && me.rng.Float64() < 0.3 {
-				h.readBack(c, s.key)
+				h.readBack(c, log, s.key)
 			}
 		}
-		if !again {
+		if !again && !log.over.Load() {
 			me.next += size
 		}
 	}
 }
 
 // readBack gets what has just been written.
-func (h *history) readBack(c *vsclient.Client, key string) {
+func (h *history) readBack(c *vsclient.Client, log *session, key string) {
 	want := h.w.wanted(key)
 	info, err := c.Get(neverDone, key)
 	switch {
+	case log.over.Load():
 	case vsclient.Retryable(err):
 	case want == nil && !errors.Is(err, vsclient.ErrNotFound):
 		h.wrong("%s was deleted, and Get finds %+v, %v", shown(key), info, err)
