@@ -13,6 +13,7 @@ import (
 type attaching struct {
 	attachment
 	ctx      context.Context // ends when nobody wants it attached any more
+	anew     bool            // it has been attached before, and may still be seen as it was then
 	verdict  chan error      // one value: attached (nil), or why not
 	batch    *batch          // what it was attached with, set before the verdict
 	attached time.Time
@@ -108,7 +109,7 @@ func (a *attacher) withdraw(at *attaching) bool {
 // attachAlone attaches the File in a request of its own, so that the answer is
 // about no other.
 func (a *attacher) attachAlone(ctx context.Context, f attachment) (*attaching, error) {
-	at := &attaching{attachment: f, ctx: ctx, verdict: make(chan error, 1), indexed: make(chan outcome, 1)}
+	at := &attaching{attachment: f, ctx: ctx, anew: true, verdict: make(chan error, 1), indexed: make(chan outcome, 1)}
 	a.deliver(ctx, []*attaching{at}, nil)
 	return at, <-at.verdict
 }
@@ -239,8 +240,10 @@ func (a *attacher) post(ctx context.Context, files []*attaching, leave func(), b
 	c := a.c
 	gate := c.pacer.attachRequests(c.cfg.VectorStoreID)
 	var header http.Header
+	b := &batch{files: files}
 	r := request{
 		method: http.MethodPost, ids: []string{c.cfg.VectorStoreID}, gate: gate, header: &header,
+		landed: func(ctx context.Context) (bool, error) { return a.landed(ctx, b), nil },
 		admit: func(ctx context.Context) (func(), error) {
 			first := leave
 			leave = nil
@@ -258,7 +261,6 @@ func (a *attacher) post(ctx context.Context, files []*attaching, leave func(), b
 			return func() { counted(); first() }, nil
 		},
 	}
-	b := &batch{files: files}
 	patience := unknownFileTime
 	if len(files) > 1 {
 		patience = unknownInBatchTime
@@ -291,7 +293,9 @@ func (a *attacher) postOnce(ctx context.Context, r request, b *batch) error {
 		at := b.files[0]
 		r.path, r.body = "vector_stores/%s/files", func() any { return at.attachment }
 		s, err := send[storeFile](ctx, a.c, r)
-		at.first, at.created = outcome{s.Status, s.LastError}, s.CreatedAt
+		if s.ID != "" {
+			at.seen(s)
+		}
 		return err
 	}
 	all := make([]attachment, len(b.files))
@@ -302,4 +306,27 @@ func (a *attacher) postOnce(ctx context.Context, r request, b *batch) error {
 	reply, err := send[batchObject](ctx, a.c, r)
 	b.id = reply.ID
 	return err
+}
+
+// landed looks whether an attach whose reply was lost has been carried out. Repeating
+// it would double nothing, but users report that a file that has been indexed by then
+// is indexed anew: searches would find it, and then not, and then again. The last
+// file of a batch stands for all; what is not there after all shows in the waiting.
+func (a *attacher) landed(ctx context.Context, b *batch) bool {
+	at := b.files[len(b.files)-1]
+	if at.anew {
+		return false
+	}
+	s, err := send[storeFile](ctx, a.c, request{
+		method: http.MethodGet, path: "vector_stores/%s/files/%s", ids: []string{a.c.cfg.VectorStoreID, at.FileID}, limit: batchPatience,
+	})
+	if err == nil {
+		at.seen(s)
+	}
+	return err == nil
+}
+
+// seen keeps what the store says of the file that has just been attached.
+func (at *attaching) seen(s storeFile) {
+	at.first, at.created = outcome{s.Status, s.LastError}, s.CreatedAt
 }

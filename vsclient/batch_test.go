@@ -473,3 +473,22 @@ func (w *world) mostAtOnce(method, path string) (most int) {
 	}
 	return most
 }
+
+// To repeat it would have the files indexed anew, out of searches meanwhile.
+func TestAnAttachWhoseReplyWasLostIsNotRepeatedWhenItWasCarriedOut(t *testing.T) {
+	for name, n := range map[string]int{"one file": 1, "a batch": 30} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				is := is.New(t)
+				w := newWorld(t, openaitest.Config{Latency: 50 * time.Millisecond, Quirks: openaitest.Quirks{ReattachReindexes: true}})
+				w.srv.Inject(openaitest.Fault{Method: http.MethodPost, Path: "/vector_stores/*/*", Kind: openaitest.FaultHang, AfterEffect: true})
+				for _, r := range w.client().Apply(t.Context(), many("doc", n), nil) {
+					is.NoErr(r.Err)
+				}
+				counts := w.srv.Counts()
+				is.Equal(counts["POST /vector_stores/{vector_store_id}/files"]+counts["POST /vector_stores/{vector_store_id}/file_batches"], 1)
+				is.Equal(len(w.srv.History(w.store)), n) // each was searchable once, and is
+			})
+		})
+	}
+}

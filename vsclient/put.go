@@ -1,6 +1,7 @@
 package vsclient
 
 import (
+	"cmp"
 	"context"
 	"encoding/hex"
 	"errors"
@@ -132,8 +133,8 @@ func (c *Client) put(ctx context.Context, v *version, t *turn) (Result, error) {
 	return c.replace(ctx, v, have, unsure, t)
 }
 
-// errNotKept says that what the store was thought to hold is not there, or never
-// became searchable.
+// errNotKept says that what the store was thought to hold is not there, never became
+// searchable, or has to be looked at again.
 var errNotKept = errors.New("not kept")
 
 // keep makes the newest version, which has the content already, the key's only
@@ -141,10 +142,13 @@ var errNotKept = errors.New("not kept")
 func (c *Client) keep(ctx context.Context, v *version, have []held, unsure []*file) (Result, error) {
 	cur, now := have[0], time.Now().UnixMicro()
 	if cur.Status() != StatusCompleted {
-		// An attach that was cut off earlier. It is this document's: wait for it.
-		if err := c.awaitHeld(ctx, cur); err != nil {
-			return Result{}, err
+		// An attach that was cut off earlier. It is this document's: wait for it, and
+		// look again, since what was seen may be a ghost of the attach before it.
+		err := c.awaitHeld(ctx, cur)
+		if err == nil {
+			err = c.catalog.look(ctx, cur.f)
 		}
+		return Result{}, cmp.Or(err, errNotKept)
 	}
 	r := Result{Outcome: Unchanged, FileID: cur.id, Version: cur.version}
 	next := identity{ours: true, key: v.key, digest: v.digest, version: cur.version, source: v.source, own: v.own}
