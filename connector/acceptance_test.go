@@ -16,7 +16,7 @@ import (
 
 // TestAcceptance runs the SDK's suite, except for its check of parameter names:
 // it allows letters, digits and dots alone, and the names of this connector's
-// settings are given, with underscores. TestParameterNames takes its place.
+// settings are given, with underscores. TestNamesOfParametersArePlain takes its place.
 func TestAcceptance(t *testing.T) {
 	server := openaitest.New(openaitest.Config{})
 	t.Cleanup(server.Close)
@@ -72,7 +72,7 @@ func (d acceptanceDriver) ReadFromDestination(t *testing.T, records []opencdc.Re
 	return got
 }
 
-func TestParameterNames(t *testing.T) {
+func TestNamesOfParametersArePlain(t *testing.T) {
 	is := is.New(t)
 	params := openaivs.Connector.NewSpecification().DestinationParams
 	is.True(len(params) > 0)

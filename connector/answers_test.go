@@ -11,24 +11,25 @@ import (
 // suite is what must hold whatever OpenAI's API does where its documents leave it
 // open.
 var suite = map[string]func(*testing.T){
-	"every operation":                       TestEveryOperation,
+	"every operation":                       TestEachOperationLeavesTheStoreAsTheSource,
 	"two records of one key":                TestTwoRecordsOfOneKeyLeaveOneDocument,
 	"unchanged fields":                      TestAnUnchangedFieldChangesTheAttributesAlone,
 	"key changes":                           TestAKeyChangeRemovesTheOldDocument,
+	"key changes of one write":              TestKeyChangesOfOneWriteLeaveEachRowUnderItsLastKey,
 	"key changes that fail":                 TestAKeyChangeThatFailsKeepsTheOldDocument,
 	"collections":                           TestCollectionsWithOneKeyDoNotOverwriteEachOther,
 	"collections kept apart":                TestCollectionsAreKeptApartByASetting,
 	"keys that are free again":              TestAKeyIsFreeAgainOnceItsDocumentIsDeleted,
 	"integers":                              TestIntegersBeyond2To53KeepTheirDigits,
-	"attributes":                            TestAttributes,
+	"attributes":                            TestAttributesComeFromWhereTheSettingsSay,
 	"settings":                              TestSettingsReachTheRequests,
-	"waiting for the attach alone":          TestWaitForAttached,
+	"waiting for the attach alone":          TestWaitingForTheAttachAloneAcknowledgesBeforeIndexing,
 	"files of the earlier connector":        TestFilesOfTheEarlierConnectorAreAdopted,
 	"acknowledgements":                      TestAcknowledgementsComeInOrder,
 	"bad records":                           TestABadRecordIsRefusedAlone,
 	"a kill":                                TestAKillInMidWriteLosesAndDoublesNothing,
 	"redelivery":                            TestRedeliveryChangesNothing,
-	"a stop during a write":                 TestStopDuringALongWrite,
+	"a stop during a write":                 TestAStopWaitsForTheWriteUnderWay,
 	"deleting the connector, not documents": TestDeletingTheConnectorLeavesTheDocuments,
 }
 

@@ -4,9 +4,11 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"maps"
 	"math"
 	"math/big"
 	"reflect"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -41,7 +43,8 @@ const attributeSyntax = "give metadata:FIELD, key, key:FIELD, payload:FIELD or c
 func parseAttributes(settings map[string]string) ([]attribute, error) {
 	var attrs []attribute
 	var errs []error
-	for _, name := range attributeNames(settings) {
+	// In order, so that messages do not change from run to run.
+	for _, name := range slices.Sorted(maps.Keys(settings)) {
 		a, err := parseAttribute(name, settings[name])
 		if err != nil {
 			errs = append(errs, fmt.Errorf("attributes.%s: %w", name, err))

@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"maps"
 	"net/url"
 	"slices"
 	"strconv"
@@ -48,10 +47,10 @@ type Config struct {
 	// second of them is refused.
 	CollectionInKey bool `json:"collection_in_key" default:"false"`
 	// Attribute NAME of the stored document, to filter searches by. The value
-	// says where it comes from: `metadata:FIELD`, `key:FIELD`, `payload:FIELD`
-	// or `constant:VALUE`, each optionally followed by ` as string`, ` as number`
-	// or ` as bool`. The attribute `collection` is always set when the record
-	// has a collection.
+	// says where it comes from: `metadata:FIELD`, `key` (the whole of it),
+	// `key:FIELD`, `payload:FIELD` or `constant:VALUE`, each optionally followed
+	// by ` as string`, ` as number` or ` as bool`. The attribute `collection` is
+	// always set when the record has a collection.
 	Attributes map[string]string `json:"attributes"`
 
 	// Most tokens in one chunk (100 to 4096). 0 means OpenAI's own chunking (800
@@ -174,6 +173,3 @@ func limit(perMinute int) int {
 	}
 	return perMinute
 }
-
-// attributeNames are in order, so that messages do not change from run to run.
-func attributeNames(m map[string]string) []string { return slices.Sorted(maps.Keys(m)) }

@@ -11,7 +11,7 @@ import (
 	openaivs "github.com/conduitio-labs/conduit-connector-openai-vectorstore/connector"
 )
 
-func TestParametersAndDefaults(t *testing.T) {
+func TestTheParametersHaveTheseDefaults(t *testing.T) {
 	is := is.New(t)
 	got := make(map[string]string)
 	for name, p := range openaivs.Connector.NewSpecification().DestinationParams {
@@ -78,7 +78,6 @@ func TestSettingsAreCheckedAtStart(t *testing.T) {
 				return
 			}
 			is.True(err != nil)
-			t.Log(err)
 			is.True(strings.Contains(err.Error(), tt.setting))
 			is.True(strings.Contains(err.Error(), tt.allowed))
 			is.True(tt.setting == "api_key" || tt.allowed == "unrecognized" || strings.Contains(err.Error(), tt.value))
@@ -86,7 +85,7 @@ func TestSettingsAreCheckedAtStart(t *testing.T) {
 	}
 }
 
-func TestSettingsThatExcludeEachOther(t *testing.T) {
+func TestSettingsThatExcludeEachOtherAreRefused(t *testing.T) {
 	is := is.New(t)
 	err := configure(t, openaivs.NewDestination(), config.Config{
 		"api_key": "sk-test", "vector_store_id": "vs_1",

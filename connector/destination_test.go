@@ -2,6 +2,7 @@ package openaivs_test
 
 import (
 	"context"
+	"fmt"
 	"maps"
 	"math/big"
 	"strings"
@@ -18,7 +19,7 @@ import (
 	"github.com/conduitio-labs/conduit-connector-openai-vectorstore/vsclient/openaitest"
 )
 
-func TestEveryOperation(t *testing.T) {
+func TestEachOperationLeavesTheStoreAsTheSource(t *testing.T) {
 	is := is.New(t)
 	e := emulate(t, openaitest.Config{})
 	d := open(t, e, nil)
@@ -45,7 +46,7 @@ func TestTwoRecordsOfOneKeyLeaveOneDocument(t *testing.T) {
 	is.Equal(e.Counts()["POST /files"], 1) // of several in one write the last alone is uploaded
 }
 
-func TestContent(t *testing.T) {
+func TestTheDocumentIsThePayloadOrAFieldOfIt(t *testing.T) {
 	for _, tt := range []struct {
 		name     string
 		settings config.Config
@@ -121,7 +122,108 @@ func TestAKeyChangeRemovesTheOldDocument(t *testing.T) {
 	is.Equal(contents(e), map[string]string{`{"id":3}`: "text", `{"id":2}`: "a new row under the old key", `{"id":9}`: "other"})
 }
 
-func TestAKeyChangeWithUnchangedContent(t *testing.T) {
+func TestKeyChangesOfDifferentRowsGoOutTogether(t *testing.T) {
+	is := is.New(t)
+	e := emulate(t, openaitest.Config{})
+	d := open(t, e, nil)
+	var rows, moves []opencdc.Record
+	want := make(map[string]string)
+	for i := range int64(30) {
+		rows = append(rows, row("docs", i, "body", "text"))
+		moves = append(moves, move(i, 1000+i))
+		want[fmt.Sprintf(`{"id":%d}`, 1000+i)] = fmt.Sprintf(`{"body":"text","id":%d}`, 1000+i)
+	}
+	write(t, d, rows...)
+	attached := e.attaches()
+	write(t, d, moves...)
+	is.Equal(contents(e), want)
+	is.True(len(attached) < 5) // not one each
+}
+
+func TestKeyChangesOfOneWriteLeaveEachRowUnderItsLastKey(t *testing.T) {
+	for _, tt := range []struct {
+		name string
+		recs []opencdc.Record
+		want map[string]string
+	}{
+		{"one after the other", []opencdc.Record{move(1, 3), move(3, 4)}, map[string]string{`{"id":4}`: `{"body":"text","id":4}`, `{"id":2}`: `{"body":"two","id":2}`}},
+		{"there and back", []opencdc.Record{move(1, 3), move(3, 1)}, map[string]string{`{"id":1}`: `{"body":"text","id":1}`, `{"id":2}`: `{"body":"two","id":2}`}},
+		{"to a key that has just become free", []opencdc.Record{move(2, 3), move(1, 2)}, map[string]string{`{"id":3}`: `{"body":"text","id":3}`, `{"id":2}`: `{"body":"text","id":2}`}},
+		{"a swap by way of a third key", []opencdc.Record{move(1, 9, "one"), move(2, 1, "two"), move(9, 2, "one")}, map[string]string{`{"id":1}`: `{"body":"two","id":1}`, `{"id":2}`: `{"body":"one","id":2}`}},
+		{"and is deleted", []opencdc.Record{move(1, 3), gone(3)}, map[string]string{`{"id":2}`: `{"body":"two","id":2}`}},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			is := is.New(t)
+			e := emulate(t, openaitest.Config{})
+			d := open(t, e, nil)
+			write(t, d, row("docs", 1, "body", "one"), row("docs", 2, "body", "two"))
+			write(t, d, tt.recs...)
+			is.Equal(contents(e), tt.want)
+			is.Equal(len(e.Snapshot().Files), len(tt.want))
+		})
+	}
+}
+
+func TestAKeyChangeIsSeenInRawJSONToo(t *testing.T) {
+	const digits = "9007199254740993"
+	for _, tt := range []struct {
+		name        string
+		first       opencdc.Data // the key that the document is put under
+		key, before opencdc.Data
+		stays       bool
+	}{
+		{"the key is raw", opencdc.RawData(`{"id":7}`), opencdc.RawData(`{"id":8}`), opencdc.StructuredData{"id": int64(7), "body": "x"}, false},
+		{"the row before is raw", opencdc.StructuredData{"id": int64(7)}, opencdc.StructuredData{"id": int64(8)}, opencdc.RawData(`{"body": "x", "id": 7}`), false},
+		{"both are raw", opencdc.RawData(`{"id":7}`), opencdc.RawData(`{"id":8}`), opencdc.RawData(`{"body": "x", "id": 7}`), false},
+		{"an integer beyond 2^53", opencdc.RawData(`{"id":` + digits + `}`), opencdc.RawData(`{"id":8}`), opencdc.RawData(`{"id":` + digits + `}`), false},
+		{"a structured key with an integer beyond 2^53", opencdc.StructuredData{"id": int64(9007199254740993)}, opencdc.StructuredData{"id": int64(8)}, opencdc.RawData(`{"id":` + digits + `}`), false},
+		{"a key with spaces is not told how to write", opencdc.RawData(`{"id": 7}`), opencdc.RawData(`{"id": 8}`), opencdc.RawData(`{"id":7}`), true},
+		{"a key in another order neither", opencdc.RawData(`{"id":7,"a":1}`), opencdc.RawData(`{"id":8,"a":1}`), opencdc.RawData(`{"id":7,"a":1}`), true},
+		{"a row before that is no object tells nothing", opencdc.RawData(`{"id":7}`), opencdc.RawData(`{"id":8}`), opencdc.RawData("x"), true},
+		{"a row before without the key tells nothing", opencdc.RawData(`{"id":7}`), opencdc.RawData(`{"id":8}`), opencdc.RawData(`{"body":"x"}`), true},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			is := is.New(t)
+			e := emulate(t, openaitest.Config{})
+			d := open(t, e, nil)
+			write(t, d, opencdc.Record{Operation: opencdc.OperationCreate, Key: tt.first, Payload: opencdc.Change{After: opencdc.RawData("old")}})
+			write(t, d, opencdc.Record{Operation: opencdc.OperationUpdate, Key: tt.key, Payload: opencdc.Change{Before: tt.before, After: opencdc.RawData("new")}})
+			want := map[string]string{string(tt.key.Bytes()): "new"}
+			if tt.stays {
+				want[string(tt.first.Bytes())] = "old"
+			}
+			is.Equal(contents(e), want)
+		})
+	}
+}
+
+// What a source writes of an unchanged key as text and as a value need not be the
+// same JSON.
+func TestAKeyInAnotherFormIsNoKeyChange(t *testing.T) {
+	day := time.Date(2026, 8, 1, 0, 0, 0, 0, time.UTC)
+	for _, tt := range []struct {
+		name        string
+		key, before opencdc.Data
+	}{
+		{"a time", opencdc.StructuredData{"id": day}, opencdc.RawData(`{"id":"2026-08-01T00:00:00+00:00"}`)},
+		{"a time in a raw key", opencdc.RawData(`{"id":"2026-08-01T00:00:00+00:00"}`), opencdc.StructuredData{"id": day}},
+		{"a number", opencdc.StructuredData{"id": int64(7)}, opencdc.RawData(`{"id":7.0}`)},
+		{"a number in raw data alone", opencdc.RawData(`{"id":7}`), opencdc.RawData(`{"id":7.0}`)},
+		{"bytes", opencdc.StructuredData{"id": []byte("ab")}, opencdc.RawData(`{"id":"ab"}`)},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			is := is.New(t)
+			e := emulate(t, openaitest.Config{})
+			d := open(t, e, config.Config{"content_field": "body", "attributes.title": "payload:title"})
+			write(t, d, opencdc.Record{Operation: opencdc.OperationCreate, Key: tt.key, Payload: opencdc.Change{After: opencdc.RawData(`{"body":"text"}`)}})
+			// A key that had changed would need content.
+			write(t, d, opencdc.Record{Operation: opencdc.OperationUpdate, Key: tt.key, Payload: opencdc.Change{Before: tt.before, After: opencdc.RawData(`{"title":"new"}`)}})
+			is.Equal(contents(e), map[string]string{string(tt.key.Bytes()): "text"})
+		})
+	}
+}
+
+func TestAKeyChangeWithUnchangedContentNeedsTheRowBefore(t *testing.T) {
 	is := is.New(t)
 	e := emulate(t, openaitest.Config{})
 	d := open(t, e, config.Config{"content_field": "body"})
@@ -222,7 +324,7 @@ func TestIntegersBeyond2To53KeepTheirDigits(t *testing.T) {
 	is.True(err != nil) // the digits went before the record came here
 }
 
-func TestAttributes(t *testing.T) {
+func TestAttributesComeFromWhereTheSettingsSay(t *testing.T) {
 	is := is.New(t)
 	e := emulate(t, openaitest.Config{})
 	d := open(t, e, config.Config{
@@ -258,10 +360,16 @@ func TestAttributes(t *testing.T) {
 		"env":        "prod",
 		"year":       2026.0,
 	})
-	bad := row("docs", 8, "price", "cheap")
-	_, err := d.Write(t.Context(), []opencdc.Record{bad})
+}
+
+func TestARecordWithAnUnfitAttributeIsRefused(t *testing.T) {
+	is := is.New(t)
+	e := emulate(t, openaitest.Config{})
+	d := open(t, e, config.Config{"attributes.price": "payload:price as number"})
+	_, err := d.Write(t.Context(), []opencdc.Record{row("docs", 8, "price", "cheap")})
 	is.True(err != nil)
 	is.True(strings.Contains(err.Error(), `attribute "price"`))
+	is.Equal(len(e.Snapshot().Files), 0)
 }
 
 func TestEncodedRecordsAreRefused(t *testing.T) {
@@ -330,7 +438,7 @@ func TestSettingsReachTheRequests(t *testing.T) {
 	is.Equal(files[0].Overlap, 50)
 }
 
-func TestWaitForAttached(t *testing.T) {
+func TestWaitingForTheAttachAloneAcknowledgesBeforeIndexing(t *testing.T) {
 	is := is.New(t)
 	e := emulate(t, openaitest.Config{StickIndexing: func(openaitest.FileInfo) bool { return true }})
 	d := open(t, e, config.Config{"wait_for": "attached"})
@@ -389,6 +497,20 @@ func row(table string, id int64, columns ...any) opencdc.Record {
 		Key:       opencdc.StructuredData{"id": id},
 		Payload:   opencdc.Change{After: after},
 	}
+}
+
+// move is the update that gives a row another key, with the text "text" or another.
+func move(from, to int64, text ...string) opencdc.Record {
+	rec := row("docs", to, "body", append(text, "text")[0])
+	rec.Operation = opencdc.OperationUpdate
+	rec.Payload.Before = opencdc.StructuredData{"id": from}
+	return rec
+}
+
+func gone(id int64) opencdc.Record {
+	rec := row("docs", id)
+	rec.Operation = opencdc.OperationDelete
+	return rec
 }
 
 func contents(e *emulator) map[string]string {

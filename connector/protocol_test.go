@@ -1,6 +1,7 @@
 package openaivs_test
 
 import (
+	"errors"
 	"net/http"
 	"strconv"
 	"strings"
@@ -12,6 +13,7 @@ import (
 	"github.com/conduitio/conduit-connector-protocol/pconnector"
 	"github.com/matryer/is"
 
+	"github.com/conduitio-labs/conduit-connector-openai-vectorstore/vsclient"
 	"github.com/conduitio-labs/conduit-connector-openai-vectorstore/vsclient/openaitest"
 )
 
@@ -83,6 +85,19 @@ func TestARefusedKeyStopsTheWholeWrite(t *testing.T) {
 	is.Equal(len(e.documents()), 0)
 }
 
+func TestAVectorStoreThatIsGoneStopsTheWholeWrite(t *testing.T) {
+	is := is.New(t)
+	e := emulate(t, openaitest.Config{})
+	d := open(t, e, nil)
+	write(t, d, row("docs", 1, "body", "text"), row("docs", 2, "body", "text"))
+	e.removeStore(t)
+	uploads := e.Counts()["POST /files"]
+	n, err := d.Write(t.Context(), []opencdc.Record{move(1, 3), row("docs", 1, "body", "a new row under the old key")})
+	is.Equal(n, 0)
+	is.True(errors.Is(err, vsclient.ErrStoreNotFound))
+	is.Equal(e.Counts()["POST /files"], uploads+1) // what waits for the old key to be free is not tried
+}
+
 func TestAKillInMidWriteLosesAndDoublesNothing(t *testing.T) {
 	is := is.New(t)
 	e := emulate(t, openaitest.Config{IndexTime: 300 * time.Millisecond})
@@ -126,7 +141,7 @@ func TestRedeliveryChangesNothing(t *testing.T) {
 	is.Equal(len(e.Snapshot().Files), 50)
 }
 
-func TestStopDuringALongWrite(t *testing.T) {
+func TestAStopWaitsForTheWriteUnderWay(t *testing.T) {
 	is := is.New(t)
 	e := emulate(t, openaitest.Config{IndexTime: time.Second})
 	p := start(t, e.settings())
@@ -141,7 +156,7 @@ func TestStopDuringALongWrite(t *testing.T) {
 	is.Equal(len(e.documents()), 20)
 }
 
-func TestForceStop(t *testing.T) {
+func TestAForcedStopDoesNotSitOutTheIndexing(t *testing.T) {
 	is := is.New(t)
 	e := emulate(t, openaitest.Config{IndexTime: time.Hour})
 	p := start(t, e.settings())
@@ -156,7 +171,7 @@ func TestForceStop(t *testing.T) {
 	is.True(time.Since(began) < 20*time.Second) // it does not sit out the indexing
 }
 
-func TestTeardownWithoutOpen(t *testing.T) {
+func TestTeardownWithoutOpenIsHarmless(t *testing.T) {
 	is := is.New(t)
 	e := emulate(t, openaitest.Config{})
 	p := newProgram(t)
@@ -206,7 +221,6 @@ func TestOpenSaysInOneLineWhatIsWrong(t *testing.T) {
 			is.NoErr(err)
 			_, err = p.Open(p.ctx, pconnector.DestinationOpenRequest{})
 			is.True(err != nil)
-			t.Log(err)
 			for _, s := range tt.says {
 				is.True(strings.Contains(err.Error(), s))
 			}
@@ -265,6 +279,19 @@ func (e *emulator) settings() config.Config {
 }
 
 func (e *emulator) documents() map[string]document { return documents(e.Server, e.store) }
+
+// removeStore takes the store away, as somebody else may.
+func (e *emulator) removeStore(t *testing.T) {
+	t.Helper()
+	is := is.New(t)
+	req, err := http.NewRequestWithContext(t.Context(), http.MethodDelete, e.url+"/vector_stores/"+e.store, nil)
+	is.NoErr(err)
+	req.Header.Set("Authorization", "Bearer sk-test")
+	resp, err := http.DefaultClient.Do(req)
+	is.NoErr(err)
+	resp.Body.Close()
+	is.Equal(resp.StatusCode, http.StatusOK)
+}
 
 // attaches tells of each request that attaches files.
 func (e *emulator) attaches() <-chan struct{} {

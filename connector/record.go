@@ -1,7 +1,9 @@
 package openaivs
 
 import (
+	"bytes"
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"maps"
@@ -24,8 +26,7 @@ const defaultRecordFormat = "opencdc/json"
 
 // step is what one record asks of the store.
 type step struct {
-	change     vsclient.Change
-	collection string
+	change vsclient.Change
 	// oldKey is the key that the document had before this change, when that is
 	// another one; its document goes once this one is in the store.
 	oldKey string
@@ -86,7 +87,7 @@ func (t *translator) translate(ctx context.Context, rec opencdc.Record) (step, e
 
 func (t *translator) step(ctx context.Context, rec opencdc.Record) (step, error) {
 	var s step
-	s.collection, _ = rec.Metadata.GetCollection()
+	collection, _ := rec.Metadata.GetCollection()
 	if err := t.checkEncoding(ctx, rec); err != nil {
 		return s, err
 	}
@@ -95,13 +96,13 @@ func (t *translator) step(ctx context.Context, rec opencdc.Record) (step, error)
 		return s, err
 	}
 	doc := &s.change.Document
-	doc.Key = t.documentKey(s.collection, key)
+	doc.Key = t.documentKey(collection, key)
 
 	switch rec.Operation {
 	case opencdc.OperationCreate, opencdc.OperationSnapshot, opencdc.OperationUpdate:
 	case opencdc.OperationDelete:
 		s.change.Op = vsclient.OpDelete
-		doc.Attributes, err = attributesOf(nil, s.collection, nil, key, nil, nil, t.warn) // whose document may go
+		doc.Attributes, err = attributesOf(nil, collection, nil, key, nil, nil, t.warn) // whose document may go
 		return s, err
 	default:
 		return s, fmt.Errorf("the operation %v is unknown; create, snapshot, update and delete are known", rec.Operation)
@@ -112,11 +113,11 @@ func (t *translator) step(ctx context.Context, rec opencdc.Record) (step, error)
 
 	if rec.Operation == opencdc.OperationUpdate {
 		if old := oldKey(rec); old != "" && old != key {
-			s.oldKey = t.documentKey(s.collection, old)
+			s.oldKey = t.documentKey(collection, old)
 		}
 	}
 	after := &object{data: rec.Payload.After}
-	doc.Attributes, err = attributesOf(t.attributes, s.collection, rec.Metadata, key, &object{data: rec.Key}, after, t.warn)
+	doc.Attributes, err = attributesOf(t.attributes, collection, rec.Metadata, key, &object{data: rec.Key}, after, t.warn)
 	if err != nil {
 		return s, err
 	}
@@ -265,10 +266,23 @@ func dataBytes(data opencdc.Data) ([]byte, error) {
 // oldKey is the key that the row of an update had before, "" when the record does
 // not tell.
 func oldKey(rec opencdc.Record) string {
-	key, ok := rec.Key.(opencdc.StructuredData)
-	before, ok2 := rec.Payload.Before.(opencdc.StructuredData)
-	if !ok || !ok2 {
+	key, err := fieldsOf(rec.Key)
+	if err != nil {
 		return ""
+	}
+	before, err := fieldsOf(rec.Payload.Before)
+	if err != nil {
+		return ""
+	}
+	_, keyIsRaw := rec.Key.(opencdc.RawData)
+	_, beforeIsRaw := rec.Payload.Before.(opencdc.RawData)
+	// A raw key is its bytes as they are. Only where this key is written as its
+	// fields are written here can it be told how the source has written the old one.
+	if keyIsRaw {
+		again, err := dataBytes(opencdc.StructuredData(key))
+		if err != nil || !bytes.Equal(again, rec.Key.Bytes()) {
+			return ""
+		}
 	}
 	old := maps.Clone(key)
 	for name := range key {
@@ -276,13 +290,42 @@ func oldKey(rec opencdc.Record) string {
 		if !ok || v == nil {
 			return ""
 		}
+		// A time, say, is one text in a source's JSON and may be another in ours: what
+		// looks like another key may be the same.
+		if (keyIsRaw || beforeIsRaw) && (kindOf(v) == "" || kindOf(v) != kindOf(key[name])) {
+			return ""
+		}
 		old[name] = v
 	}
-	text, err := keyText(old)
+	text, err := keyText(opencdc.StructuredData(old))
 	if err != nil {
 		return ""
 	}
 	return text
+}
+
+// kindOf is the kind of a value that JSON has one way to write, "" for any other.
+func kindOf(v any) string {
+	if _, ok := v.([]byte); ok {
+		return ""
+	}
+	switch v := plain(v).(type) {
+	case bool:
+		return "bool"
+	case string:
+		return "string"
+	case int64, uint64:
+		return "integer"
+	case float64:
+		if v == math.Trunc(v) && math.Abs(v) < maxExact {
+			return "integer"
+		}
+	case json.Number:
+		if _, err := v.Int64(); err == nil {
+			return "integer"
+		}
+	}
+	return ""
 }
 
 // checkEncoding refuses a key or payload that is still encoded: its bytes would

@@ -48,7 +48,7 @@ func serve() error {
 	}
 	utilities := os.Getenv(pconnutils.EnvConduitConnectorUtilitiesGRPCTarget)
 	if cfg.Token == "" || cfg.ConnectorID == "" || utilities == "" {
-		return fmt.Errorf("this program is started by Conduit v0.11 or newer, which sets %s, %s and %s; put it into Conduit's connectors folder (the commands \"spec\" and \"version\" work without)",
+		return fmt.Errorf("this program is started by Conduit (tested on v0.14 and v0.19), which sets %s, %s and %s; put it into Conduit's connectors folder (the commands \"spec\" and \"version\" work without)",
 			pconnutils.EnvConduitConnectorToken, pconnector.EnvConduitConnectorID, pconnutils.EnvConduitConnectorUtilitiesGRPCTarget)
 	}
 	logTo(os.Stderr, cfg.LogLevel)

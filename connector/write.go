@@ -33,45 +33,51 @@ func (d *Destination) write(ctx context.Context, recs []opencdc.Record, progress
 		w.steps[i], w.verdicts[i] = d.translator.translate(ctx, rec)
 	}
 
-	// Steps go out together, except that one which takes an old key away has to be
-	// in the store before, and be done before the old key is used again.
+	// Steps go out together, and behind them the removals of the old keys among
+	// them: an old document goes once the new one is in the store. A step whose key
+	// is one of those has to wait for its removal, which would take the step's own
+	// document otherwise.
 	from := 0
+	old := make(map[string]bool)
 	for i, s := range w.steps {
+		if old[s.change.Document.Key] {
+			w.carryOut(ctx, from, i)
+			from = i
+			clear(old)
+		}
 		if s.oldKey != "" {
-			w.apply(ctx, from, i+1)
-			w.remove(ctx, i)
-			from = i + 1
+			old[s.oldKey] = true
 		}
 	}
-	w.apply(ctx, from, len(w.steps))
+	w.carryOut(ctx, from, len(w.steps))
 	return w
 }
 
-// apply carries out the steps from i up to n that nothing is wrong with.
-func (w *writing) apply(ctx context.Context, i, n int) {
+// carryOut makes the changes of the steps from i up to n, and then removes what
+// they had under old keys.
+func (w *writing) carryOut(ctx context.Context, i, n int) {
+	w.apply(ctx, i, n, func(s step) (vsclient.Change, bool) { return s.change, true })
+	w.apply(ctx, i, n, func(s step) (vsclient.Change, bool) {
+		return vsclient.Change{Op: vsclient.OpDelete, Document: vsclient.Document{Key: s.oldKey, Attributes: s.change.Document.Attributes}}, s.oldKey != ""
+	})
+}
+
+// apply makes a change for each step from i up to n that has one and that nothing
+// has been wrong with.
+func (w *writing) apply(ctx context.Context, i, n int, changeOf func(step) (vsclient.Change, bool)) {
 	var changes []vsclient.Change
 	var at []int
 	for ; i < n; i++ {
-		if w.verdicts[i] == nil {
-			changes = append(changes, w.steps[i].change)
+		if w.verdicts[i] != nil {
+			continue
+		}
+		if c, ok := changeOf(w.steps[i]); ok {
+			changes = append(changes, c)
 			at = append(at, i)
 		}
 	}
 	for j, r := range w.changed(ctx, changes) {
 		w.note(at[j], r)
-	}
-}
-
-// remove takes away the document that the step's had under its old key, if the
-// step itself went well.
-func (w *writing) remove(ctx context.Context, i int) {
-	if w.verdicts[i] != nil {
-		return
-	}
-	s := w.steps[i]
-	gone := vsclient.Change{Op: vsclient.OpDelete, Document: vsclient.Document{Key: s.oldKey, Attributes: s.change.Document.Attributes}}
-	for _, r := range w.changed(ctx, []vsclient.Change{gone}) {
-		w.note(i, r)
 	}
 }
 
@@ -99,15 +105,7 @@ func (w *writing) note(i int, r vsclient.Result) {
 	if errors.Is(r.Err, vsclient.ErrConflict) {
 		w.verdicts[i] = fmt.Errorf("%w; set collection_in_key to true, or give each collection a vector store of its own", r.Err)
 	}
-	if !ofRecord(r.Err) {
+	if !vsclient.IsDocumentError(r.Err) {
 		w.outage = r.Err
 	}
-}
-
-// ofRecord reports whether the fault lies in the one record, so that the others
-// of its write can be expected to go through.
-func ofRecord(err error) bool {
-	// Not found is the answer to changing the attributes of a document that the
-	// store does not hold.
-	return vsclient.IsDocumentError(err) || errors.Is(err, vsclient.ErrNotFound)
 }

@@ -178,6 +178,16 @@ func (c *Client) attachedTo(ctx context.Context, store, id string) (bool, error)
 	return err == nil, err
 }
 
+// fileExists reports whether the project has the File: of one that is deleted OpenAI
+// knows nothing at once (seen by third parties on the live API).
+func (c *Client) fileExists(ctx context.Context, id string) (bool, error) {
+	_, err := send[fileObject](ctx, c, request{method: http.MethodGet, path: "files/%s", ids: []string{id}})
+	if is(err, ErrNotFound) {
+		return false, nil
+	}
+	return err == nil, err
+}
+
 func (c *Client) updateStoreFile(ctx context.Context, id string, attributes map[string]any) (storeFile, error) {
 	return send[storeFile](ctx, c, request{
 		method: http.MethodPost, path: "vector_stores/%s/files/%s", ids: []string{c.cfg.VectorStoreID, id},

@@ -114,16 +114,17 @@ func (a *apply) advance(done, failed int) {
 
 // carryOut brings the changes of one key to their end.
 func (a *apply) carryOut(ctx context.Context, l *line) {
-	t, failed := l.turn, 0
-	total := len(l.steps)
+	// The line has one place among all calls, and its changes take turns in it, so
+	// that nobody comes between.
+	var own turns
+	total, failed := len(l.steps), 0
 	for len(l.steps) > 0 {
 		m := merge(l.steps)
-		var again *turn
-		if m.rest < len(l.steps) || m.mayFallBack {
-			again = a.c.turns.ask(l.key)
+		t := own.ask(l.key)
+		if len(l.steps) == total {
+			t.before = l.turn.before
 		}
 		r, err := a.c.changeAt(ctx, t, m.op, m.v)
-		t = again
 		switch {
 		case err == nil:
 			for _, s := range l.steps[:m.rest] {
@@ -142,19 +143,17 @@ func (a *apply) carryOut(ctx context.Context, l *line) {
 			failed += m.rest
 			l.steps = l.steps[m.rest:]
 		}
-		if len(l.steps) == 0 && t != nil {
-			t.abandon()
-		}
 	}
+	l.turn.before = own.ask(l.key).before // what goes on in the background keeps the place
+	l.turn.abandon()
 	a.advance(total, failed)
 }
 
 // merged is the one change that some first steps of a line come to.
 type merged struct {
-	op          Op
-	v           *version
-	rest        int // how many steps it stands for
-	mayFallBack bool
+	op   Op
+	v    *version
+	rest int // how many steps it stands for
 }
 
 // merge finds the change that comes to the same as all steps: the last put or
@@ -173,7 +172,7 @@ func merge(steps []step) merged {
 			last = i
 		}
 	}
-	m := merged{op: steps[last].op, v: steps[last].v, rest: len(steps), mayFallBack: len(steps) > 1}
+	m := merged{op: steps[last].op, v: steps[last].v, rest: len(steps)}
 	switch m.op {
 	case OpDelete:
 		m.rest = last + 1

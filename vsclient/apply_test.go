@@ -250,3 +250,34 @@ func TestApplyOfNothingReturnsNothing(t *testing.T) {
 	is.Equal(len(w.client().Apply(t.Context(), nil, nil)), 0)
 	is.Equal(w.srv.RequestCount(), 0)
 }
+
+// What falls back on an earlier change keeps its place in line.
+func TestNobodyComesBetweenTheChangesOfOneCall(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		is := is.New(t)
+		cfg := slow
+		cfg.FailIndexing = func(f openaitest.FileInfo) (code, message string) {
+			if f.Bytes == 3 {
+				return "invalid_file", "bad"
+			}
+			return "", ""
+		}
+		w := newWorld(t, cfg)
+		c := w.client(func(cfg *vsclient.Config) { cfg.BatchSize = 1 })
+		put := func(key, content string) vsclient.Change { return vsclient.Change{Document: doc(key, content)} }
+		var calls sync.WaitGroup
+		calls.Go(func() {
+			c.Apply(t.Context(), []vsclient.Change{put("a.md", "good"), put("a.md", "bad"), put("b.md", "good"), put("b.md", "bad"), put("c.md", "first"), put("d.md", "first")}, nil)
+		})
+		synctest.Wait() // all of it is in line
+		calls.Go(func() {
+			for _, r := range c.Apply(t.Context(), []vsclient.Change{put("c.md", "later"), put("d.md", "later"), put("a.md", "later"), put("b.md", "later")}, nil) {
+				is.NoErr(r.Err)
+			}
+		})
+		calls.Wait()
+		for _, f := range w.srv.Snapshot().Store(w.store).Files {
+			is.Equal(string(w.srv.Content(f.FileID)), "later")
+		}
+	})
+}

@@ -91,7 +91,14 @@ func (a *attacher) attach(ctx context.Context, f attachment, arrived func()) (*a
 	if a.withdraw(at) {
 		return at, context.Cause(ctx)
 	}
-	return at, <-at.verdict
+	late := time.NewTimer(cleanupTime)
+	defer late.Stop()
+	select {
+	case err := <-at.verdict:
+		return at, err
+	case <-late.C:
+		return at, context.Cause(ctx) // the File goes, and with it what may come of the request
+	}
 }
 
 // withdraw takes the File out of what is ready, if it still is there.
@@ -188,7 +195,7 @@ func (a *attacher) deliver(ctx context.Context, files []*attaching, leave func()
 
 func (a *attacher) deliverSince(ctx context.Context, files []*attaching, leave func(), began time.Time) {
 	err := a.post(ctx, files, leave, began)
-	if err != nil && len(files) > 1 && refusedForOne(err) {
+	if err != nil && len(files) > 1 && refusedForOne(err) && !(is(err, ErrStoreNotFound) && a.c.storeIsGone(ctx)) {
 		if strings.Contains(err.Error(), "array too long") {
 			a.mu.Lock()
 			a.most = min(a.most, len(files)/2)
@@ -202,6 +209,12 @@ func (a *attacher) deliverSince(ctx context.Context, files []*attaching, leave f
 	for _, at := range files {
 		at.verdict <- err
 	}
+}
+
+// storeIsGone makes sure of it: the words of a 404 about one file can be much the same.
+func (c *Client) storeIsGone(ctx context.Context) bool {
+	_, err := c.store(ctx, batchPatience)
+	return is(err, ErrNotFound)
 }
 
 // part parts a refused batch: those that the refusal names from the others, or,

@@ -121,7 +121,7 @@ func (c *Client) pollFile(ctx context.Context, at *attaching) outcome {
 		s, err := c.getStoreFile(ctx, at.FileID, &header)
 		// A 404 so soon after the attach is normal; any other error has been
 		// tried long enough, and the next round tries again until the time is up.
-		stale := s.CreatedAt < at.created && time.Since(at.attached) < settleTime // of an attach before
+		stale := s.CreatedAt > 0 && s.CreatedAt < at.created && time.Since(at.attached) < unseenTime // of an attach before
 		if o := (outcome{s.Status, s.LastError}); err == nil && o.final() && !stale {
 			c.pace.learn(time.Since(at.attached))
 			return o

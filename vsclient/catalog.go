@@ -27,9 +27,9 @@ type catalog struct {
 	mu        sync.Mutex
 	byStem    map[uint64]*file  // by hash of the name without extension, chained
 	dropped   map[string]uint32 // when those that are gone went: a list of Files may be behind
-	latest    int64             // created_at of the newest File of our own
-	newest    int64             // created_at of the newest File that a refresh has seen
-	refreshed time.Time         // when the last complete refresh began
+	clock     apiClock
+	newest    int64     // created_at of the newest File that a refresh has seen
+	refreshed time.Time // when the last complete refresh began
 	refresh   *flight
 	counting  *flight
 	looks     int // single looks since the last walk
@@ -49,6 +49,8 @@ const (
 	// settleTime is how long an attach may stay unseen: listings lag by up to two
 	// minutes, and a look may answer 404 for a while.
 	settleTime = 3 * time.Minute
+	// unseenTime is how long a single request waits for that.
+	unseenTime = 30 * time.Second
 	// refreshPage is how many of the newest Files are asked for at first.
 	refreshPage = 100
 	// fewLooks are made singly before the whole listing is read instead.
@@ -83,11 +85,39 @@ type file struct {
 	status  uint8 // place in statuses
 	doomed  bool  // its removal was begun, and has not ended well
 	judged  bool  // not attached, and no record says that it was replaced
+	adopted bool  // uploaded by this client
 }
 
 var statuses = []Status{"", StatusInProgress, StatusCompleted, StatusFailed, StatusCancelled}
 
 func (f *file) Status() Status { return statuses[f.status] }
+
+// apiClock tells the time by created_at of the newest File that was seen, which is
+// OpenAI's own: this machine's clock may be wrong, and an emulator's may be anything.
+// It is behind by as long as that File is old, and right once we have made one.
+type apiClock struct {
+	created int64
+	seen    time.Time
+}
+
+func (a *apiClock) show(created int64) {
+	if a.seen.IsZero() || created > a.now() {
+		a.created, a.seen = created, time.Now()
+	}
+}
+
+// now is in Unix seconds, and never ahead; 0 before any File was seen.
+func (a *apiClock) now() int64 {
+	if a.seen.IsZero() {
+		return 0
+	}
+	return a.created + int64(time.Since(a.seen)/time.Second)
+}
+
+// age is how long ago, at least, a File was made. The caller holds mu.
+func (k *catalog) age(f *file) time.Duration {
+	return time.Duration(k.clock.now()-int64(f.created)) * time.Second
+}
 
 // flight is a request that many wait for.
 type flight struct {
@@ -168,6 +198,7 @@ func (k *catalog) read(ctx context.Context, all bool, newest int64) error {
 
 // add takes in one File; one that is known stays as it is. The caller holds mu.
 func (k *catalog) add(o fileObject) *file {
+	k.clock.show(o.CreatedAt)
 	h := k.hash(stem(o.Filename))
 	for f := k.byStem[h]; f != nil; f = f.next {
 		if f.id == o.ID {
@@ -188,7 +219,7 @@ func (k *catalog) adopt(o fileObject) *file {
 	defer k.mu.Unlock()
 	f := k.add(o)
 	k.note(f, absent)
-	k.latest = max(k.latest, o.CreatedAt)
+	f.adopted = true
 	return f
 }
 
@@ -216,14 +247,32 @@ func (k *catalog) drop(key, id string) {
 }
 
 // doom notes that the removal of a File begins. From then on it is no version of
-// anything, whatever the store still shows of it: it is to go.
-func (k *catalog) doom(key, id string) {
+// anything, whatever the store still shows of it: it is to go. It reports whether the
+// File is known for one that this client's kind has made.
+func (k *catalog) doom(key, id string) (made bool) {
+	k.change(key, id, func(f *file) {
+		made = f.state == attached || f.since > 0 || f.state == absent && f.adopted
+		f.doomed, f.content = true, [16]byte{}
+	})
+	return made
+}
+
+// spare notes that a File that was detached stays, since others have it.
+func (k *catalog) spare(key, id string) {
+	k.change(key, id, func(f *file) {
+		f.doomed, f.judged = false, true
+		k.note(f, absent)
+	})
+}
+
+// change changes what is known of a File of that key.
+func (k *catalog) change(key, id string, to func(*file)) {
 	k.mu.Lock()
 	defer k.mu.Unlock()
 	for _, h := range k.stems(key) {
 		for f := k.byStem[h]; f != nil; f = f.next {
 			if f.id == id {
-				f.doomed, f.content = true, [16]byte{}
+				to(f)
 			}
 		}
 	}
@@ -266,13 +315,6 @@ func (k *catalog) gone(f *file) {
 	k.mu.Lock()
 	defer k.mu.Unlock()
 	k.note(f, absent)
-}
-
-// age is how old the list of Files is.
-func (k *catalog) age() time.Duration {
-	k.mu.Lock()
-	defer k.mu.Unlock()
-	return time.Since(k.refreshed)
 }
 
 // recentIDs are the Files that are so new that a listing may not show them.
@@ -326,7 +368,7 @@ func (k *catalog) trusted(f *file) bool {
 		return false
 	}
 	at := k.time(f.looked)
-	if f.state == absent && at.Before(time.Unix(int64(f.created), 0).Add(k.c.cfg.IndexTimeout+settleTime)) && time.Since(at) > settleTime {
+	if f.state == absent && k.age(f)-time.Since(at) < k.c.cfg.IndexTimeout+settleTime && time.Since(at) > settleTime {
 		return false // it was too new for its absence to prove anything
 	}
 	return time.Since(at) < trustedFor

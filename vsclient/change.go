@@ -58,6 +58,9 @@ func (c *Client) change(ctx context.Context, ch Change) (Result, error) {
 // prepare checks what can be checked without a request and without reading the
 // content.
 func (c *Client) prepare(ch Change) (*version, error) {
+	if ch.Op < OpPut || ch.Op > OpDelete {
+		return nil, invalid(ErrRejected, "%v is not an operation", ch.Op)
+	}
 	d := ch.Document
 	if err := checkKey(d.Key); err != nil {
 		return nil, err
@@ -116,15 +119,14 @@ func (c *Client) carryOut(ctx context.Context, t *turn, op Op, v *version) (Resu
 		return c.put(ctx, v, t)
 	case OpUpdateAttributes:
 		return c.updateAttributes(ctx, v)
-	case OpDelete:
+	default:
 		return c.delete(ctx, v)
 	}
-	return Result{}, fmt.Errorf("%v is not an operation", op)
 }
 
 func (c *Client) updateAttributes(ctx context.Context, v *version) (Result, error) {
 	for {
-		have, _, err := c.catalog.holdings(ctx, v.key)
+		have, _, err := c.catalog.holdingsNow(ctx, v.key)
 		if err != nil {
 			return Result{}, err
 		}
@@ -159,7 +161,7 @@ func (c *Client) updateAttributes(ctx context.Context, v *version) (Result, erro
 }
 
 func (c *Client) delete(ctx context.Context, v *version) (Result, error) {
-	have, unsure, err := c.catalog.holdings(ctx, v.key)
+	have, unsure, err := c.catalog.holdingsNow(ctx, v.key)
 	if err == nil {
 		err = c.checkOwner(ctx, v, have)
 	}

@@ -114,6 +114,7 @@ type Client struct {
 	bytes    *semaphore.Weighted
 	calls    *semaphore.Weighted // looks and removals
 	pace     indexPace
+	down     outage
 	// unordered tells that batches list their files in another order than they were sent.
 	unordered atomic.Bool
 

@@ -6,7 +6,6 @@ import (
 	"crypto/sha256"
 	"encoding/json"
 	"errors"
-	"fmt"
 	"io"
 	"os"
 	"sync"
@@ -212,4 +211,4 @@ func (r *sameReader) Read(p []byte) (int, error) {
 	return n, err
 }
 
-var errContentChanged = fmt.Errorf("%w: it changed while it was read; open must yield the same bytes each time", ErrContent)
+var errContentChanged = errors.New("it changed while it was read; open must yield the same bytes each time")

@@ -15,8 +15,8 @@ import (
 	"github.com/openai/openai-go/v3"
 )
 
-// The kinds of failure. Every error of this package answers [errors.Is] for one
-// of them, or for [context.Canceled] or [context.DeadlineExceeded].
+// The kinds of failure. Every error of a method of [Client] answers [errors.Is] for
+// one of them, or for the cause with which the caller's context has ended.
 var (
 	ErrNotFound          = errors.New("not found")
 	ErrInvalidKey        = errors.New("invalid key")
@@ -48,7 +48,6 @@ var (
 type Error struct {
 	Op     string // "put", "delete", …
 	Key    string // empty for an operation on no single key
-	FileID string // the File that the failure is about, where there is one
 	Kind   error  // one of the sentinels, or nil
 	Reason string // what is wrong and, for bad input, what to do
 	Tries  int    // attempts made at the request that failed; 0 when none was made
@@ -172,8 +171,8 @@ func (c *Client) judge(ctx context.Context, got exchanged, err error, now time.T
 	if cause := context.Cause(ctx); cause != nil {
 		return cutShort(cause, nil)
 	}
-	if errors.Is(err, ErrContent) {
-		return &failure{kind: ErrContent, reason: err.Error(), err: err}
+	if unread, ok := errors.AsType[*inputError](err); ok {
+		return &failure{kind: unread.kind, reason: unread.reason, err: err}
 	}
 	f := &failure{err: err, retryAfter: retryAfter(got.header, now)}
 	var code, message string

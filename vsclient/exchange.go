@@ -4,10 +4,12 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"log/slog"
 	"net/http"
 	"net/url"
 	"strings"
+	"sync"
 	"time"
 
 	"github.com/cenkalti/backoff/v4"
@@ -100,8 +102,12 @@ func (c *Client) exchange(ctx context.Context, r request, into func() any) error
 	if r.admit == nil {
 		r.admit = func(ctx context.Context) (func(), error) { return r.gate.pass(ctx, 1) }
 	}
-	if r.limit == 0 {
+	whole := r.limit == 0 // it is tried for as long as anything is
+	if whole {
 		r.limit = c.cfg.RetryTimeout
+		if c.down.lately(r.endpoint()) {
+			r.limit = once
+		}
 	}
 	waits := &waits{ExponentialBackOff: backoff.NewExponentialBackOff(
 		backoff.WithInitialInterval(firstRetryWait),
@@ -121,6 +127,9 @@ func (c *Client) exchange(ctx context.Context, r request, into func() any) error
 		}
 		tries++
 		f := c.attempt(ctx, r, into(), tries)
+		if f == nil || !f.retry {
+			c.down.over(r.endpoint())
+		}
 		switch {
 		case f == nil:
 			return nil
@@ -150,8 +159,30 @@ func (c *Client) exchange(ctx context.Context, r request, into func() any) error
 	}
 	if f, ok := errors.AsType[*failure](err); ok {
 		f.tries = tries
+		if whole && f.retry {
+			c.down.seen(r.endpoint())
+		}
 	}
 	return err
+}
+
+// outage remembers of each endpoint that a request has been tried in vain for the
+// whole of Config.RetryTimeout. Until one is answered, the others are tried once: of
+// many that wait for each other, each would be tried for as long again.
+type outage struct{ at sync.Map } // when, by endpoint
+
+const (
+	once       = time.Nanosecond // the limit of requests that are tried once
+	outageTime = 2 * time.Minute
+)
+
+func (o *outage) seen(endpoint string) { o.at.Store(endpoint, time.Now()) }
+func (o *outage) over(endpoint string) { o.at.Delete(endpoint) }
+
+// lately reports whether the outage may last: what comes later is tried anew.
+func (o *outage) lately(endpoint string) bool {
+	at, ok := o.at.Load(endpoint)
+	return ok && time.Since(at.(time.Time)) < outageTime
 }
 
 // cutShort is the failure of a call that was given up from outside, with the last
@@ -217,6 +248,7 @@ func (c *Client) attempt(ctx context.Context, r request, into any, try int) *fai
 		resp, err := next(req)
 		if resp != nil {
 			got = exchanged{resp.StatusCode, resp.Header}
+			resp.Body = &lively{resp.Body, dog}
 		}
 		return resp, err
 	})}
@@ -269,6 +301,20 @@ type watchdog struct {
 func watch(ctx context.Context, patience time.Duration) (context.Context, *watchdog) {
 	ctx, cancel := context.WithCancelCause(ctx)
 	return ctx, &watchdog{patience, time.AfterFunc(patience, func() { cancel(errNoReply) }), cancel}
+}
+
+// lively tells the watchdog of each piece of a reply.
+type lively struct {
+	io.ReadCloser
+	dog *watchdog
+}
+
+func (l *lively) Read(p []byte) (int, error) {
+	n, err := l.ReadCloser.Read(p)
+	if n > 0 {
+		l.dog.alive()
+	}
+	return n, err
 }
 
 // alive puts the end off: something moved.

@@ -64,18 +64,22 @@ func (c *Client) get(ctx context.Context, key string) (Info, error) {
 	if err := checkKey(key); err != nil {
 		return Info{}, err
 	}
-	have, unsure, err := c.catalog.holdings(ctx, key)
-	if err != nil {
-		return Info{}, err
-	}
-	if len(have) == 0 && len(unsure) == 0 && c.catalog.age() > 0 {
+	info, err := c.shownVersion(ctx, key)
+	if is(err, ErrNotFound) {
 		// Someone else may have put it since the list of Files was read.
 		if err := c.catalog.fresh(ctx, 0); err != nil {
 			return Info{}, err
 		}
-		if have, _, err = c.catalog.holdings(ctx, key); err != nil {
-			return Info{}, err
-		}
+		info, err = c.shownVersion(ctx, key)
+	}
+	return info, err
+}
+
+// shownVersion finds the version that Get tells of among the Files that are known.
+func (c *Client) shownVersion(ctx context.Context, key string) (Info, error) {
+	have, _, err := c.catalog.holdings(ctx, key)
+	if err != nil {
+		return Info{}, err
 	}
 	var found *Info
 	for _, h := range have {
@@ -110,16 +114,20 @@ func (c *Client) get(ctx context.Context, key string) (Info, error) {
 
 // shownStoreFile asks for a store file that is known to be there.
 func (c *Client) shownStoreFile(ctx context.Context, f *file) (storeFile, error) {
-	return shown(ctx, func() (storeFile, error) { return c.getStoreFile(ctx, f.id, nil) },
-		func() bool { return c.catalog.recent(c.catalog.snapshot(f).file) })
+	return c.shown(ctx, f, c.catalog.recent, func() (storeFile, error) { return c.getStoreFile(ctx, f.id, nil) })
 }
 
 // shown makes a request about a store file again and again as long as the answer
-// is 404 and that proves nothing: it may be for a while after an attach.
-func shown(ctx context.Context, ask func() (storeFile, error), tooSoon func() bool) (storeFile, error) {
+// is 404 and that proves nothing: it may be for a while after an attach. Of a File
+// that is gone it is the truth.
+func (c *Client) shown(ctx context.Context, f *file, tooSoon func(file) bool, ask func() (storeFile, error)) (storeFile, error) {
+	began := time.Now()
 	for wait := 250 * time.Millisecond; ; wait = min(2*wait, maxPoll) {
 		s, err := ask()
-		if !is(err, ErrNotFound) || !tooSoon() {
+		if !is(err, ErrNotFound) || !tooSoon(c.catalog.snapshot(f).file) || time.Since(began) > unseenTime {
+			return s, err
+		}
+		if there, err2 := c.fileExists(ctx, f.id); err2 == nil && !there {
 			return s, err
 		}
 		if err := pause(ctx, wait, nil); err != nil {
@@ -213,12 +221,20 @@ func (c *Client) storeFiles(ctx context.Context) iter.Seq2[Info, error] {
 			return
 		}
 		unseen := c.catalog.recentIDs()
+		// Of a File that is not known, it may have come since; one look tells of all.
+		renewed := false
+		known := func(key, id string) bool {
+			if !c.catalog.has(key, id) && !renewed {
+				renewed = c.catalog.fresh(ctx, 0) == nil
+			}
+			return c.catalog.has(key, id)
+		}
 		var names map[string]string
 		emit := func(s storeFile) (more bool, err error) {
 			id := decode(s.Attributes)
 			key := id.key
 			switch {
-			case key != "" && !c.catalog.has(key, s.ID):
+			case key != "" && !known(key, s.ID):
 				return true, nil // its File is gone: the listing is behind
 			case !marked(s.Attributes):
 				// The earlier connector's key is the name of the File, which this

@@ -63,7 +63,7 @@ func (c *Client) leftovers(ctx context.Context, o LeftoverOptions) ([]Leftover, 
 	if o.OlderThan == 0 {
 		o.OlderThan = DefaultLeftoverAge
 	}
-	names := make(map[string]Evidence) // by base, and by base and extension
+	names := make(map[string]Evidence) // by file name, or without extension where the key has none
 	recorded := make(map[string]bool)
 	inStore := make(map[string]bool)
 	for d, err := range c.storeFiles(ctx) {
@@ -72,16 +72,14 @@ func (c *Client) leftovers(ctx context.Context, o LeftoverOptions) ([]Leftover, 
 		}
 		inStore[d.FileID] = true
 		if d.Key != "" {
-			base, _ := fileName(d.Key)
-			names[base] = NameOnly
+			names[nameOrBase(d.Key)] = NameOnly
 		}
 		for _, id := range d.replaces {
 			recorded[id] = true
 		}
 	}
 	for _, key := range o.Keys {
-		base, _ := fileName(key)
-		names[base] = Vouched
+		names[nameOrBase(key)] = Vouched
 	}
 	latest := time.Now().Add(-o.OlderThan)
 	var candidates []Leftover
@@ -90,7 +88,10 @@ func (c *Client) leftovers(ctx context.Context, o LeftoverOptions) ([]Leftover, 
 			return nil, err
 		}
 		for _, f := range data {
-			l := Leftover{FileID: f.ID, Name: f.Filename, CreatedAt: time.Unix(f.CreatedAt, 0), Evidence: names[stem(f.Filename)]}
+			l := Leftover{FileID: f.ID, Name: f.Filename, CreatedAt: time.Unix(f.CreatedAt, 0), Evidence: names[f.Filename]}
+			if l.Evidence == "" {
+				l.Evidence = names[stem(f.Filename)]
+			}
 			if f.Bytes != nil {
 				l.Size = *f.Bytes
 			}
@@ -120,6 +121,16 @@ func (c *Client) leftovers(ctx context.Context, o LeftoverOptions) ([]Leftover, 
 		}
 	}
 	return found, nil
+}
+
+// nameOrBase is the File's name for a key, without the extension where that follows
+// from the content.
+func nameOrBase(key string) string {
+	base, ext := fileName(key)
+	if ext == noExtension {
+		return base
+	}
+	return base + indexedExtensions[ext].ext
 }
 
 // RemoveLeftovers deletes those of the Files that have more than their name for

@@ -13,6 +13,18 @@ type held struct {
 	f *file
 }
 
+// holdingsNow is holdings where it matters that there is nothing: somebody else may
+// have put the document since the list of Files was read.
+func (k *catalog) holdingsNow(ctx context.Context, key string) (have []held, unsure []*file, err error) {
+	have, unsure, err = k.holdings(ctx, key)
+	if err == nil && len(have) == 0 {
+		if err = k.fresh(ctx, 0); err == nil {
+			have, unsure, err = k.holdings(ctx, key)
+		}
+	}
+	return have, unsure, err
+}
+
 // holdings tells what the store holds under the key, the newest version first and
 // what is doomed last, and which Files could be the key's but were not seen in the
 // store so shortly after they were made that this proves nothing.
@@ -120,7 +132,14 @@ func (k *catalog) justAttached(f file) bool {
 // somebody's attach, which can be a fresh one for a file whose indexing was stuck,
 // has then been made too shortly ago.
 func (k *catalog) mayShow(f file) bool {
-	return time.Since(time.Unix(int64(f.created), 0)) < k.c.cfg.IndexTimeout+settleTime || k.recent(f)
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	return k.age(&f) < k.c.cfg.IndexTimeout+settleTime || k.recent(f)
+}
+
+// mayShowYet are those of the Files of which it is so.
+func (k *catalog) mayShowYet(files []*file) []*file {
+	return slices.DeleteFunc(files, func(f *file) bool { return !k.mayShow(k.snapshot(f).file) })
 }
 
 // chained reports whether the File stands under that hash.

@@ -178,8 +178,7 @@ func (c *Client) keep(ctx context.Context, v *version, have []held, unsure []*fi
 // updateHeld gives a store file other attributes. One that this client has just
 // attached is there, even if it cannot be found yet.
 func (c *Client) updateHeld(ctx context.Context, f *file, next identity) error {
-	s, err := shown(ctx, func() (storeFile, error) { return c.updateStoreFile(ctx, f.id, next.encode()) },
-		func() bool { return c.catalog.justAttached(c.catalog.snapshot(f).file) })
+	s, err := c.shown(ctx, f, c.catalog.justAttached, func() (storeFile, error) { return c.updateStoreFile(ctx, f.id, next.encode()) })
 	k := c.catalog
 	k.mu.Lock()
 	defer k.mu.Unlock()
@@ -300,6 +299,7 @@ func (c *Client) settle(ctx context.Context, key string, version int64, cur *fil
 			c.withdraw(ctx, u, cur.id)
 		}
 		grace := time.Duration(0)
+		unsure = c.catalog.mayShowYet(unsure) // by the time that this upload has told
 		if slices.ContainsFunc(unsure, func(f *file) bool { return f.size == u.sum.size }) {
 			grace = graceAfterPut
 		}

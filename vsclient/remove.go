@@ -25,7 +25,8 @@ func (c *Client) remove(ctx context.Context, key string, f *file) error {
 
 // removeFile does the same by id. Once begun, a removal outlives the caller's giving
 // up, for a bounded time: cut off between its halves it would leave a File that is
-// attached nowhere, and nothing to find it by.
+// attached nowhere, and nothing to find it by. A File of the earlier connector's that
+// another store has as well is detached alone.
 func (c *Client) removeFile(ctx context.Context, key, id string) error {
 	if err := c.calls.Acquire(ctx, 1); err != nil {
 		return context.Cause(ctx)
@@ -33,9 +34,25 @@ func (c *Client) removeFile(ctx context.Context, key, id string) error {
 	defer c.calls.Release(1)
 	ctx, cancel := outliving(ctx)
 	defer cancel()
-	c.catalog.doom(key, id)
+	made := c.catalog.doom(key, id)
 	if err := c.detach(ctx, id); err != nil {
 		return err
+	}
+	if !made {
+		// It bears no attributes of ours here: another tool has uploaded it, and may
+		// have attached it elsewhere, where the deletion would remove it, too.
+		stores, err := c.storeIDs(ctx)
+		if err != nil {
+			return err
+		}
+		shared, err := c.attachedAnywhere(ctx, stores[1:], id)
+		if err != nil {
+			return err
+		}
+		if shared {
+			c.catalog.spare(key, id)
+			return nil
+		}
 	}
 	if err := c.deleteFile(ctx, id); err != nil {
 		return err

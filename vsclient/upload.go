@@ -10,7 +10,6 @@ import (
 	"mime/multipart"
 	"net/http"
 	"net/textproto"
-	"time"
 
 	"github.com/openai/openai-go/v3/option"
 )
@@ -21,9 +20,8 @@ type upload struct {
 	content Content
 	sum     summary
 
-	began   time.Time
 	known   []string // Files of that name from before
-	newest  int64    // created_at, by OpenAI's clock, of the newest File known before
+	newest  int64    // the time, by OpenAI's clock, from which on its File can be dated
 	unclear int      // attempts whose outcome was not seen and not found
 }
 
@@ -49,7 +47,6 @@ func (c *Client) upload(ctx context.Context, u *upload) (*file, error) {
 	defer leave()
 
 	u.known, u.newest = c.catalog.named(u.name)
-	u.began = time.Now()
 	var (
 		found *fileObject
 		sent  bool
@@ -142,13 +139,8 @@ func (c *Client) findUpload(ctx context.Context, u *upload) (*fileObject, error)
 	if err != nil {
 		return nil, err
 	}
-	for _, s := range stores {
-		if s == c.cfg.VectorStoreID {
-			continue // nobody else writes this key here
-		}
-		if there, err := c.attachedTo(ctx, s, found[0].ID); err != nil || there {
-			return nil, err
-		}
+	if there, err := c.attachedAnywhere(ctx, stores, found[0].ID); err != nil || there {
+		return nil, err
 	}
 	return &found[0], nil
 }
@@ -183,6 +175,9 @@ func (c *Client) withdraw(ctx context.Context, u *upload, keep string) {
 	}
 }
 
+// clockSlack is how far OpenAI's servers may disagree on the time, in seconds.
+const clockSlack = 3
+
 // named returns the Files of that name, and a time, by OpenAI's clock, before
 // which no File that is made from now on can be dated.
 func (k *catalog) named(name string) (ids []string, newest int64) {
@@ -191,7 +186,7 @@ func (k *catalog) named(name string) (ids []string, newest int64) {
 	for f := k.byStem[k.hash(stem(name))]; f != nil; f = f.next {
 		ids = append(ids, f.id)
 	}
-	return ids, max(k.newest, k.latest)
+	return ids, k.clock.now() - clockSlack
 }
 
 // multipartBody streams the form: the SDK's own upload would hold it whole in

@@ -87,7 +87,7 @@ func (e *Engine) Start(ctx context.Context) error {
 		close(e.done)
 	}()
 	for {
-		resp, err := e.call(ctx, http.MethodGet, "/healthz", "")
+		resp, err := e.get(ctx, "/healthz")
 		if err == nil {
 			resp.Body.Close()
 			if resp.StatusCode == http.StatusOK {
@@ -216,7 +216,7 @@ func (e *Engine) plugins(name string) ([]int, error) {
 
 // Status returns the status of a pipeline, such as STATUS_RUNNING.
 func (e *Engine) Status(pipeline string) (string, error) {
-	resp, err := e.call(context.Background(), http.MethodGet, "/v1/pipelines/"+pipeline, "")
+	resp, err := e.get(context.Background(), "/v1/pipelines/"+pipeline)
 	if err != nil {
 		return "", err
 	}
@@ -233,26 +233,11 @@ func (e *Engine) Status(pipeline string) (string, error) {
 	return p.State.Status, nil
 }
 
-// StopPipeline stops a pipeline, with force or once all is written.
-func (e *Engine) StopPipeline(pipeline string, force bool) error {
-	resp, err := e.call(context.Background(), http.MethodPost, "/v1/pipelines/"+pipeline+"/stop", fmt.Sprintf(`{"force":%v}`, force))
-	if err != nil {
-		return err
-	}
-	defer resp.Body.Close()
-	if resp.StatusCode != http.StatusOK {
-		text, _ := io.ReadAll(resp.Body)
-		return fmt.Errorf("stopping the pipeline: %s: %s", resp.Status, text)
-	}
-	return nil
-}
-
-// call makes a request to Conduit's API.
-func (e *Engine) call(ctx context.Context, method, path, body string) (*http.Response, error) {
-	req, err := http.NewRequestWithContext(ctx, method, "http://"+e.api+path, strings.NewReader(body))
+// get makes a request to Conduit's API.
+func (e *Engine) get(ctx context.Context, path string) (*http.Response, error) {
+	req, err := http.NewRequestWithContext(ctx, http.MethodGet, "http://"+e.api+path, nil)
 	if err != nil {
 		return nil, err
 	}
-	req.Header.Set("Content-Type", "application/json")
 	return http.DefaultClient.Do(req)
 }

@@ -122,7 +122,7 @@ func TestADestinationThatReportsNothingKeepsTheSDKsMeaning(t *testing.T) {
 	})
 }
 
-func TestBatchSettings(t *testing.T) {
+func TestBatchSettingsBoundAndDelayWrites(t *testing.T) {
 	for _, tt := range []struct {
 		name  string
 		set   func(*sdk.DestinationWithBatch)
@@ -147,7 +147,7 @@ func TestBatchSettings(t *testing.T) {
 	}
 }
 
-func TestStopWritesAnIncompleteBatchAtOnce(t *testing.T) {
+func TestAStopWritesAnIncompleteBatchAtOnce(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		is := is.New(t)
 		h := start(t, &destination{}, func(b *sdk.DestinationWithBatch) { b.BatchSize, b.BatchDelay = 5, time.Hour })
@@ -159,7 +159,7 @@ func TestStopWritesAnIncompleteBatchAtOnce(t *testing.T) {
 	})
 }
 
-func TestStopAfterAFullBatchDoesNotWait(t *testing.T) {
+func TestAStopAfterAFullBatchDoesNotWait(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		is := is.New(t)
 		h := start(t, &destination{}, func(b *sdk.DestinationWithBatch) { b.BatchSize, b.BatchDelay = 2, time.Second })
@@ -170,7 +170,7 @@ func TestStopAfterAFullBatchDoesNotWait(t *testing.T) {
 	})
 }
 
-func TestStopWaitsForALongWrite(t *testing.T) {
+func TestAStopWaitsForALongWrite(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		is := is.New(t)
 		h := start(t, &destination{took: 10 * time.Minute}, nil)
@@ -183,7 +183,7 @@ func TestStopWaitsForALongWrite(t *testing.T) {
 	})
 }
 
-func TestStopAtAPositionWithinWhatWaits(t *testing.T) {
+func TestAStopAtAPositionWithinWhatWaitsDoesNotWaitForTheRest(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		is := is.New(t)
 		h := start(t, &destination{took: time.Minute}, nil)
@@ -197,7 +197,7 @@ func TestStopAtAPositionWithinWhatWaits(t *testing.T) {
 	})
 }
 
-func TestStopAtAPositionWithinTheLastWrite(t *testing.T) {
+func TestAStopAtAPositionWithinTheLastWriteReturnsAtOnce(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		is := is.New(t)
 		h := start(t, &destination{}, nil)
@@ -208,7 +208,7 @@ func TestStopAtAPositionWithinTheLastWrite(t *testing.T) {
 	})
 }
 
-func TestStopBeforeTheRecordArrives(t *testing.T) {
+func TestAStopWaitsForARecordThatHasNotArrivedYet(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		is := is.New(t)
 		h := start(t, &destination{took: 2 * time.Minute}, nil)
@@ -222,7 +222,7 @@ func TestStopBeforeTheRecordArrives(t *testing.T) {
 	})
 }
 
-func TestStopAtAPositionThatNeverComesIsAnError(t *testing.T) {
+func TestAStopAtAPositionThatNeverComesIsAnError(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		is := is.New(t)
 		h := start(t, &destination{}, nil)
@@ -233,7 +233,7 @@ func TestStopAtAPositionThatNeverComesIsAnError(t *testing.T) {
 	})
 }
 
-func TestStopWithoutRecords(t *testing.T) {
+func TestAStopWithoutRecordsHasNothingToWaitFor(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		h := start(t, &destination{}, nil)
 		h.stop("")
@@ -274,7 +274,7 @@ func TestReadingAheadIsBounded(t *testing.T) {
 	}
 }
 
-func TestForceStopEndsTheWriteAndTheStream(t *testing.T) {
+func TestAForcedStopEndsTheWriteAndTheStream(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		is := is.New(t)
 		h := start(t, &destination{took: time.Hour}, nil)

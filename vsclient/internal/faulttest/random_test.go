@@ -265,6 +265,9 @@ func (h *history) life(dead *[]*vsclient.Client) (cutOff int) {
 			c.next++
 		}
 		cutOff += 4 // a caller may have as many under way, see work
+		if h.lags() {
+			cutOff += c.next // and what goes on in the background
+		}
 	}
 	if h.chance(0.5) {
 		time.Sleep(time.Duration(h.Int64N(int64(3 * time.Minute))))

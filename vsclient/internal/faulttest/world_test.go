@@ -54,9 +54,9 @@ func newWorld(cfg openaitest.Config, keys []string) *world {
 		w.now = cfg.Now
 	}
 	long := w.now().Add(-24 * time.Hour)
-	justNow := w.now().Add(-2 * time.Second)
+	justNow := long // in real time nobody is to wait for what becomes of it
 	if virtual {
-		justNow = justNow.Add(time.Hour)
+		justNow = w.now().Add(time.Hour - 2*time.Second)
 	}
 	foreign := func(name, purpose string, created time.Time) string {
 		return srv.AddFile(openaitest.NewFile{Name: name, Purpose: purpose, Content: []byte(firstContent), CreatedAt: created})
@@ -72,7 +72,7 @@ func newWorld(cfg openaitest.Config, keys []string) *world {
 		if i == 0 {
 			foreign(name, "assistants", justNow) // in no store, and so new that it might be an upload of ours
 		}
-		srv.AddStoreFile(w.other, foreign(name, "assistants", long), map[string]any{"vs_key": key, "vs_version": "0000000000000001"})
+		srv.AddStoreFile(w.other, foreign(name, "assistants", long), map[string]any{"vs_key": key[:min(len(key), 256)], "vs_version": "0000000000000001"})
 		srv.AddStoreFile(w.other, foreign(name, "user_data", long), nil)
 		srv.AddStoreFile(w.store, foreign(name, "assistants", long), map[string]any{
 			"vs_key": fmt.Sprintf("another key %d", i), "vs_version": "0000000000000001", "whose": "theirs",
