@@ -265,7 +265,7 @@ func (tr trial) atEvery(t *testing.T, what string, steps []step, kinds []kind) {
 	stride := every(tr.sea.stride, 1)
 	reported := 0
 	for k, kind := range kinds {
-		for n := 1 + (k+tr.sea.stride/2)%stride; n <= boundaries; n += stride {
+		for n := 1 + k*stride/len(kinds); n <= boundaries; n += stride {
 			tr.kind, tr.n = kind, n
 			bad, _ := tr.run(t, steps)
 			count(what, func(f *figures) {

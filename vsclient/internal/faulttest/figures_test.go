@@ -71,14 +71,14 @@ func table() string {
 var all = flag.Bool("all", false, "try everything everywhere; otherwise a share of it, spread evenly")
 
 // every is how many requests lie between two that are struck: whole with -all. The
-// race detector makes each run five times as long, and looks for something that a
-// fifth of them shows as well, as do runs that are -short.
+// race detector makes each run many times as long, and looks for something that a
+// tenth of them shows as well, as do runs that are -short.
 func every(share, whole int) int {
 	switch {
 	case *all:
 		return whole
 	case underRace, testing.Short():
-		return 5 * share
+		return 10 * share
 	}
 	return share
 }

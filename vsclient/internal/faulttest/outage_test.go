@@ -115,7 +115,7 @@ func TestAnOutageFromEveryBoundary(t *testing.T) {
 			stride := every(sea.stride, 1)
 			reported := 0
 			for k, kind := range down {
-				for n := 1 + k%stride; n <= boundaries; n += stride {
+				for n := 1 + k*stride/len(down); n <= boundaries; n += stride {
 					for i := range 4 {
 						o := outage{sea, kind, n, i%2 == 1, i/2 == 1}
 						bad, bounded, _ := o.run(t, steps)
