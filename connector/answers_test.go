@@ -37,6 +37,9 @@ var answers = maps.Collect(openaitest.EachQuirk())
 
 // TestUnderEachAnswer runs the suite under each answer but the default.
 func TestUnderEachAnswer(t *testing.T) {
+	if testing.Short() {
+		t.Skip("it takes minutes; without -short it runs")
+	}
 	for name := range answers {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
