@@ -88,8 +88,17 @@ type batchObject struct {
 }
 
 type deletion struct {
-	Deleted bool `json:"deleted"`
+	Deleted *bool `json:"deleted"`
 }
+
+// A reply that holds no object is as good as none: an upload that "{}" answers has
+// made a File all the same, and a listing that is "{}" does not say that there are none.
+
+func (f fileObject) empty() bool  { return f.ID == "" }
+func (s storeObject) empty() bool { return s.ID == "" }
+func (s storeFile) empty() bool   { return s.ID == "" }
+func (b batchObject) empty() bool { return b.ID == "" }
+func (p page[T]) empty() bool     { return p.Data == nil && p.Object == "" }
 
 // Status is where a store file is on its way to being searchable.
 type Status string
@@ -236,7 +245,7 @@ func (c *Client) gone(ctx context.Context, r request) error {
 	if is(err, ErrNotFound) {
 		return nil
 	}
-	if err == nil && !d.Deleted {
+	if err == nil && d.Deleted != nil && !*d.Deleted {
 		return &failure{kind: ErrUnavailable, reason: fmt.Sprintf("OpenAI answered %s with deleted=false", r.endpoint()), retry: true, tries: 1}
 	}
 	return err

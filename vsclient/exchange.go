@@ -272,6 +272,9 @@ func (c *Client) attempt(ctx context.Context, r request, into any, try int) *fai
 	if err != nil && errors.Is(context.Cause(watched), errNoReply) {
 		got.status, err = 0, fmt.Errorf("%w for %v", errNoReply, dog.patience)
 	}
+	if o, told := into.(interface{ empty() bool }); err == nil && told && o.empty() {
+		err = errNoObject
+	}
 	f := c.judge(ctx, got, err, now)
 	if f != nil && errors.Is(f.kind, ErrNotFound) && r.blamesStore(f.reason) {
 		f.kind = ErrStoreNotFound
@@ -289,7 +292,10 @@ func (c *Client) attempt(ctx context.Context, r request, into any, try int) *fai
 	return f
 }
 
-var errNoReply = errors.New("no sign of life from the server")
+var (
+	errNoReply  = errors.New("no sign of life from the server")
+	errNoObject = errors.New("it holds no object")
+)
 
 // watchdog ends an attempt that shows no progress for its patience.
 type watchdog struct {

@@ -269,3 +269,42 @@ func TestACallThatIsGivenUpReturnsSoonThoughTheAttachHangs(t *testing.T) {
 		is.Equal(len(w.srv.Snapshot().Files), 0)
 	})
 }
+
+// bare takes the content of the first reply to each endpoint.
+type bare struct {
+	next http.RoundTripper
+	had  *sync.Map
+}
+
+func (b bare) RoundTrip(req *http.Request) (*http.Response, error) {
+	resp, err := b.next.RoundTrip(req)
+	if err != nil || resp.StatusCode != http.StatusOK {
+		return resp, err
+	}
+	if _, had := b.had.LoadOrStore(req.Method+strings.Split(req.URL.Path, "/file-")[0], true); !had {
+		resp.Body = io.NopCloser(strings.NewReader("{}"))
+		resp.ContentLength = 2
+	}
+	return resp, err
+}
+
+func TestAReplyThatNamesNoObjectIsALostReply(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		is := is.New(t)
+		w := newWorld(t, openaitest.Config{})
+		c := w.client(func(cfg *vsclient.Config) {
+			cfg.HTTPClient = &http.Client{Transport: bare{cfg.HTTPClient.Transport, new(sync.Map)}}
+		})
+		r, err := c.Put(t.Context(), doc("a.md", "one"))
+		is.NoErr(err)
+		is.Equal(r.Outcome, vsclient.Created)
+		is.Equal(w.srv.Counts()["POST /files"], 1) // it was found
+		c = w.client(func(cfg *vsclient.Config) {
+			cfg.HTTPClient = &http.Client{Transport: bare{cfg.HTTPClient.Transport, new(sync.Map)}}
+		})
+		r, err = c.Put(t.Context(), doc("a.md", "two"))
+		is.NoErr(err)
+		is.Equal(r.Outcome, vsclient.Replaced)
+		is.Equal(len(w.srv.Snapshot().Files), 1)
+	})
+}

@@ -6,6 +6,7 @@ import (
 )
 
 type page[T any] struct {
+	Object  string `json:"object"`
 	Data    []T    `json:"data"`
 	LastID  string `json:"last_id"`
 	HasMore bool   `json:"has_more"`

@@ -151,7 +151,7 @@ func (c *Client) keep(ctx context.Context, v *version, have []held, unsure []*fi
 		return Result{}, cmp.Or(err, errNotKept)
 	}
 	r := Result{Outcome: Unchanged, FileID: cur.id, Version: cur.version}
-	next := identity{ours: true, key: v.key, digest: v.digest, version: cur.version, source: v.source, own: v.own}
+	next := identity{key: v.key, digest: v.digest, version: cur.version, source: v.source, own: v.own}
 	next.source.replaces = nil
 	for _, h := range have[1:] {
 		next.source.replaces = append(next.source.replaces, h.id)
@@ -241,7 +241,7 @@ func (c *Client) replace(ctx context.Context, v *version, have []held, unsure []
 	for _, h := range have {
 		v.source.replaces = append(v.source.replaces, h.id)
 	}
-	next := identity{ours: true, key: v.key, digest: v.digest, version: nextVersion(have), source: v.source, own: v.own}
+	next := identity{key: v.key, digest: v.digest, version: nextVersion(have), source: v.source, own: v.own}
 	at := attachment{FileID: f.id, Attributes: next.encode(), Chunking: v.chunks.param()}
 	r := Result{Outcome: Created, FileID: f.id, Version: next.version}
 	if len(have) > 0 {

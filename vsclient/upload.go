@@ -78,8 +78,6 @@ func (c *Client) upload(ctx context.Context, u *upload) (*file, error) {
 	switch {
 	case err == nil && found != nil:
 		return c.catalog.adopt(*found), nil
-	case err == nil && made.ID == "":
-		err = &failure{kind: ErrUnavailable, reason: "OpenAI answered the upload without a file id"}
 	case err == nil:
 		made.Filename = u.name // as it is asked for later, whatever OpenAI made of it
 		return c.catalog.adopt(made), nil
