@@ -35,8 +35,8 @@ var suite = map[string]func(*testing.T){
 
 var answers = maps.Collect(openaitest.EachQuirk())
 
-// TestUnderEachAnswer runs the suite under each answer but the default.
-func TestUnderEachAnswer(t *testing.T) {
+// TestTheSuiteHoldsUnderEachAnswer runs the suite under each answer but the default.
+func TestTheSuiteHoldsUnderEachAnswer(t *testing.T) {
 	if testing.Short() {
 		t.Skip("it takes minutes; without -short it runs")
 	}
@@ -52,7 +52,7 @@ func TestUnderEachAnswer(t *testing.T) {
 
 // answerOf is what a test runs under.
 func answerOf(t testing.TB) openaitest.Quirks {
-	path, ok := strings.CutPrefix(t.Name(), "TestUnderEachAnswer/")
+	path, ok := strings.CutPrefix(t.Name(), "TestTheSuiteHoldsUnderEachAnswer/")
 	if !ok {
 		return openaitest.Quirks{}
 	}

@@ -4,10 +4,12 @@ import (
 	"bytes"
 	"encoding/json"
 	"errors"
+	"fmt"
 	"io"
 	"strings"
 
 	"github.com/conduitio/conduit-commons/opencdc"
+	gojson "github.com/goccy/go-json"
 )
 
 // object reads fields of a record's key or payload. Raw data that is a JSON
@@ -74,4 +76,23 @@ func fieldsOf(data opencdc.Data) (map[string]any, error) {
 		return fields, nil
 	}
 	return nil, errNoObject
+}
+
+// dataBytes is data.Bytes without its panic, and nothing for data that holds
+// nothing.
+func dataBytes(data opencdc.Data) ([]byte, error) {
+	switch data := data.(type) {
+	case nil:
+		return nil, nil
+	case opencdc.StructuredData:
+		if len(data) == 0 {
+			return nil, nil
+		}
+		b, err := gojson.Marshal(data)
+		if err != nil {
+			return nil, fmt.Errorf("it cannot be written as JSON: %w", err)
+		}
+		return b, nil
+	}
+	return data.Bytes(), nil
 }

@@ -1,16 +1,11 @@
 package openaivs
 
 import (
-	"bytes"
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
-	"maps"
-	"math"
 	"path"
 	"slices"
-	"strings"
 
 	"github.com/conduitio/conduit-commons/opencdc"
 	sdk "github.com/conduitio/conduit-connector-sdk"
@@ -136,15 +131,6 @@ func (t *translator) step(ctx context.Context, rec opencdc.Record) (step, error)
 	return s, nil
 }
 
-// documentKey puts the collection before the key when that is asked for. What is
-// before the first slash is always the collection, so no two pairs meet.
-func (t *translator) documentKey(collection, key string) string {
-	if !t.collectionInKey || collection == "" {
-		return key
-	}
-	return strings.NewReplacer("%", "%25", "/", "%2F").Replace(collection) + "/" + key
-}
-
 // content returns the document, or that it has not changed.
 func (t *translator) content(rec opencdc.Record, after *object, moved bool) (content []byte, unchanged bool, err error) {
 	switch {
@@ -221,163 +207,6 @@ func (t *translator) warnOfExtension(key string) {
 	if letters > 0 {
 		t.warn(fmt.Errorf("OpenAI does not index files with the extension %q; text in them is stored with an extension that it does (see file_extension), anything else is refused", ext))
 	}
-}
-
-// keyText is the key as the bytes of Record.Key.
-func keyText(data opencdc.Data) (string, error) {
-	if fields, ok := data.(opencdc.StructuredData); ok {
-		for name, v := range fields {
-			// Between Conduit and its plugins, numbers of structured data are float64
-			// unless a schema is attached, and two rows would become one document.
-			if f, ok := v.(float64); ok && f == math.Trunc(f) && math.Abs(f) >= maxExact {
-				return "", fmt.Errorf("the field %q of the key is an integer beyond 2^53 that has lost digits on its way; have the source attach a schema to keys, or send the key as text", name)
-			}
-		}
-	}
-	b, err := dataBytes(data)
-	if err != nil {
-		return "", fmt.Errorf("the key: %w", err)
-	}
-	if len(b) == 0 {
-		return "", errors.New("the record has no key, so that its document cannot be found again; give it one in the source, or with the processor field.set on .Key")
-	}
-	return string(b), nil
-}
-
-// dataBytes is data.Bytes without its panic, and nothing for data that holds
-// nothing.
-func dataBytes(data opencdc.Data) ([]byte, error) {
-	switch data := data.(type) {
-	case nil:
-		return nil, nil
-	case opencdc.StructuredData:
-		if len(data) == 0 {
-			return nil, nil
-		}
-		b, err := gojson.Marshal(data)
-		if err != nil {
-			return nil, fmt.Errorf("it cannot be written as JSON: %w", err)
-		}
-		return b, nil
-	}
-	return data.Bytes(), nil
-}
-
-// oldKey is the key that the row of an update had before, "" when the record does
-// not tell.
-func oldKey(rec opencdc.Record) string {
-	key, err := fieldsOf(rec.Key)
-	if err != nil {
-		return ""
-	}
-	before, err := fieldsOf(rec.Payload.Before)
-	if err != nil {
-		return ""
-	}
-	_, keyIsRaw := rec.Key.(opencdc.RawData)
-	_, beforeIsRaw := rec.Payload.Before.(opencdc.RawData)
-	// A raw key is its bytes as they are. Only where this key is written as its
-	// fields are written here can it be told how the source has written the old one.
-	if keyIsRaw {
-		again, err := dataBytes(opencdc.StructuredData(key))
-		if err != nil || !bytes.Equal(again, rec.Key.Bytes()) {
-			return ""
-		}
-	}
-	old := maps.Clone(key)
-	for name := range key {
-		v, ok := before[name]
-		if !ok || v == nil {
-			return ""
-		}
-		// A time, say, is one text in a source's JSON and may be another in ours: what
-		// looks like another key may be the same.
-		if (keyIsRaw || beforeIsRaw) && (kindOf(v) == "" || kindOf(v) != kindOf(key[name])) {
-			return ""
-		}
-		old[name] = v
-	}
-	text, err := keyText(opencdc.StructuredData(old))
-	if err != nil {
-		return ""
-	}
-	return text
-}
-
-// kindOf is the kind of a value that JSON has one way to write, "" for any other.
-func kindOf(v any) string {
-	if _, ok := v.([]byte); ok {
-		return ""
-	}
-	switch v := plain(v).(type) {
-	case bool:
-		return "bool"
-	case string:
-		return "string"
-	case int64, uint64:
-		return "integer"
-	case float64:
-		if v == math.Trunc(v) && math.Abs(v) < maxExact {
-			return "integer"
-		}
-	case json.Number:
-		if _, err := v.Int64(); err == nil {
-			return "integer"
-		}
-	}
-	return ""
-}
-
-// checkEncoding refuses a key or payload that is still encoded: its bytes would
-// make a name that nobody can read and a document that nobody can find.
-func (t *translator) checkEncoding(ctx context.Context, rec opencdc.Record) error {
-	if subject, err := rec.Metadata.GetKeySchemaSubject(); err == nil && isRaw(rec.Key) {
-		version, _ := rec.Metadata.GetKeySchemaVersion()
-		if t.encoded(ctx, subject, version, rec.Key) {
-			return fmt.Errorf("the key is still encoded with the schema %q; set sdk.schema.extract.key.enabled to true", subject)
-		}
-	}
-	if subject, err := rec.Metadata.GetPayloadSchemaSubject(); err == nil && rec.Operation != opencdc.OperationDelete && isRaw(rec.Payload.After) {
-		version, _ := rec.Metadata.GetPayloadSchemaVersion()
-		if t.encoded(ctx, subject, version, rec.Payload.After) {
-			return fmt.Errorf("the payload is still encoded with the schema %q; set sdk.schema.extract.payload.enabled to true", subject)
-		}
-	}
-	return nil
-}
-
-// encoded reports whether the data is what the schema makes of some record. The
-// metadata alone does not tell: a processor that puts text in place of a row leaves
-// the name of the row's schema there. When the schema cannot be had, the metadata
-// is believed.
-func (t *translator) encoded(ctx context.Context, subject string, version int, data opencdc.Data) bool {
-	sch, err := t.schema(ctx, subject, version)
-	if err != nil {
-		return true
-	}
-	var fields opencdc.StructuredData
-	if err := sch.Unmarshal(data.Bytes(), &fields); err != nil {
-		return false
-	}
-	// A text may begin like an encoded record; it does not end like one.
-	again, err := sch.Marshal(fields)
-	return err != nil || len(again) == len(data.Bytes())
-}
-
-func isRaw(data opencdc.Data) bool {
-	raw, ok := data.(opencdc.RawData)
-	return ok && len(raw) > 0
-}
-
-// chunked reports whether the record is a part of a file: as OpenCDC marks it, or
-// as the SFTP source does.
-func chunked(metadata opencdc.Metadata) bool {
-	for _, name := range []string{opencdc.MetadataFileChunked, "is_chunked"} {
-		if v := metadata[name]; v != "" && v != "false" {
-			return true
-		}
-	}
-	return false
 }
 
 // shorten keeps what an error quotes readable.

@@ -1,11 +1,9 @@
 package openaivs
 
 import (
-	"context"
 	"fmt"
 	"os"
 	"strconv"
-	"sync"
 
 	"github.com/conduitio/conduit-connector-protocol/pconnector"
 	"github.com/conduitio/conduit-connector-protocol/pconnector/server"
@@ -87,22 +85,4 @@ func logTo(w *os.File, level string) {
 	}
 	logger := zerolog.New(w).Level(l)
 	zerolog.DefaultContextLogger = &logger
-}
-
-// schemas remembers what the schema service answered: a version of a schema never
-// changes, and each record asks for two.
-type schemas struct {
-	pconnutils.SchemaService
-	known sync.Map // pconnutils.GetSchemaRequest to pconnutils.GetSchemaResponse
-}
-
-func (s *schemas) GetSchema(ctx context.Context, req pconnutils.GetSchemaRequest) (pconnutils.GetSchemaResponse, error) {
-	if resp, ok := s.known.Load(req); ok {
-		return resp.(pconnutils.GetSchemaResponse), nil //nolint:forcetypeassert // nothing else is stored
-	}
-	resp, err := s.SchemaService.GetSchema(ctx, req)
-	if err == nil {
-		s.known.Store(req, resp)
-	}
-	return resp, err
 }

@@ -118,13 +118,6 @@ type attachment struct {
 	Chunking   any            `json:"chunking_strategy,omitempty"`
 }
 
-func (c Chunking) param() any {
-	if c == (Chunking{}) {
-		return nil
-	}
-	return map[string]any{"type": "static", "static": staticChunking(c)}
-}
-
 func listQuery(limit int, order, after string) url.Values {
 	q := url.Values{"limit": {strconv.Itoa(limit)}, "order": {order}}
 	if after != "" {
@@ -176,17 +169,6 @@ func (c *Client) getStoreFile(ctx context.Context, id string, header *http.Heade
 	})
 }
 
-// attachedTo reports whether the File is attached to that store.
-func (c *Client) attachedTo(ctx context.Context, store, id string) (bool, error) {
-	_, err := send[storeFile](ctx, c, request{
-		method: http.MethodGet, path: "vector_stores/%s/files/%s", ids: []string{store, id},
-	})
-	if is(err, ErrNotFound) {
-		return false, nil
-	}
-	return err == nil, err
-}
-
 // fileExists reports whether the project has the File: of one that is deleted OpenAI
 // knows nothing at once (seen by third parties on the live API).
 func (c *Client) fileExists(ctx context.Context, id string) (bool, error) {
@@ -228,19 +210,19 @@ func (c *Client) pageOfBatchFiles(ctx context.Context, batch string, status Stat
 
 // detach takes the File out of the store. It succeeds when the File is not there.
 func (c *Client) detach(ctx context.Context, id string) error {
-	return c.gone(ctx, request{
+	return c.ensureGone(ctx, request{
 		method: http.MethodDelete, path: "vector_stores/%s/files/%s", ids: []string{c.cfg.VectorStoreID, id},
 	})
 }
 
 // deleteFile deletes the File. It succeeds when there is none.
 func (c *Client) deleteFile(ctx context.Context, id string) error {
-	return c.gone(ctx, request{method: http.MethodDelete, path: "files/%s", ids: []string{id}})
+	return c.ensureGone(ctx, request{method: http.MethodDelete, path: "files/%s", ids: []string{id}})
 }
 
-// gone makes a request that deletes. A 404 is the answer to one that was carried
+// ensureGone makes a request that deletes. A 404 is the answer to one that was carried
 // out before, its reply lost.
-func (c *Client) gone(ctx context.Context, r request) error {
+func (c *Client) ensureGone(ctx context.Context, r request) error {
 	d, err := send[deletion](ctx, c, r)
 	if is(err, ErrNotFound) {
 		return nil

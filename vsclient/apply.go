@@ -37,7 +37,7 @@ func (c *Client) Apply(ctx context.Context, changes []Change, progress func(Prog
 	for range min(len(lines), applyWorkers*c.cfg.BatchSize) {
 		workers.Go(func() {
 			for l := range next {
-				a.carryOut(ctx, l)
+				a.bring(ctx, l)
 			}
 		})
 	}
@@ -112,8 +112,8 @@ func (a *apply) advance(done, failed int) {
 	}
 }
 
-// carryOut brings the changes of one key to their end.
-func (a *apply) carryOut(ctx context.Context, l *line) {
+// bring brings the changes of one key to their end.
+func (a *apply) bring(ctx context.Context, l *line) {
 	// The line has one place among all calls, and its changes take turns in it, so
 	// that nobody comes between.
 	var own turns

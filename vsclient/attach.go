@@ -211,12 +211,6 @@ func (a *attacher) deliverSince(ctx context.Context, files []*attaching, leave f
 	}
 }
 
-// storeIsGone makes sure of it: the words of a 404 about one file can be much the same.
-func (c *Client) storeIsGone(ctx context.Context) bool {
-	_, err := c.store(ctx, batchPatience)
-	return is(err, ErrNotFound)
-}
-
 // part parts a refused batch: those that the refusal names from the others, or,
 // when it names none, in halves.
 func part(files []*attaching, err error) (one, other []*attaching) {

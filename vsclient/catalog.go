@@ -100,6 +100,9 @@ type apiClock struct {
 	seen    time.Time
 }
 
+// clockSlack is how far OpenAI's servers may disagree on the time, in seconds.
+const clockSlack = 3
+
 func (a *apiClock) show(created int64) {
 	if a.seen.IsZero() || created > a.now() {
 		a.created, a.seen = created, time.Now()
@@ -223,6 +226,14 @@ func (k *catalog) adopt(o fileObject) *file {
 	return f
 }
 
+// put notes that the File is a version of the key's document.
+func (k *catalog) put(f *file, id identity, s Status) {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	k.learn(f, storeFile{Status: s, Attributes: id.encode()})
+	f.since = k.tick()
+}
+
 // drop forgets a File of that key that is gone.
 func (k *catalog) drop(key, id string) {
 	k.mu.Lock()
@@ -305,13 +316,24 @@ func (k *catalog) candidates(key string) []*file {
 	return found
 }
 
+// named returns the Files of that name, and a time, by OpenAI's clock, before
+// which no File that is made from now on can be dated.
+func (k *catalog) named(name string) (ids []string, newest int64) {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	for f := k.byStem[k.hash(stem(name))]; f != nil; f = f.next {
+		ids = append(ids, f.id)
+	}
+	return ids, k.clock.now() - clockSlack
+}
+
 // has reports whether GET /files has shown a File of that key's names and that id.
 func (k *catalog) has(key, id string) bool {
 	return slices.ContainsFunc(k.candidates(key), func(f *file) bool { return f.id == id })
 }
 
-// gone notes that the store does not hold the File after all.
-func (k *catalog) gone(f *file) {
+// noteAbsent notes that the store does not hold the File after all.
+func (k *catalog) noteAbsent(f *file) {
 	k.mu.Lock()
 	defer k.mu.Unlock()
 	k.note(f, absent)

@@ -24,12 +24,56 @@ func (o Op) String() string {
 	return names[o]
 }
 
+// Document is what a key stands for: content with its attributes and chunking.
+type Document struct {
+	// Key is the caller's name for the document: any UTF-8 text but the empty one.
+	// Where it can be a file name with an extension that OpenAI indexes, it is the
+	// name of the File.
+	Key        string
+	Content    Content
+	Attributes Attributes
+	Chunking   Chunking
+	// Extension, as ".md", is for a key without an indexed extension; "" means
+	// Config.FileExtension and, without that, ".json" or ".txt" by content.
+	Extension string
+}
+
 // Change is one change to one key's document. Of the Document, OpUpdateAttributes
 // needs Key and Attributes, OpDelete the Key alone, and with Config.OwnerAttribute
 // that attribute.
 type Change struct {
 	Op       Op
 	Document Document
+}
+
+// Outcome says what a change came to.
+type Outcome int
+
+// The outcomes. Absent is that of deleting what was not there.
+const (
+	Created Outcome = iota + 1
+	Replaced
+	Unchanged
+	AttributesUpdated
+	Deleted
+	Absent
+)
+
+func (o Outcome) String() string {
+	names := [...]string{"", "created", "replaced", "unchanged", "attributes updated", "deleted", "absent"}
+	if o < 0 || int(o) >= len(names) {
+		return fmt.Sprintf("Outcome(%d)", int(o))
+	}
+	return names[o]
+}
+
+// Result is what a change came to.
+type Result struct {
+	Key     string
+	Outcome Outcome // zero where Err is set
+	FileID  string
+	Version int64
+	Err     error // set by Apply alone; the other calls return it
 }
 
 // UpdateAttributes gives the key's document these attributes in place of those
@@ -142,7 +186,7 @@ func (c *Client) updateAttributes(ctx context.Context, v *version) (Result, erro
 		}
 		s, err := c.shownStoreFile(ctx, cur.f)
 		if is(err, ErrNotFound) {
-			c.catalog.gone(cur.f)
+			c.catalog.noteAbsent(cur.f)
 			continue
 		}
 		if err != nil {

@@ -4,22 +4,14 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io"
 	"log/slog"
 	"net/http"
 	"net/url"
 	"strings"
-	"sync"
 	"time"
 
 	"github.com/cenkalti/backoff/v4"
 	"github.com/openai/openai-go/v3/option"
-)
-
-// Waits between the attempts at one request, when the server names none.
-const (
-	firstRetryWait = 500 * time.Millisecond
-	maxRetryWait   = 30 * time.Second
 )
 
 // request is one exchange with the API: how to make an attempt, and what governs
@@ -40,16 +32,6 @@ type request struct {
 	landed func(context.Context) (bool, error)
 	limit  time.Duration // how long to try; 0: Config.RetryTimeout
 	header *http.Header  // where the header of the reply goes; nil: nowhere
-}
-
-// RequestEvent tells of one attempt at a request, for counters and timings.
-type RequestEvent struct {
-	Endpoint string // method and path, as "GET /vector_stores/{id}/files"
-	Try      int    // from 1
-	Status   int    // 0: no reply came
-	Waited   time.Duration
-	Took     time.Duration
-	Err      error // nil on success; never holds the API key
 }
 
 func (r request) endpoint() string {
@@ -166,70 +148,12 @@ func (c *Client) exchange(ctx context.Context, r request, into func() any) error
 	return err
 }
 
-// outage remembers of each endpoint that a request has been tried in vain for the
-// whole of Config.RetryTimeout. Until one is answered, the others are tried once: of
-// many that wait for each other, each would be tried for as long again.
-type outage struct{ at sync.Map } // when, by endpoint
-
-const (
-	once       = time.Nanosecond // the limit of requests that are tried once
-	outageTime = 2 * time.Minute
-)
-
-func (o *outage) seen(endpoint string) { o.at.Store(endpoint, time.Now()) }
-func (o *outage) over(endpoint string) { o.at.Delete(endpoint) }
-
-// lately reports whether the outage may last: what comes later is tried anew.
-func (o *outage) lately(endpoint string) bool {
-	at, ok := o.at.Load(endpoint)
-	return ok && time.Since(at.(time.Time)) < outageTime
-}
-
-// cutShort is the failure of a call that was given up from outside, with the last
-// answer that it had.
-func cutShort(cause error, last *failure) *failure {
-	f := &failure{reason: cause.Error(), err: cause}
-	switch {
-	case errors.Is(cause, ErrClosed):
-		f.kind, f.reason = ErrClosed, "it was closed while the call was under way"
-	case errors.Is(cause, ErrTimeout):
-		f.kind = ErrTimeout
-		f.reason = strings.TrimPrefix(f.reason, ErrTimeout.Error()+": ")
-	}
-	if last != nil {
-		f.reason += "; last answer: " + last.Error()
-		f.err = errors.Join(cause, last)
-	}
-	return f
-}
-
 // stop ends the attempts with err; nil ends them with success.
 func stop(err error) error {
 	if err == nil {
 		return nil
 	}
 	return backoff.Permanent(err)
-}
-
-// waits is the policy between attempts: exponential, never less than the server
-// asks for, and none that would end later than the limit after the first failure.
-// What an attempt waits for its turn beforehand does not count.
-type waits struct {
-	*backoff.ExponentialBackOff
-	least time.Duration
-	limit time.Duration
-	until time.Time
-}
-
-func (w *waits) NextBackOff() time.Duration {
-	d := max(w.ExponentialBackOff.NextBackOff(), w.least)
-	if w.until.IsZero() {
-		w.until = time.Now().Add(w.limit)
-	}
-	if time.Now().Add(d).After(w.until) {
-		return backoff.Stop
-	}
-	return d
 }
 
 // attempt makes the request once and judges the outcome.
@@ -279,12 +203,12 @@ func (c *Client) attempt(ctx context.Context, r request, into any, try int) *fai
 	if f != nil && errors.Is(f.kind, ErrNotFound) && r.blamesStore(f.reason) {
 		f.kind = ErrStoreNotFound
 	}
-	if c.cfg.Hooks.Request != nil {
+	if c.cfg.OnRequest != nil {
 		event := RequestEvent{Endpoint: r.endpoint(), Try: try, Status: got.status, Waited: began.Sub(queued), Took: now.Sub(began)}
 		if f != nil {
 			event.Err = f
 		}
-		c.cfg.Hooks.Request(event)
+		c.cfg.OnRequest(event)
 	}
 	if f == nil && r.header != nil {
 		*r.header = got.header
@@ -296,37 +220,3 @@ var (
 	errNoReply  = errors.New("no sign of life from the server")
 	errNoObject = errors.New("it holds no object")
 )
-
-// watchdog ends an attempt that shows no progress for its patience.
-type watchdog struct {
-	patience time.Duration
-	timer    *time.Timer
-	cancel   context.CancelCauseFunc
-}
-
-func watch(ctx context.Context, patience time.Duration) (context.Context, *watchdog) {
-	ctx, cancel := context.WithCancelCause(ctx)
-	return ctx, &watchdog{patience, time.AfterFunc(patience, func() { cancel(errNoReply) }), cancel}
-}
-
-// lively tells the watchdog of each piece of a reply.
-type lively struct {
-	io.ReadCloser
-	dog *watchdog
-}
-
-func (l *lively) Read(p []byte) (int, error) {
-	n, err := l.ReadCloser.Read(p)
-	if n > 0 {
-		l.dog.alive()
-	}
-	return n, err
-}
-
-// alive puts the end off: something moved.
-func (w *watchdog) alive() { w.timer.Reset(w.patience) }
-
-func (w *watchdog) release() {
-	w.timer.Stop()
-	w.cancel(nil)
-}

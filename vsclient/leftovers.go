@@ -25,13 +25,13 @@ type LeftoverOptions struct {
 type Evidence string
 
 const (
-	// Recorded: a document of this store says that it has replaced this File.
-	Recorded Evidence = "recorded"
-	// Vouched: the caller vouches for the key that the File is named for.
-	Vouched Evidence = "vouched for"
-	// NameOnly: it is named like a document of this store, which anybody's File
+	// EvidenceRecorded: a document of this store says that it has replaced this File.
+	EvidenceRecorded Evidence = "recorded"
+	// EvidenceVouched: the caller vouches for the key that the File is named for.
+	EvidenceVouched Evidence = "vouched for"
+	// EvidenceName: it is named like a document of this store, which anybody's File
 	// may be. RemoveLeftovers does not take it.
-	NameOnly Evidence = "name only"
+	EvidenceName Evidence = "name only"
 )
 
 // Leftover is a File of this project that is attached to no vector store.
@@ -49,7 +49,7 @@ type Leftover struct {
 // vouched for, or recorded as replaced. It changes nothing.
 //
 // OpenAI keeps no owner and no attributes with a File, so that a name proves
-// nothing: what has nothing but its name is listed as [NameOnly], to be seen by a
+// nothing: what has nothing but its name is listed as [EvidenceName], to be seen by a
 // person, and is not removed by [Client.RemoveLeftovers]. It asks for one page a
 // 10,000 Files, one a hundred documents, and once a candidate and store.
 func (c *Client) Leftovers(ctx context.Context, o LeftoverOptions) ([]Leftover, error) {
@@ -72,14 +72,14 @@ func (c *Client) leftovers(ctx context.Context, o LeftoverOptions) ([]Leftover, 
 		}
 		inStore[d.FileID] = true
 		if d.Key != "" {
-			names[nameOrBase(d.Key)] = NameOnly
+			names[nameOrBase(d.Key)] = EvidenceName
 		}
 		for _, id := range d.replaces {
 			recorded[id] = true
 		}
 	}
 	for _, key := range o.Keys {
-		names[nameOrBase(key)] = Vouched
+		names[nameOrBase(key)] = EvidenceVouched
 	}
 	latest := time.Now().Add(-o.OlderThan)
 	var candidates []Leftover
@@ -95,11 +95,11 @@ func (c *Client) leftovers(ctx context.Context, o LeftoverOptions) ([]Leftover, 
 			if f.Bytes != nil {
 				l.Size = *f.Bytes
 			}
-			if l.Evidence == Vouched && l.CreatedAt.Before(o.Since.Truncate(time.Second)) {
-				l.Evidence = NameOnly
+			if l.Evidence == EvidenceVouched && l.CreatedAt.Before(o.Since.Truncate(time.Second)) {
+				l.Evidence = EvidenceName
 			}
 			if recorded[f.ID] {
-				l.Evidence = Recorded
+				l.Evidence = EvidenceRecorded
 			}
 			if f.Purpose == purpose && l.Evidence != "" && !inStore[f.ID] && !l.CreatedAt.After(latest) {
 				candidates = append(candidates, l)
@@ -144,7 +144,7 @@ func (c *Client) RemoveLeftovers(ctx context.Context, found []Leftover) (removed
 		return 0, wrap("remove leftovers", "", err)
 	}
 	for _, l := range found {
-		if l.Evidence != Recorded && l.Evidence != Vouched {
+		if l.Evidence != EvidenceRecorded && l.Evidence != EvidenceVouched {
 			continue
 		}
 		there, err := c.attachedAnywhere(ctx, stores, l.FileID)
@@ -159,30 +159,4 @@ func (c *Client) RemoveLeftovers(ctx context.Context, found []Leftover) (removed
 		}
 	}
 	return removed, nil
-}
-
-// storeIDs lists the vector stores of the project.
-func (c *Client) storeIDs(ctx context.Context) ([]string, error) {
-	ids := []string{c.cfg.VectorStoreID}
-	for data, err := range c.listStores(ctx) {
-		if err != nil {
-			return nil, err
-		}
-		for _, s := range data {
-			if s.ID != c.cfg.VectorStoreID {
-				ids = append(ids, s.ID)
-			}
-		}
-	}
-	return ids, nil
-}
-
-// attachedAnywhere reports whether the File is attached to one of the stores.
-func (c *Client) attachedAnywhere(ctx context.Context, stores []string, id string) (bool, error) {
-	for _, s := range stores {
-		if there, err := c.attachedTo(ctx, s, id); there || err != nil {
-			return there, err
-		}
-	}
-	return false, nil
 }

@@ -195,21 +195,3 @@ func (g *gate) wake() {
 	close(g.changed)
 	g.changed = make(chan struct{})
 }
-
-// pause waits for d (0: without end), until early is closed or ctx ends; only the
-// last is an error.
-func pause(ctx context.Context, d time.Duration, early <-chan struct{}) error {
-	var after <-chan time.Time
-	if d > 0 {
-		t := time.NewTimer(d)
-		defer t.Stop()
-		after = t.C
-	}
-	select {
-	case <-after:
-	case <-early:
-	case <-ctx.Done():
-		return context.Cause(ctx)
-	}
-	return nil
-}

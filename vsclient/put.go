@@ -10,50 +10,6 @@ import (
 	"time"
 )
 
-// Document is what a key stands for: content with its attributes and chunking.
-type Document struct {
-	// Key is the caller's name for the document: any UTF-8 text but the empty one.
-	// Where it can be a file name with an extension that OpenAI indexes, it is the
-	// name of the File.
-	Key        string
-	Content    Content
-	Attributes Attributes
-	Chunking   Chunking
-	// Extension, as ".md", is for a key without an indexed extension; "" means
-	// Config.FileExtension and, without that, ".json" or ".txt" by content.
-	Extension string
-}
-
-// Outcome says what a change came to.
-type Outcome int
-
-// The outcomes. Absent is that of deleting what was not there.
-const (
-	Created Outcome = iota + 1
-	Replaced
-	Unchanged
-	AttributesUpdated
-	Deleted
-	Absent
-)
-
-func (o Outcome) String() string {
-	names := [...]string{"", "created", "replaced", "unchanged", "attributes updated", "deleted", "absent"}
-	if o < 0 || int(o) >= len(names) {
-		return fmt.Sprintf("Outcome(%d)", int(o))
-	}
-	return names[o]
-}
-
-// Result is what a change came to.
-type Result struct {
-	Key     string
-	Outcome Outcome // zero where Err is set
-	FileID  string
-	Version int64
-	Err     error // set by Apply alone; the other calls return it
-}
-
 // version is one version of a document on its way into the store.
 type version struct {
 	key     string
@@ -266,14 +222,6 @@ func (c *Client) replace(ctx context.Context, v *version, have []held, unsure []
 		return r, finish(ctx, nil)
 	}
 	return c.finishLater(ctx, r, v.key, t, finish)
-}
-
-// put notes that the File is a version of the key's document.
-func (k *catalog) put(f *file, id identity, s Status) {
-	k.mu.Lock()
-	defer k.mu.Unlock()
-	k.learn(f, storeFile{Status: s, Attributes: id.encode()})
-	f.since = k.tick()
 }
 
 // rollBack removes what a failed attempt made.

@@ -135,7 +135,7 @@ func TestNothingShowsTheAPIKey(t *testing.T) {
 					APIKey: secret, VectorStoreID: "vs_1", HTTPClient: &http.Client{Transport: roundTrip(wire.answer)},
 					RetryTimeout: time.Second, IndexTimeout: time.Second, Logger: slog.New(slog.NewJSONHandler(&log, &slog.HandlerOptions{Level: slog.LevelDebug})),
 				}
-				cfg.Hooks.Request = func(e vsclient.RequestEvent) {
+				cfg.OnRequest = func(e vsclient.RequestEvent) {
 					events += shapes(t, e)
 					if e.Err != nil {
 						events += show(t, e.Err)
@@ -160,7 +160,7 @@ func TestNothingShowsTheAPIKey(t *testing.T) {
 					},
 					"leftovers": func(ctx context.Context) error { _, err := c.Leftovers(ctx, vsclient.LeftoverOptions{}); return err },
 					"remove leftovers": func(ctx context.Context) error {
-						_, err := c.RemoveLeftovers(ctx, []vsclient.Leftover{{FileID: "file-1", Evidence: vsclient.Recorded}})
+						_, err := c.RemoveLeftovers(ctx, []vsclient.Leftover{{FileID: "file-1", Evidence: vsclient.EvidenceRecorded}})
 						return err
 					},
 				}

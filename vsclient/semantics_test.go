@@ -83,10 +83,10 @@ func isNotFound(err error) bool {
 	return ok && apiErr.StatusCode == http.StatusNotFound
 }
 
-// TestSemanticsOnTheEmulator runs the suite in virtual time: on an API that behaves
+// TestSemanticsHoldOnTheEmulator runs the suite in virtual time: on an API that behaves
 // well, on one that is as awkward as users report, and under each answer to what
 // OpenAI's documents leave open.
-func TestSemanticsOnTheEmulator(t *testing.T) {
+func TestSemanticsHoldOnTheEmulator(t *testing.T) {
 	worlds := map[string]openaitest.Config{
 		"at once": {},
 		"slow":    {Latency: 50 * time.Millisecond, IndexTime: 3 * time.Second},
@@ -113,10 +113,10 @@ func TestSemanticsOnTheEmulator(t *testing.T) {
 	}
 }
 
-// TestSemanticsOnOpenAI runs the same suite against the live API when
+// TestSemanticsHoldOnOpenAI runs the same suite against the live API when
 // OPENAI_API_KEY is set. It works in a store that it makes and removes, and
 // deletes the Files that it uploaded and no others.
-func TestSemanticsOnOpenAI(t *testing.T) {
+func TestSemanticsHoldOnOpenAI(t *testing.T) {
 	key := os.Getenv("OPENAI_API_KEY")
 	if key == "" {
 		t.Skip("OPENAI_API_KEY is not set: the suite has run on the emulator alone")

@@ -173,20 +173,6 @@ func (c *Client) withdraw(ctx context.Context, u *upload, keep string) {
 	}
 }
 
-// clockSlack is how far OpenAI's servers may disagree on the time, in seconds.
-const clockSlack = 3
-
-// named returns the Files of that name, and a time, by OpenAI's clock, before
-// which no File that is made from now on can be dated.
-func (k *catalog) named(name string) (ids []string, newest int64) {
-	k.mu.Lock()
-	defer k.mu.Unlock()
-	for f := k.byStem[k.hash(stem(name))]; f != nil; f = f.next {
-		ids = append(ids, f.id)
-	}
-	return ids, k.clock.now() - clockSlack
-}
-
 // multipartBody streams the form: the SDK's own upload would hold it whole in
 // memory. It remembers why the content could not be read, since a transport
 // reports that as it likes.

@@ -27,7 +27,7 @@ const generator = `
             settings: {field: .Key, value: '{{ .Payload.After.id }}'}
 `
 
-func TestGenerator(t *testing.T) {
+func TestTheGeneratorsRecordsBecomeDocuments(t *testing.T) {
 	w := newWorld(t, openaitest.Config{IndexTime: 200 * time.Millisecond})
 	w.pipeline(generator, extracted(nil), "")
 	w.start()
@@ -36,7 +36,7 @@ func TestGenerator(t *testing.T) {
 	w.once(100)
 }
 
-func TestFilesFromTheGenerator(t *testing.T) {
+func TestTheGeneratorsFilesBecomeDocuments(t *testing.T) {
 	is := is.New(t)
 	path := filepath.Join(t.TempDir(), "guide.md")
 	is.NoErr(os.WriteFile(path, []byte("# A guide\n\nWith $ signs and {{ braces }}.\n"), 0o644))

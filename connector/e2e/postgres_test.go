@@ -56,7 +56,7 @@ func extracted(more map[string]string) map[string]string {
 	return all
 }
 
-func TestEveryOperationOfATable(t *testing.T) {
+func TestEveryOperationOfATableReachesTheStore(t *testing.T) {
 	is := is.New(t)
 	sql := rows(t)
 	sql(`CREATE TABLE docs (id bigint PRIMARY KEY, title text NOT NULL, body text NOT NULL, pages int NOT NULL);
@@ -90,7 +90,7 @@ func TestEveryOperationOfATable(t *testing.T) {
 	is.Equal(attrs["id"], "2")
 }
 
-func TestNullsAndLargeUnchangedTexts(t *testing.T) {
+func TestNullsAndLargeUnchangedTextsAreKept(t *testing.T) {
 	is := is.New(t)
 	sql := rows(t)
 	sql(`CREATE TABLE docs (id int PRIMARY KEY, title text, body text);
@@ -144,7 +144,7 @@ func TestTwoTablesAreKeptApart(t *testing.T) {
 	w.stop()
 }
 
-func TestASnapshotOf5000Rows(t *testing.T) {
+func TestASnapshotOf5000RowsIsWrittenWhole(t *testing.T) {
 	sql := rows(t)
 	sql(`CREATE TABLE docs (id int PRIMARY KEY, body text NOT NULL);
 		INSERT INTO docs SELECT i, repeat('row ' || i || ' ', 100) FROM generate_series(1, 5000) i`)

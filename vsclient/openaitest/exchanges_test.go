@@ -23,9 +23,9 @@ import (
 
 var update = flag.Bool("update", false, "write the replies into testdata/exchanges.txt instead of comparing them")
 
-// TestExchanges sends the raw requests of testdata/exchanges.txt and compares
+// TestTheExchangesAreAsRecorded sends the raw requests of testdata/exchanges.txt and compares
 // the replies to the byte. The head of that file explains its form.
-func TestExchanges(t *testing.T) {
+func TestTheExchangesAreAsRecorded(t *testing.T) {
 	const file = "testdata/exchanges.txt"
 	source, err := os.ReadFile(file)
 	if err != nil {

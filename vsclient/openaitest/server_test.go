@@ -312,7 +312,7 @@ func TestRequestsAreCountedAndLogged(t *testing.T) {
 	is.True(log[2].Done)
 }
 
-func TestManyClientsAtOnce(t *testing.T) {
+func TestManyClientsAtOnceLoseNoRequest(t *testing.T) {
 	is := is.New(t)
 	s := openaitest.New(openaitest.Config{})
 	c := sdk(s)

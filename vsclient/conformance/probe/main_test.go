@@ -13,8 +13,8 @@ import (
 	"github.com/conduitio-labs/conduit-connector-openai-vectorstore/vsclient/openaitest"
 )
 
-// TestTheLiveAPI asks the real one.
-func TestTheLiveAPI(t *testing.T) {
+// TestTheLiveAPIAnswersEachQuestion asks the real one.
+func TestTheLiveAPIAnswersEachQuestion(t *testing.T) {
 	if os.Getenv("OPENAI_API_KEY") == "" {
 		t.Skip("OPENAI_API_KEY is not set: the live API was not asked")
 	}

@@ -46,7 +46,7 @@ func putDocuments(ctx context.Context, meter metric.Meter) error {
 	defer api.Close()
 	api.Inject(openaitest.Fault{Method: "POST", Path: "/files", Nth: 1, Kind: openaitest.FaultStatus, Status: 429, RetryAfter: openaitest.Duration(time.Second)})
 
-	hooks, err := requestMetrics(meter)
+	onRequest, err := requestMetrics(meter)
 	if err != nil {
 		return err
 	}
@@ -55,7 +55,7 @@ func putDocuments(ctx context.Context, meter metric.Meter) error {
 		VectorStoreID: api.NewVectorStore("docs"),
 		BaseURL:       api.URL(),
 		HTTPClient:    api.Client(),
-		Hooks:         hooks,
+		OnRequest:     onRequest,
 	})
 	if err != nil {
 		return err

@@ -229,9 +229,9 @@ func tooSoon(log []openaitest.Request) (wrong []string) {
 	return wrong
 }
 
-// TestAFaultAtEveryBoundary lets each kind of fault strike each request of a
+// TestAFaultAtAnyRequestLosesNothing lets each kind of fault strike each request of a
 // workload, one at a time, redelivers what failed, and looks at what there is.
-func TestAFaultAtEveryBoundary(t *testing.T) {
+func TestAFaultAtAnyRequestLosesNothing(t *testing.T) {
 	steps := compact()
 	for _, sea := range seas {
 		for _, mode := range modes {

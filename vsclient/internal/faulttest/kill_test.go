@@ -123,11 +123,11 @@ func (w *world) tidyNow(c *vsclient.Client, keys []string) (bad findings) {
 	return bad
 }
 
-// TestAKillAtEveryBoundary ends the process, as far as the API can tell, at each
+// TestAKillAtAnyRequestLosesNothing ends the process, as far as the API can tell, at each
 // request of a workload, before and after its effect; another one starts and is
 // given again what was not acknowledged. The same with real processes is
-// TestASIGKILLAtEveryBoundary.
-func TestAKillAtEveryBoundary(t *testing.T) {
+// TestASIGKILLAtAnyRequestLosesNothing.
+func TestAKillAtAnyRequestLosesNothing(t *testing.T) {
 	steps := compact()
 	for _, sea := range seas {
 		for _, mode := range modes {
@@ -162,8 +162,8 @@ func TestAKillAtEveryBoundary(t *testing.T) {
 	}
 }
 
-// TestTwoKills has a second process die on the way.
-func TestTwoKills(t *testing.T) {
+// TestTwoKillsLoseNothing has a second process die on the way.
+func TestTwoKillsLoseNothing(t *testing.T) {
 	steps := compact()
 	for _, sea := range []sea{calm, everything} {
 		for _, mode := range modes {

@@ -6,9 +6,9 @@ import (
 	"time"
 )
 
-// TestAnUploadThatTakesEffectLate loses the connection under each upload, which
+// TestAnUploadThatTakesEffectLateLeavesNothing loses the connection under each upload, which
 // the API carries out all the same, after the client has looked for it.
-func TestAnUploadThatTakesEffectLate(t *testing.T) {
+func TestAnUploadThatTakesEffectLateLeavesNothing(t *testing.T) {
 	steps := compact()
 	for _, late := range []time.Duration{100 * time.Millisecond, time.Second, 3 * time.Second, 30 * time.Second} {
 		for nth := 1; ; nth++ {

@@ -98,10 +98,10 @@ func (w *world) wanted(key string) *step {
 	return &again
 }
 
-// TestAnOutageFromEveryBoundary takes the API away at each request. Removing what
+// TestAnOutageFromAnyRequestOnLosesNothing takes the API away at each request. Removing what
 // the failed call has made is then out of reach, too: that call may leave one File,
 // which the removal of leftovers finds.
-func TestAnOutageFromEveryBoundary(t *testing.T) {
+func TestAnOutageFromAnyRequestOnLosesNothing(t *testing.T) {
 	steps := compact()
 	down := []kind{
 		{name: "500", fault: openaitest.Fault{Kind: openaitest.FaultStatus}},

@@ -7,9 +7,9 @@ import (
 	"github.com/conduitio-labs/conduit-connector-openai-vectorstore/vsclient/openaitest"
 )
 
-// TestEveryQuirk runs the workload, and faults spread over it, against each way in
+// TestUnderNoQuirkIsAnythingLost runs the workload, and faults spread over it, against each way in
 // which the API may differ from its documents.
-func TestEveryQuirk(t *testing.T) {
+func TestUnderNoQuirkIsAnythingLost(t *testing.T) {
 	for name, cfg := range map[string]openaitest.Config{
 		"a second detach is answered 200":            {Quirks: openaitest.Quirks{SecondDetachOK: true}},
 		"a second attach keeps the attributes":       {Quirks: openaitest.Quirks{ReattachKeepsAttributes: true}},

@@ -234,7 +234,7 @@ func (h *history) named(c *vsclient.Client) func(leftover string) bool {
 	}
 	return func(leftover string) bool {
 		return slices.ContainsFunc(found, func(l vsclient.Leftover) bool {
-			return l.Evidence == vsclient.NameOnly && l.CreatedAt.Before(h.w.start) && strings.HasPrefix(leftover, l.FileID+" ")
+			return l.Evidence == vsclient.EvidenceName && l.CreatedAt.Before(h.w.start) && strings.HasPrefix(leftover, l.FileID+" ")
 		})
 	}
 }
@@ -413,10 +413,10 @@ func (h *history) list() {
 	}
 }
 
-// TestRandomHistories runs many callers, faults and deaths at random against a map
+// TestRandomHistoriesEndAsTheModelDoes runs many callers, faults and deaths at random against a map
 // of what is to be there. With -seed it reruns one history, with -long it goes on
 // for that time.
-func TestRandomHistories(t *testing.T) {
+func TestRandomHistoriesEndAsTheModelDoes(t *testing.T) {
 	first, n := uint64(1), *histories
 	var until time.Time
 	switch {
@@ -440,7 +440,7 @@ func TestRandomHistories(t *testing.T) {
 			fmt.Printf("%v\n%s\n", time.Now().Format(time.TimeOnly), table())
 		}
 		if bad.any() {
-			t.Errorf("rerun it with -run TestRandomHistories -seed %d -requests:%v\n  %s", s, bad, h.told.String())
+			t.Errorf("rerun it with -run TestRandomHistoriesEndAsTheModelDoes -seed %d -requests:%v\n  %s", s, bad, h.told.String())
 			if reported++; reported > 4 {
 				t.Fatal("and more")
 			}

@@ -1,0 +1,108 @@
+package openaivs
+
+import (
+	"bytes"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"maps"
+	"math"
+	"strings"
+
+	"github.com/conduitio/conduit-commons/opencdc"
+)
+
+// documentKey puts the collection before the key when that is asked for. What is
+// before the first slash is always the collection, so no two pairs meet.
+func (t *translator) documentKey(collection, key string) string {
+	if !t.collectionInKey || collection == "" {
+		return key
+	}
+	return strings.NewReplacer("%", "%25", "/", "%2F").Replace(collection) + "/" + key
+}
+
+// keyText is the key as the bytes of Record.Key.
+func keyText(data opencdc.Data) (string, error) {
+	if fields, ok := data.(opencdc.StructuredData); ok {
+		for name, v := range fields {
+			// Between Conduit and its plugins, numbers of structured data are float64
+			// unless a schema is attached, and two rows would become one document.
+			if f, ok := v.(float64); ok && f == math.Trunc(f) && math.Abs(f) >= maxExact {
+				return "", fmt.Errorf("the field %q of the key is an integer beyond 2^53 that has lost digits on its way; have the source attach a schema to keys, or send the key as text", name)
+			}
+		}
+	}
+	b, err := dataBytes(data)
+	if err != nil {
+		return "", fmt.Errorf("the key: %w", err)
+	}
+	if len(b) == 0 {
+		return "", errors.New("the record has no key, so that its document cannot be found again; give it one in the source, or with the processor field.set on .Key")
+	}
+	return string(b), nil
+}
+
+// oldKey is the key that the row of an update had before, "" when the record does
+// not tell.
+func oldKey(rec opencdc.Record) string {
+	key, err := fieldsOf(rec.Key)
+	if err != nil {
+		return ""
+	}
+	before, err := fieldsOf(rec.Payload.Before)
+	if err != nil {
+		return ""
+	}
+	_, keyIsRaw := rec.Key.(opencdc.RawData)
+	_, beforeIsRaw := rec.Payload.Before.(opencdc.RawData)
+	// A raw key is its bytes as they are. Only where this key is written as its
+	// fields are written here can it be told how the source has written the old one.
+	if keyIsRaw {
+		again, err := dataBytes(opencdc.StructuredData(key))
+		if err != nil || !bytes.Equal(again, rec.Key.Bytes()) {
+			return ""
+		}
+	}
+	old := maps.Clone(key)
+	for name := range key {
+		v, ok := before[name]
+		if !ok || v == nil {
+			return ""
+		}
+		// A time, say, is one text in a source's JSON and may be another in ours: what
+		// looks like another key may be the same.
+		if (keyIsRaw || beforeIsRaw) && (kindOf(v) == "" || kindOf(v) != kindOf(key[name])) {
+			return ""
+		}
+		old[name] = v
+	}
+	text, err := keyText(opencdc.StructuredData(old))
+	if err != nil {
+		return ""
+	}
+	return text
+}
+
+// kindOf is the kind of a value that JSON has one way to write, "" for any other.
+func kindOf(v any) string {
+	if _, ok := v.([]byte); ok {
+		return ""
+	}
+	switch v := plain(v).(type) {
+	case bool:
+		return "bool"
+	case string:
+		return "string"
+	case int64, uint64:
+		return "integer"
+	case float64:
+		if v == math.Trunc(v) && math.Abs(v) < maxExact {
+			return "integer"
+		}
+	case json.Number:
+		if _, err := v.Int64(); err == nil {
+			return "integer"
+		}
+	}
+	return ""
+}

@@ -1,0 +1,154 @@
+package openaivs
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"math"
+	"math/big"
+	"reflect"
+	"strconv"
+	"strings"
+	"time"
+)
+
+// convert makes a value of the type asked for: "string", "number", "bool", or ""
+// for the one that suits it.
+func convert(v any, as string) (any, error) {
+	v = plain(v)
+	switch as {
+	case "string":
+		return asText(v), nil
+	case "number":
+		return asNumber(v)
+	case "bool":
+		return asBool(v)
+	}
+	switch v := v.(type) {
+	case bool, string:
+		return v, nil
+	case json.Number, *big.Rat, int64, uint64, float64:
+		if n, err := asNumber(v); err == nil {
+			return n, nil
+		}
+	}
+	return asText(v), nil // also a number that would lose digits
+}
+
+// plain reduces the many types that a decoded record holds to a few.
+func plain(v any) any {
+	switch v := v.(type) {
+	case nil, bool, json.Number, *big.Rat, time.Time:
+		return v
+	case string:
+		return strings.ToValidUTF8(v, "\uFFFD")
+	case []byte:
+		return strings.ToValidUTF8(string(v), "\uFFFD")
+	case big.Rat:
+		return &v
+	}
+	switch r := reflect.ValueOf(v); r.Kind() {
+	case reflect.Int, reflect.Int8, reflect.Int16, reflect.Int32, reflect.Int64:
+		return r.Int()
+	case reflect.Uint, reflect.Uint8, reflect.Uint16, reflect.Uint32, reflect.Uint64:
+		return r.Uint()
+	case reflect.Float32, reflect.Float64:
+		return r.Float()
+	case reflect.Bool:
+		return r.Bool()
+	case reflect.String:
+		return strings.ToValidUTF8(r.String(), "\uFFFD")
+	case reflect.Pointer:
+		if !r.IsNil() {
+			return plain(r.Elem().Interface())
+		}
+	}
+	return v
+}
+
+func asText(v any) string {
+	switch v := v.(type) {
+	case string:
+		return v
+	case json.Number:
+		return v.String()
+	case *big.Rat:
+		if f, exact := v.Float64(); exact {
+			return strconv.FormatFloat(f, 'f', -1, 64)
+		}
+		return v.FloatString(10)
+	case time.Time:
+		return v.Format(time.RFC3339Nano)
+	case float64:
+		return strconv.FormatFloat(v, 'f', -1, 64)
+	case bool, int64, uint64:
+		return fmt.Sprint(v)
+	}
+	if b, err := json.Marshal(v); err == nil {
+		return string(b)
+	}
+	return fmt.Sprint(v)
+}
+
+// maxExact is the largest integer that a JSON number keeps exactly.
+const maxExact = 1 << 53
+
+func asNumber(v any) (float64, error) {
+	var f float64
+	var err error
+	switch v := v.(type) {
+	case float64:
+		f = v
+	case int64:
+		if v > maxExact || v < -maxExact {
+			return 0, errDigits(strconv.FormatInt(v, 10))
+		}
+		f = float64(v)
+	case uint64:
+		if v > maxExact {
+			return 0, errDigits(strconv.FormatUint(v, 10))
+		}
+		f = float64(v)
+	case *big.Rat:
+		f, _ = v.Float64()
+	case time.Time:
+		f = float64(v.Unix())
+	case json.Number:
+		if i, err := v.Int64(); err == nil {
+			return asNumber(i)
+		}
+		f, err = v.Float64()
+	case string:
+		s := strings.TrimSpace(v)
+		if i, err := strconv.ParseInt(s, 10, 64); err == nil {
+			return asNumber(i)
+		}
+		f, err = strconv.ParseFloat(s, 64)
+	default:
+		err = errors.ErrUnsupported
+	}
+	if err != nil || math.IsNaN(f) || math.IsInf(f, 0) {
+		return 0, errors.New("the value is not a number; leave the type out, or use \" as string\"")
+	}
+	return f, nil
+}
+
+func errDigits(digits string) error {
+	return fmt.Errorf("%s is beyond 2^53 and would lose digits as a number; use \" as string\"", digits)
+}
+
+func asBool(v any) (bool, error) {
+	switch v := v.(type) {
+	case bool:
+		return v, nil
+	case string:
+		if b, err := strconv.ParseBool(strings.TrimSpace(v)); err == nil {
+			return b, nil
+		}
+	default:
+		if n, err := asNumber(v); err == nil && (n == 0 || n == 1) {
+			return n == 1, nil
+		}
+	}
+	return false, errors.New("the value is not a bool; leave the type out, or use \" as string\"")
+}
