@@ -161,11 +161,6 @@ func (c *call) batch() (*batch, *apiError) {
 
 func (c *call) getBatch() (any, *apiError) {
 	s := c.s
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	if refused := s.limit(c, "reads", 1, s.readLimit); refused != nil {
-		return nil, refused
-	}
 	b, refused := c.batch()
 	if refused != nil {
 		return nil, refused
@@ -206,11 +201,6 @@ func (c *call) listBatchFiles() (any, *apiError) {
 		return nil, refused
 	}
 	s := c.s
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	if refused := s.limit(c, "reads", 1, s.readLimit); refused != nil {
-		return nil, refused
-	}
 	b, refused := c.batch()
 	if refused != nil {
 		return nil, refused

@@ -261,11 +261,6 @@ type deleted struct {
 
 func (c *call) deleteFile() (any, *apiError) {
 	s := c.s
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	if refused := s.limit(c, "deletes", 1, s.deleteLimit); refused != nil {
-		return nil, refused
-	}
 	f, refused := c.file(c.params[0])
 	if refused != nil {
 		return nil, refused

@@ -8,12 +8,34 @@ import (
 	"strings"
 )
 
+type handler func(*call) (any, *apiError)
+
+// reading and deleting make handlers that hold the server's lock and count against
+// the limit on reads or deletions.
+var (
+	reading  = counted("reads", func(s *Server) *limiter { return s.readLimit })
+	deleting = counted("deletes", func(s *Server) *limiter { return s.deleteLimit })
+)
+
+func counted(what string, limit func(*Server) *limiter) func(handler) handler {
+	return func(serve handler) handler {
+		return func(c *call) (any, *apiError) {
+			c.s.mu.Lock()
+			defer c.s.mu.Unlock()
+			if refused := c.s.limit(c, what, 1, limit(c.s)); refused != nil {
+				return nil, refused
+			}
+			return serve(c)
+		}
+	}
+}
+
 // endpoint is one operation of the API.
 type endpoint struct {
 	method string
 	path   string   // as in the OpenAPI document
 	query  []string // parameters that it knows
-	serve  func(*call) (any, *apiError)
+	serve  handler
 
 	segments []string
 	name     string // "POST /files"
@@ -28,7 +50,7 @@ var endpoints = func() []*endpoint {
 		{method: "GET", path: "/files", query: []string{"purpose", "limit", "order", "after"}, serve: (*call).listFiles},
 		{method: "POST", path: "/files", serve: (*call).createFile},
 		{method: "GET", path: "/files/{file_id}", serve: (*call).getFile},
-		{method: "DELETE", path: "/files/{file_id}", serve: (*call).deleteFile},
+		{method: "DELETE", path: "/files/{file_id}", serve: deleting((*call).deleteFile)},
 		{method: "GET", path: "/files/{file_id}/content", serve: (*call).fileContent},
 
 		{method: "POST", path: "/uploads", serve: (*call).createUpload},
@@ -36,24 +58,24 @@ var endpoints = func() []*endpoint {
 		{method: "POST", path: "/uploads/{upload_id}/complete", serve: (*call).completeUpload},
 		{method: "POST", path: "/uploads/{upload_id}/cancel", serve: (*call).cancelUpload},
 
-		{method: "GET", path: "/vector_stores", query: paging, serve: (*call).listStores},
+		{method: "GET", path: "/vector_stores", query: paging, serve: reading((*call).listStores)},
 		{method: "POST", path: "/vector_stores", serve: (*call).createStore},
-		{method: "GET", path: "/vector_stores/{vector_store_id}", serve: (*call).getStore},
+		{method: "GET", path: "/vector_stores/{vector_store_id}", serve: reading((*call).getStore)},
 		{method: "POST", path: "/vector_stores/{vector_store_id}", serve: (*call).modifyStore},
-		{method: "DELETE", path: "/vector_stores/{vector_store_id}", serve: (*call).deleteStore},
+		{method: "DELETE", path: "/vector_stores/{vector_store_id}", serve: deleting((*call).deleteStore)},
 		{method: "POST", path: "/vector_stores/{vector_store_id}/search", serve: (*call).searchStore},
 
-		{method: "GET", path: "/vector_stores/{vector_store_id}/files", query: withFilter, serve: (*call).listStoreFiles},
+		{method: "GET", path: "/vector_stores/{vector_store_id}/files", query: withFilter, serve: reading((*call).listStoreFiles)},
 		{method: "POST", path: "/vector_stores/{vector_store_id}/files", serve: (*call).createStoreFile},
-		{method: "GET", path: "/vector_stores/{vector_store_id}/files/{file_id}", serve: (*call).getStoreFile},
+		{method: "GET", path: "/vector_stores/{vector_store_id}/files/{file_id}", serve: reading((*call).getStoreFile)},
 		{method: "POST", path: "/vector_stores/{vector_store_id}/files/{file_id}", serve: (*call).updateStoreFile},
-		{method: "DELETE", path: "/vector_stores/{vector_store_id}/files/{file_id}", serve: (*call).deleteStoreFile},
-		{method: "GET", path: "/vector_stores/{vector_store_id}/files/{file_id}/content", query: []string{"page"}, serve: (*call).storeFileContent},
+		{method: "DELETE", path: "/vector_stores/{vector_store_id}/files/{file_id}", serve: deleting((*call).deleteStoreFile)},
+		{method: "GET", path: "/vector_stores/{vector_store_id}/files/{file_id}/content", query: []string{"page"}, serve: reading((*call).storeFileContent)},
 
 		{method: "POST", path: "/vector_stores/{vector_store_id}/file_batches", serve: (*call).createBatch},
-		{method: "GET", path: "/vector_stores/{vector_store_id}/file_batches/{batch_id}", serve: (*call).getBatch},
+		{method: "GET", path: "/vector_stores/{vector_store_id}/file_batches/{batch_id}", serve: reading((*call).getBatch)},
 		{method: "POST", path: "/vector_stores/{vector_store_id}/file_batches/{batch_id}/cancel", serve: (*call).cancelBatch},
-		{method: "GET", path: "/vector_stores/{vector_store_id}/file_batches/{batch_id}/files", query: withFilter, serve: (*call).listBatchFiles},
+		{method: "GET", path: "/vector_stores/{vector_store_id}/file_batches/{batch_id}/files", query: withFilter, serve: reading((*call).listBatchFiles)},
 	}
 	for _, e := range all {
 		e.segments = strings.Split(e.path[1:], "/")

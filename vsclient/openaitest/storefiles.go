@@ -193,11 +193,6 @@ func (c *call) listStoreFiles() (any, *apiError) {
 		return nil, refused
 	}
 	s := c.s
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	if refused := s.limit(c, "reads", 1, s.readLimit); refused != nil {
-		return nil, refused
-	}
 	st, refused := c.store()
 	if refused != nil {
 		return nil, refused
@@ -227,9 +222,6 @@ func (c *call) storeFile() (*storeFile, *apiError) {
 // readableStoreFile is the same as GET sees it: late, and ghosts.
 func (c *call) readableStoreFile() (*storeFile, *apiError) {
 	s := c.s
-	if refused := s.limit(c, "reads", 1, s.readLimit); refused != nil {
-		return nil, refused
-	}
 	f, refused := c.storeFile()
 	now := s.now()
 	if f != nil && s.hidden(f) {
@@ -252,8 +244,6 @@ func (s *Server) hidden(f *storeFile) bool {
 }
 
 func (c *call) getStoreFile() (any, *apiError) {
-	c.s.mu.Lock()
-	defer c.s.mu.Unlock()
 	f, refused := c.readableStoreFile()
 	if refused != nil {
 		return nil, refused
@@ -290,11 +280,6 @@ func (c *call) updateStoreFile() (any, *apiError) {
 
 func (c *call) deleteStoreFile() (any, *apiError) {
 	s := c.s
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	if refused := s.limit(c, "deletes", 1, s.deleteLimit); refused != nil {
-		return nil, refused
-	}
 	st, refused := c.store()
 	if refused != nil {
 		return nil, refused
@@ -339,8 +324,6 @@ type legacyContent struct {
 func (c *call) storeFileContent() (any, *apiError) {
 	s := c.s
 	q := s.cfg.Quirks
-	s.mu.Lock()
-	defer s.mu.Unlock()
 	f, refused := c.readableStoreFile()
 	if refused != nil {
 		return nil, refused

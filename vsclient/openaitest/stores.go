@@ -165,11 +165,6 @@ func (c *call) listStores() (any, *apiError) {
 		return nil, refused
 	}
 	s := c.s
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	if refused := s.limit(c, "reads", 1, s.readLimit); refused != nil {
-		return nil, refused
-	}
 	now := s.now()
 	s.tick(now)
 	all := func(*store) bool { return true }
@@ -196,17 +191,11 @@ func (c *call) listStores() (any, *apiError) {
 }
 
 func (c *call) getStore() (any, *apiError) {
-	s := c.s
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	if refused := s.limit(c, "reads", 1, s.readLimit); refused != nil {
-		return nil, refused
-	}
 	st, refused := c.store()
 	if refused != nil {
 		return nil, refused
 	}
-	return s.storeObject(st), nil
+	return c.s.storeObject(st), nil
 }
 
 func (c *call) modifyStore() (any, *apiError) {
@@ -238,11 +227,6 @@ func (c *call) modifyStore() (any, *apiError) {
 
 func (c *call) deleteStore() (any, *apiError) {
 	s := c.s
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	if refused := s.limit(c, "deletes", 1, s.deleteLimit); refused != nil {
-		return nil, refused
-	}
 	st, refused := c.store()
 	if refused != nil {
 		return nil, refused
