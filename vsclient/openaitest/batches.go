@@ -99,17 +99,17 @@ func (c *call) createBatch() (any, *apiError) {
 	}
 	files := make([]*file, len(all))
 	verdicts := make([]*apiError, len(all))
-	added := 0
+	added := make(map[string]bool)
 	for i, w := range all {
 		files[i], verdicts[i] = c.attachable(w.id)
 		if verdicts[i] != nil && s.batchRefused() {
 			return nil, verdicts[i]
 		}
 		if st.files[w.id] == nil {
-			added++
+			added[w.id] = true
 		}
 	}
-	if refused := s.room(st, added); refused != nil {
+	if refused := s.room(st, len(added)); refused != nil {
 		return nil, refused
 	}
 	now := s.now()

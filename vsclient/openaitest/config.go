@@ -3,6 +3,7 @@ package openaitest
 import (
 	"fmt"
 	"io"
+	"maps"
 	"path"
 	"slices"
 	"time"
@@ -149,6 +150,23 @@ type IndexRule struct {
 
 // Check reports what is wrong with the Config, if anything: [New] panics on it.
 func (cfg *Config) Check() error {
+	counts := map[string]int64{
+		"Latency": int64(cfg.Latency), "IndexTime": int64(cfg.IndexTime), "IndexJitter": int64(cfg.IndexJitter), "PollAfter": int64(cfg.PollAfter),
+		"ListLag.Attach": int64(cfg.ListLag.Attach), "ListLag.Detach": int64(cfg.ListLag.Detach), "ListLag.Update": int64(cfg.ListLag.Update),
+		"CountsLag": int64(cfg.CountsLag), "NotFoundWindow": int64(cfg.NotFoundWindow), "GhostWindow": int64(cfg.GhostWindow),
+		"SearchLag.Attach": int64(cfg.SearchLag.Attach), "SearchLag.Detach": int64(cfg.SearchLag.Detach), "FreshFileWindow": int64(cfg.FreshFileWindow),
+		"KeepBytes": cfg.KeepBytes, "StorageQuota": cfg.StorageQuota, "MaxFileTokens": cfg.MaxFileTokens, "LogSize": int64(cfg.LogSize),
+		"Limits.UploadsPerMinute": int64(cfg.Limits.UploadsPerMinute), "Limits.AttachRequestsPerMinute": int64(cfg.Limits.AttachRequestsPerMinute),
+		"Limits.AttachedFilesPerMinute": int64(cfg.Limits.AttachedFilesPerMinute), "Limits.ReadsPerMinute": int64(cfg.Limits.ReadsPerMinute),
+		"Limits.DeletesPerMinute": int64(cfg.Limits.DeletesPerMinute), "Limits.Burst": int64(cfg.Limits.Burst),
+		"max_filename": int64(cfg.Quirks.MaxFilename), "attribute_value_max": int64(cfg.Quirks.AttributeValueMax),
+		"content_page_size": int64(cfg.Quirks.ContentPageSize), "batch_max": int64(cfg.Quirks.BatchMax), "store_files_max": int64(cfg.Quirks.StoreFilesMax),
+	}
+	for _, name := range slices.Sorted(maps.Keys(counts)) {
+		if counts[name] < 0 {
+			return fmt.Errorf("%s is negative", name)
+		}
+	}
 	switch cfg.Limits.Kind {
 	case "", Bucket, FixedWindow, SlidingWindow:
 	default:
@@ -172,6 +190,12 @@ func (cfg *Config) Check() error {
 	for i, r := range cfg.IndexRules {
 		if _, err := path.Match(r.Name, ""); err != nil {
 			return fmt.Errorf("index rules[%d]: name %q: %w", i, r.Name, err)
+		}
+		if r.Rate < 0 || r.Rate > 1 || r.Times < 0 {
+			return fmt.Errorf("index rules[%d]: rate is to be between 0 and 1, and times not negative", i)
+		}
+		if r.Message != "" && r.Code == "" {
+			return fmt.Errorf("index rules[%d]: a message without a code says nothing; give the code that indexing fails with", i)
 		}
 		if !r.Stuck && r.Code != "" && !slices.Contains([]string{"server_error", "unsupported_file", "invalid_file"}, r.Code) {
 			return fmt.Errorf("index rules[%d]: code %q is none of server_error, unsupported_file, invalid_file", i, r.Code)

@@ -97,9 +97,18 @@ func keysOf[V any](m map[string]V) func(func(string) bool) {
 // has reports whether the member is there and not null.
 func (b *fields) has(name string) bool { return b.m[name] != nil }
 
-func (b *fields) require(name string) {
+// requireOrNull refuses the object without that member.
+func (b *fields) requireOrNull(name string) {
 	if _, ok := b.m[name]; !ok {
 		b.fail(badRequest("missing_required_parameter", b.path+name, "Missing required parameter: '%s'.", b.path+name))
+	}
+}
+
+// require refuses it also when the member is null, and not what want says.
+func (b *fields) require(name, want string) {
+	b.requireOrNull(name)
+	if v, ok := b.m[name]; ok && v == nil {
+		b.wrongType(name, want, nil)
 	}
 }
 
@@ -143,10 +152,7 @@ func (b *fields) text(name string) string {
 
 // needText reads a string that must be there.
 func (b *fields) needText(name string) string {
-	b.require(name)
-	if v, ok := b.m[name]; ok && v == nil {
-		b.wrongType(name, "a string", nil)
-	}
+	b.require(name, "a string")
 	return b.text(name)
 }
 
@@ -361,7 +367,7 @@ func (b *fields) chunking() chunking {
 	if o == nil {
 		return autoChunking
 	}
-	o.require("type")
+	o.require("type", "a string")
 	ch := autoChunking
 	switch o.enum("type", "", "auto", "static") {
 	case "auto":
@@ -369,11 +375,11 @@ func (b *fields) chunking() chunking {
 			o.fail(badRequest("unknown_parameter", o.path+"static", "Unknown parameter: '%s'.", o.path+"static"))
 		}
 	case "static":
-		o.require("static")
+		o.require("static", "an object")
 		st := o.object("static", "max_chunk_size_tokens", "chunk_overlap_tokens")
 		if st != nil && o.err == nil {
-			st.require("max_chunk_size_tokens")
-			st.require("chunk_overlap_tokens")
+			st.require("max_chunk_size_tokens", "an integer")
+			st.require("chunk_overlap_tokens", "an integer")
 			ch.size = int(st.integer("max_chunk_size_tokens", 800, 100, 4096))
 			ch.overlap = int(st.integer("chunk_overlap_tokens", 400, 0, math.MaxInt32))
 			if st.err == nil && ch.overlap > ch.size/2 {

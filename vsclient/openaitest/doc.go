@@ -37,7 +37,9 @@
 // fails by content as it does in the API: text must be UTF-8, or UTF-16 with a
 // byte order mark; docx and pptx must be zips with the parts that hold their
 // text; pdf and doc must begin as such files do. Text is read out of all of
-// them but doc, and out of PDFs with fonts of standard encoding.
+// them but doc, and out of PDFs with fonts of standard encoding; of what is
+// compressed, the first 8 MiB. A file of which not all is kept (Config.KeepBytes)
+// is read as far as it is, and a docx or pptx not at all.
 //
 // # Search
 //
@@ -45,8 +47,9 @@
 // filter, and returns the best, equal ones in order of attach. The score is a
 // function of words alone, not of meaning: the text and the query are split
 // into runs of letters and digits, in lower case, without a plural s and, in
-// the query, without the commonest English words. Each word of the query that
-// is in a chunk n times gives
+// the query, without the commonest English words; of scripts without spaces, as
+// Chinese and Thai, each letter is a word. Each word of the query that is in a
+// chunk n times gives
 //
 //	w · n/(n + 0.25 + 0.75·length/mean length),  w = ln(1 + (chunks+1)/(chunks with the word+0.5))
 //
@@ -70,4 +73,10 @@
 // what is true now, and [Server.History] when each file was searchable: with it
 // a test asserts that a replaced document was missing at no time. Planting with
 // [Server.AddFile] and [Server.AddStoreFile] counts as no request.
+//
+// What these methods do, programs in other languages do through the handler and the
+// listener, beside the API: GET /-/snapshot, /-/history/{vector_store_id},
+// /-/requests and /-/counts, POST /-/advance with {"by":"24h"}, POST /-/faults with
+// an array of faults, and DELETE /-/faults. Names in their JSON are those of the
+// fields in lower case, with underscores.
 package openaitest

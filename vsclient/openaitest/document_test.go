@@ -155,6 +155,7 @@ func TestASearchFindsTheDocumentThatAnswersTheQuestion(t *testing.T) {
 		"germany.md":      "The capital of Germany is Berlin, on the Spree.",
 		"recipes/tart.md": "For a French apple tart you need apples, butter and flour.",
 		"returns.md":      "You may return goods within 30 days. Refunds are paid within a week.",
+		"日本.md":           "東京は日本の首都です。",
 		"opening.txt":     "The shop opens at nine and closes at six, Sundays excepted.",
 	} {
 		s.AddStoreFile(vs, s.AddFile(openaitest.NewFile{Name: name, Content: []byte(text)}), nil)
@@ -165,6 +166,7 @@ func TestASearchFindsTheDocumentThatAnswersTheQuestion(t *testing.T) {
 		"How many apples do I need?":                  "recipes/tart.md",
 		"When does the shop open on Sundays":          "opening.txt",
 		"how do I get a refund":                       "returns.md",
+		"日本の首都":                                       "日本.md",
 		"recipes":                                     "recipes/tart.md",
 		"Can goods be returned after more than a day": "returns.md",
 	} {

@@ -1,8 +1,11 @@
 package openaitest
 
 import (
+	"bytes"
 	"encoding/json"
+	"errors"
 	"fmt"
+	"io"
 	"strings"
 	"time"
 )
@@ -78,8 +81,19 @@ func (f Fault) check() error {
 	default:
 		return fmt.Errorf("fault kind %q is none of status, cut, cut_reply, hang, delay", f.Kind)
 	}
-	if f.Status != 0 && (f.Status < 200 || f.Status > 599) {
+	switch {
+	case f.Status != 0 && (f.Status < 200 || f.Status > 599):
 		return fmt.Errorf("fault status %d is no HTTP status", f.Status)
+	case f.Method != strings.ToUpper(f.Method):
+		return fmt.Errorf("fault method %q matches nothing; write it in capitals", f.Method)
+	case f.Path == "/v1" || strings.HasPrefix(f.Path, "/v1/"):
+		return fmt.Errorf("fault path %q matches nothing; leave out /v1", f.Path)
+	case strings.Contains(f.Path, "**/"):
+		return fmt.Errorf("fault path %q matches nothing; ** stands at the end alone", f.Path)
+	case f.Rate < 0 || f.Rate > 1:
+		return fmt.Errorf("fault rate %v is not between 0 and 1", f.Rate)
+	case f.Nth < 0 || f.RetryAfter < 0 || f.Delay < 0:
+		return errors.New("nth, retry_after and delay of a fault must not be negative")
 	}
 	return nil
 }
@@ -98,9 +112,7 @@ func (d *Duration) UnmarshalText(text []byte) error {
 // ParseFaults reads a JSON array of faults.
 func ParseFaults(data []byte) ([]Fault, error) {
 	var faults []Fault
-	dec := json.NewDecoder(strings.NewReader(string(data)))
-	dec.DisallowUnknownFields()
-	if err := dec.Decode(&faults); err != nil {
+	if err := decodeStrictly(data, &faults); err != nil {
 		return nil, fmt.Errorf("openaitest: faults: %w", err)
 	}
 	for i, f := range faults {
@@ -111,14 +123,37 @@ func ParseFaults(data []byte) ([]Fault, error) {
 	return faults, nil
 }
 
+// ParseIndexRules reads a JSON array of index rules.
+func ParseIndexRules(data []byte) ([]IndexRule, error) {
+	var rules []IndexRule
+	if err := decodeStrictly(data, &rules); err != nil {
+		return nil, fmt.Errorf("openaitest: index rules: %w", err)
+	}
+	return rules, nil
+}
+
+// decodeStrictly decodes one JSON value of known fields, and nothing behind it.
+func decodeStrictly(data []byte, to any) error {
+	dec := json.NewDecoder(bytes.NewReader(data))
+	dec.DisallowUnknownFields()
+	if err := dec.Decode(to); err != nil {
+		return err
+	}
+	if _, err := dec.Token(); !errors.Is(err, io.EOF) {
+		return errors.New("there is something behind the end of the array")
+	}
+	return nil
+}
+
 // script is a fault with the count of what it saw.
 type script struct {
 	Fault
 	seen, struck int
 }
 
-// strike reports whether the script strikes this request, and counts it.
-func (f *script) strike(method, path string, chance func() float64) bool {
+// due reports whether the script would strike this request, and counts what it
+// matches; who strikes counts that.
+func (f *script) due(method, path string, chance func() float64) bool {
 	if f.Method != "" && f.Method != method || f.Path != "" && !matchPath(f.Path, path) {
 		return false
 	}
@@ -126,11 +161,7 @@ func (f *script) strike(method, path string, chance func() float64) bool {
 	if f.seen < max(f.Nth, 1) || f.Times >= 0 && f.struck >= max(f.Times, 1) {
 		return false
 	}
-	if f.Rate > 0 && chance() >= f.Rate {
-		return false
-	}
-	f.struck++
-	return true
+	return f.Rate <= 0 || chance() < f.Rate
 }
 
 func (f *script) spent() bool { return f.Times >= 0 && f.struck >= max(f.Times, 1) }

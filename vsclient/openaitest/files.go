@@ -1,7 +1,6 @@
 package openaitest
 
 import (
-	"encoding/json"
 	"net/http"
 	"path"
 	"strconv"
@@ -47,7 +46,7 @@ func (c *call) createFile() (any, *apiError) {
 	if refused != nil {
 		return nil, refused
 	}
-	f, refused := c.multipartForm("file", maxFileBytes, "purpose", "expires_after")
+	f, refused := c.multipartForm("file", maxFileBytes, "purpose", "expires_after", "expires_after[anchor]", "expires_after[seconds]")
 	if refused != nil {
 		return nil, refused
 	}
@@ -58,7 +57,7 @@ func (c *call) createFile() (any, *apiError) {
 	if refused := checkPurpose(purpose); refused != nil {
 		return nil, refused
 	}
-	if f.file == nil {
+	if f.file == nil || !f.file.named {
 		return nil, badRequest("", "file", "'file' is a required property")
 	}
 	name, refused := c.fileName(f.file.name, purpose)
@@ -129,17 +128,17 @@ func formExpiry(values map[string]string) (seconds int64, refused *apiError) {
 	text, hasSeconds := values["expires_after[seconds]"]
 	if v, ok := values["expires_after"]; ok {
 		var e struct {
-			Anchor  *string      `json:"anchor"`
-			Seconds *json.Number `json:"seconds"`
+			Anchor  *string `json:"anchor"`
+			Seconds *int64  `json:"seconds"`
 		}
-		if json.Unmarshal([]byte(v), &e) != nil {
+		if decodeStrictly([]byte(v), &e) != nil {
 			return 0, badRequest("invalid_type", "expires_after", "Invalid type for 'expires_after': expected an object, but got a string instead.")
 		}
 		if e.Anchor != nil {
 			anchor, hasAnchor = *e.Anchor, true
 		}
 		if e.Seconds != nil {
-			text, hasSeconds = e.Seconds.String(), true
+			text, hasSeconds = strconv.FormatInt(*e.Seconds, 10), true
 		}
 	} else if !hasAnchor && !hasSeconds {
 		return 0, nil
@@ -208,7 +207,7 @@ func (c *call) listFiles() (any, *apiError) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.tick(s.now())
-	found, more, refused := cutPage(c, &s.fileList, p,
+	found, ends, more, refused := cutPage(c, &s.fileList, p,
 		func(*file) bool { return true },
 		func(f *file) bool { return purpose == "" || f.purpose == purpose },
 		func(id string) (place, bool) {
@@ -225,11 +224,7 @@ func (c *call) listFiles() (any, *apiError) {
 	for i, f := range found {
 		data[i] = f.object()
 	}
-	l := listing{Object: "list", Data: data, HasMore: more}
-	if len(data) > 0 {
-		l.FirstID, l.LastID = data[0].ID, data[len(data)-1].ID
-	}
-	return l, nil
+	return listing{Object: "list", Data: data, FirstID: ends[0], LastID: ends[1], HasMore: more}, nil
 }
 
 // file returns the File that the request's path names; s.mu is held.

@@ -23,14 +23,14 @@ func (b *fields) filter(name string) filter {
 }
 
 func (b *fields) anyFilter() filter {
-	b.require("type")
+	b.require("type", "a string")
 	typ := b.enum("type", "", "eq", "ne", "gt", "gte", "lt", "lte", "in", "nin", "and", "or")
 	if b.err != nil {
 		return nil
 	}
 	if typ == "and" || typ == "or" {
 		b.only("type", "filters")
-		b.require("filters")
+		b.require("filters", "an array")
 		var parts []filter
 		for i, v := range b.array("filters", 0, 1<<16) {
 			name := fmt.Sprintf("filters[%d]", i)
@@ -57,7 +57,7 @@ func (b *fields) anyFilter() filter {
 	}
 	b.only("type", "key", "value")
 	key := b.needText("key")
-	b.require("value")
+	b.require("value", "a string, number or boolean")
 	value := b.m["value"]
 	many, isArray := value.([]any)
 	switch wantArray := typ == "in" || typ == "nin"; {
@@ -137,19 +137,11 @@ func compareValues(v, w any) (order int, same bool) {
 	return 0, false
 }
 
-// toFloat makes a float64 of every kind of number, also those of planted
-// attributes.
+// toFloat makes a float64 of a number as it was sent; planted ones are.
 func toFloat(v any) any {
-	switch v := v.(type) {
-	case json.Number:
-		f, _ := v.Float64()
+	if n, ok := v.(json.Number); ok {
+		f, _ := n.Float64()
 		return f
-	case int:
-		return float64(v)
-	case int64:
-		return float64(v)
-	case float32:
-		return float64(v)
 	}
 	return v
 }

@@ -15,8 +15,9 @@ import (
 	"strings"
 )
 
-// maxParsedText bounds what is unpacked out of a compressed file.
-const maxParsedText = 64 << 20
+// maxUnpacked bounds what is unpacked out of a compressed file, all its parts
+// together: the server stands still meanwhile. What is behind it is not found.
+const maxUnpacked = 8 << 20
 
 var (
 	htmlHidden = regexp.MustCompile(`(?is)<(script|style)\b.*?</(script|style)\s*>|<!--.*?-->`)
@@ -71,13 +72,18 @@ func parseOffice(data []byte, truncated bool) *document {
 	}
 	slices.SortFunc(parts, func(a, b part) int { return a.number - b.number })
 	var text strings.Builder
+	unpacked := &io.LimitedReader{N: maxUnpacked}
 	for _, p := range parts {
 		r, err := p.file.Open()
 		if err != nil {
 			return invalid
 		}
-		err = paragraphs(&text, io.LimitReader(r, maxParsedText))
+		unpacked.R = r
+		err = paragraphs(&text, unpacked)
 		r.Close()
+		if unpacked.N == 0 {
+			break
+		}
 		if err != nil {
 			return invalid
 		}
@@ -131,6 +137,7 @@ func parsePDF(data []byte) *document {
 		return &document{code: "invalid_file", message: invalidContent}
 	}
 	var text strings.Builder
+	unpacked := &io.LimitedReader{N: maxUnpacked}
 	for _, m := range pdfStream.FindAllSubmatch(data, -1) {
 		content := m[2]
 		if bytes.Contains(m[1], []byte("/FlateDecode")) {
@@ -138,7 +145,8 @@ func parsePDF(data []byte) *document {
 			if err != nil {
 				continue
 			}
-			content, _ = io.ReadAll(io.LimitReader(z, maxParsedText))
+			unpacked.R = z
+			content, _ = io.ReadAll(unpacked)
 		}
 		if !bytes.Contains(content, []byte("BT")) {
 			continue

@@ -7,25 +7,26 @@ import (
 	"encoding/json"
 	"fmt"
 	"maps"
+	"reflect"
 	"slices"
 	"time"
 )
 
 // Request is a line of the request log.
 type Request struct {
-	N         int       // from 1, in order of arrival
-	Time      time.Time // of arrival
-	Took      time.Duration
-	Method    string
-	Path      string // escaped, with /v1
-	Query     string
-	Endpoint  string // e.g. "POST /vector_stores/{vector_store_id}/files"
-	Done      bool   // false: still under way
-	Status    int    // 0: no reply was sent
-	Fault     string // what was injected, if anything
-	BytesIn   int64  // of the body
-	BytesOut  int64
-	RequestID string
+	N         int           `json:"n"`    // from 1, in order of arrival
+	Time      time.Time     `json:"time"` // of arrival
+	Took      time.Duration `json:"took_ns"`
+	Method    string        `json:"method"`
+	Path      string        `json:"path"` // escaped, with /v1
+	Query     string        `json:"query,omitzero"`
+	Endpoint  string        `json:"endpoint"`       // e.g. "POST /vector_stores/{vector_store_id}/files"
+	Done      bool          `json:"done"`           // false: still under way
+	Status    int           `json:"status"`         // 0: no reply was sent
+	Fault     string        `json:"fault,omitzero"` // what was injected, if anything
+	BytesIn   int64         `json:"bytes_in"`       // of the body
+	BytesOut  int64         `json:"bytes_out"`
+	RequestID string        `json:"request_id"`
 }
 
 func (s *Server) appendLog(r Request) {
@@ -73,52 +74,52 @@ func (s *Server) RequestCount() int {
 
 // FileInfo describes a File.
 type FileInfo struct {
-	ID        string
-	Name      string
-	Purpose   string
-	Bytes     int64
-	SHA256    string // hex; empty when the content was never seen whole
-	CreatedAt time.Time
-	ExpiresAt time.Time // zero: never
-	Attaches  int       // how often it was attached, to any store
+	ID        string    `json:"id"`
+	Name      string    `json:"name"`
+	Purpose   string    `json:"purpose"`
+	Bytes     int64     `json:"bytes"`
+	SHA256    string    `json:"sha256"` // hex; empty when the content was never seen whole
+	CreatedAt time.Time `json:"created_at"`
+	ExpiresAt time.Time `json:"expires_at,omitzero"` // zero: never
+	Attaches  int       `json:"attaches"`            // how often it was attached, to any store
 
 	// These are set only for a file that is being indexed.
-	VectorStoreID string
-	Attributes    map[string]any
+	VectorStoreID string         `json:"vector_store_id,omitzero"`
+	Attributes    map[string]any `json:"attributes,omitzero"`
 }
 
 // StoreFile describes a File that is attached to a store.
 type StoreFile struct {
-	FileID     string
-	Filename   string
-	Bytes      int64
-	SHA256     string
-	Status     string
-	ErrorCode  string // of a failed one
-	ErrorText  string
-	Attributes map[string]any // of string, bool and float64
-	CreatedAt  time.Time      // of the first attach
-	AttachedAt time.Time      // of the last attach
-	FileGone   bool           // the File was deleted
-	MaxTokens  int            // of the chunking strategy
-	Overlap    int
+	FileID     string         `json:"file_id"`
+	Filename   string         `json:"filename"`
+	Bytes      int64          `json:"bytes"`
+	SHA256     string         `json:"sha256"`
+	Status     string         `json:"status"`
+	ErrorCode  string         `json:"error_code,omitzero"` // of a failed one
+	ErrorText  string         `json:"error_text,omitzero"`
+	Attributes map[string]any `json:"attributes"`  // of string, bool and float64
+	CreatedAt  time.Time      `json:"created_at"`  // of the first attach
+	AttachedAt time.Time      `json:"attached_at"` // of the last attach
+	FileGone   bool           `json:"file_gone"`   // the File was deleted
+	MaxTokens  int            `json:"max_tokens"`  // of the chunking strategy
+	Overlap    int            `json:"overlap"`
 }
 
 // VectorStore describes a store.
 type VectorStore struct {
-	ID        string
-	Name      string
-	CreatedAt time.Time
-	Expired   bool
-	Files     []StoreFile // in order of attach
+	ID        string      `json:"id"`
+	Name      string      `json:"name"`
+	CreatedAt time.Time   `json:"created_at"`
+	Expired   bool        `json:"expired"`
+	Files     []StoreFile `json:"files"` // in order of attach
 }
 
 // Snapshot is the true state, whatever lags and windows make clients see.
 type Snapshot struct {
-	Time    time.Time
-	Files   []FileInfo // in order of creation
-	Stores  []VectorStore
-	Uploads int // pending
+	Time    time.Time     `json:"time"`
+	Files   []FileInfo    `json:"files"` // in order of creation
+	Stores  []VectorStore `json:"stores"`
+	Uploads int           `json:"uploads"` // pending
 }
 
 // Store returns the store of that id; an empty one if there is none.
@@ -137,13 +138,13 @@ func (s *Server) Snapshot() Snapshot {
 	defer s.mu.Unlock()
 	now := s.now()
 	s.tick(now)
-	snap := Snapshot{Time: now}
+	snap := Snapshot{Time: now, Files: []FileInfo{}, Stores: []VectorStore{}}
 	for f := range s.fileList.ascend(nil) {
 		snap.Files = append(snap.Files, f.info())
 	}
 	for st := range s.storeList.ascend(nil) {
 		s.settle(st, now)
-		v := VectorStore{ID: st.id, Name: st.name, CreatedAt: st.createdAt, Expired: st.expired}
+		v := VectorStore{ID: st.id, Name: st.name, CreatedAt: st.createdAt, Expired: st.expired, Files: []StoreFile{}}
 		for f := range st.listed.ascend(nil) {
 			if f.detachedAt.IsZero() {
 				v.Files = append(v.Files, f.info())
@@ -177,12 +178,14 @@ func (f *storeFile) info() StoreFile {
 	}
 }
 
-// plain copies attributes with numbers as float64.
+// plain copies attributes with numbers of any kind as float64.
 func plain(m map[string]any) map[string]any {
 	out := make(map[string]any, len(m))
 	for k, v := range m {
 		if n, ok := v.(json.Number); ok {
 			v, _ = n.Float64()
+		} else if n := reflect.ValueOf(v); n.IsValid() && n.CanConvert(reflect.TypeFor[float64]()) {
+			v = n.Convert(reflect.TypeFor[float64]()).Float()
 		}
 		out[k] = v
 	}
@@ -192,12 +195,12 @@ func plain(m map[string]any) map[string]any {
 // Interval is a time in which a file was searchable in a store (attached and
 // completed) with one set of attributes.
 type Interval struct {
-	FileID     string
-	Filename   string
-	SHA256     string
-	Attributes map[string]any // of string, bool and float64
-	From       time.Time
-	To         time.Time // zero: still
+	FileID     string         `json:"file_id"`
+	Filename   string         `json:"filename"`
+	SHA256     string         `json:"sha256"`
+	Attributes map[string]any `json:"attributes"` // of string, bool and float64
+	From       time.Time      `json:"from"`
+	To         time.Time      `json:"to,omitzero"` // zero: still
 }
 
 // At reports whether the interval holds t: From is in it, To is not.
@@ -230,7 +233,8 @@ func (s *Server) History(storeID string) []Interval {
 	return out
 }
 
-// Content returns what is kept of a File's content: at most Config.KeepBytes.
+// Content returns what is kept of a File's content: of an uploaded one at most
+// Config.KeepBytes, of a planted one all.
 func (s *Server) Content(fileID string) []byte {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -282,7 +286,8 @@ func (s *Server) AddFile(n NewFile) string {
 }
 
 // AddStoreFile attaches a File to a store as completed, without a request and
-// unchecked. It panics when either does not exist.
+// unchecked; one that is attached already gets these attributes. It panics when
+// either does not exist.
 func (s *Server) AddStoreFile(storeID, fileID string, attributes map[string]any) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -292,10 +297,11 @@ func (s *Server) AddStoreFile(storeID, fileID string, attributes map[string]any)
 	}
 	now := s.now()
 	s.settle(st, now)
-	if attributes == nil {
-		attributes = map[string]any{}
+	if sf := st.files[fileID]; sf != nil {
+		s.become(sf, version{status: completed, attributes: plain(attributes)}, now)
+		return
 	}
-	s.plant(st, f, maps.Clone(attributes), now)
+	s.plant(st, f, plain(attributes), now)
 }
 
 // DetachStoreFile detaches a File from a store, without a request, as another

@@ -28,10 +28,14 @@ func newLimiter(perMinute int, limits Limits) *limiter {
 	return l
 }
 
-// wait returns how long n more have to wait; 0: they are within the limit.
+// wait returns how long n more have to wait; 0: they are within the limit. More than
+// could ever be at once go when nothing else counts, and those after them wait longer.
 func (l *limiter) wait(now time.Time, n int) time.Duration {
 	if l == nil || l.perMinute <= 0 {
 		return 0
+	}
+	if n = min(n, l.perMinute); l.kind == "" || l.kind == Bucket {
+		n = min(n, l.burst)
 	}
 	switch l.kind {
 	case FixedWindow:

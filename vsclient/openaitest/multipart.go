@@ -11,7 +11,6 @@ import (
 	"mime/multipart"
 	"net/http"
 	"slices"
-	"strings"
 )
 
 // form is a multipart body that was read to its end.
@@ -22,7 +21,8 @@ type form struct {
 
 // formFile is the file part of a form.
 type formFile struct {
-	name string // as sent, directories and all; empty: none was sent
+	name  string // as sent, directories and all
+	named bool   // a name was sent: without one it is a plain field
 	content
 }
 
@@ -48,7 +48,7 @@ func (c *call) multipartForm(fileField string, limit int64, known ...string) (*f
 	parts := multipart.NewReader(c.body, params["boundary"])
 	for {
 		part, err := parts.NextRawPart()
-		if errors.Is(err, io.EOF) {
+		if err == io.EOF { //nolint:errorlint // wrapped it is of a form without its last boundary
 			_, _ = io.Copy(io.Discard, io.LimitReader(c.body, 1<<16)) // what follows the last boundary
 			return f, nil
 		}
@@ -61,14 +61,16 @@ func (c *call) multipartForm(fileField string, limit int64, known ...string) (*f
 			return nil, malformed
 		}
 		name := disposition["name"]
-		if !slices.Contains(known, strings.TrimSuffix(strings.Split(name, "[")[0], "]")) && name != fileField {
+		if !slices.Contains(known, name) && name != fileField {
 			if !c.s.cfg.Quirks.IgnoreUnknownFields {
 				return nil, badRequest("unknown_parameter", name, "Unknown parameter: '%s'.", name)
 			}
 			c.unwisely("the field " + name + " is unknown and ignored")
 		}
-		filename, isFile := disposition["filename"]
-		if name == fileField && isFile {
+		if _, again := f.values[name]; again || name == fileField && f.file != nil {
+			c.unwisely("the field " + name + " is sent more than once; only the last counts")
+		}
+		if name == fileField {
 			content, err := c.readContent(part, limit)
 			if errors.Is(err, errTooLarge) {
 				return nil, &apiError{
@@ -79,7 +81,8 @@ func (c *call) multipartForm(fileField string, limit int64, known ...string) (*f
 			if err != nil {
 				return nil, malformed
 			}
-			f.file = &formFile{filename, content}
+			filename, named := disposition["filename"]
+			f.file = &formFile{filename, named, content}
 			continue
 		}
 		value, err := io.ReadAll(io.LimitReader(part, 1<<20))

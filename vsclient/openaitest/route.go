@@ -1,6 +1,7 @@
 package openaitest
 
 import (
+	"errors"
 	"net/http"
 	"net/url"
 	"slices"
@@ -86,8 +87,9 @@ var endpoints = func() []*endpoint {
 
 // otherAPIs are the first path segments of what OpenAI has besides.
 var otherAPIs = []string{
-	"assistants", "audio", "batches", "chat", "chatkit", "completions", "containers", "conversations", "embeddings", "evals",
-	"fine_tuning", "images", "models", "moderations", "organization", "projects", "realtime", "responses", "skills", "threads", "videos",
+	"agents", "assistants", "audio", "batches", "chat", "chatkit", "completions", "containers", "content_provenance_checks", "conversations",
+	"decisions", "edits", "embeddings", "engines", "evals", "fine-tunes", "fine_tuning", "images", "live", "models", "moderations",
+	"organization", "projects", "realtime", "responses", "safety", "skills", "threads", "vaults", "videos", "webhook_endpoints",
 }
 
 // route finds the endpoint of an escaped URL path, and returns the path below
@@ -166,9 +168,9 @@ type page struct {
 func (c *call) page(standard, most int) (page, *apiError) {
 	p := page{limit: standard, desc: true}
 	if v := c.query.Get("limit"); c.query.Has("limit") {
-		n, err := strconv.Atoi(v)
+		n, err := strconv.Atoi(v) // of one that is too large, the largest that there is
 		switch {
-		case err != nil:
+		case err != nil && !errors.Is(err, strconv.ErrRange):
 			return p, badRequest("invalid_type", "limit", "Invalid type for 'limit': expected an integer, but got a string instead.")
 		case n < 1:
 			return p, badRequest("integer_below_min_value", "limit",
@@ -186,11 +188,6 @@ func (c *call) page(standard, most int) (page, *apiError) {
 		p.desc = v == "desc"
 	}
 	p.after, p.before = c.query.Get("after"), c.query.Get("before")
-	for name := range c.query {
-		if !slices.Contains(c.endpoint.query, name) {
-			c.unwisely("the query parameter " + strconv.Quote(name) + " is ignored")
-		}
-	}
 	return p, nil
 }
 
@@ -228,9 +225,16 @@ type listing struct {
 	HasMore bool   `json:"has_more"`
 }
 
-// cut takes from an ordered list what p asks for. visible tells what the view
-// shows at all, wanted what passes the filter, cursor the place of an id.
-func cutPage[T placed](c *call, o *ordered[T], p page, visible, wanted func(T) bool, cursor func(id string) (place, bool)) (got []T, more bool, err *apiError) {
+// listed is what a listing can hold.
+type listed interface {
+	placed
+	objectID() string
+}
+
+// cutPage takes from an ordered list what p asks for. visible tells what the view
+// shows at all, wanted what passes the filter, cursor the place of an id. The ends
+// are the ids for first_id and last_id.
+func cutPage[T listed](c *call, o *ordered[T], p page, visible, wanted func(T) bool, cursor func(id string) (place, bool)) (got []T, ends [2]string, more bool, err *apiError) {
 	at := func(param, id string) (*place, *apiError) {
 		if id == "" {
 			return nil, nil
@@ -243,11 +247,11 @@ func cutPage[T placed](c *call, o *ordered[T], p page, visible, wanted func(T) b
 	}
 	after, err := at("after", p.after)
 	if err != nil {
-		return nil, false, err
+		return nil, ends, false, err
 	}
 	before, err := at("before", p.before)
 	if err != nil {
-		return nil, false, err
+		return nil, ends, false, err
 	}
 	// A page before a cursor is read backwards from it and then turned round.
 	backwards := before != nil && after == nil
@@ -278,13 +282,17 @@ func cutPage[T placed](c *call, o *ordered[T], p page, visible, wanted func(T) b
 			more = true
 			break
 		}
-		n++
+		if n++; n == 1 {
+			ends[0] = v.objectID()
+		}
+		ends[1] = v.objectID()
 		if ok {
 			got = append(got, v)
 		}
 	}
 	if backwards {
 		slices.Reverse(got)
+		slices.Reverse(ends[:])
 	}
-	return got, more, nil
+	return got, ends, more, nil
 }

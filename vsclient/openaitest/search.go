@@ -37,9 +37,22 @@ func (d *document) index(ch chunking) []indexedChunk {
 }
 
 // terms are the words of a text: runs of letters and digits in lower case,
-// without a plural s.
+// without a plural s; of scripts that set no space between words, each letter.
 func terms(text string) []string {
-	words := strings.FieldsFunc(strings.ToLower(text), func(r rune) bool { return !unicode.IsLetter(r) && !unicode.IsDigit(r) })
+	var spaced strings.Builder
+	for _, r := range strings.ToLower(text) {
+		switch {
+		case unicode.In(r, unicode.Han, unicode.Hiragana, unicode.Katakana, unicode.Thai, unicode.Lao, unicode.Khmer, unicode.Myanmar):
+			spaced.WriteByte(' ')
+			spaced.WriteRune(r)
+			spaced.WriteByte(' ')
+		case unicode.IsLetter(r), unicode.IsDigit(r):
+			spaced.WriteRune(r)
+		default:
+			spaced.WriteByte(' ')
+		}
+	}
+	words := strings.Fields(spaced.String())
 	for i, w := range words {
 		if len(w) > 3 && strings.HasSuffix(w, "s") && !strings.HasSuffix(w, "ss") {
 			words[i] = w[:len(w)-1]
@@ -87,7 +100,7 @@ type searchResult struct {
 
 func (c *call) searchStore() (any, *apiError) {
 	b := c.jsonBody("query", "rewrite_query", "max_num_results", "filters", "ranking_options")
-	b.require("query")
+	b.require("query", "a string or an array of strings")
 	var queries []string
 	switch q := b.m["query"].(type) {
 	case string:

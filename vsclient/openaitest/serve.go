@@ -5,9 +5,11 @@ import (
 	"context"
 	"encoding/json"
 	"io"
+	"maps"
 	"math"
 	"net/http"
 	"net/url"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -172,7 +174,7 @@ func (c *call) effect(refused *apiError) *reply {
 			c.unwisely("the header Idempotency-Key is ignored")
 		}
 	}
-	c.query = c.r.URL.Query()
+	c.readQuery()
 	value, refused := c.endpoint.serve(c)
 	rep := c.render(value, refused)
 	if key != "" && refused == nil {
@@ -183,6 +185,23 @@ func (c *call) effect(refused *apiError) *reply {
 		c.s.mu.Unlock()
 	}
 	return rep
+}
+
+// readQuery reads the parameters, of which an endpoint ignores those that it does
+// not know.
+func (c *call) readQuery() {
+	var err error
+	if c.query, err = url.ParseQuery(c.r.URL.RawQuery); err != nil {
+		c.unwisely("a part of the query string cannot be read and is ignored: " + err.Error())
+	}
+	for _, name := range slices.Sorted(maps.Keys(c.query)) {
+		switch {
+		case !slices.Contains(c.endpoint.query, name):
+			c.unwisely("the query parameter " + strconv.Quote(name) + " is ignored")
+		case len(c.query[name]) > 1:
+			c.unwisely("the query parameter " + strconv.Quote(name) + " is given more than once; only the first counts")
+		}
+	}
 }
 
 // authorize checks the bearer key. The key itself is never repeated.
@@ -287,7 +306,8 @@ func (s *Server) strike(c *call) *Fault {
 	var struck *Fault
 	for _, f := range s.scripts {
 		// Each script counts what it matches, even when another strikes.
-		if f.strike(c.method, c.path, s.rng.Float64) && struck == nil {
+		if f.due(c.method, c.path, s.rng.Float64) && struck == nil {
+			f.struck++
 			struck = &f.Fault
 		}
 	}
@@ -344,8 +364,13 @@ func (b *meteredBody) Read(p []byte) (int, error) {
 	return n, err
 }
 
-// ServeHTTP serves the API under /v1, and a page for people at /.
+// ServeHTTP serves the API under /v1, a page for people at /, and under /-/ what
+// tests in other languages look inside with.
 func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	if strings.HasPrefix(r.URL.Path, "/-/") {
+		s.control().ServeHTTP(w, r)
+		return
+	}
 	if !strings.HasPrefix(r.URL.Path, "/v1/") {
 		s.servePage(w, r)
 		return

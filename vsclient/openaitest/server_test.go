@@ -1,7 +1,9 @@
 package openaitest_test
 
 import (
+	"bytes"
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
@@ -123,12 +125,28 @@ func TestAFaultStrikesAsOftenAsItSays(t *testing.T) {
 	is.Equal(statuses("/vector_stores", 1), []int{200})
 }
 
+func TestOfTwoFaultsForARequestTheFirstStrikesAndTheSecondIsKept(t *testing.T) {
+	is := is.New(t)
+	s := openaitest.New(openaitest.Config{Faults: []openaitest.Fault{
+		{Path: "/files", Kind: openaitest.FaultStatus, Status: 500}, {Path: "/files", Kind: openaitest.FaultStatus, Status: 429},
+	}})
+	for _, want := range []int{500, 429, 200} {
+		resp, err := get(t.Context(), s, "/files")
+		is.NoErr(err)
+		is.Equal(resp.status, want)
+	}
+}
+
 func TestFaultsAreReadFromJSON(t *testing.T) {
 	is := is.New(t)
 	faults, err := openaitest.ParseFaults([]byte(`[{"method":"POST","path":"/files","nth":3,"kind":"status","status":429,"retry_after":"1.5s"}]`))
 	is.NoErr(err)
 	is.Equal(faults[0], openaitest.Fault{Method: "POST", Path: "/files", Nth: 3, Kind: "status", Status: 429, RetryAfter: openaitest.Duration(1500 * time.Millisecond)})
-	for _, bad := range []string{`{}`, `[{"kind":"explode"}]`, `[{"kind":"cut","sort":1}]`, `[{"kind":"status","status":99}]`} {
+	for _, bad := range []string{
+		`{}`, `[{"kind":"explode"}]`, `[{"kind":"cut","sort":1}]`, `[{"kind":"status","status":99}]`, `[{"kind":"cut"}] []`,
+		`[{"kind":"cut","method":"get"}]`, `[{"kind":"cut","path":"/v1/files"}]`, `[{"kind":"cut","path":"/**/x"}]`, `[{"kind":"cut","rate":7}]`,
+		`[{"kind":"cut","nth":-1}]`, `[{"kind":"delay","delay":"-1s"}]`,
+	} {
 		_, err := openaitest.ParseFaults([]byte(bad))
 		is.True(err != nil)
 	}
@@ -270,6 +288,10 @@ func TestStrictReportsWhatIsLegalButUnwise(t *testing.T) {
 	for _, r := range []struct{ method, path, body, want string }{
 		{"GET", "/files?before=" + id, "", `"before" is ignored`},
 		{"GET", "/vector_stores/" + vs + "/files?metadata=x", "", `"metadata" is ignored`},
+		{"GET", "/files/" + id + "?verbose=1", "", `"verbose" is ignored`},
+		{"POST", "/vector_stores?name=x", `{}`, `"name" is ignored`},
+		{"GET", "/files?limit=1&limit=2", "", "only the first counts"},
+		{"GET", "/files?limit=%zz", "", "cannot be read"},
 		{"POST", "/vector_stores", `{"colour":"red"}`, `"colour" is unknown`},
 		{"POST", "/vector_stores", `{"chunking_strategy":{"type":"auto"}}`, "ignored without file_ids"},
 		{"POST", "/vector_stores/" + vs + "/file_batches", `{"files":[{"file_id":"` + id + `"}],"attributes":{"a":1}}`, "ignored with files"},
@@ -390,6 +412,12 @@ func TestAConfigThatContradictsItselfPanics(t *testing.T) {
 		{Faults: []openaitest.Fault{{Kind: "explode"}}},
 		{IndexRules: []openaitest.IndexRule{{Name: "["}}},
 		{IndexRules: []openaitest.IndexRule{{Code: "oops"}}},
+		{IndexRules: []openaitest.IndexRule{{Message: "boom"}}},
+		{IndexRules: []openaitest.IndexRule{{Code: "server_error", Rate: 2}}},
+		{KeepBytes: -1},
+		{Latency: -time.Second},
+		{Limits: openaitest.Limits{UploadsPerMinute: 10, Burst: -3}},
+		{Quirks: openaitest.Quirks{BatchMax: -5}},
 	} {
 		func() {
 			defer func() {
@@ -440,4 +468,63 @@ func TestALimitHoldsHoweverItIsCounted(t *testing.T) {
 			})
 		})
 	}
+}
+
+func TestWhoWaitsAsLongAsToldIsNotRefusedAgain(t *testing.T) {
+	for _, kind := range []openaitest.LimitKind{openaitest.Bucket, openaitest.FixedWindow, openaitest.SlidingWindow} {
+		t.Run(string(kind), func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				is := is.New(t)
+				s := openaitest.New(openaitest.Config{Limits: openaitest.Limits{AttachedFilesPerMinute: 10, Kind: kind}})
+				vs := s.NewVectorStore("docs")
+				ids := make([]string, 25) // more than a minute allows
+				for i := range ids {
+					ids[i] = s.AddFile(openaitest.NewFile{Name: "a.md", Content: []byte("x")})
+				}
+				body, err := json.Marshal(map[string]any{"file_ids": ids})
+				is.NoErr(err)
+				for range 3 {
+					resp, err := do(t.Context(), s, "POST", "/vector_stores/"+vs+"/file_batches", bytes.NewReader(body), "application/json")
+					is.NoErr(err)
+					if resp.status == http.StatusOK {
+						continue
+					}
+					wait, err := time.ParseDuration(resp.header.Get("Retry-After") + "s")
+					is.NoErr(err)
+					time.Sleep(wait)
+					resp, err = do(t.Context(), s, "POST", "/vector_stores/"+vs+"/file_batches", bytes.NewReader(body), "application/json")
+					is.NoErr(err)
+					is.Equal(resp.status, http.StatusOK)
+				}
+			})
+		})
+	}
+}
+
+func TestAFileThatIsPlantedTwiceIsThereOnce(t *testing.T) {
+	is := is.New(t)
+	s := openaitest.New(openaitest.Config{})
+	vs, id := s.NewVectorStore("docs"), s.AddFile(openaitest.NewFile{Name: "a.md", Content: []byte("x")})
+	s.AddStoreFile(vs, id, map[string]any{"v": 1})
+	s.AddStoreFile(vs, id, map[string]any{"v": 2})
+	files := s.Snapshot().Store(vs).Files
+	is.Equal(len(files), 1)
+	is.Equal(files[0].Attributes["v"], 2.0)
+	s.DetachStoreFile(vs, id)
+	is.Equal(len(s.Snapshot().Store(vs).Files), 0)
+}
+
+func TestAStoreExpiresAfterWholeDaysWhateverTheClocksDo(t *testing.T) {
+	is := is.New(t)
+	newYork, err := time.LoadLocation("America/New_York")
+	is.NoErr(err)
+	s := openaitest.New(openaitest.Config{Now: func() time.Time { return time.Date(2026, 1, 1, 0, 0, 0, 0, newYork) }})
+	resp, err := do(t.Context(), s, "POST", "/vector_stores", strings.NewReader(`{"expires_after":{"anchor":"last_active_at","days":200}}`), "application/json")
+	is.NoErr(err)
+	var made struct {
+		CreatedAt int64 `json:"created_at"`
+		ExpiresAt int64 `json:"expires_at"`
+	}
+	is.NoErr(json.Unmarshal([]byte(resp.body), &made))
+	is.Equal(made.ExpiresAt-made.CreatedAt, int64(200*24*3600))
 }

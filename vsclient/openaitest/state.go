@@ -36,6 +36,8 @@ type file struct {
 
 func (f *file) where() place { return f.place }
 
+func (f *file) objectID() string { return f.id }
+
 // store is an object of /vector_stores.
 type store struct {
 	place
@@ -62,6 +64,8 @@ type store struct {
 }
 
 func (s *store) where() place { return s.place }
+
+func (s *store) objectID() string { return s.id }
 
 // tally is what file_counts and usage_bytes say.
 type tally struct {
@@ -108,6 +112,8 @@ type storeFile struct {
 }
 
 func (f *storeFile) where() place { return f.place }
+
+func (f *storeFile) objectID() string { return f.file.id }
 
 // version is what an update of a store file changes.
 type version struct {
@@ -258,6 +264,9 @@ func (s *Server) removeFile(f *file, now time.Time, keepAttached bool) {
 		counted := sf.status
 		s.detach(sf, now)
 		if s.cfg.Quirks.DeleteLeavesCounts {
+			if counted == inProgress {
+				counted = cancelled // nobody indexes it any more
+			}
 			*sf.store.counts.of(counted)++
 			s.remember(sf.store, now)
 		}
@@ -277,7 +286,7 @@ func (s *Server) tick(now time.Time) {
 // settle brings a store up to now: indexing ends, ghosts vanish, it expires.
 func (s *Server) settle(st *store, now time.Time) {
 	if st.expiryDays > 0 && !st.expired {
-		if at := st.activeAt.AddDate(0, 0, st.expiryDays); !now.Before(at) {
+		if at := st.expiresAt(); !now.Before(at) {
 			s.finishIndexing(st, at)
 			st.expired = true
 			for _, f := range st.sorted() {
@@ -294,6 +303,11 @@ func (s *Server) settle(st *store, now time.Time) {
 			delete(st.ghostOf, g.file.id)
 		}
 	}
+}
+
+// expiresAt is when a store that expires does so, if nobody uses it.
+func (s *store) expiresAt() time.Time {
+	return s.activeAt.Add(time.Duration(s.expiryDays) * 24 * time.Hour)
 }
 
 func (s *store) sorted() []*storeFile {

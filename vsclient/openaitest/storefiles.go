@@ -104,6 +104,7 @@ func (s *Server) room(st *store, n int) *apiError {
 // limit. The files are counted once they are attached. s.mu is held.
 func (s *Server) limitAttach(c *call, st *store, n int) *apiError {
 	if wait := s.attachedLimit.wait(s.now(), n); wait > 0 {
+		c.limitHeaders(s.attachedLimit, wait)
 		return rateLimited("attached files", s.attachedLimit.perMinute, wait)
 	}
 	return s.limit(c, "vector store file attach requests", 1, st.attaches)
@@ -169,7 +170,7 @@ func (c *call) listFilesOf(o *ordered[*storeFile], p page, cursor func(id string
 	now := s.now()
 	lag := s.cfg.ListLag
 	asOf := now.Add(-lag.Update)
-	found, more, refused := cutPage(c, o, p,
+	found, ends, more, refused := cutPage(c, o, p,
 		func(f *storeFile) bool { return f.seenThrough(lag, now) },
 		func(f *storeFile) bool { return p.filter == "" || string(f.asOf(asOf).status) == p.filter },
 		cursor)
@@ -180,11 +181,7 @@ func (c *call) listFilesOf(o *ordered[*storeFile], p page, cursor func(id string
 	for i, f := range found {
 		data[i] = f.objectAs(f.asOf(asOf))
 	}
-	l := listing{Object: "list", Data: data, HasMore: more}
-	if len(data) > 0 {
-		l.FirstID, l.LastID = data[0].ID, data[len(data)-1].ID
-	}
-	return l, nil
+	return listing{Object: "list", Data: data, FirstID: ends[0], LastID: ends[1], HasMore: more}, nil
 }
 
 func (c *call) listStoreFiles() (any, *apiError) {
@@ -254,7 +251,7 @@ func (c *call) getStoreFile() (any, *apiError) {
 
 func (c *call) updateStoreFile() (any, *apiError) {
 	b := c.jsonBody("attributes")
-	b.require("attributes")
+	b.requireOrNull("attributes")
 	attributes := b.attributes()
 	if b.err != nil {
 		return nil, b.err

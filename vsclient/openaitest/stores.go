@@ -1,6 +1,7 @@
 package openaitest
 
 import (
+	"slices"
 	"strings"
 	"time"
 )
@@ -53,7 +54,7 @@ func (s *Server) storeObject(st *store) storeObject {
 	}
 	if st.expiryDays > 0 {
 		o.ExpiresAfter = &storeExpiry{"last_active_at", st.expiryDays}
-		at := st.activeAt.AddDate(0, 0, st.expiryDays).Unix()
+		at := st.expiresAt().Unix()
 		o.ExpiresAt = &at
 	}
 	return o
@@ -94,14 +95,20 @@ func (b *fields) storeExpiry(name string) int {
 	if o == nil {
 		return 0
 	}
-	o.require("anchor")
-	o.require("days")
+	o.require("anchor", "a string")
+	o.require("days", "an integer")
 	o.enum("anchor", "", "last_active_at")
 	days := o.integer("days", 0, 1, 365)
 	if o.err != nil {
 		b.fail(o.err)
 	}
 	return int(days)
+}
+
+func distinct(ids []string) int {
+	ids = slices.Clone(ids)
+	slices.Sort(ids)
+	return len(slices.Compact(ids))
 }
 
 // newStore makes a store; s.mu is held.
@@ -142,9 +149,15 @@ func (c *call) createStore() (any, *apiError) {
 	for i, id := range ids {
 		f, refused := c.attachable(id)
 		if refused != nil {
+			if refused.param == "file_id" {
+				refused.param = "file_ids"
+			}
 			return nil, refused
 		}
 		files[i] = f
+	}
+	if most := s.cfg.Quirks.StoreFilesMax; most > 0 && distinct(ids) > most {
+		return nil, badRequest("", "file_ids", "A vector store cannot hold more than %d files.", most)
 	}
 	if len(ids) > 0 {
 		if refused := s.limit(c, "attached files", len(ids), s.attachedLimit); refused != nil {
@@ -168,7 +181,7 @@ func (c *call) listStores() (any, *apiError) {
 	now := s.now()
 	s.tick(now)
 	all := func(*store) bool { return true }
-	found, more, refused := cutPage(c, &s.storeList, p, all, all, func(id string) (place, bool) {
+	found, ends, more, refused := cutPage(c, &s.storeList, p, all, all, func(id string) (place, bool) {
 		if st := s.stores[id]; st != nil {
 			return st.place, true
 		}
@@ -183,11 +196,7 @@ func (c *call) listStores() (any, *apiError) {
 		s.settle(st, now)
 		data[i] = s.storeObject(st)
 	}
-	l := listing{Object: "list", Data: data, HasMore: more}
-	if len(data) > 0 {
-		l.FirstID, l.LastID = data[0].ID, data[len(data)-1].ID
-	}
-	return l, nil
+	return listing{Object: "list", Data: data, FirstID: ends[0], LastID: ends[1], HasMore: more}, nil
 }
 
 func (c *call) getStore() (any, *apiError) {

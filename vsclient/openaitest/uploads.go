@@ -67,13 +67,13 @@ func (c *call) createUpload() (any, *apiError) {
 	b := c.jsonBody("filename", "purpose", "bytes", "mime_type", "expires_after")
 	name := b.needText("filename")
 	purpose := b.needText("purpose")
-	b.require("bytes")
+	b.require("bytes", "an integer")
 	size := b.integer("bytes", 0, 1, math.MaxInt64)
 	mimeType := b.needText("mime_type")
 	var seconds int64
 	if e := b.object("expires_after", "anchor", "seconds"); e != nil {
-		e.require("anchor")
-		e.require("seconds")
+		e.require("anchor", "a string")
+		e.require("seconds", "an integer")
 		e.enum("anchor", "", "created_at")
 		seconds = e.integer("seconds", 0, 3600, 2592000)
 		if e.err != nil {
@@ -142,15 +142,10 @@ func (c *call) addPart() (any, *apiError) {
 	if refused != nil {
 		return nil, refused
 	}
-	var data content
-	if f.file != nil {
-		data = f.file.content
-	} else if v, ok := f.values["data"]; ok { // sent as a field without a file name
-		sum := sha256.Sum256([]byte(v))
-		data = content{int64(len(v)), hex.EncodeToString(sum[:]), []byte(v)}
-	} else {
+	if f.file == nil {
 		return nil, badRequest("missing_required_parameter", "data", "Missing required parameter: 'data'.")
 	}
+	data := f.file.content
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	u, refused := c.pendingUpload()
@@ -171,7 +166,7 @@ func (c *call) addPart() (any, *apiError) {
 
 func (c *call) completeUpload() (any, *apiError) {
 	b := c.jsonBody("part_ids", "md5")
-	b.require("part_ids")
+	b.require("part_ids", "an array")
 	ids := b.texts("part_ids", 1, math.MaxInt32)
 	sum := b.text("md5")
 	if b.err != nil {

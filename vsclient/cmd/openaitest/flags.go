@@ -38,7 +38,7 @@ func parseFlags(args []string, help io.Writer) (options, error) {
 		o.stores = append(o.stores, v)
 		return nil
 	})
-	fs.StringVar(&o.load, "load", "", "attach the files of this `directory` to the first -store")
+	fs.StringVar(&o.load, "load", "", "attach the files of this `directory`, whatever they are, to the first -store as completed")
 	fs.IntVar(&c.LogSize, "log-size", 10000, "how many requests to remember; 0: all")
 	fs.StringVar(&o.record, "record", "", "append every exchange to this `file`, a line of JSON each")
 	fs.BoolVar(&o.strict, "strict", false, "report requests that are legal but unwise on stderr")
@@ -70,12 +70,7 @@ func parseFlags(args []string, help io.Writer) (options, error) {
 	fs.Int64Var(&c.StorageQuota, "storage-quota", 0, "`bytes` that all Files may hold; 0: any")
 	fs.Int64Var(&c.MaxFileTokens, "max-file-tokens", 0, "`tokens` a file may have; 0: any (OpenAI: 5000000)")
 
-	fs.BoolFunc("published-limits", "the rate limits that OpenAI publishes", func(string) error {
-		kind, burst := c.Limits.Kind, c.Limits.Burst
-		c.Limits = openaitest.PublishedLimits()
-		c.Limits.Kind, c.Limits.Burst = kind, burst
-		return nil
-	})
+	published := fs.Bool("published-limits", false, "the rate limits that OpenAI publishes, where no other is given")
 	fs.IntVar(&c.Limits.UploadsPerMinute, "uploads-per-minute", 0, "limit of POST /files; 0: none")
 	fs.IntVar(&c.Limits.AttachRequestsPerMinute, "attach-requests-per-minute", 0, "limit of attach requests to a store; 0: none")
 	fs.IntVar(&c.Limits.AttachedFilesPerMinute, "attached-files-per-minute", 0, "limit of attached files; 0: none")
@@ -105,14 +100,15 @@ func parseFlags(args []string, help io.Writer) (options, error) {
 		if err != nil {
 			return err
 		}
-		return decodeStrict(data, &c.IndexRules)
+		rules, err := openaitest.ParseIndexRules(data)
+		c.IndexRules = append(c.IndexRules, rules...)
+		return err
 	})
-	fs.BoolFunc("reported-quirks", "every quirk that users report of the live API", func(string) error {
-		c.Quirks = openaitest.ReportedQuirks()
-		return nil
-	})
+	reported := fs.Bool("reported-quirks", false, "every quirk that users report of the live API, where -quirk says nothing else")
+	var quirks []string
 	fs.Func("quirk", "a `name[=value]` of openaitest.Quirks in JSON (repeatable), e.g. bad_file_in_batch=fail", func(v string) error {
-		return setQuirk(&c.Quirks, v)
+		quirks = append(quirks, v)
+		return setQuirk(new(openaitest.Quirks), v)
 	})
 
 	fs.Usage = func() {}
@@ -125,10 +121,37 @@ func parseFlags(args []string, help io.Writer) (options, error) {
 		}
 		return o, err
 	}
+	if *published {
+		limits := openaitest.PublishedLimits()
+		for name, of := range map[string]struct{ to, from *int }{
+			"uploads-per-minute":         {&c.Limits.UploadsPerMinute, &limits.UploadsPerMinute},
+			"attach-requests-per-minute": {&c.Limits.AttachRequestsPerMinute, &limits.AttachRequestsPerMinute},
+			"attached-files-per-minute":  {&c.Limits.AttachedFilesPerMinute, &limits.AttachedFilesPerMinute},
+		} {
+			if !given(fs, name) {
+				*of.to = *of.from
+			}
+		}
+	}
+	if *reported {
+		c.Quirks = openaitest.ReportedQuirks()
+	}
+	for _, v := range quirks {
+		if err := setQuirk(&c.Quirks, v); err != nil {
+			return o, err
+		}
+	}
 	if fs.NArg() > 0 {
 		return o, fmt.Errorf("unexpected argument %q", fs.Arg(0))
 	}
 	return o, nil
+}
+
+// given reports whether the flag was set, to whatever.
+func given(fs *flag.FlagSet, name string) bool {
+	found := false
+	fs.Visit(func(f *flag.Flag) { found = found || f.Name == name })
+	return found
 }
 
 // setQuirk sets one quirk by its name in JSON; without a value it is true.

@@ -1,12 +1,22 @@
 // Openaitest serves an emulator of OpenAI's Files, Uploads and Vector Stores
 // API, with a page for people at /. See package
 // github.com/conduitio-labs/conduit-connector-openai-vectorstore/vsclient/openaitest
-// for what it does; each of its settings is a flag here.
+// for what it does; each of its settings is a flag here, but for the functions,
+// which -index-rules and -faults say as data.
 //
 //	openaitest -addr 127.0.0.1:8080 -store docs -latency 50ms -index-time 2s
 //	OPENAI_BASE_URL=http://127.0.0.1:8080/v1 OPENAI_API_KEY=any your-program
 //
-// It ends at SIGINT or SIGTERM, once the requests under way have ended.
+// While it runs, tests in any language can look inside and take a hand:
+//
+//	curl localhost:8080/-/snapshot                          # what is true now
+//	curl localhost:8080/-/history/vs_…                      # when each file was searchable
+//	curl localhost:8080/-/requests                          # the log; /-/counts by endpoint
+//	curl -X POST localhost:8080/-/advance -d '{"by":"24h"}' # moves the clock on
+//	curl -X POST localhost:8080/-/faults -d '[{"path":"/files","kind":"cut"}]'
+//	curl -X DELETE localhost:8080/-/faults
+//
+// It ends at SIGINT or SIGTERM and cuts off what is under way.
 package main
 
 import (
@@ -95,6 +105,9 @@ func load(s *openaitest.Server, stores []string, dir string) error {
 	return filepath.WalkDir(dir, func(path string, d os.DirEntry, err error) error {
 		if err != nil || d.IsDir() {
 			return err
+		}
+		if info, err := os.Stat(path); err != nil || !info.Mode().IsRegular() {
+			return err // a link to a directory, a socket
 		}
 		content, err := os.ReadFile(path)
 		if err != nil {

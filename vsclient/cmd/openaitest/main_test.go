@@ -141,7 +141,7 @@ func TestFlagsSetTheConfig(t *testing.T) {
 	rules := filepath.Join(t.TempDir(), "rules.json")
 	is.NoErr(os.WriteFile(rules, []byte(`[{"name":"*.pdf","stuck":true,"times":1}]`), 0o644))
 	o, err := parseFlags([]string{
-		"-limit-kind", "sliding", "-published-limits", "-attached-files-per-minute", "7", "-quirk", "max_filename=9", "-quirk", "null_bytes",
+		"-limit-kind", "sliding", "-attached-files-per-minute", "7", "-published-limits", "-quirk", "max_filename=9", "-quirk", "null_bytes",
 		"-quirk", "missing_extension=fails", "-index-rules", rules, "-list-lag-detach", "2m", "-seed", "5",
 	}, io.Discard)
 	is.NoErr(err)
@@ -155,7 +155,8 @@ func TestFlagsSetTheConfig(t *testing.T) {
 	is.Equal(o.cfg.ListLag.Detach, 2*time.Minute)
 	is.Equal(o.cfg.Seed, uint64(5))
 
-	o, err = parseFlags([]string{"-reported-quirks", "-quirk", "early_completed=false"}, io.Discard)
+	o, err = parseFlags([]string{"-quirk", "early_completed=false", "-reported-quirks", "-published-limits=false"}, io.Discard)
 	is.NoErr(err)
+	is.Equal(o.cfg.Limits.UploadsPerMinute, 0)
 	is.True(o.cfg.Quirks.UnknownBatch500 && !o.cfg.Quirks.EarlyCompleted)
 }
