@@ -128,7 +128,7 @@ conformance: ## Check the emulator and all recorded exchanges against OpenAI's O
 	@test -f "$(SPEC)" || { echo "set SPEC to OpenAI's OpenAPI document (openapi.json)" >&2; exit 1; }
 	SPEC=$(abspath $(SPEC)) GOWORK=off go -C vsclient/conformance test ./...
 	@dir=$$(mktemp -d) && trap 'rm -rf "$$dir"' EXIT && export OPENAITEST_RECORD=$$dir && \
-	for m in $(MODULES); do go -C $$m test -count=1 -short -timeout 20m ./... || exit 1; done && \
+	for m in $(MODULES); do go -C $$m test -count=1 -parallel 8 -timeout 30m ./... || exit 1; done && \
 	GOWORK=off go -C vsclient/conformance run . -whole -spec $(abspath $(SPEC)) $$dir
 
 .PHONY: test-node
