@@ -5,7 +5,6 @@ VERSION ?=
 VSCLIENT := github.com/conduitio-labs/conduit-connector-openai-vectorstore/vsclient
 PLUGIN := conduit-connector-openai-vectorstore
 BIN := $(CURDIR)/bin
-GO_FILES = $(shell find vsclient connector -name '*.go')
 
 # A key for the live tests and the demo, when there is one.
 -include .env
@@ -95,10 +94,12 @@ lint-scripts: $(TOOLS)/actionlint
 vulncheck: $(TOOLS)/tools ## Look for known vulnerabilities in what both modules call
 	@.ci/vulncheck $(VULNCHECK_FLAGS) $(TOOLS)/govulncheck $(MODULES)
 
-.PHONY: fmt fmt-vsclient fmt-connector
-fmt: $(MODULES:%=fmt-%) ## Format the Go code
+.PHONY: fmt fmt-vsclient fmt-connector fmt-unpublished
+fmt: $(MODULES:%=fmt-%) fmt-unpublished ## Format the Go code
 fmt-vsclient fmt-connector: fmt-%: $(TOOLS)/tools
 	cd $* && $(TOOLS)/golangci-lint fmt ./...
+fmt-unpublished: $(TOOLS)/tools
+	@for m in $(UNPUBLISHED); do (cd $$m && GOWORK=off $(TOOLS)/golangci-lint fmt ./...) || exit 1; done
 
 .PHONY: bench
 bench: ## Compare throughput with what else one could do, and write the table into vsclient/docs/performance.md

@@ -7,6 +7,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"runtime"
 	"sync"
 	"testing"
 
@@ -44,6 +45,9 @@ var build = sync.OnceValues(func() (string, error) {
 		return "", err
 	}
 	path := filepath.Join(dir, "plugin")
+	if runtime.GOOS == "windows" {
+		path += ".exe" // or Windows would not run it
+	}
 	out, err := exec.Command("go", "build", "-o", path, "./cmd/conduit-connector-openai-vectorstore").CombinedOutput()
 	if err != nil {
 		return "", fmt.Errorf("%w: %s", err, out)

@@ -16,7 +16,7 @@ type schemas struct {
 
 func (s *schemas) GetSchema(ctx context.Context, req pconnutils.GetSchemaRequest) (pconnutils.GetSchemaResponse, error) {
 	if resp, ok := s.known.Load(req); ok {
-		return resp.(pconnutils.GetSchemaResponse), nil //nolint:forcetypeassert // nothing else is stored
+		return resp.(pconnutils.GetSchemaResponse), nil // nothing else is stored
 	}
 	resp, err := s.SchemaService.GetSchema(ctx, req)
 	if err == nil {

@@ -68,19 +68,13 @@ func (a *attacher) expect() (arrived func()) {
 }
 
 // attach makes the File a store file. When it returns nil, OpenAI has accepted
-// it; on an error it is not attached. arrived, if not nil, tells that what was
-// expected is here.
+// it; on an error it may be attached. arrived tells that what was expected is here.
 func (a *attacher) attach(ctx context.Context, f attachment, arrived func()) (*attaching, error) {
 	at := &attaching{attachment: f, ctx: ctx, verdict: make(chan error, 1), indexed: make(chan outcome, 1)}
 	a.mu.Lock()
 	a.ready = append(a.ready, at)
-	if arrived == nil {
-		a.consider()
-	}
 	a.mu.Unlock()
-	if arrived != nil {
-		arrived()
-	}
+	arrived()
 	select {
 	case err := <-at.verdict:
 		return at, err

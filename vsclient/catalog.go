@@ -208,7 +208,7 @@ func (k *catalog) add(o fileObject) *file {
 			return f
 		}
 	}
-	f := &file{id: o.ID, next: k.byStem[h], created: uint32(o.CreatedAt), ext: int8(extensionOf(o.Filename))}
+	f := &file{id: o.ID, next: k.byStem[h], created: uint32(o.CreatedAt), ext: int8(extensionOf(o.Filename))} //nolint:gosec // seconds until 2106, and one of two dozen extensions
 	if o.Bytes != nil {
 		f.size = *o.Bytes
 	}
@@ -302,7 +302,7 @@ func (k *catalog) stems(key string) []uint64 {
 
 // candidates are the Files whose names a document of that key could have.
 func (k *catalog) candidates(key string) []*file {
-	ext := int8(extensionOf(key))
+	ext := int8(extensionOf(key)) //nolint:gosec // one of two dozen
 	k.mu.Lock()
 	defer k.mu.Unlock()
 	var found []*file
@@ -355,7 +355,7 @@ func (k *catalog) recentIDs() map[string]bool {
 }
 
 // tick is the time in a catalog's grain; never zero.
-func (k *catalog) tick() uint32 { return uint32(time.Since(k.born)/time.Second) + 1 }
+func (k *catalog) tick() uint32 { return uint32(time.Since(k.born)/time.Second) + 1 } //nolint:gosec // 136 years
 
 // time is when that tick was.
 func (k *catalog) time(tick uint32) time.Time { return k.born.Add(time.Duration(tick-1) * time.Second) }
@@ -382,7 +382,7 @@ func (k *catalog) learn(f *file, s storeFile) {
 			f.key = [16]byte{}
 		}
 	}
-	f.status = uint8(max(0, slices.Index(statuses, s.Status)))
+	f.status = uint8(max(0, slices.Index(statuses, s.Status))) //nolint:gosec // one of five
 }
 
 func (k *catalog) trusted(f *file) bool {

@@ -84,7 +84,9 @@ func (c *Client) UpdateAttributes(ctx context.Context, key string, a Attributes)
 }
 
 // Delete removes the key's document: when it returns nil, the key is gone from
-// the store, and so are its Files. It succeeds also when the key never was there.
+// the store, and so are its Files; one that another tool has uploaded and attached to
+// another store as well is only detached here. It succeeds also when the key never
+// was there.
 func (c *Client) Delete(ctx context.Context, key string) error {
 	_, err := c.change(ctx, Change{OpDelete, Document{Key: key}})
 	return err
@@ -131,14 +133,8 @@ func (c *Client) prepare(ch Change) (*version, error) {
 // changeAt waits for the turn, makes the change, and leaves the turn, unless the
 // change goes on in the background and keeps it.
 func (c *Client) changeAt(ctx context.Context, t *turn, op Op, v *version) (Result, error) {
-	leave, ok := c.enter()
-	if !ok {
-		t.abandon()
-		return Result{Key: v.key}, wrap(op.String(), v.key, ErrClosed)
-	}
-	defer leave()
-	ctx, cancel := c.bind(ctx)
-	defer cancel()
+	ctx, over := c.begin(ctx)
+	defer over()
 	if err := t.wait(ctx); err != nil {
 		t.abandon()
 		return Result{Key: v.key}, wrap(op.String(), v.key, err)

@@ -40,7 +40,7 @@ type Client struct {
 
 	life    context.Context // ends with Close
 	end     context.CancelCauseFunc
-	work    sync.WaitGroup // goroutines of the client's own, and changes under way
+	work    sync.WaitGroup // goroutines of the client's own, and calls under way
 	closing sync.RWMutex   // held while one is started, so that Close misses none
 	pending pending        // versions attached but not yet settled
 	ownHTTP *http.Client
@@ -107,6 +107,20 @@ func (c *Client) Close() error {
 		c.ownHTTP.CloseIdleConnections()
 	}
 	return nil
+}
+
+// begin begins a call: its context ends with the client's life, and Close waits until
+// it is over.
+func (c *Client) begin(ctx context.Context) (_ context.Context, over func()) {
+	leave, ok := c.enter()
+	if !ok {
+		leave = func() {} // the context has ended already
+	}
+	ctx, cancel := c.bind(ctx)
+	return ctx, func() {
+		cancel()
+		leave()
+	}
 }
 
 // bind ties a call's context to the life of the client.

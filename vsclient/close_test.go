@@ -3,6 +3,7 @@ package vsclient_test
 import (
 	"context"
 	"errors"
+	"fmt"
 	"net"
 	"net/http"
 	"net/http/httptest"
@@ -82,6 +83,30 @@ func TestCloseEndsWhatIsUnderWayAndLeavesNoGoroutine(t *testing.T) {
 			})
 		}
 	}
+}
+
+func TestCloseWaitsForARemovalThatASweepHasBegun(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		is := is.New(t)
+		w := newWorld(t, openaitest.Config{})
+		c := w.client()
+		for i := range 2 { // two versions of one key, as two writers leave them
+			id := w.srv.AddFile(openaitest.NewFile{Name: "a.md", Content: []byte("text")})
+			w.srv.AddStoreFile(w.store, id, map[string]any{"vs_key": "a.md", "vs_version": fmt.Sprintf("%016d", i+1)})
+		}
+		w.srv.Inject(openaitest.Fault{Method: http.MethodDelete, Times: -1, Kind: openaitest.FaultDelay, Delay: openaitest.Duration(10 * time.Second)})
+		swept := make(chan struct{})
+		go func() {
+			defer close(swept)
+			_, _ = c.Sweep(t.Context())
+		}()
+		time.Sleep(time.Second)
+		is.NoErr(c.Close())
+		is.Equal(len(w.srv.Snapshot().Files), 1)
+		<-swept
+		_, err := c.Sweep(t.Context())
+		is.True(errors.Is(err, vsclient.ErrClosed))
+	})
 }
 
 func TestCloseLeavesNoConnectionOfTheClientsOwn(t *testing.T) {

@@ -11,18 +11,19 @@ import (
 
 // What Config's zero values mean.
 const (
-	DefaultBaseURL        = "https://api.openai.com/v1"
-	DefaultConcurrency    = 32
-	DefaultBytesInFlight  = 256 << 20
-	DefaultBatchSize      = 500
-	DefaultIndexTimeout   = 10 * time.Minute
-	DefaultRetryTimeout   = 5 * time.Minute
-	DefaultRequestTimeout = time.Minute
+	DefaultBaseURL      = "https://api.openai.com/v1"
+	DefaultConcurrency  = 32
+	DefaultBatchSize    = 500
+	DefaultRetryTimeout = 5 * time.Minute
 
-	// MaxBatchSize is how many files one attach request may carry (API reference
-	// of file_batches since May 2026; the guide still says 500).
-	MaxBatchSize = 2000
+	defaultBytesInFlight  = 256 << 20
+	defaultIndexTimeout   = 10 * time.Minute
+	defaultRequestTimeout = time.Minute
 )
+
+// maxBatchSize is how many files one attach request may carry (API reference
+// of file_batches since May 2026; the guide still says 500).
+const maxBatchSize = 2000
 
 // WaitFor says when a Put is done.
 type WaitFor int
@@ -48,10 +49,10 @@ type Config struct {
 
 	Concurrency    int           // uploads, and likewise removals, side by side; 0: 32
 	BytesInFlight  int64         // content being uploaded at once, in bytes; 0: 256 MiB. A larger document goes alone.
-	BatchSize      int           // files in one attach request; 0: 500; at most MaxBatchSize
+	BatchSize      int           // files in one attach request; 0: 500; at most 2,000
 	WaitFor        WaitFor       // when a Put is done; the zero value is WaitIndexed
 	IndexTimeout   time.Duration // how long OpenAI may take to index one file; 0: 10 min
-	RetryTimeout   time.Duration // how long one request is tried again; 0: 5 min
+	RetryTimeout   time.Duration // how long one request is tried again; 0: 5 min. After one was in vain, others of its kind are tried once for 2 min.
 	RequestTimeout time.Duration // how long one attempt may go without a sign of life; 0: 1 min
 	FileExtension  string        // for keys without an indexed extension, as ".md"; "": by content
 
@@ -66,7 +67,7 @@ type Config struct {
 	Logger *slog.Logger // nil: silent. No content, no secret; keys at debug level alone.
 
 	// OnRequest is told of each attempt at a request, from many goroutines, and must
-	// be quick. nil: nothing is told.
+	// be quick. nil: nothing is told. examples/otel measures with it.
 	OnRequest func(RequestEvent)
 }
 
@@ -80,7 +81,7 @@ type RequestEvent struct {
 	Err      error         // nil on success; never holds the API key
 }
 
-// Format prints the configuration without the key, for every verb.
+// Format prints store and endpoint, and whether there is a key, for every verb.
 func (c Config) Format(s fmt.State, _ rune) {
 	key := "unset"
 	if c.APIKey != "" {
@@ -89,7 +90,7 @@ func (c Config) Format(s fmt.State, _ rune) {
 	fmt.Fprintf(s, "vsclient.Config{APIKey: %s, VectorStoreID: %q, BaseURL: %q}", key, c.VectorStoreID, c.BaseURL)
 }
 
-// LogValue is what log/slog shows of the configuration: all but the key.
+// LogValue is what log/slog shows of the configuration, the same.
 func (c Config) LogValue() slog.Value { return slog.StringValue(fmt.Sprint(c)) }
 
 // MarshalJSON keeps the key out of encodings, too.
@@ -97,35 +98,34 @@ func (c Config) MarshalJSON() ([]byte, error) { return fmt.Appendf(nil, "%q", fm
 
 // complete checks the configuration and fills in the defaults.
 func (c *Config) complete() error {
-	bad := fmt.Errorf
 	switch {
 	case c.APIKey == "":
-		return bad("Config.APIKey is empty; set it to an OpenAI API key")
+		return fmt.Errorf("Config.APIKey is empty; set it to an OpenAI API key")
 	case strings.ContainsFunc(c.APIKey, func(r rune) bool { return r <= ' ' || r > '~' }):
-		return bad("Config.APIKey holds a character that no API key has (a space or a line end?)")
+		return fmt.Errorf("Config.APIKey holds a character that no API key has (a space or a line end?)")
 	case c.VectorStoreID == "":
-		return bad("Config.VectorStoreID is empty; set it to the id of a vector store (vs_…)")
-	case c.BatchSize < 0 || c.BatchSize > MaxBatchSize:
-		return bad("Config.BatchSize is %d; 1 to %d are allowed", c.BatchSize, MaxBatchSize)
+		return fmt.Errorf("Config.VectorStoreID is empty; set it to the id of a vector store (vs_…)")
+	case c.BatchSize < 0 || c.BatchSize > maxBatchSize:
+		return fmt.Errorf("Config.BatchSize is %d; 1 to %d are allowed", c.BatchSize, maxBatchSize)
 	case c.Concurrency < 0, c.BytesInFlight < 0, c.IndexTimeout < 0, c.RetryTimeout < 0, c.RequestTimeout < 0:
-		return bad("Config.Concurrency, BytesInFlight, IndexTimeout, RetryTimeout and RequestTimeout must not be negative")
+		return fmt.Errorf("Config.Concurrency, BytesInFlight, IndexTimeout, RetryTimeout and RequestTimeout must not be negative")
 	case c.WaitFor != WaitIndexed && c.WaitFor != WaitAttached:
-		return bad("Config.WaitFor is %d; use WaitIndexed or WaitAttached", c.WaitFor)
+		return fmt.Errorf("Config.WaitFor is %d; use WaitIndexed or WaitAttached", c.WaitFor)
 	case c.FileExtension != "" && extensionOf("x"+c.FileExtension) == noExtension:
-		return bad("Config.FileExtension is %q; OpenAI indexes %s", c.FileExtension, strings.Join(SupportedExtensions(), " "))
+		return fmt.Errorf("Config.FileExtension is %q; OpenAI indexes %s", c.FileExtension, strings.Join(SupportedExtensions(), " "))
 	}
 	if c.BaseURL == "" {
 		c.BaseURL = DefaultBaseURL
 	}
 	if u, err := url.Parse(c.BaseURL); err != nil || u.Host == "" || (u.Scheme != "http" && u.Scheme != "https") {
-		return bad("Config.BaseURL is %q; it must be an http or https URL, as %s", c.BaseURL, DefaultBaseURL)
+		return fmt.Errorf("Config.BaseURL is %q; it must be an http or https URL, as %s", c.BaseURL, DefaultBaseURL)
 	}
 	orDefault(&c.Concurrency, DefaultConcurrency)
-	orDefault(&c.BytesInFlight, DefaultBytesInFlight)
+	orDefault(&c.BytesInFlight, defaultBytesInFlight)
 	orDefault(&c.BatchSize, DefaultBatchSize)
-	orDefault(&c.IndexTimeout, DefaultIndexTimeout)
+	orDefault(&c.IndexTimeout, defaultIndexTimeout)
 	orDefault(&c.RetryTimeout, DefaultRetryTimeout)
-	orDefault(&c.RequestTimeout, DefaultRequestTimeout)
+	orDefault(&c.RequestTimeout, defaultRequestTimeout)
 	if c.Logger == nil {
 		c.Logger = slog.New(slog.DiscardHandler)
 	}

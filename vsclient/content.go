@@ -33,7 +33,7 @@ func String(s string) Content { return Content{bytes: []byte(s)} }
 // File is the content of a file on disk. It is read twice, once for its digest
 // and once for the upload, and never held in memory.
 func File(path string) Content {
-	return Reopen(func() (io.ReadCloser, error) { return os.Open(path) })
+	return Reopen(func() (io.ReadCloser, error) { return os.Open(path) }) //nolint:gosec // the caller names it
 }
 
 // Reopen is content that open yields from its beginning, each time the same. It

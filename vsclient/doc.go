@@ -46,8 +46,12 @@
 // waits, never sooner than Retry-After says, until Config.RetryTimeout or the
 // context ends; requests are paced to OpenAI's published limits beforehand. An
 // upload whose reply was lost is looked for before it is repeated. What fails
-// leaves the older version as it was and no File behind. Every error is an
-// [*Error]: it names operation and key, and [errors.Is] tells its kind.
+// leaves the older version as it was, and no File behind unless OpenAI stays out of
+// reach. Every error is an [*Error]: it names operation and key, and [errors.Is]
+// tells its kind.
+//
+// Config.Logger tells what goes on, Config.OnRequest of each request, for counters
+// and timings.
 //
 // # One writer a key
 //

@@ -50,8 +50,8 @@ func newInfo(key string, s storeFile) Info {
 // that is searchable, or the newest when none is. A key that has no document is
 // [ErrNotFound].
 func (c *Client) Get(ctx context.Context, key string) (Info, error) {
-	ctx, cancel := c.bind(ctx)
-	defer cancel()
+	ctx, over := c.begin(ctx)
+	defer over()
 	info, err := c.get(ctx, key)
 	return info, wrap("get", key, err)
 }

@@ -9,7 +9,7 @@ import (
 // taken whose attach is still to come.
 const DefaultLeftoverAge = time.Hour
 
-// LeftoverOptions say where to look and what to accept as proof.
+// LeftoverOptions say how old a File must be and what to accept as proof.
 type LeftoverOptions struct {
 	// OlderThan is the least age; 0 means DefaultLeftoverAge.
 	OlderThan time.Duration
@@ -53,8 +53,8 @@ type Leftover struct {
 // person, and is not removed by [Client.RemoveLeftovers]. It asks for one page a
 // 10,000 Files, one a hundred documents, and once a candidate and store.
 func (c *Client) Leftovers(ctx context.Context, o LeftoverOptions) ([]Leftover, error) {
-	ctx, cancel := c.bind(ctx)
-	defer cancel()
+	ctx, over := c.begin(ctx)
+	defer over()
 	found, err := c.leftovers(ctx, o)
 	return found, wrap("list leftovers", "", err)
 }
@@ -137,8 +137,8 @@ func nameOrBase(key string) string {
 // evidence and, asked again, are attached to no store. It returns how many are
 // gone by its doing. Show a person what [Client.Leftovers] lists first.
 func (c *Client) RemoveLeftovers(ctx context.Context, found []Leftover) (removed int, err error) {
-	ctx, cancel := c.bind(ctx)
-	defer cancel()
+	ctx, over := c.begin(ctx)
+	defer over()
 	stores, err := c.storeIDs(ctx)
 	if err != nil {
 		return 0, wrap("remove leftovers", "", err)

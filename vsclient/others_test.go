@@ -308,3 +308,15 @@ func TestAReplyThatNamesNoObjectIsALostReply(t *testing.T) {
 		is.Equal(len(w.srv.Snapshot().Files), 1)
 	})
 }
+
+func TestARequestWithoutASignOfLifeIsTriedAgainAfterTheRequestTimeout(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		is := is.New(t)
+		w := newWorld(t, openaitest.Config{})
+		w.srv.Inject(openaitest.Fault{Path: "/files", Kind: openaitest.FaultHang})
+		began := time.Now()
+		_, err := w.client(func(cfg *vsclient.Config) { cfg.RequestTimeout = 5 * time.Second }).Put(t.Context(), doc("a.md", "text"))
+		is.NoErr(err)
+		is.True(time.Since(began) > 5*time.Second && time.Since(began) < 10*time.Second)
+	})
+}

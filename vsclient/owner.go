@@ -12,7 +12,7 @@ func (c *Client) ownerOf(own Attributes) uint32 {
 	if c.cfg.OwnerAttribute == "" || !ok {
 		return 0
 	}
-	return max(1, uint32(maphash.String(c.seed, fmt.Sprint(v))))
+	return max(1, uint32(maphash.String(c.seed, fmt.Sprint(v)))) //nolint:gosec // a part of the hash is enough
 }
 
 // checkOwner refuses a change to a document that is another owner's.

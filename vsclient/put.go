@@ -29,7 +29,8 @@ type version struct {
 // it is attached, and the rest follows).
 //
 // An older version stays searchable until this one is. When Put fails, the older
-// version is as it was, and what this call uploaded is gone. The same document
+// version is as it was, and what this call uploaded is removed; where that fails,
+// too, the log says so and [Client.Leftovers] lists it. The same document
 // again makes no request, or one to look at what is there; the same content with
 // other attributes makes one more, to update them.
 func (c *Client) Put(ctx context.Context, d Document) (Result, error) {
@@ -166,7 +167,7 @@ func (c *Client) awaitHeld(ctx context.Context, cur held) error {
 	k.mu.Lock()
 	defer k.mu.Unlock()
 	if o.status == StatusCompleted {
-		cur.f.status = uint8(slices.Index(statuses, StatusCompleted))
+		cur.f.status = uint8(slices.Index(statuses, StatusCompleted)) //nolint:gosec // one of five
 		return nil
 	}
 	// It stays attached until a new version is there, and then goes like any older
@@ -228,7 +229,7 @@ func (c *Client) replace(ctx context.Context, v *version, have []held, unsure []
 func (c *Client) rollBack(ctx context.Context, key string, f *file) {
 	ctx, cancel := afterwards(ctx)
 	defer cancel()
-	if err := c.remove(ctx, key, f); err != nil {
+	if err := c.remove(ctx, key, f.id); err != nil {
 		c.log.WarnContext(ctx, "a File of a failed put could not be removed; Leftovers will list it", "file_id", f.id, "error", err.Error())
 	}
 }

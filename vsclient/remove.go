@@ -11,23 +11,19 @@ import (
 // meanwhile is the newest.
 func (c *Client) removeAll(ctx context.Context, key string, have []held) error {
 	for _, h := range slices.Backward(have) {
-		if err := c.remove(ctx, key, h.f); err != nil {
+		if err := c.remove(ctx, key, h.id); err != nil {
 			return err
 		}
 	}
 	return nil
 }
 
-// remove detaches the File and then deletes it; when it returns nil, it is gone.
-func (c *Client) remove(ctx context.Context, key string, f *file) error {
-	return c.removeFile(ctx, key, f.id)
-}
-
-// removeFile does the same by id. Once begun, a removal outlives the caller's giving
-// up, for a bounded time: cut off between its halves it would leave a File that is
-// attached nowhere, and nothing to find it by. A File of the earlier connector's that
-// another store has as well is detached alone.
-func (c *Client) removeFile(ctx context.Context, key, id string) error {
+// remove detaches the File and then deletes it; when it returns nil, it is gone. Once
+// begun, a removal outlives the caller's giving up, for a bounded time: cut off
+// between its halves it would leave a File that is attached nowhere, and nothing to
+// find it by. A File of the earlier connector's that another store has as well is
+// detached alone.
+func (c *Client) remove(ctx context.Context, key, id string) error {
 	if err := c.calls.Acquire(ctx, 1); err != nil {
 		return context.Cause(ctx)
 	}
@@ -114,7 +110,7 @@ func (c *Client) removeShown(ctx context.Context, key string, before int64, unsu
 		case now.state == absent && c.catalog.mayShow(now.file):
 			open = append(open, f)
 		case c.catalog.belongs(now, key) && now.version < before:
-			if failed := c.remove(ctx, key, f); failed != nil {
+			if failed := c.remove(ctx, key, f.id); failed != nil {
 				err = errors.Join(err, failed)
 			}
 		}

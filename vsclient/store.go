@@ -24,8 +24,8 @@ const checkTime = 10 * time.Second
 // endpoint, the key and the store are good. It does not try for longer than ten
 // seconds.
 func (c *Client) Check(ctx context.Context) (Store, error) {
-	ctx, cancel := c.bind(ctx)
-	defer cancel()
+	ctx, over := c.begin(ctx)
+	defer over()
 	ctx, stop := context.WithTimeoutCause(ctx, checkTime, fmt.Errorf("%w: no good answer within %v", ErrTimeout, checkTime))
 	defer stop()
 	s, err := c.store(ctx, min(checkTime, c.cfg.RetryTimeout))

@@ -9,7 +9,7 @@ import (
 // SweepResult is what a sweep came to.
 type SweepResult struct {
 	Documents int // keys that the store holds
-	Removed   int // older versions that are gone
+	Removed   int // Files that are gone
 }
 
 // Sweep goes over the whole store and leaves each key one version: the newest
@@ -18,8 +18,8 @@ type SweepResult struct {
 // which was cut off has left unattached. A key whose newest version is still being
 // indexed is left as it is.
 func (c *Client) Sweep(ctx context.Context) (SweepResult, error) {
-	ctx, cancel := c.bind(ctx)
-	defer cancel()
+	ctx, over := c.begin(ctx)
+	defer over()
 	r, err := c.sweep(ctx)
 	return r, wrap("sweep", "", err)
 }
@@ -112,7 +112,7 @@ func (c *Client) sweepKey(ctx context.Context, digest keyDigest, u *untidyKey) (
 		if i == keep {
 			continue
 		}
-		if err := c.removeFile(ctx, u.key, s.ID); err != nil {
+		if err := c.remove(ctx, u.key, s.ID); err != nil {
 			return removed, err
 		}
 		removed++
@@ -126,7 +126,7 @@ func (c *Client) sweepKey(ctx context.Context, digest keyDigest, u *untidyKey) (
 		if attached, err := c.attachedTo(ctx, c.cfg.VectorStoreID, id); attached || err != nil {
 			return removed, err
 		}
-		if err := c.removeFile(ctx, u.key, id); err != nil {
+		if err := c.remove(ctx, u.key, id); err != nil {
 			return removed, err
 		}
 		removed++

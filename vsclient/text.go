@@ -11,11 +11,11 @@ import (
 // what it read, for text the text, not always to the byte. The bytes that were
 // uploaded cannot be had: OpenAI refuses the download of Files of this purpose.
 func (c *Client) Text(ctx context.Context, key string) (string, error) {
-	ctx, cancel := c.bind(ctx)
-	defer cancel()
+	ctx, over := c.begin(ctx)
+	defer over()
 	info, err := c.get(ctx, key)
 	if err != nil {
-		return "", wrap("get", key, err)
+		return "", wrap("read", key, err)
 	}
 	text, err := c.text(ctx, info.FileID)
 	return text, wrap("read", key, err)

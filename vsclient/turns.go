@@ -40,8 +40,8 @@ func (t *turns) ask(name string) *turn {
 	return &turn{before: before, leave: leave}
 }
 
-// wait returns when everyone before has left. On an error the place is left as
-// soon as those before have.
+// wait returns when everyone before has left. On an error the caller abandons
+// the place.
 func (t *turn) wait(ctx context.Context) error {
 	if t.before == nil {
 		return nil

@@ -1,6 +1,6 @@
 module github.com/conduitio-labs/conduit-connector-openai-vectorstore/ci/actionlint
 
-go 1.26.0
+go 1.25.0
 
 tool github.com/rhysd/actionlint/cmd/actionlint
 

@@ -1,8 +1,8 @@
 // Conformance validates recorded exchanges with OpenAI's API against its
 // OpenAPI document.
 //
-//	OPENAITEST_RECORD=/tmp/record go test ./...
-//	GOWORK=off go -C conformance run . -spec openapi.json /tmp/record
+//	OPENAITEST_RECORD=/tmp/record go -C vsclient test ./...
+//	GOWORK=off go -C vsclient/conformance run . -spec openapi.json /tmp/record
 //
 // It reads what package openaitest records while tests run (files *.jsonl in
 // the directories named, or the files named), and validates every request and

@@ -67,7 +67,7 @@ func New(cfg Config) *Server {
 	s := &Server{
 		cfg:           cfg,
 		ghostTime:     max(cfg.ListLag.Detach, cfg.GhostWindow, cfg.SearchLag.Detach),
-		rng:           rand.New(rand.NewPCG(cfg.Seed, 0x6f70656e61697473)),
+		rng:           rand.New(rand.NewPCG(cfg.Seed, 0x6f70656e61697473)), //nolint:gosec // not secret, but reproducible
 		files:         make(map[string]*file),
 		filesLeft:     make(map[string]place),
 		storesLeft:    make(map[string]place),

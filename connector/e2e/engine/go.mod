@@ -3,7 +3,7 @@
 // nothing else.
 module github.com/conduitio-labs/conduit-connector-openai-vectorstore/connector/e2e/engine
 
-go 1.26
+go 1.24.2
 
 require github.com/conduitio/conduit v0.14.0
 

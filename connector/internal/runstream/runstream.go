@@ -81,7 +81,7 @@ func (p *plugin) Stop(ctx context.Context, req pconnector.DestinationStopRequest
 
 // stream is what the SDK's adapter gets to see of the real stream.
 type stream struct {
-	ctx   context.Context //nolint:containedctx // Recv and Send take none, and this one lives as long as the stream
+	ctx   context.Context // Recv and Send take none, and this one lives as long as the stream
 	flow  *flow
 	under pconnector.DestinationRunStreamServer
 }

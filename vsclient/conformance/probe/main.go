@@ -1,7 +1,7 @@
 // Probe asks OpenAI's live API what its documents leave open, and writes down
 // the answers. Package openaitest has a switch for each answer.
 //
-//	OPENAI_API_KEY=… GOWORK=off go -C conformance run ./probe
+//	OPENAI_API_KEY=… GOWORK=off go -C vsclient/conformance run ./probe
 //
 // It makes a few dozen small requests, over some minutes, to Files and a vector
 // store of its own, and removes both. OPENAI_BASE_URL names another API.
