@@ -208,8 +208,9 @@ func (c *Client) pageOfBatchFiles(ctx context.Context, batch string, status Stat
 	})
 }
 
-// detach takes the File out of the store. It succeeds when the File is not there.
-func (c *Client) detach(ctx context.Context, id string) error {
+// detach takes the File out of the store, and reports whether it was there. It
+// succeeds when it was not.
+func (c *Client) detach(ctx context.Context, id string) (there bool, err error) {
 	return c.ensureGone(ctx, request{
 		method: http.MethodDelete, path: "vector_stores/%s/files/%s", ids: []string{c.cfg.VectorStoreID, id},
 	})
@@ -217,18 +218,19 @@ func (c *Client) detach(ctx context.Context, id string) error {
 
 // deleteFile deletes the File. It succeeds when there is none.
 func (c *Client) deleteFile(ctx context.Context, id string) error {
-	return c.ensureGone(ctx, request{method: http.MethodDelete, path: "files/%s", ids: []string{id}})
+	_, err := c.ensureGone(ctx, request{method: http.MethodDelete, path: "files/%s", ids: []string{id}})
+	return err
 }
 
-// ensureGone makes a request that deletes. A 404 is the answer to one that was carried
-// out before, its reply lost.
-func (c *Client) ensureGone(ctx context.Context, r request) error {
+// ensureGone makes a request that deletes, and reports whether there was something. A
+// 404 is also the answer to one that was carried out before, its reply lost.
+func (c *Client) ensureGone(ctx context.Context, r request) (there bool, err error) {
 	d, err := send[deletion](ctx, c, r)
 	if is(err, ErrNotFound) {
-		return nil
+		return false, nil
 	}
 	if err == nil && d.Deleted != nil && !*d.Deleted {
-		return &failure{kind: ErrUnavailable, reason: fmt.Sprintf("OpenAI answered %s with deleted=false", r.endpoint()), retry: true, tries: 1}
+		err = &failure{kind: ErrUnavailable, reason: fmt.Sprintf("OpenAI answered %s with deleted=false", r.endpoint()), retry: true, tries: 1}
 	}
-	return err
+	return err == nil, err
 }

@@ -13,7 +13,7 @@ type Progress struct {
 }
 
 // applyWorkers is how many keys are worked on at once, in batches: enough to fill
-// one attach request while the next one gathers.
+// one attach request while the next one gathers; at least as many as are uploaded.
 const applyWorkers = 2
 
 // Apply makes many changes, and returns a result for each, in their order. Those
@@ -34,7 +34,7 @@ func (c *Client) Apply(ctx context.Context, changes []Change, progress func(Prog
 	}
 	next := make(chan *line)
 	var workers sync.WaitGroup
-	for range min(len(lines), applyWorkers*c.cfg.BatchSize) {
+	for range min(len(lines), max(applyWorkers*c.cfg.BatchSize, c.cfg.Concurrency)) {
 		workers.Go(func() {
 			for l := range next {
 				a.bring(ctx, l)

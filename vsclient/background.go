@@ -2,6 +2,8 @@ package vsclient
 
 import (
 	"context"
+	"maps"
+	"slices"
 	"sync"
 )
 
@@ -39,42 +41,43 @@ func (c *Client) finishLater(ctx context.Context, r Result, key string, t *turn,
 	return r, <-first
 }
 
-// pending counts what goes on after a call has returned.
+// pending is what goes on after its call has returned.
 type pending struct {
 	mu   sync.Mutex
-	n    int
-	idle chan struct{} // closed when n falls to 0; nil while it is
+	open map[chan struct{}]bool // each is closed at its end
 }
 
 func (p *pending) begin() (end func()) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	if p.n++; p.n == 1 {
-		p.idle = make(chan struct{})
+	if p.open == nil {
+		p.open = make(map[chan struct{}]bool)
 	}
+	ended := make(chan struct{})
+	p.open[ended] = true
 	return func() {
 		p.mu.Lock()
 		defer p.mu.Unlock()
-		if p.n--; p.n == 0 {
-			close(p.idle)
-			p.idle = nil
-		}
+		delete(p.open, ended)
+		close(ended)
 	}
 }
 
-// Flush returns when everything that was attached under [WaitAttached] is
+func (p *pending) all() []chan struct{} {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return slices.Collect(maps.Keys(p.open))
+}
+
+// Flush returns when everything that has been attached under [WaitAttached] by now is
 // searchable and its older versions are gone, or has failed, which the log tells.
 func (c *Client) Flush(ctx context.Context) error {
-	c.pending.mu.Lock()
-	idle := c.pending.idle
-	c.pending.mu.Unlock()
-	if idle == nil {
-		return nil
+	for _, ended := range c.pending.all() {
+		select {
+		case <-ended:
+		case <-ctx.Done():
+			return wrap("flush", "", context.Cause(ctx))
+		}
 	}
-	select {
-	case <-idle:
-		return nil
-	case <-ctx.Done():
-		return wrap("flush", "", context.Cause(ctx))
-	}
+	return nil
 }

@@ -30,6 +30,7 @@ type catalog struct {
 	clock     apiClock
 	newest    int64     // created_at of the newest File that a refresh has seen
 	refreshed time.Time // when the last complete refresh began
+	doubt     bool      // what was known has turned out to be wrong since
 	refresh   *flight
 	counting  *flight
 	looks     int // single looks since the last walk
@@ -80,15 +81,19 @@ type file struct {
 	content [16]byte // of source, for comparing
 	looked  uint32   // seconds from the catalog's birth, plus one
 	since   uint32   // of its attach by this client, likewise; 0: not by this one
+	kept    uint32   // when a change has last found it to be its key's document, likewise
 	ext     int8
 	state   fileState
 	status  uint8 // place in statuses
 	doomed  bool  // its removal was begun, and has not ended well
 	judged  bool  // not attached, and no record says that it was replaced
 	adopted bool  // uploaded by this client
+	found   bool  // there when this client began: a predecessor's, if anything of ours
 }
 
 var statuses = []Status{"", StatusInProgress, StatusCompleted, StatusFailed, StatusCancelled}
+
+const statusCompleted = 2 // its place there
 
 func (f *file) Status() Status { return statuses[f.status] }
 
@@ -146,12 +151,15 @@ func (k *catalog) hash(stem string) uint64 { return maphash.String(k.c.seed, ste
 // fresh returns when the list of Files is there and not older than allowed.
 func (k *catalog) fresh(ctx context.Context, allowed time.Duration) error {
 	k.mu.Lock()
-	if !k.refreshed.IsZero() && time.Since(k.refreshed) <= allowed {
+	if !k.refreshed.IsZero() && time.Since(k.refreshed) <= allowed && !k.doubt {
 		k.mu.Unlock()
 		return nil
 	}
 	began, newest, first := time.Now(), k.newest, k.refreshed.IsZero()
 	fl := k.share(&k.refresh, func(ctx context.Context) error {
+		k.mu.Lock()
+		k.doubt = false
+		k.mu.Unlock()
 		err := k.read(ctx, first, newest)
 		if err == nil {
 			k.mu.Lock()
@@ -185,7 +193,9 @@ func (k *catalog) read(ctx context.Context, all bool, newest int64) error {
 				break
 			}
 			if k.dropped[f.ID] == 0 {
-				k.add(f)
+				if n := k.add(f); all {
+					n.found = true
+				}
 			}
 		}
 		k.mu.Unlock()
@@ -234,6 +244,13 @@ func (k *catalog) put(f *file, id identity, s Status) {
 	f.since = k.tick()
 }
 
+// keep notes that the File is its key's document now, whatever was begun before.
+func (k *catalog) keep(f *file) {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	f.kept = k.tick()
+}
+
 // drop forgets a File of that key that is gone.
 func (k *catalog) drop(key, id string) {
 	k.mu.Lock()
@@ -259,13 +276,22 @@ func (k *catalog) drop(key, id string) {
 
 // doom notes that the removal of a File begins. From then on it is no version of
 // anything, whatever the store still shows of it: it is to go. It reports whether the
-// File is known for one that this client's kind has made.
-func (k *catalog) doom(key, id string) (made bool) {
+// File is known for one that this client's kind has made, and whether it is known to
+// be searchable.
+func (k *catalog) doom(key, id string) (made, known bool) {
 	k.change(key, id, func(f *file) {
+		known = !f.doomed && f.state == attached && f.status == statusCompleted
 		made = f.state == attached || f.since > 0 || f.state == absent && f.adopted
 		f.doomed, f.content = true, [16]byte{}
 	})
-	return made
+	return made, known
+}
+
+// suspect notes that others have changed what was known.
+func (k *catalog) suspect() {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	k.doubt = true
 }
 
 // spare notes that a File that was detached stays, since others have it.
@@ -287,6 +313,13 @@ func (k *catalog) change(key, id string, to func(*file)) {
 			}
 		}
 	}
+}
+
+// doubted reports whether the list of Files is to be read again.
+func (k *catalog) doubted() bool {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	return k.doubt
 }
 
 // stems are the hashes under which a key's Files can be: as this client names
@@ -339,19 +372,26 @@ func (k *catalog) noteAbsent(f *file) {
 	k.note(f, absent)
 }
 
-// recentIDs are the Files that are so new that a listing may not show them.
-func (k *catalog) recentIDs() map[string]bool {
+// isDropped reports whether this client has removed the File a while ago.
+func (k *catalog) isDropped(id string) bool {
 	k.mu.Lock()
 	defer k.mu.Unlock()
-	ids := make(map[string]bool)
+	return k.dropped[id] != 0
+}
+
+// recentFiles are those that are so new that a listing may not show them, by id.
+func (k *catalog) recentFiles() map[string]*file {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	files := make(map[string]*file)
 	for _, f := range k.byStem {
 		for ; f != nil; f = f.next {
 			if k.recent(*f) {
-				ids[f.id] = true
+				files[f.id] = f
 			}
 		}
 	}
-	return ids
+	return files
 }
 
 // tick is the time in a catalog's grain; never zero.

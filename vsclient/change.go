@@ -3,6 +3,7 @@ package vsclient
 import (
 	"context"
 	"fmt"
+	"slices"
 	"time"
 )
 
@@ -165,8 +166,9 @@ func (c *Client) carryOut(ctx context.Context, t *turn, op Op, v *version) (Resu
 }
 
 func (c *Client) updateAttributes(ctx context.Context, v *version) (Result, error) {
-	for {
-		have, _, err := c.catalog.holdingsNow(ctx, v.key)
+	began := time.Now()
+	for wait := 250 * time.Millisecond; ; wait = min(2*wait, maxPoll) {
+		have, unsure, err := c.catalog.holdingsNow(ctx, v.key)
 		if err != nil {
 			return Result{}, err
 		}
@@ -174,50 +176,98 @@ func (c *Client) updateAttributes(ctx context.Context, v *version) (Result, erro
 			return Result{}, err
 		}
 		if len(have) == 0 || have[0].doomed {
+			if len(unsure) > 0 && time.Since(began) < unseenTime {
+				if err := pause(ctx, wait, nil); err != nil { // what a process before has attached may show yet
+					return Result{}, err
+				}
+				continue
+			}
 			return Result{}, invalid(ErrNotFound, "there is no document of that key to update; put it whole")
 		}
-		cur := have[0]
-		if cur.own == v.own.hash(c.seed) && cur.state == attached {
-			return Result{Outcome: Unchanged, FileID: cur.id, Version: cur.version}, nil
+		r, err := c.updateVersion(ctx, v, have)
+		if !is(err, errNotKept) {
+			return r, err
 		}
-		s, err := c.shownStoreFile(ctx, cur.f)
-		if is(err, ErrNotFound) {
-			c.catalog.noteAbsent(cur.f)
-			continue
-		}
-		if err != nil {
-			return Result{}, err
-		}
-		next := identity{key: v.key, digest: v.digest, version: nextVersion(have), source: decode(s.Attributes).source, own: v.own}
-		err = c.updateHeld(ctx, cur.f, next)
-		if is(err, errNotKept) {
-			continue
-		}
-		if err != nil {
-			return Result{}, err
-		}
-		return Result{Outcome: AttributesUpdated, FileID: cur.id, Version: next.version}, nil
 	}
 }
 
-func (c *Client) delete(ctx context.Context, v *version) (Result, error) {
-	have, unsure, err := c.catalog.holdingsNow(ctx, v.key)
-	if err == nil {
-		err = c.checkOwner(ctx, v, have)
+// updateVersion gives the version that a reader finds the attributes that are asked
+// for, and makes it the key's only one.
+func (c *Client) updateVersion(ctx context.Context, v *version, have []held) (Result, error) {
+	cur := current(have)
+	rest := slices.DeleteFunc(slices.Clone(have), func(h held) bool { return h.id == cur.id })
+	r := Result{Outcome: Unchanged, FileID: cur.id, Version: cur.version}
+	if cur.own == v.own.hash(c.seed) && cur.state == attached && len(rest) == 0 {
+		c.catalog.keep(cur.f)
+		return r, nil
+	}
+	s, err := c.shownStoreFile(ctx, cur.f)
+	if is(err, ErrNotFound) {
+		c.catalog.noteAbsent(cur.f)
+		return Result{}, errNotKept
 	}
 	if err != nil {
 		return Result{}, err
 	}
-	before := time.Now().UnixMicro()
-	if err := c.removeAll(ctx, v.key, have); err != nil {
+	next := identity{key: v.key, digest: v.digest, version: nextVersion(have), source: decode(s.Attributes).source, own: v.own}
+	for _, h := range rest {
+		next.source.replaces = append(next.source.replaces, h.id)
+	}
+	err = c.updateHeld(ctx, cur.f, next)
+	if is(err, ErrRejected) && s.Status == StatusInProgress {
+		// Whether OpenAI takes attributes of a file that is being indexed is not known.
+		if err := c.awaitHeld(ctx, cur); err != nil && !is(err, errNotKept) {
+			return Result{}, err
+		}
+		if err := c.catalog.look(ctx, cur.f); err != nil {
+			return Result{}, err
+		}
+		if now := c.catalog.snapshot(cur.f); now.Status() != StatusInProgress {
+			return Result{}, errNotKept
+		}
+	}
+	if err != nil {
 		return Result{}, err
 	}
-	if err := c.resolve(ctx, v.key, before, unsure, graceAfterDelete); err != nil {
-		return Result{}, err
+	if cur.own != v.own.hash(c.seed) || cur.state != attached {
+		r.Outcome = AttributesUpdated
 	}
+	r.Version = next.version
+	c.catalog.keep(cur.f)
+	return r, c.removeAll(ctx, v.key, rest)
+}
+
+// current is the newest version that is searchable or may yet be, as far as is known:
+// a newer one that a process before could not have indexed is not what a reader finds.
+func current(have []held) held {
+	for _, h := range have {
+		if s := h.Status(); !h.doomed && s != StatusFailed && s != StatusCancelled {
+			return h
+		}
+	}
+	return have[0]
+}
+
+func (c *Client) delete(ctx context.Context, v *version) (Result, error) {
 	r := Result{Outcome: Absent}
-	if len(have) > 0 {
-		r = Result{Outcome: Deleted, FileID: have[0].id, Version: have[0].version}
+	for {
+		have, unsure, err := c.catalog.holdingsNow(ctx, v.key)
+		if err == nil {
+			err = c.checkOwner(ctx, v, have)
+		}
+		if err != nil {
+			return Result{}, err
+		}
+		if r.Outcome == Absent && len(have) > 0 {
+			r = Result{Outcome: Deleted, FileID: have[0].id, Version: have[0].version}
+		}
+		before := time.Now().UnixMicro()
+		if err := c.removeAll(ctx, v.key, have); err != nil {
+			return Result{}, err
+		}
+		if c.catalog.doubted() {
+			continue // someone else has replaced what was known
+		}
+		return r, c.resolve(ctx, v.key, before, unsure, graceAfterDelete)
 	}
-	return r, nil
 }

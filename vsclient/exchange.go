@@ -52,9 +52,9 @@ func (r request) url() string {
 }
 
 // blamesStore reports whether a 404 speaks of the vector store, and not of a file
-// in it.
+// in it or to be in it.
 func (r request) blamesStore(reason string) bool {
-	if len(r.ids) == 0 || !strings.HasPrefix(r.path, "vector_stores/") {
+	if len(r.ids) == 0 || !strings.HasPrefix(r.path, "vector_stores/") || strings.Contains(reason, "file-") {
 		return false
 	}
 	for _, id := range r.ids[1:] {

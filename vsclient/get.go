@@ -60,23 +60,23 @@ func (c *Client) get(ctx context.Context, key string) (Info, error) {
 	if err := checkKey(key); err != nil {
 		return Info{}, err
 	}
-	info, err := c.shownVersion(ctx, key)
-	if is(err, ErrNotFound) {
-		// Someone else may have put it since the list of Files was read.
-		if err := c.catalog.fresh(ctx, 0); err != nil {
-			return Info{}, err
-		}
-		info, err = c.shownVersion(ctx, key)
-	}
-	return info, err
-}
-
-// shownVersion finds the version that Get tells of among the Files that are known.
-func (c *Client) shownVersion(ctx context.Context, key string) (Info, error) {
 	have, _, err := c.catalog.holdings(ctx, key)
 	if err != nil {
 		return Info{}, err
 	}
+	info, err := c.shownVersion(ctx, key, have)
+	if !is(err, ErrNotFound) {
+		return info, err
+	}
+	// Someone else may have put it since.
+	if have, _, err = c.catalog.holdingsNow(ctx, key); err != nil {
+		return Info{}, err
+	}
+	return c.shownVersion(ctx, key, have)
+}
+
+// shownVersion finds the version that Get tells of.
+func (c *Client) shownVersion(ctx context.Context, key string, have []held) (Info, error) {
 	var found *Info
 	for _, h := range have {
 		show := c.shownStoreFile

@@ -53,7 +53,7 @@ func (c *Client) index(ctx context.Context, f attachment, arrived, taken func())
 		}
 		taken()
 		if o.status != missing {
-			if err := c.detach(ctx, f.FileID); err != nil {
+			if _, err := c.detach(ctx, f.FileID); err != nil {
 				return err
 			}
 		}

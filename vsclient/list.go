@@ -33,7 +33,7 @@ func (c *Client) storeFiles(ctx context.Context) iter.Seq2[Info, error] {
 			yield(Info{}, err)
 			return
 		}
-		unseen := c.catalog.recentIDs()
+		unseen := c.catalog.recentFiles()
 		// Of a File that is not known, it may have come since; one look tells of all.
 		renewed := false
 		known := func(key, id string) bool {
@@ -47,7 +47,7 @@ func (c *Client) storeFiles(ctx context.Context) iter.Seq2[Info, error] {
 			id := decode(s.Attributes)
 			key := id.key
 			switch {
-			case key != "" && !known(key, s.ID):
+			case c.catalog.isDropped(s.ID), key != "" && !known(key, s.ID):
 				return true, nil // its File is gone: the listing is behind
 			case !marked(s.Attributes):
 				// The earlier connector's key is the name of the File, which this
@@ -78,8 +78,8 @@ func (c *Client) storeFiles(ctx context.Context) iter.Seq2[Info, error] {
 				}
 			}
 		}
-		for id := range unseen {
-			s, err := c.getStoreFile(ctx, id, nil)
+		for id, f := range unseen {
+			s, err := c.shown(ctx, f, c.catalog.justAttached, func() (storeFile, error) { return c.getStoreFile(ctx, id, nil) })
 			if is(err, ErrNotFound) {
 				continue
 			}

@@ -17,12 +17,23 @@ type held struct {
 // have put the document since the list of Files was read.
 func (k *catalog) holdingsNow(ctx context.Context, key string) (have []held, unsure []*file, err error) {
 	have, unsure, err = k.holdings(ctx, key)
-	if err == nil && len(have) == 0 {
-		if err = k.fresh(ctx, 0); err == nil {
-			have, unsure, err = k.holdings(ctx, key)
-		}
+	if err != nil || len(have) > 0 {
+		return have, unsure, err
 	}
-	return have, unsure, err
+	if err := k.fresh(ctx, 0); err != nil {
+		return nil, nil, err
+	}
+	k.forget(unsure) // they may show by now
+	return k.holdings(ctx, key)
+}
+
+// forget has the Files looked at again when they are asked for.
+func (k *catalog) forget(files []*file) {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	for _, f := range files {
+		f.looked = 0
+	}
 }
 
 // holdings tells what the store holds under the key, the newest version first and

@@ -32,19 +32,25 @@ func (p page[T]) next(after string, id func(T) string) string {
 //
 // A cursor names an object, and whether OpenAI still knows the place of one that
 // was deleted meanwhile is not documented. Where it refuses, the one before it
-// stands in, and what comes twice for it is left out.
+// stands in, and what comes twice for it is left out; where all of the page before
+// are gone, the listing begins anew, and what was left of it before comes twice.
 func pages[T any](id func(T) string, fetch func(after string) (page[T], error)) iter.Seq2[[]T, error] {
 	return func(yield func([]T, error) bool) {
 		var (
-			after string
-			last  []string // ids of the page before
+			after, first string   // first: the first id of all, when the listing began
+			last         []string // ids of the page before
+			refused      error    // why the listing begins anew
 		)
 		for {
 			p, err := fetch(after)
-			for back := len(last) - 2; err != nil && (is(err, ErrRejected) || is(err, ErrNotFound)) && back >= 0; back-- {
+			for back := len(last) - 2; cursorRefused(err) && back >= 0; back-- {
 				if p, err = fetch(last[back]); err == nil {
 					after = last[back]
 				}
+			}
+			if cursorRefused(err) && len(last) > 0 {
+				refused, after, last = err, "", nil
+				continue
 			}
 			if err != nil {
 				yield(nil, err)
@@ -53,6 +59,13 @@ func pages[T any](id func(T) string, fetch func(after string) (page[T], error)) 
 			ids := make([]string, len(p.Data))
 			for i, o := range p.Data {
 				ids[i] = id(o)
+			}
+			if refused != nil && len(ids) > 0 && ids[0] == first {
+				yield(nil, refused) // nothing has gone: it is refused for another reason
+				return
+			}
+			if after == "" && len(ids) > 0 {
+				first, refused = ids[0], nil
 			}
 			next := p.next(after, id)
 			data := p.Data
@@ -69,6 +82,9 @@ func pages[T any](id func(T) string, fetch func(after string) (page[T], error)) 
 		}
 	}
 }
+
+// cursorRefused reports whether a page was refused as for its cursor.
+func cursorRefused(err error) bool { return is(err, ErrRejected) || is(err, ErrNotFound) }
 
 func (f fileObject) id() string  { return f.ID }
 func (s storeFile) id() string   { return s.ID }

@@ -97,7 +97,7 @@ var errNotKept = errors.New("not kept")
 // keep makes the newest version, which has the content already, the key's only
 // one, with the attributes that are asked for.
 func (c *Client) keep(ctx context.Context, v *version, have []held, unsure []*file) (Result, error) {
-	cur, now := have[0], time.Now().UnixMicro()
+	cur := have[0]
 	if cur.Status() != StatusCompleted {
 		// An attach that was cut off earlier. It is this document's: wait for it, and
 		// look again, since what was seen may be a ghost of the attach before it.
@@ -126,10 +126,11 @@ func (c *Client) keep(ctx context.Context, v *version, have []held, unsure []*fi
 			return Result{}, err
 		}
 	}
+	c.catalog.keep(cur.f)
 	if err := c.removeAll(ctx, v.key, have[1:]); err != nil {
 		return Result{}, err
 	}
-	return r, c.resolve(ctx, v.key, now, unsure, 0)
+	return r, c.resolve(ctx, v.key, cur.version, unsure, 0)
 }
 
 // updateHeld gives a store file other attributes. One that this client has just
@@ -167,7 +168,7 @@ func (c *Client) awaitHeld(ctx context.Context, cur held) error {
 	k.mu.Lock()
 	defer k.mu.Unlock()
 	if o.status == StatusCompleted {
-		cur.f.status = uint8(slices.Index(statuses, StatusCompleted)) //nolint:gosec // one of five
+		cur.f.status = statusCompleted
 		return nil
 	}
 	// It stays attached until a new version is there, and then goes like any older

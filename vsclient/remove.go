@@ -30,9 +30,13 @@ func (c *Client) remove(ctx context.Context, key, id string) error {
 	defer c.calls.Release(1)
 	ctx, cancel := outliving(ctx)
 	defer cancel()
-	made := c.catalog.doom(key, id)
-	if err := c.detach(ctx, id); err != nil {
+	made, known := c.catalog.doom(key, id)
+	there, err := c.detach(ctx, id)
+	if err != nil {
 		return err
+	}
+	if known && !there {
+		c.catalog.suspect()
 	}
 	if !made {
 		// It bears no attributes of ours here: another tool has uploaded it, and may
@@ -70,25 +74,27 @@ const (
 // resolve looks again at Files that could be the key's: an attach just before, by
 // a process that was cut off, may show late. What turns out to be the key's, and
 // older than the version given, is removed. Older only: of two writers at once
-// each must spare the other's newer version, or both would go. An error is that of
-// a removal; what it was to remove is doomed, and goes at the next change of the key.
+// each must spare the other's newer version, or both would go. Of what was there
+// when this client began, no writer is left: it goes whatever its version, unless it
+// has become the key's document meanwhile. An error is that of a removal; what it
+// was to remove is doomed, and goes at the next change of the key.
 func (c *Client) resolve(ctx context.Context, key string, before int64, unsure []*file, grace time.Duration) (err error) {
-	began := time.Now()
+	r := resolution{key: key, before: before, began: time.Now(), since: c.catalog.tick()}
 	for wait := 250 * time.Millisecond; ; wait *= 2 {
-		if unsure, err = c.removeShown(ctx, key, before, unsure); err != nil || len(unsure) == 0 {
+		if unsure, err = c.removeShown(ctx, r, unsure); err != nil || len(unsure) == 0 {
 			return err
 		}
-		if time.Since(began)+wait > grace || pause(ctx, wait, nil) != nil {
+		if time.Since(r.began)+wait > grace || pause(ctx, wait, nil) != nil {
 			break
 		}
 	}
 	c.spawn(func(ctx context.Context) {
-		for wait := 15 * time.Second; len(unsure) > 0 && time.Since(began) < settleTime; wait = 30 * time.Second {
+		for wait := 15 * time.Second; len(unsure) > 0 && time.Since(r.began) < settleTime; wait = 30 * time.Second {
 			if pause(ctx, wait, nil) != nil {
 				return
 			}
 			var err error
-			if unsure, err = c.removeShown(ctx, key, before, unsure); err != nil {
+			if unsure, err = c.removeShown(ctx, r, unsure); err != nil {
 				c.log.WarnContext(ctx, "an older version could not be removed; the next change of its key will, or Sweep", "error", err.Error())
 			}
 		}
@@ -96,10 +102,23 @@ func (c *Client) resolve(ctx context.Context, key string, before int64, unsure [
 	return err
 }
 
+// resolution is what resolve goes by.
+type resolution struct {
+	key    string
+	before int64 // the version of what the key's document is to be
+	began  time.Time
+	since  uint32 // the same in the catalog's grain
+}
+
+// outdates reports whether the File, which is the key's, is to go.
+func (r resolution) outdates(f file) bool {
+	return f.kept < r.since && (f.version < r.before || f.found && f.version < r.began.UnixMicro())
+}
+
 // removeShown removes those of the Files that by now are seen to be older versions
 // of the key's document, and returns those of which it is still open, and what went
 // wrong with the removals.
-func (c *Client) removeShown(ctx context.Context, key string, before int64, unsure []*file) (open []*file, err error) {
+func (c *Client) removeShown(ctx context.Context, r resolution, unsure []*file) (open []*file, err error) {
 	for _, f := range unsure {
 		if c.catalog.look(ctx, f) != nil {
 			open = append(open, f)
@@ -109,8 +128,8 @@ func (c *Client) removeShown(ctx context.Context, key string, before int64, unsu
 		switch {
 		case now.state == absent && c.catalog.mayShow(now.file):
 			open = append(open, f)
-		case c.catalog.belongs(now, key) && now.version < before:
-			if failed := c.remove(ctx, key, f.id); failed != nil {
+		case c.catalog.belongs(now, r.key) && r.outdates(now.file):
+			if failed := c.remove(ctx, r.key, f.id); failed != nil {
 				err = errors.Join(err, failed)
 			}
 		}

@@ -24,9 +24,16 @@ const redacted = "[redacted]"
 var keyLike = regexp.MustCompile(`sk-[A-Za-z0-9_*-]{4,}`)
 
 func newSecrets(key string) secrets {
-	return secrets{hide: func(s string) string {
-		return keyLike.ReplaceAllString(strings.ReplaceAll(s, key, redacted), redacted)
-	}}
+	forms := []string{key}
+	if escaped, err := json.Marshal(key); err == nil {
+		forms = append(forms, string(escaped[1:len(escaped)-1]))
+	}
+	var own []string
+	for _, form := range forms {
+		own = append(own, form, redacted, strings.ReplaceAll(form, "/", `\/`), redacted)
+	}
+	replacer := strings.NewReplacer(own...)
+	return secrets{hide: func(s string) string { return keyLike.ReplaceAllString(replacer.Replace(s), redacted) }}
 }
 
 // clean returns err or, where its text holds the key, an error of the same text

@@ -57,10 +57,10 @@ func (c *Client) judge(ctx context.Context, got exchanged, err error, now time.T
 		return &failure{kind: unread.kind, reason: unread.reason, err: err}
 	}
 	f := &failure{err: err, retryAfter: retryAfter(got.header, now)}
-	var code, message string
+	var code, typ, message string
 	if apiErr, ok := errors.AsType[*openai.Error](err); ok {
 		c.secrets.redact(apiErr)
-		code, message = apiErr.Code, apiErr.Message
+		code, typ, message = apiErr.Code, apiErr.Type, apiErr.Message
 		got.status = apiErr.StatusCode
 	} else {
 		err = c.secrets.clean(err)
@@ -79,7 +79,7 @@ func (c *Client) judge(ctx context.Context, got exchanged, err error, now time.T
 		f.kind = ErrNotFound
 	case status == http.StatusRequestEntityTooLarge:
 		f.kind = ErrTooLarge
-	case status == http.StatusTooManyRequests && code == "insufficient_quota":
+	case status == http.StatusTooManyRequests && (code == "insufficient_quota" || typ == "insufficient_quota"):
 		f.kind = ErrQuota
 	case status == http.StatusTooManyRequests:
 		f.kind, f.retry = ErrRateLimited, true
