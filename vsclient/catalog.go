@@ -37,7 +37,9 @@ type catalog struct {
 	total     int // store files, by the store's count; -1: not asked
 	walked    time.Time
 	walk      *flight
-	paged     chan struct{} // closed at each page of a walk
+	paged     chan struct{}   // closed at each page of a walk
+	whole     time.Time       // when the last walk that came to its end began
+	unnamed   map[string]bool // what it showed and could not be placed by its key
 }
 
 const (

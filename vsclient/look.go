@@ -43,18 +43,12 @@ func (k *catalog) holdings(ctx context.Context, key string) (have []held, unsure
 	if err := k.fresh(ctx, refreshAfter); err != nil {
 		return nil, nil, err
 	}
-	var loose []*file
-	for _, f := range k.candidates(key) {
-		if now := k.snapshot(f); now.doomed {
-			have = append(have, now)
-			continue
-		}
-		if err := k.inspect(ctx, f); err != nil {
-			return nil, nil, err
-		}
+	var loose, passed []*file
+	found := false
+	weigh := func(f *file) {
 		switch now := k.snapshot(f); {
 		case k.belongs(now, key):
-			have = append(have, now)
+			have, found = append(have, now), true
 		case now.state == absent:
 			if k.mayShow(now.file) {
 				unsure = append(unsure, f)
@@ -63,6 +57,32 @@ func (k *catalog) holdings(ctx context.Context, key string) (have []held, unsure
 				loose = append(loose, f)
 			}
 		}
+	}
+	for _, f := range k.candidates(key) {
+		if now := k.snapshot(f); now.doomed {
+			have = append(have, now)
+			continue
+		}
+		over, err := k.inspect(ctx, f)
+		if err != nil {
+			return nil, nil, err
+		}
+		if over {
+			passed = append(passed, f)
+			continue
+		}
+		weigh(f)
+	}
+	// A key that has its document has namesakes in other stores, not an older version
+	// that a whole reading of this one would not show.
+	for _, f := range passed {
+		if found {
+			break
+		}
+		if err := k.look(ctx, f); err != nil {
+			return nil, nil, err
+		}
+		weigh(f)
 	}
 	slices.SortFunc(have, func(a, b held) int {
 		return cmp.Or(after(a.doomed, b.doomed), cmp.Compare(b.version, a.version), cmp.Compare(b.created, a.created), cmp.Compare(b.id, a.id))
@@ -165,16 +185,29 @@ func (k *catalog) chained(h uint64, want *file) bool {
 	return false
 }
 
-// inspect returns when it is known what the File is in the store.
-func (k *catalog) inspect(ctx context.Context, f *file) error {
+// passedOver reports whether a reading of the store's whole listing has not shown the
+// File, which had long been there by then: whatever was attached would have shown. The
+// caller holds mu.
+func (k *catalog) passedOver(f *file) bool {
+	since := time.Since(k.whole)
+	return f.state == unknown && !k.whole.IsZero() && since < trustedFor && !k.unnamed[f.id] && k.age(f)-since > k.c.cfg.IndexTimeout+settleTime
+}
+
+// inspect returns when it is known what the File is in the store, or that a reading of
+// the listing has passed over it.
+func (k *catalog) inspect(ctx context.Context, f *file) (over bool, err error) {
 	for {
 		if k.c.life.Err() != nil {
-			return ErrClosed
+			return false, ErrClosed
 		}
 		k.mu.Lock()
 		if k.trusted(f) && f.state != unknown {
 			k.mu.Unlock()
-			return nil
+			return false, nil
+		}
+		if k.walk == nil && k.passedOver(f) {
+			k.mu.Unlock()
+			return true, nil
 		}
 		if k.walk == nil {
 			if k.walkable() {
@@ -182,7 +215,7 @@ func (k *catalog) inspect(ctx context.Context, f *file) error {
 					fl := k.count()
 					k.mu.Unlock()
 					if err := fl.wait(ctx); err != nil {
-						return err
+						return false, err
 					}
 					continue
 				}
@@ -194,7 +227,7 @@ func (k *catalog) inspect(ctx context.Context, f *file) error {
 			}
 			k.looks++
 			k.mu.Unlock()
-			return k.look(ctx, f)
+			return false, k.look(ctx, f)
 		}
 		paged, ended := k.paged, k.walk.done
 		k.mu.Unlock()
@@ -202,7 +235,7 @@ func (k *catalog) inspect(ctx context.Context, f *file) error {
 		case <-paged:
 		case <-ended:
 		case <-ctx.Done():
-			return context.Cause(ctx)
+			return false, context.Cause(ctx)
 		}
 	}
 }
@@ -254,7 +287,8 @@ func (k *catalog) look(ctx context.Context, f *file) error {
 
 // readStore begins to read the store's listing. The caller holds mu.
 func (k *catalog) readStore() {
-	began := k.tick()
+	began, at := k.tick(), time.Now()
+	unnamed := make(map[string]bool)
 	k.share(&k.walk, func(ctx context.Context) error {
 		// Even a reading that failed is not begun again at once: what it did not
 		// show is looked at singly.
@@ -269,22 +303,28 @@ func (k *catalog) readStore() {
 			}
 			k.mu.Lock()
 			for _, s := range data {
-				k.place(s, began)
+				if !k.place(s, began) {
+					unnamed[s.ID] = true
+				}
 			}
 			close(k.paged)
 			k.paged = make(chan struct{})
 			k.mu.Unlock()
 		}
+		k.mu.Lock()
+		defer k.mu.Unlock()
+		k.whole, k.unnamed = at, unnamed
 		return nil
 	})
 }
 
-// place takes in one entry of the listing, where it is news. What is not yet
-// searchable is left for a look of its own: the listing may be behind.
-func (k *catalog) place(s storeFile, began uint32) {
+// place takes in one entry of the listing, where it is news. What bears no key, or is
+// not yet searchable, is left for a look of its own, and false is returned: the
+// listing may be behind.
+func (k *catalog) place(s storeFile, began uint32) bool {
 	id := decode(s.Attributes)
 	if id.key == "" || s.Status != StatusCompleted {
-		return
+		return false
 	}
 	for _, h := range k.stems(id.key) {
 		for f := k.byStem[h]; f != nil; f = f.next {
@@ -293,4 +333,5 @@ func (k *catalog) place(s storeFile, began uint32) {
 			}
 		}
 	}
+	return true
 }

@@ -320,3 +320,30 @@ func TestARequestWithoutASignOfLifeIsTriedAgainAfterTheRequestTimeout(t *testing
 		is.True(time.Since(began) > 5*time.Second && time.Since(began) < 10*time.Second)
 	})
 }
+
+func TestNamesakesInAnotherStoreCostAReplayNothing(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		is := is.New(t)
+		w := newWorld(t, openaitest.Config{})
+		changes := many("d", 500)
+		for _, r := range w.client().Apply(t.Context(), changes, nil) {
+			is.NoErr(r.Err)
+		}
+		other := w.srv.NewVectorStore("other")
+		for _, c := range changes {
+			w.srv.AddStoreFile(other, w.srv.AddFile(openaitest.NewFile{Name: c.Document.Key, Content: []byte("theirs")}), nil)
+		}
+		earlier := w.srv.AddFile(openaitest.NewFile{Name: changes[7].Document.Key, Content: []byte("earlier")})
+		w.srv.AddStoreFile(w.store, earlier, nil) // an older version, in this store
+		time.Sleep(time.Hour)
+		w.srv.AddFile(openaitest.NewFile{Name: "new.md", Content: []byte("new")}) // tells how late it is
+		before := w.srv.RequestCount()
+		for _, r := range w.client().Apply(t.Context(), changes, nil) {
+			is.NoErr(r.Err)
+			is.Equal(r.Outcome, vsclient.Unchanged)
+		}
+		is.True(w.srv.RequestCount()-before < 40)
+		is.True(w.srv.Content(earlier) == nil)
+		is.Equal(len(w.srv.Snapshot().Store(other).Files), 500)
+	})
+}
