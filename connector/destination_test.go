@@ -137,7 +137,7 @@ func TestKeyChangesOfDifferentRowsGoOutTogether(t *testing.T) {
 	attached := e.attaches()
 	write(t, d, moves...)
 	is.Equal(contents(e), want)
-	is.True(len(attached) < 5) // not one each
+	is.True(len(attached) < len(moves)) // not one each; how many depends on the machine
 }
 
 func TestKeyChangesOfOneWriteLeaveEachRowUnderItsLastKey(t *testing.T) {
