@@ -175,7 +175,7 @@ func (c *Client) updateAttributes(ctx context.Context, v *version) (Result, erro
 		if err := c.checkOwner(ctx, v, have); err != nil {
 			return Result{}, err
 		}
-		if len(have) == 0 || have[0].doomed {
+		if nothing(have) {
 			if len(unsure) > 0 && time.Since(began) < unseenTime {
 				if err := pause(ctx, wait, nil); err != nil { // what a process before has attached may show yet
 					return Result{}, err
@@ -197,7 +197,8 @@ func (c *Client) updateVersion(ctx context.Context, v *version, have []held) (Re
 	cur := current(have)
 	rest := slices.DeleteFunc(slices.Clone(have), func(h held) bool { return h.id == cur.id })
 	r := Result{Outcome: Unchanged, FileID: cur.id, Version: cur.version}
-	if cur.own == v.own.hash(c.seed) && cur.state == attached && len(rest) == 0 {
+	same := cur.own == v.own.hash(c.seed) && cur.state == attached
+	if same && len(rest) == 0 {
 		c.catalog.keep(cur.f)
 		return r, nil
 	}
@@ -210,9 +211,7 @@ func (c *Client) updateVersion(ctx context.Context, v *version, have []held) (Re
 		return Result{}, err
 	}
 	next := identity{key: v.key, digest: v.digest, version: nextVersion(have), source: decode(s.Attributes).source, own: v.own}
-	for _, h := range rest {
-		next.source.replaces = append(next.source.replaces, h.id)
-	}
+	next.source.replaces = append(next.source.replaces, ids(rest)...)
 	err = c.updateHeld(ctx, cur.f, next)
 	if is(err, ErrRejected) && s.Status == StatusInProgress {
 		// Whether OpenAI takes attributes of a file that is being indexed is not known.
@@ -229,7 +228,7 @@ func (c *Client) updateVersion(ctx context.Context, v *version, have []held) (Re
 	if err != nil {
 		return Result{}, err
 	}
-	if cur.own != v.own.hash(c.seed) || cur.state != attached {
+	if !same {
 		r.Outcome = AttributesUpdated
 	}
 	r.Version = next.version

@@ -17,7 +17,7 @@ type held struct {
 // have put the document since the list of Files was read.
 func (k *catalog) holdingsNow(ctx context.Context, key string) (have []held, unsure []*file, err error) {
 	have, unsure, err = k.holdings(ctx, key)
-	if err != nil || len(have) > 0 {
+	if err != nil || !nothing(have) {
 		return have, unsure, err
 	}
 	if err := k.fresh(ctx, 0); err != nil {
@@ -25,6 +25,18 @@ func (k *catalog) holdingsNow(ctx context.Context, key string) (have []held, uns
 	}
 	k.forget(unsure) // they may show by now
 	return k.holdings(ctx, key)
+}
+
+// nothing reports whether there is no document among them: what is doomed is none.
+func nothing(have []held) bool { return len(have) == 0 || have[0].doomed }
+
+// ids are those of the Files, as a document records what it replaces.
+func ids(have []held) []string {
+	all := make([]string, len(have))
+	for i, h := range have {
+		all[i] = h.id
+	}
+	return all
 }
 
 // forget has the Files looked at again when they are asked for.

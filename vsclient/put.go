@@ -109,10 +109,7 @@ func (c *Client) keep(ctx context.Context, v *version, have []held, unsure []*fi
 	}
 	r := Result{Outcome: Unchanged, FileID: cur.id, Version: cur.version}
 	next := identity{key: v.key, digest: v.digest, version: cur.version, source: v.source, own: v.own}
-	next.source.replaces = nil
-	for _, h := range have[1:] {
-		next.source.replaces = append(next.source.replaces, h.id)
-	}
+	next.source.replaces = ids(have[1:])
 	changed := cur.own != v.own.hash(c.seed)
 	if changed {
 		next.version = nextVersion(have)
@@ -196,9 +193,7 @@ func (c *Client) replace(ctx context.Context, v *version, have []held, unsure []
 	if err != nil {
 		return Result{}, err
 	}
-	for _, h := range have {
-		v.source.replaces = append(v.source.replaces, h.id)
-	}
+	v.source.replaces = ids(have)
 	next := identity{key: v.key, digest: v.digest, version: nextVersion(have), source: v.source, own: v.own}
 	at := attachment{FileID: f.id, Attributes: next.encode(), Chunking: v.chunks.param()}
 	r := Result{Outcome: Created, FileID: f.id, Version: next.version}

@@ -148,6 +148,15 @@ type IndexRule struct {
 	Message string  `json:"message,omitempty"` // … and this message
 }
 
+// ParseIndexRules reads a JSON array of index rules.
+func ParseIndexRules(data []byte) ([]IndexRule, error) {
+	var rules []IndexRule
+	if err := decodeStrictly(data, &rules); err != nil {
+		return nil, fmt.Errorf("openaitest: index rules: %w", err)
+	}
+	return rules, nil
+}
+
 // Check reports what is wrong with the Config, if anything: [New] panics on it.
 func (cfg *Config) Check() error {
 	counts := map[string]int64{

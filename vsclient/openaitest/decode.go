@@ -3,6 +3,7 @@ package openaitest
 import (
 	"bytes"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"math"
@@ -62,6 +63,19 @@ func decodeObject(data []byte) (map[string]any, bool) {
 	err := dec.Decode(&v)
 	m, ok := v.(map[string]any)
 	return m, ok && err == nil
+}
+
+// decodeStrictly decodes one JSON value of known fields, and nothing behind it.
+func decodeStrictly(data []byte, to any) error {
+	dec := json.NewDecoder(bytes.NewReader(data))
+	dec.DisallowUnknownFields()
+	if err := dec.Decode(to); err != nil {
+		return err
+	}
+	if _, err := dec.Token(); !errors.Is(err, io.EOF) {
+		return errors.New("there is something behind the end of the array")
+	}
+	return nil
 }
 
 func (b *fields) fail(err *apiError) {

@@ -1,11 +1,8 @@
 package openaitest
 
 import (
-	"bytes"
-	"encoding/json"
 	"errors"
 	"fmt"
-	"io"
 	"strings"
 	"time"
 )
@@ -121,28 +118,6 @@ func ParseFaults(data []byte) ([]Fault, error) {
 		}
 	}
 	return faults, nil
-}
-
-// ParseIndexRules reads a JSON array of index rules.
-func ParseIndexRules(data []byte) ([]IndexRule, error) {
-	var rules []IndexRule
-	if err := decodeStrictly(data, &rules); err != nil {
-		return nil, fmt.Errorf("openaitest: index rules: %w", err)
-	}
-	return rules, nil
-}
-
-// decodeStrictly decodes one JSON value of known fields, and nothing behind it.
-func decodeStrictly(data []byte, to any) error {
-	dec := json.NewDecoder(bytes.NewReader(data))
-	dec.DisallowUnknownFields()
-	if err := dec.Decode(to); err != nil {
-		return err
-	}
-	if _, err := dec.Token(); !errors.Is(err, io.EOF) {
-		return errors.New("there is something behind the end of the array")
-	}
-	return nil
 }
 
 // script is a fault with the count of what it saw.

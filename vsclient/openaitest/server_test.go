@@ -483,18 +483,20 @@ func TestWhoWaitsAsLongAsToldIsNotRefusedAgain(t *testing.T) {
 				}
 				body, err := json.Marshal(map[string]any{"file_ids": ids})
 				is.NoErr(err)
-				for range 3 {
+				attach := func() answer {
 					resp, err := do(t.Context(), s, "POST", "/vector_stores/"+vs+"/file_batches", bytes.NewReader(body), "application/json")
 					is.NoErr(err)
+					return resp
+				}
+				for range 3 {
+					resp := attach()
 					if resp.status == http.StatusOK {
 						continue
 					}
 					wait, err := time.ParseDuration(resp.header.Get("Retry-After") + "s")
 					is.NoErr(err)
 					time.Sleep(wait)
-					resp, err = do(t.Context(), s, "POST", "/vector_stores/"+vs+"/file_batches", bytes.NewReader(body), "application/json")
-					is.NoErr(err)
-					is.Equal(resp.status, http.StatusOK)
+					is.Equal(attach().status, http.StatusOK)
 				}
 			})
 		})
