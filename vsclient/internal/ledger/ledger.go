@@ -13,6 +13,8 @@ import (
 	"hash/maphash"
 	"slices"
 	"sync"
+
+	"github.com/conduitio-labs/conduit-connector-openai-vectorstore/vsclient/internal/naming"
 )
 
 // Key is the first half of the SHA-256 of a key.
@@ -41,18 +43,16 @@ type Seen uint8
 const (
 	NotSeen Seen = iota // none, or one that is no longer believed
 	Listed              // an entry of a listing: it finds candidates and proves nothing
-	Read                // a GET of the store file
-	Own                 // the outcome of this client's own attach
+	Read                // a GET of the store file, or the outcome of this client's own wait
 )
 
 // stage is how far this client has come with a File.
 type stage uint8
 
 const (
-	theirs stage = iota // others made it
-	opened              // this client made it, and has seen neither its end nor its being searchable
-	ours                // this client made it, and has seen it searchable
-	going               // its removal has begun
+	settled stage = iota // others made it, or this client has seen its end
+	opened               // this client made it, and has seen neither its end nor its being searchable
+	going                // its removal has begun
 )
 
 // File is an object of /files.
@@ -62,7 +62,7 @@ type File struct {
 	Stem    string // the folded stem of Name
 	Size    int64  // in bytes
 	Created int64  // Unix seconds, by OpenAI's clock
-	Ext     int8   // the place of its extension among those that OpenAI indexes
+	Ext     string // the extension that OpenAI indexes; "": it has none
 }
 
 // Marks are what the attributes of a store file say.
@@ -81,7 +81,8 @@ type Version struct {
 	Size    int64
 	Status  Status
 	Seen    Seen
-	At      uint32 // when it was seen last, in the face's ticks
+	At      uint32 // the caller's tick when it was seen last
+	Made    bool   // this client made it
 	Open    bool   // this client made it, and has seen neither its end nor its being searchable
 	Going   bool   // its removal has begun
 }
@@ -105,14 +106,6 @@ func (h Holdings) Highest() (n int64) {
 	return n
 }
 
-// Names are the ways in which names lead to a key's document.
-type Names struct {
-	Key   Key
-	Stems []string // folded stems that any release has given the key
-	Whole []string // names that make an unmarked store file the key's document
-	Ext   int8     // the extension that the key itself has; negative: none
-}
-
 // record is kept small: there may be millions.
 type record struct {
 	id       string
@@ -125,13 +118,14 @@ type record struct {
 	size     int64
 	key      Key
 	content  Print
+	ext      uint32 // hash of the extension; 0: none
 	created  uint32
 	at       uint32
 	round    uint8 // the complete list of Files that has shown it last
-	ext      int8
 	status   Status
 	seen     Seen
 	stage    stage
+	made     bool // by this client
 	marked   bool // a store file with attributes of this client's kind
 }
 
@@ -158,6 +152,13 @@ func New() *Ledger {
 
 func (l *Ledger) hash(s string) uint64 { return maphash.String(l.seed, s) }
 
+func (l *Ledger) extension(ext string) uint32 {
+	if ext == "" {
+		return 0
+	}
+	return uint32(l.hash(ext)) | 1 //nolint:gosec // a part of the hash is enough for two dozen
+}
+
 // Listed takes in Files that a list of Files has shown.
 func (l *Ledger) Listed(files []File) {
 	l.mu.Lock()
@@ -176,7 +177,7 @@ func (l *Ledger) file(f File) *record {
 		r = l.add(f.ID)
 	}
 	if r.created == 0 {
-		r.name, r.created, r.size, r.ext = l.hash(f.Name), uint32(f.Created), f.Size, f.Ext //nolint:gosec // seconds until 2106
+		r.name, r.created, r.size, r.ext = l.hash(f.Name), uint32(f.Created), f.Size, l.extension(f.Ext) //nolint:gosec // seconds until 2106
 		r.stem = l.hash(f.Stem)
 		r.nextStem, l.byStem[r.stem] = l.byStem[r.stem], r
 	}
@@ -185,7 +186,7 @@ func (l *Ledger) file(f File) *record {
 }
 
 func (l *Ledger) add(id string) *record {
-	r := &record{id: id, ext: -1, round: l.round}
+	r := &record{id: id, round: l.round}
 	l.byID[id] = r
 	return r
 }
@@ -227,7 +228,7 @@ func (l *Ledger) Uploaded(f File, m Marks, at uint32) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	r := l.file(f)
-	r.stage, r.status, r.at = opened, Unknown, at
+	r.stage, r.made, r.status, r.at = opened, true, Unknown, at
 	l.mark(r, m, true)
 }
 
@@ -252,10 +253,33 @@ func (l *Ledger) Observe(id string, m Marks, marked bool, s Status, seen Seen, a
 		return true
 	}
 	r.status, r.seen, r.at = s, seen, at
-	if r.stage == opened && s == Completed && seen >= Read {
-		r.stage = ours
+	if r.stage == opened && s >= Completed && seen >= Read {
+		r.stage = settled
 	}
 	l.mark(r, m, marked)
+	return true
+}
+
+// Marked records that the attributes of a store file were replaced.
+func (l *Ledger) Marked(id string, m Marks) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if r := l.byID[id]; r != nil {
+		l.mark(r, m, true)
+	}
+}
+
+// Replaced records that a version of the key names the File as one that it has
+// replaced: a removal that was cut off has left it.
+func (l *Ledger) Replaced(id string, m Marks) bool {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	r := l.byID[id]
+	if r == nil || r.stage != settled || r.key != (Key{}) && r.key != m.Key {
+		return false
+	}
+	r.stage = going
+	l.mark(r, m, true)
 	return true
 }
 
@@ -372,18 +396,18 @@ func (r *record) version() Version {
 	return Version{
 		Marks: Marks{Key: r.key, Number: r.number, Content: r.content, Own: r.own},
 		ID:    r.id, Created: int64(r.created), Size: r.size, Status: r.status, Seen: r.seen, At: r.at,
-		Open: r.stage == opened, Going: r.stage == going,
+		Made: r.made, Open: r.stage == opened, Going: r.stage == going,
 	}
 }
 
 // Holdings returns the versions of a key: the store files whose attributes name
 // it, those without attributes of this client's kind that bear one of its names,
 // and the Files that this client has made or begun to remove for it.
-func (l *Ledger) Holdings(n Names) Holdings {
+func (l *Ledger) Holdings(k Key, n naming.Names) Holdings {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	var h Holdings
-	for r := l.byKey[n.Key]; r != nil; r = r.nextKey {
+	for r := l.byKey[k]; r != nil; r = r.nextKey {
 		if r.status != Absent || r.stage == opened || r.stage == going {
 			h.Versions = append(h.Versions, r.version())
 		}
@@ -401,13 +425,11 @@ func (l *Ledger) Holdings(n Names) Holdings {
 
 // named calls f for each record whose name could be one of the key's. The caller
 // holds mu.
-func (l *Ledger) named(n Names, f func(*record)) {
-	for i, stem := range n.Stems {
-		if slices.Contains(n.Stems[:i], stem) {
-			continue
-		}
+func (l *Ledger) named(n naming.Names, f func(*record)) {
+	ext := l.extension(n.Ext)
+	for _, stem := range n.Stems {
 		for r := l.byStem[l.hash(stem)]; r != nil; r = r.nextStem {
-			if n.Ext < 0 || r.ext == n.Ext || r.ext < 0 {
+			if ext == 0 || r.ext == ext || r.ext == 0 {
 				f(r)
 			}
 		}
@@ -416,16 +438,16 @@ func (l *Ledger) named(n Names, f func(*record)) {
 
 // Candidates returns the Files that are the key's, or could be by name since no
 // reply says whose they are, without those that this client is making or removing.
-func (l *Ledger) Candidates(n Names) []Version {
+func (l *Ledger) Candidates(k Key, n naming.Names) []Version {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	var found []Version
 	l.named(n, func(r *record) {
-		if r.stage != opened && r.stage != going && (r.key == (Key{}) || r.key == n.Key) {
+		if r.stage != opened && r.stage != going && (r.key == (Key{}) || r.key == k) {
 			found = append(found, r.version())
 		}
 	})
-	for r := l.byKey[n.Key]; r != nil; r = r.nextKey {
+	for r := l.byKey[k]; r != nil; r = r.nextKey {
 		if r.stage != opened && r.stage != going && !slices.ContainsFunc(found, func(v Version) bool { return v.ID == r.id }) {
 			found = append(found, r.version())
 		}

@@ -34,7 +34,7 @@ func Settle(h Holdings) (keep string, remove, wait []string) {
 
 // searchable reports whether the version was seen searchable and is to stay.
 func (v Version) searchable() bool {
-	return v.Status == Completed && v.Seen >= Read && !v.Going
+	return v.Status == Completed && v.Seen == Read && !v.Going
 }
 
 // keeps reports whether one of the versions can be kept.

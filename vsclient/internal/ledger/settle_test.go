@@ -13,7 +13,7 @@ import (
 // states are all states of one version that [ledger.Settle] tells apart.
 func states() (all []ledger.Version) {
 	for _, status := range []ledger.Status{ledger.Unknown, ledger.Absent, ledger.InProgress, ledger.Completed, ledger.Failed} {
-		for _, seen := range []ledger.Seen{ledger.NotSeen, ledger.Listed, ledger.Read, ledger.Own} {
+		for _, seen := range []ledger.Seen{ledger.NotSeen, ledger.Listed, ledger.Read} {
 			for _, stage := range []string{"known", "open", "going"} {
 				all = append(all, ledger.Version{Status: status, Seen: seen, Open: stage == "open", Going: stage == "going"})
 			}
@@ -25,7 +25,7 @@ func states() (all []ledger.Version) {
 // kinds leaves one of the states that the rule has to treat alike, for histories of
 // many versions.
 func kinds() (all []ledger.Version) {
-	return slices.DeleteFunc(states(), func(v ledger.Version) bool { return v.Seen == ledger.NotSeen || v.Seen == ledger.Own || v.Status == ledger.Unknown })
+	return slices.DeleteFunc(states(), func(v ledger.Version) bool { return v.Seen == ledger.NotSeen || v.Status == ledger.Unknown })
 }
 
 // each calls f with every history of n versions, the newest first.
@@ -56,7 +56,7 @@ func everyHistory(f func(ledger.Holdings)) {
 }
 
 func proven(v ledger.Version) bool {
-	return v.Status == ledger.Completed && (v.Seen == ledger.Read || v.Seen == ledger.Own) && !v.Going
+	return v.Status == ledger.Completed && v.Seen == ledger.Read && !v.Going
 }
 
 // sentences are the rule, one fact each. Each is checked on every history.

@@ -1,0 +1,48 @@
+package naming
+
+import (
+	"slices"
+	"strings"
+)
+
+// Names are the ways in which file names lead to the document of a key. They save
+// requests and prove nothing: identity is read from attributes.
+type Names struct {
+	Stems []string // folded stems of every name that any release has given the key
+	Whole []string // names that make a store file without reserved attributes the key's document
+	Ext   string   // the extension that all these names have; "": it differs
+}
+
+// NamesOf returns the names of a key. extension is the one that is configured for
+// keys without an extension that OpenAI indexes.
+func NamesOf(key, extension string) Names {
+	base, ext := FileName(key)
+	n := Names{Stems: []string{Fold(base)}, Whole: []string{key}, Ext: ext}
+	also := func(list *[]string, s string) {
+		if !slices.Contains(*list, s) {
+			*list = append(*list, s)
+		}
+	}
+	also(&n.Stems, Fold(Stem(key))) // the earlier connector's name is the key
+	extensions := []string{ext}
+	if ext == "" {
+		extensions = []string{".txt", ".json"}
+		if extension != "" {
+			extensions = append(extensions, extension)
+		}
+	}
+	for _, e := range extensions {
+		also(&n.Whole, base+e)
+	}
+	if ext != "" && !strings.HasSuffix(key, ext) {
+		// Releases before 0.2 knew no extension in capitals: the name was the key made
+		// safe, with an extension by content.
+		older := safeName(key)
+		also(&n.Stems, Fold(older))
+		for _, e := range []string{".txt", ".json"} {
+			also(&n.Whole, older+e)
+		}
+		n.Ext = ""
+	}
+	return n
+}

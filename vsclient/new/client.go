@@ -1,0 +1,202 @@
+package vsclient
+
+import (
+	"context"
+	"fmt"
+	"log/slog"
+	"strings"
+	"sync"
+	"time"
+
+	"golang.org/x/sync/semaphore"
+
+	"github.com/conduitio-labs/conduit-connector-openai-vectorstore/vsclient/internal/index"
+	"github.com/conduitio-labs/conduit-connector-openai-vectorstore/vsclient/internal/ledger"
+	"github.com/conduitio-labs/conduit-connector-openai-vectorstore/vsclient/internal/wire"
+)
+
+// Client puts, gets and deletes documents of one vector store by key. It is safe
+// for concurrent use: calls for one key take effect in the order in which they
+// were made; others run side by side and share requests.
+type Client struct {
+	cfg     Config // without the API key
+	log     *slog.Logger
+	born    time.Time
+	wire    *wire.Client
+	index   *index.Indexer
+	ledger  *ledger.Ledger
+	turns   turns
+	view    view
+	tending tending
+	recent  recent
+	async   async
+	keeps   keepsAttributes
+	gone    storeGone
+
+	uploads *semaphore.Weighted
+	bytes   *semaphore.Weighted // of content being uploaded
+	lookups *semaphore.Weighted // looks and removals
+
+	closing sync.RWMutex // held while a call or a goroutine begins, so that Close misses none
+	closed  bool
+	calls   scope // calls under way
+	life    scope // goroutines that outlive their call
+}
+
+// scope is a context with the goroutines that end with it.
+type scope struct {
+	ctx context.Context
+	end context.CancelCauseFunc
+	sync.WaitGroup
+}
+
+func newScope() scope {
+	ctx, end := context.WithCancelCause(context.Background())
+	return scope{ctx: ctx, end: end}
+}
+
+// New returns a client for one store. It makes no request; [Client.Check] does.
+func New(cfg Config) (*Client, error) {
+	if err := cfg.complete(); err != nil {
+		return nil, wrap("new", "", err)
+	}
+	c := &Client{
+		log:     cfg.Logger,
+		born:    time.Now(),
+		ledger:  ledger.New(),
+		uploads: semaphore.NewWeighted(int64(cfg.Concurrency)),
+		bytes:   semaphore.NewWeighted(cfg.BytesInFlight),
+		lookups: semaphore.NewWeighted(int64(cfg.Concurrency)),
+		calls:   newScope(),
+		life:    newScope(),
+	}
+	if cfg.Pacer == nil {
+		cfg.Pacer = NewPacer(cfg.Limits)
+	}
+	var err error
+	if c.wire, err = wire.New(cfg.wire()); err != nil {
+		return nil, wrap("new", "", err)
+	}
+	cfg.APIKey = ""
+	c.cfg = cfg
+	c.index = index.New(c.wire, index.Config{
+		BatchSize: cfg.batchSize(), IndexTimeout: cfg.IndexTimeout, Life: c.life.ctx, Looks: c.lookups,
+	})
+	c.tending.init(c)
+	c.recent.init(c)
+	return c, nil
+}
+
+// begin begins a call. Its context ends with the caller's and with the client's
+// calls. Close waits until over is called.
+func (c *Client) begin(ctx context.Context) (_ context.Context, over func(), err error) {
+	c.closing.RLock()
+	defer c.closing.RUnlock()
+	if c.closed {
+		return nil, nil, ErrClosed
+	}
+	c.calls.Add(1)
+	ctx, cancel := context.WithCancelCause(ctx)
+	unhook := context.AfterFunc(c.calls.ctx, func() { cancel(ErrClosed) })
+	return ctx, func() {
+		unhook()
+		cancel(nil)
+		c.calls.Done()
+	}, nil
+}
+
+// spawn runs f in a goroutine that may outlive its call. f must end when the
+// client's life does. It reports false when that has ended already.
+func (c *Client) spawn(f func(ctx context.Context)) bool {
+	c.closing.RLock()
+	defer c.closing.RUnlock()
+	if c.life.ctx.Err() != nil {
+		return false
+	}
+	c.life.Go(func() { f(c.life.ctx) })
+	return true
+}
+
+// closeTime bounds Close.
+const closeTime = 10 * time.Second
+
+// Close ends the client. Calls under way return [ErrClosed] at once. Close takes
+// nothing back that was acknowledged or accepted. It removes what those calls have
+// uploaded and not yet attached, for which it takes at most ten seconds. Its error
+// names the Files that may be left; the next process finds the versions among them.
+// After Close the client makes no request. Closing twice is harmless.
+func (c *Client) Close() error {
+	ctx, cancel := context.WithTimeout(context.Background(), closeTime)
+	defer cancel()
+	return c.shutdown(ctx, true)
+}
+
+// Shutdown ends the client like [Client.Close], and lets calls under way end first,
+// and documents that were attached under Config.Async become searchable. When ctx
+// ends first, it cuts them and returns at once with an error that names the Files
+// that may be left.
+func (c *Client) Shutdown(ctx context.Context) error {
+	return c.shutdown(ctx, false)
+}
+
+func (c *Client) shutdown(ctx context.Context, cut bool) error {
+	c.closing.Lock()
+	again := c.closed
+	c.closed = true
+	c.closing.Unlock()
+	if cut {
+		c.calls.end(ErrClosed)
+	}
+	wait(ctx, &c.calls.WaitGroup)
+	if !cut {
+		c.async.wait(ctx)
+	}
+	c.calls.end(ErrClosed)
+	c.calls.Wait()
+	c.tending.finish(ctx)
+	c.closing.Lock()
+	c.life.end(ErrClosed)
+	c.closing.Unlock()
+	c.life.Wait()
+	c.wire.Close()
+	left := c.ledger.Unfinished()
+	if again || len(left) == 0 {
+		return nil
+	}
+	shown := left[:min(len(left), maxLeftShown)]
+	more := ""
+	if len(shown) < len(left) {
+		more = " and others"
+	}
+	return &Error{Op: "close", Kind: ErrTimeout, Class: Stopped, Reason: fmt.Sprintf(
+		"%d versions were neither seen searchable nor removed: %s%s; the next process to change their keys, or Sweep, settles them",
+		len(left), strings.Join(shown, ", "), more)}
+}
+
+// maxLeftShown bounds the ids in the error of Close.
+const maxLeftShown = 20
+
+// wait waits for the group until ctx ends.
+func wait(ctx context.Context, group *sync.WaitGroup) {
+	done := make(chan struct{})
+	go func() {
+		group.Wait()
+		close(done)
+	}()
+	select {
+	case <-done:
+	case <-ctx.Done():
+	}
+}
+
+// tick is the time in the ledger's grain, tenths of a second; never zero.
+func (c *Client) tick() uint32 { return c.tickAt(time.Now()) }
+
+func (c *Client) tickAt(t time.Time) uint32 {
+	return uint32(max(0, t.Sub(c.born)/(100*time.Millisecond))) + 1 //nolint:gosec // 13 years
+}
+
+// since returns how long ago a tick was.
+func (c *Client) since(tick uint32) time.Duration {
+	return time.Duration(c.tick()-tick) * 100 * time.Millisecond
+}
