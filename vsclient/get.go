@@ -3,6 +3,9 @@ package vsclient
 import (
 	"context"
 	"time"
+
+	"github.com/conduitio-labs/conduit-connector-openai-vectorstore/vsclient/internal/fail"
+	"github.com/conduitio-labs/conduit-connector-openai-vectorstore/vsclient/internal/naming"
 )
 
 // Info is what the store holds under a key.
@@ -20,24 +23,24 @@ type Info struct {
 	Attributes Attributes
 	Chunking   Chunking
 
-	digest   keyDigest
+	digest   naming.Digest
 	replaces []string // Files that this version has replaced
 }
 
 func newInfo(key string, s storeFile) Info {
-	id := decode(s.Attributes)
+	id := naming.Decode(s.Attributes)
 	if key == "" {
-		key = id.key
+		key = id.Key
 	} else {
-		id.digest = digestKey(key)
+		id.Digest = naming.DigestOf(key)
 	}
 	info := Info{
-		Key: key, KeySHA256: id.digest.String(), FileID: s.ID, Size: id.source.size, SHA256: id.source.sha256,
-		Status: s.Status, Version: id.version, UsageBytes: s.UsageBytes, Attributes: id.own,
-		Chunking: parseChunking(id.source.chunking), AttachedAt: time.Unix(s.CreatedAt, 0),
-		digest: id.digest, replaces: id.source.replaces,
+		Key: key, KeySHA256: id.Digest.String(), FileID: s.ID, Size: id.Source.Size, SHA256: id.Source.SHA256,
+		Status: s.Status, Version: id.Version, UsageBytes: s.UsageBytes, Attributes: id.Own,
+		Chunking: Chunking(naming.ParseChunking(id.Source.Chunking)), AttachedAt: time.Unix(s.CreatedAt, 0),
+		digest: id.Digest, replaces: id.Source.Replaces,
 	}
-	if id.source.chunking == "" && s.Chunking.Static != nil {
+	if id.Source.Chunking == "" && s.Chunking.Static != nil {
 		info.Chunking = Chunking(*s.Chunking.Static)
 	}
 	if s.LastError != nil {
@@ -57,7 +60,7 @@ func (c *Client) Get(ctx context.Context, key string) (Info, error) {
 }
 
 func (c *Client) get(ctx context.Context, key string) (Info, error) {
-	if err := checkKey(key); err != nil {
+	if err := naming.CheckKey(key); err != nil {
 		return Info{}, err
 	}
 	have, _, err := c.catalog.holdings(ctx, key)
@@ -103,7 +106,7 @@ func (c *Client) shownVersion(ctx context.Context, key string, have []held) (Inf
 		}
 	}
 	if found == nil {
-		return Info{}, invalid(ErrNotFound, "the store holds no document of that key")
+		return Info{}, fail.New(ErrNotFound, "the store holds no document of that key")
 	}
 	return *found, nil
 }

@@ -4,6 +4,8 @@ import (
 	"context"
 	"fmt"
 	"time"
+
+	"github.com/conduitio-labs/conduit-connector-openai-vectorstore/vsclient/internal/fail"
 )
 
 // reattachPauses are the waits before a file whose indexing failed by OpenAI's own
@@ -36,10 +38,10 @@ func (c *Client) index(ctx context.Context, f attachment, arrived, taken func())
 			return nil
 		case !o.final():
 			if stuck || !time.Now().Before(end) {
-				return &inputError{
-					kind:   ErrIndexing,
-					reason: fmt.Sprintf("File %s was still %q after %v, and attaching it anew did not help", f.FileID, StatusInProgress, c.cfg.IndexTimeout),
-					err:    ErrTimeout,
+				return &fail.Error{
+					Kind:   ErrIndexing,
+					Reason: fmt.Sprintf("File %s was still %q after %v, and attaching it anew did not help", f.FileID, StatusInProgress, c.cfg.IndexTimeout),
+					Err:    ErrTimeout,
 				}
 			}
 			stuck = true
@@ -78,15 +80,15 @@ func (o outcome) passing() bool {
 }
 
 func (o outcome) err(id string, retries int) error {
-	e := &inputError{kind: ErrIndexing, reason: fmt.Sprintf("File %s is %q: %v", id, o.status, o.reason)}
+	e := &fail.Error{Kind: ErrIndexing, Reason: fmt.Sprintf("File %s is %q: %v", id, o.status, o.reason)}
 	if o.status == missing {
-		e.reason = fmt.Sprintf("OpenAI took File %s, but the vector store does not show it", id)
+		e.Reason = fmt.Sprintf("OpenAI took File %s, but the vector store does not show it", id)
 	}
 	if retries > 0 {
-		e.reason += fmt.Sprintf("; it was attached %d times", retries+1)
+		e.Reason += fmt.Sprintf("; it was attached %d times", retries+1)
 	}
 	if o.passing() {
-		e.err = ErrUnavailable
+		e.Err = ErrUnavailable
 	}
 	return e
 }

@@ -3,6 +3,8 @@ package vsclient
 import (
 	"context"
 	"time"
+
+	"github.com/conduitio-labs/conduit-connector-openai-vectorstore/vsclient/internal/naming"
 )
 
 // DefaultLeftoverAge is how old a File must be to be a leftover, so that none is
@@ -90,7 +92,7 @@ func (c *Client) leftovers(ctx context.Context, o LeftoverOptions) ([]Leftover, 
 		for _, f := range data {
 			l := Leftover{FileID: f.ID, Name: f.Filename, CreatedAt: time.Unix(f.CreatedAt, 0), Evidence: names[f.Filename]}
 			if l.Evidence == "" {
-				l.Evidence = names[stem(f.Filename)]
+				l.Evidence = names[naming.Stem(f.Filename)]
 			}
 			if f.Bytes != nil {
 				l.Size = *f.Bytes
@@ -126,11 +128,8 @@ func (c *Client) leftovers(ctx context.Context, o LeftoverOptions) ([]Leftover, 
 // nameOrBase is the File's name for a key, without the extension where that follows
 // from the content.
 func nameOrBase(key string) string {
-	base, ext := fileName(key)
-	if ext == noExtension {
-		return base
-	}
-	return base + indexedExtensions[ext].ext
+	base, ext := naming.FileName(key)
+	return base + ext
 }
 
 // RemoveLeftovers deletes those of the Files that have more than their name for

@@ -3,6 +3,8 @@ package vsclient
 import (
 	"context"
 	"iter"
+
+	"github.com/conduitio-labs/conduit-connector-openai-vectorstore/vsclient/internal/naming"
 )
 
 // List iterates over all documents of the store, the earlier connector's
@@ -44,12 +46,12 @@ func (c *Client) storeFiles(ctx context.Context) iter.Seq2[Info, error] {
 		}
 		var names map[string]string
 		emit := func(s storeFile) (more bool, err error) {
-			id := decode(s.Attributes)
-			key := id.key
+			id := naming.Decode(s.Attributes)
+			key := id.Key
 			switch {
 			case c.catalog.isDropped(s.ID), key != "" && !known(key, s.ID):
 				return true, nil // its File is gone: the listing is behind
-			case !marked(s.Attributes):
+			case !naming.Marked(s.Attributes):
 				// The earlier connector's key is the name of the File, which this
 				// listing does not carry.
 				if names == nil {

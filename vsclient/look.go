@@ -5,6 +5,8 @@ import (
 	"context"
 	"slices"
 	"time"
+
+	"github.com/conduitio-labs/conduit-connector-openai-vectorstore/vsclient/internal/naming"
 )
 
 // held is one version of a key's document that the store holds.
@@ -127,7 +129,7 @@ func (k *catalog) orphans(ctx context.Context, have []held, loose []*file) (foun
 	if err != nil {
 		return nil, err
 	}
-	replaced := decode(s.Attributes).source.replaces
+	replaced := naming.Decode(s.Attributes).Source.Replaces
 	k.mu.Lock()
 	defer k.mu.Unlock()
 	for _, f := range loose {
@@ -150,11 +152,11 @@ func (k *catalog) snapshot(f *file) held {
 func (k *catalog) belongs(h held, key string) bool {
 	switch h.state {
 	case attached:
-		digest := digestKey(key)
+		digest := naming.DigestOf(key)
 		return [16]byte(digest[:16]) == h.key
 	case unmarked:
 		// The earlier connector's: its name is the key, to the letter.
-		return h.ext == int8(extensionOf(key)) && k.chained(k.hash(stem(key)), h.f) //nolint:gosec // one of two dozen
+		return h.ext == extIndex(key) && k.chained(k.hash(naming.Stem(key)), h.f)
 	}
 	return false
 }
@@ -334,11 +336,11 @@ func (k *catalog) readStore() {
 // not yet searchable, is left for a look of its own, and false is returned: the
 // listing may be behind.
 func (k *catalog) place(s storeFile, began uint32) bool {
-	id := decode(s.Attributes)
-	if id.key == "" || s.Status != StatusCompleted {
+	id := naming.Decode(s.Attributes)
+	if id.Key == "" || s.Status != StatusCompleted {
 		return false
 	}
-	for _, h := range k.stems(id.key) {
+	for _, h := range k.stems(id.Key) {
 		for f := k.byStem[h]; f != nil; f = f.next {
 			if f.id == s.ID && f.looked < began {
 				k.learn(f, s)

@@ -5,6 +5,8 @@ import (
 	"fmt"
 	"net/http"
 	"time"
+
+	"github.com/conduitio-labs/conduit-connector-openai-vectorstore/vsclient/internal/fail"
 )
 
 // Store is what OpenAI tells of the vector store itself.
@@ -31,7 +33,7 @@ func (c *Client) Check(ctx context.Context) (Store, error) {
 	s, err := c.store(ctx, min(checkTime, c.cfg.RetryTimeout))
 	if err != nil {
 		if is(err, ErrNotFound) {
-			err = &inputError{kind: ErrStoreNotFound, reason: fmt.Sprintf("no vector store %q in this project", c.cfg.VectorStoreID), err: err}
+			err = &fail.Error{Kind: ErrStoreNotFound, Reason: fmt.Sprintf("no vector store %q in this project", c.cfg.VectorStoreID), Err: err}
 		}
 		return Store{}, wrap("check", "", err)
 	}

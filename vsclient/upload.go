@@ -3,7 +3,6 @@ package vsclient
 import (
 	"bytes"
 	"context"
-	"crypto/sha256"
 	"errors"
 	"fmt"
 	"io"
@@ -12,13 +11,17 @@ import (
 	"net/textproto"
 
 	"github.com/openai/openai-go/v3/option"
+
+	"github.com/conduitio-labs/conduit-connector-openai-vectorstore/vsclient/internal/fail"
+
+	"github.com/conduitio-labs/conduit-connector-openai-vectorstore/vsclient/internal/naming"
 )
 
 // upload is one document on its way to being a File.
 type upload struct {
 	name    string
 	content Content
-	sum     summary
+	sum     naming.Summary
 
 	known   []string // Files of that name from before
 	newest  int64    // the time, by OpenAI's clock, from which on its File can be dated
@@ -40,7 +43,7 @@ func (c *Client) upload(ctx context.Context, u *upload) (*file, error) {
 		return nil, err
 	}
 	defer turn.leave()
-	leave, err := c.uploadSlot(ctx, u.sum.size)
+	leave, err := c.uploadSlot(ctx, u.sum.Size)
 	if err != nil {
 		return nil, err
 	}
@@ -145,7 +148,7 @@ func (c *Client) findUpload(ctx context.Context, u *upload) (*fileObject, error)
 
 // couldBe reports whether the File can have come from this upload.
 func (u *upload) couldBe(f fileObject) bool {
-	if f.Purpose != purpose || f.Filename != u.name || (f.Bytes != nil && *f.Bytes != u.sum.size) {
+	if f.Purpose != purpose || f.Filename != u.name || (f.Bytes != nil && *f.Bytes != u.sum.Size) {
 		return false
 	}
 	for _, id := range u.known {
@@ -194,7 +197,7 @@ func (u *upload) body(w *watchdog) (*multipartBody, error) {
 	// The name holds nothing that would have to be escaped; see fileName.
 	if _, err := form.CreatePart(textproto.MIMEHeader{
 		"Content-Disposition": {fmt.Sprintf(`form-data; name="file"; filename="%s"`, u.name)},
-		"Content-Type":        {contentType(u.name)},
+		"Content-Type":        {naming.ContentType(u.name)},
 	}); err != nil {
 		return nil, err
 	}
@@ -203,25 +206,14 @@ func (u *upload) body(w *watchdog) (*multipartBody, error) {
 	if err := form.Close(); err != nil {
 		return nil, err
 	}
-	content, err := u.content.reader()
+	content, err := u.content.is.Open(u.sum)
 	if err != nil {
 		return nil, err
 	}
 	b := &multipartBody{contentType: form.FormDataContentType(), content: content, dog: w}
-	b.size = int64(len(head)) + u.sum.size + int64(frame.Len())
-	var data io.Reader = content
-	if u.content.open != nil {
-		data = &sameReader{r: content, hash: sha256.New(), want: u.sum}
-	}
-	b.Reader = io.MultiReader(bytes.NewReader(head), data, &frame)
+	b.size = int64(len(head)) + u.sum.Size + int64(frame.Len())
+	b.Reader = io.MultiReader(bytes.NewReader(head), content, &frame)
 	return b, nil
-}
-
-func contentType(name string) string {
-	if i := extensionOf(name); i != noExtension {
-		return indexedExtensions[i].contentType
-	}
-	return "application/octet-stream"
 }
 
 func (b *multipartBody) Read(p []byte) (int, error) {
@@ -230,7 +222,7 @@ func (b *multipartBody) Read(p []byte) (int, error) {
 		b.dog.alive()
 	}
 	if err != nil && !errors.Is(err, io.EOF) {
-		b.err = &inputError{kind: ErrContent, reason: err.Error(), err: err}
+		b.err = fail.Because(ErrContent, err)
 		err = b.err
 	}
 	return n, err

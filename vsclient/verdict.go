@@ -12,6 +12,8 @@ import (
 	"time"
 
 	"github.com/openai/openai-go/v3"
+
+	"github.com/conduitio-labs/conduit-connector-openai-vectorstore/vsclient/internal/fail"
 )
 
 // failure is the verdict on one attempt at a request.
@@ -53,8 +55,8 @@ func (c *Client) judge(ctx context.Context, got exchanged, err error, now time.T
 	if cause := context.Cause(ctx); cause != nil {
 		return cutShort(cause, nil)
 	}
-	if unread, ok := errors.AsType[*inputError](err); ok {
-		return &failure{kind: unread.kind, reason: unread.reason, err: err}
+	if unread, ok := errors.AsType[*fail.Error](err); ok {
+		return &failure{kind: unread.Kind, reason: unread.Reason, err: err}
 	}
 	f := &failure{err: err, retryAfter: retryAfter(got.header, now)}
 	var code, typ, message string
@@ -130,11 +132,11 @@ func describe(got exchanged, code, message string) string {
 	var b strings.Builder
 	fmt.Fprintf(&b, "%d %s", got.status, http.StatusText(got.status))
 	if message != "" {
-		fmt.Fprintf(&b, ": %s", shorten(line(message), 400))
+		fmt.Fprintf(&b, ": %s", fail.Shorten(line(message), 400))
 	}
 	var notes []string
 	if code != "" {
-		notes = append(notes, "code "+shorten(line(code), 100))
+		notes = append(notes, "code "+fail.Shorten(line(code), 100))
 	}
 	if id := got.header.Get("x-request-id"); id != "" {
 		notes = append(notes, "request id "+id)
