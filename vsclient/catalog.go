@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/conduitio-labs/conduit-connector-openai-vectorstore/vsclient/internal/naming"
+	"github.com/conduitio-labs/conduit-connector-openai-vectorstore/vsclient/internal/wire"
 )
 
 // catalog is what the client knows of the project's Files and of what each is in
@@ -95,11 +96,11 @@ type file struct {
 	found   bool  // there when this client began: a predecessor's, if anything of ours
 }
 
-var statuses = []Status{"", StatusInProgress, StatusCompleted, StatusFailed, StatusCancelled}
+var statuses = []wire.Status{"", wire.InProgress, wire.Completed, wire.Failed, wire.Cancelled}
 
 const statusCompleted = 2 // its place there
 
-func (f *file) Status() Status { return statuses[f.status] }
+func (f *file) Status() wire.Status { return statuses[f.status] }
 
 // apiClock tells the time by created_at of the newest File that was seen, which is
 // OpenAI's own: this machine's clock may be wrong, and an emulator's may be anything.
@@ -188,10 +189,10 @@ func (k *catalog) fresh(ctx context.Context, allowed time.Duration) error {
 func (k *catalog) read(ctx context.Context, all bool, newest int64) error {
 	first := refreshPage
 	if all {
-		first = filesPage
+		first = wire.FilesPage
 	}
 	top := newest
-	for data, err := range k.c.listFiles(ctx, first) {
+	for data, err := range k.c.wire.Files(ctx, first) {
 		if err != nil {
 			return err
 		}
@@ -220,7 +221,7 @@ func (k *catalog) read(ctx context.Context, all bool, newest int64) error {
 }
 
 // add takes in one File; one that is known stays as it is. The caller holds mu.
-func (k *catalog) add(o fileObject) *file {
+func (k *catalog) add(o wire.File) *file {
 	k.clock.show(o.CreatedAt)
 	h := k.hash(naming.Stem(o.Filename))
 	for f := k.byStem[h]; f != nil; f = f.next {
@@ -237,7 +238,7 @@ func (k *catalog) add(o fileObject) *file {
 }
 
 // adopt takes in a File that this client has uploaded; nobody else has it.
-func (k *catalog) adopt(o fileObject) *file {
+func (k *catalog) adopt(o wire.File) *file {
 	k.mu.Lock()
 	defer k.mu.Unlock()
 	f := k.add(o)
@@ -247,10 +248,10 @@ func (k *catalog) adopt(o fileObject) *file {
 }
 
 // put notes that the File is a version of the key's document.
-func (k *catalog) put(f *file, id naming.Identity, s Status) {
+func (k *catalog) put(f *file, id naming.Identity, s wire.Status) {
 	k.mu.Lock()
 	defer k.mu.Unlock()
-	k.learn(f, storeFile{Status: s, Attributes: id.Encode()})
+	k.learn(f, wire.StoreFile{Status: s, Attributes: id.Encode()})
 	f.since = k.tick()
 }
 
@@ -419,7 +420,7 @@ func (k *catalog) note(f *file, s fileState) {
 }
 
 // learn records what the store says of the File. The caller holds mu.
-func (k *catalog) learn(f *file, s storeFile) {
+func (k *catalog) learn(f *file, s wire.StoreFile) {
 	if !naming.Marked(s.Attributes) {
 		k.note(f, unmarked)
 	} else {

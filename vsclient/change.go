@@ -8,6 +8,7 @@ import (
 
 	"github.com/conduitio-labs/conduit-connector-openai-vectorstore/vsclient/internal/fail"
 	"github.com/conduitio-labs/conduit-connector-openai-vectorstore/vsclient/internal/naming"
+	"github.com/conduitio-labs/conduit-connector-openai-vectorstore/vsclient/internal/wire"
 )
 
 // Op is what a [Change] does.
@@ -180,7 +181,7 @@ func (c *Client) updateAttributes(ctx context.Context, v *version) (Result, erro
 		}
 		if nothing(have) {
 			if len(unsure) > 0 && time.Since(began) < unseenTime {
-				if err := pause(ctx, wait, nil); err != nil { // what a process before has attached may show yet
+				if err := wire.Pause(ctx, wait, nil); err != nil { // what a process before has attached may show yet
 					return Result{}, err
 				}
 				continue
@@ -216,7 +217,7 @@ func (c *Client) updateVersion(ctx context.Context, v *version, have []held) (Re
 	next := naming.Identity{Key: v.key, Digest: v.digest, Version: nextVersion(have), Source: naming.Decode(s.Attributes).Source, Own: v.own}
 	next.Source.Replaces = append(next.Source.Replaces, ids(rest)...)
 	err = c.updateHeld(ctx, cur.f, next)
-	if is(err, ErrRejected) && s.Status == StatusInProgress {
+	if is(err, ErrRejected) && s.Status == wire.InProgress {
 		// Whether OpenAI takes attributes of a file that is being indexed is not known.
 		if err := c.awaitHeld(ctx, cur); err != nil && !is(err, errNotKept) {
 			return Result{}, err
@@ -224,7 +225,7 @@ func (c *Client) updateVersion(ctx context.Context, v *version, have []held) (Re
 		if err := c.catalog.look(ctx, cur.f); err != nil {
 			return Result{}, err
 		}
-		if now := c.catalog.snapshot(cur.f); now.Status() != StatusInProgress {
+		if now := c.catalog.snapshot(cur.f); now.Status() != wire.InProgress {
 			return Result{}, errNotKept
 		}
 	}
@@ -243,7 +244,7 @@ func (c *Client) updateVersion(ctx context.Context, v *version, have []held) (Re
 // a newer one that a process before could not have indexed is not what a reader finds.
 func current(have []held) held {
 	for _, h := range have {
-		if s := h.Status(); !h.doomed && s != StatusFailed && s != StatusCancelled {
+		if s := h.Status(); !h.doomed && s != wire.Failed && s != wire.Cancelled {
 			return h
 		}
 	}

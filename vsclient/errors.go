@@ -8,6 +8,7 @@ import (
 	"strings"
 
 	"github.com/conduitio-labs/conduit-connector-openai-vectorstore/vsclient/internal/fail"
+	"github.com/conduitio-labs/conduit-connector-openai-vectorstore/vsclient/internal/wire"
 )
 
 // The kinds of failure. Every error of a method of [Client] answers [errors.Is] for
@@ -139,9 +140,9 @@ func wrap(op, key string, err error) error {
 	if errors.Is(err, ErrClosed) {
 		e.Kind, e.Reason = ErrClosed, "make a new one"
 	}
-	if f, ok := errors.AsType[*failure](err); ok {
-		e.Kind, e.Reason, e.Tries, e.Err = f.kind, f.reason, f.tries, f.err
-		if f.retry && f.tries > 0 { // given up: both the limit and the last cause can be asked for
+	if f, ok := errors.AsType[*wire.Failure](err); ok {
+		e.Kind, e.Reason, e.Tries, e.Err = f.Kind, f.Reason, f.Tries, f.Err
+		if f.Retry && f.Tries > 0 { // given up: both the limit and the last cause can be asked for
 			e.Kind, e.Err = ErrTimeout, f
 			e.Reason = f.Error()
 		}

@@ -14,23 +14,6 @@ import (
 	"github.com/conduitio-labs/conduit-connector-openai-vectorstore/vsclient"
 )
 
-// FuzzHeaders reads what a server says of waiting.
-func FuzzHeaders(f *testing.F) {
-	for _, v := range []string{"1", "0.5", "-1", "1e300", "Inf", "NaN", "9223372036854775807", "Wed, 21 Oct 2099 07:28:00 GMT", "Wed, 21 Oct 1999 07:28:00 GMT", "soon"} {
-		f.Add(v, v, v)
-	}
-	f.Fuzz(func(t *testing.T, after, afterMs, poll string) {
-		now := time.Date(2026, 1, 1, 0, 0, 0, 0, time.UTC)
-		h := http.Header{"Retry-After": {after}, "Retry-After-Ms": {afterMs}, "Openai-Poll-After-Ms": {poll}}
-		if d := vsclient.RetryAfter(h, now); d < 0 {
-			t.Errorf("wait for %v", d)
-		}
-		if d := vsclient.PollAfter(h); d < 0 || d > 8*time.Second {
-			t.Errorf("poll after %v", d)
-		}
-	})
-}
-
 // FuzzReply answers each request with the same bytes: whatever they are, the call
 // comes to an end, with an error that can be shown.
 func FuzzReply(f *testing.F) {
@@ -85,15 +68,4 @@ func (a answers) RoundTrip(req *http.Request) (*http.Response, error) {
 		StatusCode: a.status, Status: http.StatusText(a.status), Proto: "HTTP/1.1", Header: http.Header{"Content-Type": {"application/json"}},
 		Body: io.NopCloser(bytes.NewReader(a.body)), ContentLength: int64(len(a.body)), Request: req,
 	}, nil
-}
-
-// FuzzRefusal finds some kind in any wording.
-func FuzzRefusal(f *testing.F) {
-	f.Add("unsupported_file", "")
-	f.Add("", "You exceeded your current quota")
-	f.Fuzz(func(t *testing.T, code, message string) {
-		if vsclient.KindOfRefusal(code, message) == nil {
-			t.Error("no kind")
-		}
-	})
 }

@@ -6,6 +6,7 @@ import (
 
 	"github.com/conduitio-labs/conduit-connector-openai-vectorstore/vsclient/internal/fail"
 	"github.com/conduitio-labs/conduit-connector-openai-vectorstore/vsclient/internal/naming"
+	"github.com/conduitio-labs/conduit-connector-openai-vectorstore/vsclient/internal/wire"
 )
 
 // Info is what the store holds under a key.
@@ -27,7 +28,7 @@ type Info struct {
 	replaces []string // Files that this version has replaced
 }
 
-func newInfo(key string, s storeFile) Info {
+func newInfo(key string, s wire.StoreFile) Info {
 	id := naming.Decode(s.Attributes)
 	if key == "" {
 		key = id.Key
@@ -36,7 +37,7 @@ func newInfo(key string, s storeFile) Info {
 	}
 	info := Info{
 		Key: key, KeySHA256: id.Digest.String(), FileID: s.ID, Size: id.Source.Size, SHA256: id.Source.SHA256,
-		Status: s.Status, Version: id.Version, UsageBytes: s.UsageBytes, Attributes: id.Own,
+		Status: Status(s.Status), Version: id.Version, UsageBytes: s.UsageBytes, Attributes: id.Own,
 		Chunking: Chunking(naming.ParseChunking(id.Source.Chunking)), AttachedAt: time.Unix(s.CreatedAt, 0),
 		digest: id.Digest, replaces: id.Source.Replaces,
 	}
@@ -84,7 +85,7 @@ func (c *Client) shownVersion(ctx context.Context, key string, have []held) (Inf
 	for _, h := range have {
 		show := c.shownStoreFile
 		if h.doomed { // it need not be there
-			show = func(ctx context.Context, f *file) (storeFile, error) { return c.getStoreFile(ctx, f.id, nil) }
+			show = func(ctx context.Context, f *file) (wire.StoreFile, error) { return c.getStoreFile(ctx, f.id) }
 		}
 		s, err := show(ctx, h.f)
 		if is(err, ErrNotFound) {
@@ -112,14 +113,14 @@ func (c *Client) shownVersion(ctx context.Context, key string, have []held) (Inf
 }
 
 // shownStoreFile asks for a store file that is known to be there.
-func (c *Client) shownStoreFile(ctx context.Context, f *file) (storeFile, error) {
-	return c.shown(ctx, f, c.catalog.recent, func() (storeFile, error) { return c.getStoreFile(ctx, f.id, nil) })
+func (c *Client) shownStoreFile(ctx context.Context, f *file) (wire.StoreFile, error) {
+	return c.shown(ctx, f, c.catalog.recent, func() (wire.StoreFile, error) { return c.getStoreFile(ctx, f.id) })
 }
 
 // shown makes a request about a store file again and again as long as the answer
 // is 404 and that proves nothing: it may be for a while after an attach. Of a File
 // that is gone it is the truth.
-func (c *Client) shown(ctx context.Context, f *file, tooSoon func(file) bool, ask func() (storeFile, error)) (storeFile, error) {
+func (c *Client) shown(ctx context.Context, f *file, tooSoon func(file) bool, ask func() (wire.StoreFile, error)) (wire.StoreFile, error) {
 	began := time.Now()
 	for wait := 250 * time.Millisecond; ; wait = min(2*wait, maxPoll) {
 		s, err := ask()
@@ -129,7 +130,7 @@ func (c *Client) shown(ctx context.Context, f *file, tooSoon func(file) bool, as
 		if there, err2 := c.fileExists(ctx, f.id); err2 == nil && !there {
 			return s, err
 		}
-		if err := pause(ctx, wait, nil); err != nil {
+		if err := wire.Pause(ctx, wait, nil); err != nil {
 			return s, err
 		}
 	}

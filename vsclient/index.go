@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/conduitio-labs/conduit-connector-openai-vectorstore/vsclient/internal/fail"
+	"github.com/conduitio-labs/conduit-connector-openai-vectorstore/vsclient/internal/wire"
 )
 
 // reattachPauses are the waits before a file whose indexing failed by OpenAI's own
@@ -16,7 +17,7 @@ var reattachPauses = []time.Duration{time.Second, 4 * time.Second, 15 * time.Sec
 // OpenAI has taken the attach, and about each fresh one: before it, since what was
 // there is not to be found for a while, and after it. On an error the File may be
 // attached, and not be searchable.
-func (c *Client) index(ctx context.Context, f attachment, arrived, taken func()) error {
+func (c *Client) index(ctx context.Context, f wire.Attachment, arrived, taken func()) error {
 	at, err := c.attacher.attach(ctx, f, arrived)
 	if err != nil {
 		return err
@@ -34,28 +35,28 @@ func (c *Client) index(ctx context.Context, f attachment, arrived, taken func())
 			return err
 		}
 		switch {
-		case o.status == StatusCompleted:
+		case o.status == wire.Completed:
 			return nil
 		case !o.final():
 			if stuck || !time.Now().Before(end) {
 				return &fail.Error{
 					Kind:   ErrIndexing,
-					Reason: fmt.Sprintf("File %s was still %q after %v, and attaching it anew did not help", f.FileID, StatusInProgress, c.cfg.IndexTimeout),
+					Reason: fmt.Sprintf("File %s was still %q after %v, and attaching it anew did not help", f.FileID, wire.InProgress, c.cfg.IndexTimeout),
 					Err:    ErrTimeout,
 				}
 			}
 			stuck = true
-		case o.status == StatusFailed && !o.passing(), failures == len(reattachPauses):
+		case o.status == wire.Failed && !o.passing(), failures == len(reattachPauses):
 			return o.err(f.FileID, failures)
 		default:
-			if err := pause(ctx, reattachPauses[failures], nil); err != nil {
+			if err := wire.Pause(ctx, reattachPauses[failures], nil); err != nil {
 				return err
 			}
 			failures++
 		}
 		taken()
 		if o.status != missing {
-			if _, err := c.detach(ctx, f.FileID); err != nil {
+			if _, err := c.wire.Detach(ctx, f.FileID); err != nil {
 				return err
 			}
 		}

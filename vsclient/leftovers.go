@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"github.com/conduitio-labs/conduit-connector-openai-vectorstore/vsclient/internal/naming"
+	"github.com/conduitio-labs/conduit-connector-openai-vectorstore/vsclient/internal/wire"
 )
 
 // DefaultLeftoverAge is how old a File must be to be a leftover, so that none is
@@ -85,7 +86,7 @@ func (c *Client) leftovers(ctx context.Context, o LeftoverOptions) ([]Leftover, 
 	}
 	latest := time.Now().Add(-o.OlderThan)
 	var candidates []Leftover
-	for data, err := range c.listFiles(ctx, filesPage) {
+	for data, err := range c.wire.Files(ctx, wire.FilesPage) {
 		if err != nil {
 			return nil, err
 		}
@@ -103,7 +104,7 @@ func (c *Client) leftovers(ctx context.Context, o LeftoverOptions) ([]Leftover, 
 			if recorded[f.ID] {
 				l.Evidence = EvidenceRecorded
 			}
-			if f.Purpose == purpose && l.Evidence != "" && !inStore[f.ID] && !l.CreatedAt.After(latest) {
+			if f.Purpose == wire.Purpose && l.Evidence != "" && !inStore[f.ID] && !l.CreatedAt.After(latest) {
 				candidates = append(candidates, l)
 			}
 		}

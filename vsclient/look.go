@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/conduitio-labs/conduit-connector-openai-vectorstore/vsclient/internal/naming"
+	"github.com/conduitio-labs/conduit-connector-openai-vectorstore/vsclient/internal/wire"
 )
 
 // held is one version of a key's document that the store holds.
@@ -122,7 +123,7 @@ func (k *catalog) orphans(ctx context.Context, have []held, loose []*file) (foun
 	if len(loose) == 0 || len(have) == 0 || have[0].doomed {
 		return nil, nil
 	}
-	s, err := k.c.getStoreFile(ctx, have[0].id, nil)
+	s, err := k.c.getStoreFile(ctx, have[0].id)
 	if is(err, ErrNotFound) {
 		return nil, nil
 	}
@@ -233,7 +234,7 @@ func (k *catalog) inspect(ctx context.Context, f *file) (over bool, err error) {
 					}
 					continue
 				}
-				if k.looks >= max(fewLooks, k.total/storeFilesPage/2) {
+				if k.looks >= max(fewLooks, k.total/wire.StoreFilesPage/2) {
 					k.readStore()
 					k.mu.Unlock()
 					continue
@@ -281,7 +282,7 @@ func (k *catalog) look(ctx context.Context, f *file) error {
 		return context.Cause(ctx)
 	}
 	defer k.c.calls.Release(1)
-	s, err := k.c.getStoreFile(ctx, f.id, nil)
+	s, err := k.c.getStoreFile(ctx, f.id)
 	k.mu.Lock()
 	defer k.mu.Unlock()
 	switch {
@@ -311,7 +312,7 @@ func (k *catalog) readStore() {
 			defer k.mu.Unlock()
 			k.walked, k.looks = time.Now(), 0
 		}()
-		for data, err := range k.c.listStoreFiles(ctx) {
+		for data, err := range k.c.wire.StoreFiles(ctx) {
 			if err != nil {
 				return err
 			}
@@ -335,9 +336,9 @@ func (k *catalog) readStore() {
 // place takes in one entry of the listing, where it is news. What bears no key, or is
 // not yet searchable, is left for a look of its own, and false is returned: the
 // listing may be behind.
-func (k *catalog) place(s storeFile, began uint32) bool {
+func (k *catalog) place(s wire.StoreFile, began uint32) bool {
 	id := naming.Decode(s.Attributes)
-	if id.Key == "" || s.Status != StatusCompleted {
+	if id.Key == "" || s.Status != wire.Completed {
 		return false
 	}
 	for _, h := range k.stems(id.Key) {

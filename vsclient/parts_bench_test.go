@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/conduitio-labs/conduit-connector-openai-vectorstore/vsclient/internal/naming"
+	"github.com/conduitio-labs/conduit-connector-openai-vectorstore/vsclient/internal/wire"
 )
 
 // The parts that run once a document, or once a File that a listing shows.
@@ -42,27 +43,6 @@ func BenchmarkReadContent(b *testing.B) {
 	}
 }
 
-func BenchmarkMultipartBody(b *testing.B) {
-	content := String(strings.Repeat("x", 1<<10))
-	v := version{key: "travel.md", content: content}
-	if err := v.read(b.Context()); err != nil {
-		b.Fatal(err)
-	}
-	_, dog := watch(b.Context(), time.Minute)
-	defer dog.release()
-	u := &upload{name: v.name, content: content, sum: v.sum}
-	b.ReportAllocs()
-	for b.Loop() {
-		body, err := u.body(dog)
-		if err != nil {
-			b.Fatal(err)
-		}
-		if _, err := io.Copy(io.Discard, body); err != nil {
-			b.Fatal(err)
-		}
-	}
-}
-
 func BenchmarkCatalog(b *testing.B) {
 	c, err := New(Config{APIKey: "sk-bench", VectorStoreID: "vs_1"})
 	if err != nil {
@@ -70,15 +50,15 @@ func BenchmarkCatalog(b *testing.B) {
 	}
 	b.Cleanup(func() { c.Close() })
 	const n = 100_000
-	files, shown, keys := make([]fileObject, n), make([]storeFile, n), make([]string, n)
+	files, shown, keys := make([]wire.File, n), make([]wire.StoreFile, n), make([]string, n)
 	size := int64(1024)
 	for i := range n {
 		id := benchIdentity()
 		id.Key = fmt.Sprintf("chapter-%06d.md", i)
 		id.Digest = naming.DigestOf(id.Key)
 		keys[i] = id.Key
-		files[i] = fileObject{ID: fmt.Sprintf("file-%022d", i), Bytes: &size, CreatedAt: 1_700_000_000, Filename: id.Key}
-		shown[i] = storeFile{ID: files[i].ID, Status: StatusCompleted, Attributes: id.Encode()}
+		files[i] = wire.File{ID: fmt.Sprintf("file-%022d", i), Bytes: &size, CreatedAt: 1_700_000_000, Filename: id.Key}
+		shown[i] = wire.StoreFile{ID: files[i].ID, Status: wire.Completed, Attributes: id.Encode()}
 	}
 	fill := func() *catalog {
 		k := newCatalog(c)
@@ -121,16 +101,4 @@ func BenchmarkCatalog(b *testing.B) {
 			i++
 		}
 	})
-}
-
-func BenchmarkPassAGate(b *testing.B) {
-	g := newGate(1 << 30)
-	b.ReportAllocs()
-	for b.Loop() {
-		leave, err := g.pass(b.Context(), 1)
-		if err != nil {
-			b.Fatal(err)
-		}
-		leave()
-	}
 }

@@ -11,6 +11,7 @@ import (
 
 	"github.com/conduitio-labs/conduit-connector-openai-vectorstore/vsclient/internal/fail"
 	"github.com/conduitio-labs/conduit-connector-openai-vectorstore/vsclient/internal/naming"
+	"github.com/conduitio-labs/conduit-connector-openai-vectorstore/vsclient/internal/wire"
 )
 
 // version is one version of a document on its way into the store.
@@ -101,7 +102,7 @@ var errNotKept = errors.New("not kept")
 // one, with the attributes that are asked for.
 func (c *Client) keep(ctx context.Context, v *version, have []held, unsure []*file) (Result, error) {
 	cur := have[0]
-	if cur.Status() != StatusCompleted {
+	if cur.Status() != wire.Completed {
 		// An attach that was cut off earlier. It is this document's: wait for it, and
 		// look again, since what was seen may be a ghost of the attach before it.
 		err := c.awaitHeld(ctx, cur)
@@ -136,7 +137,7 @@ func (c *Client) keep(ctx context.Context, v *version, have []held, unsure []*fi
 // updateHeld gives a store file other attributes. One that this client has just
 // attached is there, even if it cannot be found yet.
 func (c *Client) updateHeld(ctx context.Context, f *file, next naming.Identity) error {
-	s, err := c.shown(ctx, f, c.catalog.justAttached, func() (storeFile, error) { return c.updateStoreFile(ctx, f.id, next.Encode()) })
+	s, err := c.shown(ctx, f, c.catalog.justAttached, func() (wire.StoreFile, error) { return c.wire.UpdateStoreFile(ctx, f.id, next.Encode()) })
 	k := c.catalog
 	k.mu.Lock()
 	defer k.mu.Unlock()
@@ -158,7 +159,7 @@ func (c *Client) updateHeld(ctx context.Context, f *file, next naming.Identity) 
 func (c *Client) awaitHeld(ctx context.Context, cur held) error {
 	o := outcome{status: cur.Status()}
 	if !o.final() {
-		at := &attaching{attachment: attachment{FileID: cur.id}, batch: &batch{}, attached: time.Now()}
+		at := &attaching{Attachment: wire.Attachment{FileID: cur.id}, batch: &batch{}, attached: time.Now()}
 		var err error
 		if o, err = c.await(ctx, at, time.Now().Add(c.cfg.IndexTimeout/2)); err != nil {
 			return err
@@ -167,7 +168,7 @@ func (c *Client) awaitHeld(ctx context.Context, cur held) error {
 	k := c.catalog
 	k.mu.Lock()
 	defer k.mu.Unlock()
-	if o.status == StatusCompleted {
+	if o.status == wire.Completed {
 		cur.f.status = statusCompleted
 		return nil
 	}
@@ -198,14 +199,14 @@ func (c *Client) replace(ctx context.Context, v *version, have []held, unsure []
 	}
 	v.source.Replaces = ids(have)
 	next := naming.Identity{Key: v.key, Digest: v.digest, Version: nextVersion(have), Source: v.source, Own: v.own}
-	at := attachment{FileID: f.id, Attributes: next.Encode(), Chunking: naming.Chunking(v.chunks).Param()}
+	at := wire.Attachment{FileID: f.id, Attributes: next.Encode(), Chunking: naming.Chunking(v.chunks).Param()}
 	r := Result{Outcome: Created, FileID: f.id, Version: next.Version}
 	if len(have) > 0 {
 		r.Outcome = Replaced
 	}
 	finish := func(ctx context.Context, accepted func()) error {
 		err := c.index(ctx, at, arrived, func() {
-			c.catalog.put(f, next, StatusInProgress) // so that Get finds it
+			c.catalog.put(f, next, wire.InProgress) // so that Get finds it
 			if accepted != nil {
 				accepted()
 				accepted = nil
@@ -215,7 +216,7 @@ func (c *Client) replace(ctx context.Context, v *version, have []held, unsure []
 			c.rollBack(ctx, v.key, f)
 			return err
 		}
-		c.catalog.put(f, next, StatusCompleted)
+		c.catalog.put(f, next, wire.Completed)
 		return c.settle(ctx, v.key, next.Version, f, u, have, unsure)
 	}
 	if c.cfg.WaitFor == WaitIndexed {

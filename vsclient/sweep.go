@@ -6,6 +6,7 @@ import (
 	"slices"
 
 	"github.com/conduitio-labs/conduit-connector-openai-vectorstore/vsclient/internal/naming"
+	"github.com/conduitio-labs/conduit-connector-openai-vectorstore/vsclient/internal/wire"
 )
 
 // SweepResult is what a sweep came to.
@@ -88,12 +89,12 @@ func (c *Client) sweepKey(ctx context.Context, digest naming.Digest, u *untidyKe
 		}
 	}
 	slices.Sort(u.ids)
-	var there []storeFile
+	var there []wire.StoreFile
 	for _, id := range slices.Compact(u.ids) {
 		if id == "" {
 			continue
 		}
-		s, err := c.getStoreFile(ctx, id, nil)
+		s, err := c.getStoreFile(ctx, id)
 		if err != nil && !is(err, ErrNotFound) {
 			return 0, err
 		}
@@ -103,11 +104,11 @@ func (c *Client) sweepKey(ctx context.Context, digest naming.Digest, u *untidyKe
 			there = append(there, s)
 		}
 	}
-	slices.SortFunc(there, func(a, b storeFile) int {
+	slices.SortFunc(there, func(a, b wire.StoreFile) int {
 		return cmp.Or(cmp.Compare(naming.Decode(b.Attributes).Version, naming.Decode(a.Attributes).Version), cmp.Compare(b.CreatedAt, a.CreatedAt), cmp.Compare(b.ID, a.ID))
 	})
-	keep := slices.IndexFunc(there, func(s storeFile) bool { return s.Status == StatusCompleted })
-	if keep < 0 || slices.ContainsFunc(there[:keep], func(s storeFile) bool { return !(outcome{status: s.Status}).final() }) {
+	keep := slices.IndexFunc(there, func(s wire.StoreFile) bool { return s.Status == wire.Completed })
+	if keep < 0 || slices.ContainsFunc(there[:keep], func(s wire.StoreFile) bool { return !(outcome{status: s.Status}).final() }) {
 		return 0, nil
 	}
 	for i, s := range there {
@@ -120,7 +121,7 @@ func (c *Client) sweepKey(ctx context.Context, digest naming.Digest, u *untidyKe
 		removed++
 	}
 	for _, id := range u.replaced {
-		if slices.ContainsFunc(there, func(s storeFile) bool { return s.ID == id }) {
+		if slices.ContainsFunc(there, func(s wire.StoreFile) bool { return s.ID == id }) {
 			continue
 		}
 		// Replaced by this key's document, and attached no longer: what is left is
