@@ -80,7 +80,7 @@ func (a *apply) sort(changes []Change) []*line {
 	for i, ch := range changes {
 		a.results[i].Key = ch.Document.Key
 		v, err := a.c.prepare(ch)
-		if err == nil && ch.Op == OpPut && ch.Document.Content.open == nil {
+		if err == nil && ch.Op == OpPut && ch.Document.Content.is.InMemory() {
 			err = v.read(context.Background()) // in memory: no reason to wait
 		}
 		if err != nil {

@@ -2,16 +2,17 @@ package vsclient
 
 import (
 	"context"
-	"net/http"
 	"slices"
 	"strings"
 	"sync"
 	"time"
+
+	"github.com/conduitio-labs/conduit-connector-openai-vectorstore/vsclient/internal/wire"
 )
 
 // attaching is one File that is to become a store file.
 type attaching struct {
-	attachment
+	wire.Attachment
 	ctx      context.Context // ends when nobody wants it attached any more
 	anew     bool            // it has been attached before, and may still be seen as it was then
 	verdict  chan error      // one value: attached (nil), or why not
@@ -69,8 +70,8 @@ func (a *attacher) expect() (arrived func()) {
 
 // attach makes the File a store file. When it returns nil, OpenAI has accepted
 // it; on an error it may be attached. arrived tells that what was expected is here.
-func (a *attacher) attach(ctx context.Context, f attachment, arrived func()) (*attaching, error) {
-	at := &attaching{attachment: f, ctx: ctx, verdict: make(chan error, 1), indexed: make(chan outcome, 1)}
+func (a *attacher) attach(ctx context.Context, f wire.Attachment, arrived func()) (*attaching, error) {
+	at := &attaching{Attachment: f, ctx: ctx, verdict: make(chan error, 1), indexed: make(chan outcome, 1)}
 	a.mu.Lock()
 	a.ready = append(a.ready, at)
 	a.mu.Unlock()
@@ -109,8 +110,8 @@ func (a *attacher) withdraw(at *attaching) bool {
 
 // attachAlone attaches the File in a request of its own, so that the answer is
 // about no other.
-func (a *attacher) attachAlone(ctx context.Context, f attachment) (*attaching, error) {
-	at := &attaching{attachment: f, ctx: ctx, anew: true, verdict: make(chan error, 1), indexed: make(chan outcome, 1)}
+func (a *attacher) attachAlone(ctx context.Context, f wire.Attachment) (*attaching, error) {
+	at := &attaching{Attachment: f, ctx: ctx, anew: true, verdict: make(chan error, 1), indexed: make(chan outcome, 1)}
 	a.deliver(ctx, []*attaching{at}, nil)
 	return at, <-at.verdict
 }
@@ -153,8 +154,7 @@ func (a *attacher) send() {
 
 // sendReady attaches what is ready by the time that a request may be sent.
 func (a *attacher) sendReady(ctx context.Context) {
-	gate := a.c.pacer.attachRequests(a.c.cfg.VectorStoreID)
-	leave, err := gate.pass(ctx, 1)
+	leave, err := a.c.wire.AdmitAttach(ctx)
 	a.mu.Lock()
 	files := a.take()
 	a.sending = false
@@ -239,37 +239,19 @@ const (
 // leave, if not nil, is the first attempt's leave to pass.
 func (a *attacher) post(ctx context.Context, files []*attaching, leave func(), began time.Time) error {
 	c := a.c
-	gate := c.pacer.attachRequests(c.cfg.VectorStoreID)
-	var header http.Header
 	b := &batch{files: files}
-	r := request{
-		method: http.MethodPost, ids: []string{c.cfg.VectorStoreID}, gate: gate, header: &header,
-		landed: func(ctx context.Context) (bool, error) { return a.landed(ctx, b), nil },
-		admit: func(ctx context.Context) (func(), error) {
-			first := leave
-			leave = nil
-			if first == nil {
-				var err error
-				if first, err = gate.pass(ctx, 1); err != nil {
-					return nil, err
-				}
-			}
-			counted, err := c.pacer.attached.pass(ctx, len(files))
-			if err != nil {
-				first()
-				return nil, err
-			}
-			return func() { counted(); first() }, nil
-		},
-	}
+	call := wire.AttachCall{Leave: leave, Landed: func(ctx context.Context) (bool, error) { return a.landed(ctx, b), nil }}
+	var meta wire.Meta
 	patience := unknownFileTime
 	if len(files) > 1 {
 		patience = unknownInBatchTime
 	}
 	for wait := 250 * time.Millisecond; ; wait *= 2 {
-		err := a.postOnce(ctx, r, b)
+		var err error
+		meta, err = a.postOnce(ctx, call, b)
+		call.Leave = nil
 		if is(err, ErrNotFound) && !is(err, ErrStoreNotFound) && time.Since(began)+wait < patience {
-			if err := pause(ctx, wait, nil); err != nil {
+			if err := wire.Pause(ctx, wait, nil); err != nil {
 				return err
 			}
 			continue
@@ -281,7 +263,7 @@ func (a *attacher) post(ctx context.Context, files []*attaching, leave func(), b
 	}
 	now := time.Now()
 	for _, at := range files {
-		at.batch, at.attached, at.hint = b, now, pollAfter(header)
+		at.batch, at.attached, at.hint = b, now, meta.PollAfter
 	}
 	if b.id != "" {
 		c.watchBatch(b)
@@ -289,24 +271,22 @@ func (a *attacher) post(ctx context.Context, files []*attaching, leave func(), b
 	return nil
 }
 
-func (a *attacher) postOnce(ctx context.Context, r request, b *batch) error {
+func (a *attacher) postOnce(ctx context.Context, call wire.AttachCall, b *batch) (wire.Meta, error) {
 	if len(b.files) == 1 {
 		at := b.files[0]
-		r.path, r.body = "vector_stores/%s/files", func() any { return at.attachment }
-		s, err := send[storeFile](ctx, a.c, r)
+		s, meta, err := a.c.wire.CreateStoreFile(ctx, at.Attachment, call)
 		if s.ID != "" {
 			at.seen(s)
 		}
-		return err
+		return meta, err
 	}
-	all := make([]attachment, len(b.files))
+	all := make([]wire.Attachment, len(b.files))
 	for i, at := range b.files {
-		all[i] = at.attachment
+		all[i] = at.Attachment
 	}
-	r.path, r.body = "vector_stores/%s/file_batches", func() any { return map[string]any{"files": all} }
-	reply, err := send[batchObject](ctx, a.c, r)
+	reply, meta, err := a.c.wire.CreateBatch(ctx, all, call)
 	b.id = reply.ID
-	return err
+	return meta, err
 }
 
 // landed looks whether an attach whose reply was lost has been carried out. Repeating
@@ -318,9 +298,7 @@ func (a *attacher) landed(ctx context.Context, b *batch) bool {
 	if at.anew {
 		return false
 	}
-	s, err := send[storeFile](ctx, a.c, request{
-		method: http.MethodGet, path: "vector_stores/%s/files/%s", ids: []string{a.c.cfg.VectorStoreID, at.FileID}, limit: batchPatience,
-	})
+	s, _, err := a.c.wire.For(batchPatience).StoreFile(ctx, at.FileID)
 	if err == nil {
 		at.seen(s)
 	}
@@ -328,6 +306,6 @@ func (a *attacher) landed(ctx context.Context, b *batch) bool {
 }
 
 // seen keeps what the store says of the file that has just been attached.
-func (at *attaching) seen(s storeFile) {
+func (at *attaching) seen(s wire.StoreFile) {
 	at.first, at.created = outcome{s.Status, s.LastError}, s.CreatedAt
 }

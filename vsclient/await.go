@@ -2,27 +2,27 @@ package vsclient
 
 import (
 	"context"
-	"net/http"
-	"strconv"
 	"sync"
 	"time"
+
+	"github.com/conduitio-labs/conduit-connector-openai-vectorstore/vsclient/internal/wire"
 )
 
 // outcome is what has become of indexing a file.
 type outcome struct {
-	status Status // missing: accepted, but not to be found in the store
-	reason *indexingError
+	status wire.Status // missing: accepted, but not to be found in the store
+	reason *wire.IndexingError
 }
 
-const missing Status = "missing"
+const missing wire.Status = "missing"
 
-func (o outcome) final() bool { return o.status != StatusInProgress && o.status != "" && o.known() }
+func (o outcome) final() bool { return o.status != wire.InProgress && o.status != "" && o.known() }
 
 // known is false for a status that is not documented: it is waited for like
 // in_progress.
 func (o outcome) known() bool {
 	switch o.status {
-	case StatusCompleted, StatusFailed, StatusCancelled, missing:
+	case wire.Completed, wire.Failed, wire.Cancelled, missing:
 		return true
 	}
 	return false
@@ -31,7 +31,6 @@ func (o outcome) known() bool {
 const (
 	minPoll       = 50 * time.Millisecond
 	maxPoll       = 5 * time.Second
-	maxHint       = 8 * time.Second        // as the SDK caps openai-poll-after-ms
 	batchPatience = 2 * time.Second        // OpenAI answers 500 to a batch it does not know: not to be waited out
 	missingTime   = 5 * time.Second        // a finished batch shows a file by then, or did not take it
 	firstGuess    = 300 * time.Millisecond // before anything is known of how long indexing takes
@@ -75,15 +74,6 @@ func (p *indexPace) interval(since time.Duration) time.Duration {
 	return max(minPoll, since/10)
 }
 
-// pollAfter reads how long the server asks to wait before the next look.
-func pollAfter(h http.Header) time.Duration {
-	ms, err := strconv.Atoi(h.Get("openai-poll-after-ms"))
-	if err != nil || ms <= 0 {
-		return 0
-	}
-	return time.Duration(min(ms, int(maxHint/time.Millisecond))) * time.Millisecond
-}
-
 // await returns when the file is indexed, or has failed to be, or the time is
 // over: then the outcome is still in progress. Only the end of ctx is an error.
 func (c *Client) await(ctx context.Context, at *attaching, until time.Time) (outcome, error) {
@@ -111,11 +101,10 @@ func (c *Client) await(ctx context.Context, at *attaching, until time.Time) (out
 func (c *Client) pollFile(ctx context.Context, at *attaching) outcome {
 	wait := max(c.indexing.guess(0.9), at.hint)
 	for {
-		if pause(ctx, wait, nil) != nil {
+		if wire.Pause(ctx, wait, nil) != nil {
 			return outcome{}
 		}
-		var header http.Header
-		s, err := c.getStoreFile(ctx, at.FileID, &header)
+		s, meta, err := c.wire.StoreFile(ctx, at.FileID)
 		// A 404 so soon after the attach is normal; any other error has been
 		// tried long enough, and the next round tries again until the time is up.
 		stale := s.CreatedAt > 0 && s.CreatedAt < at.created && time.Since(at.attached) < unseenTime // of an attach before
@@ -123,7 +112,7 @@ func (c *Client) pollFile(ctx context.Context, at *attaching) outcome {
 			c.indexing.learn(time.Since(at.attached))
 			return o
 		}
-		wait = max(min(c.indexing.interval(time.Since(at.attached)), maxPoll), pollAfter(header))
+		wait = max(min(c.indexing.interval(time.Since(at.attached)), maxPoll), meta.PollAfter)
 		if err != nil && !is(err, ErrNotFound) {
 			wait = maxPoll
 		}

@@ -7,6 +7,9 @@ import (
 	"slices"
 	"sync"
 	"time"
+
+	"github.com/conduitio-labs/conduit-connector-openai-vectorstore/vsclient/internal/naming"
+	"github.com/conduitio-labs/conduit-connector-openai-vectorstore/vsclient/internal/wire"
 )
 
 // catalog is what the client knows of the project's Files and of what each is in
@@ -93,11 +96,11 @@ type file struct {
 	found   bool  // there when this client began: a predecessor's, if anything of ours
 }
 
-var statuses = []Status{"", StatusInProgress, StatusCompleted, StatusFailed, StatusCancelled}
+var statuses = []wire.Status{"", wire.InProgress, wire.Completed, wire.Failed, wire.Cancelled}
 
 const statusCompleted = 2 // its place there
 
-func (f *file) Status() Status { return statuses[f.status] }
+func (f *file) Status() wire.Status { return statuses[f.status] }
 
 // apiClock tells the time by created_at of the newest File that was seen, which is
 // OpenAI's own: this machine's clock may be wrong, and an emulator's may be anything.
@@ -148,6 +151,12 @@ func newCatalog(c *Client) *catalog {
 	return &catalog{c: c, born: time.Now(), byStem: make(map[uint64]*file), dropped: make(map[string]uint32), total: -1, paged: make(chan struct{})}
 }
 
+// extIndex is the place of the name's extension in extensions, and -1 when OpenAI does
+// not index it.
+func extIndex(name string) int8 { return int8(slices.Index(extensions, naming.Ext(name))) } //nolint:gosec // one of two dozen
+
+var extensions = naming.Extensions()
+
 func (k *catalog) hash(stem string) uint64 { return maphash.String(k.c.seed, stem) }
 
 // fresh returns when the list of Files is there and not older than allowed.
@@ -180,10 +189,10 @@ func (k *catalog) fresh(ctx context.Context, allowed time.Duration) error {
 func (k *catalog) read(ctx context.Context, all bool, newest int64) error {
 	first := refreshPage
 	if all {
-		first = filesPage
+		first = wire.FilesPage
 	}
 	top := newest
-	for data, err := range k.c.listFiles(ctx, first) {
+	for data, err := range k.c.wire.Files(ctx, first) {
 		if err != nil {
 			return err
 		}
@@ -212,15 +221,15 @@ func (k *catalog) read(ctx context.Context, all bool, newest int64) error {
 }
 
 // add takes in one File; one that is known stays as it is. The caller holds mu.
-func (k *catalog) add(o fileObject) *file {
+func (k *catalog) add(o wire.File) *file {
 	k.clock.show(o.CreatedAt)
-	h := k.hash(stem(o.Filename))
+	h := k.hash(naming.Stem(o.Filename))
 	for f := k.byStem[h]; f != nil; f = f.next {
 		if f.id == o.ID {
 			return f
 		}
 	}
-	f := &file{id: o.ID, next: k.byStem[h], created: uint32(o.CreatedAt), ext: int8(extensionOf(o.Filename))} //nolint:gosec // seconds until 2106, and one of two dozen extensions
+	f := &file{id: o.ID, next: k.byStem[h], created: uint32(o.CreatedAt), ext: extIndex(o.Filename)} //nolint:gosec // seconds until 2106
 	if o.Bytes != nil {
 		f.size = *o.Bytes
 	}
@@ -229,7 +238,7 @@ func (k *catalog) add(o fileObject) *file {
 }
 
 // adopt takes in a File that this client has uploaded; nobody else has it.
-func (k *catalog) adopt(o fileObject) *file {
+func (k *catalog) adopt(o wire.File) *file {
 	k.mu.Lock()
 	defer k.mu.Unlock()
 	f := k.add(o)
@@ -239,10 +248,10 @@ func (k *catalog) adopt(o fileObject) *file {
 }
 
 // put notes that the File is a version of the key's document.
-func (k *catalog) put(f *file, id identity, s Status) {
+func (k *catalog) put(f *file, id naming.Identity, s wire.Status) {
 	k.mu.Lock()
 	defer k.mu.Unlock()
-	k.learn(f, storeFile{Status: s, Attributes: id.encode()})
+	k.learn(f, wire.StoreFile{Status: s, Attributes: id.Encode()})
 	f.since = k.tick()
 }
 
@@ -327,8 +336,8 @@ func (k *catalog) doubted() bool {
 // stems are the hashes under which a key's Files can be: as this client names
 // them, and as the earlier connector did.
 func (k *catalog) stems(key string) []uint64 {
-	base, _ := fileName(key)
-	mine, theirs := k.hash(base), k.hash(stem(key))
+	base, _ := naming.FileName(key)
+	mine, theirs := k.hash(base), k.hash(naming.Stem(key))
 	if mine == theirs {
 		return []uint64{mine}
 	}
@@ -337,13 +346,13 @@ func (k *catalog) stems(key string) []uint64 {
 
 // candidates are the Files whose names a document of that key could have.
 func (k *catalog) candidates(key string) []*file {
-	ext := int8(extensionOf(key)) //nolint:gosec // one of two dozen
+	ext := extIndex(key)
 	k.mu.Lock()
 	defer k.mu.Unlock()
 	var found []*file
 	for _, h := range k.stems(key) {
 		for f := k.byStem[h]; f != nil; f = f.next {
-			if ext == noExtension || f.ext == ext {
+			if ext < 0 || f.ext == ext {
 				found = append(found, f)
 			}
 		}
@@ -356,7 +365,7 @@ func (k *catalog) candidates(key string) []*file {
 func (k *catalog) named(name string) (ids []string, newest int64) {
 	k.mu.Lock()
 	defer k.mu.Unlock()
-	for f := k.byStem[k.hash(stem(name))]; f != nil; f = f.next {
+	for f := k.byStem[k.hash(naming.Stem(name))]; f != nil; f = f.next {
 		ids = append(ids, f.id)
 	}
 	return ids, k.clock.now() - clockSlack
@@ -411,16 +420,16 @@ func (k *catalog) note(f *file, s fileState) {
 }
 
 // learn records what the store says of the File. The caller holds mu.
-func (k *catalog) learn(f *file, s storeFile) {
-	if !marked(s.Attributes) {
+func (k *catalog) learn(f *file, s wire.StoreFile) {
+	if !naming.Marked(s.Attributes) {
 		k.note(f, unmarked)
 	} else {
-		id := decode(s.Attributes)
+		id := naming.Decode(s.Attributes)
 		k.note(f, attached)
-		f.version, f.content, f.own = id.version, id.source.fingerprint(), id.own.hash(k.c.seed)
-		f.owner = k.c.ownerOf(id.own)
-		copy(f.key[:], id.digest[:])
-		if !id.ours {
+		f.version, f.content, f.own = id.Version, id.Source.Fingerprint(), naming.Hash(k.c.seed, id.Own)
+		f.owner = k.c.ownerOf(id.Own)
+		copy(f.key[:], id.Digest[:])
+		if !id.Ours {
 			f.key = [16]byte{}
 		}
 	}

@@ -5,6 +5,10 @@ import (
 	"fmt"
 	"slices"
 	"time"
+
+	"github.com/conduitio-labs/conduit-connector-openai-vectorstore/vsclient/internal/fail"
+	"github.com/conduitio-labs/conduit-connector-openai-vectorstore/vsclient/internal/naming"
+	"github.com/conduitio-labs/conduit-connector-openai-vectorstore/vsclient/internal/wire"
 )
 
 // Op is what a [Change] does.
@@ -106,27 +110,27 @@ func (c *Client) change(ctx context.Context, ch Change) (Result, error) {
 // content.
 func (c *Client) prepare(ch Change) (*version, error) {
 	if ch.Op < OpPut || ch.Op > OpDelete {
-		return nil, invalid(ErrRejected, "%v is not an operation", ch.Op)
+		return nil, fail.New(ErrRejected, "%v is not an operation", ch.Op)
 	}
 	d := ch.Document
-	if err := checkKey(d.Key); err != nil {
+	if err := naming.CheckKey(d.Key); err != nil {
 		return nil, err
 	}
-	v := &version{key: d.Key, digest: digestKey(d.Key), content: d.Content, chunks: d.Chunking, ext: d.Extension}
+	v := &version{key: d.Key, digest: naming.DigestOf(d.Key), content: d.Content, chunks: d.Chunking, ext: d.Extension}
 	var err error
-	if v.own, err = d.Attributes.normalize(); err != nil {
+	if v.own, err = naming.Normalize(d.Attributes); err != nil {
 		return nil, err
 	}
 	if v.owner = c.ownerOf(v.own); ch.Op != OpPut {
 		return v, nil
 	}
-	if err := d.Chunking.check(); err != nil {
+	if err := naming.Chunking(d.Chunking).Check(); err != nil {
 		return nil, err
 	}
 	if v.ext == "" {
 		v.ext = c.cfg.FileExtension
-	} else if extensionOf("x"+v.ext) == noExtension {
-		return nil, invalid(ErrUnsupportedType, "the extension %q is not one that OpenAI indexes", v.ext)
+	} else if naming.Ext("x"+v.ext) == "" {
+		return nil, fail.New(ErrUnsupportedType, "the extension %q is not one that OpenAI indexes", v.ext)
 	}
 	return v, nil
 }
@@ -177,12 +181,12 @@ func (c *Client) updateAttributes(ctx context.Context, v *version) (Result, erro
 		}
 		if nothing(have) {
 			if len(unsure) > 0 && time.Since(began) < unseenTime {
-				if err := pause(ctx, wait, nil); err != nil { // what a process before has attached may show yet
+				if err := wire.Pause(ctx, wait, nil); err != nil { // what a process before has attached may show yet
 					return Result{}, err
 				}
 				continue
 			}
-			return Result{}, invalid(ErrNotFound, "there is no document of that key to update; put it whole")
+			return Result{}, fail.New(ErrNotFound, "there is no document of that key to update; put it whole")
 		}
 		r, err := c.updateVersion(ctx, v, have)
 		if !is(err, errNotKept) {
@@ -197,7 +201,7 @@ func (c *Client) updateVersion(ctx context.Context, v *version, have []held) (Re
 	cur := current(have)
 	rest := slices.DeleteFunc(slices.Clone(have), func(h held) bool { return h.id == cur.id })
 	r := Result{Outcome: Unchanged, FileID: cur.id, Version: cur.version}
-	same := cur.own == v.own.hash(c.seed) && cur.state == attached
+	same := cur.own == naming.Hash(c.seed, v.own) && cur.state == attached
 	if same && len(rest) == 0 {
 		c.catalog.keep(cur.f)
 		return r, nil
@@ -210,10 +214,10 @@ func (c *Client) updateVersion(ctx context.Context, v *version, have []held) (Re
 	if err != nil {
 		return Result{}, err
 	}
-	next := identity{key: v.key, digest: v.digest, version: nextVersion(have), source: decode(s.Attributes).source, own: v.own}
-	next.source.replaces = append(next.source.replaces, ids(rest)...)
+	next := naming.Identity{Key: v.key, Digest: v.digest, Version: nextVersion(have), Source: naming.Decode(s.Attributes).Source, Own: v.own}
+	next.Source.Replaces = append(next.Source.Replaces, ids(rest)...)
 	err = c.updateHeld(ctx, cur.f, next)
-	if is(err, ErrRejected) && s.Status == StatusInProgress {
+	if is(err, ErrRejected) && s.Status == wire.InProgress {
 		// Whether OpenAI takes attributes of a file that is being indexed is not known.
 		if err := c.awaitHeld(ctx, cur); err != nil && !is(err, errNotKept) {
 			return Result{}, err
@@ -221,7 +225,7 @@ func (c *Client) updateVersion(ctx context.Context, v *version, have []held) (Re
 		if err := c.catalog.look(ctx, cur.f); err != nil {
 			return Result{}, err
 		}
-		if now := c.catalog.snapshot(cur.f); now.Status() != StatusInProgress {
+		if now := c.catalog.snapshot(cur.f); now.Status() != wire.InProgress {
 			return Result{}, errNotKept
 		}
 	}
@@ -231,7 +235,7 @@ func (c *Client) updateVersion(ctx context.Context, v *version, have []held) (Re
 	if !same {
 		r.Outcome = AttributesUpdated
 	}
-	r.Version = next.version
+	r.Version = next.Version
 	c.catalog.keep(cur.f)
 	return r, c.removeAll(ctx, v.key, rest)
 }
@@ -240,7 +244,7 @@ func (c *Client) updateVersion(ctx context.Context, v *version, have []held) (Re
 // a newer one that a process before could not have indexed is not what a reader finds.
 func current(have []held) held {
 	for _, h := range have {
-		if s := h.Status(); !h.doomed && s != StatusFailed && s != StatusCancelled {
+		if s := h.Status(); !h.doomed && s != wire.Failed && s != wire.Cancelled {
 			return h
 		}
 	}

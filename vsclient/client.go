@@ -4,27 +4,24 @@ import (
 	"context"
 	"hash/maphash"
 	"log/slog"
-	"net/http"
-	"strings"
 	"sync"
 	"sync/atomic"
 	"time"
 
-	"github.com/openai/openai-go/v3"
-	"github.com/openai/openai-go/v3/option"
 	"golang.org/x/sync/semaphore"
+
+	"github.com/conduitio-labs/conduit-connector-openai-vectorstore/vsclient/internal/wire"
 )
 
 // Client puts, gets and deletes documents of one vector store by key. It is safe
 // for concurrent use: calls for one key take effect in the order they were made,
 // others run side by side and share requests.
 type Client struct {
-	cfg     Config // without the key
-	log     *slog.Logger
-	secrets secrets
-	api     openai.Client
-	pacer   *Pacer
-	seed    maphash.Seed
+	cfg   Config // without the key
+	log   *slog.Logger
+	wire  *wire.Client
+	pacer *Pacer
+	seed  maphash.Seed
 
 	catalog  *catalog
 	turns    turns
@@ -34,7 +31,6 @@ type Client struct {
 	bytes    *semaphore.Weighted
 	calls    *semaphore.Weighted // looks and removals
 	indexing indexPace
-	down     outage
 	// unordered tells that batches list their files in another order than they were sent.
 	unordered atomic.Bool
 
@@ -43,7 +39,6 @@ type Client struct {
 	work    sync.WaitGroup // goroutines of the client's own, and calls under way
 	closing sync.RWMutex   // held while one is started, so that Close misses none
 	pending pending        // versions attached but not yet settled
-	ownHTTP *http.Client
 }
 
 // New returns a client for one store. It makes no request; [Client.Check] does.
@@ -59,34 +54,23 @@ func New(cfg Config) (*Client, error) {
 		bytes: semaphore.NewWeighted(cfg.BytesInFlight),
 		calls: semaphore.NewWeighted(int64(cfg.Concurrency)),
 	}
-	if cfg.HTTPClient == nil {
-		transport := http.DefaultTransport.(*http.Transport).Clone()
-		transport.MaxIdleConnsPerHost = 2*cfg.Concurrency + 8
-		transport.MaxIdleConns = transport.MaxIdleConnsPerHost
-		c.ownHTTP = &http.Client{Transport: transport}
-		cfg.HTTPClient = c.ownHTTP
-	}
-	// The SDK's client is made without openai.NewClient, which would read the
-	// environment: OPENAI_BASE_URL there must not decide where the key is sent.
-	opts := []option.RequestOption{
-		option.WithAPIKey(cfg.APIKey),
-		option.WithBaseURL(strings.TrimSuffix(cfg.BaseURL, "/") + "/"),
-		option.WithHTTPClient(cfg.HTTPClient),
-		option.WithMaxRetries(0),
-	}
-	if cfg.Organization != "" {
-		opts = append(opts, option.WithOrganization(cfg.Organization))
-	}
-	if cfg.Project != "" {
-		opts = append(opts, option.WithProject(cfg.Project))
-	}
-	c.api = openai.Client{Options: opts}
-	c.secrets = newSecrets(cfg.APIKey)
-	cfg.APIKey = ""
-	c.cfg = cfg
 	if c.pacer == nil {
 		c.pacer = NewPacer(cfg.Limits)
 	}
+	wired := wire.Config{
+		BaseURL: cfg.BaseURL, APIKey: cfg.APIKey, StoreID: cfg.VectorStoreID, Organization: cfg.Organization, Project: cfg.Project,
+		HTTPClient: cfg.HTTPClient, Connections: 2*cfg.Concurrency + 8,
+		RetryTimeout: cfg.RetryTimeout, RequestTimeout: cfg.RequestTimeout, Pacer: c.pacer.gates, Logger: cfg.Logger,
+	}
+	if cfg.OnRequest != nil {
+		wired.OnRequest = func(e wire.Event) { cfg.OnRequest(RequestEvent(e)) }
+	}
+	var err error
+	if c.wire, err = wire.New(wired); err != nil {
+		return nil, wrap("new", "", err)
+	}
+	cfg.APIKey = ""
+	c.cfg = cfg
 	c.life, c.end = context.WithCancelCause(context.Background())
 	c.catalog = newCatalog(c)
 	c.attacher = newAttacher(c)
@@ -103,9 +87,7 @@ func (c *Client) Close() error {
 	c.end(ErrClosed)
 	c.closing.Unlock()
 	c.work.Wait()
-	if c.ownHTTP != nil {
-		c.ownHTTP.CloseIdleConnections()
-	}
+	c.wire.Close()
 	return nil
 }
 

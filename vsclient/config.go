@@ -7,6 +7,8 @@ import (
 	"net/url"
 	"strings"
 	"time"
+
+	"github.com/conduitio-labs/conduit-connector-openai-vectorstore/vsclient/internal/naming"
 )
 
 // What Config's zero values mean.
@@ -111,7 +113,7 @@ func (c *Config) complete() error {
 		return fmt.Errorf("Config.Concurrency, BytesInFlight, IndexTimeout, RetryTimeout and RequestTimeout must not be negative")
 	case c.WaitFor != WaitIndexed && c.WaitFor != WaitAttached:
 		return fmt.Errorf("Config.WaitFor is %d; use WaitIndexed or WaitAttached", c.WaitFor)
-	case c.FileExtension != "" && extensionOf("x"+c.FileExtension) == noExtension:
+	case c.FileExtension != "" && naming.Ext("x"+c.FileExtension) == "":
 		return fmt.Errorf("Config.FileExtension is %q; OpenAI indexes %s", c.FileExtension, strings.Join(SupportedExtensions(), " "))
 	}
 	if c.BaseURL == "" {

@@ -6,32 +6,34 @@ import (
 	"fmt"
 	"strconv"
 	"strings"
-	"unicode/utf8"
+
+	"github.com/conduitio-labs/conduit-connector-openai-vectorstore/vsclient/internal/fail"
+	"github.com/conduitio-labs/conduit-connector-openai-vectorstore/vsclient/internal/wire"
 )
 
 // The kinds of failure. Every error of a method of [Client] answers [errors.Is] for
 // one of them, or for the cause with which the caller's context has ended.
 var (
-	ErrNotFound          = errors.New("not found")
-	ErrInvalidKey        = errors.New("invalid key")
-	ErrEmpty             = errors.New("empty content")
-	ErrTooLarge          = errors.New("too large")
-	ErrUnsupportedType   = errors.New("unsupported file type")
-	ErrInvalidAttributes = errors.New("invalid attributes")
-	ErrInvalidChunking   = errors.New("invalid chunking strategy")
-	ErrContent           = errors.New("content cannot be read")
-	ErrConflict          = errors.New("the key belongs to another owner")
-	ErrUnauthorized      = errors.New("unauthorized")
-	ErrRateLimited       = errors.New("rate limited")
-	ErrQuota             = errors.New("quota exhausted")
-	ErrIndexing          = errors.New("indexing failed")
-	ErrTimeout           = errors.New("timed out")
-	ErrUnavailable       = errors.New("service unavailable")
-	ErrRejected          = errors.New("request rejected")
-	ErrClosed            = errors.New("client is closed")
+	ErrNotFound          = fail.NotFound
+	ErrInvalidKey        = fail.InvalidKey
+	ErrEmpty             = fail.Empty
+	ErrTooLarge          = fail.TooLarge
+	ErrUnsupportedType   = fail.UnsupportedType
+	ErrInvalidAttributes = fail.InvalidAttributes
+	ErrInvalidChunking   = fail.InvalidChunking
+	ErrContent           = fail.Content
+	ErrConflict          = fail.Conflict
+	ErrUnauthorized      = fail.Unauthorized
+	ErrRateLimited       = fail.RateLimited
+	ErrQuota             = fail.Quota
+	ErrIndexing          = fail.Indexing
+	ErrTimeout           = fail.Timeout
+	ErrUnavailable       = fail.Unavailable
+	ErrRejected          = fail.Rejected
+	ErrClosed            = fail.Closed
 
-	// ErrStoreNotFound is the [ErrNotFound] that no document is to blame for.
-	ErrStoreNotFound = fmt.Errorf("vector store %w", ErrNotFound)
+	// ErrStoreNotFound: the vector store itself does not exist. No document is to blame.
+	ErrStoreNotFound = fail.StoreNotFound
 )
 
 // Error is the error of every method of [Client]. It names the operation and
@@ -57,7 +59,7 @@ func (e *Error) Error() string {
 	b.WriteString(e.Op)
 	if e.Key != "" {
 		b.WriteByte(' ')
-		b.WriteString(strconv.Quote(shorten(e.Key, maxKeyShown)))
+		b.WriteString(strconv.Quote(fail.Shorten(e.Key, maxKeyShown)))
 	}
 	if e.Kind != nil {
 		b.WriteString(": ")
@@ -138,52 +140,19 @@ func wrap(op, key string, err error) error {
 	if errors.Is(err, ErrClosed) {
 		e.Kind, e.Reason = ErrClosed, "make a new one"
 	}
-	if f, ok := errors.AsType[*failure](err); ok {
-		e.Kind, e.Reason, e.Tries, e.Err = f.kind, f.reason, f.tries, f.err
-		if f.retry && f.tries > 0 { // given up: both the limit and the last cause can be asked for
+	if f, ok := errors.AsType[*wire.Failure](err); ok {
+		e.Kind, e.Reason, e.Tries, e.Err = f.Kind, f.Reason, f.Tries, f.Err
+		if f.Retry && f.Tries > 0 { // given up: both the limit and the last cause can be asked for
 			e.Kind, e.Err = ErrTimeout, f
 			e.Reason = f.Error()
 		}
 		return e
 	}
-	if k, ok := errors.AsType[*inputError](err); ok {
-		e.Kind, e.Reason, e.Err = k.kind, k.reason, k.err
+	if k, ok := errors.AsType[*fail.Error](err); ok {
+		e.Kind, e.Reason, e.Err = k.Kind, k.Reason, k.Err
 	}
 	return e
 }
 
-// inputError is what is wrong with a document before any request was made, or
-// what OpenAI said of it.
-type inputError struct {
-	kind   error
-	reason string
-	err    error
-}
-
-func (e *inputError) Error() string { return e.kind.Error() + ": " + e.reason }
-
-func (e *inputError) Unwrap() []error {
-	if e.err == nil {
-		return []error{e.kind}
-	}
-	return []error{e.kind, e.err}
-}
-
-func invalid(kind error, format string, args ...any) error {
-	return &inputError{kind: kind, reason: fmt.Sprintf(format, args...)}
-}
-
 // is reports whether err is a failure of that kind.
 func is(err, kind error) bool { return err != nil && errors.Is(err, kind) }
-
-// shorten cuts s to at most n bytes at a character's edge and marks the cut.
-func shorten(s string, n int) string {
-	if len(s) <= n {
-		return s
-	}
-	cut := n
-	for cut > 0 && !utf8.RuneStart(s[cut]) {
-		cut--
-	}
-	return s[:cut] + "…"
-}

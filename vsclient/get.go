@@ -3,6 +3,10 @@ package vsclient
 import (
 	"context"
 	"time"
+
+	"github.com/conduitio-labs/conduit-connector-openai-vectorstore/vsclient/internal/fail"
+	"github.com/conduitio-labs/conduit-connector-openai-vectorstore/vsclient/internal/naming"
+	"github.com/conduitio-labs/conduit-connector-openai-vectorstore/vsclient/internal/wire"
 )
 
 // Info is what the store holds under a key.
@@ -20,24 +24,24 @@ type Info struct {
 	Attributes Attributes
 	Chunking   Chunking
 
-	digest   keyDigest
+	digest   naming.Digest
 	replaces []string // Files that this version has replaced
 }
 
-func newInfo(key string, s storeFile) Info {
-	id := decode(s.Attributes)
+func newInfo(key string, s wire.StoreFile) Info {
+	id := naming.Decode(s.Attributes)
 	if key == "" {
-		key = id.key
+		key = id.Key
 	} else {
-		id.digest = digestKey(key)
+		id.Digest = naming.DigestOf(key)
 	}
 	info := Info{
-		Key: key, KeySHA256: id.digest.String(), FileID: s.ID, Size: id.source.size, SHA256: id.source.sha256,
-		Status: s.Status, Version: id.version, UsageBytes: s.UsageBytes, Attributes: id.own,
-		Chunking: parseChunking(id.source.chunking), AttachedAt: time.Unix(s.CreatedAt, 0),
-		digest: id.digest, replaces: id.source.replaces,
+		Key: key, KeySHA256: id.Digest.String(), FileID: s.ID, Size: id.Source.Size, SHA256: id.Source.SHA256,
+		Status: Status(s.Status), Version: id.Version, UsageBytes: s.UsageBytes, Attributes: id.Own,
+		Chunking: Chunking(naming.ParseChunking(id.Source.Chunking)), AttachedAt: time.Unix(s.CreatedAt, 0),
+		digest: id.Digest, replaces: id.Source.Replaces,
 	}
-	if id.source.chunking == "" && s.Chunking.Static != nil {
+	if id.Source.Chunking == "" && s.Chunking.Static != nil {
 		info.Chunking = Chunking(*s.Chunking.Static)
 	}
 	if s.LastError != nil {
@@ -57,7 +61,7 @@ func (c *Client) Get(ctx context.Context, key string) (Info, error) {
 }
 
 func (c *Client) get(ctx context.Context, key string) (Info, error) {
-	if err := checkKey(key); err != nil {
+	if err := naming.CheckKey(key); err != nil {
 		return Info{}, err
 	}
 	have, _, err := c.catalog.holdings(ctx, key)
@@ -81,7 +85,7 @@ func (c *Client) shownVersion(ctx context.Context, key string, have []held) (Inf
 	for _, h := range have {
 		show := c.shownStoreFile
 		if h.doomed { // it need not be there
-			show = func(ctx context.Context, f *file) (storeFile, error) { return c.getStoreFile(ctx, f.id, nil) }
+			show = func(ctx context.Context, f *file) (wire.StoreFile, error) { return c.getStoreFile(ctx, f.id) }
 		}
 		s, err := show(ctx, h.f)
 		if is(err, ErrNotFound) {
@@ -103,20 +107,20 @@ func (c *Client) shownVersion(ctx context.Context, key string, have []held) (Inf
 		}
 	}
 	if found == nil {
-		return Info{}, invalid(ErrNotFound, "the store holds no document of that key")
+		return Info{}, fail.New(ErrNotFound, "the store holds no document of that key")
 	}
 	return *found, nil
 }
 
 // shownStoreFile asks for a store file that is known to be there.
-func (c *Client) shownStoreFile(ctx context.Context, f *file) (storeFile, error) {
-	return c.shown(ctx, f, c.catalog.recent, func() (storeFile, error) { return c.getStoreFile(ctx, f.id, nil) })
+func (c *Client) shownStoreFile(ctx context.Context, f *file) (wire.StoreFile, error) {
+	return c.shown(ctx, f, c.catalog.recent, func() (wire.StoreFile, error) { return c.getStoreFile(ctx, f.id) })
 }
 
 // shown makes a request about a store file again and again as long as the answer
 // is 404 and that proves nothing: it may be for a while after an attach. Of a File
 // that is gone it is the truth.
-func (c *Client) shown(ctx context.Context, f *file, tooSoon func(file) bool, ask func() (storeFile, error)) (storeFile, error) {
+func (c *Client) shown(ctx context.Context, f *file, tooSoon func(file) bool, ask func() (wire.StoreFile, error)) (wire.StoreFile, error) {
 	began := time.Now()
 	for wait := 250 * time.Millisecond; ; wait = min(2*wait, maxPoll) {
 		s, err := ask()
@@ -126,7 +130,7 @@ func (c *Client) shown(ctx context.Context, f *file, tooSoon func(file) bool, as
 		if there, err2 := c.fileExists(ctx, f.id); err2 == nil && !there {
 			return s, err
 		}
-		if err := pause(ctx, wait, nil); err != nil {
+		if err := wire.Pause(ctx, wait, nil); err != nil {
 			return s, err
 		}
 	}

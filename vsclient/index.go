@@ -4,6 +4,9 @@ import (
 	"context"
 	"fmt"
 	"time"
+
+	"github.com/conduitio-labs/conduit-connector-openai-vectorstore/vsclient/internal/fail"
+	"github.com/conduitio-labs/conduit-connector-openai-vectorstore/vsclient/internal/wire"
 )
 
 // reattachPauses are the waits before a file whose indexing failed by OpenAI's own
@@ -14,7 +17,7 @@ var reattachPauses = []time.Duration{time.Second, 4 * time.Second, 15 * time.Sec
 // OpenAI has taken the attach, and about each fresh one: before it, since what was
 // there is not to be found for a while, and after it. On an error the File may be
 // attached, and not be searchable.
-func (c *Client) index(ctx context.Context, f attachment, arrived, taken func()) error {
+func (c *Client) index(ctx context.Context, f wire.Attachment, arrived, taken func()) error {
 	at, err := c.attacher.attach(ctx, f, arrived)
 	if err != nil {
 		return err
@@ -32,28 +35,28 @@ func (c *Client) index(ctx context.Context, f attachment, arrived, taken func())
 			return err
 		}
 		switch {
-		case o.status == StatusCompleted:
+		case o.status == wire.Completed:
 			return nil
 		case !o.final():
 			if stuck || !time.Now().Before(end) {
-				return &inputError{
-					kind:   ErrIndexing,
-					reason: fmt.Sprintf("File %s was still %q after %v, and attaching it anew did not help", f.FileID, StatusInProgress, c.cfg.IndexTimeout),
-					err:    ErrTimeout,
+				return &fail.Error{
+					Kind:   ErrIndexing,
+					Reason: fmt.Sprintf("File %s was still %q after %v, and attaching it anew did not help", f.FileID, wire.InProgress, c.cfg.IndexTimeout),
+					Err:    ErrTimeout,
 				}
 			}
 			stuck = true
-		case o.status == StatusFailed && !o.passing(), failures == len(reattachPauses):
+		case o.status == wire.Failed && !o.passing(), failures == len(reattachPauses):
 			return o.err(f.FileID, failures)
 		default:
-			if err := pause(ctx, reattachPauses[failures], nil); err != nil {
+			if err := wire.Pause(ctx, reattachPauses[failures], nil); err != nil {
 				return err
 			}
 			failures++
 		}
 		taken()
 		if o.status != missing {
-			if _, err := c.detach(ctx, f.FileID); err != nil {
+			if _, err := c.wire.Detach(ctx, f.FileID); err != nil {
 				return err
 			}
 		}
@@ -78,15 +81,15 @@ func (o outcome) passing() bool {
 }
 
 func (o outcome) err(id string, retries int) error {
-	e := &inputError{kind: ErrIndexing, reason: fmt.Sprintf("File %s is %q: %v", id, o.status, o.reason)}
+	e := &fail.Error{Kind: ErrIndexing, Reason: fmt.Sprintf("File %s is %q: %v", id, o.status, o.reason)}
 	if o.status == missing {
-		e.reason = fmt.Sprintf("OpenAI took File %s, but the vector store does not show it", id)
+		e.Reason = fmt.Sprintf("OpenAI took File %s, but the vector store does not show it", id)
 	}
 	if retries > 0 {
-		e.reason += fmt.Sprintf("; it was attached %d times", retries+1)
+		e.Reason += fmt.Sprintf("; it was attached %d times", retries+1)
 	}
 	if o.passing() {
-		e.err = ErrUnavailable
+		e.Err = ErrUnavailable
 	}
 	return e
 }

@@ -3,6 +3,9 @@ package vsclient
 import (
 	"context"
 	"time"
+
+	"github.com/conduitio-labs/conduit-connector-openai-vectorstore/vsclient/internal/naming"
+	"github.com/conduitio-labs/conduit-connector-openai-vectorstore/vsclient/internal/wire"
 )
 
 // DefaultLeftoverAge is how old a File must be to be a leftover, so that none is
@@ -83,14 +86,14 @@ func (c *Client) leftovers(ctx context.Context, o LeftoverOptions) ([]Leftover, 
 	}
 	latest := time.Now().Add(-o.OlderThan)
 	var candidates []Leftover
-	for data, err := range c.listFiles(ctx, filesPage) {
+	for data, err := range c.wire.Files(ctx, wire.FilesPage) {
 		if err != nil {
 			return nil, err
 		}
 		for _, f := range data {
 			l := Leftover{FileID: f.ID, Name: f.Filename, CreatedAt: time.Unix(f.CreatedAt, 0), Evidence: names[f.Filename]}
 			if l.Evidence == "" {
-				l.Evidence = names[stem(f.Filename)]
+				l.Evidence = names[naming.Stem(f.Filename)]
 			}
 			if f.Bytes != nil {
 				l.Size = *f.Bytes
@@ -101,7 +104,7 @@ func (c *Client) leftovers(ctx context.Context, o LeftoverOptions) ([]Leftover, 
 			if recorded[f.ID] {
 				l.Evidence = EvidenceRecorded
 			}
-			if f.Purpose == purpose && l.Evidence != "" && !inStore[f.ID] && !l.CreatedAt.After(latest) {
+			if f.Purpose == wire.Purpose && l.Evidence != "" && !inStore[f.ID] && !l.CreatedAt.After(latest) {
 				candidates = append(candidates, l)
 			}
 		}
@@ -126,11 +129,8 @@ func (c *Client) leftovers(ctx context.Context, o LeftoverOptions) ([]Leftover, 
 // nameOrBase is the File's name for a key, without the extension where that follows
 // from the content.
 func nameOrBase(key string) string {
-	base, ext := fileName(key)
-	if ext == noExtension {
-		return base
-	}
-	return base + indexedExtensions[ext].ext
+	base, ext := naming.FileName(key)
+	return base + ext
 }
 
 // RemoveLeftovers deletes those of the Files that have more than their name for

@@ -3,6 +3,9 @@ package vsclient
 import (
 	"context"
 	"iter"
+
+	"github.com/conduitio-labs/conduit-connector-openai-vectorstore/vsclient/internal/naming"
+	"github.com/conduitio-labs/conduit-connector-openai-vectorstore/vsclient/internal/wire"
 )
 
 // List iterates over all documents of the store, the earlier connector's
@@ -43,13 +46,13 @@ func (c *Client) storeFiles(ctx context.Context) iter.Seq2[Info, error] {
 			return c.catalog.has(key, id)
 		}
 		var names map[string]string
-		emit := func(s storeFile) (more bool, err error) {
-			id := decode(s.Attributes)
-			key := id.key
+		emit := func(s wire.StoreFile) (more bool, err error) {
+			id := naming.Decode(s.Attributes)
+			key := id.Key
 			switch {
 			case c.catalog.isDropped(s.ID), key != "" && !known(key, s.ID):
 				return true, nil // its File is gone: the listing is behind
-			case !marked(s.Attributes):
+			case !naming.Marked(s.Attributes):
 				// The earlier connector's key is the name of the File, which this
 				// listing does not carry.
 				if names == nil {
@@ -63,7 +66,7 @@ func (c *Client) storeFiles(ctx context.Context) iter.Seq2[Info, error] {
 			}
 			return yield(newInfo(key, s), nil), nil
 		}
-		for data, err := range c.listStoreFiles(ctx) {
+		for data, err := range c.wire.StoreFiles(ctx) {
 			if err != nil {
 				yield(Info{}, err)
 				return
@@ -79,7 +82,7 @@ func (c *Client) storeFiles(ctx context.Context) iter.Seq2[Info, error] {
 			}
 		}
 		for id, f := range unseen {
-			s, err := c.shown(ctx, f, c.catalog.justAttached, func() (storeFile, error) { return c.getStoreFile(ctx, id, nil) })
+			s, err := c.shown(ctx, f, c.catalog.justAttached, func() (wire.StoreFile, error) { return c.getStoreFile(ctx, id) })
 			if is(err, ErrNotFound) {
 				continue
 			}
@@ -100,7 +103,7 @@ func (c *Client) storeFiles(ctx context.Context) iter.Seq2[Info, error] {
 // fileNames reads the names of all Files of our purpose.
 func (c *Client) fileNames(ctx context.Context) (map[string]string, error) {
 	names := make(map[string]string)
-	for data, err := range c.listFiles(ctx, filesPage) {
+	for data, err := range c.wire.Files(ctx, wire.FilesPage) {
 		if err != nil {
 			return nil, err
 		}

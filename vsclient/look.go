@@ -5,6 +5,9 @@ import (
 	"context"
 	"slices"
 	"time"
+
+	"github.com/conduitio-labs/conduit-connector-openai-vectorstore/vsclient/internal/naming"
+	"github.com/conduitio-labs/conduit-connector-openai-vectorstore/vsclient/internal/wire"
 )
 
 // held is one version of a key's document that the store holds.
@@ -120,14 +123,14 @@ func (k *catalog) orphans(ctx context.Context, have []held, loose []*file) (foun
 	if len(loose) == 0 || len(have) == 0 || have[0].doomed {
 		return nil, nil
 	}
-	s, err := k.c.getStoreFile(ctx, have[0].id, nil)
+	s, err := k.c.getStoreFile(ctx, have[0].id)
 	if is(err, ErrNotFound) {
 		return nil, nil
 	}
 	if err != nil {
 		return nil, err
 	}
-	replaced := decode(s.Attributes).source.replaces
+	replaced := naming.Decode(s.Attributes).Source.Replaces
 	k.mu.Lock()
 	defer k.mu.Unlock()
 	for _, f := range loose {
@@ -150,11 +153,11 @@ func (k *catalog) snapshot(f *file) held {
 func (k *catalog) belongs(h held, key string) bool {
 	switch h.state {
 	case attached:
-		digest := digestKey(key)
+		digest := naming.DigestOf(key)
 		return [16]byte(digest[:16]) == h.key
 	case unmarked:
 		// The earlier connector's: its name is the key, to the letter.
-		return h.ext == int8(extensionOf(key)) && k.chained(k.hash(stem(key)), h.f) //nolint:gosec // one of two dozen
+		return h.ext == extIndex(key) && k.chained(k.hash(naming.Stem(key)), h.f)
 	}
 	return false
 }
@@ -231,7 +234,7 @@ func (k *catalog) inspect(ctx context.Context, f *file) (over bool, err error) {
 					}
 					continue
 				}
-				if k.looks >= max(fewLooks, k.total/storeFilesPage/2) {
+				if k.looks >= max(fewLooks, k.total/wire.StoreFilesPage/2) {
 					k.readStore()
 					k.mu.Unlock()
 					continue
@@ -279,7 +282,7 @@ func (k *catalog) look(ctx context.Context, f *file) error {
 		return context.Cause(ctx)
 	}
 	defer k.c.calls.Release(1)
-	s, err := k.c.getStoreFile(ctx, f.id, nil)
+	s, err := k.c.getStoreFile(ctx, f.id)
 	k.mu.Lock()
 	defer k.mu.Unlock()
 	switch {
@@ -309,7 +312,7 @@ func (k *catalog) readStore() {
 			defer k.mu.Unlock()
 			k.walked, k.looks = time.Now(), 0
 		}()
-		for data, err := range k.c.listStoreFiles(ctx) {
+		for data, err := range k.c.wire.StoreFiles(ctx) {
 			if err != nil {
 				return err
 			}
@@ -333,12 +336,12 @@ func (k *catalog) readStore() {
 // place takes in one entry of the listing, where it is news. What bears no key, or is
 // not yet searchable, is left for a look of its own, and false is returned: the
 // listing may be behind.
-func (k *catalog) place(s storeFile, began uint32) bool {
-	id := decode(s.Attributes)
-	if id.key == "" || s.Status != StatusCompleted {
+func (k *catalog) place(s wire.StoreFile, began uint32) bool {
+	id := naming.Decode(s.Attributes)
+	if id.Key == "" || s.Status != wire.Completed {
 		return false
 	}
-	for _, h := range k.stems(id.key) {
+	for _, h := range k.stems(id.Key) {
 		for f := k.byStem[h]; f != nil; f = f.next {
 			if f.id == s.ID && f.looked < began {
 				k.learn(f, s)

@@ -4,6 +4,8 @@ import (
 	"context"
 	"fmt"
 	"hash/maphash"
+
+	"github.com/conduitio-labs/conduit-connector-openai-vectorstore/vsclient/internal/fail"
 )
 
 // ownerOf is whose a document with these attributes is, as a hash; 0: nobody's.
@@ -26,10 +28,10 @@ func (c *Client) checkOwner(ctx context.Context, v *version, have []held) error 
 		}
 		name := c.cfg.OwnerAttribute
 		reason := fmt.Sprintf("its document has another %s than this change (%q)", name, fmt.Sprint(v.own[name]))
-		if s, err := c.getStoreFile(ctx, h.id, nil); err == nil {
+		if s, err := c.getStoreFile(ctx, h.id); err == nil {
 			reason = fmt.Sprintf("its document has the %s %q, and this change %q", name, fmt.Sprint(s.Attributes[name]), fmt.Sprint(v.own[name]))
 		}
-		return invalid(ErrConflict, "%s; use keys that differ", reason)
+		return fail.New(ErrConflict, "%s; use keys that differ", reason)
 	}
 	return nil
 }

@@ -6,52 +6,19 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/conduitio-labs/conduit-connector-openai-vectorstore/vsclient/internal/naming"
+	"github.com/conduitio-labs/conduit-connector-openai-vectorstore/vsclient/internal/wire"
 )
 
 // The parts that run once a document, or once a File that a listing shows.
 
 var benchAttributes = Attributes{"collection": "handbook", "lang": "en", "pages": 12.0, "draft": false}
 
-func benchIdentity() identity {
-	return identity{
-		key: "handbook/travel.md", digest: digestKey("handbook/travel.md"), version: 1_700_000_000_000_000,
-		source: source{sha256: strings.Repeat("0123456789abcdef", 4), size: 4096, chunking: "auto"}, own: benchAttributes,
-	}
-}
-
-func BenchmarkFileNameOfAKey(b *testing.B) {
-	for name, key := range map[string]string{"kept": "travel.md", "made": `{"id": 42, "table": "users/eu"}`} {
-		b.Run(name, func(b *testing.B) {
-			b.ReportAllocs()
-			for b.Loop() {
-				fileName(key)
-			}
-		})
-	}
-}
-
-func BenchmarkEncodeAttributes(b *testing.B) {
-	id := benchIdentity()
-	b.ReportAllocs()
-	for b.Loop() {
-		id.encode()
-	}
-}
-
-func BenchmarkDecodeAttributes(b *testing.B) {
-	all := benchIdentity().encode()
-	b.ReportAllocs()
-	for b.Loop() {
-		decode(all)
-	}
-}
-
-func BenchmarkNormalizeAttributes(b *testing.B) {
-	b.ReportAllocs()
-	for b.Loop() {
-		if _, err := benchAttributes.normalize(); err != nil {
-			b.Fatal(err)
-		}
+func benchIdentity() naming.Identity {
+	return naming.Identity{
+		Key: "handbook/travel.md", Digest: naming.DigestOf("handbook/travel.md"), Version: 1_700_000_000_000_000,
+		Source: naming.Source{SHA256: strings.Repeat("0123456789abcdef", 4), Size: 4096, Chunking: "auto"}, Own: benchAttributes,
 	}
 }
 
@@ -76,27 +43,6 @@ func BenchmarkReadContent(b *testing.B) {
 	}
 }
 
-func BenchmarkMultipartBody(b *testing.B) {
-	content := String(strings.Repeat("x", 1<<10))
-	v := version{key: "travel.md", content: content}
-	if err := v.read(b.Context()); err != nil {
-		b.Fatal(err)
-	}
-	_, dog := watch(b.Context(), time.Minute)
-	defer dog.release()
-	u := &upload{name: v.name, content: content, sum: v.sum}
-	b.ReportAllocs()
-	for b.Loop() {
-		body, err := u.body(dog)
-		if err != nil {
-			b.Fatal(err)
-		}
-		if _, err := io.Copy(io.Discard, body); err != nil {
-			b.Fatal(err)
-		}
-	}
-}
-
 func BenchmarkCatalog(b *testing.B) {
 	c, err := New(Config{APIKey: "sk-bench", VectorStoreID: "vs_1"})
 	if err != nil {
@@ -104,15 +50,15 @@ func BenchmarkCatalog(b *testing.B) {
 	}
 	b.Cleanup(func() { c.Close() })
 	const n = 100_000
-	files, shown, keys := make([]fileObject, n), make([]storeFile, n), make([]string, n)
+	files, shown, keys := make([]wire.File, n), make([]wire.StoreFile, n), make([]string, n)
 	size := int64(1024)
 	for i := range n {
 		id := benchIdentity()
-		id.key = fmt.Sprintf("chapter-%06d.md", i)
-		id.digest = digestKey(id.key)
-		keys[i] = id.key
-		files[i] = fileObject{ID: fmt.Sprintf("file-%022d", i), Bytes: &size, CreatedAt: 1_700_000_000, Filename: id.key}
-		shown[i] = storeFile{ID: files[i].ID, Status: StatusCompleted, Attributes: id.encode()}
+		id.Key = fmt.Sprintf("chapter-%06d.md", i)
+		id.Digest = naming.DigestOf(id.Key)
+		keys[i] = id.Key
+		files[i] = wire.File{ID: fmt.Sprintf("file-%022d", i), Bytes: &size, CreatedAt: 1_700_000_000, Filename: id.Key}
+		shown[i] = wire.StoreFile{ID: files[i].ID, Status: wire.Completed, Attributes: id.Encode()}
 	}
 	fill := func() *catalog {
 		k := newCatalog(c)
@@ -155,16 +101,4 @@ func BenchmarkCatalog(b *testing.B) {
 			i++
 		}
 	})
-}
-
-func BenchmarkPassAGate(b *testing.B) {
-	g := newGate(1 << 30)
-	b.ReportAllocs()
-	for b.Loop() {
-		leave, err := g.pass(b.Context(), 1)
-		if err != nil {
-			b.Fatal(err)
-		}
-		leave()
-	}
 }

@@ -8,19 +8,23 @@ import (
 	"fmt"
 	"slices"
 	"time"
+
+	"github.com/conduitio-labs/conduit-connector-openai-vectorstore/vsclient/internal/fail"
+	"github.com/conduitio-labs/conduit-connector-openai-vectorstore/vsclient/internal/naming"
+	"github.com/conduitio-labs/conduit-connector-openai-vectorstore/vsclient/internal/wire"
 )
 
 // version is one version of a document on its way into the store.
 type version struct {
 	key     string
-	digest  keyDigest
+	digest  naming.Digest
 	content Content
 	own     Attributes
 	owner   uint32
 	chunks  Chunking
 	ext     string // to use when the key has none, "": by content
-	sum     summary
-	source  source
+	sum     naming.Summary
+	source  naming.Source
 	name    string
 }
 
@@ -40,20 +44,20 @@ func (c *Client) Put(ctx context.Context, d Document) (Result, error) {
 // read takes the content's digest and settles the File's name.
 func (v *version) read(ctx context.Context) error {
 	var err error
-	if v.sum, err = v.content.summarize(ctx); err != nil {
+	if v.sum, err = v.content.is.Summarize(ctx); err != nil {
 		return err
 	}
-	v.source = source{sha256: hex.EncodeToString(v.sum.digest[:]), size: v.sum.size, chunking: v.chunks.String()}
-	base, ext := fileName(v.key)
+	v.source = naming.Source{SHA256: hex.EncodeToString(v.sum.Digest[:]), Size: v.sum.Size, Chunking: v.chunks.String()}
+	base, ext := naming.FileName(v.key)
 	switch {
-	case ext != noExtension:
-		v.name = base + indexedExtensions[ext].ext
+	case ext != "":
+		v.name = base + ext
 	case v.ext != "":
 		v.name = base + v.ext
-	case !v.sum.text:
-		return invalid(ErrUnsupportedType, "the content is neither JSON nor other UTF-8 text, and the key has no extension that OpenAI indexes; give it one, or set the document's Extension")
+	case !v.sum.Text:
+		return fail.New(ErrUnsupportedType, "the content is neither JSON nor other UTF-8 text, and the key has no extension that OpenAI indexes; give it one, or set the document's Extension")
 	default:
-		json, err := v.content.isJSON()
+		json, err := v.content.is.IsJSON()
 		if err != nil {
 			return err
 		}
@@ -78,7 +82,7 @@ func (c *Client) put(ctx context.Context, v *version, t *turn) (Result, error) {
 	if err != nil {
 		return Result{}, err
 	}
-	for len(have) > 0 && have[0].content == v.source.fingerprint() {
+	for len(have) > 0 && have[0].content == v.source.Fingerprint() {
 		r, err := c.keep(ctx, v, have, unsure)
 		if !errors.Is(err, errNotKept) {
 			return r, err
@@ -98,7 +102,7 @@ var errNotKept = errors.New("not kept")
 // one, with the attributes that are asked for.
 func (c *Client) keep(ctx context.Context, v *version, have []held, unsure []*file) (Result, error) {
 	cur := have[0]
-	if cur.Status() != StatusCompleted {
+	if cur.Status() != wire.Completed {
 		// An attach that was cut off earlier. It is this document's: wait for it, and
 		// look again, since what was seen may be a ghost of the attach before it.
 		err := c.awaitHeld(ctx, cur)
@@ -108,12 +112,12 @@ func (c *Client) keep(ctx context.Context, v *version, have []held, unsure []*fi
 		return Result{}, cmp.Or(err, errNotKept)
 	}
 	r := Result{Outcome: Unchanged, FileID: cur.id, Version: cur.version}
-	next := identity{key: v.key, digest: v.digest, version: cur.version, source: v.source, own: v.own}
-	next.source.replaces = ids(have[1:])
-	changed := cur.own != v.own.hash(c.seed)
+	next := naming.Identity{Key: v.key, Digest: v.digest, Version: cur.version, Source: v.source, Own: v.own}
+	next.Source.Replaces = ids(have[1:])
+	changed := cur.own != naming.Hash(c.seed, v.own)
 	if changed {
-		next.version = nextVersion(have)
-		r.Outcome, r.Version = AttributesUpdated, next.version
+		next.Version = nextVersion(have)
+		r.Outcome, r.Version = AttributesUpdated, next.Version
 	}
 	// Where older versions stand beside it, either a process was cut off before it
 	// had removed them, or while it was taking this one back; and what was taken back
@@ -132,8 +136,8 @@ func (c *Client) keep(ctx context.Context, v *version, have []held, unsure []*fi
 
 // updateHeld gives a store file other attributes. One that this client has just
 // attached is there, even if it cannot be found yet.
-func (c *Client) updateHeld(ctx context.Context, f *file, next identity) error {
-	s, err := c.shown(ctx, f, c.catalog.justAttached, func() (storeFile, error) { return c.updateStoreFile(ctx, f.id, next.encode()) })
+func (c *Client) updateHeld(ctx context.Context, f *file, next naming.Identity) error {
+	s, err := c.shown(ctx, f, c.catalog.justAttached, func() (wire.StoreFile, error) { return c.wire.UpdateStoreFile(ctx, f.id, next.Encode()) })
 	k := c.catalog
 	k.mu.Lock()
 	defer k.mu.Unlock()
@@ -145,7 +149,7 @@ func (c *Client) updateHeld(ctx context.Context, f *file, next identity) error {
 		f.own = 0 // it may have been carried out: whatever is asked for next is set anew
 		return err
 	}
-	s.Attributes = next.encode()
+	s.Attributes = next.Encode()
 	s.Status = f.Status()
 	k.learn(f, s)
 	return nil
@@ -155,7 +159,7 @@ func (c *Client) updateHeld(ctx context.Context, f *file, next identity) error {
 func (c *Client) awaitHeld(ctx context.Context, cur held) error {
 	o := outcome{status: cur.Status()}
 	if !o.final() {
-		at := &attaching{attachment: attachment{FileID: cur.id}, batch: &batch{}, attached: time.Now()}
+		at := &attaching{Attachment: wire.Attachment{FileID: cur.id}, batch: &batch{}, attached: time.Now()}
 		var err error
 		if o, err = c.await(ctx, at, time.Now().Add(c.cfg.IndexTimeout/2)); err != nil {
 			return err
@@ -164,7 +168,7 @@ func (c *Client) awaitHeld(ctx context.Context, cur held) error {
 	k := c.catalog
 	k.mu.Lock()
 	defer k.mu.Unlock()
-	if o.status == StatusCompleted {
+	if o.status == wire.Completed {
 		cur.f.status = statusCompleted
 		return nil
 	}
@@ -193,16 +197,16 @@ func (c *Client) replace(ctx context.Context, v *version, have []held, unsure []
 	if err != nil {
 		return Result{}, err
 	}
-	v.source.replaces = ids(have)
-	next := identity{key: v.key, digest: v.digest, version: nextVersion(have), source: v.source, own: v.own}
-	at := attachment{FileID: f.id, Attributes: next.encode(), Chunking: v.chunks.param()}
-	r := Result{Outcome: Created, FileID: f.id, Version: next.version}
+	v.source.Replaces = ids(have)
+	next := naming.Identity{Key: v.key, Digest: v.digest, Version: nextVersion(have), Source: v.source, Own: v.own}
+	at := wire.Attachment{FileID: f.id, Attributes: next.Encode(), Chunking: naming.Chunking(v.chunks).Param()}
+	r := Result{Outcome: Created, FileID: f.id, Version: next.Version}
 	if len(have) > 0 {
 		r.Outcome = Replaced
 	}
 	finish := func(ctx context.Context, accepted func()) error {
 		err := c.index(ctx, at, arrived, func() {
-			c.catalog.put(f, next, StatusInProgress) // so that Get finds it
+			c.catalog.put(f, next, wire.InProgress) // so that Get finds it
 			if accepted != nil {
 				accepted()
 				accepted = nil
@@ -212,8 +216,8 @@ func (c *Client) replace(ctx context.Context, v *version, have []held, unsure []
 			c.rollBack(ctx, v.key, f)
 			return err
 		}
-		c.catalog.put(f, next, StatusCompleted)
-		return c.settle(ctx, v.key, next.version, f, u, have, unsure)
+		c.catalog.put(f, next, wire.Completed)
+		return c.settle(ctx, v.key, next.Version, f, u, have, unsure)
 	}
 	if c.cfg.WaitFor == WaitIndexed {
 		return r, finish(ctx, nil)
@@ -245,7 +249,7 @@ func (c *Client) settle(ctx context.Context, key string, version int64, cur *fil
 		}
 		grace := time.Duration(0)
 		unsure = c.catalog.mayShowYet(unsure) // by the time that this upload has told
-		if slices.ContainsFunc(unsure, func(f *file) bool { return f.size == u.sum.size }) {
+		if slices.ContainsFunc(unsure, func(f *file) bool { return f.size == u.sum.Size }) {
 			grace = graceAfterPut
 		}
 		err = c.resolve(ctx, key, version, unsure, grace)

@@ -5,6 +5,8 @@ import (
 	"errors"
 	"slices"
 	"time"
+
+	"github.com/conduitio-labs/conduit-connector-openai-vectorstore/vsclient/internal/wire"
 )
 
 // removeAll removes versions, the oldest first, so that what a reader can find
@@ -31,7 +33,7 @@ func (c *Client) remove(ctx context.Context, key, id string) error {
 	ctx, cancel := outliving(ctx)
 	defer cancel()
 	made, known := c.catalog.doom(key, id)
-	there, err := c.detach(ctx, id)
+	there, err := c.wire.Detach(ctx, id)
 	if err != nil {
 		return err
 	}
@@ -84,13 +86,13 @@ func (c *Client) resolve(ctx context.Context, key string, before int64, unsure [
 		if unsure, err = c.removeShown(ctx, r, unsure); err != nil || len(unsure) == 0 {
 			return err
 		}
-		if time.Since(r.began)+wait > grace || pause(ctx, wait, nil) != nil {
+		if time.Since(r.began)+wait > grace || wire.Pause(ctx, wait, nil) != nil {
 			break
 		}
 	}
 	c.spawn(func(ctx context.Context) {
 		for wait := 15 * time.Second; len(unsure) > 0 && time.Since(r.began) < settleTime; wait = 30 * time.Second {
-			if pause(ctx, wait, nil) != nil {
+			if wire.Pause(ctx, wait, nil) != nil {
 				return
 			}
 			var err error

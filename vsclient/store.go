@@ -3,8 +3,10 @@ package vsclient
 import (
 	"context"
 	"fmt"
-	"net/http"
 	"time"
+
+	"github.com/conduitio-labs/conduit-connector-openai-vectorstore/vsclient/internal/fail"
+	"github.com/conduitio-labs/conduit-connector-openai-vectorstore/vsclient/internal/wire"
 )
 
 // Store is what OpenAI tells of the vector store itself.
@@ -31,7 +33,7 @@ func (c *Client) Check(ctx context.Context) (Store, error) {
 	s, err := c.store(ctx, min(checkTime, c.cfg.RetryTimeout))
 	if err != nil {
 		if is(err, ErrNotFound) {
-			err = &inputError{kind: ErrStoreNotFound, reason: fmt.Sprintf("no vector store %q in this project", c.cfg.VectorStoreID), err: err}
+			err = &fail.Error{Kind: ErrStoreNotFound, Reason: fmt.Sprintf("no vector store %q in this project", c.cfg.VectorStoreID), Err: err}
 		}
 		return Store{}, wrap("check", "", err)
 	}
@@ -39,7 +41,7 @@ func (c *Client) Check(ctx context.Context) (Store, error) {
 }
 
 func (c *Client) store(ctx context.Context, limit time.Duration) (Store, error) {
-	s, err := c.getStore(ctx, limit)
+	s, err := c.wire.For(limit).Store(ctx)
 	if err != nil {
 		return Store{}, err
 	}
@@ -59,7 +61,7 @@ func (c *Client) storeIsGone(ctx context.Context) bool {
 // storeIDs lists the vector stores of the project.
 func (c *Client) storeIDs(ctx context.Context) ([]string, error) {
 	ids := []string{c.cfg.VectorStoreID}
-	for data, err := range c.listStores(ctx) {
+	for data, err := range c.wire.Stores(ctx) {
 		if err != nil {
 			return nil, err
 		}
@@ -74,9 +76,7 @@ func (c *Client) storeIDs(ctx context.Context) ([]string, error) {
 
 // attachedTo reports whether the File is attached to that store.
 func (c *Client) attachedTo(ctx context.Context, store, id string) (bool, error) {
-	_, err := send[storeFile](ctx, c, request{
-		method: http.MethodGet, path: "vector_stores/%s/files/%s", ids: []string{store, id},
-	})
+	_, _, err := c.wire.StoreFileIn(ctx, store, id)
 	if is(err, ErrNotFound) {
 		return false, nil
 	}
@@ -91,4 +91,25 @@ func (c *Client) attachedAnywhere(ctx context.Context, stores []string, id strin
 		}
 	}
 	return false, nil
+}
+
+// getStoreFile asks for a file of the store.
+func (c *Client) getStoreFile(ctx context.Context, id string) (wire.StoreFile, error) {
+	s, _, err := c.wire.StoreFile(ctx, id)
+	return s, err
+}
+
+// fileExists reports whether the project has the File.
+func (c *Client) fileExists(ctx context.Context, id string) (bool, error) {
+	_, err := c.wire.File(ctx, id)
+	if is(err, ErrNotFound) {
+		return false, nil
+	}
+	return err == nil, err
+}
+
+// deleteFile deletes the File. It succeeds when there is none.
+func (c *Client) deleteFile(ctx context.Context, id string) error {
+	_, err := c.wire.DeleteFile(ctx, id)
+	return err
 }

@@ -4,6 +4,9 @@ import (
 	"cmp"
 	"context"
 	"slices"
+
+	"github.com/conduitio-labs/conduit-connector-openai-vectorstore/vsclient/internal/naming"
+	"github.com/conduitio-labs/conduit-connector-openai-vectorstore/vsclient/internal/wire"
 )
 
 // SweepResult is what a sweep came to.
@@ -29,8 +32,8 @@ func (c *Client) sweep(ctx context.Context) (SweepResult, error) {
 	if err := c.catalog.fresh(ctx, 0); err != nil {
 		return r, err
 	}
-	seen := make(map[keyDigest]string) // the first store file of each key
-	untidy := make(map[keyDigest]*untidyKey)
+	seen := make(map[naming.Digest]string) // the first store file of each key
+	untidy := make(map[naming.Digest]*untidyKey)
 	for d, err := range c.storeFiles(ctx) {
 		if err != nil {
 			return r, err
@@ -72,7 +75,7 @@ type untidyKey struct {
 }
 
 // sweepKey leaves the key its newest searchable version.
-func (c *Client) sweepKey(ctx context.Context, digest keyDigest, u *untidyKey) (removed int, err error) {
+func (c *Client) sweepKey(ctx context.Context, digest naming.Digest, u *untidyKey) (removed int, err error) {
 	listed := slices.Clone(u.ids)
 	if u.key != "" {
 		t := c.turns.ask(u.key)
@@ -86,26 +89,26 @@ func (c *Client) sweepKey(ctx context.Context, digest keyDigest, u *untidyKey) (
 		}
 	}
 	slices.Sort(u.ids)
-	var there []storeFile
+	var there []wire.StoreFile
 	for _, id := range slices.Compact(u.ids) {
 		if id == "" {
 			continue
 		}
-		s, err := c.getStoreFile(ctx, id, nil)
+		s, err := c.getStoreFile(ctx, id)
 		if err != nil && !is(err, ErrNotFound) {
 			return 0, err
 		}
 		// An earlier connector's file has no attributes; the listing has gone by its name.
-		earlier := !marked(s.Attributes) && slices.Contains(listed, id)
-		if err == nil && (earlier || decode(s.Attributes).digest == digest) {
+		earlier := !naming.Marked(s.Attributes) && slices.Contains(listed, id)
+		if err == nil && (earlier || naming.Decode(s.Attributes).Digest == digest) {
 			there = append(there, s)
 		}
 	}
-	slices.SortFunc(there, func(a, b storeFile) int {
-		return cmp.Or(cmp.Compare(decode(b.Attributes).version, decode(a.Attributes).version), cmp.Compare(b.CreatedAt, a.CreatedAt), cmp.Compare(b.ID, a.ID))
+	slices.SortFunc(there, func(a, b wire.StoreFile) int {
+		return cmp.Or(cmp.Compare(naming.Decode(b.Attributes).Version, naming.Decode(a.Attributes).Version), cmp.Compare(b.CreatedAt, a.CreatedAt), cmp.Compare(b.ID, a.ID))
 	})
-	keep := slices.IndexFunc(there, func(s storeFile) bool { return s.Status == StatusCompleted })
-	if keep < 0 || slices.ContainsFunc(there[:keep], func(s storeFile) bool { return !(outcome{status: s.Status}).final() }) {
+	keep := slices.IndexFunc(there, func(s wire.StoreFile) bool { return s.Status == wire.Completed })
+	if keep < 0 || slices.ContainsFunc(there[:keep], func(s wire.StoreFile) bool { return !(outcome{status: s.Status}).final() }) {
 		return 0, nil
 	}
 	for i, s := range there {
@@ -118,7 +121,7 @@ func (c *Client) sweepKey(ctx context.Context, digest keyDigest, u *untidyKey) (
 		removed++
 	}
 	for _, id := range u.replaced {
-		if slices.ContainsFunc(there, func(s storeFile) bool { return s.ID == id }) {
+		if slices.ContainsFunc(there, func(s wire.StoreFile) bool { return s.ID == id }) {
 			continue
 		}
 		// Replaced by this key's document, and attached no longer: what is left is

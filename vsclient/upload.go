@@ -1,24 +1,19 @@
 package vsclient
 
 import (
-	"bytes"
 	"context"
-	"crypto/sha256"
 	"errors"
-	"fmt"
 	"io"
-	"mime/multipart"
-	"net/http"
-	"net/textproto"
 
-	"github.com/openai/openai-go/v3/option"
+	"github.com/conduitio-labs/conduit-connector-openai-vectorstore/vsclient/internal/naming"
+	"github.com/conduitio-labs/conduit-connector-openai-vectorstore/vsclient/internal/wire"
 )
 
 // upload is one document on its way to being a File.
 type upload struct {
 	name    string
 	content Content
-	sum     summary
+	sum     naming.Summary
 
 	known   []string // Files of that name from before
 	newest  int64    // the time, by OpenAI's clock, from which on its File can be dated
@@ -40,7 +35,7 @@ func (c *Client) upload(ctx context.Context, u *upload) (*file, error) {
 		return nil, err
 	}
 	defer turn.leave()
-	leave, err := c.uploadSlot(ctx, u.sum.size)
+	leave, err := c.uploadSlot(ctx, u.sum.Size)
 	if err != nil {
 		return nil, err
 	}
@@ -48,26 +43,17 @@ func (c *Client) upload(ctx context.Context, u *upload) (*file, error) {
 
 	u.known, u.newest = c.catalog.named(u.name)
 	var (
-		found *fileObject
+		found *wire.File
 		sent  bool
-		body  *multipartBody
 	)
-	made, err := send[fileObject](ctx, c, request{
-		method: http.MethodPost, path: "files", gate: c.pacer.uploads,
-		opts: func(w *watchdog) (_ []option.RequestOption, err error) {
-			if body, err = u.body(w); err != nil {
-				return nil, err
-			}
-			sent = true
-			return []option.RequestOption{
-				option.WithRequestBody(body.contentType, body),
-				option.WithMiddleware(body.sized),
-			}, nil
+	made, err := c.wire.Upload(ctx, wire.Upload{
+		Name: u.name, ContentType: naming.ContentType(u.name), Size: u.sum.Size,
+		Open: func() (io.ReadCloser, error) {
+			r, err := u.content.is.Open(u.sum)
+			sent = sent || err == nil
+			return r, err
 		},
-		landed: func(ctx context.Context) (bool, error) {
-			if body.err != nil {
-				return true, body.err
-			}
+		Landed: func(ctx context.Context) (bool, error) {
 			var err error
 			if found, err = c.findUpload(ctx, u); found == nil && err == nil {
 				u.unclear++
@@ -82,10 +68,7 @@ func (c *Client) upload(ctx context.Context, u *upload) (*file, error) {
 		made.Filename = u.name // as it is asked for later, whatever OpenAI made of it
 		return c.catalog.adopt(made), nil
 	}
-	if body != nil && body.err != nil {
-		err = body.err
-	}
-	if f, ok := errors.AsType[*failure](err); sent && (!ok || f.kind == nil || errors.Is(f.kind, ErrClosed) || f.retry) {
+	if f, ok := errors.AsType[*wire.Failure](err); sent && (!ok || f.Unknown) {
 		c.withdraw(ctx, u, "")
 	}
 	return nil, err
@@ -115,9 +98,9 @@ func (c *Client) uploadSlot(ctx context.Context, size int64) (leave func(), err 
 // that has our purpose, our name and our size, was not there before we began, is
 // attached to no store, and is the only one of which this is so. When there are
 // two, neither is taken.
-func (c *Client) findUpload(ctx context.Context, u *upload) (*fileObject, error) {
-	var found []fileObject
-	for data, err := range c.listFiles(ctx, refreshPage) {
+func (c *Client) findUpload(ctx context.Context, u *upload) (*wire.File, error) {
+	var found []wire.File
+	for data, err := range c.wire.Files(ctx, refreshPage) {
 		if err != nil {
 			return nil, err
 		}
@@ -144,8 +127,8 @@ func (c *Client) findUpload(ctx context.Context, u *upload) (*fileObject, error)
 }
 
 // couldBe reports whether the File can have come from this upload.
-func (u *upload) couldBe(f fileObject) bool {
-	if f.Purpose != purpose || f.Filename != u.name || (f.Bytes != nil && *f.Bytes != u.sum.size) {
+func (u *upload) couldBe(f wire.File) bool {
+	if f.Purpose != wire.Purpose || f.Filename != u.name || (f.Bytes != nil && *f.Bytes != u.sum.Size) {
 		return false
 	}
 	for _, id := range u.known {
@@ -171,76 +154,4 @@ func (c *Client) withdraw(ctx context.Context, u *upload, keep string) {
 	if err != nil {
 		c.log.WarnContext(ctx, "an upload whose reply was lost could not be followed up; it may have left a File behind", "error", err.Error())
 	}
-}
-
-// multipartBody streams the form: the SDK's own upload would hold it whole in
-// memory. It remembers why the content could not be read, since a transport
-// reports that as it likes.
-type multipartBody struct {
-	io.Reader
-	contentType string
-	size        int64
-	content     io.Closer
-	dog         *watchdog
-	err         error
-}
-
-func (u *upload) body(w *watchdog) (*multipartBody, error) {
-	var frame bytes.Buffer
-	form := multipart.NewWriter(&frame)
-	if err := form.WriteField("purpose", purpose); err != nil {
-		return nil, err
-	}
-	// The name holds nothing that would have to be escaped; see fileName.
-	if _, err := form.CreatePart(textproto.MIMEHeader{
-		"Content-Disposition": {fmt.Sprintf(`form-data; name="file"; filename="%s"`, u.name)},
-		"Content-Type":        {contentType(u.name)},
-	}); err != nil {
-		return nil, err
-	}
-	head := bytes.Clone(frame.Bytes())
-	frame.Reset()
-	if err := form.Close(); err != nil {
-		return nil, err
-	}
-	content, err := u.content.reader()
-	if err != nil {
-		return nil, err
-	}
-	b := &multipartBody{contentType: form.FormDataContentType(), content: content, dog: w}
-	b.size = int64(len(head)) + u.sum.size + int64(frame.Len())
-	var data io.Reader = content
-	if u.content.open != nil {
-		data = &sameReader{r: content, hash: sha256.New(), want: u.sum}
-	}
-	b.Reader = io.MultiReader(bytes.NewReader(head), data, &frame)
-	return b, nil
-}
-
-func contentType(name string) string {
-	if i := extensionOf(name); i != noExtension {
-		return indexedExtensions[i].contentType
-	}
-	return "application/octet-stream"
-}
-
-func (b *multipartBody) Read(p []byte) (int, error) {
-	n, err := b.Reader.Read(p)
-	if n > 0 {
-		b.dog.alive()
-	}
-	if err != nil && !errors.Is(err, io.EOF) {
-		b.err = &inputError{kind: ErrContent, reason: err.Error(), err: err}
-		err = b.err
-	}
-	return n, err
-}
-
-func (b *multipartBody) Close() error { return b.content.Close() }
-
-// sized announces the length of the body, which a plain reader does not tell.
-// Whether OpenAI takes a body of unknown length is not documented.
-func (b *multipartBody) sized(req *http.Request, next option.MiddlewareNext) (*http.Response, error) {
-	req.ContentLength = b.size
-	return next(req)
 }

@@ -3,9 +3,10 @@ package vsclient
 import (
 	"context"
 	"maps"
-	"net/http"
 	"slices"
 	"time"
+
+	"github.com/conduitio-labs/conduit-connector-openai-vectorstore/vsclient/internal/wire"
 )
 
 // batchWatch follows the files of one batch: it asks for the batch, one request
@@ -20,7 +21,7 @@ type batchWatch struct {
 	c       *Client
 	b       *batch
 	open    map[string]*attaching
-	counts  counts // as of the last answer
+	counts  wire.Counts // as of the last answer
 	ended   bool
 	heard   bool      // the last answer was about this batch
 	heardAt time.Time // when it came
@@ -42,7 +43,7 @@ func (w *batchWatch) run(ctx context.Context) {
 	w.read = began
 	wait := max(firstPoll, w.c.indexing.guess(0.9), w.b.files[0].hint)
 	for {
-		if pause(ctx, wait, nil) != nil {
+		if wire.Pause(ctx, wait, nil) != nil {
 			return
 		}
 		for id, at := range w.open {
@@ -53,8 +54,7 @@ func (w *batchWatch) run(ctx context.Context) {
 		if len(w.open) == 0 {
 			return
 		}
-		var header http.Header
-		w.ask(ctx, &header)
+		hint := w.ask(ctx)
 		if w.worthReading() {
 			w.readListing(ctx)
 			if w.ended || !w.heard {
@@ -65,19 +65,20 @@ func (w *batchWatch) run(ctx context.Context) {
 		if w.heard && !w.ended {
 			wait = w.c.indexing.interval(time.Since(began))
 		}
-		wait = max(min(wait, maxPoll), pollAfter(header))
+		wait = max(min(wait, maxPoll), hint)
 	}
 }
 
 // ask reads the state of the batch. An answer about something else, as users have
 // seen, is no answer.
-func (w *batchWatch) ask(ctx context.Context, header *http.Header) {
-	reply, err := w.c.getBatch(ctx, w.b.id, header)
+func (w *batchWatch) ask(ctx context.Context) (hint time.Duration) {
+	reply, meta, err := w.c.wire.For(batchPatience).Batch(ctx, w.b.id)
 	if w.heard = err == nil && reply.ID == w.b.id; !w.heard {
-		return
+		return meta.PollAfter
 	}
 	w.heardAt, w.counts = time.Now(), reply.FileCounts
-	w.ended = reply.Status != StatusInProgress && reply.Status != ""
+	w.ended = reply.Status != wire.InProgress && reply.Status != ""
+	return meta.PollAfter
 }
 
 func (w *batchWatch) done() int { return w.counts.Completed + w.counts.Failed + w.counts.Cancelled }
@@ -87,21 +88,21 @@ func (w *batchWatch) done() int { return w.counts.Completed + w.counts.Failed + 
 // reading goes over all pages.
 func (w *batchWatch) worthReading() bool {
 	n, done := len(w.b.files), w.done()
-	nearlyAll := done >= n-n/10 && done-w.listed >= min(storeFilesPage, n/2)
+	nearlyAll := done >= n-n/10 && done-w.listed >= min(wire.StoreFilesPage, n/2)
 	return !w.heard || w.ended || nearlyAll || time.Since(w.read) >= w.relist
 }
 
 func (w *batchWatch) readListing(ctx context.Context) {
 	before := len(w.open)
-	if n := len(w.b.files); w.heard && w.counts.Completed == n && n > storeFilesPage && !w.c.unordered.Load() {
+	if n := len(w.b.files); w.heard && w.counts.Completed == n && n > wire.StoreFilesPage && !w.c.unordered.Load() {
 		w.readAtOnce(ctx)
 	}
 	if len(w.open) > 0 {
-		w.readStatus(ctx, StatusCompleted)
+		w.readStatus(ctx, wire.Completed)
 	}
 	if len(w.open) > 0 && (!w.heard || w.counts.Failed+w.counts.Cancelled > 0 || len(w.open) == before) {
-		w.readStatus(ctx, StatusFailed)
-		w.readStatus(ctx, StatusCancelled)
+		w.readStatus(ctx, wire.Failed)
+		w.readStatus(ctx, wire.Cancelled)
 	}
 	w.listed, w.read, w.relist = w.done(), time.Now(), min(2*w.relist, 30*time.Second)
 }
@@ -112,9 +113,9 @@ func (w *batchWatch) readListing(ctx context.Context) {
 // is not seen this way is read in line, and so is everything from then on.
 func (w *batchWatch) readAtOnce(ctx context.Context) {
 	files := w.b.files
-	pages := make(chan []storeFile, len(files)/storeFilesPage+1)
+	pages := make(chan []wire.StoreFile, len(files)/wire.StoreFilesPage+1)
 	asked := 0
-	for at := 0; at < len(files); at += storeFilesPage {
+	for at := 0; at < len(files); at += wire.StoreFilesPage {
 		after := ""
 		if at > 0 {
 			after = files[at-1].FileID
@@ -125,7 +126,7 @@ func (w *batchWatch) readAtOnce(ctx context.Context) {
 		asked++
 		go func() {
 			defer w.c.calls.Release(1)
-			p, _ := w.c.pageOfBatchFiles(ctx, w.b.id, StatusCompleted, after) // what stays open is asked for again
+			p, _ := w.c.wire.For(batchPatience).BatchFilesAfter(ctx, w.b.id, wire.Completed, after) // what stays open is asked for again
 			pages <- p.Data
 		}()
 	}
@@ -137,8 +138,8 @@ func (w *batchWatch) readAtOnce(ctx context.Context) {
 	w.c.unordered.Store(len(w.open) > 0)
 }
 
-func (w *batchWatch) readStatus(ctx context.Context, status Status) {
-	for data, err := range w.c.listBatchFiles(ctx, w.b.id, status) {
+func (w *batchWatch) readStatus(ctx context.Context, status wire.Status) {
+	for data, err := range w.c.wire.For(batchPatience).BatchFiles(ctx, w.b.id, status) {
 		if err != nil {
 			return // what stays open is asked for again
 		}
@@ -157,7 +158,7 @@ func (w *batchWatch) settle(id string, o outcome) {
 		return
 	}
 	delete(w.open, id)
-	if o.status == StatusCompleted && w.heard {
+	if o.status == wire.Completed && w.heard {
 		w.c.indexing.learn(w.heardAt.Sub(at.attached))
 	}
 	at.indexed <- o
@@ -168,7 +169,7 @@ func (w *batchWatch) settle(id string, o outcome) {
 // finds something: a few first, then more.
 func (w *batchWatch) lookAtRest(ctx context.Context, began time.Time) {
 	ids := slices.Collect(maps.Keys(w.open))
-	ids = ids[:min(len(ids), storeFilesPage)]
+	ids = ids[:min(len(ids), wire.StoreFilesPage)]
 	for n := fewLooks; len(ids) > 0; n *= 2 {
 		n = min(n, len(ids))
 		before := len(w.open)
@@ -194,7 +195,7 @@ func (w *batchWatch) lookAt(ctx context.Context, ids []string, began time.Time) 
 		asked++
 		go func() {
 			defer w.c.calls.Release(1)
-			s, err := w.c.getStoreFile(ctx, id, nil)
+			s, err := w.c.getStoreFile(ctx, id)
 			o := outcome{s.Status, s.LastError}
 			if is(err, ErrNotFound) {
 				o.status = missing

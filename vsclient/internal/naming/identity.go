@@ -1,4 +1,4 @@
-package vsclient
+package naming
 
 import (
 	"crypto/sha256"
@@ -19,28 +19,28 @@ const (
 	reservedMark  = "vs_"
 )
 
-// source says what a store file was made from. It is kept in attrContent.
-type source struct {
-	sha256   string // hex
-	size     int64
-	chunking string   // "auto" or "max/overlap"
-	replaces []string // Files that went when this one came: proof that they were ours
+// Source says what a store file was made from. It is kept in attrContent.
+type Source struct {
+	SHA256   string // hex
+	Size     int64
+	Chunking string   // "auto" or "max/overlap"
+	Replaces []string // Files that went when this one came: proof that they were ours
 }
 
-// fingerprint is equal for sources that are the same, and zero for one that is
+// Fingerprint is equal for sources that are the same, and zero for one that is
 // not known.
-func (s source) fingerprint() (f [16]byte) {
-	if s.sha256 == "" {
+func (s Source) Fingerprint() (f [16]byte) {
+	if s.SHA256 == "" {
 		return f
 	}
-	sum := sha256.Sum256(fmt.Appendf(nil, "%s;%d;%s", s.sha256, s.size, s.chunking))
+	sum := sha256.Sum256(fmt.Appendf(nil, "%s;%d;%s", s.SHA256, s.Size, s.Chunking))
 	copy(f[:], sum[:])
 	return f
 }
 
-func (s source) encode() string {
-	v := fmt.Sprintf("sha256=%s;size=%d;chunking=%s", s.sha256, s.size, s.chunking)
-	for i, id := range s.replaces {
+func (s Source) encode() string {
+	v := fmt.Sprintf("sha256=%s;size=%d;chunking=%s", s.SHA256, s.Size, s.Chunking)
+	for i, id := range s.Replaces {
 		sep := ","
 		if i == 0 {
 			sep = ";replaces="
@@ -53,23 +53,23 @@ func (s source) encode() string {
 	return v
 }
 
-func parseSource(v string) source {
-	var s source
+func parseSource(v string) Source {
+	var s Source
 	for part := range strings.SplitSeq(v, ";") {
 		name, value, _ := strings.Cut(part, "=")
 		switch name {
 		case "sha256":
-			if raw, err := hex.DecodeString(value); err == nil && len(raw) == len(keyDigest{}) {
-				s.sha256 = value
+			if raw, err := hex.DecodeString(value); err == nil && len(raw) == len(Digest{}) {
+				s.SHA256 = value
 			}
 		case "size":
-			s.size, _ = strconv.ParseInt(value, 10, 64)
+			s.Size, _ = strconv.ParseInt(value, 10, 64)
 		case "chunking":
-			s.chunking = value
+			s.Chunking = value
 		case "replaces":
 			for id := range strings.SplitSeq(value, ",") {
 				if id != "" {
-					s.replaces = append(s.replaces, id)
+					s.Replaces = append(s.Replaces, id)
 				}
 			}
 		}
@@ -77,29 +77,29 @@ func parseSource(v string) source {
 	return s
 }
 
-// identity is what the reserved attributes of a store file say.
-type identity struct {
-	ours    bool   // it bears a key at all
-	key     string // "" when the key was too long to be kept
-	digest  keyDigest
-	version int64
-	source  source
-	own     Attributes // the caller's
+// Identity is what the reserved attributes of a store file say.
+type Identity struct {
+	Ours    bool   // it bears a key at all
+	Key     string // "" when the key was too long to be kept
+	Digest  Digest
+	Version int64
+	Source  Source
+	Own     map[string]any // the caller's
 }
 
-// encode writes the attributes of a store file: the caller's and the reserved.
-func (id identity) encode() map[string]any {
+// Encode writes the attributes of a store file: the caller's and the reserved.
+func (id Identity) Encode() map[string]any {
 	all := make(map[string]any, maxAttributes)
-	for name, v := range id.own {
+	for name, v := range id.Own {
 		all[name] = v
 	}
-	all[attrVersion] = formatVersion(id.version)
-	if id.source.sha256 != "" {
-		all[attrContent] = id.source.encode()
+	all[attrVersion] = formatVersion(id.Version)
+	if id.Source.SHA256 != "" {
+		all[attrContent] = id.Source.encode()
 	}
-	parts := keyParts(id.key)
-	if parts == nil || len(id.own)+2+len(parts) > maxAttributes {
-		all[attrKeyDigest] = id.digest.String()
+	parts := keyParts(id.Key)
+	if parts == nil || len(id.Own)+2+len(parts) > maxAttributes {
+		all[attrKeyDigest] = id.Digest.String()
 		return all
 	}
 	for i, part := range parts {
@@ -108,43 +108,43 @@ func (id identity) encode() map[string]any {
 	return all
 }
 
-// decode reads the attributes of a store file.
-func decode(all map[string]any) identity {
-	id := identity{own: Attributes{}}
+// Decode reads the attributes of a store file.
+func Decode(all map[string]any) Identity {
+	id := Identity{Own: map[string]any{}}
 	for name, v := range all {
 		if !strings.HasPrefix(name, reservedMark) {
-			id.own[name] = v
+			id.Own[name] = v
 		}
 	}
 	if v, ok := all[attrVersion].(string); ok {
-		id.version, _ = strconv.ParseInt(v, 10, 64)
+		id.Version, _ = strconv.ParseInt(v, 10, 64)
 	}
 	if v, ok := all[attrContent].(string); ok {
-		id.source = parseSource(v)
+		id.Source = parseSource(v)
 	}
 	for i := range maxKeyParts {
 		part, ok := all[keyPartName(i)].(string)
 		if !ok {
 			break
 		}
-		id.key += part
+		id.Key += part
 	}
-	if id.key != "" {
-		id.ours, id.digest = true, digestKey(id.key)
+	if id.Key != "" {
+		id.Ours, id.Digest = true, DigestOf(id.Key)
 		return id
 	}
 	if v, ok := all[attrKeyDigest].(string); ok {
-		if raw, err := hex.DecodeString(v); err == nil && len(raw) == len(id.digest) {
-			id.ours = true
-			copy(id.digest[:], raw)
+		if raw, err := hex.DecodeString(v); err == nil && len(raw) == len(id.Digest) {
+			id.Ours = true
+			copy(id.Digest[:], raw)
 		}
 	}
 	return id
 }
 
-// marked reports whether any reserved attribute is there, so that the store file
+// Marked reports whether any reserved attribute is there, so that the store file
 // is not one of the earlier connector's.
-func marked(all map[string]any) bool {
+func Marked(all map[string]any) bool {
 	for name := range all {
 		if strings.HasPrefix(name, reservedMark) {
 			return true

@@ -1,4 +1,4 @@
-package vsclient
+package wire
 
 import (
 	"context"
@@ -12,30 +12,43 @@ import (
 	"time"
 
 	"github.com/openai/openai-go/v3"
+
+	"github.com/conduitio-labs/conduit-connector-openai-vectorstore/vsclient/internal/fail"
 )
 
-// failure is the verdict on one attempt at a request.
-type failure struct {
-	kind       error         // a sentinel, or nil for the caller's own context
-	reason     string        // one line, with status, code and request id
-	retry      bool          // worth another attempt
-	retryAfter time.Duration // the least wait that the server asks for
-	tries      int
-	err        error
+// Failure is the verdict on a request.
+type Failure struct {
+	Kind       error // one of the kinds of package fail, or nil when the caller's own context has ended
+	Status     int   // of the last reply; 0: none came
+	Code       string
+	Type       string
+	Message    string
+	RequestID  string
+	Reason     string        // one line, with status, code and request id
+	Retry      bool          // another attempt may succeed
+	RetryAfter time.Duration // the least wait that the server asks for
+	Tries      int           // attempts made
+	Unknown    bool          // one of the attempts may have been carried out
+	Err        error         // the cause
 }
 
-func (f *failure) Error() string {
-	if f.kind == nil {
-		return f.reason
+func (f *Failure) Error() string {
+	if f.Kind == nil {
+		return f.Reason
 	}
-	return f.kind.Error() + ": " + f.reason
+	return f.Kind.Error() + ": " + f.Reason
 }
 
-func (f *failure) Unwrap() []error {
-	if f.kind == nil {
-		return []error{f.err}
+// Unwrap returns the kind and the cause.
+func (f *Failure) Unwrap() []error {
+	var errs []error
+	if f.Kind != nil {
+		errs = append(errs, f.Kind)
 	}
-	return []error{f.kind, f.err}
+	if f.Err != nil {
+		errs = append(errs, f.Err)
+	}
+	return errs
 }
 
 // exchanged is what an attempt at a request is judged by, beside its error.
@@ -46,52 +59,53 @@ type exchanged struct {
 
 // judge turns the outcome of one attempt into a verdict; nil means success. This
 // is the one place in which a status becomes an error.
-func (c *Client) judge(ctx context.Context, got exchanged, err error, now time.Time) *failure {
+func (c *Client) judge(ctx context.Context, got exchanged, err error, now time.Time) *Failure {
 	if err == nil {
 		return nil
 	}
 	if cause := context.Cause(ctx); cause != nil {
 		return cutShort(cause, nil)
 	}
-	if unread, ok := errors.AsType[*inputError](err); ok {
-		return &failure{kind: unread.kind, reason: unread.reason, err: err}
+	if unread, ok := errors.AsType[*fail.Error](err); ok {
+		return &Failure{Kind: unread.Kind, Reason: unread.Reason, Err: err}
 	}
-	f := &failure{err: err, retryAfter: retryAfter(got.header, now)}
+	f := &Failure{Err: err, Status: got.status, RequestID: got.header.Get("x-request-id"), RetryAfter: retryAfter(got.header, now)}
 	var code, typ, message string
 	if apiErr, ok := errors.AsType[*openai.Error](err); ok {
 		c.secrets.redact(apiErr)
 		code, typ, message = apiErr.Code, apiErr.Type, apiErr.Message
 		got.status = apiErr.StatusCode
+		f.Status, f.Code, f.Type, f.Message = got.status, code, typ, message
 	} else {
 		err = c.secrets.clean(err)
-		f.err = err
+		f.Err = err
 	}
 	switch status := got.status; {
 	case status == 0:
-		f.kind, f.retry, f.reason = ErrUnavailable, true, "no reply: "+err.Error()
+		f.Kind, f.Retry, f.Reason = fail.Unavailable, true, "no reply: "+err.Error()
 		return f
 	case status < 300:
-		f.kind, f.retry, f.reason = ErrUnavailable, true, fmt.Sprintf("the reply to a successful request could not be read: %v", err)
+		f.Kind, f.Retry, f.Reason = fail.Unavailable, true, fmt.Sprintf("the reply to a successful request could not be read: %v", err)
 		return f
 	case status == http.StatusUnauthorized, status == http.StatusForbidden:
-		f.kind = ErrUnauthorized
+		f.Kind = fail.Unauthorized
 	case status == http.StatusNotFound:
-		f.kind = ErrNotFound
+		f.Kind = fail.NotFound
 	case status == http.StatusRequestEntityTooLarge:
-		f.kind = ErrTooLarge
+		f.Kind = fail.TooLarge
 	case status == http.StatusTooManyRequests && (code == "insufficient_quota" || typ == "insufficient_quota"):
-		f.kind = ErrQuota
+		f.Kind = fail.Quota
 	case status == http.StatusTooManyRequests:
-		f.kind, f.retry = ErrRateLimited, true
+		f.Kind, f.Retry = fail.RateLimited, true
 	case status == http.StatusRequestTimeout, status == http.StatusConflict, status >= 500:
-		f.kind, f.retry = ErrUnavailable, true
+		f.Kind, f.Retry = fail.Unavailable, true
 	case cutOff(err):
-		f.kind, f.retry, f.reason = ErrUnavailable, true, fmt.Sprintf("the reply, a %d, could not be read: %v", status, err)
+		f.Kind, f.Retry, f.Reason = fail.Unavailable, true, fmt.Sprintf("the reply, a %d, could not be read: %v", status, err)
 		return f
 	default:
-		f.kind = kindOfRefusal(code, message)
+		f.Kind = kindOfRefusal(code, message)
 	}
-	f.reason = describe(got, code, message)
+	f.Reason = describe(got, code, message)
 	return f
 }
 
@@ -111,17 +125,17 @@ func kindOfRefusal(code, message string) error {
 	m := strings.ToLower(message)
 	switch {
 	case code == "unsupported_file", strings.Contains(m, "invalid extension"), strings.Contains(m, "not supported for retrieval"):
-		return ErrUnsupportedType
+		return fail.UnsupportedType
 	case strings.Contains(m, "file is empty"):
-		return ErrEmpty
+		return fail.Empty
 	case code == "insufficient_quota", strings.Contains(m, "quota"), strings.Contains(m, "storage limit"):
-		return ErrQuota
+		return fail.Quota
 	case strings.Contains(m, "too large"), strings.Contains(m, "maximum file size"):
-		return ErrTooLarge
+		return fail.TooLarge
 	case strings.Contains(m, "no such file"), strings.Contains(m, "cannot find file"):
-		return ErrNotFound
+		return fail.NotFound
 	}
-	return ErrRejected
+	return fail.Rejected
 }
 
 // describe says what OpenAI answered, in one line.
@@ -130,11 +144,11 @@ func describe(got exchanged, code, message string) string {
 	var b strings.Builder
 	fmt.Fprintf(&b, "%d %s", got.status, http.StatusText(got.status))
 	if message != "" {
-		fmt.Fprintf(&b, ": %s", shorten(line(message), 400))
+		fmt.Fprintf(&b, ": %s", fail.Shorten(line(message), 400))
 	}
 	var notes []string
 	if code != "" {
-		notes = append(notes, "code "+shorten(line(code), 100))
+		notes = append(notes, "code "+fail.Shorten(line(code), 100))
 	}
 	if id := got.header.Get("x-request-id"); id != "" {
 		notes = append(notes, "request id "+id)
@@ -147,20 +161,37 @@ func describe(got exchanged, code, message string) string {
 
 // cutShort is the failure of a call that was given up from outside, with the last
 // answer that it had.
-func cutShort(cause error, last *failure) *failure {
-	f := &failure{reason: cause.Error(), err: cause}
+func cutShort(cause error, last *Failure) *Failure {
+	f := &Failure{Reason: cause.Error(), Err: cause}
 	switch {
-	case errors.Is(cause, ErrClosed):
-		f.kind, f.reason = ErrClosed, "it was closed while the call was under way"
-	case errors.Is(cause, ErrTimeout):
-		f.kind = ErrTimeout
-		f.reason = strings.TrimPrefix(f.reason, ErrTimeout.Error()+": ")
+	case errors.Is(cause, fail.Closed):
+		f.Kind, f.Reason = fail.Closed, "it was closed while the call was under way"
+	case errors.Is(cause, fail.Timeout):
+		f.Kind = fail.Timeout
+		f.Reason = strings.TrimPrefix(f.Reason, fail.Timeout.Error()+": ")
 	}
 	if last != nil {
-		f.reason += "; last answer: " + last.Error()
-		f.err = errors.Join(cause, last)
+		f.Reason += "; last answer: " + last.Error()
+		f.Err = errors.Join(cause, last)
 	}
 	return f
+}
+
+// meta reads the header of a reply.
+func (got exchanged) meta() Meta {
+	return Meta{RequestID: got.header.Get("x-request-id"), PollAfter: pollAfter(got.header)}
+}
+
+// maxHint caps openai-poll-after-ms, as the SDK does.
+const maxHint = 8 * time.Second
+
+// pollAfter reads how long the server asks to wait before the next look.
+func pollAfter(h http.Header) time.Duration {
+	ms, err := strconv.Atoi(h.Get("openai-poll-after-ms"))
+	if err != nil || ms <= 0 {
+		return 0
+	}
+	return time.Duration(min(ms, int(maxHint/time.Millisecond))) * time.Millisecond
 }
 
 // retryAfter reads how long the server asks to wait, as the SDK does:

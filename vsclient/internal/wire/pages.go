@@ -1,11 +1,15 @@
-package vsclient
+package wire
 
 import (
+	"errors"
 	"iter"
 	"slices"
+
+	"github.com/conduitio-labs/conduit-connector-openai-vectorstore/vsclient/internal/fail"
 )
 
-type page[T any] struct {
+// Page is one page of a listing.
+type Page[T any] struct {
 	Object  string `json:"object"`
 	Data    []T    `json:"data"`
 	LastID  string `json:"last_id"`
@@ -14,7 +18,7 @@ type page[T any] struct {
 
 // next is the cursor of the following page, "" when there is none. A page may be
 // short, or even empty, with more to come.
-func (p page[T]) next(after string, id func(T) string) string {
+func (p Page[T]) next(after string, id func(T) string) string {
 	if !p.HasMore {
 		return ""
 	}
@@ -34,7 +38,7 @@ func (p page[T]) next(after string, id func(T) string) string {
 // was deleted meanwhile is not documented. Where it refuses, the one before it
 // stands in, and what comes twice for it is left out; where all of the page before
 // are gone, the listing begins anew, and what was left of it before comes twice.
-func pages[T any](id func(T) string, fetch func(after string) (page[T], error)) iter.Seq2[[]T, error] {
+func pages[T any](id func(T) string, fetch func(after string) (Page[T], error)) iter.Seq2[[]T, error] {
 	return func(yield func([]T, error) bool) {
 		var (
 			after, first string   // first: the first id of all, when the listing began
@@ -84,8 +88,6 @@ func pages[T any](id func(T) string, fetch func(after string) (page[T], error)) 
 }
 
 // cursorRefused reports whether a page was refused as for its cursor.
-func cursorRefused(err error) bool { return is(err, ErrRejected) || is(err, ErrNotFound) }
-
-func (f fileObject) id() string  { return f.ID }
-func (s storeFile) id() string   { return s.ID }
-func (s storeObject) id() string { return s.ID }
+func cursorRefused(err error) bool {
+	return errors.Is(err, fail.Rejected) || errors.Is(err, fail.NotFound)
+}

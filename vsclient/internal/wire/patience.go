@@ -1,4 +1,4 @@
-package vsclient
+package wire
 
 import (
 	"context"
@@ -90,9 +90,9 @@ func (l *lively) Read(p []byte) (int, error) {
 	return n, err
 }
 
-// pause waits for d (0: without end), until early is closed or ctx ends; only the
+// Pause waits for d (0: without end), until early is closed or ctx ends; only the
 // last is an error.
-func pause(ctx context.Context, d time.Duration, early <-chan struct{}) error {
+func Pause(ctx context.Context, d time.Duration, early <-chan struct{}) error {
 	var after <-chan time.Time
 	if d > 0 {
 		t := time.NewTimer(d)

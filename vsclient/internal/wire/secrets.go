@@ -1,4 +1,4 @@
-package vsclient
+package wire
 
 import (
 	"bytes"

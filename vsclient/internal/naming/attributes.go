@@ -1,4 +1,4 @@
-package vsclient
+package naming
 
 import (
 	"encoding/json"
@@ -11,6 +11,8 @@ import (
 	"strconv"
 	"strings"
 	"unicode/utf8"
+
+	"github.com/conduitio-labs/conduit-connector-openai-vectorstore/vsclient/internal/fail"
 )
 
 // Limits on attributes. The API reference says 16 attributes, names of 64 and
@@ -29,35 +31,32 @@ const (
 	MaxAttributes = maxAttributes - 3
 )
 
-// Attributes are a document's own attributes: strings, booleans and numbers of
-// any Go type, at most [MaxAttributes]. They can be searched by, and come back
-// as they were given, numbers as float64. Names have at most 64 characters and
-// do not begin with "vs_"; strings have at most 512 (OpenAI's guide says 256).
-type Attributes map[string]any
+// maxNameShown is how much of an attribute's name an error shows, in bytes.
+const maxNameShown = 120
 
 // maxExactInteger is the largest integer that a JSON number keeps exactly.
 const maxExactInteger = 1 << 53
 
-// normalize checks the attributes and returns them with every number a float64.
-func (a Attributes) normalize() (Attributes, error) {
+// Normalize checks the attributes that a caller gives a document and returns them with every number a float64.
+func Normalize(a map[string]any) (map[string]any, error) {
 	if len(a) > MaxAttributes {
-		return nil, invalid(ErrInvalidAttributes, "%d attributes; a document may have %d of its own (OpenAI allows %d, the others carry key, version and content)", len(a), MaxAttributes, maxAttributes)
+		return nil, fail.New(fail.InvalidAttributes, "%d attributes; a document may have %d of its own (OpenAI allows %d, the others carry key, version and content)", len(a), MaxAttributes, maxAttributes)
 	}
-	out := make(Attributes, len(a))
+	out := make(map[string]any, len(a))
 	for _, name := range slices.Sorted(maps.Keys(a)) {
 		switch n := utf8.RuneCountInString(name); {
 		case name == "":
-			return nil, invalid(ErrInvalidAttributes, "an attribute has an empty name")
+			return nil, fail.New(fail.InvalidAttributes, "an attribute has an empty name")
 		case !utf8.ValidString(name):
-			return nil, invalid(ErrInvalidAttributes, "the attribute name %q is not valid UTF-8", shorten(name, maxKeyShown))
+			return nil, fail.New(fail.InvalidAttributes, "the attribute name %q is not valid UTF-8", fail.Shorten(name, maxNameShown))
 		case n > maxAttributeName:
-			return nil, invalid(ErrInvalidAttributes, "the attribute name %q has %d characters; %d are allowed", shorten(name, maxKeyShown), n, maxAttributeName)
+			return nil, fail.New(fail.InvalidAttributes, "the attribute name %q has %d characters; %d are allowed", fail.Shorten(name, maxNameShown), n, maxAttributeName)
 		case strings.HasPrefix(name, reservedMark):
-			return nil, invalid(ErrInvalidAttributes, "the attribute name %q begins with %q, which is reserved; rename it", shorten(name, maxKeyShown), reservedMark)
+			return nil, fail.New(fail.InvalidAttributes, "the attribute name %q begins with %q, which is reserved; rename it", fail.Shorten(name, maxNameShown), reservedMark)
 		}
 		v, err := normalizeValue(a[name])
 		if err != nil {
-			return nil, invalid(ErrInvalidAttributes, "attribute %q: %v", name, err)
+			return nil, fail.New(fail.InvalidAttributes, "attribute %q: %v", name, err)
 		}
 		out[name] = v
 	}
@@ -122,8 +121,8 @@ func finite(f float64) (any, error) {
 	return f, nil
 }
 
-// hash is equal for equal attributes, within one process.
-func (a Attributes) hash(seed maphash.Seed) uint64 {
+// Hash is equal for equal attributes, within one process.
+func Hash(seed maphash.Seed, a map[string]any) uint64 {
 	var h maphash.Hash
 	h.SetSeed(seed)
 	for _, name := range slices.Sorted(maps.Keys(a)) {

@@ -1,4 +1,4 @@
-package vsclient
+package wire
 
 import (
 	"context"
@@ -12,6 +12,8 @@ import (
 
 	"github.com/cenkalti/backoff/v4"
 	"github.com/openai/openai-go/v3/option"
+
+	"github.com/conduitio-labs/conduit-connector-openai-vectorstore/vsclient/internal/fail"
 )
 
 // request is one exchange with the API: how to make an attempt, and what governs
@@ -20,7 +22,7 @@ type request struct {
 	method, path string // the path with "%s" for each of ids
 	ids          []string
 	query        url.Values
-	gate         *gate // what a 429 closes
+	gate         *Gate // what a 429 closes
 	// admit waits for leave to make an attempt; nil: only for the gate.
 	admit func(context.Context) (leave func(), err error)
 	// body is what JSON is made of, for each attempt anew; nil: none.
@@ -30,8 +32,6 @@ type request struct {
 	// landed looks, after an attempt whose outcome is unknown and before the next
 	// one, whether it took effect; nil: repeating it does no harm.
 	landed func(context.Context) (bool, error)
-	limit  time.Duration // how long to try; 0: Config.RetryTimeout
-	header *http.Header  // where the header of the reply goes; nil: nowhere
 }
 
 func (r request) endpoint() string {
@@ -65,40 +65,46 @@ func (r request) blamesStore(reason string) bool {
 	return strings.Contains(reason, r.ids[0]) || strings.Contains(strings.ToLower(reason), "vector store")
 }
 
+// longestPause is how long a 429 may hold up other requests: a server that asks for a
+// day must not.
+const longestPause = 5 * time.Minute
+
 // send makes the request and returns the reply, as exchange does.
-func send[T any](ctx context.Context, c *Client, r request) (T, error) {
+func send[T any](ctx context.Context, c *Client, r request) (T, Meta, error) {
 	var reply T
-	err := c.exchange(ctx, r, func() any {
+	meta, err := c.exchange(ctx, r, func() any {
 		reply = *new(T)
 		return &reply
 	})
-	return reply, err
+	return reply, meta, err
 }
 
 // exchange makes the request until it succeeds, is refused, or may no longer be
 // tried. Every call to the API passes here.
-func (c *Client) exchange(ctx context.Context, r request, into func() any) error {
+func (c *Client) exchange(ctx context.Context, r request, into func() any) (Meta, error) {
 	if r.gate == nil {
-		r.gate = c.pacer.others
+		r.gate = c.cfg.Pacer.others
 	}
 	if r.admit == nil {
-		r.admit = func(ctx context.Context) (func(), error) { return r.gate.pass(ctx, 1) }
+		r.admit = func(ctx context.Context) (func(), error) { return r.gate.Pass(ctx, 1) }
 	}
-	whole := r.limit == 0 // it is tried for as long as anything is
+	limit, whole := c.limit, c.limit == 0 // whole: it is tried for as long as anything is
 	if whole {
-		r.limit = c.cfg.RetryTimeout
+		limit = c.cfg.RetryTimeout
 		if c.down.lately(r.endpoint()) {
-			r.limit = once
+			limit = once
 		}
 	}
 	waits := &waits{ExponentialBackOff: backoff.NewExponentialBackOff(
 		backoff.WithInitialInterval(firstRetryWait),
 		backoff.WithMaxInterval(maxRetryWait),
 		backoff.WithMaxElapsedTime(0),
-	), limit: r.limit}
+	), limit: limit}
 	var (
-		tries int
-		last  *failure
+		tries   int
+		unknown bool // an attempt may have been carried out
+		last    *Failure
+		meta    Meta
 	)
 	attempt := func() error {
 		if tries > 0 && r.landed != nil {
@@ -108,44 +114,47 @@ func (c *Client) exchange(ctx context.Context, r request, into func() any) error
 			}
 		}
 		tries++
-		f := c.attempt(ctx, r, into(), tries)
-		if f == nil || !f.retry {
+		var f *Failure
+		meta, f = c.attempt(ctx, r, into(), tries)
+		unknown = unknown || f != nil && f.Unknown
+		if f == nil || !f.Retry {
 			c.down.over(r.endpoint())
 		}
 		switch {
 		case f == nil:
 			return nil
-		case !f.retry:
+		case !f.Retry:
 			return stop(f)
 		}
-		if errors.Is(f.kind, ErrRateLimited) {
-			// For everyone, and also when this request is not tried again; but a
-			// server that asks for a day must not hold calls that long.
-			r.gate.close(min(f.retryAfter, DefaultRetryTimeout))
+		if errors.Is(f.Kind, fail.RateLimited) {
+			// For everyone, and also when this request is not tried again.
+			r.gate.close(min(f.RetryAfter, longestPause))
 		}
-		last, waits.least = f, f.retryAfter
+		last, waits.least = f, f.RetryAfter
 		return f
 	}
 	err := backoff.RetryNotify(attempt, backoff.WithContext(waits, ctx), func(err error, wait time.Duration) {
-		if is(err, ErrRateLimited) {
+		if errors.Is(err, fail.RateLimited) {
 			r.gate.close(wait)
 		}
-		c.log.LogAttrs(ctx, slog.LevelDebug, "request failed; it is tried again",
+		c.cfg.Logger.LogAttrs(ctx, slog.LevelDebug, "request failed; it is tried again",
 			slog.String("endpoint", r.endpoint()), slog.Int("try", tries), slog.Duration("wait", wait), slog.String("error", err.Error()))
 	})
 	if err == nil {
-		return nil
+		return meta, nil
 	}
 	if cause := context.Cause(ctx); cause != nil {
-		return cutShort(cause, last)
+		f := cutShort(cause, last)
+		f.Unknown = unknown
+		return meta, f
 	}
-	if f, ok := errors.AsType[*failure](err); ok {
-		f.tries = tries
-		if whole && f.retry {
+	if f, ok := errors.AsType[*Failure](err); ok {
+		f.Tries, f.Unknown = tries, unknown
+		if whole && f.Retry {
 			c.down.seen(r.endpoint())
 		}
 	}
-	return err
+	return meta, err
 }
 
 // stop ends the attempts with err; nil ends them with success.
@@ -157,11 +166,11 @@ func stop(err error) error {
 }
 
 // attempt makes the request once and judges the outcome.
-func (c *Client) attempt(ctx context.Context, r request, into any, try int) *failure {
+func (c *Client) attempt(ctx context.Context, r request, into any, try int) (Meta, *Failure) {
 	queued := time.Now()
 	leave, err := r.admit(ctx)
 	if err != nil {
-		return c.judge(ctx, exchanged{}, err, time.Now())
+		return Meta{}, c.judge(ctx, exchanged{}, err, time.Now())
 	}
 	defer leave()
 
@@ -182,7 +191,7 @@ func (c *Client) attempt(ctx context.Context, r request, into any, try int) *fai
 	if r.opts != nil {
 		more, err := r.opts(dog)
 		if err != nil {
-			return c.judge(ctx, got, err, time.Now())
+			return Meta{}, c.judge(ctx, got, err, time.Now())
 		}
 		opts = append(opts, more...)
 	}
@@ -200,20 +209,20 @@ func (c *Client) attempt(ctx context.Context, r request, into any, try int) *fai
 		err = errNoObject
 	}
 	f := c.judge(ctx, got, err, now)
-	if f != nil && errors.Is(f.kind, ErrNotFound) && r.blamesStore(f.reason) {
-		f.kind = ErrStoreNotFound
+	if f != nil && errors.Is(f.Kind, fail.NotFound) && r.blamesStore(f.Reason) {
+		f.Kind = fail.StoreNotFound
+	}
+	if f != nil {
+		f.Unknown = f.Retry && !errors.Is(f.Kind, fail.RateLimited) || f.Kind == nil || errors.Is(f.Kind, fail.Closed)
 	}
 	if c.cfg.OnRequest != nil {
-		event := RequestEvent{Endpoint: r.endpoint(), Try: try, Status: got.status, Waited: began.Sub(queued), Took: now.Sub(began)}
+		event := Event{Endpoint: r.endpoint(), Try: try, Status: got.status, Waited: began.Sub(queued), Took: now.Sub(began)}
 		if f != nil {
 			event.Err = f
 		}
 		c.cfg.OnRequest(event)
 	}
-	if f == nil && r.header != nil {
-		*r.header = got.header
-	}
-	return f
+	return got.meta(), f
 }
 
 var (

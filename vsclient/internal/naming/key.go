@@ -1,4 +1,6 @@
-package vsclient
+// Package naming maps keys to file names and to attributes, and judges content. It
+// makes no requests.
+package naming
 
 import (
 	"crypto/sha256"
@@ -8,11 +10,12 @@ import (
 	"strings"
 	"unicode"
 	"unicode/utf8"
+
+	"github.com/conduitio-labs/conduit-connector-openai-vectorstore/vsclient/internal/fail"
 )
 
 // indexedExtensions are the endings of files that OpenAI indexes (guide
 // "Retrieval", supported files), with the content type that the guide gives.
-// The order is fixed: the catalog keeps an extension as its place in this list.
 var indexedExtensions = []struct{ ext, contentType string }{
 	{".txt", "text/plain"},
 	{".json", "application/json"},
@@ -37,9 +40,9 @@ var indexedExtensions = []struct{ ext, contentType string }{
 	{".ts", "application/typescript"},
 }
 
-// SupportedExtensions returns the file extensions that OpenAI indexes, each with
+// Extensions returns the file extensions that OpenAI indexes, each with
 // its dot.
-func SupportedExtensions() []string {
+func Extensions() []string {
 	exts := make([]string, len(indexedExtensions))
 	for i, e := range indexedExtensions {
 		exts[i] = e.ext
@@ -48,73 +51,96 @@ func SupportedExtensions() []string {
 	return exts
 }
 
-// noExtension is the place of what is in no list.
-const noExtension = -1
-
-// extensionOf returns the place of the name's extension among
-// indexedExtensions. Case counts: OpenAI lists lower case alone.
-func extensionOf(name string) int {
+// Ext returns the name's extension, with its dot, when OpenAI indexes it, and ""
+// otherwise. Case counts: OpenAI lists lower case alone.
+func Ext(name string) string {
 	ext := path.Ext(name)
-	if ext == "" || len(ext) == len(name) { // ".md" is a name without an extension
-		return noExtension
+	if len(ext) == len(name) { // ".md" is a name without an extension
+		return ""
 	}
-	return slices.IndexFunc(indexedExtensions, func(e struct{ ext, contentType string }) bool { return e.ext == ext })
+	for _, e := range indexedExtensions {
+		if e.ext == ext {
+			return ext
+		}
+	}
+	return ""
 }
 
-// stem is the name without an indexed extension.
-func stem(name string) string {
-	if i := extensionOf(name); i != noExtension {
-		return strings.TrimSuffix(name, indexedExtensions[i].ext)
+// Stem returns the name without an indexed extension.
+func Stem(name string) string { return strings.TrimSuffix(name, Ext(name)) }
+
+// ContentType returns the content type that OpenAI gives for the name's extension.
+func ContentType(name string) string {
+	ext := Ext(name)
+	for _, e := range indexedExtensions {
+		if e.ext == ext {
+			return e.contentType
+		}
 	}
-	return name
+	return "application/octet-stream"
 }
 
 // maxNameBytes keeps a file name, with its extension, within the 255 bytes that
 // any file system takes. OpenAI documents no limit.
 const maxNameBytes = 240
 
-// keyDigest tells keys apart where the key itself is too long to be kept.
-type keyDigest [sha256.Size]byte
+// Digest is the SHA-256 of a key. It tells keys apart where the key itself is too long to be kept.
+type Digest [sha256.Size]byte
 
-func digestKey(key string) keyDigest { return sha256.Sum256([]byte(key)) }
+// DigestOf returns the digest of the key.
+func DigestOf(key string) Digest { return sha256.Sum256([]byte(key)) }
 
-func (d keyDigest) String() string { return hex.EncodeToString(d[:]) }
+func (d Digest) String() string { return hex.EncodeToString(d[:]) }
 
-// checkKey says what is wrong with a key.
-func checkKey(key string) error {
+// CheckKey returns an error of kind [fail.InvalidKey] when the key is empty or not UTF-8.
+func CheckKey(key string) error {
 	switch {
 	case key == "":
-		return invalid(ErrInvalidKey, "the key is empty; give the document a name")
+		return fail.New(fail.InvalidKey, "the key is empty; give the document a name")
 	case !utf8.ValidString(key):
-		return invalid(ErrInvalidKey, "the key is not valid UTF-8; encode it, for example as hex")
+		return fail.New(fail.InvalidKey, "the key is not valid UTF-8; encode it, for example as hex")
 	}
 	return nil
 }
 
-// fileName maps a key to the name of its File, without the extension that
-// content may ask for. ext is noExtension when the key has none that OpenAI
-// indexes.
+// FileName maps a key to the name of its File, without the extension that
+// content may ask for. ext is "" when the key has none that OpenAI indexes.
 //
 // A key that can be a file name is kept as it is. In any other, what a file name
 // should not hold becomes an underscore, and a digest of the key is put behind
 // it, so that keys that look alike do not crowd under one name. Whether OpenAI
 // keeps a slash in a file name is not documented; a name that holds none is the
 // same under either answer.
-func fileName(key string) (base string, ext int) {
-	ext = extensionOf(key)
-	base = stem(key)
+func FileName(key string) (base, ext string) {
+	ext = Ext(key)
+	base = Stem(key)
 	if len(base) <= maxNameBytes && strings.Trim(base, ". ") != "" && strings.TrimSpace(base) == base && !strings.ContainsFunc(base, breaksName) {
 		return base, ext
 	}
 	safe := strings.Trim(collapse(base), "_. ")
 	if len(safe) > maxNameBytes/2 {
-		safe = strings.TrimSuffix(shorten(safe, maxNameBytes/2), "…")
+		safe = strings.TrimSuffix(fail.Shorten(safe, maxNameBytes/2), "…")
 	}
 	if safe != "" {
 		safe += "-"
 	}
-	digest := digestKey(key)
+	digest := DigestOf(key)
 	return safe + hex.EncodeToString(digest[:4]), ext
+}
+
+// Fold reduces a file name to the part that servers leave as it is: the letters and
+// digits of ASCII, in lower case. Two names that fold alike may be one name, sent
+// and listed.
+func Fold(name string) string {
+	return strings.Map(func(r rune) rune {
+		switch {
+		case r >= 'a' && r <= 'z', r >= '0' && r <= '9':
+			return r
+		case r >= 'A' && r <= 'Z':
+			return r + 'a' - 'A'
+		}
+		return -1
+	}, name)
 }
 
 // breaksName reports whether r would keep a string from being a file name: a

@@ -1,4 +1,4 @@
-package vsclient
+package naming
 
 import (
 	"bytes"
@@ -6,10 +6,12 @@ import (
 	"crypto/sha256"
 	"encoding/json"
 	"errors"
+	"hash"
 	"io"
-	"os"
 	"sync"
 	"unicode/utf8"
+
+	"github.com/conduitio-labs/conduit-connector-openai-vectorstore/vsclient/internal/fail"
 )
 
 // MaxFileSize is the largest document that OpenAI indexes, in bytes (API
@@ -23,24 +25,25 @@ type Content struct {
 	open  func() (io.ReadCloser, error)
 }
 
-// Bytes is content that is in memory. The caller must not change b until the
-// call that it is passed to has returned.
+// Bytes is content that is in memory.
 func Bytes(b []byte) Content { return Content{bytes: b} }
 
-// String is content that is in memory.
-func String(s string) Content { return Content{bytes: []byte(s)} }
-
-// File is the content of a file on disk. It is read twice, once for its digest
-// and once for the upload, and never held in memory.
-func File(path string) Content {
-	return Reopen(func() (io.ReadCloser, error) { return os.Open(path) }) //nolint:gosec // the caller names it
-}
-
-// Reopen is content that open yields from its beginning, each time the same. It
-// is opened once for its digest and once for each attempt at the upload, and
-// never held in memory. A Put whose content changes in between fails with
-// [ErrContent].
+// Reopen is content that open yields from its beginning, each time the same.
 func Reopen(open func() (io.ReadCloser, error)) Content { return Content{open: open} }
+
+// InMemory reports whether the content is held in memory, so that reading it takes
+// no time.
+func (c Content) InMemory() bool { return c.open == nil }
+
+// Open opens the content at its beginning. Reading to the end fails when the bytes
+// are not those of the summary.
+func (c Content) Open(s Summary) (io.ReadCloser, error) {
+	r, err := c.reader()
+	if err != nil || c.open == nil {
+		return r, err
+	}
+	return &sameReader{ReadCloser: r, hash: sha256.New(), want: s}, nil
+}
 
 // reader opens the content at its beginning.
 func (c Content) reader() (io.ReadCloser, error) {
@@ -49,50 +52,50 @@ func (c Content) reader() (io.ReadCloser, error) {
 	}
 	r, err := c.open()
 	if err != nil {
-		return nil, &inputError{kind: ErrContent, reason: err.Error(), err: err}
+		return nil, fail.Because(fail.Content, err)
 	}
 	return r, nil
 }
 
-// summary is what one pass over the content tells.
-type summary struct {
-	size   int64
-	digest [sha256.Size]byte
-	text   bool // valid UTF-8 without NUL
+// Summary is the result of one pass over the content.
+type Summary struct {
+	Size   int64
+	Digest [sha256.Size]byte
+	Text   bool // valid UTF-8 without NUL
 }
 
-// summarize reads the content once. It stops at the first byte over
+// Summarize reads the content once. It stops at the first byte over
 // [MaxFileSize].
-func (c Content) summarize(ctx context.Context) (summary, error) {
+func (c Content) Summarize(ctx context.Context) (Summary, error) {
 	if c.open == nil {
-		s := summary{size: int64(len(c.bytes))}
-		if err := checkSize(s.size); err != nil {
+		s := Summary{Size: int64(len(c.bytes))}
+		if err := checkSize(s.Size); err != nil {
 			return s, err
 		}
-		s.digest = sha256.Sum256(c.bytes)
-		s.text = utf8.Valid(c.bytes) && bytes.IndexByte(c.bytes, 0) < 0
+		s.Digest = sha256.Sum256(c.bytes)
+		s.Text = utf8.Valid(c.bytes) && bytes.IndexByte(c.bytes, 0) < 0
 		return s, nil
 	}
 	r, err := c.reader()
 	if err != nil {
-		return summary{}, err
+		return Summary{}, err
 	}
 	defer r.Close()
-	hash, text := sha256.New(), textScanner{ok: true}
+	digest, text := sha256.New(), textScanner{ok: true}
 	buf := copyBuffers.Get().(*[]byte)
 	defer copyBuffers.Put(buf)
-	size, err := io.CopyBuffer(io.MultiWriter(hash, &text), io.LimitReader(contextReader{ctx, r}, MaxFileSize+1), *buf)
+	size, err := io.CopyBuffer(io.MultiWriter(digest, &text), io.LimitReader(contextReader{ctx, r}, MaxFileSize+1), *buf)
 	if cause := context.Cause(ctx); cause != nil {
-		return summary{}, cause
+		return Summary{}, cause
 	}
 	if err != nil {
-		return summary{}, &inputError{kind: ErrContent, reason: err.Error(), err: err}
+		return Summary{}, fail.Because(fail.Content, err)
 	}
 	if err := checkSize(size); err != nil {
-		return summary{}, err
+		return Summary{}, err
 	}
-	s := summary{size: size, text: text.done()}
-	hash.Sum(s.digest[:0])
+	s := Summary{Size: size, Text: text.done()}
+	digest.Sum(s.Digest[:0])
 	return s, nil
 }
 
@@ -105,16 +108,16 @@ var copyBuffers = sync.Pool{New: func() any {
 func checkSize(size int64) error {
 	switch {
 	case size == 0:
-		return invalid(ErrEmpty, "OpenAI refuses an empty file; delete the key instead, or give it content")
+		return fail.New(fail.Empty, "OpenAI refuses an empty file; delete the key instead, or give it content")
 	case size > MaxFileSize:
-		return invalid(ErrTooLarge, "OpenAI takes at most %d bytes (512 MB) a file; split the document", MaxFileSize)
+		return fail.New(fail.TooLarge, "OpenAI takes at most %d bytes (512 MB) a file; split the document", MaxFileSize)
 	}
 	return nil
 }
 
-// isJSON reports whether the content is one JSON object or array. A lone number,
+// IsJSON reports whether the content is one JSON object or array. A lone number,
 // string or word is JSON as well, and also plain text, which it more likely is.
-func (c Content) isJSON() (bool, error) {
+func (c Content) IsJSON() (bool, error) {
 	r, err := c.reader()
 	if err != nil {
 		return false, err
@@ -192,20 +195,17 @@ func (r contextReader) Read(p []byte) (int, error) {
 
 // sameReader fails at the end when what was read is not what was summarized.
 type sameReader struct {
-	r    io.Reader
-	hash interface {
-		io.Writer
-		Sum([]byte) []byte
-	}
-	want summary
+	io.ReadCloser
+	hash hash.Hash
+	want Summary
 	n    int64
 }
 
 func (r *sameReader) Read(p []byte) (int, error) {
-	n, err := r.r.Read(p)
+	n, err := r.ReadCloser.Read(p)
 	r.n += int64(n)
 	_, _ = r.hash.Write(p[:n])
-	if r.n > r.want.size || (errors.Is(err, io.EOF) && (r.n != r.want.size || !bytes.Equal(r.hash.Sum(nil), r.want.digest[:]))) {
+	if r.n > r.want.Size || (errors.Is(err, io.EOF) && (r.n != r.want.Size || !bytes.Equal(r.hash.Sum(nil), r.want.Digest[:]))) {
 		return n, errContentChanged
 	}
 	return n, err
