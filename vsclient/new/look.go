@@ -168,6 +168,15 @@ func (c *Client) listFiles(ctx context.Context, age time.Duration) error {
 	}
 }
 
+// listAllFiles returns when a complete list of Files has been read, which tells of
+// Files that others have deleted.
+func (c *Client) listAllFiles(ctx context.Context) error {
+	c.view.mu.Lock()
+	c.view.whole = time.Time{}
+	c.view.mu.Unlock()
+	return c.listFiles(ctx, 0)
+}
+
 // readFiles takes in the list of Files, the newest first: all of them at first and
 // when the last complete list is no longer believed, otherwise those made in or
 // after the second of the newest that is known.

@@ -125,6 +125,7 @@ type record struct {
 	status   Status
 	seen     Seen
 	stage    stage
+	listed   bool // its name is known
 	made     bool // by this client
 	marked   bool // a store file with attributes of this client's kind
 }
@@ -176,8 +177,8 @@ func (l *Ledger) file(f File) *record {
 	if r == nil {
 		r = l.add(f.ID)
 	}
-	if r.created == 0 {
-		r.name, r.created, r.size, r.ext = l.hash(f.Name), uint32(f.Created), f.Size, l.extension(f.Ext) //nolint:gosec // seconds until 2106
+	if !r.listed {
+		r.listed, r.name, r.created, r.size, r.ext = true, l.hash(f.Name), uint32(f.Created), f.Size, l.extension(f.Ext) //nolint:gosec // seconds until 2106
 		r.stem = l.hash(f.Stem)
 		r.nextStem, l.byStem[r.stem] = l.byStem[r.stem], r
 	}
@@ -207,7 +208,7 @@ func (l *Ledger) End(began, forget uint32) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	for _, r := range l.byID {
-		if r.round == l.round || r.created == 0 || r.at >= began || r.stage == opened || r.stage == going {
+		if r.round == l.round || !r.listed || r.at >= began || r.stage == opened || r.stage == going {
 			continue
 		}
 		if r.status <= Absent {
@@ -332,6 +333,16 @@ func (l *Ledger) Removing(id string) {
 	}
 }
 
+// Spared records that the File was detached and stays: another store has it.
+func (l *Ledger) Spared(id string, at uint32) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if r := l.byID[id]; r != nil {
+		l.mark(r, Marks{}, false)
+		r.stage, r.status, r.seen, r.at = settled, Absent, Read, at
+	}
+}
+
 // Gone records that the File is gone: its deletion was answered, or a GET of the
 // File says 404.
 func (l *Ledger) Gone(id string, at uint32) {
@@ -351,18 +362,33 @@ func (l *Ledger) IsGone(id string) bool {
 	return gone
 }
 
-// Has reports whether the File is known, and whether a list of Files has shown it.
-func (l *Ledger) Has(id string) bool {
+// Named reports whether the last list of Files has shown the File.
+func (l *Ledger) Named(id string) bool {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	return l.byID[id] != nil
+	r := l.byID[id]
+	return r != nil && r.listed && r.round == l.round
+}
+
+// Fresh returns the Files that this client has made and seen searchable at or after
+// the tick.
+func (l *Ledger) Fresh(since uint32) map[string]bool {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	fresh := make(map[string]bool)
+	for id, r := range l.byID {
+		if r.made && r.stage != going && r.at >= since {
+			fresh[id] = true
+		}
+	}
+	return fresh
 }
 
 // drop forgets a record. The caller holds mu.
 func (l *Ledger) drop(r *record) {
 	delete(l.byID, r.id)
 	l.unkey(r)
-	if r.created == 0 {
+	if !r.listed {
 		return
 	}
 	unchain(l.byStem, r.stem, r, func(r *record) **record { return &r.nextStem })
@@ -465,6 +491,20 @@ func (l *Ledger) Find(id string) (Version, bool) {
 	return Version{}, false
 }
 
+// Unfinished returns the Files that this client has made and has seen neither
+// searchable nor gone, and those whose removal has begun.
+func (l *Ledger) Unfinished() (ids []string) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	for id, r := range l.byID {
+		if r.stage == opened || r.stage == going {
+			ids = append(ids, id)
+		}
+	}
+	slices.Sort(ids)
+	return ids
+}
+
 // Len returns the number of Files that are known.
 func (l *Ledger) Len() int {
 	l.mu.Lock()
@@ -493,7 +533,7 @@ func (l *Ledger) Stem(id string, stems []string) (known, among bool) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	r := l.byID[id]
-	if r == nil || r.created == 0 {
+	if r == nil || !r.listed {
 		return false, false
 	}
 	return true, slices.ContainsFunc(stems, func(s string) bool { return l.hash(s) == r.stem })

@@ -1,0 +1,244 @@
+package vsclient
+
+import (
+	"context"
+	"encoding/hex"
+	"errors"
+	"fmt"
+
+	"github.com/conduitio-labs/conduit-connector-openai-vectorstore/vsclient/internal/fail"
+	"github.com/conduitio-labs/conduit-connector-openai-vectorstore/vsclient/internal/ledger"
+	"github.com/conduitio-labs/conduit-connector-openai-vectorstore/vsclient/internal/naming"
+)
+
+type op string
+
+const (
+	opPut    op = "put"
+	opSet    op = "set attributes of"
+	opDelete op = "delete"
+)
+
+// Change is one change to one key's document, for [Client.Apply].
+type Change struct {
+	op   op
+	doc  Document
+	cond Attributes
+}
+
+// Put is the change that [Client.Put] makes.
+func Put(d Document) Change { return Change{op: opPut, doc: d} }
+
+// SetAttributes is the change that [Client.SetAttributes] makes.
+func SetAttributes(key string, a Attributes) Change {
+	return Change{op: opSet, doc: Document{Key: key, Attributes: a}}
+}
+
+// Delete is the change that [Client.Delete] makes.
+func Delete(key string) Change { return Change{op: opDelete, doc: Document{Key: key}} }
+
+// If returns the change with a condition: it is refused with [ErrConflict] unless
+// the stored document, where there is one that this client's kind has written, has
+// these attributes with these values.
+func (ch Change) If(stored Attributes) Change {
+	ch.cond = stored
+	return ch
+}
+
+// Key returns the key whose document the change is about.
+func (ch Change) Key() string { return ch.doc.Key }
+
+// Outcome is the result of a change.
+type Outcome string
+
+// The outcomes. Absent: the key to be deleted did not exist.
+const (
+	Created           Outcome = "created"
+	Replaced          Outcome = "replaced"
+	Unchanged         Outcome = "unchanged"
+	AttributesUpdated Outcome = "attributes updated"
+	Deleted           Outcome = "deleted"
+	Absent            Outcome = "absent"
+)
+
+// Result describes a change that was made, or the error that kept it from being made.
+type Result struct {
+	Key     string
+	Outcome Outcome // empty where Err is set
+	FileID  string
+	Version int64
+	Err     error // set by Apply alone; the other methods return it
+}
+
+// Put makes the document the only one of its key. When it returns without an error,
+// the new version was seen searchable and older ones are gone (with Config.Async:
+// the new version is attached, and the rest follows).
+//
+// An older version stays searchable until the new one is. When the document is
+// refused, or the service fails before the attach is accepted, the older version
+// stays and the upload is removed. When the attach may have been accepted, it is not
+// taken back: the new version becomes searchable and the older one goes, by this
+// client or by the next one that changes the key.
+//
+// The same document again makes no request, or one to look at the store file. The
+// same content with other attributes makes one more, to update them. A document that
+// OpenAI refuses is uploaded at each call: a caller that is handed the same document
+// again and again remembers its digest.
+func (c *Client) Put(ctx context.Context, d Document) (Result, error) {
+	return c.change(ctx, Put(d))
+}
+
+// SetAttributes gives the key's document these attributes in place of its own. The
+// content stays. A version that is still being indexed is waited for. A key without
+// a document is [ErrNotFound].
+func (c *Client) SetAttributes(ctx context.Context, key string, a Attributes) (Result, error) {
+	return c.change(ctx, SetAttributes(key, a))
+}
+
+// Delete removes the key's document. When it returns nil, no version that was seen
+// is left in the store, and their Files are deleted. A File that another tool has
+// uploaded and attached to another store as well is only detached. It succeeds also
+// when the key never existed: the outcome is then [Absent].
+//
+// For Config.IndexTimeout and three minutes more the client removes versions of
+// before the Delete that show late, as those of a process that has crashed.
+func (c *Client) Delete(ctx context.Context, key string) (Result, error) {
+	return c.change(ctx, Delete(key))
+}
+
+// prepared is a change whose input has been checked.
+type prepared struct {
+	doc
+	op       op
+	content  naming.Content
+	own      map[string]any
+	chunking naming.Chunking
+	ext      string // for a key without an indexed extension; "": by content
+	cond     string // packed attributes that the stored document must have
+	guarded  bool
+
+	// known once the content has been read
+	sum    naming.Summary
+	source naming.Source
+	name   string
+}
+
+// change makes one change, when it is its key's turn.
+func (c *Client) change(ctx context.Context, ch Change) (Result, error) {
+	p, err := c.prepare(ch)
+	if err != nil {
+		return Result{Key: ch.doc.Key}, wrap(string(ch.op), ch.doc.Key, err)
+	}
+	return c.changeAt(ctx, c.turns.ask(p.key), p)
+}
+
+// prepare checks everything that can be checked without a request and without
+// reading the content.
+func (c *Client) prepare(ch Change) (*prepared, error) {
+	d := ch.doc
+	if err := naming.CheckKey(d.Key); err != nil {
+		return nil, err
+	}
+	p := &prepared{doc: c.doc(d.Key), op: ch.op, content: d.Content.is, chunking: naming.Chunking(d.Chunking), ext: d.Extension, guarded: ch.cond != nil}
+	cond, err := naming.Normalize(d.Key, ch.cond)
+	if err != nil {
+		return nil, err
+	}
+	p.cond = c.prints(cond)
+	if p.own, err = naming.Normalize(d.Key, d.Attributes); err != nil {
+		return nil, err
+	}
+	switch ch.op {
+	case opSet, opDelete:
+		return p, nil
+	case opPut:
+	default:
+		return nil, fail.New(fail.Rejected, "the zero Change changes nothing; make one with Put, SetAttributes or Delete")
+	}
+	if err := p.chunking.Check(); err != nil {
+		return nil, err
+	}
+	if p.ext == "" {
+		p.ext = c.cfg.FileExtension
+	} else if naming.Ext("x"+p.ext) == "" {
+		return nil, fail.New(fail.UnsupportedType, "OpenAI does not index the extension %q", p.ext)
+	}
+	return p, nil
+}
+
+// read takes the content's digest and decides on the File's name.
+func (p *prepared) read(ctx context.Context) error {
+	if p.name != "" {
+		return nil
+	}
+	var err error
+	if p.sum, err = p.content.Summarize(ctx); err != nil {
+		return err
+	}
+	p.source = naming.Source{SHA256: hex.EncodeToString(p.sum.Digest[:]), Size: p.sum.Size, Chunking: p.chunking.String()}
+	p.name, err = naming.NameFor(p.key, p.ext, p.content, p.sum)
+	return err
+}
+
+// changeAt waits for the turn, makes the change, and leaves the turn.
+func (c *Client) changeAt(ctx context.Context, t *turn, p *prepared) (Result, error) {
+	r, err := c.carryOut(ctx, t, p)
+	if err != nil {
+		r = Result{}
+	}
+	r.Key = p.key
+	return r, wrap(string(p.op), p.key, err)
+}
+
+func (c *Client) carryOut(ctx context.Context, t *turn, p *prepared) (Result, error) {
+	ctx, over, err := c.begin(ctx)
+	if err != nil {
+		t.abandon()
+		return Result{}, err
+	}
+	defer over()
+	if err := t.wait(ctx); err != nil {
+		t.abandon()
+		return Result{}, err
+	}
+	defer t.leave()
+	if err := c.storeThere(ctx); err != nil {
+		return Result{}, err
+	}
+	c.recent.start()
+	var r Result
+	switch p.op {
+	case opPut:
+		r, err = c.put(ctx, p)
+	case opSet:
+		r, err = c.setAttributes(ctx, p)
+	default:
+		r, err = c.delete(ctx, p)
+	}
+	c.gone.note(err)
+	return r, err
+}
+
+// check refuses the change when a stored version does not have the attributes that
+// it asks for.
+func (c *Client) check(ctx context.Context, p *prepared, h ledger.Holdings) error {
+	for _, v := range h.Versions {
+		if !p.guarded || v.Key == (ledger.Key{}) || v.Status == ledger.Failed || ledger.Includes(v.Own, p.cond) {
+			continue
+		}
+		s, _, err := c.wire.StoreFile(ctx, v.ID)
+		if errors.Is(err, fail.NotFound) {
+			continue
+		}
+		if err != nil {
+			return err
+		}
+		if id := c.observe(s, ledger.Read, c.tick()); !ledger.Includes(c.prints(id.Own), p.cond) {
+			return fail.New(fail.Conflict, "the stored document's attributes are not those that the change asks for; it has %s", shown(id.Own))
+		}
+	}
+	return nil
+}
+
+// shown is attributes in one line of bounded length.
+func shown(own map[string]any) string { return fail.Shorten(fmt.Sprintf("%q", own), maxKeyShown) }

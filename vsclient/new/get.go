@@ -1,0 +1,170 @@
+package vsclient
+
+import (
+	"context"
+	"errors"
+	"strings"
+	"time"
+
+	"github.com/conduitio-labs/conduit-connector-openai-vectorstore/vsclient/internal/fail"
+	"github.com/conduitio-labs/conduit-connector-openai-vectorstore/vsclient/internal/ledger"
+	"github.com/conduitio-labs/conduit-connector-openai-vectorstore/vsclient/internal/naming"
+	"github.com/conduitio-labs/conduit-connector-openai-vectorstore/vsclient/internal/wire"
+)
+
+// Status is the state of a store file.
+type Status string
+
+// The states that OpenAI documents. A search finds a file that is completed.
+const (
+	InProgress Status = "in_progress"
+	Completed  Status = "completed"
+	Failed     Status = "failed"
+	Cancelled  Status = "cancelled"
+)
+
+// Info describes a document as the store holds it.
+type Info struct {
+	Key        string // empty for a document of an earlier release whose key is longer than 1,024 bytes
+	FileID     string
+	Size       int64  // in bytes; 0: not known, as for a file of the earlier connector
+	SHA256     string // of the content, hex; empty likewise
+	Status     Status
+	Code       string // why indexing failed, as OpenAI says; empty otherwise
+	Reason     string // the same in words
+	Version    int64  // grows with each change of the key; 0 for a file of the earlier connector
+	AttachedAt time.Time
+	UsageBytes int64 // storage that OpenAI counts
+	Attributes Attributes
+	Chunking   Chunking
+}
+
+func newInfo(key string, s wire.StoreFile) Info {
+	id := naming.Decode(s.Attributes)
+	if key == "" {
+		key = id.Key
+	}
+	info := Info{
+		Key: key, FileID: s.ID, Size: id.Source.Size, SHA256: id.Source.SHA256, Status: Status(s.Status), Version: id.Version,
+		UsageBytes: s.UsageBytes, Attributes: id.Own, Chunking: Chunking(naming.ParseChunking(id.Source.Chunking)),
+		AttachedAt: time.Unix(s.CreatedAt, 0),
+	}
+	if id.Source.Chunking == "" && s.Chunking.Static != nil {
+		info.Chunking = Chunking(*s.Chunking.Static)
+	}
+	if s.LastError != nil {
+		info.Code, info.Reason = s.LastError.Code, s.LastError.Message
+	}
+	return info
+}
+
+// Get describes the key's document: of several versions the newest that is
+// searchable, or the newest when none is. A key without a document is
+// [ErrNotFound].
+func (c *Client) Get(ctx context.Context, key string) (Info, error) {
+	info, err := c.get(ctx, key)
+	return info, wrap("get", key, err)
+}
+
+func (c *Client) get(ctx context.Context, key string) (Info, error) {
+	if err := naming.CheckKey(key); err != nil {
+		return Info{}, err
+	}
+	ctx, over, err := c.begin(ctx)
+	if err != nil {
+		return Info{}, err
+	}
+	defer over()
+	d := c.doc(key)
+	look := c.holdings
+	for range 2 {
+		h, _, err := look(ctx, d)
+		if err != nil {
+			return Info{}, err
+		}
+		info, err := c.newestShown(ctx, key, h)
+		if !errors.Is(err, fail.NotFound) {
+			return info, err
+		}
+		look = c.holdingsNow // somebody else may have put it since
+	}
+	return Info{}, fail.New(fail.NotFound, "the store holds no document of that key")
+}
+
+// newestShown describes the version that a reader finds.
+func (c *Client) newestShown(ctx context.Context, key string, h ledger.Holdings) (Info, error) {
+	var found *Info
+	for _, v := range h.Versions {
+		var s wire.StoreFile
+		ask := func() (err error) {
+			s, _, err = c.wire.StoreFile(ctx, v.ID)
+			return err
+		}
+		var err error
+		if v.Open || v.Going {
+			err = ask() // it need not be there
+		} else {
+			err = c.shows(ctx, v.ID, ask)
+		}
+		if errors.Is(err, fail.NotFound) {
+			c.ledger.Absent(v.ID, c.tick())
+			continue
+		}
+		if err != nil {
+			return Info{}, err
+		}
+		c.observe(s, ledger.Read, c.tick())
+		info := newInfo(key, s)
+		if info.Size == 0 {
+			info.Size = v.Size
+		}
+		if info.Status == Completed {
+			return info, nil
+		}
+		if found == nil {
+			found = &info
+		}
+	}
+	if found == nil {
+		return Info{}, fail.New(fail.NotFound, "the store holds no document of that key")
+	}
+	return *found, nil
+}
+
+// Text returns the text that OpenAI parsed out of the key's document: of a PDF the
+// text that was read, of text the text, not always to the byte. The uploaded bytes
+// cannot be downloaded: OpenAI refuses that for Files of this purpose.
+func (c *Client) Text(ctx context.Context, key string) (string, error) {
+	text, err := c.text(ctx, key)
+	return text, wrap("read", key, err)
+}
+
+func (c *Client) text(ctx context.Context, key string) (string, error) {
+	info, err := c.get(ctx, key)
+	if err != nil {
+		return "", err
+	}
+	ctx, over, err := c.begin(ctx)
+	if err != nil {
+		return "", err
+	}
+	defer over()
+	var b strings.Builder
+	for part, err := range c.wire.Content(ctx, info.FileID) {
+		if err != nil {
+			return "", err
+		}
+		if b.Len() > 0 {
+			b.WriteByte('\n')
+		}
+		b.WriteString(part)
+	}
+	return b.String(), nil
+}
+
+// KeyOf returns the key of a search hit, or of any store file, from its attributes.
+// It reports false for a file that this package has not written.
+func KeyOf(attributes map[string]any) (key string, ok bool) {
+	id := naming.Decode(attributes)
+	return id.Key, id.Key != ""
+}
