@@ -272,19 +272,19 @@ func (a *attacher) post(ctx context.Context, files []*attaching, leave func(), b
 }
 
 func (a *attacher) postOnce(ctx context.Context, call wire.AttachCall, b *batch) (wire.Meta, error) {
-	if len(b.files) == 1 {
-		at := b.files[0]
-		s, meta, err := a.c.wire.CreateStoreFile(ctx, at.Attachment, call)
-		if s.ID != "" {
-			at.seen(s)
-		}
-		return meta, err
-	}
 	all := make([]wire.Attachment, len(b.files))
 	for i, at := range b.files {
 		all[i] = at.Attachment
 	}
-	reply, meta, err := a.c.wire.CreateBatch(ctx, all, call)
+	call.Files, call.Most = func() []wire.Attachment { return all }, len(all)
+	if len(b.files) == 1 {
+		s, meta, err := a.c.wire.CreateStoreFile(ctx, call)
+		if s.ID != "" {
+			b.files[0].seen(s)
+		}
+		return meta, err
+	}
+	reply, meta, err := a.c.wire.CreateBatch(ctx, call)
 	b.id = reply.ID
 	return meta, err
 }

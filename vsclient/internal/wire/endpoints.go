@@ -267,10 +267,16 @@ func (c *Client) ensureGone(ctx context.Context, r request) (there bool, err err
 
 // AttachCall governs one attach request.
 type AttachCall struct {
+	// Files returns the Files to attach, for each attempt anew. Most is how many they
+	// are at the most.
+	Files func() []Attachment
+	Most  int
 	// Leave is leave for the first attempt, taken with AdmitAttach; nil: none was taken.
 	Leave func()
-	// Landed looks, after an attempt whose outcome is unknown and before the next one,
-	// whether it took effect.
+	// Failed is told of each attempt that has failed; nil: nothing is told.
+	Failed func(*Failure)
+	// Landed looks, after a failed attempt and before the next one, whether it took
+	// effect.
 	Landed func(context.Context) (bool, error)
 }
 
@@ -280,23 +286,22 @@ func (c *Client) AdmitAttach(ctx context.Context) (leave func(), err error) {
 	return c.cfg.Pacer.attachRequests(c.cfg.StoreID).Pass(ctx, 1)
 }
 
-// CreateStoreFile attaches one File.
-func (c *Client) CreateStoreFile(ctx context.Context, a Attachment, call AttachCall) (StoreFile, Meta, error) {
-	return send[StoreFile](ctx, c, c.attach("vector_stores/%s/files", a, 1, call))
+// CreateStoreFile attaches the first of the Files.
+func (c *Client) CreateStoreFile(ctx context.Context, call AttachCall) (StoreFile, Meta, error) {
+	return send[StoreFile](ctx, c, c.attach("vector_stores/%s/files", call, func() any { return call.Files()[0] }))
 }
 
-// CreateBatch attaches Files together.
-func (c *Client) CreateBatch(ctx context.Context, files []Attachment, call AttachCall) (Batch, Meta, error) {
-	return send[Batch](ctx, c, c.attach("vector_stores/%s/file_batches", map[string]any{"files": files}, len(files), call))
+// CreateBatch attaches the Files together.
+func (c *Client) CreateBatch(ctx context.Context, call AttachCall) (Batch, Meta, error) {
+	return send[Batch](ctx, c, c.attach("vector_stores/%s/file_batches", call, func() any { return map[string]any{"files": call.Files()} }))
 }
 
-// attach is a request that attaches n Files.
-func (c *Client) attach(path string, body any, n int, call AttachCall) request {
+// attach is a request that attaches Files.
+func (c *Client) attach(path string, call AttachCall, body func() any) request {
 	gate := c.cfg.Pacer.attachRequests(c.cfg.StoreID)
 	leave := call.Leave
 	return request{
-		method: http.MethodPost, path: path, ids: []string{c.cfg.StoreID}, gate: gate, landed: call.Landed,
-		body: func() any { return body },
+		method: http.MethodPost, path: path, ids: []string{c.cfg.StoreID}, gate: gate, body: body, failed: call.Failed, landed: call.Landed,
 		admit: func(ctx context.Context) (func(), error) {
 			first := leave
 			leave = nil
@@ -306,7 +311,7 @@ func (c *Client) attach(path string, body any, n int, call AttachCall) request {
 					return nil, err
 				}
 			}
-			counted, err := c.cfg.Pacer.attached.Pass(ctx, n)
+			counted, err := c.cfg.Pacer.attached.Pass(ctx, call.Most)
 			if err != nil {
 				first()
 				return nil, err

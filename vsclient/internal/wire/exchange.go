@@ -29,6 +29,8 @@ type request struct {
 	body func() any
 	// opts are further options of the request, for each attempt anew.
 	opts func(w *watchdog) ([]option.RequestOption, error)
+	// failed is told of each attempt that has failed; nil: nothing is told.
+	failed func(*Failure)
 	// landed looks, after an attempt whose outcome is unknown and before the next
 	// one, whether it took effect; nil: repeating it does no harm.
 	landed func(context.Context) (bool, error)
@@ -117,6 +119,9 @@ func (c *Client) exchange(ctx context.Context, r request, into func() any) (Meta
 		var f *Failure
 		meta, f = c.attempt(ctx, r, into(), tries)
 		unknown = unknown || f != nil && f.Unknown
+		if f != nil && r.failed != nil {
+			r.failed(f)
+		}
 		if f == nil || !f.Retry {
 			c.down.over(r.endpoint())
 		}
