@@ -2,114 +2,116 @@ package vsclient
 
 import (
 	"context"
+	"errors"
 	"iter"
+	"time"
 
+	"github.com/conduitio-labs/conduit-connector-openai-vectorstore/vsclient/internal/fail"
+	"github.com/conduitio-labs/conduit-connector-openai-vectorstore/vsclient/internal/ledger"
 	"github.com/conduitio-labs/conduit-connector-openai-vectorstore/vsclient/internal/naming"
 	"github.com/conduitio-labs/conduit-connector-openai-vectorstore/vsclient/internal/wire"
 )
 
-// List iterates over all documents of the store, the earlier connector's
-// included. It asks for a hundred at a time as the loop goes on. Just after a
-// replacement, or a crash in one, a key may come twice, with different versions.
-// An error ends the loop.
+// List iterates over all documents of the store, files of other tools included. It
+// asks for a hundred at a time as the loop goes on. Just after a replacement, or a
+// crash in one, a key may come twice, with different versions. An error ends the
+// loop.
 func (c *Client) List(ctx context.Context) iter.Seq2[Info, error] {
 	return func(yield func(Info, error) bool) {
-		ctx, cancel := c.bind(ctx)
-		defer cancel()
-		for s, err := range c.storeFiles(ctx) {
+		ctx, over, err := c.begin(ctx)
+		if err != nil {
+			yield(Info{}, wrap("list", "", err))
+			return
+		}
+		defer over()
+		for e, err := range c.entries(ctx) {
 			if err != nil {
 				yield(Info{}, wrap("list", "", err))
 				return
 			}
-			if !yield(s, nil) {
+			if !yield(newInfo(e.key, e.StoreFile), nil) {
 				return
 			}
 		}
 	}
 }
 
-// storeFiles reads the listing, without its ghosts and with what it does not show
-// yet.
-func (c *Client) storeFiles(ctx context.Context) iter.Seq2[Info, error] {
-	return func(yield func(Info, error) bool) {
-		if err := c.catalog.fresh(ctx, refreshAfter); err != nil {
-			yield(Info{}, err)
+// entry is a store file with its key.
+type entry struct {
+	wire.StoreFile
+	key string // empty where it is longer than attributes can hold
+	id  naming.Identity
+}
+
+// entries reads the listing without entries whose File is gone, and with this
+// client's own attaches that it does not show yet.
+func (c *Client) entries(ctx context.Context) iter.Seq2[entry, error] {
+	return func(yield func(entry, error) bool) {
+		if err := c.listAllFiles(ctx); err != nil {
+			yield(entry{}, err)
 			return
 		}
-		unseen := c.catalog.recentFiles()
-		// Of a File that is not known, it may have come since; one look tells of all.
-		renewed := false
-		known := func(key, id string) bool {
-			if !c.catalog.has(key, id) && !renewed {
-				renewed = c.catalog.fresh(ctx, 0) == nil
-			}
-			return c.catalog.has(key, id)
-		}
-		var names map[string]string
-		emit := func(s wire.StoreFile) (more bool, err error) {
-			id := naming.Decode(s.Attributes)
-			key := id.Key
-			switch {
-			case c.catalog.isDropped(s.ID), key != "" && !known(key, s.ID):
-				return true, nil // its File is gone: the listing is behind
-			case !naming.Marked(s.Attributes):
-				// The earlier connector's key is the name of the File, which this
-				// listing does not carry.
-				if names == nil {
-					if names, err = c.fileNames(ctx); err != nil {
-						return false, err
-					}
-				}
-				if key = names[s.ID]; key == "" {
-					return true, nil
-				}
-			}
-			return yield(newInfo(key, s), nil), nil
-		}
-		for data, err := range c.wire.StoreFiles(ctx) {
+		unseen := c.ledger.Fresh(c.tickAt(time.Now().Add(-showTime)))
+		at := c.tick()
+		for page, err := range c.wire.StoreFiles(ctx) {
 			if err != nil {
-				yield(Info{}, err)
+				yield(entry{}, err)
 				return
 			}
-			for _, s := range data {
+			for _, s := range page {
 				delete(unseen, s.ID)
-				if more, err := emit(s); err != nil {
-					yield(Info{}, err)
+				e, there, err := c.entry(ctx, s, at)
+				if err != nil {
+					yield(entry{}, err)
 					return
-				} else if !more {
+				}
+				if there && !yield(e, nil) {
 					return
 				}
 			}
+			at = c.tick()
 		}
-		for id, f := range unseen {
-			s, err := c.shown(ctx, f, c.catalog.justAttached, func() (wire.StoreFile, error) { return c.getStoreFile(ctx, id) })
-			if is(err, ErrNotFound) {
+		for id := range unseen {
+			s, _, err := c.wire.StoreFile(ctx, id)
+			if errors.Is(err, fail.NotFound) {
 				continue
 			}
 			if err != nil {
-				yield(Info{}, err)
+				yield(entry{}, err)
 				return
 			}
-			if more, err := emit(s); err != nil {
-				yield(Info{}, err)
+			e, there, err := c.entry(ctx, s, c.tick())
+			if err != nil {
+				yield(entry{}, err)
 				return
-			} else if !more {
+			}
+			if there && !yield(e, nil) {
 				return
 			}
 		}
 	}
 }
 
-// fileNames reads the names of all Files of our purpose.
-func (c *Client) fileNames(ctx context.Context) (map[string]string, error) {
-	names := make(map[string]string)
-	for data, err := range c.wire.Files(ctx, wire.FilesPage) {
-		if err != nil {
-			return nil, err
-		}
-		for _, f := range data {
-			names[f.ID] = f.Filename
-		}
+// entry finds the key of an entry of the listing. It is not there when its File is
+// gone: then the listing is behind.
+func (c *Client) entry(ctx context.Context, s wire.StoreFile, at uint32) (e entry, there bool, err error) {
+	if c.ledger.IsGone(s.ID) {
+		return e, false, nil
 	}
-	return names, nil
+	known := c.ledger.Named(s.ID)
+	e = entry{StoreFile: s, id: c.observe(s, ledger.Listed, at)}
+	e.key = e.id.Key
+	if known && e.id.Ours {
+		return e, true, nil
+	}
+	// No list of Files has shown it, or its name is its key.
+	f, err := c.wire.File(ctx, s.ID)
+	if errors.Is(err, fail.NotFound) {
+		c.ledger.Gone(s.ID, c.tick())
+		return e, false, nil
+	}
+	if !e.id.Ours {
+		e.key = f.Filename
+	}
+	return e, err == nil, err
 }

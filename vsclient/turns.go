@@ -16,7 +16,7 @@ type turns struct {
 type turn struct {
 	before <-chan struct{} // nil: nobody was there
 	leave  func()
-	kept   bool // by what goes on after the call that asked
+
 }
 
 // ask takes the next place in the line of name. The place must be left, waited

@@ -18,7 +18,7 @@ var (
 	InvalidAttributes = errors.New("invalid attributes")
 	InvalidChunking   = errors.New("invalid chunking strategy")
 	Content           = errors.New("content cannot be read")
-	Conflict          = errors.New("the key belongs to another owner")
+	Conflict          = errors.New("conflict")
 	Unauthorized      = errors.New("unauthorized")
 	RateLimited       = errors.New("rate limited")
 	Quota             = errors.New("quota exhausted")
@@ -28,8 +28,9 @@ var (
 	Rejected          = errors.New("request rejected")
 	Closed            = errors.New("client is closed")
 
-	// StoreNotFound: the vector store itself does not exist.
-	StoreNotFound = fmt.Errorf("vector store %w", NotFound)
+	StoreGone         = errors.New("the vector store is missing or has expired")
+	StoreFull         = errors.New("the vector store is full")
+	Incompatible      = errors.New("incompatible server")
 )
 
 // Error is a failure that no request has reported: a fault of a document or of a

@@ -92,6 +92,9 @@ func DigestOf(key string) Digest { return sha256.Sum256([]byte(key)) }
 
 func (d Digest) String() string { return hex.EncodeToString(d[:]) }
 
+// MaxKeyBytes is the longest key, in bytes.
+const MaxKeyBytes = 1024
+
 // CheckKey returns an error of kind [fail.InvalidKey] when the key is empty or not UTF-8.
 func CheckKey(key string) error {
 	switch {
@@ -112,10 +115,14 @@ func CheckKey(key string) error {
 // keeps a slash in a file name is not documented; a name that holds none is the
 // same under either answer.
 func FileName(key string) (base, ext string) {
-	ext = Ext(key)
-	base = Stem(key)
+	return safeName(Stem(key), key), Ext(key)
+}
+
+// safeName returns the base itself when it can be a file name, and otherwise one
+// made of it and of the key's digest.
+func safeName(base, key string) string {
 	if len(base) <= maxNameBytes && strings.Trim(base, ". ") != "" && strings.TrimSpace(base) == base && !strings.ContainsFunc(base, breaksName) {
-		return base, ext
+		return base
 	}
 	safe := strings.Trim(collapse(base), "_. ")
 	if len(safe) > maxNameBytes/2 {
@@ -125,7 +132,7 @@ func FileName(key string) (base, ext string) {
 		safe += "-"
 	}
 	digest := DigestOf(key)
-	return safe + hex.EncodeToString(digest[:4]), ext
+	return safe + hex.EncodeToString(digest[:4])
 }
 
 // Fold reduces a file name to the part that servers leave as it is: the letters and

@@ -3,6 +3,8 @@ package naming
 import (
 	"slices"
 	"strings"
+
+	"github.com/conduitio-labs/conduit-connector-openai-vectorstore/vsclient/internal/fail"
 )
 
 // Names are the ways in which file names lead to the document of a key. They save
@@ -37,7 +39,7 @@ func NamesOf(key, extension string) Names {
 	if ext != "" && !strings.HasSuffix(key, ext) {
 		// Releases before 0.2 knew no extension in capitals: the name was the key made
 		// safe, with an extension by content.
-		older := safeName(key)
+		older := safeName(key, key)
 		also(&n.Stems, Fold(older))
 		for _, e := range []string{".txt", ".json"} {
 			also(&n.Whole, older+e)
@@ -45,4 +47,26 @@ func NamesOf(key, extension string) Names {
 		n.Ext = ""
 	}
 	return n
+}
+
+// NameFor returns the name of the File for a key with that content. extension is for
+// a key without an extension that OpenAI indexes; "": it follows from the content.
+func NameFor(key, extension string, c Content, s Summary) (string, error) {
+	base, ext := FileName(key)
+	switch {
+	case ext != "":
+		return base + ext, nil
+	case extension != "":
+		return base + extension, nil
+	case !s.Text:
+		return "", fail.New(fail.UnsupportedType, "the content is neither JSON nor other UTF-8 text, and the key has no extension that OpenAI indexes; give it one, or set the document's Extension")
+	}
+	json, err := c.IsJSON()
+	if err != nil {
+		return "", err
+	}
+	if json {
+		return base + ".json", nil
+	}
+	return base + ".txt", nil
 }

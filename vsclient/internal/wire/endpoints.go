@@ -228,13 +228,23 @@ func (c *Client) StoreFileIn(ctx context.Context, store, id string) (StoreFile, 
 // StoreFiles lists the files of the client's vector store page by page, the oldest
 // first.
 func (c *Client) StoreFiles(ctx context.Context) iter.Seq2[[]StoreFile, error] {
+	return c.storeFiles(ctx, "asc")
+}
+
+func (c *Client) storeFiles(ctx context.Context, order string) iter.Seq2[[]StoreFile, error] {
 	return pages(StoreFile.id, func(after string) (Page[StoreFile], error) {
 		p, _, err := send[Page[StoreFile]](ctx, c, request{
 			method: http.MethodGet, path: "vector_stores/%s/files", ids: []string{c.cfg.StoreID},
-			query: listQuery(StoreFilesPage, "asc", after),
+			query: listQuery(StoreFilesPage, order, after),
 		})
 		return p, err
 	})
+}
+
+// NewestStoreFiles lists the files of the client's vector store page by page, the
+// newest first.
+func (c *Client) NewestStoreFiles(ctx context.Context) iter.Seq2[[]StoreFile, error] {
+	return c.storeFiles(ctx, "desc")
 }
 
 // UpdateStoreFile replaces the attributes of a store file.

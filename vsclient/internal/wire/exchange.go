@@ -215,7 +215,7 @@ func (c *Client) attempt(ctx context.Context, r request, into any, try int) (Met
 	}
 	f := c.judge(ctx, got, err, now)
 	if f != nil && errors.Is(f.Kind, fail.NotFound) && r.blamesStore(f.Reason) {
-		f.Kind = fail.StoreNotFound
+		f.Kind = fail.StoreGone
 	}
 	if f != nil {
 		f.Unknown = f.Retry && !errors.Is(f.Kind, fail.RateLimited) || f.Kind == nil || errors.Is(f.Kind, fail.Closed)
