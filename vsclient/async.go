@@ -6,9 +6,7 @@ import (
 	"slices"
 	"sync"
 
-	"github.com/conduitio-labs/conduit-connector-openai-vectorstore/vsclient/internal/fail"
 	"github.com/conduitio-labs/conduit-connector-openai-vectorstore/vsclient/internal/index"
-	"github.com/conduitio-labs/conduit-connector-openai-vectorstore/vsclient/internal/naming"
 	"github.com/conduitio-labs/conduit-connector-openai-vectorstore/vsclient/internal/wire"
 )
 
@@ -121,58 +119,4 @@ func (c *Client) Flush(ctx context.Context) error {
 	failed := errors.Join(c.async.failed...)
 	c.async.failed = nil
 	return failed
-}
-
-// keepsAttributes makes sure, once, that the server keeps the attributes that tell
-// whose a store file is. Without them every restart would add a copy.
-type keepsAttributes struct {
-	mu    sync.Mutex
-	known bool
-}
-
-func (k *keepsAttributes) check(ctx context.Context, c *Client, id string) error {
-	k.mu.Lock()
-	defer k.mu.Unlock()
-	if k.known {
-		return nil
-	}
-	s, _, err := c.wire.StoreFile(ctx, id)
-	if err != nil {
-		return nil // another document will tell
-	}
-	v, _ := c.ledger.Find(id)
-	if m := c.marks(naming.Decode(s.Attributes)); m.Key != v.Key {
-		return fail.New(fail.Incompatible, "the server does not keep the attributes of store files, by which documents are found again; nothing is written to it")
-	}
-	k.known = true
-	return nil
-}
-
-// storeGone remembers that the store has been missing or expired, so that nothing
-// more is uploaded for it.
-type storeGone struct {
-	mu  sync.Mutex
-	err error
-}
-
-func (g *storeGone) note(err error) {
-	if errors.Is(err, fail.StoreGone) {
-		g.mu.Lock()
-		defer g.mu.Unlock()
-		g.err = err
-	}
-}
-
-// storeThere returns an error when the store was missing or expired and still is.
-func (c *Client) storeThere(ctx context.Context) error {
-	c.gone.mu.Lock()
-	defer c.gone.mu.Unlock()
-	if c.gone.err == nil {
-		return nil
-	}
-	if _, err := c.store(ctx, c.wire); err != nil {
-		return err
-	}
-	c.gone.err = nil
-	return nil
 }

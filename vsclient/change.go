@@ -215,7 +215,9 @@ func (c *Client) carryOut(ctx context.Context, t *turn, p *prepared) (Result, er
 	default:
 		r, err = c.delete(ctx, p)
 	}
-	c.gone.note(err)
+	if errors.Is(err, fail.StoreGone) {
+		c.gone.Store(true)
+	}
 	return r, err
 }
 

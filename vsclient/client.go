@@ -6,6 +6,7 @@ import (
 	"log/slog"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"golang.org/x/sync/semaphore"
@@ -30,8 +31,8 @@ type Client struct {
 	tending tending
 	recent  recent
 	async   async
-	keeps   keepsAttributes
-	gone    storeGone
+	keeps   once        // that the server keeps attributes
+	gone    atomic.Bool // the store was missing or expired when it was last heard of
 
 	uploads *semaphore.Weighted
 	bytes   *semaphore.Weighted // of content being uploaded
@@ -67,6 +68,7 @@ func New(cfg Config) (*Client, error) {
 		uploads: semaphore.NewWeighted(int64(cfg.Concurrency)),
 		bytes:   semaphore.NewWeighted(cfg.BytesInFlight),
 		lookups: semaphore.NewWeighted(int64(cfg.Concurrency)),
+		keeps:   newOnce(),
 		calls:   newScope(),
 		life:    newScope(),
 	}

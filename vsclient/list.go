@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"iter"
+	"sync"
 	"time"
 
 	"github.com/conduitio-labs/conduit-connector-openai-vectorstore/vsclient/internal/fail"
@@ -51,7 +52,7 @@ func (c *Client) entries(ctx context.Context) iter.Seq2[entry, error] {
 			yield(entry{}, err)
 			return
 		}
-		unseen := c.ledger.Fresh(c.tickAt(time.Now().Add(-showTime)))
+		unseen := c.ledger.Fresh(c.tickAt(time.Now().Add(-showTime)), c.view.now()-int64(showTime/time.Second), mostUnseen)
 		at := c.tick()
 		for page, err := range c.wire.StoreFiles(ctx) {
 			if err != nil {
@@ -71,21 +72,50 @@ func (c *Client) entries(ctx context.Context) iter.Seq2[entry, error] {
 			}
 			at = c.tick()
 		}
-		for id := range unseen {
-			s, _, err := c.wire.StoreFile(ctx, id)
-			if errors.Is(err, fail.NotFound) {
-				continue
-			}
-			if err != nil {
-				yield(entry{}, err)
+		for e, err := range c.unseen(ctx, unseen) {
+			if !yield(e, err) || err != nil {
 				return
 			}
-			e, there, err := c.entry(ctx, s, c.tick())
-			if err != nil {
-				yield(entry{}, err)
-				return
-			}
-			if there && !yield(e, nil) {
+		}
+	}
+}
+
+// mostUnseen bounds the looks at Files of others that the listing does not show: they
+// may be attached to other stores.
+const mostUnseen = 100
+
+// unseen looks at Files that the listing has not shown, side by side.
+func (c *Client) unseen(ctx context.Context, ids map[string]bool) iter.Seq2[entry, error] {
+	return func(yield func(entry, error) bool) {
+		ctx, cancel := context.WithCancel(ctx)
+		var looks sync.WaitGroup
+		defer looks.Wait()
+		defer cancel()
+		type answer struct {
+			entry
+			there bool
+			err   error
+		}
+		answers := make(chan answer, len(ids))
+		for id := range ids {
+			looks.Go(func() {
+				a := answer{err: c.lookups.Acquire(ctx, 1)}
+				if a.err == nil {
+					defer c.lookups.Release(1)
+					s, _, err := c.wire.StoreFile(ctx, id)
+					switch {
+					case err == nil:
+						a.entry, a.there, a.err = c.entry(ctx, s, c.tick())
+					case !errors.Is(err, fail.NotFound):
+						a.err = err
+					}
+				}
+				answers <- a
+			})
+		}
+		for range ids {
+			a := <-answers
+			if (a.there || a.err != nil) && !yield(a.entry, a.err) {
 				return
 			}
 		}

@@ -95,6 +95,13 @@ func (v *view) age(created int64) time.Duration {
 	return time.Duration(v.clock.now()-created) * time.Second
 }
 
+// now is OpenAI's time, in Unix seconds.
+func (v *view) now() int64 {
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	return v.clock.now()
+}
+
 func (v *view) show(created int64) {
 	v.mu.Lock()
 	defer v.mu.Unlock()
@@ -407,11 +414,7 @@ func (c *Client) altered(id string) {
 }
 
 func (c *Client) marks(id naming.Identity) ledger.Marks {
-	m := ledger.Marks{Number: id.Version, Content: id.Source.Fingerprint(), Own: c.prints(id.Own)}
-	if id.Ours {
-		m.Key = ledger.Key(id.Digest[:16])
-	}
-	return m
+	return ledger.Marks{Key: ledger.Key(id.Digest[:16]), Number: id.Version, Content: id.Source.Fingerprint(), Own: c.prints(id.Own)}
 }
 
 // prints packs attributes for comparison.

@@ -228,7 +228,7 @@ func (c *Client) ended(ctx context.Context, id string, fate index.Fate, err erro
 	switch fate {
 	case index.Searchable:
 		c.ledger.Observe(id, v.Marks, true, ledger.Completed, ledger.Read, c.tick())
-		if err := c.keeps.check(ctx, c, id); err != nil {
+		if err := c.keepsAttributes(ctx, id); err != nil {
 			return c.ended(ctx, id, index.Failed, err)
 		}
 	case index.Failed, index.NotAttached: // it never will be searchable

@@ -98,9 +98,7 @@ func (r *recent) look(ctx context.Context, since int64) (began int64) {
 	if c.listFiles(ctx, trustedFor) != nil {
 		return since
 	}
-	c.view.mu.Lock()
-	began = c.view.clock.now()
-	c.view.mu.Unlock()
+	began = c.view.now()
 	at, seen := c.tick(), 0
 	for page, err := range c.wire.NewestStoreFiles(ctx) {
 		if err != nil {

@@ -6,7 +6,10 @@ import (
 	"fmt"
 	"time"
 
+	"golang.org/x/sync/semaphore"
+
 	"github.com/conduitio-labs/conduit-connector-openai-vectorstore/vsclient/internal/fail"
+	"github.com/conduitio-labs/conduit-connector-openai-vectorstore/vsclient/internal/naming"
 	"github.com/conduitio-labs/conduit-connector-openai-vectorstore/vsclient/internal/wire"
 )
 
@@ -53,4 +56,58 @@ func (c *Client) store(ctx context.Context, w *wire.Client) (Store, error) {
 		store.ExpiresAt = time.Unix(s.ExpiresAt, 0)
 	}
 	return store, nil
+}
+
+// once makes a question be asked by one call at a time until it is answered.
+type once struct {
+	*semaphore.Weighted
+	answered bool
+}
+
+func newOnce() once { return once{Weighted: semaphore.NewWeighted(1)} }
+
+// do calls ask, unless it has returned nil before.
+func (o *once) do(ctx context.Context, ask func() error) error {
+	if err := o.Acquire(ctx, 1); err != nil {
+		return context.Cause(ctx)
+	}
+	defer o.Release(1)
+	if o.answered {
+		return nil
+	}
+	err := ask()
+	o.answered = err == nil
+	return err
+}
+
+// keepsAttributes makes sure, once, that the server keeps the attributes that tell
+// whose a store file is. Without them every restart would add a copy.
+func (c *Client) keepsAttributes(ctx context.Context, id string) error {
+	return c.keeps.do(ctx, func() error {
+		var s wire.StoreFile
+		err := c.shows(ctx, id, func() (err error) {
+			s, _, err = c.wire.StoreFile(ctx, id)
+			return err
+		})
+		if err != nil {
+			return err
+		}
+		if v, _ := c.ledger.Find(id); c.marks(naming.Decode(s.Attributes)).Key != v.Key {
+			return fail.New(fail.Incompatible, "the server does not keep the attributes of store files, by which documents are found again; nothing is written to it")
+		}
+		return nil
+	})
+}
+
+// storeThere returns an error when the store was missing or expired and still is, so
+// that nothing more is uploaded for it.
+func (c *Client) storeThere(ctx context.Context) error {
+	if !c.gone.Load() {
+		return nil
+	}
+	_, err := c.store(ctx, c.wire)
+	if err == nil {
+		c.gone.Store(false)
+	}
+	return err
 }

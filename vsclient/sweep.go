@@ -231,4 +231,3 @@ func (c *Client) attachedAnywhere(ctx context.Context, id string) (bool, error) 
 	}
 	return c.attachedElsewhere(ctx, id)
 }
-

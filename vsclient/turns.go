@@ -16,7 +16,6 @@ type turns struct {
 type turn struct {
 	before <-chan struct{} // nil: nobody was there
 	leave  func()
-
 }
 
 // ask takes the next place in the line of name. The place must be left, waited

@@ -28,9 +28,9 @@ var (
 	Rejected          = errors.New("request rejected")
 	Closed            = errors.New("client is closed")
 
-	StoreGone         = errors.New("the vector store is missing or has expired")
-	StoreFull         = errors.New("the vector store is full")
-	Incompatible      = errors.New("incompatible server")
+	StoreGone    = errors.New("the vector store is missing or has expired")
+	StoreFull    = errors.New("the vector store is full")
+	Incompatible = errors.New("incompatible server")
 )
 
 // Error is a failure that no request has reported: a fault of a document or of a

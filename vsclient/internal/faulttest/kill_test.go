@@ -65,7 +65,7 @@ func (k killing) run(t *testing.T, steps []step) (bad findings, bounded, request
 		log := &session{w: w}
 		for _, group := range groups[max(0, acked-k.redo):] {
 			for _, f := range k.mode.deliver(neverDone, c, log, group) {
-				if f.op == vsclient.OpUpdateAttributes && errors.Is(f.err, vsclient.ErrNotFound) && log.deleted(f.key) {
+				if f.op == vsclient.OpSet && errors.Is(f.err, vsclient.ErrNotFound) && log.deleted(f.key) {
 					continue // delivered again after the deletion that followed it
 				}
 				bad.wrong = append(bad.wrong, fmt.Sprintf("%v: %v", f.step, f.err))

@@ -160,7 +160,7 @@ func (h *history) step(key string) step {
 	case n < 20:
 		s.op = vsclient.OpDelete
 	case n < 35:
-		s.op = vsclient.OpUpdateAttributes
+		s.op = vsclient.OpSet
 	case n < 45:
 		s.chunks = vsclient.Chunking{MaxTokens: 200, OverlapTokens: 100}
 	}
@@ -300,7 +300,7 @@ func (h *history) work(c *vsclient.Client, log *session, me *caller) {
 		}
 		size := len(group)
 		group = slices.DeleteFunc(group, func(s step) bool {
-			return s.op == vsclient.OpUpdateAttributes && (!sure[s.key] || h.w.wanted(s.key) == nil)
+			return s.op == vsclient.OpSet && (!sure[s.key] || h.w.wanted(s.key) == nil)
 		})
 		deliver := sideBySide
 		if me.rng.Float64() < 0.5 {
@@ -317,7 +317,7 @@ func (h *history) work(c *vsclient.Client, log *session, me *caller) {
 		for _, f := range failures {
 			sure[f.key] = false
 			h.failures.Add(1)
-			if h.lags() && f.op == vsclient.OpUpdateAttributes && errors.Is(f.err, vsclient.ErrNotFound) {
+			if h.lags() && f.op == vsclient.OpSet && errors.Is(f.err, vsclient.ErrNotFound) {
 				continue // the put before it has failed, after it had returned
 			}
 			if !vsclient.Retryable(f.err) && !errors.Is(f.err, vsclient.ErrIndexing) {
@@ -372,7 +372,7 @@ func (h *history) finish(c *vsclient.Client) {
 	var last []step
 	for _, key := range h.keys {
 		s := h.step(key)
-		if s.op == vsclient.OpUpdateAttributes {
+		if s.op == vsclient.OpSet {
 			s.op = vsclient.OpPut
 		}
 		last = append(last, s)

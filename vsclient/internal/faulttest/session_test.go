@@ -66,7 +66,7 @@ func (s *session) done(st step) {
 	case vsclient.OpDelete:
 		want[st.key] = nil
 		return
-	case vsclient.OpUpdateAttributes:
+	case vsclient.OpSet:
 		next := *want[st.key]
 		next.attrs = st.attrs
 		want[st.key] = &next

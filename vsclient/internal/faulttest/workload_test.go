@@ -25,7 +25,7 @@ func (s step) String() string { return fmt.Sprintf("%v %s", s.op, shown(s.key)) 
 
 func (s step) change() vsclient.Change {
 	return vsclient.Change{Op: s.op, Document: vsclient.Document{
-		Key: s.key, Content: vsclient.String(s.content), Attributes: s.attrs, Chunking: s.chunks,
+		Key: s.key, Content: text(s.content), Attributes: s.attrs, Chunking: s.chunks,
 	}}
 }
 
@@ -64,7 +64,7 @@ func compact() []step {
 		put("a.md", "# The other version of it"),                              // replaced, the size being the same
 		with(put(unsafeKey, firstContent), vsclient.Attributes{"lang": "fr"}), // attributes alone
 		put(legacyKey, "# What replaces the earlier connector's"),
-		{op: vsclient.OpUpdateAttributes, key: "a.md", attrs: attributes},
+		{op: vsclient.OpSet, key: "a.md", attrs: attributes},
 		{op: vsclient.OpDelete, key: unsafeKey},
 		put(longKey, firstContent),
 		put(unsafeKey, "back again"),
@@ -122,8 +122,8 @@ func call(ctx context.Context, c *vsclient.Client, log *session, s step) error {
 	switch s.op {
 	case vsclient.OpPut:
 		_, err = c.Put(ctx, d)
-	case vsclient.OpUpdateAttributes:
-		_, err = c.UpdateAttributes(ctx, d.Key, d.Attributes)
+	case vsclient.OpSet:
+		_, err = c.SetAttributes(ctx, d.Key, d.Attributes)
 	case vsclient.OpDelete:
 		err = c.Delete(ctx, d.Key)
 	}

@@ -135,7 +135,7 @@ func fileNameOf(key string) string {
 		panic(err)
 	}
 	defer c.Close()
-	if _, err := c.Put(neverDone, vsclient.Document{Key: key, Content: vsclient.String(firstContent)}); err != nil {
+	if _, err := c.Put(neverDone, vsclient.Document{Key: key, Content: text(firstContent)}); err != nil {
 		panic(err)
 	}
 	name := srv.Snapshot().Files[0].Name

@@ -370,16 +370,26 @@ func (l *Ledger) Named(id string) bool {
 	return r != nil && r.listed && r.round == l.round
 }
 
-// Fresh returns the Files that this client has made and seen searchable at or after
-// the tick.
-func (l *Ledger) Fresh(since uint32) map[string]bool {
+// Fresh returns the Files that a listing may not show yet: those that this client
+// has seen in the store at or after the tick, and of the others that were created at
+// or after a time, by OpenAI's clock, the newest ones, so many at the most.
+func (l *Ledger) Fresh(tick uint32, created int64, most int) map[string]bool {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	fresh := make(map[string]bool)
+	var others []*record
 	for id, r := range l.byID {
-		if r.made && r.stage != going && r.at >= since {
+		switch {
+		case r.stage == going:
+		case r.made && r.at >= tick:
 			fresh[id] = true
+		case !r.made && r.listed && int64(r.created) >= created && r.status != Absent:
+			others = append(others, r)
 		}
+	}
+	slices.SortFunc(others, func(a, b *record) int { return cmp.Or(cmp.Compare(b.created, a.created), cmp.Compare(a.id, b.id)) })
+	for _, r := range others[:min(most, len(others))] {
+		fresh[r.id] = true
 	}
 	return fresh
 }

@@ -100,6 +100,8 @@ func CheckKey(key string) error {
 	switch {
 	case key == "":
 		return fail.New(fail.InvalidKey, "the key is empty; give the document a name")
+	case len(key) > MaxKeyBytes:
+		return fail.New(fail.InvalidKey, "the key has %d bytes; %d are allowed", len(key), MaxKeyBytes)
 	case !utf8.ValidString(key):
 		return fail.New(fail.InvalidKey, "the key is not valid UTF-8; encode it, for example as hex")
 	}
