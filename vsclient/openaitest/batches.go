@@ -97,6 +97,9 @@ func (c *call) createBatch() (any, *apiError) {
 	if badBody != nil {
 		return nil, badBody
 	}
+	if s.cfg.Quirks.BatchesNotTaken == BatchesEmpty {
+		all = nil
+	}
 	files := make([]*file, len(all))
 	verdicts := make([]*apiError, len(all))
 	added := make(map[string]bool)

@@ -48,6 +48,16 @@ func (s *Server) control() http.Handler {
 		s.Advance(time.Duration(a.By))
 		return nil
 	})
+	do("POST /-/expire", func(body []byte) error {
+		var e struct {
+			Store string   `json:"vector_store_id"`
+			After Duration `json:"after"`
+		}
+		if err := decodeStrictly(body, &e); err != nil {
+			return fmt.Errorf(`%w; send {"vector_store_id":"vs_…","after":"5m"}`, err)
+		}
+		return s.expireVectorStore(e.Store, time.Duration(e.After))
+	})
 	do("POST /-/faults", func(body []byte) error {
 		faults, err := ParseFaults(body)
 		if err != nil {

@@ -333,6 +333,9 @@ func (b *fields) attributes() map[string]any {
 			b.c.unwisely(fmt.Sprintf("attribute %q is longer than the 256 characters of OpenAI's retrieval guide", k))
 		}
 	}
+	if quirks.AttributesDropped {
+		return map[string]any{}
+	}
 	return o.m
 }
 

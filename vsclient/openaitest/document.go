@@ -35,8 +35,11 @@ func extension(name string) string {
 }
 
 // retrievable reports whether the name has an extension that can be attached.
-func retrievable(name string) bool {
+func (q *Quirks) retrievable(name string) bool {
 	ext := extension(name)
+	if q.ExtensionCase && !strings.HasSuffix(name, ext) {
+		return false
+	}
 	return ext != "" && slices.Contains(extensionNames, ext[1:])
 }
 

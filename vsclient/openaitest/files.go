@@ -103,6 +103,7 @@ func (c *call) fileName(name, purpose string) (string, *apiError) {
 	if q.BaseFilenames {
 		name = name[strings.LastIndexByte(name, '/')+1:]
 	}
+	name = alterations[q.AlterFilenames](name)
 	if n := utf8.RuneCountInString(name); q.MaxFilename > 0 && n > q.MaxFilename {
 		return "", badRequest("string_above_max_length", "file",
 			"Invalid 'filename': string too long. Expected a string with maximum length %d, but got a string with length %d instead.", q.MaxFilename, n)
@@ -113,9 +114,9 @@ func (c *call) fileName(name, purpose string) (string, *apiError) {
 		return "", badRequest("", "file", "Invalid file format for Batch API. Must be .jsonl")
 	case purpose == "fine-tune" && ext != ".jsonl":
 		return "", badRequest("", "file", "Invalid file format for Fine-Tuning API. Must be .jsonl")
-	case purpose == "assistants" && q.CheckUploadExtension && !retrievable(name):
+	case purpose == "assistants" && q.CheckUploadExtension && !q.retrievable(name):
 		return "", badRequest("", "file", "Invalid extension %s. Supported formats: \"%s\"", strings.TrimPrefix(ext, "."), strings.Join(extensionNames, "\", \""))
-	case purpose == "assistants" && !retrievable(name):
+	case purpose == "assistants" && !q.retrievable(name):
 		c.unwisely("a file with purpose assistants has an extension that cannot be attached to a vector store")
 	}
 	return name, nil
@@ -232,7 +233,7 @@ func (c *call) file(id string) (*file, *apiError) {
 	c.s.tick(c.s.now())
 	f := c.s.files[id]
 	if f == nil {
-		return nil, noSuchFile(id)
+		return nil, c.s.cfg.Quirks.noSuchFile(id)
 	}
 	return f, nil
 }

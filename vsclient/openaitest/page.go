@@ -214,6 +214,7 @@ func (cfg *Config) settings() []string {
 		{"search lag after attach", cfg.SearchLag.Attach},
 		{"search lag after detach", cfg.SearchLag.Detach},
 		{"fresh file window", cfg.FreshFileWindow},
+		{"stores expire after", cfg.StoresExpireAfter},
 	} {
 		add(d.name, d.d, d.d != 0)
 	}

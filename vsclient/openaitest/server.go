@@ -42,6 +42,7 @@ type Server struct {
 	onRequest func(n int, r *http.Request)
 	log       []Request
 	logged    int // requests that the log no longer holds
+	late      int // effects that are still to come, see Fault.EffectAfter
 	counts    map[string]int
 
 	recorders []*recorder

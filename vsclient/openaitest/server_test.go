@@ -145,7 +145,8 @@ func TestFaultsAreReadFromJSON(t *testing.T) {
 	for _, bad := range []string{
 		`{}`, `[{"kind":"explode"}]`, `[{"kind":"cut","sort":1}]`, `[{"kind":"status","status":99}]`, `[{"kind":"cut"}] []`,
 		`[{"kind":"cut","method":"get"}]`, `[{"kind":"cut","path":"/v1/files"}]`, `[{"kind":"cut","path":"/**/x"}]`, `[{"kind":"cut","rate":7}]`,
-		`[{"kind":"cut","nth":-1}]`, `[{"kind":"delay","delay":"-1s"}]`,
+		`[{"kind":"cut","nth":-1}]`, `[{"kind":"cut","effect_after":"-1s"}]`, `[{"kind":"cut","effect_after":"1s","after_effect":true}]`,
+		`[{"kind":"delay","effect_after":"1s"}]`, `[{"kind":"cut_reply","effect_after":"1s"}]`, `[{"kind":"delay","delay":"-1s"}]`,
 	} {
 		_, err := openaitest.ParseFaults([]byte(bad))
 		is.True(err != nil)
@@ -409,6 +410,9 @@ func TestAConfigThatContradictsItselfPanics(t *testing.T) {
 		{Limits: openaitest.Limits{Kind: "leaky"}},
 		{Quirks: openaitest.Quirks{MissingExtension: "maybe"}},
 		{Quirks: openaitest.Quirks{BadFileInBatch: "maybe"}},
+		{Quirks: openaitest.Quirks{BatchesNotTaken: "418"}},
+		{Quirks: openaitest.Quirks{AlterFilenames: "upper_case"}},
+		{StoresExpireAfter: -time.Second},
 		{Faults: []openaitest.Fault{{Kind: "explode"}}},
 		{IndexRules: []openaitest.IndexRule{{Name: "["}}},
 		{IndexRules: []openaitest.IndexRule{{Code: "oops"}}},

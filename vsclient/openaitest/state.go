@@ -2,6 +2,7 @@ package openaitest
 
 import (
 	"container/heap"
+	"slices"
 	"time"
 )
 
@@ -46,7 +47,8 @@ type store struct {
 	metadata   map[string]any
 	createdAt  time.Time
 	activeAt   time.Time
-	expiryDays int // 0: never
+	expiryDays int       // 0: never
+	endsAt     time.Time // when it expires even if it is used; zero: never
 	expired    bool
 
 	files   map[string]*storeFile // attached now, by id
@@ -285,13 +287,11 @@ func (s *Server) tick(now time.Time) {
 
 // settle brings a store up to now: indexing ends, ghosts vanish, it expires.
 func (s *Server) settle(st *store, now time.Time) {
-	if st.expiryDays > 0 && !st.expired {
-		if at := st.expiresAt(); !now.Before(at) {
-			s.finishIndexing(st, at)
-			st.expired = true
-			for _, f := range st.sorted() {
-				s.detach(f, at)
-			}
+	if at := st.expiry(); !at.IsZero() && !st.expired && !now.Before(at) {
+		s.finishIndexing(st, at)
+		st.expired = true
+		for _, f := range st.sorted() {
+			s.detach(f, at)
 		}
 	}
 	s.finishIndexing(st, now)
@@ -305,7 +305,15 @@ func (s *Server) settle(st *store, now time.Time) {
 	}
 }
 
-// expiresAt is when a store that expires does so, if nobody uses it.
+// expiry returns when the store expires unless it is used before; zero: never.
+func (s *store) expiry() time.Time {
+	if s.expiryDays == 0 || !s.endsAt.IsZero() && s.endsAt.Before(s.expiresAt()) {
+		return s.endsAt
+	}
+	return s.expiresAt()
+}
+
+// expiresAt is the end of the store's expires_after, if nobody uses it.
 func (s *store) expiresAt() time.Time {
 	return s.activeAt.Add(time.Duration(s.expiryDays) * 24 * time.Hour)
 }
@@ -495,6 +503,20 @@ func (s *Server) detach(f *storeFile, now time.Time) {
 		if a == f {
 			f.file.attached = append(f.file.attached[:i], f.file.attached[i+1:]...)
 			break
+		}
+	}
+}
+
+// detachAsAsked detaches f as a request asks: from its store, or from all stores.
+func (s *Server) detachAsAsked(f *storeFile, now time.Time) {
+	if !s.cfg.Quirks.DetachEverywhere {
+		s.detach(f, now)
+		return
+	}
+	for _, a := range slices.Clone(f.file.attached) {
+		s.settle(a.store, now)
+		if a.detachedAt.IsZero() {
+			s.detach(a, now)
 		}
 	}
 }

@@ -70,7 +70,7 @@ func (c *call) store() (*store, *apiError) {
 	c.s.tick(now)
 	st := c.s.stores[id]
 	if st == nil {
-		return nil, noSuchStore(id)
+		return nil, c.s.cfg.Quirks.noSuchStore(id)
 	}
 	c.s.settle(st, now)
 	return st, nil
@@ -119,6 +119,9 @@ func (s *Server) newStore(name string, now time.Time) *store {
 		files:    make(map[string]*storeFile), ghostOf: make(map[string]*storeFile),
 		left: make(map[string]place), batches: make(map[string]*batch),
 		attaches: newLimiter(s.cfg.Limits.AttachRequestsPerMinute, s.cfg.Limits),
+	}
+	if d := s.cfg.StoresExpireAfter; d > 0 {
+		st.endsAt = now.Add(d)
 	}
 	s.remember(st, now)
 	s.stores[st.id] = st
