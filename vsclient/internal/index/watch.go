@@ -131,7 +131,7 @@ func (w *watch) ask(ctx context.Context) {
 		return
 	}
 	w.heardAt, w.counts = time.Now(), b.FileCounts
-	w.ended = b.Status != wire.InProgress && b.Status != ""
+	w.ended = ended(b)
 }
 
 func (w *watch) done() int { return w.counts.Completed + w.counts.Failed + w.counts.Cancelled }
@@ -238,7 +238,7 @@ func (w *watch) look(ctx context.Context) {
 func (w *watch) lookAt(ctx context.Context, files []*attaching) {
 	var mu sync.Mutex
 	heard := false
-	w.i.each(ctx, files, func(_ int, at *attaching) {
+	w.i.each(ctx, files, func(at *attaching) {
 		s, meta, err := w.i.wire.StoreFile(ctx, at.FileID)
 		mu.Lock()
 		defer mu.Unlock()
@@ -253,11 +253,13 @@ func (w *watch) lookAt(ctx context.Context, files []*attaching) {
 			heard = true
 			if w.missing() {
 				delete(w.open, at.FileID)
-				if w.heard && w.ended && w.counts == (wire.Counts{}) {
-					w.i.goAlone(nil, errNoBatches)
-				}
 				// The look has found it absent. A request about this File alone tells why.
-				w.i.cfg.Go(func() { w.i.deliver([]*attaching{at}, nil) })
+				tookNothing := w.counts == wire.Counts{}
+				w.i.cfg.Go(func() {
+					if w.i.deliver([]*attaching{at}, nil) && tookNothing {
+						w.i.goAlone(nil)
+					}
+				})
 			}
 		}
 	})
@@ -267,11 +269,11 @@ func (w *watch) lookAt(ctx context.Context, files []*attaching) {
 }
 
 // missing reports whether a File that a look has not found is missing from its batch.
-// A batch that has ended with failures, or counts fewer files than were sent, may not
-// have taken the File. One that claims to have indexed all of them is just not showing
-// it. A 404 shortly after an attach that was accepted by itself is normal.
+// A batch that has ended may not have taken as many Files as it counts as failed or not
+// at all; when more are open, it is just not showing them. A 404 shortly after an
+// attach that was accepted by itself is normal.
 func (w *watch) missing() bool {
 	since := time.Since(w.began)
-	partial := w.heard && w.ended && (w.counts.Failed > 0 || w.counts.Total < w.sent)
-	return w.batch != "" && (since >= unseenTime || partial && since > missingTime)
+	lost := w.sent - w.counts.Completed - w.counts.InProgress
+	return w.batch != "" && (since >= unseenTime || w.heard && w.ended && len(w.open) <= lost && since > missingTime)
 }
