@@ -39,8 +39,8 @@ type post struct {
 	i      *Indexer
 	ctx    context.Context // ends when nobody waits for any of the files
 	cancel context.CancelFunc
-	files  []*attaching
-	leave  func() // leave for the first attempt, or nil
+	files  []*attaching // less the one that was accepted alone
+	leave  func()       // leave for the first attempt, or nil
 
 	single  bool          // no batch
 	probed  bool          // one File of the batch was accepted alone
@@ -61,7 +61,10 @@ func (i *Indexer) newPost(files []*attaching) *post {
 // that is refused because of one File is parted until that File stands alone. deliver
 // reports whether all were accepted.
 func (i *Indexer) deliver(files []*attaching, leave func()) bool {
-	if len(files) > 1 && i.alone() {
+	switch {
+	case len(files) == 0:
+		return true
+	case len(files) > 1 && i.alone():
 		i.enqueue(files)
 		return false
 	}
@@ -76,13 +79,13 @@ func (i *Indexer) deliver(files []*attaching, leave func()) bool {
 	f := refusal(err)
 	switch {
 	case errors.Is(err, errNoBatches):
-		i.goAlone(files)
+		i.goAlone(p.files)
 	case f != nil && !aboutAFile(f, files) && i.storeGone(p.ctx):
-		i.refuse(files, &fail.Error{Kind: fail.StoreNotFound, Reason: f.Reason, Err: err})
-	case f == nil || len(files) == 1:
-		i.refuse(files, err)
+		i.refuse(p.files, &fail.Error{Kind: fail.StoreNotFound, Reason: f.Reason, Err: err})
+	case f == nil || p.single:
+		i.refuse(p.files, err)
 	default:
-		return i.part(files, f)
+		return i.part(p.files, f)
 	}
 	return false
 }
@@ -104,7 +107,8 @@ func (i *Indexer) part(files []*attaching, f *wire.Failure) bool {
 		}
 	}
 	if len(one) == 0 || len(other) == 0 {
-		one, other = files[:len(files)/2], files[len(files)/2:]
+		half := (len(files) + 1) / 2
+		one, other = files[:half], files[half:]
 	}
 	var (
 		ok   [2]bool

@@ -15,6 +15,7 @@ import (
 
 	"github.com/conduitio-labs/conduit-connector-openai-vectorstore/vsclient/internal/fail"
 	"github.com/conduitio-labs/conduit-connector-openai-vectorstore/vsclient/internal/index"
+	"github.com/conduitio-labs/conduit-connector-openai-vectorstore/vsclient/internal/wire"
 	"github.com/conduitio-labs/conduit-connector-openai-vectorstore/vsclient/openaitest"
 )
 
@@ -553,6 +554,112 @@ func TestOneThatGivesUpIsAnsweredAtOnceAndTakesNoneOfItsBatchAlong(t *testing.T)
 			})
 		}
 	}
+}
+
+func TestOneThatGivesUpWhileItWaitsForItsPaceIsNeverSent(t *testing.T) {
+	requests, files := unlimited, unlimited
+	requests.AttachRequests, files.AttachedFiles = 1, 1
+	for name, limits := range map[string]wire.Limits{"requests": requests, "files": files} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				is := is.New(t)
+				w := newPacedWorld(t, slow, limits)
+				w.wantSearchable(w.all(1), 1)
+				ctx, cancel := context.WithTimeout(t.Context(), 10*time.Second)
+				defer cancel()
+				began := time.Now()
+				r := w.index(ctx, "given-up.md", w.file("given-up.md"))
+				is.Equal(time.Since(began), 10*time.Second)
+				is.Equal(r.fate, index.NotAttached)
+				w.wantSearchable(w.all(1), 1)
+				time.Sleep(time.Hour)
+				is.Equal(w.attaches()[r.id], 0)
+			})
+		})
+	}
+}
+
+func TestFilesThatBecomeReadyWhileARequestWaitsForItsPaceGoWithIt(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		is := is.New(t)
+		limits := unlimited
+		limits.AttachRequests = 1
+		w := newPacedWorld(t, slow, limits)
+		w.wantSearchable(w.all(1), 1)
+		results := make([]result, 30)
+		var calls sync.WaitGroup
+		for i := range results {
+			calls.Go(func() {
+				time.Sleep(time.Duration(i) * time.Second)
+				name := fmt.Sprint(i, ".md")
+				results[i] = w.index(t.Context(), name, w.file(name))
+			})
+		}
+		calls.Wait()
+		w.wantSearchable(results, 1)
+		is.Equal(w.counts()[batchAttach], 1)
+	})
+}
+
+// The batch that was offered again after one File was accepted alone is refused.
+func TestAFileThatWasTriedAloneIsNotAttachedAgainWithItsBatch(t *testing.T) {
+	for _, n := range []int{2, 3, 20} {
+		t.Run(fmt.Sprint(n), func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				is := is.New(t)
+				w := newWorld(t, slow)
+				w.srv.Inject(always("POST", batches, 500))
+				w.srv.OnRequest(func(_ int, r *http.Request) {
+					if r.Method == http.MethodPost && strings.HasSuffix(r.URL.Path, "/files") {
+						w.srv.ClearFaults()
+						w.srv.Inject(openaitest.Fault{Method: "POST", Path: batches, Kind: openaitest.FaultStatus, Status: 400})
+					}
+				})
+				w.wantSearchable(w.all(n), 1)
+				is.True(w.counts()[singleAttach] >= 1)
+			})
+		})
+	}
+}
+
+func TestAStoreThatHasExpiredIsNoFilesFault(t *testing.T) {
+	for _, n := range []int{1, 20} {
+		t.Run(fmt.Sprint(n), func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				is := is.New(t)
+				w := newWorld(t, slow)
+				req, err := http.NewRequestWithContext(t.Context(), http.MethodPost, w.srv.URL()+"/vector_stores/"+w.store,
+					strings.NewReader(`{"expires_after":{"anchor":"last_active_at","days":1}}`))
+				is.NoErr(err)
+				req.Header.Set("Authorization", "Bearer sk-other")
+				req.Header.Set("Content-Type", "application/json")
+				resp, err := w.srv.Client().Do(req)
+				is.NoErr(err)
+				resp.Body.Close()
+				is.Equal(resp.StatusCode, http.StatusOK)
+				w.srv.Advance(48 * time.Hour)
+				before := w.srv.RequestCount()
+				for _, r := range w.all(n) {
+					is.Equal(r.fate, index.NotAttached)
+					is.True(errors.Is(r.err, fail.StoreNotFound))
+					is.True(strings.Contains(r.err.Error(), "expired"))
+				}
+				is.Equal(w.srv.RequestCount()-before, 2)
+			})
+		})
+	}
+}
+
+func TestABatchOfManyPagesIsReadWhole(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		is := is.New(t)
+		w := newWorld(t, slow, func(c *index.Config) { c.BatchSize = 2000 })
+		w.wantSearchable(w.all(650), 1)
+		c := w.counts()
+		is.Equal(c[batchAttach], 1)
+		is.True(c[batchListing] <= 8)
+		is.Equal(c[singleLook], 0)
+	})
 }
 
 func TestACloseEndsEveryCallAndEveryGoroutine(t *testing.T) {

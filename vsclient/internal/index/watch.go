@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/conduitio-labs/conduit-connector-openai-vectorstore/vsclient/internal/fail"
@@ -25,38 +26,30 @@ const (
 )
 
 // pace learns how long indexing takes, so that the first look comes when there is
-// something to see.
-type pace struct {
-	mu      sync.Mutex
-	typical time.Duration
-}
+// something to see. It is 0 until something is known.
+type pace struct{ atomic.Int64 }
 
 func (p *pace) learn(d time.Duration) {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	if p.typical == 0 {
-		p.typical = d
+	typical := p.Load()
+	if typical == 0 {
+		p.Store(int64(d))
 		return
 	}
-	p.typical += (d - p.typical) / 4
+	p.Store(typical + (int64(d)-typical)/4)
 }
 
 // guess is the wait before the first look.
 func (p *pace) guess() time.Duration {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	if p.typical == 0 {
-		return firstGuess
+	if typical := time.Duration(p.Load()); typical > 0 {
+		return min(typical*9/10, maxPoll)
 	}
-	return min(p.typical*9/10, maxPoll)
+	return firstGuess
 }
 
 // interval is the wait for the next look, when the one before came in vain: the finer,
 // the better the first one was aimed.
 func (p *pace) interval(since time.Duration) time.Duration {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	if p.typical == 0 {
+	if p.Load() == 0 {
 		return max(firstPoll, since/4)
 	}
 	return max(minPoll, since/10)

@@ -71,7 +71,15 @@ func (a *answering) RoundTrip(r *http.Request) (*http.Response, error) {
 	return a.to.RoundTrip(r)
 }
 
+// unlimited are limits that hold up nothing.
+var unlimited = wire.Limits{Uploads: wire.NoLimit, AttachRequests: wire.NoLimit, AttachedFiles: wire.NoLimit}
+
 func newWorld(t *testing.T, cfg openaitest.Config, opts ...func(*index.Config)) *world {
+	t.Helper()
+	return newPacedWorld(t, cfg, unlimited, opts...)
+}
+
+func newPacedWorld(t *testing.T, cfg openaitest.Config, limits wire.Limits, opts ...func(*index.Config)) *world {
 	t.Helper()
 	w := &world{t: t, srv: openaitest.New(cfg)}
 	w.store = w.srv.NewVectorStore("docs")
@@ -80,7 +88,7 @@ func newWorld(t *testing.T, cfg openaitest.Config, opts ...func(*index.Config)) 
 	c, err := wire.New(wire.Config{
 		BaseURL: w.srv.URL(), APIKey: "sk-test", StoreID: w.store, HTTPClient: reach,
 		RetryTimeout: 5 * time.Minute, RequestTimeout: time.Minute, Logger: slog.New(slog.DiscardHandler),
-		Pacer: wire.NewPacer(wire.Limits{Uploads: wire.NoLimit, AttachRequests: wire.NoLimit, AttachedFiles: wire.NoLimit}),
+		Pacer: wire.NewPacer(limits),
 	})
 	if err != nil {
 		t.Fatal(err)
