@@ -4,6 +4,7 @@ import (
 	"context"
 	"sync"
 
+	"github.com/conduitio-labs/conduit-connector-openai-vectorstore/vsclient/internal/keep"
 	"github.com/conduitio-labs/conduit-connector-openai-vectorstore/vsclient/internal/ledger"
 )
 
@@ -25,7 +26,7 @@ func (c *Client) Apply(ctx context.Context, changes []Change, done func(i int, r
 	// Every key takes its place now, so that a call made after this one comes
 	// after it.
 	for _, l := range lines {
-		l.turn = c.turns.ask(l.key)
+		l.turn = c.keep.Ask(l.key)
 	}
 	next := make(chan *line)
 	var workers sync.WaitGroup
@@ -65,7 +66,7 @@ func (a *apply) end(i int, r Result) {
 // line is the changes of one key, in order.
 type line struct {
 	key   string
-	turn  *turn
+	turn  *keep.Turn
 	steps []step
 }
 
@@ -88,10 +89,10 @@ func (a *apply) sort(changes []Change) []*line {
 			a.end(i, Result{Key: ch.doc.Key, Err: wrap(string(ch.op), ch.doc.Key, err)})
 			continue
 		}
-		l := byKey[p.key]
+		l := byKey[p.Key]
 		if l == nil {
-			l = &line{key: p.key}
-			byKey[p.key] = l
+			l = &line{key: p.Key}
+			byKey[p.Key] = l
 			lines = append(lines, l)
 		}
 		l.steps = append(l.steps, step{i, p})
@@ -99,17 +100,25 @@ func (a *apply) sort(changes []Change) []*line {
 	return lines
 }
 
-// bring brings the changes of one key to their end. They take turns in the line's
-// one place among all calls, so that nobody comes between.
+// bring brings the changes of one key to their end. They have the line's one place
+// among all calls, so that nobody comes between.
 func (a *apply) bring(ctx context.Context, l *line) {
-	var own turns
-	for first := true; len(l.steps) > 0; first = false {
-		m := a.c.merge(l.steps)
-		t := own.ask(l.key)
-		if first {
-			t.before = l.turn.before
+	ctx, over, err := a.c.begin(ctx)
+	if err == nil {
+		defer over()
+		err = l.turn.Wait(ctx)
+	}
+	if err != nil {
+		l.turn.Abandon()
+		for _, s := range l.steps {
+			a.end(s.at, Result{Key: l.key, Err: wrap(string(s.op), l.key, err)})
 		}
-		r, err := a.c.changeAt(ctx, t, m.prepared)
+		return
+	}
+	defer l.turn.Leave()
+	for len(l.steps) > 0 {
+		m := a.c.merge(l.steps)
+		r, err := a.c.make(ctx, m.prepared)
 		r.Err = err
 		ended := l.steps[:m.rest]
 		l.steps = l.steps[m.rest:]
@@ -122,8 +131,6 @@ func (a *apply) bring(ctx context.Context, l *line) {
 			a.end(s.at, r)
 		}
 	}
-	l.turn.before = own.ask(l.key).before
-	l.turn.abandon()
 }
 
 // merged is one change equivalent to the first rest steps of a line.
@@ -139,7 +146,7 @@ type merged struct {
 func (c *Client) merge(steps []step) merged {
 	for i := 1; i < len(steps); i++ {
 		before, s := steps[i-1], steps[i]
-		kept := !s.guarded || before.op == opDelete || ledger.Includes(c.prints(before.own), s.cond)
+		kept := !s.guarded || before.op == opDelete || ledger.Includes(c.view.Prints(before.own), s.cond)
 		if s.guarded != before.guarded || s.cond != before.cond || !kept {
 			steps = steps[:i]
 		}

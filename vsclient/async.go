@@ -7,6 +7,7 @@ import (
 	"sync"
 
 	"github.com/conduitio-labs/conduit-connector-openai-vectorstore/vsclient/internal/index"
+	"github.com/conduitio-labs/conduit-connector-openai-vectorstore/vsclient/internal/view"
 	"github.com/conduitio-labs/conduit-connector-openai-vectorstore/vsclient/internal/wire"
 )
 
@@ -50,7 +51,7 @@ func (a *async) wait(ctx context.Context) error {
 
 // attachAsync returns as soon as the attach is accepted, or has failed. The rest
 // goes on in the background.
-func (c *Client) attachAsync(ctx context.Context, d doc, at wire.Attachment, arrived func()) (index.Fate, error) {
+func (c *Client) attachAsync(ctx context.Context, d view.Doc, at wire.Attachment, arrived func()) (index.Fate, error) {
 	type result struct {
 		fate index.Fate
 		err  error
@@ -76,10 +77,10 @@ func (c *Client) attachAsync(ctx context.Context, d doc, at wire.Attachment, arr
 			return
 		}
 		if err == nil {
-			err = c.atTurn(life, d, func() error { return c.settle(life, d) })
+			err = c.keep.AtTurn(life, d, func() error { return c.keep.Settle(life, d) })
 		} else {
 			c.settleTurn(life, d)
-			err = wrap(string(opPut), d.key, err)
+			err = wrap(string(opPut), d.Key, err)
 		}
 		if life.Err() != nil {
 			err = nil // the client was closed: nothing is known to have failed
@@ -94,9 +95,9 @@ func (c *Client) attachAsync(ctx context.Context, d doc, at wire.Attachment, arr
 	return got.fate, got.err
 }
 
-func (c *Client) settleTurn(ctx context.Context, d doc) {
-	_ = c.atTurn(ctx, d, func() error {
-		c.settleLater(ctx, d)
+func (c *Client) settleTurn(ctx context.Context, d view.Doc) {
+	_ = c.keep.AtTurn(ctx, d, func() error {
+		c.keep.SettleLater(ctx, d)
 		return nil
 	})
 }

@@ -7,8 +7,10 @@ import (
 	"fmt"
 
 	"github.com/conduitio-labs/conduit-connector-openai-vectorstore/vsclient/internal/fail"
+	"github.com/conduitio-labs/conduit-connector-openai-vectorstore/vsclient/internal/keep"
 	"github.com/conduitio-labs/conduit-connector-openai-vectorstore/vsclient/internal/ledger"
 	"github.com/conduitio-labs/conduit-connector-openai-vectorstore/vsclient/internal/naming"
+	"github.com/conduitio-labs/conduit-connector-openai-vectorstore/vsclient/internal/view"
 )
 
 type op string
@@ -108,7 +110,7 @@ func (c *Client) Delete(ctx context.Context, key string) (Result, error) {
 
 // prepared is a change whose input has been checked.
 type prepared struct {
-	doc
+	view.Doc
 	op       op
 	content  naming.Content
 	own      map[string]any
@@ -129,7 +131,7 @@ func (c *Client) change(ctx context.Context, ch Change) (Result, error) {
 	if err != nil {
 		return Result{Key: ch.doc.Key}, wrap(string(ch.op), ch.doc.Key, err)
 	}
-	return c.changeAt(ctx, c.turns.ask(p.key), p)
+	return c.changeAt(ctx, c.keep.Ask(p.Key), p)
 }
 
 // prepare checks everything that can be checked without a request and without
@@ -139,12 +141,12 @@ func (c *Client) prepare(ch Change) (*prepared, error) {
 	if err := naming.CheckKey(d.Key); err != nil {
 		return nil, err
 	}
-	p := &prepared{doc: c.doc(d.Key), op: ch.op, content: d.Content.is, chunking: naming.Chunking(d.Chunking), ext: d.Extension, guarded: ch.cond != nil}
+	p := &prepared{Doc: c.view.Doc(d.Key), op: ch.op, content: d.Content.is, chunking: naming.Chunking(d.Chunking), ext: d.Extension, guarded: ch.cond != nil}
 	cond, err := naming.Normalize(ch.cond)
 	if err != nil {
 		return nil, err
 	}
-	p.cond = c.prints(cond)
+	p.cond = c.view.Prints(cond)
 	if p.own, err = naming.Normalize(d.Attributes); err != nil {
 		return nil, err
 	}
@@ -176,49 +178,46 @@ func (p *prepared) read(ctx context.Context) error {
 		return err
 	}
 	p.source = naming.Source{SHA256: hex.EncodeToString(p.sum.Digest[:]), Size: p.sum.Size, Chunking: p.chunking.String()}
-	p.name, err = naming.NameFor(p.key, p.ext, p.content, p.sum)
+	p.name, err = naming.NameFor(p.Key, p.ext, p.content, p.sum)
 	return err
 }
 
 // changeAt waits for the turn, makes the change, and leaves the turn.
-func (c *Client) changeAt(ctx context.Context, t *turn, p *prepared) (Result, error) {
-	r, err := c.carryOut(ctx, t, p)
-	if err != nil {
-		r = Result{}
+func (c *Client) changeAt(ctx context.Context, t *keep.Turn, p *prepared) (Result, error) {
+	ctx, over, err := c.begin(ctx)
+	if err == nil {
+		defer over()
+		err = t.Wait(ctx)
 	}
-	r.Key = p.key
-	return r, wrap(string(p.op), p.key, err)
+	if err != nil {
+		t.Abandon()
+		return Result{Key: p.Key}, wrap(string(p.op), p.Key, err)
+	}
+	defer t.Leave()
+	return c.make(ctx, p)
 }
 
-func (c *Client) carryOut(ctx context.Context, t *turn, p *prepared) (Result, error) {
-	ctx, over, err := c.begin(ctx)
-	if err != nil {
-		t.abandon()
-		return Result{}, err
-	}
-	defer over()
-	if err := t.wait(ctx); err != nil {
-		t.abandon()
-		return Result{}, err
-	}
-	defer t.leave()
-	if err := c.storeThere(ctx); err != nil {
-		return Result{}, err
-	}
-	c.recent.start()
-	var r Result
-	switch p.op {
-	case opPut:
-		r, err = c.put(ctx, p)
-	case opSet:
-		r, err = c.setAttributes(ctx, p)
-	default:
-		r, err = c.delete(ctx, p)
+// make makes a change. The caller has the key's turn.
+func (c *Client) make(ctx context.Context, p *prepared) (r Result, err error) {
+	if err = c.storeThere(ctx); err == nil {
+		c.keep.Start()
+		switch p.op {
+		case opPut:
+			r, err = c.put(ctx, p)
+		case opSet:
+			r, err = c.setAttributes(ctx, p)
+		default:
+			r, err = c.delete(ctx, p)
+		}
 	}
 	if errors.Is(err, fail.StoreGone) {
 		c.gone.Store(true)
 	}
-	return r, err
+	if err != nil {
+		r = Result{}
+	}
+	r.Key = p.Key
+	return r, wrap(string(p.op), p.Key, err)
 }
 
 // check refuses the change when a stored version does not have the attributes that
@@ -235,7 +234,7 @@ func (c *Client) check(ctx context.Context, p *prepared, h ledger.Holdings) erro
 		if err != nil {
 			return err
 		}
-		if id := c.observe(s, ledger.Read, c.tick()); !ledger.Includes(c.prints(id.Own), p.cond) {
+		if id := c.view.Read(s); !ledger.Includes(c.view.Prints(id.Own), p.cond) {
 			return fail.New(fail.Conflict, "the stored document's attributes are not those that the change asks for; it has %s", shown(id.Own))
 		}
 	}

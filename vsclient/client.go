@@ -12,7 +12,9 @@ import (
 	"golang.org/x/sync/semaphore"
 
 	"github.com/conduitio-labs/conduit-connector-openai-vectorstore/vsclient/internal/index"
+	"github.com/conduitio-labs/conduit-connector-openai-vectorstore/vsclient/internal/keep"
 	"github.com/conduitio-labs/conduit-connector-openai-vectorstore/vsclient/internal/ledger"
+	"github.com/conduitio-labs/conduit-connector-openai-vectorstore/vsclient/internal/view"
 	"github.com/conduitio-labs/conduit-connector-openai-vectorstore/vsclient/internal/wire"
 )
 
@@ -20,19 +22,15 @@ import (
 // for concurrent use: calls for one key take effect in the order in which they
 // were made; others run side by side and share requests.
 type Client struct {
-	cfg     Config // without the API key
-	log     *slog.Logger
-	born    time.Time
-	wire    *wire.Client
-	index   *index.Indexer
-	ledger  *ledger.Ledger
-	turns   turns
-	view    view
-	tending tending
-	recent  recent
-	async   async
-	keeps   once        // that the server keeps attributes
-	gone    atomic.Bool // the store was missing or expired when it was last heard of
+	cfg   Config // without the API key
+	log   *slog.Logger
+	wire  *wire.Client
+	index *index.Indexer
+	view  *view.View
+	keep  *keep.Keeper
+	async async
+	kept  once        // that the server keeps attributes
+	gone  atomic.Bool // the store was missing or expired when it was last heard of
 
 	uploads *semaphore.Weighted
 	bytes   *semaphore.Weighted // of content being uploaded
@@ -63,12 +61,10 @@ func New(cfg Config) (*Client, error) {
 	}
 	c := &Client{
 		log:     cfg.Logger,
-		born:    time.Now(),
-		ledger:  ledger.New(),
 		uploads: semaphore.NewWeighted(int64(cfg.Concurrency)),
 		bytes:   semaphore.NewWeighted(cfg.BytesInFlight),
 		lookups: semaphore.NewWeighted(int64(cfg.Concurrency)),
-		keeps:   newOnce(),
+		kept:    newOnce(),
 		calls:   newScope(),
 		life:    newScope(),
 	}
@@ -85,8 +81,14 @@ func New(cfg Config) (*Client, error) {
 		BatchSize: cfg.batchSize(), IndexTimeout: cfg.IndexTimeout, Life: c.life.ctx, Calls: c.lookups, Logger: c.log,
 		Go: func(f func()) bool { return c.spawn(func(context.Context) { f() }) },
 	})
-	c.tending.init(c)
-	c.recent.init(c)
+	book := ledger.New()
+	c.view = view.New(book, view.Config{
+		Wire: c.wire, Extension: cfg.FileExtension, IndexTimeout: cfg.IndexTimeout,
+		Life: c.life.ctx, Go: c.spawn, Calls: c.lookups, Logger: c.log,
+	})
+	c.keep = keep.New(c.wire, book, c.view, keep.Config{
+		StoreID: cfg.VectorStoreID, IndexTimeout: cfg.IndexTimeout, RetryTimeout: cfg.RetryTimeout, Go: c.spawn, Calls: c.lookups, Logger: c.log,
+	})
 	return c, nil
 }
 
@@ -156,13 +158,12 @@ func (c *Client) shutdown(ctx context.Context, cut bool) error {
 	}
 	c.calls.end(ErrClosed)
 	c.calls.Wait()
-	c.tending.finish(ctx)
+	left := c.keep.Finish(ctx)
 	c.closing.Lock()
 	c.life.end(ErrClosed)
 	c.closing.Unlock()
 	c.life.Wait()
 	c.wire.Close()
-	left := c.ledger.Unfinished()
 	if again || len(left) == 0 {
 		return nil
 	}
@@ -190,16 +191,4 @@ func wait(ctx context.Context, group *sync.WaitGroup) {
 	case <-done:
 	case <-ctx.Done():
 	}
-}
-
-// tick is the time in the ledger's grain, tenths of a second; never zero.
-func (c *Client) tick() uint32 { return c.tickAt(time.Now()) }
-
-func (c *Client) tickAt(t time.Time) uint32 {
-	return uint32(max(0, t.Sub(c.born)/(100*time.Millisecond))) + 1 //nolint:gosec // 13 years
-}
-
-// since returns how long ago a tick was.
-func (c *Client) since(tick uint32) time.Duration {
-	return time.Duration(c.tick()-tick) * 100 * time.Millisecond
 }

@@ -3,6 +3,7 @@ package vsclient
 import (
 	"context"
 	"errors"
+	"iter"
 	"strings"
 	"time"
 
@@ -75,8 +76,8 @@ func (c *Client) get(ctx context.Context, key string) (Info, error) {
 		return Info{}, err
 	}
 	defer over()
-	d := c.doc(key)
-	look := c.holdings
+	d := c.view.Doc(key)
+	look := c.view.Holdings
 	for range 2 {
 		h, _, err := look(ctx, d)
 		if err != nil {
@@ -86,7 +87,7 @@ func (c *Client) get(ctx context.Context, key string) (Info, error) {
 		if !errors.Is(err, fail.NotFound) {
 			return info, err
 		}
-		look = c.holdingsNow // somebody else may have put it since
+		look = c.view.HoldingsNow // somebody else may have put it since
 	}
 	return Info{}, fail.New(fail.NotFound, "the store holds no document of that key")
 }
@@ -104,16 +105,16 @@ func (c *Client) newestShown(ctx context.Context, key string, h ledger.Holdings)
 		if v.Open || v.Going {
 			err = ask() // it need not be there
 		} else {
-			err = c.shows(ctx, v.ID, ask)
+			err = c.view.Shows(ctx, v.ID, ask)
 		}
 		if errors.Is(err, fail.NotFound) {
-			c.ledger.Absent(v.ID, c.tick())
+			c.view.Absent(v.ID)
 			continue
 		}
 		if err != nil {
 			return Info{}, err
 		}
-		c.observe(s, ledger.Read, c.tick())
+		c.view.Read(s)
 		info := newInfo(key, s)
 		if info.Size == 0 {
 			info.Size = v.Size
@@ -160,6 +161,30 @@ func (c *Client) text(ctx context.Context, key string) (string, error) {
 		b.WriteString(part)
 	}
 	return b.String(), nil
+}
+
+// List iterates over all documents of the store, files of other tools included. It
+// asks for a hundred at a time as the loop goes on. Just after a replacement, or a
+// crash in one, a key may come twice, with different versions. An error ends the
+// loop.
+func (c *Client) List(ctx context.Context) iter.Seq2[Info, error] {
+	return func(yield func(Info, error) bool) {
+		ctx, over, err := c.begin(ctx)
+		if err != nil {
+			yield(Info{}, wrap("list", "", err))
+			return
+		}
+		defer over()
+		for e, err := range c.view.Entries(ctx) {
+			if err != nil {
+				yield(Info{}, wrap("list", "", err))
+				return
+			}
+			if !yield(newInfo(e.Key, e.StoreFile), nil) {
+				return
+			}
+		}
+	}
 }
 
 // KeyOf returns the key of a search hit, or of any store file, from its attributes.

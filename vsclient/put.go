@@ -10,19 +10,16 @@ import (
 	"github.com/conduitio-labs/conduit-connector-openai-vectorstore/vsclient/internal/index"
 	"github.com/conduitio-labs/conduit-connector-openai-vectorstore/vsclient/internal/ledger"
 	"github.com/conduitio-labs/conduit-connector-openai-vectorstore/vsclient/internal/naming"
+	"github.com/conduitio-labs/conduit-connector-openai-vectorstore/vsclient/internal/view"
 	"github.com/conduitio-labs/conduit-connector-openai-vectorstore/vsclient/internal/wire"
 )
-
-// errMoved says that the store does not hold the version any more, so that the key
-// has to be looked at again.
-var errMoved = errors.New("the version is not there any more")
 
 func (c *Client) put(ctx context.Context, p *prepared) (Result, error) {
 	if err := p.read(ctx); err != nil {
 		return Result{}, err
 	}
 	for {
-		h, young, err := c.holdings(ctx, p.doc)
+		h, young, err := c.view.Holdings(ctx, p.Doc)
 		if err == nil {
 			err = c.check(ctx, p, h)
 		}
@@ -34,18 +31,19 @@ func (c *Client) put(ctx context.Context, p *prepared) (Result, error) {
 			return c.replace(ctx, p, h, young)
 		}
 		if cur.Status != ledger.Completed {
-			if err := c.look(ctx, cur.ID); err != nil {
+			if err := c.view.Look(ctx, cur.ID); err != nil {
 				return Result{}, err
 			}
-			if cur, ok = current(c.ledger.Holdings(p.id, p.names)); !ok || cur.Status != ledger.Completed || cur.Content != ledger.Print(p.source.Fingerprint()) {
-				return c.replace(ctx, p, c.ledger.Holdings(p.id, p.names), young)
+			h = c.view.Known(p.Doc)
+			if cur, ok = current(h); !ok || cur.Status != ledger.Completed || cur.Content != ledger.Print(p.source.Fingerprint()) {
+				return c.replace(ctx, p, h, young)
 			}
 		}
-		r, err := c.keep(ctx, p, h, cur)
-		if errors.Is(err, errMoved) {
+		r, err := c.retain(ctx, p, h, cur)
+		if errors.Is(err, view.ErrMoved) {
 			continue
 		}
-		c.watch(p.doc, young, false)
+		c.keep.Watch(p.Doc, young, false)
 		return r, err
 	}
 }
@@ -61,19 +59,19 @@ func current(h ledger.Holdings) (ledger.Version, bool) {
 	return ledger.Version{}, false
 }
 
-// keep makes the current version, which has the content already, the key's only one,
+// retain makes the current version, which has the content already, the key's only one,
 // with the attributes that are asked for.
-func (c *Client) keep(ctx context.Context, p *prepared, h ledger.Holdings, cur ledger.Version) (Result, error) {
+func (c *Client) retain(ctx context.Context, p *prepared, h ledger.Holdings, cur ledger.Version) (Result, error) {
 	r := Result{Outcome: Unchanged, FileID: cur.ID, Version: cur.Number}
-	if cur.Own != c.prints(p.own) || cur.Key == (ledger.Key{}) {
-		next := naming.Identity{Key: p.key, Digest: naming.DigestOf(p.key), Version: h.Highest() + 1, Source: p.source, Own: p.own}
+	if cur.Own != c.view.Prints(p.own) || cur.Key == (ledger.Key{}) {
+		next := naming.Identity{Key: p.Key, Digest: naming.DigestOf(p.Key), Version: h.Highest() + 1, Source: p.source, Own: p.own}
 		next.Source.Replaces = replaced(h, cur.ID)
-		if err := c.update(ctx, p.doc, cur.ID, next); err != nil {
+		if err := c.view.Update(ctx, p.Doc, cur.ID, next); err != nil {
 			return Result{}, err
 		}
 		r.Outcome, r.Version = AttributesUpdated, next.Version
 	}
-	return r, c.settle(ctx, p.doc)
+	return r, c.keep.Settle(ctx, p.Doc)
 }
 
 // replaced are the other versions that this client's kind has uploaded. The
@@ -85,73 +83,6 @@ func replaced(h ledger.Holdings, but string) (ids []string) {
 		}
 	}
 	return ids
-}
-
-// update gives a store file other attributes.
-func (c *Client) update(ctx context.Context, d doc, id string, next naming.Identity) error {
-	moved := false
-	err := c.shows(ctx, id, func() (err error) {
-		_, err = c.wire.UpdateStoreFile(ctx, id, next.Encode())
-		return err
-	})
-	switch f, known := errors.AsType[*wire.Failure](err); {
-	case err == nil:
-		c.ledger.Marked(id, c.marks(next))
-		return nil
-	case errors.Is(err, fail.NotFound):
-		c.ledger.Absent(id, c.tick())
-		moved = true
-	case !known || f.Unknown || f.Retry || f.Kind == nil:
-		// It may be carried out yet: the attributes that are asked for next are set anew.
-		c.ledger.DoubtAttributes(id, next.Version)
-	}
-	if moved {
-		return errMoved
-	}
-	return err
-}
-
-// shows makes a request about a store file again as long as the answer is 404 and
-// the File exists: just after an attach that is normal. It gives up after a while.
-func (c *Client) shows(ctx context.Context, id string, ask func() error) error {
-	var last error
-	_, err := poll(ctx, patience, func() (bool, error) {
-		last = ask()
-		if !errors.Is(last, fail.NotFound) {
-			return true, nil
-		}
-		v, known := c.ledger.Find(id)
-		if !known || v.Status <= ledger.Absent || !c.young(v.Created) {
-			return true, nil
-		}
-		_, err := c.wire.File(ctx, id)
-		if errors.Is(err, fail.NotFound) {
-			c.ledger.Gone(id, c.tick())
-			return true, nil
-		}
-		return false, err
-	})
-	if err != nil {
-		return err
-	}
-	return last
-}
-
-// poll calls try with growing pauses until it reports true or an error, and for at
-// most limit. It reports whether try has reported true.
-func poll(ctx context.Context, limit time.Duration, try func() (bool, error)) (bool, error) {
-	began := time.Now()
-	for wait := 250 * time.Millisecond; ; wait = min(2*wait, 5*time.Second) {
-		if done, err := try(); done || err != nil {
-			return done, err
-		}
-		if time.Since(began)+wait > limit {
-			return false, nil
-		}
-		if err := wire.Pause(ctx, wait, nil); err != nil {
-			return false, err
-		}
-	}
 }
 
 // freshUploads are the pauses before a document is uploaded anew, after OpenAI
@@ -171,11 +102,11 @@ func (c *Client) replace(ctx context.Context, p *prepared, h ledger.Holdings, yo
 		fate, err := c.attempt(ctx, p, &r)
 		if err == nil {
 			if fate != index.Searchable {
-				c.watch(p.doc, young, false)
+				c.keep.Watch(p.Doc, young, false)
 				return r, nil // attached, which is enough
 			}
-			if err = c.settle(ctx, p.doc); err == nil {
-				c.watch(p.doc, young, false)
+			if err = c.keep.Settle(ctx, p.Doc); err == nil {
+				c.keep.Watch(p.Doc, young, false)
 			}
 			return r, err
 		}
@@ -186,7 +117,7 @@ func (c *Client) replace(ctx context.Context, p *prepared, h ledger.Holdings, yo
 		}
 		if !again {
 			if r.FileID != "" {
-				c.settleLater(ctx, p.doc)
+				c.keep.SettleLater(ctx, p.Doc)
 			}
 			return Result{}, err
 		}
@@ -201,22 +132,15 @@ func (c *Client) attempt(ctx context.Context, p *prepared, r *Result) (index.Fat
 	if err != nil {
 		return index.NotAttached, err
 	}
-	file := fileOf(f)
-	if sent := naming.Fold(naming.Stem(p.name)); file.Stem != sent {
-		c.altered(f.ID)
-		file.Stem = sent
-	}
-	c.view.show(f.CreatedAt)
-	highest := c.ledger.Holdings(p.id, p.names).Highest()
 	next := naming.Identity{
-		Key: p.key, Digest: naming.DigestOf(p.key), Own: p.own, Source: p.source,
-		Version: max(f.CreatedAt*1e6, highest+1), // OpenAI's clock, and an order of our own within the second
+		Key: p.Key, Digest: naming.DigestOf(p.Key), Own: p.own, Source: p.source,
+		Version: max(f.CreatedAt*1e6, c.view.Known(p.Doc).Highest()+1), // OpenAI's clock, and an order of our own within the second
 	}
-	c.ledger.Uploaded(file, c.marks(next), c.tick())
+	c.view.Uploaded(f, p.name, next)
 	r.FileID, r.Version = f.ID, next.Version
 	at := wire.Attachment{FileID: f.ID, Attributes: next.Encode(), Chunking: p.chunking.Param()}
 	if c.cfg.Async {
-		return c.attachAsync(ctx, p.doc, at, arrived)
+		return c.attachAsync(ctx, p.Doc, at, arrived)
 	}
 	fate, err := c.index.Index(ctx, at, arrived, func() {})
 	return c.ended(ctx, f.ID, fate, err)
@@ -224,17 +148,16 @@ func (c *Client) attempt(ctx context.Context, p *prepared, r *Result) (index.Fat
 
 // ended records how indexing has ended.
 func (c *Client) ended(ctx context.Context, id string, fate index.Fate, err error) (index.Fate, error) {
-	v, _ := c.ledger.Find(id)
 	switch fate {
 	case index.Searchable:
-		c.ledger.Observe(id, v.Marks, true, ledger.Completed, ledger.Read, c.tick())
-		if err := c.keepsAttributes(ctx, id); err != nil {
+		c.view.Ended(id, ledger.Completed, ledger.Read)
+		if err := c.kept.do(ctx, func() error { return c.view.KeepsAttributes(ctx, id) }); err != nil {
 			return c.ended(ctx, id, index.Failed, err)
 		}
 	case index.Failed, index.NotAttached: // it never will be searchable
-		c.ledger.Observe(id, v.Marks, true, ledger.Failed, ledger.Read, c.tick())
+		c.view.Ended(id, ledger.Failed, ledger.Read)
 	case index.Accepted:
-		c.ledger.Observe(id, v.Marks, true, ledger.InProgress, ledger.Listed, c.tick())
+		c.view.Ended(id, ledger.InProgress, ledger.Listed)
 	}
 	return fate, err
 }
@@ -263,8 +186,8 @@ func (c *Client) setAttributes(ctx context.Context, p *prepared) (Result, error)
 	var r Result
 	var waiting error
 	began := time.Now()
-	done, err := poll(ctx, c.cfg.IndexTimeout, func() (bool, error) {
-		h, young, err := c.holdingsNow(ctx, p.doc)
+	done, err := view.Poll(ctx, c.cfg.IndexTimeout, func() (bool, error) {
+		h, young, err := c.view.HoldingsNow(ctx, p.Doc)
 		if err == nil {
 			err = c.check(ctx, p, h)
 		}
@@ -273,16 +196,16 @@ func (c *Client) setAttributes(ctx context.Context, p *prepared) (Result, error)
 		}
 		cur, ok := current(h)
 		switch {
-		case !ok && (len(young) == 0 || time.Since(began) > patience):
+		case !ok && (len(young) == 0 || time.Since(began) > view.Patience):
 			return false, fail.New(fail.NotFound, "the key has no document to update; put it whole")
 		case !ok:
 			return false, nil // a version that another process has attached may show yet
 		case cur.Status != ledger.Completed:
 			waiting = fail.New(fail.Unavailable, "the newest version, File %s, is not searchable yet; its attributes cannot be set before", cur.ID)
-			return false, c.look(ctx, cur.ID)
+			return false, c.view.Look(ctx, cur.ID)
 		}
 		r, err = c.setAttributesOf(ctx, p, h, cur)
-		if errors.Is(err, errMoved) {
+		if errors.Is(err, view.ErrMoved) {
 			return false, nil
 		}
 		return err == nil, err
@@ -294,29 +217,29 @@ func (c *Client) setAttributes(ctx context.Context, p *prepared) (Result, error)
 }
 
 func (c *Client) setAttributesOf(ctx context.Context, p *prepared, h ledger.Holdings, cur ledger.Version) (Result, error) {
-	if cur.Own != c.prints(p.own) || cur.Key == (ledger.Key{}) {
+	if cur.Own != c.view.Prints(p.own) || cur.Key == (ledger.Key{}) {
 		var s wire.StoreFile
-		err := c.shows(ctx, cur.ID, func() (err error) {
+		err := c.view.Shows(ctx, cur.ID, func() (err error) {
 			s, _, err = c.wire.StoreFile(ctx, cur.ID)
 			return err
 		})
 		if errors.Is(err, fail.NotFound) {
-			c.ledger.Absent(cur.ID, c.tick())
-			return Result{}, errMoved
+			c.view.Absent(cur.ID)
+			return Result{}, view.ErrMoved
 		}
 		if err != nil {
 			return Result{}, err
 		}
 		p.source = naming.Decode(s.Attributes).Source
 	}
-	return c.keep(ctx, p, h, cur)
+	return c.retain(ctx, p, h, cur)
 }
 
 // delete removes every version of the key that is found, until none is found.
 func (c *Client) delete(ctx context.Context, p *prepared) (Result, error) {
 	r := Result{Outcome: Absent}
 	for {
-		h, young, err := c.holdingsNow(ctx, p.doc)
+		h, young, err := c.view.HoldingsNow(ctx, p.Doc)
 		if err == nil {
 			err = c.check(ctx, p, h)
 		}
@@ -326,16 +249,16 @@ func (c *Client) delete(ctx context.Context, p *prepared) (Result, error) {
 		if newest, ok := h.Newest(); ok && r.Outcome == Absent {
 			r = Result{Outcome: Deleted, FileID: newest.ID, Version: newest.Number}
 		}
-		moved, err := c.removeAll(ctx, h.Versions)
+		moved, err := c.keep.Remove(ctx, h.Versions)
 		if err != nil {
-			c.tend(p.doc)
+			c.keep.Tend(p.Doc)
 			return Result{}, err
 		}
 		if !moved {
-			c.watch(p.doc, young, true)
+			c.keep.Watch(p.Doc, young, true)
 			return r, nil
 		}
-		if err := c.listFiles(ctx, 0); err != nil { // somebody else has replaced a version
+		if err := c.view.Renew(ctx); err != nil { // somebody else has replaced a version
 			return Result{}, err
 		}
 	}

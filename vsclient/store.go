@@ -9,7 +9,6 @@ import (
 	"golang.org/x/sync/semaphore"
 
 	"github.com/conduitio-labs/conduit-connector-openai-vectorstore/vsclient/internal/fail"
-	"github.com/conduitio-labs/conduit-connector-openai-vectorstore/vsclient/internal/naming"
 	"github.com/conduitio-labs/conduit-connector-openai-vectorstore/vsclient/internal/wire"
 )
 
@@ -78,25 +77,6 @@ func (o *once) do(ctx context.Context, ask func() error) error {
 	err := ask()
 	o.answered = err == nil
 	return err
-}
-
-// keepsAttributes makes sure, once, that the server keeps the attributes that tell
-// whose a store file is. Without them every restart would add a copy.
-func (c *Client) keepsAttributes(ctx context.Context, id string) error {
-	return c.keeps.do(ctx, func() error {
-		var s wire.StoreFile
-		err := c.shows(ctx, id, func() (err error) {
-			s, _, err = c.wire.StoreFile(ctx, id)
-			return err
-		})
-		if err != nil {
-			return err
-		}
-		if v, _ := c.ledger.Find(id); c.marks(naming.Decode(s.Attributes)).Key != v.Key {
-			return fail.New(fail.Incompatible, "the server does not keep the attributes of store files, by which documents are found again; nothing is written to it")
-		}
-		return nil
-	})
 }
 
 // storeThere returns an error when the store was missing or expired and still is, so

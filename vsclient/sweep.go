@@ -2,13 +2,9 @@ package vsclient
 
 import (
 	"context"
-	"errors"
-	"slices"
 	"time"
 
-	"github.com/conduitio-labs/conduit-connector-openai-vectorstore/vsclient/internal/fail"
-	"github.com/conduitio-labs/conduit-connector-openai-vectorstore/vsclient/internal/ledger"
-	"github.com/conduitio-labs/conduit-connector-openai-vectorstore/vsclient/internal/wire"
+	"github.com/conduitio-labs/conduit-connector-openai-vectorstore/vsclient/internal/keep"
 )
 
 // DefaultMinAge is how old an unattached File must be to be a stray, so that none is
@@ -36,11 +32,11 @@ type Why string
 
 // The kinds of evidence.
 const (
-	Superseded Why = "superseded" // an older version of a key
-	Unindexed  Why = "unindexed"  // a version that OpenAI could not index
-	Recorded   Why = "recorded"   // unattached, and a document records it as replaced
-	Vouched    Why = "vouched for"
-	NamedAlike Why = "name only" // unattached, and named like a document or a lost upload; it may be anybody's
+	Superseded Why = keep.Superseded // an older version of a key
+	Unindexed  Why = keep.Unindexed  // a version that OpenAI could not index
+	Recorded   Why = keep.Recorded   // unattached, and a document records it as replaced
+	Vouched    Why = keep.Vouched
+	NamedAlike Why = keep.NamedAlike // unattached, and named like a document or a lost upload; it may be anybody's
 )
 
 // Stray is a File that no key needs.
@@ -72,162 +68,13 @@ func (c *Client) Sweep(ctx context.Context, o SweepOptions) ([]Stray, error) {
 	if o.MinAge == 0 {
 		o.MinAge = DefaultMinAge
 	}
-	s := sweep{c: c, o: o, names: make(map[string]Why), recorded: make(map[string]bool), attached: make(map[string]bool)}
-	err = s.run(ctx)
-	return s.found, wrap("sweep", "", err)
-}
-
-type sweep struct {
-	c        *Client
-	o        SweepOptions
-	found    []Stray
-	names    map[string]Why  // folded stems
-	recorded map[string]bool // Files that documents record as replaced
-	attached map[string]bool // Files that the store's listing has shown
-}
-
-func (s *sweep) run(ctx context.Context) error {
-	if _, err := s.c.store(ctx, s.c.wire); err != nil {
-		return err
+	if _, err := c.store(ctx, c.wire); err != nil {
+		return nil, wrap("sweep", "", err)
 	}
-	keys := make(map[ledger.Key]doc)
-	count := make(map[ledger.Key]int)
-	for e, err := range s.c.entries(ctx) {
-		if err != nil {
-			return err
-		}
-		s.attached[e.ID] = true
-		if !e.id.Ours {
-			continue
-		}
-		d := doc{id: ledger.Key(e.id.Digest[:16])}
-		if e.key != "" {
-			d = s.c.doc(e.key)
-			s.name(d, NamedAlike)
-		}
-		count[d.id]++
-		if count[d.id] > 1 || statusOf(e.Status) == ledger.Failed {
-			keys[d.id] = d
-		}
-		for _, id := range e.id.Source.Replaces {
-			s.recorded[id] = true
-		}
+	strays, err := c.keep.Sweep(ctx, keep.SweepOptions(o))
+	found := make([]Stray, len(strays))
+	for i, s := range strays {
+		found[i] = Stray{s.FileID, s.Name, s.Key, s.Size, s.CreatedAt, Why(s.Why), s.Removed}
 	}
-	for _, d := range keys {
-		if err := s.settle(ctx, d); err != nil {
-			return err
-		}
-	}
-	for _, key := range s.o.Keys {
-		s.name(s.c.doc(key), Vouched)
-	}
-	return s.unattached(ctx)
-}
-
-func (s *sweep) name(d doc, why Why) {
-	for _, stem := range d.names.Stems {
-		if stem != "" {
-			s.names[stem] = why
-		}
-	}
-}
-
-// settle removes the versions of one key that may go.
-func (s *sweep) settle(ctx context.Context, d doc) error {
-	c := s.c
-	return c.atTurn(ctx, d, func() error {
-		for _, v := range c.ledger.Holdings(d.id, d.names).Versions {
-			if err := c.look(ctx, v.ID); err != nil {
-				return err
-			}
-		}
-		h := c.ledger.Holdings(d.id, d.names)
-		_, remove, _ := ledger.Settle(h)
-		at := len(s.found)
-		for _, v := range h.Versions {
-			if !slices.Contains(remove, v.ID) || v.Key == (ledger.Key{}) {
-				continue
-			}
-			why := Superseded
-			if v.Status == ledger.Failed {
-				why = Unindexed
-			}
-			s.found = append(s.found, Stray{FileID: v.ID, Key: d.key, Size: v.Size, CreatedAt: time.Unix(v.Created, 0), Why: why})
-		}
-		if s.o.DryRun {
-			return nil
-		}
-		err := c.settle(ctx, d)
-		for i := range s.found[at:] {
-			s.found[at+i].Removed = c.ledger.IsGone(s.found[at+i].FileID)
-		}
-		return err
-	})
-}
-
-// unattached finds Files that are attached to no store of the project.
-func (s *sweep) unattached(ctx context.Context) error {
-	c := s.c
-	var candidates []Stray
-	for page, err := range c.wire.Files(ctx, wire.FilesPage) {
-		if err != nil {
-			return err
-		}
-		for _, f := range page {
-			file := fileOf(f)
-			stray := Stray{FileID: f.ID, Name: f.Filename, Size: file.Size, CreatedAt: time.Unix(f.CreatedAt, 0), Why: s.names[file.Stem]}
-			if stray.Why == Vouched && stray.CreatedAt.Before(s.o.Since.Truncate(time.Second)) {
-				stray.Why = NamedAlike
-			}
-			if s.recorded[f.ID] {
-				stray.Why = Recorded
-			}
-			if v, known := c.ledger.Find(f.ID); known && v.Open {
-				continue
-			}
-			if stray.Why != "" && !s.attached[f.ID] && c.view.age(f.CreatedAt) >= s.o.MinAge {
-				candidates = append(candidates, stray)
-			}
-		}
-	}
-	if len(candidates) == 0 {
-		return nil
-	}
-	for _, stray := range candidates {
-		there, err := c.attachedAnywhere(ctx, stray.FileID)
-		if err != nil {
-			return err
-		}
-		if there {
-			continue
-		}
-		if s.removes(stray) {
-			if _, err := c.wire.DeleteFile(ctx, stray.FileID); err != nil {
-				return err
-			}
-			c.ledger.Gone(stray.FileID, c.tick())
-			stray.Removed = true
-		}
-		s.found = append(s.found, stray)
-	}
-	return nil
-}
-
-func (s *sweep) removes(stray Stray) bool {
-	switch {
-	case s.o.DryRun:
-		return false
-	case s.o.Files != nil:
-		return slices.Contains(s.o.Files, stray.FileID)
-	}
-	return stray.Why != NamedAlike
-}
-
-// attachedAnywhere reports whether a store of the project has the File.
-func (c *Client) attachedAnywhere(ctx context.Context, id string) (bool, error) {
-	_, _, err := c.wire.StoreFile(ctx, id)
-	if err == nil || !errors.Is(err, fail.NotFound) {
-		return err == nil, err
-	}
-	return c.attachedElsewhere(ctx, id)
+	return found, wrap("sweep", "", err)
 }

@@ -1,4 +1,4 @@
-package vsclient
+package keep
 
 import (
 	"context"
@@ -10,15 +10,16 @@ import (
 
 	"github.com/conduitio-labs/conduit-connector-openai-vectorstore/vsclient/internal/fail"
 	"github.com/conduitio-labs/conduit-connector-openai-vectorstore/vsclient/internal/ledger"
+	"github.com/conduitio-labs/conduit-connector-openai-vectorstore/vsclient/internal/view"
 	"github.com/conduitio-labs/conduit-connector-openai-vectorstore/vsclient/internal/wire"
 )
 
 // settle removes the versions of a key that may go by [ledger.Settle]. The caller
 // has the key's turn. Where it fails, the client goes on in the background.
-func (c *Client) settle(ctx context.Context, d doc) error {
+func (k *Keeper) Settle(ctx context.Context, d view.Doc) error {
 	read := make(map[string]bool)
 	for {
-		h := c.ledger.Holdings(d.id, d.names)
+		h := k.ledger.Holdings(d.ID, d.Names)
 		keep, remove, _ := ledger.Settle(h)
 		open, unread := len(remove) > 0, []string(nil)
 		for _, v := range h.Versions {
@@ -35,16 +36,16 @@ func (c *Client) settle(ctx context.Context, d doc) error {
 		case !open || len(unread) == 0 && len(remove) == 0:
 			return nil
 		case len(unread) == 0:
-			_, err = c.removeAll(ctx, slices.DeleteFunc(h.Versions, func(v ledger.Version) bool { return !slices.Contains(remove, v.ID) }))
+			_, err = k.Remove(ctx, slices.DeleteFunc(h.Versions, func(v ledger.Version) bool { return !slices.Contains(remove, v.ID) }))
 		}
 		for _, id := range unread {
 			read[id] = true
-			if err = c.look(ctx, id); err != nil {
+			if err = k.view.Look(ctx, id); err != nil {
 				break
 			}
 		}
 		if err != nil {
-			c.tend(d)
+			k.Tend(d)
 			return fmt.Errorf("an older version could not be removed yet: %w", err)
 		}
 	}
@@ -52,23 +53,23 @@ func (c *Client) settle(ctx context.Context, d doc) error {
 
 // settleLater settles the key as far as the call's context allows, and has the rest
 // done in the background.
-func (c *Client) settleLater(ctx context.Context, d doc) {
-	if ctx.Err() != nil || c.settle(ctx, d) != nil || c.open(d) {
-		c.tend(d)
+func (k *Keeper) SettleLater(ctx context.Context, d view.Doc) {
+	if ctx.Err() != nil || k.Settle(ctx, d) != nil || k.open(d) {
+		k.Tend(d)
 	}
 }
 
 // open reports whether something of the key is open or being removed.
-func (c *Client) open(d doc) bool {
-	return slices.ContainsFunc(c.ledger.Holdings(d.id, d.names).Versions, func(v ledger.Version) bool { return v.Open || v.Going })
+func (k *Keeper) open(d view.Doc) bool {
+	return slices.ContainsFunc(k.ledger.Holdings(d.ID, d.Names).Versions, func(v ledger.Version) bool { return v.Open || v.Going })
 }
 
 // removeAll removes versions, the oldest first, so that a reader who comes in the
 // middle finds the newest. moved reports that a version was not where a reply had
 // shown it: somebody else has changed the key.
-func (c *Client) removeAll(ctx context.Context, versions []ledger.Version) (moved bool, err error) {
+func (k *Keeper) Remove(ctx context.Context, versions []ledger.Version) (moved bool, err error) {
 	for _, v := range slices.Backward(versions) {
-		there, err := c.remove(ctx, v)
+		there, err := k.remove(ctx, v)
 		if err != nil {
 			return moved, err
 		}
@@ -81,13 +82,13 @@ func (c *Client) removeAll(ctx context.Context, versions []ledger.Version) (move
 // anything. A File whose content this client's kind has not uploaded is deleted only
 // when no other store has it. When remove returns nil, the File is gone, or detached
 // and another store's.
-func (c *Client) remove(ctx context.Context, v ledger.Version) (there bool, err error) {
-	if err := c.lookups.Acquire(ctx, 1); err != nil {
+func (k *Keeper) remove(ctx context.Context, v ledger.Version) (there bool, err error) {
+	if err := k.cfg.Calls.Acquire(ctx, 1); err != nil {
 		return false, context.Cause(ctx)
 	}
-	defer c.lookups.Release(1)
-	c.ledger.Removing(v.ID)
-	there, err = c.wire.Detach(ctx, v.ID)
+	defer k.cfg.Calls.Release(1)
+	k.ledger.Removing(v.ID)
+	there, err = k.wire.Detach(ctx, v.ID)
 	if errors.Is(err, fail.StoreGone) && v.Made && v.Status == ledger.Failed {
 		err = nil // the store has refused it
 	}
@@ -95,33 +96,37 @@ func (c *Client) remove(ctx context.Context, v ledger.Version) (there bool, err 
 		return there, err
 	}
 	if v.Content == (ledger.Print{}) && !v.Made {
-		shared, err := c.attachedElsewhere(ctx, v.ID)
+		shared, err := k.attachedElsewhere(ctx, v.ID)
 		if err != nil {
 			return there, err
 		}
 		if shared {
-			c.ledger.Spared(v.ID, c.tick())
+			k.ledger.Spared(v.ID, k.view.Tick())
 			return there, nil
 		}
 	}
-	if _, err := c.wire.DeleteFile(ctx, v.ID); err != nil {
-		return there, err
+	return there, k.deleteFile(ctx, v.ID)
+}
+
+func (k *Keeper) deleteFile(ctx context.Context, id string) error {
+	_, err := k.wire.DeleteFile(ctx, id)
+	if err == nil {
+		k.ledger.Gone(id, k.view.Tick())
 	}
-	c.ledger.Gone(v.ID, c.tick())
-	return there, nil
+	return err
 }
 
 // attachedElsewhere reports whether another store of the project has the File.
-func (c *Client) attachedElsewhere(ctx context.Context, id string) (bool, error) {
-	for page, err := range c.wire.Stores(ctx) {
+func (k *Keeper) attachedElsewhere(ctx context.Context, id string) (bool, error) {
+	for page, err := range k.wire.Stores(ctx) {
 		if err != nil {
 			return false, err
 		}
 		for _, s := range page {
-			if s.ID == c.cfg.VectorStoreID {
+			if s.ID == k.cfg.StoreID {
 				continue
 			}
-			_, _, err := c.wire.StoreFileIn(ctx, s.ID, id)
+			_, _, err := k.wire.StoreFileIn(ctx, s.ID, id)
 			if err == nil {
 				return true, nil
 			}
@@ -138,7 +143,7 @@ func (c *Client) attachedElsewhere(ctx context.Context, id string) (bool, error)
 // version that has shown late. It looks and removes; it never uploads or attaches,
 // which could bring back a document that somebody else has deleted.
 type tending struct {
-	c     *Client
+	k     *Keeper
 	slots chan struct{} // one for each look round that runs
 	hurry chan struct{} // closed when the client is to end
 
@@ -158,47 +163,47 @@ const (
 	tendRequest = 2 * time.Second
 )
 
-func (t *tending) init(c *Client) {
-	t.c, t.slots, t.hurry, t.keys, t.empty = c, make(chan struct{}, tendingSlots), make(chan struct{}), make(map[string]bool), make(chan struct{})
+func (t *tending) init(k *Keeper) {
+	t.k, t.slots, t.hurry, t.keys, t.empty = k, make(chan struct{}, tendingSlots), make(chan struct{}), make(map[string]bool), make(chan struct{})
 	close(t.empty)
 }
 
 // tend has the key looked at in the background until nothing of it is open.
-func (c *Client) tend(d doc) {
-	t := &c.tending
+func (k *Keeper) Tend(d view.Doc) {
+	t := &k.tending
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	if _, there := t.keys[d.key]; there {
-		t.keys[d.key] = true
+	if _, there := t.keys[d.Key]; there {
+		t.keys[d.Key] = true
 		return
 	}
 	if len(t.keys) == 0 {
 		t.empty = make(chan struct{})
 	}
-	t.keys[d.key] = true
-	if !c.spawn(func(ctx context.Context) { t.run(ctx, d) }) {
+	t.keys[d.Key] = true
+	if !k.cfg.Go(func(ctx context.Context) { t.run(ctx, d) }) {
 		t.drop(d)
 	}
 }
 
 // drop ends the work on a key. The caller holds mu.
-func (t *tending) drop(d doc) {
-	delete(t.keys, d.key)
+func (t *tending) drop(d view.Doc) {
+	delete(t.keys, d.Key)
 	if len(t.keys) == 0 {
 		close(t.empty)
 	}
 }
 
-func (t *tending) run(ctx context.Context, d doc) {
-	until := time.Now().Add(t.c.cfg.RetryTimeout + openTime)
+func (t *tending) run(ctx context.Context, d view.Doc) {
+	until := time.Now().Add(t.k.cfg.RetryTimeout + openTime)
 	for wait := firstTend; ; wait = min(2*wait, longestTend) {
 		closing := wire.Pause(ctx, wait, t.hurry) == nil && t.hurrying()
 		t.mu.Lock()
-		t.keys[d.key] = false
+		t.keys[d.Key] = false
 		t.mu.Unlock()
 		done := ctx.Err() != nil || t.round(ctx, d, time.Now().After(until), closing)
 		t.mu.Lock()
-		if done && (!t.keys[d.key] || ctx.Err() != nil) {
+		if done && (!t.keys[d.Key] || ctx.Err() != nil) {
 			t.drop(d)
 			t.mu.Unlock()
 			return
@@ -219,41 +224,41 @@ func (t *tending) hurrying() bool {
 // round looks once at everything of the key that is open, and settles it. It
 // reports whether nothing is left to do; while the client is closing, that means
 // nothing to remove.
-func (t *tending) round(ctx context.Context, d doc, late, closing bool) (done bool) {
+func (t *tending) round(ctx context.Context, d view.Doc, late, closing bool) (done bool) {
 	select {
 	case t.slots <- struct{}{}:
 		defer func() { <-t.slots }()
 	case <-ctx.Done():
 		return true
 	}
-	err := t.c.atTurn(ctx, d, func() error {
+	err := t.k.AtTurn(ctx, d, func() error {
 		done = t.settle(ctx, d, late, closing)
 		return nil
 	})
 	return done || err != nil
 }
 
-func (t *tending) settle(ctx context.Context, d doc, late, closing bool) (done bool) {
-	c := t.c
-	for _, v := range c.ledger.Holdings(d.id, d.names).Versions {
+func (t *tending) settle(ctx context.Context, d view.Doc, late, closing bool) (done bool) {
+	k := t.k
+	for _, v := range k.ledger.Holdings(d.ID, d.Names).Versions {
 		if v.Status == ledger.Failed || v.Seen == ledger.Read && v.Status == ledger.Completed || closing && !v.Going {
 			continue
 		}
-		if err := c.lookWith(ctx, c.wire.For(tendRequest), v.ID); err != nil {
+		if err := k.view.LookWith(ctx, k.wire.For(tendRequest), v.ID); err != nil {
 			return errors.Is(err, fail.StoreGone)
 		}
-		now, known := c.ledger.Find(v.ID)
+		now, known := k.ledger.Find(v.ID)
 		if !known || !now.Open || now.Status != ledger.Absent {
 			continue
 		}
-		if _, err := c.wire.For(tendRequest).File(ctx, v.ID); errors.Is(err, fail.NotFound) {
-			c.ledger.Gone(v.ID, c.tick())
+		if _, err := k.wire.For(tendRequest).File(ctx, v.ID); errors.Is(err, fail.NotFound) {
+			k.ledger.Gone(v.ID, k.view.Tick())
 		} else if err == nil && late {
-			c.ledger.Observe(v.ID, now.Marks, true, ledger.Failed, ledger.Read, c.tick())
+			k.ledger.Observe(v.ID, now.Marks, true, ledger.Failed, ledger.Read, k.view.Tick())
 		}
 	}
-	err := c.settle(ctx, d)
-	return errors.Is(err, fail.StoreGone) || err == nil && (closing || !c.open(d))
+	err := k.Settle(ctx, d)
+	return errors.Is(err, fail.StoreGone) || err == nil && (closing || !k.open(d))
 }
 
 // finish ends the work: removals are tried until ctx ends, and nothing else is

@@ -1,4 +1,4 @@
-package vsclient
+package keep
 
 import (
 	"context"
@@ -8,6 +8,7 @@ import (
 
 	"github.com/conduitio-labs/conduit-connector-openai-vectorstore/vsclient/internal/ledger"
 	"github.com/conduitio-labs/conduit-connector-openai-vectorstore/vsclient/internal/naming"
+	"github.com/conduitio-labs/conduit-connector-openai-vectorstore/vsclient/internal/view"
 	"github.com/conduitio-labs/conduit-connector-openai-vectorstore/vsclient/internal/wire"
 )
 
@@ -16,7 +17,7 @@ import (
 // attach may not have shown. A key that has a second version there, one that
 // failed, or a version that a Delete should have found, is settled.
 type recent struct {
-	c    *Client
+	k    *Keeper
 	once sync.Once
 
 	mu      sync.Mutex
@@ -27,7 +28,7 @@ type recent struct {
 // watched is a File that bears one of the key's names and was too young for a 404
 // to be conclusive.
 type watched struct {
-	doc
+	view.Doc
 	until   time.Time
 	deleted bool // the key was deleted after the File was made
 }
@@ -38,24 +39,24 @@ const (
 	longestWatch = time.Minute
 )
 
-func (r *recent) init(c *Client) {
-	r.c, r.watched, r.wake = c, make(map[string]watched), make(chan struct{}, 1)
+func (r *recent) init(k *Keeper) {
+	r.k, r.watched, r.wake = k, make(map[string]watched), make(chan struct{}, 1)
 }
 
 // start begins the looks, once.
-func (r *recent) start() { r.once.Do(func() { r.c.spawn(r.run) }) }
+func (r *recent) start() { r.once.Do(func() { r.k.cfg.Go(r.run) }) }
 
 // watch has Files looked for until their attach must have shown. One that turns out
 // to be an older version of the key is removed; after a Delete, any.
-func (c *Client) watch(d doc, young []string, deleted bool) {
+func (k *Keeper) Watch(d view.Doc, young []string, deleted bool) {
 	if len(young) == 0 {
 		return
 	}
-	r := &c.recent
+	r := &k.recent
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	for _, id := range young {
-		w := watched{d, time.Now().Add(c.cfg.IndexTimeout + showTime), deleted || r.watched[id].deleted && r.watched[id].key == d.key}
+		w := watched{d, time.Now().Add(k.cfg.IndexTimeout + view.ShowTime), deleted || r.watched[id].deleted && r.watched[id].Key == d.Key}
 		r.watched[id] = w
 	}
 	select {
@@ -66,7 +67,7 @@ func (c *Client) watch(d doc, young []string, deleted bool) {
 
 func (r *recent) run(ctx context.Context) {
 	var since int64 // OpenAI's time of the look before
-	second := time.Now().Add(showTime)
+	second := time.Now().Add(view.ShowTime)
 	for wait := firstWatch; ; {
 		since = r.look(ctx, since)
 		r.mu.Lock()
@@ -94,13 +95,13 @@ func (r *recent) run(ctx context.Context) {
 // least, and all that were attached since the look before and may have been hidden
 // by the listing's lag. It returns OpenAI's time.
 func (r *recent) look(ctx context.Context, since int64) (began int64) {
-	c := r.c
-	if c.listFiles(ctx, trustedFor) != nil {
+	k := r.k
+	if k.view.Files(ctx) != nil {
 		return since
 	}
-	began = c.view.now()
-	at, seen := c.tick(), 0
-	for page, err := range c.wire.NewestStoreFiles(ctx) {
+	began = k.view.Now()
+	at, seen := k.view.Tick(), 0
+	for page, err := range k.wire.NewestStoreFiles(ctx) {
 		if err != nil {
 			return since // the next look reads as far back
 		}
@@ -109,16 +110,16 @@ func (r *recent) look(ctx context.Context, since int64) (began int64) {
 			r.entry(ctx, s, at)
 			last = s.CreatedAt
 		}
-		at = c.tick()
+		at = k.view.Tick()
 		seen += len(page)
-		if seen >= newestLooked && (since == 0 || last < since-int64(showTime/time.Second)) {
+		if seen >= newestLooked && (since == 0 || last < since-int64(view.ShowTime/time.Second)) {
 			break
 		}
 	}
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	for id, w := range r.watched {
-		if time.Now().After(w.until) || c.ledger.IsGone(id) {
+		if time.Now().After(w.until) || k.ledger.IsGone(id) {
 			delete(r.watched, id)
 		}
 	}
@@ -127,71 +128,71 @@ func (r *recent) look(ctx context.Context, since int64) (began int64) {
 
 // entry has the key of a store file settled, where there may be something to settle.
 func (r *recent) entry(ctx context.Context, s wire.StoreFile, at uint32) {
-	c := r.c
-	id := c.observe(s, ledger.Listed, at)
+	k := r.k
+	id := k.view.Listed(s, at)
 	r.mu.Lock()
 	w, late := r.watched[s.ID]
 	r.mu.Unlock()
-	late = late && w.deleted && id.Ours && w.id == ledger.Key(id.Digest[:16])
+	late = late && w.deleted && id.Ours && w.ID == ledger.Key(id.Digest[:16])
 	switch {
 	case late:
-		if c.removeLate(ctx, w.doc, s.ID) == nil {
+		if k.removeLate(ctx, w.Doc, s.ID) == nil {
 			r.mu.Lock()
 			delete(r.watched, s.ID)
 			r.mu.Unlock()
 		}
 	case id.Key == "":
 	default:
-		d := c.doc(id.Key)
-		if h := c.ledger.Holdings(d.id, d.names); len(h.Versions) > 1 || statusOf(s.Status) == ledger.Failed {
-			c.tend(d)
+		d := k.view.Doc(id.Key)
+		if h := k.ledger.Holdings(d.ID, d.Names); len(h.Versions) > 1 || view.StatusOf(s.Status) == ledger.Failed {
+			k.Tend(d)
 		}
-		c.removeReplaced(ctx, d, s, id)
+		k.removeReplaced(ctx, d, s, id)
 	}
 }
 
 // removeLate removes a version that a Delete should have found.
-func (c *Client) removeLate(ctx context.Context, d doc, id string) error {
-	return c.atTurn(ctx, d, func() error {
-		if err := c.look(ctx, id); err != nil {
+func (k *Keeper) removeLate(ctx context.Context, d view.Doc, id string) error {
+	return k.AtTurn(ctx, d, func() error {
+		if err := k.view.Look(ctx, id); err != nil {
 			return err
 		}
-		v, known := c.ledger.Find(id)
-		if !known || v.Key != d.id || v.Status <= ledger.Absent {
+		v, known := k.ledger.Find(id)
+		if !known || v.Key != d.ID || v.Status <= ledger.Absent {
 			return nil
 		}
-		_, err := c.removeAll(ctx, []ledger.Version{v})
+		_, err := k.Remove(ctx, []ledger.Version{v})
 		return err
 	})
 }
 
 // removeReplaced deletes Files that a searchable version names as those that it has
 // replaced, and that a process which was cut off has detached and not deleted.
-func (c *Client) removeReplaced(ctx context.Context, d doc, s wire.StoreFile, id naming.Identity) (gone []string) {
+func (k *Keeper) removeReplaced(ctx context.Context, d view.Doc, s wire.StoreFile, id naming.Identity) (gone []string) {
 	left := slices.DeleteFunc(slices.Clone(id.Source.Replaces), func(id string) bool {
-		v, known := c.ledger.Find(id)
+		v, known := k.ledger.Find(id)
 		return !known || v.Key != (ledger.Key{}) || v.Made
 	})
-	if len(left) == 0 || statusOf(s.Status) != ledger.Completed {
+	if len(left) == 0 || view.StatusOf(s.Status) != ledger.Completed {
 		return nil
 	}
-	err := c.atTurn(ctx, d, func() error {
+	err := k.AtTurn(ctx, d, func() error {
 		for _, old := range append([]string{s.ID}, left...) {
-			if err := c.look(ctx, old); err != nil {
+			if err := k.view.Look(ctx, old); err != nil {
 				return err
 			}
 		}
-		keeper, known := c.ledger.Find(s.ID)
-		if !known || keeper.Key != d.id || keeper.Status != ledger.Completed {
+		keeper, known := k.ledger.Find(s.ID)
+		if !known || keeper.Key != d.ID || keeper.Status != ledger.Completed {
 			return nil
 		}
 		for _, old := range left {
-			v, known := c.ledger.Find(old)
+			v, known := k.ledger.Find(old)
 			if !known || v.Status != ledger.Absent {
 				continue // attached: it is a version like any other
 			}
 			v.Content = keeper.Content // this client's kind has uploaded it
-			if _, err := c.remove(ctx, v); err != nil {
+			if _, err := k.remove(ctx, v); err != nil {
 				return err
 			}
 			gone = append(gone, old)
@@ -199,18 +200,18 @@ func (c *Client) removeReplaced(ctx context.Context, d doc, s wire.StoreFile, id
 		return nil
 	})
 	if err != nil {
-		c.log.DebugContext(ctx, "a replaced File could not be removed", "error", err.Error())
+		k.cfg.Logger.DebugContext(ctx, "a replaced File could not be removed", "error", err.Error())
 	}
 	return gone
 }
 
 // atTurn runs f when it is the key's turn.
-func (c *Client) atTurn(ctx context.Context, d doc, f func() error) error {
-	t := c.turns.ask(d.key)
-	if err := t.wait(ctx); err != nil {
-		t.abandon()
+func (k *Keeper) AtTurn(ctx context.Context, d view.Doc, f func() error) error {
+	t := k.turns.ask(d.Key)
+	if err := t.Wait(ctx); err != nil {
+		t.Abandon()
 		return err
 	}
-	defer t.leave()
+	defer t.Leave()
 	return f()
 }

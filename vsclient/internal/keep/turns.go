@@ -1,4 +1,4 @@
-package vsclient
+package keep
 
 import (
 	"context"
@@ -12,15 +12,15 @@ type turns struct {
 	last map[string]chan struct{} // closed when the last in line has left
 }
 
-// turn is a place in a line.
-type turn struct {
+// Turn is a place in a line.
+type Turn struct {
 	before <-chan struct{} // nil: nobody was there
-	leave  func()
+	Leave  func()
 }
 
 // ask takes the next place in the line of name. The place must be left, waited
 // for or not.
-func (t *turns) ask(name string) *turn {
+func (t *turns) ask(name string) *Turn {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	if t.last == nil {
@@ -36,12 +36,12 @@ func (t *turns) ask(name string) *turn {
 		}
 		close(mine)
 	})
-	return &turn{before: before, leave: leave}
+	return &Turn{before: before, Leave: leave}
 }
 
-// wait returns when everyone before has left. On an error the caller abandons
+// Wait returns when everyone before has left. On an error the caller abandons
 // the place.
-func (t *turn) wait(ctx context.Context) error {
+func (t *Turn) Wait(ctx context.Context) error {
 	if t.before == nil {
 		return nil
 	}
@@ -53,15 +53,15 @@ func (t *turn) wait(ctx context.Context) error {
 	}
 }
 
-// abandon leaves the place without having had its turn: those behind still wait
+// Abandon leaves the place without having had its turn: those behind still wait
 // for those before.
-func (t *turn) abandon() {
+func (t *Turn) Abandon() {
 	if t.before == nil {
-		t.leave()
+		t.Leave()
 		return
 	}
 	go func() {
 		<-t.before
-		t.leave()
+		t.Leave()
 	}()
 }
