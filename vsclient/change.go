@@ -118,7 +118,7 @@ func (c *Client) prepare(ch Change) (*version, error) {
 	}
 	v := &version{key: d.Key, digest: naming.DigestOf(d.Key), content: d.Content, chunks: d.Chunking, ext: d.Extension}
 	var err error
-	if v.own, err = naming.Normalize(d.Attributes); err != nil {
+	if v.own, err = naming.Normalize(d.Key, d.Attributes); err != nil {
 		return nil, err
 	}
 	if v.owner = c.ownerOf(v.own); ch.Op != OpPut {

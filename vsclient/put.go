@@ -9,7 +9,6 @@ import (
 	"slices"
 	"time"
 
-	"github.com/conduitio-labs/conduit-connector-openai-vectorstore/vsclient/internal/fail"
 	"github.com/conduitio-labs/conduit-connector-openai-vectorstore/vsclient/internal/naming"
 	"github.com/conduitio-labs/conduit-connector-openai-vectorstore/vsclient/internal/wire"
 )
@@ -48,25 +47,8 @@ func (v *version) read(ctx context.Context) error {
 		return err
 	}
 	v.source = naming.Source{SHA256: hex.EncodeToString(v.sum.Digest[:]), Size: v.sum.Size, Chunking: v.chunks.String()}
-	base, ext := naming.FileName(v.key)
-	switch {
-	case ext != "":
-		v.name = base + ext
-	case v.ext != "":
-		v.name = base + v.ext
-	case !v.sum.Text:
-		return fail.New(ErrUnsupportedType, "the content is neither JSON nor other UTF-8 text, and the key has no extension that OpenAI indexes; give it one, or set the document's Extension")
-	default:
-		json, err := v.content.is.IsJSON()
-		if err != nil {
-			return err
-		}
-		v.name = base + ".txt"
-		if json {
-			v.name = base + ".json"
-		}
-	}
-	return nil
+	v.name, err = naming.NameFor(v.key, v.ext, v.sum)
+	return err
 }
 
 func (c *Client) put(ctx context.Context, v *version, t *turn) (Result, error) {
