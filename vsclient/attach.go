@@ -225,7 +225,7 @@ func part(files []*attaching, err error) (one, other []*attaching) {
 // refusedForOne reports whether a single file can be the reason. Whether OpenAI
 // refuses a batch whole for one bad file is not documented.
 func refusedForOne(err error) bool {
-	return is(err, ErrRejected) || is(err, ErrUnsupportedType) || is(err, ErrTooLarge) || is(err, ErrNotFound)
+	return is(err, ErrRejected) || is(err, ErrUnsupportedType) || is(err, ErrTooLarge) || is(err, ErrNotFound) || is(err, ErrStoreNotFound)
 }
 
 // A File that was just uploaded may for a while be unknown to the vector stores,

@@ -33,7 +33,7 @@ var (
 	ErrClosed            = fail.Closed
 
 	// ErrStoreNotFound: the vector store itself does not exist. No document is to blame.
-	ErrStoreNotFound = fail.StoreNotFound
+	ErrStoreNotFound = fail.StoreGone
 )
 
 // Error is the error of every method of [Client]. It names the operation and

@@ -32,7 +32,7 @@ func (c *Client) Check(ctx context.Context) (Store, error) {
 	defer stop()
 	s, err := c.store(ctx, min(checkTime, c.cfg.RetryTimeout))
 	if err != nil {
-		if is(err, ErrNotFound) {
+		if is(err, ErrStoreNotFound) {
 			err = &fail.Error{Kind: ErrStoreNotFound, Reason: fmt.Sprintf("no vector store %q in this project", c.cfg.VectorStoreID), Err: err}
 		}
 		return Store{}, wrap("check", "", err)
@@ -55,7 +55,7 @@ func (c *Client) store(ctx context.Context, limit time.Duration) (Store, error) 
 // storeIsGone makes sure of it: the words of a 404 about one file can be much the same.
 func (c *Client) storeIsGone(ctx context.Context) bool {
 	_, err := c.store(ctx, batchPatience)
-	return is(err, ErrNotFound)
+	return is(err, ErrStoreNotFound)
 }
 
 // storeIDs lists the vector stores of the project.
@@ -77,7 +77,7 @@ func (c *Client) storeIDs(ctx context.Context) ([]string, error) {
 // attachedTo reports whether the File is attached to that store.
 func (c *Client) attachedTo(ctx context.Context, store, id string) (bool, error) {
 	_, _, err := c.wire.StoreFileIn(ctx, store, id)
-	if is(err, ErrNotFound) {
+	if is(err, ErrNotFound) || is(err, ErrStoreNotFound) && store != c.cfg.VectorStoreID {
 		return false, nil
 	}
 	return err == nil, err

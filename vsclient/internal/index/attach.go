@@ -73,7 +73,7 @@ func (i *Indexer) deliver(files []*attaching, leave func()) bool {
 		}
 		i.goAlone(files, err)
 	case refused && !p.aboutAFile() && i.storeGone(ctx):
-		i.refuse(files, &fail.Error{Kind: fail.StoreNotFound, Reason: p.failure.Reason, Err: err})
+		i.refuse(files, &fail.Error{Kind: fail.StoreGone, Reason: p.failure.Reason, Err: err})
 	case len(files) == 1 || !refused:
 		i.refuse(files, err)
 	case !p.aboutAFile() && (p.failure.Status == http.StatusNotFound || p.failure.Status == http.StatusMethodNotAllowed):
@@ -125,7 +125,7 @@ func (p *post) refused(err error) bool {
 	if p.failure == nil || p.failure.Retry || p.ctx.Err() != nil {
 		return false
 	}
-	for _, kind := range []error{fail.Rejected, fail.UnsupportedType, fail.TooLarge, fail.NotFound, fail.StoreNotFound} {
+	for _, kind := range []error{fail.Rejected, fail.UnsupportedType, fail.TooLarge, fail.NotFound, fail.StoreGone, fail.Endpoint} {
 		if errors.Is(err, kind) {
 			return true
 		}
@@ -149,7 +149,7 @@ func (p *post) names(at *attaching) bool { return strings.Contains(p.failure.Mes
 // for one file can be much the same.
 func (i *Indexer) storeGone(ctx context.Context) bool {
 	s, err := i.wire.For(quickly).Store(ctx)
-	return errors.Is(err, fail.NotFound) || errors.Is(err, fail.StoreNotFound) || err == nil && s.Status == "expired"
+	return errors.Is(err, fail.NotFound) || errors.Is(err, fail.StoreGone) || err == nil && s.Status == "expired"
 }
 
 // run makes the request until it is accepted or refused. After an attempt whose reply
@@ -169,7 +169,7 @@ func (p *post) run() error {
 		if err == nil {
 			return nil
 		}
-		unknown := errors.Is(err, fail.NotFound) && !errors.Is(err, fail.StoreNotFound) && (len(p.files) == 1 || p.aboutAFile())
+		unknown := errors.Is(err, fail.NotFound) && !errors.Is(err, fail.StoreGone) && (len(p.files) == 1 || p.aboutAFile())
 		if unknown && time.Since(p.files[0].tried)+wait < patience {
 			if err := wire.Pause(p.ctx, wait, nil); err != nil {
 				return err
