@@ -2,9 +2,11 @@ package histories
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"crypto/sha256"
 	"encoding/binary"
+	"encoding/hex"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -39,10 +41,11 @@ type gate struct {
 
 	mu      sync.Mutex
 	waiting []*ticket
-	count   map[string]int // how often each name came
-	drive   []string       // of the record: what is still to come
-	held    time.Time      // since when the next of the record is waited for
-	astray  int            // how often the record could not be followed
+	count   map[string]int    // how often each name came
+	alias   map[string]string // of a File's id: a name that does not depend on the order of uploads
+	drive   []string          // of the record: what is still to come
+	held    time.Time         // since when the next of the record is waited for
+	astray  int               // how often the record could not be followed
 	order   []string
 	log     []*Entry
 	calm    bool
@@ -90,7 +93,7 @@ type Entry struct {
 func newGate(seed uint64, sea Sea, api http.RoundTripper, faults []Fault, drive []string) *gate {
 	g := &gate{
 		seed: seed, api: api, start: time.Now(), sea: sea, arrived: make(chan struct{}, 1), over: make(chan struct{}),
-		count: make(map[string]int), drive: drive,
+		count: make(map[string]int), alias: make(map[string]string), drive: drive,
 	}
 	for _, f := range faults {
 		g.faults = append(g.faults, &struckFault{Fault: f})
@@ -225,6 +228,31 @@ func (g *gate) pass(ctx context.Context, name, tie string) bool {
 	return false
 }
 
+// kind names a request by everything that does not depend on the order of others.
+func (g *gate) kind(e *Entry) string {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	kind := fmt.Sprintf("p%d %s", e.P, e.Endpoint)
+	var of []string
+	for _, id := range e.Files {
+		of = append(of, cmp.Or(g.alias[id], id))
+	}
+	if e.Name != "" {
+		of = append(of, e.Name)
+	}
+	for part := range strings.SplitSeq(e.Query, "&") {
+		if name, id, ok := strings.Cut(part, "="); ok && (name == "after" || name == "before") {
+			of = append(of, name+"="+cmp.Or(g.alias[id], id))
+		}
+	}
+	slices.Sort(of)
+	if all := strings.Join(of, ","); len(all) > 80 {
+		sum := sha256.Sum256([]byte(all))
+		of = []string{all[:40], hex.EncodeToString(sum[:4])}
+	}
+	return strings.TrimSpace(kind + " " + strings.ToValidUTF8(strings.Join(of, ","), ""))
+}
+
 // number makes a name unique: the nth of its kind.
 func (g *gate) number(name string) string {
 	g.mu.Lock()
@@ -267,10 +295,7 @@ func (l *line) RoundTrip(req *http.Request) (*http.Response, error) {
 	}
 	e := describe(req, body)
 	e.P, e.Sent = l.p, g.now()
-	kind := fmt.Sprintf("p%d %s", l.p, e.Endpoint)
-	if e.Name != "" {
-		kind += " " + e.Name
-	}
+	kind := g.kind(e)
 	tie := bodyTie(req, body) + e.Path
 	ctx, cancel := context.WithCancel(req.Context())
 	defer cancel()
@@ -390,6 +415,23 @@ func (g *gate) fate(e *Entry) string {
 	return fate
 }
 
+// String is a line for a person.
+func (e *Entry) String() string {
+	took := "no effect"
+	if e.At > 0 {
+		took = fmt.Sprintf("effect %v %d %s", e.At.Round(time.Millisecond), e.Status, e.State)
+	}
+	replied := "no reply"
+	if e.Replied > 0 {
+		replied = fmt.Sprintf("reply %v", e.Replied.Round(time.Millisecond))
+	}
+	var versions []string
+	for _, a := range e.Attrs {
+		versions = append(versions, fmt.Sprintf("%q %v {%s}", keyOf(a, ""), a["vs_version"], attrsText(own(a))))
+	}
+	return fmt.Sprintf("%4d p%d %10v %s %s %s %q %v %s, %s, %s", e.N, e.P, e.Sent.Round(time.Millisecond), e.Endpoint, strings.Join(e.Files, ","), e.Name, e.Fate, versions, e.Query, took, replied)
+}
+
 // later has a request take effect after some time, whoever still waits for it.
 func (g *gate) later(e *Entry, req *http.Request, body []byte, wait time.Duration, kind string) {
 	again := req.Clone(context.Background())
@@ -435,6 +477,8 @@ func (g *gate) effect(e *Entry, req *http.Request, body []byte) *reply {
 		switch e.Endpoint {
 		case "POST /files":
 			e.Files = []string{got.ID}
+			g.count["file "+e.Name]++
+			g.alias[got.ID] = fmt.Sprintf("%s~%d", e.Name, g.count["file "+e.Name])
 		case "GET store/files/{id}":
 			e.State = got.Status
 		}

@@ -6,6 +6,8 @@ import (
 	"flag"
 	"fmt"
 	"maps"
+	"os"
+	"path/filepath"
 	"slices"
 	"testing"
 
@@ -16,6 +18,9 @@ var (
 	first   = flag.Uint64("first", 1, "the seed of the first history")
 	number  = flag.Int("n", 60, "how many histories")
 	verbose = flag.Bool("requests", false, "show steps, logs and requests")
+	shrink  = flag.Int("shrink", 0, "cut a red history down, in at most so many runs of it")
+	record  = flag.String("record", "", "the record of a history to run again")
+	times   = flag.Int("times", 1, "how often to run the record")
 )
 
 func TestHistories(t *testing.T) {
@@ -26,6 +31,9 @@ func TestHistories(t *testing.T) {
 		plan := histories.Draw(seed)
 		out := histories.Run(t, plan, nil, *verbose)
 		asked += out.Asked
+		for _, line := range out.Log {
+			fmt.Println(line)
+		}
 		for name, n := range out.Excused {
 			excused[name] += n
 		}
@@ -44,12 +52,56 @@ func TestHistories(t *testing.T) {
 		for k := range of {
 			kinds[k]++
 		}
-		t.Errorf("seed %d is red", seed)
+		report(t, plan, out)
 	}
 	fmt.Println("histories", *number, "red", red, "requests", asked)
 	for _, m := range []map[string]int{kinds, excused, states} {
 		for _, name := range slices.Sorted(maps.Keys(m)) {
 			fmt.Printf("  %6d %s\n", m[name], name)
 		}
+	}
+}
+
+// report tells how a red history comes back, and cuts it down where that is asked for.
+func report(t *testing.T, plan histories.Plan, out histories.Outcome) {
+	path, err := histories.Record{Plan: plan, Order: out.Order}.Save(filepath.Join(os.TempDir(), "vsclient-histories"))
+	if err != nil {
+		t.Error(err)
+	}
+	t.Errorf("seed %d is red (%s). To repeat it:\n  go -C vsclient test -count=1 ./internal/histories -run TestARecordedHistory -args -record %s -times 20", plan.Seed, out.Wrong[0].Kind, path)
+	if *shrink > 0 {
+		small := histories.Shrink(t, plan, out.Wrong[0].Kind, *shrink)
+		fmt.Println(small.Test(out.Wrong[0].Kind))
+		for _, f := range histories.Run(t, small, nil, false).Wrong {
+			fmt.Printf("small %d: %s: %s\n", plan.Seed, f.Kind, f.Text)
+		}
+	}
+}
+
+func TestARecordedHistory(t *testing.T) {
+	if *record == "" {
+		t.Skip("give -record the file that a red history has left")
+	}
+	r, err := histories.Load(*record)
+	if err != nil {
+		t.Fatal(err)
+	}
+	red := 0
+	for i := range *times {
+		out := histories.Run(t, r.Plan, r.Order, *verbose && i == 0)
+		for _, line := range out.Log {
+			fmt.Println(line)
+		}
+		if len(out.Wrong) > 0 {
+			red++
+		}
+		if i == 0 {
+			for _, f := range out.Wrong {
+				fmt.Printf("%s: %s\n", f.Kind, f.Text)
+			}
+		}
+	}
+	if red > 0 {
+		t.Errorf("red in %d of %d runs", red, *times)
 	}
 }

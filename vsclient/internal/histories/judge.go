@@ -53,7 +53,7 @@ func (h *history) finish() {
 		h.flush(context.Background(), p)
 	}
 	time.Sleep(settled)
-	h.examine()
+	h.examine(false)
 	if len(h.out.Wrong) > 0 {
 		return
 	}
@@ -89,7 +89,7 @@ func (h *history) tidy() {
 	}
 	time.Sleep(graceOfStrays)
 	loose := h.loose()
-	strays, err := p.c.Strays(ctx, h.plan.Keys, h.begun.Add(h.clock))
+	strays, err := p.c.Strays(ctx, h.plan.Keys, h.gate.start.Add(h.clock))
 	if err != nil {
 		h.wrong(kindError, "the last leftovers: %v", err)
 	}
@@ -98,7 +98,7 @@ func (h *history) tidy() {
 			h.wrong(kindUnlisted, "the File %s %q of %v is attached nowhere and not listed", f.ID, f.Name, h.since(f.CreatedAt))
 		}
 	}
-	h.examine()
+	h.examine(true)
 	if len(h.out.Wrong) > 0 {
 		return
 	}
@@ -227,13 +227,13 @@ func (h *history) files(c *cell) (out []openaitest.StoreFile) {
 }
 
 // examine judges what there is, and what readers have found so far.
-func (h *history) examine() {
+func (h *history) examine(swept bool) {
 	for _, at := range slices.SortedFunc(maps.Keys(h.cells), func(a, b [2]int) int { return cmp.Or(cmp.Compare(a[0], b[0]), cmp.Compare(a[1], b[1])) }) {
 		c := h.cells[at]
 		h.settleAccepted(c)
 		h.readers(c)
 		if c.touched {
-			h.end(c)
+			h.end(c, swept)
 		}
 	}
 	h.harmed()
@@ -257,12 +257,15 @@ func (h *history) settleAccepted(c *cell) {
 }
 
 // end judges the versions that a key has at the end.
-func (h *history) end(c *cell) {
+func (h *history) end(c *cell, swept bool) {
 	allowed := c.at(h.gate.now())
 	var found []openaitest.StoreFile
 	for _, f := range h.files(c) {
 		if f.Status == "in_progress" && h.deadMaker(f.FileID) {
 			h.excuse(excuseStuck)
+			continue
+		}
+		if f.Status == "failed" && h.deadMaker(f.FileID) && !swept {
 			continue
 		}
 		found = append(found, f)

@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"maps"
 	"math/rand"
+	"runtime"
 	"slices"
 	"strings"
 	"sync"
@@ -99,7 +100,8 @@ func Run(t *testing.T, plan Plan, drive []string, verbose bool) Outcome {
 	}
 	h.out.Excused, h.out.States = make(map[string]int), make(map[string]int)
 	// Waits between tries are drawn from here, see the directive in histories_test.go.
-	rand.Seed(int64(plan.Seed)) //nolint:staticcheck // no other way reaches the generator that backoff uses
+	defer runtime.GOMAXPROCS(runtime.GOMAXPROCS(1)) // so that goroutines take turns in the same order each time
+	rand.Seed(int64(plan.Seed))                     //nolint:staticcheck // no other way reaches the generator that backoff uses
 	synctest.Test(t, func(*testing.T) { h.run(drive) })
 	h.out.Order, h.out.Astray = h.gate.order, h.gate.astray
 	h.out.Asked = len(h.gate.log)
@@ -207,6 +209,11 @@ func (h *history) run(drive []string) {
 	}
 	h.finish()
 	h.out.Took = h.gate.now()
+	if h.verbose {
+		for _, e := range h.gate.log {
+			h.out.Log = append(h.out.Log, e.String())
+		}
+	}
 }
 
 // plant makes the Files that are there before anything happens.
@@ -221,7 +228,7 @@ func (h *history) plant() {
 func (h *history) plantFresh() {
 	for _, p := range h.plan.Planted {
 		if p.Fresh {
-			h.add(p, time.Now().Add(h.clock-time.Second))
+			h.add(p, time.Now().Add(h.clock-5*time.Second))
 		}
 	}
 }
