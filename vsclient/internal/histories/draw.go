@@ -312,8 +312,13 @@ func (d *drawing) work(p, mirror int) {
 			d.pause()
 		case n < 94:
 			d.step(Step{Do: doOutage, For: pick(d, d.upTo(30*time.Second), d.upTo(10*time.Minute)), Fate: pick(d, fate503, fate500+afterEffect, fateCut, fateHang)})
-		case n < 97:
+		case n < 96:
 			d.step(Step{Do: doStrip, Key: d.IntN(len(d.plan.Keys))})
+		case n < 97 && d.chance(0.5):
+			d.step(Step{Do: doCrowd})
+			d.step(Step{Do: doList, P: p})
+		case n < 97 && d.chance(0.2):
+			d.step(Step{Do: doExpire})
 		default:
 			d.step(Step{Do: doHand, Key: d.IntN(len(d.plan.Keys))})
 		}
@@ -326,15 +331,44 @@ func (d *drawing) faults() {
 		"POST /files", "POST /files", "GET /files", "GET /files/{id}", "DELETE /files/{id}", "POST store/files", "POST file_batches", "POST file_batches",
 		"GET store/files", "GET store/files/{id}", "POST store/files/{id}", "DELETE store/files/{id}", "GET file_batches/{id}/files", "",
 	}
+	late := func() string { return "@" + Duration(1+d.Int64N(int64(longestLate))).String() }
+	switch d.IntN(12) {
+	case 0: // removals that fail or land late, while indexing fails
+		d.plan.Sea.Failing = 0.3
+		for range 4 {
+			d.plan.Faults = append(d.plan.Faults, Fault{
+				P: d.IntN(d.process), Endpoint: pick(d, "DELETE store/files/{id}", "DELETE store/files/{id}", "DELETE /files/{id}"), Nth: 1 + d.IntN(4),
+				Times: 1 + d.IntN(3), Fate: pick(d, fate500, fate503, fateCut, fateHang, fateLate+late(), fateLateHang+late()),
+			})
+		}
+	case 1: // uploads that are lost, of keys that share a name
+		for range 4 {
+			d.plan.Faults = append(d.plan.Faults, Fault{
+				P: d.IntN(d.process), Endpoint: "POST /files", Nth: 1 + d.IntN(6), Times: 1 + d.IntN(2),
+				Fate: pick(d, fate500, fate500, fate500+afterEffect, fateCut, fateCut+afterEffect, fateHang, fateLate+late()),
+			})
+		}
+	case 2: // attaches that hang, with one slot
+		for i := range d.plan.Steps {
+			if d.plan.Steps[i].Do == doStart {
+				d.plan.Steps[i].Concurrency = 1
+			}
+		}
+		for range 4 {
+			d.plan.Faults = append(d.plan.Faults, Fault{
+				P: d.IntN(d.process), Endpoint: pick(d, "POST store/files", "POST file_batches"), Nth: 1 + d.IntN(6),
+				Fate: pick(d, fateHang, fateHang+afterEffect, fateLateHang+late(), fateCut+afterEffect, fateCutReply),
+			})
+		}
+	}
 	for range d.IntN(7) {
 		f := Fault{P: d.IntN(d.process), Endpoint: pick(d, endpoints...), Nth: 1 + d.IntN(5)}
 		if f.Endpoint == "" {
 			f.Nth = 1 + d.IntN(60)
 		}
 		f.Times = pick(d, 0, 0, 0, 2, 4)
-		late := Duration(1 + d.Int64N(int64(longestLate))).String()
 		f.Fate = pick(d, fate500, fate500+afterEffect, fate503, fate502, fate429, fateCut, fateCut+afterEffect, fateCutReply, fateHang, fateHang+afterEffect,
-			fateKill, fateKill+afterEffect, fateKill, fateLate+"@"+late, fateLateHang+"@"+late, fateLate500+"@"+late)
+			fateKill, fateKill+afterEffect, fateKill, fateLate+late(), fateLateHang+late(), fateLate500+late())
 		d.plan.Faults = append(d.plan.Faults, f)
 	}
 }

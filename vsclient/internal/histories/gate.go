@@ -101,6 +101,18 @@ func newGate(seed uint64, sea Sea, api http.RoundTripper, faults []Fault, drive 
 	return g
 }
 
+// asked is how many requests a process has made.
+func (g *gate) asked(p int) (n int) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	for _, e := range g.log {
+		if e.P == p {
+			n++
+		}
+	}
+	return n
+}
+
 func (g *gate) now() time.Duration { return time.Since(g.start) }
 
 // chance is a number from 0 to 1 that depends on the seed and on what it is for.

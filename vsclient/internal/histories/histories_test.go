@@ -69,11 +69,18 @@ func report(t *testing.T, plan histories.Plan, out histories.Outcome) {
 		t.Error(err)
 	}
 	t.Errorf("seed %d is red (%s). To repeat it:\n  go -C vsclient test -count=1 ./internal/histories -run TestARecordedHistory -args -record %s -times 20", plan.Seed, out.Wrong[0].Kind, path)
-	if *shrink > 0 {
-		small := histories.Shrink(t, plan, out.Wrong[0].Kind, *shrink)
-		fmt.Println(small.Test(out.Wrong[0].Kind))
-		for _, f := range histories.Run(t, small, nil, false).Wrong {
-			fmt.Printf("small %d: %s: %s\n", plan.Seed, f.Kind, f.Text)
+	shrunk := map[string]bool{}
+	for _, f := range out.Wrong {
+		if *shrink == 0 || shrunk[f.Kind] {
+			continue
+		}
+		shrunk[f.Kind] = true
+		small := histories.Shrink(t, plan, f.Kind, *shrink)
+		fmt.Println(small.Test(f.Kind))
+		for _, g := range histories.Run(t, small, nil, false).Wrong {
+			if g.Kind == f.Kind {
+				fmt.Printf("small %d %s: %s\n", plan.Seed, g.Kind, g.Text)
+			}
 		}
 	}
 }

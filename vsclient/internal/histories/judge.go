@@ -23,6 +23,7 @@ const (
 	excuseHand   = "a File of ours that somebody attached to another store went there too"
 	excuseLate   = "an attribute update landed after its caller had given up"
 	excuseKilled = "a kill or a Close that said so left a File"
+	excuseFailed = "a version of a dead process that could not be indexed stays"
 	excuseStuck  = "a version of a dead process stays in_progress"
 )
 
@@ -54,7 +55,7 @@ func (h *history) finish() {
 	}
 	time.Sleep(settled)
 	h.examine(false)
-	if len(h.out.Wrong) > 0 {
+	if len(h.out.Wrong) > 0 || h.expired {
 		return
 	}
 	h.tidy()
@@ -230,11 +231,19 @@ func (h *history) files(c *cell) (out []openaitest.StoreFile) {
 func (h *history) examine(swept bool) {
 	for _, at := range slices.SortedFunc(maps.Keys(h.cells), func(a, b [2]int) int { return cmp.Or(cmp.Compare(a[0], b[0]), cmp.Compare(a[1], b[1])) }) {
 		c := h.cells[at]
+		if c.store == 0 && h.expired {
+			continue
+		}
 		h.settleAccepted(c)
 		h.readers(c)
 		if c.touched {
 			h.end(c, swept)
 		}
+	}
+	if h.expired {
+		h.uploadsInVain()
+		h.requestsAfterClose()
+		return
 	}
 	h.harmed()
 	h.leftovers()
@@ -265,7 +274,10 @@ func (h *history) end(c *cell, swept bool) {
 			h.excuse(excuseStuck)
 			continue
 		}
-		if f.Status == "failed" && h.deadMaker(f.FileID) && !swept {
+		if f.Status == "failed" && h.deadMaker(f.FileID) {
+			if swept {
+				h.excuse(excuseFailed)
+			}
 			continue
 		}
 		found = append(found, f)
@@ -295,6 +307,9 @@ func (h *history) end(c *cell, swept bool) {
 			return
 		}
 		h.wrong(kindStale, "%s: it was deleted, and there is %s", where, tell())
+		return
+	case len(found) > 1 && !slices.ContainsFunc(found, func(f openaitest.StoreFile) bool { return marked(f.Attributes) }) && len(allowed) > 1:
+		// Attached by hand, twice, and never changed.
 		return
 	case len(found) > 1:
 		h.wrong(kindDoubled, "%s: %d versions: %s", where, len(found), tell())
@@ -561,7 +576,10 @@ func (h *history) excusedLate(id string) bool {
 // describe tells everything of the planted Files that a careless client could
 // change. Documents of keys that callers have named are told of only so far as
 // other stores have them.
-func (h *history) describe() map[string]string {
+func (h *history) describe() map[string]string { return h.describeWith(nil) }
+
+// describeWith describes the Files that are not in known.
+func (h *history) describeWith(known map[string]string) map[string]string {
 	snap := h.srv.Snapshot()
 	out := make(map[string]string)
 	named := func(p Planted) bool {
@@ -577,15 +595,17 @@ func (h *history) describe() map[string]string {
 			out[f.ID] = ""
 		}
 	}
-	for _, st := range snap.Stores {
+	for n, id := range h.stores {
+		st := snap.Store(id)
 		for _, f := range st.Files {
 			p, ok := h.planted[f.FileID]
-			if !ok || st.ID == h.stores[0] && named(p) {
+			if !ok || n == 0 && named(p) {
 				continue
 			}
 			out[f.FileID] += fmt.Sprintf(" in %s %s %v", st.Name, f.Status, attrsText(f.Attributes))
 		}
 	}
+	maps.Copy(out, known)
 	return out
 }
 
@@ -639,6 +659,18 @@ func (h *history) leftovers() {
 			h.excuse(excuseKilled)
 		default:
 			h.wrong(kindLeft, "the File %s %q, uploaded by process %d at %v, is attached nowhere", f.ID[:12], f.Name, e.P, e.At)
+		}
+	}
+}
+
+// uploadsInVain finds uploads of a process that has been told that its store is gone.
+func (h *history) uploadsInVain() {
+	h.gate.mu.Lock()
+	defer h.gate.mu.Unlock()
+	for _, e := range h.gate.log {
+		if p := h.procs[e.P]; h.told && p != nil && p.store == 0 && p.begun < h.expiredAt && e.Endpoint == "POST /files" && e.Sent > h.toldAt {
+			h.wrong(kindCostly, "process %d uploads %q although the store has expired and a call has told so", e.P, e.Name)
+			return
 		}
 	}
 }

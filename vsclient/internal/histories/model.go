@@ -135,7 +135,7 @@ func (c *cell) succeed(call *pending, at time.Duration, attachedOnly bool) {
 	}
 	switch i := slices.Index(c.pending, call); {
 	case attachedOnly && call.op == opPut:
-		if i == len(c.pending)-1 {
+		if i == len(c.pending)-1 && !call.overlaps {
 			c.accepted = call
 		}
 		c.states = union(c.allowedBefore(call), result)

@@ -121,6 +121,8 @@ const (
 	doCalm   = "calm"   // from here on nothing fails
 	doStrip  = "strip"  // another tool replaces the attributes of a key's store file
 	doHand   = "hand"   // somebody attaches a key's File to another store
+	doCrowd  = "crowd"  // another store of the project gets a few hundred Files
+	doExpire = "expire" // the store under test expires
 )
 
 // Fault is what happens to some requests of one process.

@@ -50,6 +50,7 @@ const (
 	kindError    = "error"    // a call fails as it must not
 	kindSlow     = "slow"     // a call takes too long
 	kindAfter    = "after"    // a closed client makes a request
+	kindCostly   = "costly"   // a call makes far too many requests
 	kindOpen     = "open"     // something is still open when all must be settled
 )
 
@@ -86,6 +87,12 @@ type history struct {
 	texts   map[string]string // by SHA-256
 	begun   time.Time
 	clock   time.Duration
+
+	expired   bool          // the store under test
+	expiredAt time.Duration // since when
+	told      bool          // that it is gone: since then nothing may be uploaded
+	toldAt    time.Duration
+	crowds    int // Files that others have made meanwhile
 
 	mu      sync.Mutex
 	out     Outcome
@@ -272,7 +279,7 @@ func (h *history) tell(format string, args ...any) {
 func (h *history) take(s Step) {
 	h.tell("STEP %v", s)
 	p := h.procs[s.P]
-	if p == nil && s.Do != doStart && s.Do != doSleep && s.Do != doOutage && s.Do != doCalm && s.Do != doJoin && s.Do != doStrip && s.Do != doHand {
+	if p == nil && s.Do != doStart && s.Do != doSleep && s.Do != doOutage && s.Do != doCalm && s.Do != doJoin && s.Do != doStrip && s.Do != doHand && s.Do != doCrowd && s.Do != doExpire {
 		return // its start was cut away
 	}
 	switch s.Do {
@@ -327,6 +334,15 @@ func (h *history) take(s Step) {
 		h.strip(s)
 	case doHand:
 		h.hand(s)
+	case doCrowd:
+		h.crowd()
+	case doExpire:
+		h.srv.ExpireVectorStore(h.stores[0], 0)
+		h.mu.Lock()
+		h.expired = true
+		h.expiredAt = h.gate.now()
+		h.mu.Unlock()
+		h.reached("the store expired in mid-run")
 	}
 }
 
@@ -502,6 +518,19 @@ func (h *history) answered(p *process, c *cell, call *pending, a Answer) {
 	if call.ended {
 		return
 	}
+	if c.store == 0 && h.expired && call.from >= h.expiredAt {
+		switch {
+		case a.Err == nil:
+			wrong(kindAnswer, "it succeeds although the store has expired")
+		case a.Class != Everybody && a.Class != Stopped && a.Class != Service && !refused(c.key, call.doc):
+			wrong(kindError, "the store has expired, and the error is %v: %v", a.Class, a.Err)
+		}
+		if a.Class == Everybody && !h.told {
+			h.told, h.toldAt = true, now
+		}
+		c.fail(call, now, true)
+		return
+	}
 	before := c.during(call.from, now)
 	mustRefuse := call.op != opDelete && refused(c.key, call.doc)
 	switch {
@@ -546,7 +575,7 @@ func (h *history) failed(p *process, ctx context.Context, name string, err error
 		return
 	}
 	a := answer(0, err)
-	if a.Class != Service && a.Class != Stopped && p.store >= 0 && !p.line.isDead() {
+	if a.Class != Service && a.Class != Stopped && p.store >= 0 && !p.line.isDead() && !(p.store == 0 && h.expired) {
 		h.wrong(kindError, "process %d: %s: %v", p.n, name, err)
 	}
 	_ = ctx
@@ -569,9 +598,15 @@ func (h *history) flush(ctx context.Context, p *process) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	for i, c := range accepted {
-		if err == nil && c.accepted == calls[i] && !p.closed {
-			c.settle(calls[i], h.gate.now())
+		if err != nil || c.accepted != calls[i] || p.closed || h.expired && c.store == 0 {
+			continue
 		}
+		if strings.HasPrefix(calls[i].doc.Text, badText) {
+			h.out.Wrong = append(h.out.Wrong, Finding{kindAnswer, fmt.Sprintf("%v of %s: it could not be indexed, and Flush returns no error", calls[i], shown(c.key))})
+			c.accepted = nil
+			continue
+		}
+		c.settle(calls[i], h.gate.now())
 	}
 }
 
@@ -584,7 +619,7 @@ func (h *history) get(ctx context.Context, p *process, key int) {
 	}
 	h.mu.Unlock()
 	got, a := p.c.Get(ctx, h.plan.Keys[key])
-	if p.line.isDead() {
+	if p.line.isDead() || p.store == 0 && h.expired {
 		return
 	}
 	h.tell("process %d: get %s: %+v %v", p.n, shown(h.plan.Keys[key]), got, a.Err)
@@ -619,9 +654,13 @@ func anyLike(values []value, v value) bool {
 // list lists the store. Listings lag; only a document that can never have been is
 // wrong.
 func (h *history) list(ctx context.Context, p *process) {
+	before := h.gate.asked(p.n)
 	got, err := p.c.List(ctx)
-	if p.line.isDead() {
+	if p.line.isDead() || p.store == 0 && h.expired {
 		return
+	}
+	if n := h.gate.asked(p.n) - before; h.crowds > 0 && n > crowded/2 {
+		h.wrong(kindCostly, "process %d: a listing of %d documents makes %d requests, since others have made %d Files", p.n, len(got), n, h.crowds)
 	}
 	if err != nil {
 		h.failed(p, ctx, "list", err)
@@ -692,7 +731,7 @@ func (h *history) strip(s Step) {
 	}
 	var found []string
 	for _, f := range h.srv.Snapshot().Store(h.stores[0]).Files {
-		if keyOf(f.Attributes, f.Filename) == c.key {
+		if marked(f.Attributes) && h.owner(f.FileID, f.Attributes, f.Filename) == c.key {
 			found = append(found, f.FileID)
 		}
 	}
@@ -707,9 +746,25 @@ func (h *history) strip(s Step) {
 // hand attaches a key's File to somebody else's store.
 func (h *history) hand(s Step) {
 	for _, f := range h.srv.Snapshot().Store(h.stores[0]).Files {
-		if keyOf(f.Attributes, f.Filename) == h.plan.Keys[s.Key] {
+		if _, planted := h.planted[f.FileID]; !planted && keyOf(f.Attributes, f.Filename) == h.plan.Keys[s.Key] {
 			h.srv.AddStoreFile(h.stores[2], f.FileID, nil)
 			h.reached("somebody attached a File of ours to another store")
 		}
 	}
+}
+
+// crowded is how many Files another store gets at once.
+const crowded = 300
+
+// crowd fills another store of the project with Files of other names.
+func (h *history) crowd() {
+	for i := range crowded {
+		name := fmt.Sprintf("crowd %d.md", i)
+		id := h.srv.AddFile(openaitest.NewFile{Name: name, Content: []byte(name)})
+		h.srv.AddStoreFile(h.stores[2], id, nil)
+		h.planted[id] = Planted{Name: name, Text: name, Key: -1, Theirs: true}
+		h.texts[digest(name)] = name
+	}
+	h.was = h.describeWith(h.was)
+	h.crowds += crowded
 }
