@@ -74,7 +74,8 @@ type Client struct{ c *vsclient.Client }
 // closeWithin is the time that Close is given.
 const closeWithin = 10 * time.Second
 
-func newClient(s Settings) (*Client, error) {
+// NewClient makes a client.
+func NewClient(s Settings) (*Client, error) {
 	cfg := vsclient.Config{
 		APIKey: "sk-test", VectorStoreID: s.Store, BaseURL: s.URL, HTTPClient: &http.Client{Transport: s.Transport},
 		Limits:      vsclient.Limits{UploadsPerMinute: vsclient.NoLimit, AttachRequestsPerMinute: vsclient.NoLimit, AttachedFilesPerMinute: vsclient.NoLimit},
@@ -210,7 +211,7 @@ func (c *Client) Close() error { return c.c.Close() }
 
 // fileNames tells how the client names the File of a key: it asks the client.
 func fileName(url, store string, transport http.RoundTripper, key string, d Doc, name func() string) (string, error) {
-	c, err := newClient(Settings{Store: store, URL: url, Transport: transport})
+	c, err := NewClient(Settings{Store: store, URL: url, Transport: transport})
 	if err != nil {
 		return "", err
 	}

@@ -439,7 +439,7 @@ func (e *Entry) String() string {
 	}
 	var versions []string
 	for _, a := range e.Attrs {
-		versions = append(versions, fmt.Sprintf("%q %v {%s}", keyOf(a, ""), a["vs_version"], attrsText(own(a))))
+		versions = append(versions, fmt.Sprintf("%q %v {%s}", KeyOf(a, ""), a["vs_version"], AttrsText(Own(a))))
 	}
 	return fmt.Sprintf("%4d p%d %10v %s %s %s %q %v %s, %s, %s", e.N, e.P, e.Sent.Round(time.Millisecond), e.Endpoint, strings.Join(e.Files, ","), e.Name, e.Fate, versions, e.Query, took, replied)
 }

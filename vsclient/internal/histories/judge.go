@@ -143,9 +143,9 @@ func (h *history) since(t time.Time) time.Duration {
 	return t.Add(-h.clock).Sub(h.gate.start).Round(time.Millisecond)
 }
 
-// keyOf tells whose document a store file is, by its attributes and its name,
+// KeyOf tells whose document a store file is, by its attributes and its name,
 // without the client's own code. Earlier releases kept the digest of a long key.
-func keyOf(attributes map[string]any, filename string) string {
+func KeyOf(attributes map[string]any, filename string) string {
 	if !marked(attributes) {
 		return filename
 	}
@@ -169,8 +169,8 @@ func marked(attributes map[string]any) bool {
 	return false
 }
 
-// own are the attributes that are not the client's.
-func own(attributes map[string]any) map[string]any {
+// Own are the attributes that are not the client's.
+func Own(attributes map[string]any) map[string]any {
 	out := make(map[string]any)
 	for name, v := range attributes {
 		if !strings.HasPrefix(name, "vs_") {
@@ -190,7 +190,7 @@ func (h *history) owner(id string, attributes map[string]any, filename string) s
 		case !marked(attributes):
 			return ""
 		}
-		return h.whole(keyOf(attributes, filename))
+		return h.whole(KeyOf(attributes, filename))
 	}
 	h.gate.mu.Lock()
 	defer h.gate.mu.Unlock()
@@ -199,10 +199,10 @@ func (h *history) owner(id string, attributes map[string]any, filename string) s
 			continue
 		}
 		if i := slices.Index(e.Files, id); i >= 0 && i < len(e.Attrs) && marked(e.Attrs[i]) {
-			return h.whole(keyOf(e.Attrs[i], filename))
+			return h.whole(KeyOf(e.Attrs[i], filename))
 		}
 	}
-	return h.whole(keyOf(attributes, filename))
+	return h.whole(KeyOf(attributes, filename))
 }
 
 // whole finds the key of a digest.
@@ -257,7 +257,7 @@ func (h *history) settleAccepted(c *cell) {
 		return
 	}
 	for _, i := range h.srv.History(h.stores[c.store]) {
-		v := value{text: h.texts[i.SHA256], attrs: attrsText(own(i.Attributes)), chunk: c.accepted.doc.Chunk}
+		v := value{text: h.texts[i.SHA256], attrs: AttrsText(Own(i.Attributes)), chunk: c.accepted.doc.Chunk}
 		if h.owner(i.FileID, i.Attributes, i.Filename) == c.key && h.since(i.From) >= c.accepted.from && v == valueOf(c.accepted.doc) {
 			c.settle(c.accepted, h.gate.now())
 			return
@@ -285,7 +285,7 @@ func (h *history) end(c *cell, swept bool) {
 	tell := func() string {
 		var parts []string
 		for _, f := range found {
-			parts = append(parts, fmt.Sprintf("%s by process %d %s %q {%s} version %v", f.FileID[:12], h.maker(f.FileID), f.Status, h.texts[f.SHA256], attrsText(own(f.Attributes)), f.Attributes["vs_version"]))
+			parts = append(parts, fmt.Sprintf("%s by process %d %s %q {%s} version %v", f.FileID[:12], h.maker(f.FileID), f.Status, h.texts[f.SHA256], AttrsText(Own(f.Attributes)), f.Attributes["vs_version"]))
 		}
 		return strings.Join(parts, ", ")
 	}
@@ -316,7 +316,7 @@ func (h *history) end(c *cell, swept bool) {
 		return
 	}
 	f := found[0]
-	v := value{text: h.texts[f.SHA256], attrs: attrsText(own(f.Attributes)), chunk: chunkOf(f)}
+	v := value{text: h.texts[f.SHA256], attrs: AttrsText(Own(f.Attributes)), chunk: chunkOf(f)}
 	switch {
 	case f.FileGone:
 		h.wrong(kindLost, "%s: the store file %s has lost its File", where, f.FileID)
@@ -397,7 +397,7 @@ func (h *history) readers(c *cell) {
 			continue
 		}
 		if !slices.ContainsFunc(newest, func(s span) bool {
-			return anyLike(allowed, value{text: h.texts[s.SHA256], attrs: attrsText(own(s.Attributes))})
+			return anyLike(allowed, value{text: h.texts[s.SHA256], attrs: AttrsText(Own(s.Attributes))})
 		}) {
 			s := newest[0]
 			file := openaitest.StoreFile{FileID: s.FileID, Attributes: s.Attributes}
@@ -408,7 +408,7 @@ func (h *history) readers(c *cell) {
 				h.reached("a deletion was followed by a late attach of a dead process")
 			default:
 				h.wrong(kindStale, "store %d, key %s: from %v to %v readers find %q {%s} of process %d (version %v), where there can be %s",
-					c.store, shown(c.key), at, order[i+1], h.texts[s.SHA256], attrsText(own(s.Attributes)), h.maker(s.FileID), s.version, show(allowed))
+					c.store, shown(c.key), at, order[i+1], h.texts[s.SHA256], AttrsText(Own(s.Attributes)), h.maker(s.FileID), s.version, show(allowed))
 				return
 			}
 		}
@@ -548,7 +548,7 @@ func (h *history) ownerLocked(id string) string {
 	for _, e := range h.gate.log {
 		if e.Endpoint == "POST store/files" || e.Endpoint == "POST file_batches" {
 			if i := slices.Index(e.Files, id); i >= 0 && i < len(e.Attrs) {
-				return h.whole(keyOf(e.Attrs[i], ""))
+				return h.whole(KeyOf(e.Attrs[i], ""))
 			}
 		}
 	}
@@ -602,7 +602,7 @@ func (h *history) describeWith(known map[string]string) map[string]string {
 			if !ok || n == 0 && named(p) {
 				continue
 			}
-			out[f.FileID] += fmt.Sprintf(" in %s %s %v", st.Name, f.Status, attrsText(f.Attributes))
+			out[f.FileID] += fmt.Sprintf(" in %s %s %v", st.Name, f.Status, AttrsText(f.Attributes))
 		}
 	}
 	maps.Copy(out, known)
@@ -701,4 +701,10 @@ func (h *history) requestsAfterClose() {
 			h.wrong(kindAfter, "process %d: %s %s, %v after Close had returned", e.P, e.Method, e.Path, e.Sent-p.gone)
 		}
 	}
+}
+
+// DigestOf is what KeyOf returns for a key of which a release has kept the digest.
+func DigestOf(key string) string {
+	sum := sha256.Sum256([]byte(key))
+	return "sha256:" + hex.EncodeToString(sum[:])
 }

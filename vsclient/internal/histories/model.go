@@ -11,11 +11,11 @@ import (
 type value struct {
 	absent bool
 	text   string
-	attrs  string // as attrsText
+	attrs  string // as AttrsText
 	chunk  int
 }
 
-func valueOf(d Doc) value { return value{text: d.Text, attrs: attrsText(d.Attrs), chunk: d.Chunk} }
+func valueOf(d Doc) value { return value{text: d.Text, attrs: AttrsText(d.Attrs), chunk: d.Chunk} }
 
 var nothing = value{absent: true}
 
@@ -33,7 +33,7 @@ func (v value) after(op op, d Doc) value {
 		return nothing
 	case opUpdate:
 		if !v.absent {
-			v.attrs = attrsText(d.Attrs)
+			v.attrs = AttrsText(d.Attrs)
 		}
 		return v
 	}
@@ -69,7 +69,7 @@ type pending struct {
 }
 
 func (p *pending) String() string {
-	return fmt.Sprintf("process %d: %s %q {%s}", p.p, p.op, p.doc.Text, attrsText(p.doc.Attrs))
+	return fmt.Sprintf("process %d: %s %q {%s}", p.p, p.op, p.doc.Text, AttrsText(p.doc.Attrs))
 }
 
 type contest struct{ from, to time.Duration }

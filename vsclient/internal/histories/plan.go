@@ -171,8 +171,8 @@ func (d *Duration) UnmarshalText(text []byte) error {
 
 func (d Duration) String() string { return time.Duration(d).String() }
 
-// attrsText is equal for equal attributes: numbers of all types are float64.
-func attrsText(attrs map[string]any) string {
+// AttrsText is equal for equal attributes: numbers of all types are float64.
+func AttrsText(attrs map[string]any) string {
 	var b strings.Builder
 	for _, name := range slices.Sorted(maps.Keys(attrs)) {
 		v := attrs[name]

@@ -191,7 +191,7 @@ func (h *history) run(drive []string) {
 					if c.states[0].absent {
 						c.states = nil
 					}
-					c.states = append(c.states, value{text: p.Text, attrs: attrsText(own(p.Attrs))})
+					c.states = append(c.states, value{text: p.Text, attrs: AttrsText(Own(p.Attrs))})
 				}
 			}
 			c.note(0)
@@ -364,7 +364,7 @@ func (h *history) start(s Step) {
 		return
 	}
 	p := &process{n: s.P, store: s.Store, step: s, line: h.gate.line(s.P), begun: h.gate.now(), open: make(map[*pending]*cell)}
-	c, err := newClient(Settings{
+	c, err := NewClient(Settings{
 		Store: h.storeID(s.Store), URL: h.srv.URL(), Transport: p.line, Attached: s.Attached, Concurrency: s.Concurrency, Batch: s.Batch,
 		RetryFor: time.Duration(s.RetryFor), IndexFor: time.Duration(s.IndexFor), Verbose: h.verbose,
 	})
@@ -502,7 +502,7 @@ func (h *history) apply(ctx context.Context, p *process, changes []Change) {
 		if calls[i] == nil {
 			continue
 		}
-		h.tell("process %d: %s %s %q {%s}: %s %v", p.n, list[i].op, shown(list[i].key), list[i].doc.Text, attrsText(list[i].doc.Attrs), a.Outcome, a.Err)
+		h.tell("process %d: %s %s %q {%s}: %s %v", p.n, list[i].op, shown(list[i].key), list[i].doc.Text, AttrsText(list[i].doc.Attrs), a.Outcome, a.Err)
 		delete(p.open, calls[i])
 		h.answered(p, cells[i], calls[i], a)
 	}
@@ -639,7 +639,7 @@ func (h *history) get(ctx context.Context, p *process, key int) {
 	allowed := c.during(from, h.gate.now())
 	v := nothing
 	if a.Err == nil {
-		v = value{text: h.texts[got.SHA256], attrs: attrsText(got.Attrs)}
+		v = value{text: h.texts[got.SHA256], attrs: AttrsText(got.Attrs)}
 	}
 	if !anyLike(allowed, v) && !(a.Err == nil && got.SHA256 == "") {
 		h.out.Wrong = append(h.out.Wrong, Finding{kindAnswer, fmt.Sprintf("process %d: get %s finds %v, where there can be %s", p.n, shown(c.key), v, show(allowed))})
@@ -679,7 +679,7 @@ func (h *history) list(ctx context.Context, p *process) {
 		}
 		c := h.cells[[2]int{p.store, i}]
 		allowed := c.during(h.gate.now()-watched, h.gate.now())
-		if v := (value{text: h.texts[s.SHA256], attrs: attrsText(s.Attrs)}); !anyLike(allowed, v) {
+		if v := (value{text: h.texts[s.SHA256], attrs: AttrsText(s.Attrs)}); !anyLike(allowed, v) {
 			h.out.Wrong = append(h.out.Wrong, Finding{kindAnswer, fmt.Sprintf("process %d: the listing has %s as %v, where there can be %s", p.n, shown(c.key), v, show(allowed))})
 		}
 	}
@@ -746,7 +746,7 @@ func (h *history) strip(s Step) {
 // hand attaches a key's File to somebody else's store.
 func (h *history) hand(s Step) {
 	for _, f := range h.srv.Snapshot().Store(h.stores[0]).Files {
-		if _, planted := h.planted[f.FileID]; !planted && keyOf(f.Attributes, f.Filename) == h.plan.Keys[s.Key] {
+		if _, planted := h.planted[f.FileID]; !planted && KeyOf(f.Attributes, f.Filename) == h.plan.Keys[s.Key] {
 			h.srv.AddStoreFile(h.stores[2], f.FileID, nil)
 			h.reached("somebody attached a File of ours to another store")
 		}
