@@ -11,17 +11,17 @@ import (
 // families are keys that get into each other's way: they share a File name, its
 // stem or its fold, or are at the edge of what a key may be.
 var families = [][]string{
-	{"a", "a.txt", "a.md", "A.txt"},
+	{"a", "a.txt", "a.md", "A.txt", "a.json"},
 	{"docs/a.md", "docs_a.md", "docs a.md", "Docs/A.md"},
-	{"README.md", "readme.md", "README"},
-	{"legacy.md", "legacy.txt"},
+	{"README.md", "readme.md", "README", "README.txt"},
+	{"legacy.md", "legacy.txt", "legacy"},
 	{strings.Repeat("a long way down/", 63) + "/the end.md", strings.Repeat("long ", 204) + "x.md"},
 	{strings.Repeat("д", 508) + "и.json", strings.Repeat("x", 1023)},
 	{"Привет.md", "привет.md"},
 	{"caf\u00e9.md", "cafe\u0301.md", "cafe.md"},
 	{`{"id":1}`, `{"id":2}`, `{"id":"1"}`},
 	{"two\r\nlines.md", `a "quoted" name.md`, "100%.md", "%41.md", "A.md"},
-	{"日本語", "中文", "🙂", "..."},
+	{"日本語", "日本語.txt", "中文", "🙂", "..."},
 	{"report.PDF.md", "report.pdf.md", "Report.MD"},
 }
 
@@ -38,6 +38,7 @@ type drawing struct {
 // Draw draws the plan of a seed.
 func Draw(seed uint64) Plan {
 	d := &drawing{Rand: rand.New(rand.NewPCG(seed, 0x686973746f7279)), plan: Plan{Seed: seed}} //nolint:gosec // not secret, but reproducible
+	d.theme = theme(d.IntN(int(themes)))
 	d.sea()
 	d.keys()
 	d.people()
@@ -97,9 +98,11 @@ func (d *drawing) sea() {
 
 // keys draws keys of one to three families.
 func (d *drawing) keys() {
-	d.attrs = 4
-	for _, f := range d.Perm(len(families))[:1+d.IntN(3)] {
-		d.families = append(d.families, f)
+	chosen := d.Perm(len(families))[:1+d.IntN(3)]
+	if d.theme == themeUploads || d.theme == themeRemovals {
+		chosen = []int{pick(d, sharing...)}
+	}
+	for _, f := range chosen {
 		for _, i := range d.Perm(len(families[f]))[:1+d.IntN(min(3, len(families[f])))] {
 			d.plan.Keys = append(d.plan.Keys, families[f][i])
 		}
@@ -154,9 +157,8 @@ func (d *drawing) doc() Doc {
 }
 
 func (d *drawing) attributes() map[string]any {
-	d.serial++
 	out := map[string]any{"n": float64(d.IntN(4))}
-	for i := range d.IntN(d.attrs) {
+	for i := range d.IntN(4) {
 		out[fmt.Sprintf("x%d", i)] = pick[any](d, "s", true, 2.5)
 	}
 	if d.chance(0.03) {
@@ -332,34 +334,34 @@ func (d *drawing) faults() {
 		"GET store/files", "GET store/files/{id}", "POST store/files/{id}", "DELETE store/files/{id}", "GET file_batches/{id}/files", "",
 	}
 	late := func() string { return "@" + Duration(1+d.Int64N(int64(longestLate))).String() }
-	switch d.IntN(12) {
-	case 0: // removals that fail or land late, while indexing fails
-		d.plan.Sea.Failing = 0.3
-		for range 4 {
-			d.plan.Faults = append(d.plan.Faults, Fault{
-				P: d.IntN(d.process), Endpoint: pick(d, "DELETE store/files/{id}", "DELETE store/files/{id}", "DELETE /files/{id}"), Nth: 1 + d.IntN(4),
-				Times: 1 + d.IntN(3), Fate: pick(d, fate500, fate503, fateCut, fateHang, fateLate+late(), fateLateHang+late()),
-			})
+	add := func(nth int, fate string, endpoints ...string) {
+		d.plan.Faults = append(d.plan.Faults, Fault{P: d.IntN(d.process), Endpoint: pick(d, endpoints...), Nth: 1 + d.IntN(nth), Times: 1 + d.IntN(2), Fate: fate})
+	}
+	switch d.theme {
+	case themeRemovals:
+		d.plan.Sea.Failing = pick(d, 0, 0.3, 0.5)
+		for range 5 {
+			add(4, pick(d, fate500, fate503, fateCut, fateHang, fateLate+late(), fateLateHang+late(), fateLateHang+late()), "DELETE store/files/{id}", "DELETE store/files/{id}", "DELETE /files/{id}")
 		}
-	case 1: // uploads that are lost, of keys that share a name
-		for range 4 {
-			d.plan.Faults = append(d.plan.Faults, Fault{
-				P: d.IntN(d.process), Endpoint: "POST /files", Nth: 1 + d.IntN(6), Times: 1 + d.IntN(2),
-				Fate: pick(d, fate500, fate500, fate500+afterEffect, fateCut, fateCut+afterEffect, fateHang, fateLate+late()),
-			})
+	case themeUploads:
+		for range 5 {
+			add(6, pick(d, fate500, fate500, fate500+afterEffect, fateCut, fateCut+afterEffect, fateHang, fateLate+late()), "POST /files")
 		}
-	case 2: // attaches that hang, with one slot
+	case themeOneSlot:
 		for i := range d.plan.Steps {
-			if d.plan.Steps[i].Do == doStart {
-				d.plan.Steps[i].Concurrency = 1
+			switch s := &d.plan.Steps[i]; {
+			case s.Do == doStart:
+				s.Concurrency = 1
+			case s.Do == doApply && d.chance(0.4):
+				s.Within = d.upTo(20 * time.Second)
 			}
 		}
 		for range 4 {
-			d.plan.Faults = append(d.plan.Faults, Fault{
-				P: d.IntN(d.process), Endpoint: pick(d, "POST store/files", "POST file_batches"), Nth: 1 + d.IntN(6),
-				Fate: pick(d, fateHang, fateHang+afterEffect, fateLateHang+late(), fateCut+afterEffect, fateCutReply),
-			})
+			add(6, pick(d, fateHang, fateHang+afterEffect, fateLateHang+late(), fateLateHang+late(), fateCut+afterEffect, fateCutReply), "POST store/files", "POST file_batches")
 		}
+	case themeCrowd:
+		d.plan.Sea.Quirks = append(d.plan.Sea.Quirks, pick(d, "deleted_cursor_refused", "deleted_cursor_refused", "filter_after_page"))
+		d.crowd()
 	}
 	for range d.IntN(7) {
 		f := Fault{P: d.IntN(d.process), Endpoint: pick(d, endpoints...), Nth: 1 + d.IntN(5)}
@@ -371,4 +373,16 @@ func (d *drawing) faults() {
 			fateKill, fateKill+afterEffect, fateKill, fateLate+late(), fateLateHang+late(), fateLate500+late())
 		d.plan.Faults = append(d.plan.Faults, f)
 	}
+}
+
+// crowd has a listing of many pages, and Files go while it is read.
+func (d *drawing) crowd() {
+	at := slices.IndexFunc(d.plan.Steps, func(s Step) bool { return s.Do == doApply && s.P == d.process-1 })
+	if at < 0 {
+		return
+	}
+	p := d.plan.Steps[at].P
+	d.plan.Steps = slices.Insert(d.plan.Steps, at+1,
+		Step{Do: doCrowd}, Step{Do: doSleep, For: Duration(3 * time.Minute)}, Step{Do: doList, P: p, Go: true}, Step{Do: doSweep, P: p, Go: true},
+		Step{Do: doSleep, For: 2 * d.plan.Sea.Latency}, Step{Do: doThin}, Step{Do: doJoin})
 }

@@ -48,6 +48,7 @@ type gate struct {
 	astray  int               // how often the record could not be followed
 	order   []string
 	log     []*Entry
+	of      map[string][]*Entry // the requests that name a File
 	calm    bool
 	faults  []*struckFault
 	outages []outage
@@ -93,7 +94,7 @@ type Entry struct {
 func newGate(seed uint64, sea Sea, api http.RoundTripper, faults []Fault, drive []string) *gate {
 	g := &gate{
 		seed: seed, api: api, start: time.Now(), sea: sea, arrived: make(chan struct{}, 1), over: make(chan struct{}),
-		count: make(map[string]int), alias: make(map[string]string), drive: drive,
+		count: make(map[string]int), alias: make(map[string]string), of: make(map[string][]*Entry), drive: drive,
 	}
 	for _, f := range faults {
 		g.faults = append(g.faults, &struckFault{Fault: f})
@@ -397,6 +398,9 @@ func (g *gate) file(e *Entry) {
 	defer g.mu.Unlock()
 	e.N = len(g.log) + 1
 	g.log = append(g.log, e)
+	for _, id := range e.Files {
+		g.of[id] = append(g.of[id], e)
+	}
 }
 
 // fate draws what happens to a request that is about to take effect.
@@ -489,6 +493,7 @@ func (g *gate) effect(e *Entry, req *http.Request, body []byte) *reply {
 		switch e.Endpoint {
 		case "POST /files":
 			e.Files = []string{got.ID}
+			g.of[got.ID] = append(g.of[got.ID], e)
 			g.count["file "+e.Name]++
 			g.alias[got.ID] = fmt.Sprintf("%s~%d", e.Name, g.count["file "+e.Name])
 		case "GET store/files/{id}":

@@ -17,14 +17,15 @@ import (
 // What cannot be promised, by the names under which it is counted. Each stands for
 // an entry of the page of that name in the docs.
 const (
-	excuseBack   = "delete after a crash: an attach of a dead process showed later"
-	excuseWindow = "two processes on one key: one changed it between the other's look and its removal"
-	excuseLost   = "a lost upload reply left a File"
-	excuseHand   = "a File of ours that somebody attached to another store went there too"
-	excuseLate   = "an attribute update landed after its caller had given up"
-	excuseKilled = "a kill or a Close that said so left a File"
-	excuseFailed = "a version of a dead process that could not be indexed stays"
-	excuseStuck  = "a version of a dead process stays in_progress"
+	excuseBack      = "delete after a crash: an attach of a dead process showed later"
+	excuseWindow    = "two processes on one key: one changed it between the other's look and its removal"
+	excuseLost      = "a lost upload reply left a File"
+	excuseHand      = "a File of ours that somebody attached to another store went there too"
+	excuseLate      = "an attribute update landed after its caller had given up"
+	excuseKilled    = "a kill or a Close that said so left a File"
+	excuseReindexed = "an attach that landed late had the server index a searchable File anew"
+	excuseFailed    = "a version of a dead process that could not be indexed stays"
+	excuseStuck     = "a version of a dead process stays in_progress"
 )
 
 // finish ends all faults, lets everything settle, and judges the whole.
@@ -194,7 +195,7 @@ func (h *history) owner(id string, attributes map[string]any, filename string) s
 	}
 	h.gate.mu.Lock()
 	defer h.gate.mu.Unlock()
-	for _, e := range h.gate.log {
+	for _, e := range h.gate.of[id] {
 		if e.Endpoint != "POST store/files" && e.Endpoint != "POST file_batches" {
 			continue
 		}
@@ -391,6 +392,10 @@ func (h *history) readers(c *cell) {
 					h.excuse(excuseWindow)
 					return
 				}
+				if h.lateAttach(c, at) {
+					h.excuse(excuseReindexed)
+					continue
+				}
 				h.wrong(kindGap, "store %d, key %s: nothing can be found from %v to %v, where there must be %s", c.store, shown(c.key), at, order[i+1], show(allowed))
 				return
 			}
@@ -405,7 +410,7 @@ func (h *history) readers(c *cell) {
 			case h.excusedLate(s.FileID) && slices.ContainsFunc(allowed, func(w value) bool { return w.text == h.texts[s.SHA256] }):
 				h.excuse(excuseLate)
 			case mayBeAbsent && h.excusedWatch(c, file):
-				h.reached("a deletion was followed by a late attach of a dead process")
+				h.reached(stateLateDeletion)
 			default:
 				h.wrong(kindStale, "store %d, key %s: from %v to %v readers find %q {%s} of process %d (version %v), where there can be %s",
 					c.store, shown(c.key), at, order[i+1], h.texts[s.SHA256], AttrsText(Own(s.Attributes)), h.maker(s.FileID), s.version, show(allowed))
@@ -421,8 +426,8 @@ func (h *history) since2(t time.Time) time.Duration { return t.Add(-h.clock).Sub
 func (h *history) uploaded(id string) *Entry {
 	h.gate.mu.Lock()
 	defer h.gate.mu.Unlock()
-	for _, e := range h.gate.log {
-		if e.Endpoint == "POST /files" && slices.Contains(e.Files, id) {
+	for _, e := range h.gate.of[id] {
+		if e.Endpoint == "POST /files" {
 			return e
 		}
 	}
@@ -445,7 +450,7 @@ func (h *history) deadMaker(id string) bool {
 func (h *history) attached(id string) (at []time.Duration) {
 	h.gate.mu.Lock()
 	defer h.gate.mu.Unlock()
-	for _, e := range h.gate.log {
+	for _, e := range h.gate.of[id] {
 		if (e.Endpoint == "POST store/files" || e.Endpoint == "POST file_batches") && slices.Contains(e.Files, id) && e.At > 0 && e.Status < 300 {
 			at = append(at, e.At)
 		}
@@ -544,8 +549,23 @@ func (h *history) excusedWindow(c *cell, at time.Duration) bool {
 	return false
 }
 
+// lateAttach reports whether readers miss a key because an attach landed at that
+// time, after its caller had given it up and had attached the File once more, and
+// the server indexes the File anew.
+func (h *history) lateAttach(c *cell, at time.Duration) bool {
+	if !slices.Contains(h.plan.Sea.Quirks, "reattach_reindexes") {
+		return false
+	}
+	h.gate.mu.Lock()
+	defer h.gate.mu.Unlock()
+	return slices.ContainsFunc(h.gate.log, func(e *Entry) bool {
+		return e.Late && e.At == at && (e.Endpoint == "POST store/files" || e.Endpoint == "POST file_batches") &&
+			slices.ContainsFunc(e.Files, func(id string) bool { return h.ownerLocked(id) == c.key })
+	})
+}
+
 func (h *history) ownerLocked(id string) string {
-	for _, e := range h.gate.log {
+	for _, e := range h.gate.of[id] {
 		if e.Endpoint == "POST store/files" || e.Endpoint == "POST file_batches" {
 			if i := slices.Index(e.Files, id); i >= 0 && i < len(e.Attrs) {
 				return h.whole(KeyOf(e.Attrs[i], ""))
@@ -564,7 +584,7 @@ func (h *history) excusedLate(id string) bool {
 	h.gate.mu.Lock()
 	defer h.gate.mu.Unlock()
 	var last *Entry
-	for _, e := range h.gate.log {
+	for _, e := range h.gate.of[id] {
 		writes := e.Endpoint == "POST store/files/{id}" || e.Endpoint == "POST store/files" || e.Endpoint == "POST file_batches"
 		if writes && e.At > 0 && e.Status < 300 && slices.Contains(e.Files, id) && (last == nil || e.At > last.At) {
 			last = e
@@ -685,9 +705,7 @@ func (h *history) ended(n int) bool {
 func (h *history) removerEnded(id string) bool {
 	h.gate.mu.Lock()
 	defer h.gate.mu.Unlock()
-	return slices.ContainsFunc(h.gate.log, func(e *Entry) bool {
-		return e.Method == "DELETE" && slices.Contains(e.Files, id) && h.ended(e.P)
-	})
+	return slices.ContainsFunc(h.gate.of[id], func(e *Entry) bool { return e.Method == "DELETE" && h.ended(e.P) })
 }
 
 // requestsAfterClose finds requests of clients that had been closed.

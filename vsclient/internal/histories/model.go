@@ -53,7 +53,7 @@ type cell struct {
 	touched bool // a caller has named the key, so that unmarked files of its name are its own
 
 	writers  map[int]bool // processes that have made changes
-	contests []contest    // times at which two processes had changes under way
+	calls    []*pending   // every change that was asked for
 	deleted  []*pending   // deletions that have succeeded
 	accepted *pending     // the last change, when it was a put that is only attached
 }
@@ -71,8 +71,6 @@ type pending struct {
 func (p *pending) String() string {
 	return fmt.Sprintf("process %d: %s %q {%s}", p.p, p.op, p.doc.Text, AttrsText(p.doc.Attrs))
 }
-
-type contest struct{ from, to time.Duration }
 
 // point says what may be there from a time on.
 type point struct {
@@ -108,6 +106,7 @@ func (c *cell) begin(p int, k op, d Doc, at time.Duration) *pending {
 		}
 	}
 	c.pending = append(c.pending, call)
+	c.calls = append(c.calls, call)
 	c.writers[p] = true
 	c.accepted = nil
 	c.note(at)

@@ -122,6 +122,7 @@ const (
 	doStrip  = "strip"  // another tool replaces the attributes of a key's store file
 	doHand   = "hand"   // somebody attaches a key's File to another store
 	doCrowd  = "crowd"  // another store of the project gets a few hundred Files
+	doThin   = "thin"   // every second one of those Files goes
 	doExpire = "expire" // the store under test expires
 )
 

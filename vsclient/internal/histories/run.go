@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"maps"
 	"math/rand"
+	"net/http"
 	"runtime"
 	"slices"
 	"strings"
@@ -88,11 +89,13 @@ type history struct {
 	begun   time.Time
 	clock   time.Duration
 
+	done      bool          // everything is judged
 	expired   bool          // the store under test
 	expiredAt time.Duration // since when
 	told      bool          // that it is gone: since then nothing may be uploaded
 	toldAt    time.Duration
-	crowds    int // Files that others have made meanwhile
+	crowds    int      // Files that others have made meanwhile
+	crowd300  []string // their ids
 
 	mu      sync.Mutex
 	out     Outcome
@@ -215,6 +218,10 @@ func (h *history) run(drive []string) {
 		h.take(s)
 	}
 	h.finish()
+	h.states()
+	h.mu.Lock()
+	h.done = true
+	h.mu.Unlock()
 	h.out.Took = h.gate.now()
 	if h.verbose {
 		for _, e := range h.gate.log {
@@ -279,7 +286,7 @@ func (h *history) tell(format string, args ...any) {
 func (h *history) take(s Step) {
 	h.tell("STEP %v", s)
 	p := h.procs[s.P]
-	if p == nil && s.Do != doStart && s.Do != doSleep && s.Do != doOutage && s.Do != doCalm && s.Do != doJoin && s.Do != doStrip && s.Do != doHand && s.Do != doCrowd && s.Do != doExpire {
+	if p == nil && s.Do != doStart && s.Do != doSleep && s.Do != doOutage && s.Do != doCalm && s.Do != doJoin && s.Do != doStrip && s.Do != doHand && s.Do != doCrowd && s.Do != doThin && s.Do != doExpire {
 		return // its start was cut away
 	}
 	switch s.Do {
@@ -335,14 +342,16 @@ func (h *history) take(s Step) {
 	case doHand:
 		h.hand(s)
 	case doCrowd:
-		h.crowd()
+		h.crowd(s.Store)
+	case doThin:
+		h.thin()
 	case doExpire:
 		h.srv.ExpireVectorStore(h.stores[0], 0)
 		h.mu.Lock()
 		h.expired = true
 		h.expiredAt = h.gate.now()
 		h.mu.Unlock()
-		h.reached("the store expired in mid-run")
+		h.reached(stateExpired)
 	}
 }
 
@@ -384,6 +393,9 @@ func (h *history) died(p *process) {
 		return
 	}
 	p.dead = true
+	if !h.done {
+		h.out.States[stateKilled]++
+	}
 	if p.gone == 0 {
 		p.gone = h.gate.now()
 	}
@@ -396,7 +408,6 @@ func (h *history) died(p *process) {
 func (h *history) kill(p *process) {
 	p.line.die()
 	h.died(p)
-	h.reached("a process was killed")
 }
 
 // do makes a call, and waits for it unless the step says not to.
@@ -413,7 +424,7 @@ func (h *history) do(p *process, s Step, call func(context.Context)) {
 		defer cancel()
 		call(ctx)
 		if s.Within > 0 && ctx.Err() != nil && !p.line.isDead() {
-			h.reached("a caller gave up")
+			h.reached(stateGaveUp)
 			if late := h.gate.now() - h.deadline(ctx); late > promptly {
 				h.wrong(kindSlow, "process %d: a call returns %v after its context has ended: %v", p.n, late.Round(time.Millisecond), s)
 			}
@@ -465,9 +476,9 @@ func (h *history) apply(ctx context.Context, p *process, changes []Change) {
 		c := h.cells[[2]int{p.store, ch.Key}]
 		for n := range c.writers {
 			if q := h.procs[n]; n != p.n && !q.dead && !q.closed {
-				h.out.States["two processes on one key"]++
+				h.out.States[stateTwo]++
 				if q.orphan {
-					h.out.States["an orphan and its successor on one key"]++
+					h.out.States[stateOrphan]++
 				}
 			}
 		}
@@ -541,6 +552,12 @@ func (h *history) answered(p *process, c *cell, call *pending, a Answer) {
 		if a.Outcome == "unchanged" && call.op == opPut && !slices.Contains(before, valueOf(call.doc)) {
 			wrong(kindAnswer, "unchanged, where there can be %s", show(before))
 		}
+		if p.step.Attached && call.op == opPut {
+			h.out.States[stateAttached]++
+		}
+		if len(before) > 0 && a.Outcome == "replaced" && h.unmarked(c) {
+			h.out.States[stateUnmarked]++
+		}
 		c.succeed(call, now, p.step.Attached)
 		return
 	case a.Class == Stopped:
@@ -557,7 +574,7 @@ func (h *history) answered(p *process, c *cell, call *pending, a Answer) {
 			wrong(kindAnswer, "not found, where there is %s", show(before))
 		}
 	case a.Indexing && (strings.HasPrefix(call.doc.Text, badText) || h.plan.Sea.Failing > 0 || h.plan.Sea.Stuck > 0):
-		h.out.States["a document could not be indexed"]++
+		h.out.States[stateNotIndexed]++
 	default:
 		wrong(kindError, "a good document is refused: %v", a.Err)
 	}
@@ -708,7 +725,7 @@ func (h *history) close(p *process) {
 		p.gone = h.gate.now()
 	}
 	if len(p.open) > 0 {
-		h.out.States["a client was closed with calls under way"]++
+		h.out.States[stateClosed]++
 	}
 	h.mu.Unlock()
 	// Its calls have their answers; whatever comes after this is too late.
@@ -740,7 +757,7 @@ func (h *history) strip(s Step) {
 	}
 	h.srv.AddStoreFile(h.stores[0], found[0], map[string]any{"by": "another tool"})
 	c.replace(map[string]any{"by": "another tool"}, h.gate.now())
-	h.out.States["another tool replaced a document's attributes"]++
+	h.out.States[stateStripped]++
 }
 
 // hand attaches a key's File to somebody else's store.
@@ -748,7 +765,7 @@ func (h *history) hand(s Step) {
 	for _, f := range h.srv.Snapshot().Store(h.stores[0]).Files {
 		if _, planted := h.planted[f.FileID]; !planted && KeyOf(f.Attributes, f.Filename) == h.plan.Keys[s.Key] {
 			h.srv.AddStoreFile(h.stores[2], f.FileID, nil)
-			h.reached("somebody attached a File of ours to another store")
+			h.reached(stateHand)
 		}
 	}
 }
@@ -756,15 +773,54 @@ func (h *history) hand(s Step) {
 // crowded is how many Files another store gets at once.
 const crowded = 300
 
-// crowd fills another store of the project with Files of other names.
-func (h *history) crowd() {
+// crowd fills another store of the project, or the store under test, with Files of
+// other names and keys.
+func (h *history) crowd(store int) {
+	var attrs map[string]any
+	if store == 0 {
+		attrs = map[string]any{"vs_key": "a key of the crowd", "vs_version": "0000000000000001"}
+	} else {
+		store = 2
+	}
 	for i := range crowded {
 		name := fmt.Sprintf("crowd %d.md", i)
 		id := h.srv.AddFile(openaitest.NewFile{Name: name, Content: []byte(name)})
-		h.srv.AddStoreFile(h.stores[2], id, nil)
-		h.planted[id] = Planted{Name: name, Text: name, Key: -1, Theirs: true}
+		if attrs != nil {
+			attrs = map[string]any{"vs_key": name, "vs_version": "0000000000000001"}
+		}
+		h.srv.AddStoreFile(h.stores[store], id, attrs)
+		h.planted[id] = Planted{Name: name, Text: name, Key: -1, Theirs: store == 2, Ours: store == 0, Attrs: attrs}
 		h.texts[digest(name)] = name
+		h.crowd300 = append(h.crowd300, id)
 	}
 	h.was = h.describeWith(h.was)
-	h.crowds += crowded
+	if store == 2 {
+		h.crowds += crowded
+	}
+}
+
+// thin deletes every second File of the crowd, as other people do.
+func (h *history) thin() {
+	for i, id := range h.crowd300 {
+		if i%2 == 0 {
+			continue
+		}
+		req, err := http.NewRequestWithContext(context.Background(), http.MethodDelete, h.srv.URL()+"/files/"+id, nil)
+		if err != nil {
+			panic(err)
+		}
+		req.Header.Set("Authorization", "Bearer sk-test")
+		if resp, err := h.srv.Client().Do(req); err == nil {
+			resp.Body.Close()
+		}
+		delete(h.was, id)
+		delete(h.planted, id)
+	}
+	h.crowd300 = nil
+}
+
+// unmarked reports whether the key has begun with a File without attributes, and
+// this is its first change that succeeds.
+func (h *history) unmarked(c *cell) bool {
+	return c.store == 0 && len(c.calls) == 1 && slices.ContainsFunc(h.plan.Planted, func(p Planted) bool { return p.Ours && p.Key == c.index })
 }
