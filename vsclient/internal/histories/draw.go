@@ -28,12 +28,24 @@ var families = [][]string{
 // drawing draws a plan.
 type drawing struct {
 	*rand.Rand
-	plan     Plan
-	process  int
-	serial   int
-	attrs    int // most attributes
-	families []int
+	plan    Plan
+	process int
+	theme   theme
 }
+
+// theme is a kind of trouble that a share of the histories has more of.
+type theme int
+
+const (
+	themeRemovals theme = iota // removals that fail or land late, while indexing fails
+	themeUploads               // uploads that are lost, of keys that share a File name
+	themeOneSlot               // attaches that hang, with one slot and impatient callers
+	themeCrowd                 // listings of many pages, and Files that go while they are read
+	themes        = 12         // the rest have none
+)
+
+// sharing are the families whose keys share a File name, or its stem.
+var sharing = []int{0, 2, 3, 10}
 
 // Draw draws the plan of a seed.
 func Draw(seed uint64) Plan {
