@@ -28,6 +28,11 @@ const (
 	excuseStuck     = "a version of a dead process stays in_progress"
 )
 
+// EveryExcuse lists what cannot be promised.
+func EveryExcuse() []string {
+	return []string{excuseBack, excuseWindow, excuseLost, excuseHand, excuseLate, excuseReindexed, excuseKilled, excuseFailed, excuseStuck}
+}
+
 // finish ends all faults, lets everything settle, and judges the whole.
 func (h *history) finish() {
 	h.calm()
@@ -54,12 +59,40 @@ func (h *history) finish() {
 		}
 		h.flush(context.Background(), p)
 	}
-	time.Sleep(settled)
+	for from := h.gate.now(); h.gate.now()-from < settled; {
+		time.Sleep(time.Minute)
+		if !h.healthy() {
+			h.out.Healthy = h.gate.now() - from + time.Minute
+		}
+	}
 	h.examine(false)
 	if len(h.out.Wrong) > 0 || h.expired {
 		return
 	}
 	h.tidy()
+}
+
+// healthy reports whether each key has at most one version, and that searchable,
+// and no File is left over that may not be.
+func (h *history) healthy() bool {
+	if h.expired {
+		return true
+	}
+	for _, c := range h.cells {
+		if !c.touched {
+			continue
+		}
+		n := 0
+		for _, f := range h.files(c) {
+			if (f.Status == "in_progress" || f.Status == "failed") && h.deadMaker(f.FileID) {
+				continue
+			}
+			if n++; n > 1 && marked(f.Attributes) || f.Status != "completed" {
+				return false
+			}
+		}
+	}
+	return !slices.ContainsFunc(h.loose(), func(f openaitest.FileInfo) bool { return h.mustGo(f.ID) })
 }
 
 // uses reports whether the plan has a process on a store.
@@ -673,14 +706,21 @@ func (h *history) leftovers() {
 		e := h.uploaded(f.ID)
 		switch {
 		case e == nil:
+		case h.mustGo(f.ID):
+			h.wrong(kindLeft, "the File %s %q, uploaded by process %d at %v, is attached nowhere", f.ID[:12], f.Name, e.P, e.At)
 		case e.Replied == 0:
 			h.excuse(excuseLost)
-		case h.ended(e.P) || h.removerEnded(f.ID):
-			h.excuse(excuseKilled)
 		default:
-			h.wrong(kindLeft, "the File %s %q, uploaded by process %d at %v, is attached nowhere", f.ID[:12], f.Name, e.P, e.At)
+			h.excuse(excuseKilled)
 		}
 	}
+}
+
+// mustGo reports whether a File that is attached nowhere is one that its process, or
+// the one that has begun to remove it, knows of and can remove.
+func (h *history) mustGo(id string) bool {
+	e := h.uploaded(id)
+	return e != nil && e.Replied > 0 && !h.ended(e.P) && !h.removerEnded(id)
 }
 
 // uploadsInVain finds uploads of a process that has been told that its store is gone.

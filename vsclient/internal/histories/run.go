@@ -28,6 +28,7 @@ type Outcome struct {
 	Order   []string       // in which things happened at the API
 	Astray  int            // how often the record could not be followed
 	Took    time.Duration  // virtual
+	Healthy time.Duration  // from the end of all faults until everything was right
 	Asked   int            // requests
 	Log     []string       // of requests, where asked for
 }
