@@ -3,11 +3,9 @@ package histories
 import (
 	"context"
 	"errors"
-	"fmt"
 	"log/slog"
 	"net/http"
 	"os"
-	"slices"
 	"time"
 
 	"github.com/conduitio-labs/conduit-connector-openai-vectorstore/vsclient"
@@ -59,8 +57,8 @@ type Stray struct {
 type Settings struct {
 	Store       string
 	URL         string
-	Transport   http.RoundTripper
-	Attached    bool // a put is done once its version is attached
+	Transport   http.RoundTripper // nil: a real network
+	Attached    bool              // a put is done once its version is attached
 	Concurrency int
 	Batch       int
 	RetryFor    time.Duration
@@ -77,9 +75,12 @@ const closeWithin = 10 * time.Second
 // NewClient makes a client.
 func NewClient(s Settings) (*Client, error) {
 	cfg := vsclient.Config{
-		APIKey: "sk-test", VectorStoreID: s.Store, BaseURL: s.URL, HTTPClient: &http.Client{Transport: s.Transport},
+		APIKey: "sk-test", VectorStoreID: s.Store, BaseURL: s.URL,
 		Limits:      vsclient.Limits{UploadsPerMinute: vsclient.NoLimit, AttachRequestsPerMinute: vsclient.NoLimit, AttachedFilesPerMinute: vsclient.NoLimit},
 		Concurrency: s.Concurrency, BatchSize: s.Batch, RetryTimeout: s.RetryFor, IndexTimeout: s.IndexFor,
+	}
+	if s.Transport != nil {
+		cfg.HTTPClient = &http.Client{Transport: s.Transport}
 	}
 	if s.Attached {
 		cfg.WaitFor = vsclient.WaitAttached
@@ -141,16 +142,27 @@ func (c *Client) Delete(ctx context.Context, key string) Answer {
 	return answer(vsclient.Deleted, c.c.Delete(ctx, key))
 }
 
+// Do makes one change.
+func (c *Client) Do(ctx context.Context, k Keyed) Answer {
+	switch k.Op {
+	case OpUpdate:
+		return c.Update(ctx, k.Key, k.Doc.Attrs)
+	case OpDelete:
+		return c.Delete(ctx, k.Key)
+	}
+	return c.Put(ctx, k.Key, k.Doc)
+}
+
 // Apply makes many changes at once.
-func (c *Client) Apply(ctx context.Context, changes []keyed) []Answer {
+func (c *Client) Apply(ctx context.Context, changes []Keyed) []Answer {
 	list := make([]vsclient.Change, len(changes))
 	for i, ch := range changes {
-		list[i] = vsclient.Change{Document: document(ch.key, ch.doc)}
-		switch ch.op {
-		case opUpdate:
-			list[i] = vsclient.Change{Op: vsclient.OpUpdateAttributes, Document: vsclient.Document{Key: ch.key, Attributes: vsclient.Attributes(ch.doc.Attrs)}}
-		case opDelete:
-			list[i] = vsclient.Change{Op: vsclient.OpDelete, Document: vsclient.Document{Key: ch.key}}
+		list[i] = vsclient.Change{Document: document(ch.Key, ch.Doc)}
+		switch ch.Op {
+		case OpUpdate:
+			list[i] = vsclient.Change{Op: vsclient.OpUpdateAttributes, Document: vsclient.Document{Key: ch.Key, Attributes: vsclient.Attributes(ch.Doc.Attrs)}}
+		case OpDelete:
+			list[i] = vsclient.Change{Op: vsclient.OpDelete, Document: vsclient.Document{Key: ch.Key}}
 		}
 	}
 	var out []Answer
@@ -188,10 +200,11 @@ func (c *Client) Sweep(ctx context.Context) error {
 	return err
 }
 
-// Strays lists the Files of these keys that are attached nowhere and older than
-// the grace period, and removes those for which the keys vouch.
-func (c *Client) Strays(ctx context.Context, keys []string, since time.Time) ([]Stray, error) {
-	found, err := c.c.Leftovers(ctx, vsclient.LeftoverOptions{Keys: keys, Since: since})
+// Strays lists the Files that are attached nowhere, seem to be of this client and
+// are that old, and removes those that can be told to be its own: by a record, or
+// because the caller vouches for these keys since then.
+func (c *Client) Strays(ctx context.Context, age time.Duration, keys []string, since time.Time) ([]Stray, error) {
+	found, err := c.c.Leftovers(ctx, vsclient.LeftoverOptions{OlderThan: age, Keys: keys, Since: since})
 	if err != nil {
 		return nil, err
 	}
@@ -208,19 +221,3 @@ func (c *Client) Flush(ctx context.Context) error { return c.c.Flush(ctx) }
 
 // Close ends the client, within closeWithin.
 func (c *Client) Close() error { return c.c.Close() }
-
-// fileNames tells how the client names the File of a key: it asks the client.
-func fileName(url, store string, transport http.RoundTripper, key string, d Doc, name func() string) (string, error) {
-	c, err := NewClient(Settings{Store: store, URL: url, Transport: transport})
-	if err != nil {
-		return "", err
-	}
-	defer func() { _ = c.Close() }()
-	if a := c.Put(context.Background(), key, d); a.Err != nil {
-		return "", fmt.Errorf("the File's name of %q: %w", key, a.Err)
-	}
-	return name(), nil
-}
-
-// indexedExtensions are the endings that a File's name keeps.
-func indexedExtensions() []string { return slices.Clone(vsclient.SupportedExtensions()) }

@@ -184,11 +184,11 @@ func (d *drawing) attributes() map[string]any {
 func (d *drawing) change(key int) Change {
 	switch n := d.IntN(100); {
 	case n < 60:
-		return Change{Op: opPut, Key: key, Doc: d.doc()}
+		return Change{Op: OpPut, Key: key, Doc: d.doc()}
 	case n < 80:
-		return Change{Op: opUpdate, Key: key, Doc: Doc{Attrs: d.attributes()}}
+		return Change{Op: OpUpdate, Key: key, Doc: Doc{Attrs: d.attributes()}}
 	}
-	return Change{Op: opDelete, Key: key}
+	return Change{Op: OpDelete, Key: key}
 }
 
 func (d *drawing) step(s Step) { d.plan.Steps = append(d.plan.Steps, s) }

@@ -124,7 +124,7 @@ func (h *history) tidy() {
 	}
 	time.Sleep(graceOfStrays)
 	loose := h.loose()
-	strays, err := p.c.Strays(ctx, h.plan.Keys, h.gate.start.Add(h.clock))
+	strays, err := p.c.Strays(ctx, graceOfStrays, h.plan.Keys, h.gate.start.Add(h.clock))
 	if err != nil {
 		h.wrong(kindError, "the last leftovers: %v", err)
 	}

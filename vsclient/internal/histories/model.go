@@ -27,11 +27,11 @@ func (v value) String() string {
 }
 
 // after is the value once a change has taken effect.
-func (v value) after(op op, d Doc) value {
+func (v value) after(op Op, d Doc) value {
 	switch op {
-	case opDelete:
+	case OpDelete:
 		return nothing
-	case opUpdate:
+	case OpUpdate:
 		if !v.absent {
 			v.attrs = AttrsText(d.Attrs)
 		}
@@ -61,7 +61,7 @@ type cell struct {
 // pending is a change of the cell that was asked for.
 type pending struct {
 	p        int
-	op       op
+	op       Op
 	doc      Doc
 	from, to time.Duration
 	ended    bool
@@ -97,7 +97,7 @@ func (c *cell) allowed() []value {
 func (c *cell) note(at time.Duration) { c.points = append(c.points, point{at, c.allowed()}) }
 
 // begin notes that a process asks for a change.
-func (c *cell) begin(p int, k op, d Doc, at time.Duration) *pending {
+func (c *cell) begin(p int, k Op, d Doc, at time.Duration) *pending {
 	c.touched = true
 	call := &pending{p: p, op: k, doc: d, from: at}
 	for _, other := range c.pending {
@@ -122,18 +122,18 @@ func (c *cell) succeed(call *pending, at time.Duration, attachedOnly bool) {
 	var result []value
 	for _, v := range c.allowedWith(call) {
 		w := v.after(call.op, call.doc)
-		if call.op == opUpdate && w.absent {
+		if call.op == OpUpdate && w.absent {
 			continue
 		}
 		if !slices.Contains(result, w) {
 			result = append(result, w)
 		}
 	}
-	if call.op == opDelete {
+	if call.op == OpDelete {
 		c.deleted = append(c.deleted, call)
 	}
 	switch i := slices.Index(c.pending, call); {
-	case attachedOnly && call.op == opPut:
+	case attachedOnly && call.op == OpPut:
 		if i == len(c.pending)-1 && !call.overlaps {
 			c.accepted = call
 		}
@@ -210,7 +210,7 @@ func (c *cell) settle(call *pending, at time.Duration) {
 // replace notes that another tool has set the attributes.
 func (c *cell) replace(attrs map[string]any, at time.Duration) {
 	for i, v := range c.states {
-		c.states[i] = v.after(opUpdate, Doc{Attrs: attrs})
+		c.states[i] = v.after(OpUpdate, Doc{Attrs: attrs})
 	}
 	c.note(at)
 }

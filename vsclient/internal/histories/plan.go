@@ -57,24 +57,26 @@ type Doc struct {
 	Chunk int            `json:",omitempty"` // tokens; 0: auto
 }
 
-type op string
+// Op is the kind of a change.
+type Op string
 
+// The kinds of changes. An update replaces attributes and leaves the content.
 const (
-	opPut    op = "put"
-	opUpdate op = "update"
-	opDelete op = "delete"
+	OpPut    Op = "put"
+	OpUpdate Op = "update"
+	OpDelete Op = "delete"
 )
 
-// keyed is a change of one key's document.
-type keyed struct {
-	op  op
-	key string
-	doc Doc
+// Keyed is a change of one key's document.
+type Keyed struct {
+	Op  Op
+	Key string
+	Doc Doc
 }
 
 // Change is a change in a plan.
 type Change struct {
-	Op  op
+	Op  Op
 	Key int
 	Doc Doc `json:",omitzero"`
 }

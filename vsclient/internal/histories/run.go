@@ -312,7 +312,7 @@ func (h *history) take(s Step) {
 	case doStrays:
 		if !p.dead {
 			h.do(p, s, func(ctx context.Context) {
-				_, err := p.c.Strays(ctx, nil, time.Time{})
+				_, err := p.c.Strays(ctx, graceOfStrays, nil, time.Time{})
 				h.failed(p, ctx, "leftovers", err)
 			})
 		}
@@ -466,10 +466,10 @@ func (h *history) join() {
 func (h *history) apply(ctx context.Context, p *process, changes []Change) {
 	var calls []*pending
 	var cells []*cell
-	var list []keyed
+	var list []Keyed
 	h.mu.Lock()
 	for _, ch := range changes {
-		list = append(list, keyed{ch.Op, h.plan.Keys[ch.Key], ch.Doc})
+		list = append(list, Keyed{ch.Op, h.plan.Keys[ch.Key], ch.Doc})
 		if p.store < 0 || p.closed {
 			cells, calls = append(cells, nil), append(calls, nil)
 			continue
@@ -491,14 +491,7 @@ func (h *history) apply(ctx context.Context, p *process, changes []Change) {
 	h.mu.Unlock()
 	var answers []Answer
 	if len(list) == 1 {
-		switch ch := list[0]; ch.op {
-		case opPut:
-			answers = append(answers, p.c.Put(ctx, ch.key, ch.doc))
-		case opUpdate:
-			answers = append(answers, p.c.Update(ctx, ch.key, ch.doc.Attrs))
-		case opDelete:
-			answers = append(answers, p.c.Delete(ctx, ch.key))
-		}
+		answers = append(answers, p.c.Do(ctx, list[0]))
 	} else {
 		answers = p.c.Apply(ctx, list)
 	}
@@ -509,12 +502,12 @@ func (h *history) apply(ctx context.Context, p *process, changes []Change) {
 	defer h.mu.Unlock()
 	for i, a := range answers {
 		if a.Err == nil && (closed || p.store < 0) {
-			h.out.Wrong = append(h.out.Wrong, Finding{kindAnswer, fmt.Sprintf("process %d: %s %s succeeds though its client is closed or its store does not exist", p.n, list[i].op, shown(list[i].key))})
+			h.out.Wrong = append(h.out.Wrong, Finding{kindAnswer, fmt.Sprintf("process %d: %s %s succeeds though its client is closed or its store does not exist", p.n, list[i].Op, shown(list[i].Key))})
 		}
 		if calls[i] == nil {
 			continue
 		}
-		h.tell("process %d: %s %s %q {%s}: %s %v", p.n, list[i].op, shown(list[i].key), list[i].doc.Text, AttrsText(list[i].doc.Attrs), a.Outcome, a.Err)
+		h.tell("process %d: %s %s %q {%s}: %s %v", p.n, list[i].Op, shown(list[i].Key), list[i].Doc.Text, AttrsText(list[i].Doc.Attrs), a.Outcome, a.Err)
 		delete(p.open, calls[i])
 		h.answered(p, cells[i], calls[i], a)
 	}
@@ -544,16 +537,16 @@ func (h *history) answered(p *process, c *cell, call *pending, a Answer) {
 		return
 	}
 	before := c.during(call.from, now)
-	mustRefuse := call.op != opDelete && refused(c.key, call.doc)
+	mustRefuse := call.op != OpDelete && refused(c.key, call.doc)
 	switch {
 	case a.Err == nil:
 		if mustRefuse {
 			wrong(kindAnswer, "it is accepted, and must be refused")
 		}
-		if a.Outcome == "unchanged" && call.op == opPut && !slices.Contains(before, valueOf(call.doc)) {
+		if a.Outcome == "unchanged" && call.op == OpPut && !slices.Contains(before, valueOf(call.doc)) {
 			wrong(kindAnswer, "unchanged, where there can be %s", show(before))
 		}
-		if p.step.Attached && call.op == opPut {
+		if p.step.Attached && call.op == OpPut {
 			h.out.States[stateAttached]++
 		}
 		if len(before) > 0 && a.Outcome == "replaced" && h.unmarked(c) {
@@ -570,7 +563,7 @@ func (h *history) answered(p *process, c *cell, call *pending, a Answer) {
 	case mustRefuse:
 	case a.Class == Everybody:
 		wrong(kindError, "an error of everybody: %v", a.Err)
-	case call.op == opUpdate && a.NotFound:
+	case call.op == OpUpdate && a.NotFound:
 		if !slices.ContainsFunc(before, func(v value) bool { return v.absent }) {
 			wrong(kindAnswer, "not found, where there is %s", show(before))
 		}
