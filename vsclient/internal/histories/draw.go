@@ -44,8 +44,8 @@ const (
 	themes        = 12         // the rest have none
 )
 
-// sharing are the families whose keys share a File name, or its stem.
-var sharing = []int{0, 2, 3, 10}
+// sharing are keys that share a File name when their content is plain text.
+var sharing = [][]string{{"a", "a.txt"}, {"README", "README.txt"}, {"legacy", "legacy.txt"}, {"日本語", "日本語.txt"}}
 
 // Draw draws the plan of a seed.
 func Draw(seed uint64) Plan {
@@ -112,11 +112,14 @@ func (d *drawing) sea() {
 func (d *drawing) keys() {
 	chosen := d.Perm(len(families))[:1+d.IntN(3)]
 	if d.theme == themeUploads || d.theme == themeRemovals {
-		chosen = []int{pick(d, sharing...)}
+		d.plan.Keys = slices.Clone(pick(d, sharing...))
+		chosen = chosen[:d.IntN(2)]
 	}
 	for _, f := range chosen {
 		for _, i := range d.Perm(len(families[f]))[:1+d.IntN(min(3, len(families[f])))] {
-			d.plan.Keys = append(d.plan.Keys, families[f][i])
+			if !slices.Contains(d.plan.Keys, families[f][i]) {
+				d.plan.Keys = append(d.plan.Keys, families[f][i])
+			}
 		}
 	}
 }
@@ -351,11 +354,19 @@ func (d *drawing) faults() {
 	}
 	switch d.theme {
 	case themeRemovals:
-		d.plan.Sea.Failing = pick(d, 0, 0.3, 0.5)
-		for range 5 {
-			add(4, pick(d, fate500, fate503, fateCut, fateHang, fateLate+late(), fateLateHang+late(), fateLateHang+late()), "DELETE store/files/{id}", "DELETE store/files/{id}", "DELETE /files/{id}")
+		d.plan.Sea.Failing = pick(d, 0, 0.4, 0.7)
+		for range 6 {
+			add(3, pick(d, fate500, fateCut, fateHang, fateLate+late(), fateLate+late(), fateLateHang+late()), "DELETE store/files/{id}", "DELETE store/files/{id}", "DELETE /files/{id}")
 		}
 	case themeUploads:
+		if d.chance(0.8) {
+			d.plan.Sea.NotFound = Duration(5*time.Second) + d.upTo(15*time.Second)
+		}
+		for i := range d.plan.Steps {
+			if s := &d.plan.Steps[i]; s.Do == doApply {
+				s.Go = s.Go || d.chance(0.5)
+			}
+		}
 		for range 5 {
 			add(6, pick(d, fate500, fate500, fate500+afterEffect, fateCut, fateCut+afterEffect, fateHang, fateLate+late()), "POST /files")
 		}
