@@ -142,12 +142,12 @@ func (c *Client) prepare(ch Change) (*prepared, error) {
 		return nil, err
 	}
 	p := &prepared{Doc: c.view.Doc(d.Key), op: ch.op, content: d.Content.is, chunking: naming.Chunking(d.Chunking), ext: d.Extension, guarded: ch.cond != nil}
-	cond, err := naming.Normalize(ch.cond)
+	cond, err := naming.Normalize(d.Key, ch.cond)
 	if err != nil {
 		return nil, err
 	}
 	p.cond = c.view.Prints(cond)
-	if p.own, err = naming.Normalize(d.Attributes); err != nil {
+	if p.own, err = naming.Normalize(d.Key, d.Attributes); err != nil {
 		return nil, err
 	}
 	switch ch.op {
@@ -178,7 +178,7 @@ func (p *prepared) read(ctx context.Context) error {
 		return err
 	}
 	p.source = naming.Source{SHA256: hex.EncodeToString(p.sum.Digest[:]), Size: p.sum.Size, Chunking: p.chunking.String()}
-	p.name, err = naming.NameFor(p.Key, p.ext, p.content, p.sum)
+	p.name, err = naming.NameFor(p.Key, p.ext, p.sum)
 	return err
 }
 
@@ -199,7 +199,13 @@ func (c *Client) changeAt(ctx context.Context, t *keep.Turn, p *prepared) (Resul
 
 // make makes a change. The caller has the key's turn.
 func (c *Client) make(ctx context.Context, p *prepared) (r Result, err error) {
-	if err = c.storeThere(ctx); err == nil {
+	if p.op == opPut {
+		err = p.read(ctx)
+	}
+	if err == nil {
+		err = c.storeThere(ctx)
+	}
+	if err == nil {
 		c.keep.Start()
 		switch p.op {
 		case opPut:

@@ -30,7 +30,7 @@ var (
 	ErrQuota             = fail.Quota        // of requests or of storage
 	ErrStoreGone         = fail.StoreGone    // the vector store is missing or has expired
 	ErrStoreFull         = fail.StoreFull    // the vector store takes no more files
-	ErrIncompatible      = fail.Incompatible // the server lacks something that this package needs
+	ErrIncompatible      = fail.Endpoint // the server lacks something that this package needs
 	ErrRateLimited       = fail.RateLimited
 	ErrUnavailable       = fail.Unavailable
 	ErrTimeout           = fail.Timeout // a request was tried, or a document waited for, as long as the configuration allows
@@ -68,7 +68,7 @@ var classes = []struct {
 	kinds []error
 }{
 	{Stopped, []error{fail.Closed}},
-	{Fatal, []error{fail.Unauthorized, fail.Quota, fail.StoreGone, fail.StoreFull, fail.Incompatible}},
+	{Fatal, []error{fail.Unauthorized, fail.Quota, fail.StoreGone, fail.StoreFull, fail.Endpoint}},
 	{Transient, []error{fail.RateLimited, fail.Unavailable, fail.Timeout}},
 	{BadDocument, []error{
 		fail.NotFound, fail.InvalidKey, fail.InvalidAttributes, fail.InvalidChunking, fail.Content, fail.Empty, fail.TooLarge,

@@ -15,9 +15,6 @@ import (
 )
 
 func (c *Client) put(ctx context.Context, p *prepared) (Result, error) {
-	if err := p.read(ctx); err != nil {
-		return Result{}, err
-	}
 	for {
 		h, young, err := c.view.Holdings(ctx, p.Doc)
 		if err == nil {

@@ -5,6 +5,9 @@ package fail
 import (
 	"errors"
 	"fmt"
+	"strconv"
+	"strings"
+	"unicode"
 	"unicode/utf8"
 )
 
@@ -28,9 +31,13 @@ var (
 	Rejected          = errors.New("request rejected")
 	Closed            = errors.New("client is closed")
 
-	StoreGone    = errors.New("the vector store is missing or has expired")
-	StoreFull    = errors.New("the vector store is full")
-	Incompatible = errors.New("incompatible server")
+	// StoreGone: the vector store itself is not there, or has expired. No document is
+	// to blame, and it is never NotFound.
+	StoreGone = errors.New("vector store expired or gone")
+	// StoreFull: the vector store takes no further files. No document is to blame.
+	StoreFull = errors.New("vector store is full")
+	// Endpoint: the server at base_url does not answer as the API does.
+	Endpoint = errors.New("the server at base_url cannot be used")
 )
 
 // Error is a failure that no request has reported: a fault of a document or of a
@@ -58,7 +65,7 @@ func New(kind error, format string, args ...any) error {
 
 // Because returns an Error whose reason is its cause.
 func Because(kind, cause error) error {
-	return &Error{Kind: kind, Reason: cause.Error(), Err: cause}
+	return &Error{Kind: kind, Reason: Line(cause.Error(), MaxReason), Err: cause}
 }
 
 // Shorten cuts s to at most n bytes, between two characters, and marks the cut.
@@ -71,4 +78,38 @@ func Shorten(s string, n int) string {
 		cut--
 	}
 	return s[:cut] + "…"
+}
+
+// MaxReason is how much of a text of others an error shows, in bytes.
+const MaxReason = 400
+
+// Line makes one line of a text that others have written, so that it can be shown: each
+// run of white space is a space, a character that cannot be seen is escaped, and at most
+// n bytes are left.
+func Line(s string, n int) string {
+	var b strings.Builder
+	space := false
+	for i, r := range s {
+		if b.Len() > n {
+			break
+		}
+		if unicode.IsSpace(r) {
+			space = b.Len() > 0
+			continue
+		}
+		if space {
+			b.WriteByte(' ')
+			space = false
+		}
+		switch _, size := utf8.DecodeRuneInString(s[i:]); {
+		case r == utf8.RuneError && size == 1:
+			fmt.Fprintf(&b, `\x%02x`, s[i])
+		case unicode.IsPrint(r):
+			b.WriteRune(r)
+		default:
+			quoted := strconv.QuoteRune(r)
+			b.WriteString(quoted[1 : len(quoted)-1])
+		}
+	}
+	return Shorten(b.String(), n)
 }

@@ -80,8 +80,8 @@ func (i *Indexer) deliver(files []*attaching, leave func()) bool {
 	switch {
 	case errors.Is(err, errNoBatches):
 		i.goAlone(p.files)
-	case f != nil && !aboutAFile(f, files) && i.storeGone(p.ctx):
-		i.refuse(p.files, &fail.Error{Kind: fail.StoreGone, Reason: f.Reason, Err: err})
+	case f != nil && errors.Is(f.Kind, fail.StoreGone):
+		i.refuse(p.files, err)
 	case f == nil || p.single:
 		i.refuse(p.files, err)
 	default:
@@ -132,7 +132,7 @@ func refusal(err error) *wire.Failure {
 	if !ok || f.Retry {
 		return nil
 	}
-	for _, kind := range []error{fail.Rejected, fail.UnsupportedType, fail.TooLarge, fail.NotFound, fail.StoreGone} {
+	for _, kind := range []error{fail.Rejected, fail.UnsupportedType, fail.TooLarge, fail.NotFound, fail.StoreGone, fail.Endpoint} {
 		if errors.Is(f.Kind, kind) {
 			return f
 		}
@@ -146,13 +146,6 @@ func aboutAFile(f *wire.Failure, files []*attaching) bool {
 	return errors.Is(f.Kind, fail.UnsupportedType) || errors.Is(f.Kind, fail.TooLarge) ||
 		strings.Contains(message, "file-") || strings.Contains(message, "no such file") || strings.Contains(message, "cannot find file") ||
 		slices.ContainsFunc(files, func(at *attaching) bool { return strings.Contains(f.Message, at.FileID) })
-}
-
-// storeGone reports whether the store is missing or has expired: the words of a refusal
-// for one file can be much the same.
-func (i *Indexer) storeGone(ctx context.Context) bool {
-	s, err := i.wire.For(quickly).Store(ctx)
-	return errors.Is(err, fail.NotFound) || errors.Is(err, fail.StoreGone) || err == nil && s.Status == "expired"
 }
 
 // run makes the request until it is accepted or refused. After an attempt whose reply

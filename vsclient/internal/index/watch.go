@@ -20,8 +20,8 @@ const (
 
 	// A batch that has ended shows a file within missingTime, or did not take it.
 	missingTime = 5 * time.Second
-	// Whatever the batch says of itself, its files are found within unseenTime: listings
-	// lag by up to two minutes.
+	// Whatever a batch says of itself, its files are found within unseenTime: listings lag
+	// by up to two minutes.
 	unseenTime = 3 * time.Minute
 )
 
@@ -247,7 +247,7 @@ func (w *watch) lookAt(ctx context.Context, files []*attaching) {
 			if w.missing() {
 				delete(w.open, at.FileID)
 				// The look has found it absent. A request about this File alone tells why.
-				tookNothing := w.counts == wire.Counts{}
+				tookNothing := w.ended && w.counts == wire.Counts{}
 				w.i.cfg.Go(func() {
 					if w.i.deliver([]*attaching{at}, nil) && tookNothing {
 						w.i.goAlone(nil)
@@ -261,12 +261,12 @@ func (w *watch) lookAt(ctx context.Context, files []*attaching) {
 	}
 }
 
-// missing reports whether a File that a look has not found is missing from its batch.
-// A batch that has ended may not have taken as many Files as it counts as failed or not
-// at all; when more are open, it is just not showing them. A 404 shortly after an
-// attach that was accepted by itself is normal.
+// missing reports whether a File that a look has not found was not taken with those of
+// its request. A batch that has ended may not have taken as many Files as it counts as
+// failed or not at all; when more are open, it is just not showing them. A 404 shortly
+// after an attach that was accepted by itself is normal.
 func (w *watch) missing() bool {
 	since := time.Since(w.began)
 	lost := w.sent - w.counts.Completed - w.counts.InProgress
-	return w.batch != "" && (since >= unseenTime || w.heard && w.ended && len(w.open) <= lost && since > missingTime)
+	return w.sent > 1 && (since >= unseenTime || w.ended && w.heard && len(w.open) <= lost && since > missingTime)
 }

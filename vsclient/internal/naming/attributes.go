@@ -24,12 +24,15 @@ const (
 	maxAttributeName  = 64
 	maxAttributeValue = 512
 	safeValueBytes    = 256
-	maxKeyParts       = 4 // 256 characters are at most 1,024 bytes
 
-	// MaxAttributes is how many attributes of its own a document may have: 16
-	// less those that carry key, version and content.
+	// MaxAttributes is how many attributes of its own a document of a short key may
+	// have: 16 less those that carry key, version and content.
 	MaxAttributes = maxAttributes - 3
 )
+
+// Room returns how many attributes of its own a document of the key may have. Each 256
+// bytes of a key take one of the 16.
+func Room(key string) int { return maxAttributes - 2 - len(keyParts(key)) }
 
 // maxNameShown is how much of an attribute's name an error shows, in bytes.
 const maxNameShown = 120
@@ -37,10 +40,11 @@ const maxNameShown = 120
 // maxExactInteger is the largest integer that a JSON number keeps exactly.
 const maxExactInteger = 1 << 53
 
-// Normalize checks the attributes that a caller gives a document and returns them with every number a float64.
-func Normalize(a map[string]any) (map[string]any, error) {
-	if len(a) > MaxAttributes {
-		return nil, fail.New(fail.InvalidAttributes, "%d attributes; a document may have %d of its own (OpenAI allows %d, the others carry key, version and content)", len(a), MaxAttributes, maxAttributes)
+// Normalize checks the attributes that a caller gives a key's document and returns them
+// with every number a float64.
+func Normalize(key string, a map[string]any) (map[string]any, error) {
+	if room := Room(key); len(a) > room {
+		return nil, fail.New(fail.InvalidAttributes, "%d attributes; beside a key of %d bytes a document may have %d of its own (OpenAI allows %d, the others carry key, version and content)", len(a), len(key), room, maxAttributes)
 	}
 	out := make(map[string]any, len(a))
 	for _, name := range slices.Sorted(maps.Keys(a)) {

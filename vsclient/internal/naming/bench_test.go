@@ -46,7 +46,7 @@ func BenchmarkDecodeAttributes(b *testing.B) {
 func BenchmarkNormalizeAttributes(b *testing.B) {
 	b.ReportAllocs()
 	for b.Loop() {
-		if _, err := Normalize(benchAttributes); err != nil {
+		if _, err := Normalize("travel.md", benchAttributes); err != nil {
 			b.Fatal(err)
 		}
 	}

@@ -4,12 +4,11 @@ import (
 	"bytes"
 	"context"
 	"crypto/sha256"
-	"encoding/json"
 	"errors"
 	"hash"
 	"io"
+	"strings"
 	"sync"
-	"unicode/utf8"
 
 	"github.com/conduitio-labs/conduit-connector-openai-vectorstore/vsclient/internal/fail"
 )
@@ -61,30 +60,25 @@ func (c Content) reader() (io.ReadCloser, error) {
 type Summary struct {
 	Size   int64
 	Digest [sha256.Size]byte
-	Text   bool // valid UTF-8 without NUL
+	form   form
 }
 
-// Summarize reads the content once. It stops at the first byte over
+// Summarize reads the content once, piece by piece. It stops at the first byte over
 // [MaxFileSize].
 func (c Content) Summarize(ctx context.Context) (Summary, error) {
-	if c.open == nil {
-		s := Summary{Size: int64(len(c.bytes))}
-		if err := checkSize(s.Size); err != nil {
-			return s, err
-		}
-		s.Digest = sha256.Sum256(c.bytes)
-		s.Text = utf8.Valid(c.bytes) && bytes.IndexByte(c.bytes, 0) < 0
-		return s, nil
+	if size := int64(len(c.bytes)); c.open == nil && (size == 0 || size > MaxFileSize) {
+		return Summary{}, checkSize(size)
 	}
 	r, err := c.reader()
 	if err != nil {
 		return Summary{}, err
 	}
 	defer r.Close()
-	digest, text := sha256.New(), textScanner{ok: true}
+	digest, form := sha256.New(), newFormScanner()
 	buf := copyBuffers.Get().(*[]byte)
 	defer copyBuffers.Put(buf)
-	size, err := io.CopyBuffer(io.MultiWriter(digest, &text), io.LimitReader(contextReader{ctx, r}, MaxFileSize+1), *buf)
+	from := struct{ io.Reader }{io.LimitReader(contextReader{ctx, r}, MaxFileSize+1)} // without WriterTo: in pieces
+	size, err := io.CopyBuffer(io.MultiWriter(digest, form), from, *buf)
 	if cause := context.Cause(ctx); cause != nil {
 		return Summary{}, cause
 	}
@@ -94,7 +88,7 @@ func (c Content) Summarize(ctx context.Context) (Summary, error) {
 	if err := checkSize(size); err != nil {
 		return Summary{}, err
 	}
-	s := Summary{Size: size, Text: text.done()}
+	s := Summary{Size: size, form: form.end()}
 	digest.Sum(s.Digest[:0])
 	return s, nil
 }
@@ -115,70 +109,43 @@ func checkSize(size int64) error {
 	return nil
 }
 
-// IsJSON reports whether the content is one JSON object or array. A lone number,
-// string or word is JSON as well, and also plain text, which it more likely is.
-func (c Content) IsJSON() (bool, error) {
-	r, err := c.reader()
-	if err != nil {
-		return false, err
+// NameFor returns the name under which the content of a key is uploaded. extension is
+// for a key that has none that OpenAI indexes; "" means by content: ".json" for a JSON
+// object or array, ".txt" for other text.
+//
+// Text has to be UTF-8, or UTF-16 with a byte order mark (guide "Retrieval", supported
+// files). Text in which there is nothing to find, as white space or bare markup, is
+// taken: a page that was blanked must no longer be found with its old text.
+func NameFor(key, extension string, s Summary) (string, error) {
+	base, ext := FileName(key)
+	if ext == "" {
+		ext = strings.ToLower(extension)
 	}
-	defer r.Close()
-	dec := json.NewDecoder(r)
-	dec.UseNumber()
-	depth := 0
-	for first := true; first || depth > 0; first = false {
-		t, err := dec.Token()
-		if err != nil {
-			return false, nil // what does not parse is not JSON, and reading it again for the upload reports a failing reader
-		}
-		switch t {
-		case json.Delim('{'), json.Delim('['):
-			depth++
-		case json.Delim('}'), json.Delim(']'):
-			depth--
-		default:
-			if first {
-				return false, nil
-			}
-		}
+	const remedy = "; give the key an extension that OpenAI indexes, or set the document's Extension"
+	f := s.form
+	switch {
+	case ext != "" && f.encoding == binary && isText(ext):
+		return "", fail.New(fail.UnsupportedType, "OpenAI takes %s in UTF-8, or in UTF-16 with a byte order mark, and this is neither: %s; convert it to UTF-8", ext, f.fault)
+	case ext != "":
+	case f.encoding == binary:
+		return "", fail.New(fail.UnsupportedType, "the content is neither UTF-8 nor UTF-16 with a byte order mark: %s%s", f.fault, remedy)
+	case f.nul:
+		return "", fail.New(fail.UnsupportedType, "the content holds a NUL, which text does not%s", remedy)
+	case f.json:
+		ext = ".json"
+	default:
+		ext = ".txt"
 	}
-	_, err = dec.Token()
-	return errors.Is(err, io.EOF), nil
+	return base + ext, nil
 }
 
-// textScanner checks that what is written to it is UTF-8 without NUL.
-type textScanner struct {
-	ok   bool
-	rest []byte // an incomplete character at the end of the last write
+// isText reports whether OpenAI reads files of the extension as text, so that their
+// encoding matters. Of scripts and TypeScript, which it does not call text, this is
+// not known.
+func isText(ext string) bool {
+	t := ContentType("x" + ext)
+	return strings.HasPrefix(t, "text/") || t == "application/json"
 }
-
-func (t *textScanner) Write(p []byte) (int, error) {
-	n := len(p)
-	if !t.ok {
-		return n, nil
-	}
-	for len(t.rest) > 0 && len(p) > 0 && !utf8.FullRune(t.rest) {
-		t.rest, p = append(t.rest, p[0]), p[1:]
-	}
-	if len(t.rest) > 0 && utf8.FullRune(t.rest) {
-		t.ok = utf8.Valid(t.rest)
-		t.rest = t.rest[:0]
-	}
-	end := len(p)
-	for i := 1; i < utf8.UTFMax && i <= len(p); i++ {
-		if utf8.RuneStart(p[len(p)-i]) {
-			if !utf8.FullRune(p[len(p)-i:]) {
-				end = len(p) - i
-			}
-			break
-		}
-	}
-	t.ok = t.ok && utf8.Valid(p[:end]) && bytes.IndexByte(p[:end], 0) < 0
-	t.rest = append(t.rest, p[end:]...)
-	return n, nil
-}
-
-func (t *textScanner) done() bool { return t.ok && len(t.rest) == 0 }
 
 // contextReader stops a long read when the caller gives up.
 type contextReader struct {
@@ -193,7 +160,8 @@ func (r contextReader) Read(p []byte) (int, error) {
 	return r.r.Read(p)
 }
 
-// sameReader fails at the end when what was read is not what was summarized.
+// sameReader fails at the end when the bytes that were read are not those that were
+// summarized.
 type sameReader struct {
 	io.ReadCloser
 	hash hash.Hash

@@ -1,7 +1,6 @@
 package naming
 
 import (
-	"bytes"
 	"crypto/sha256"
 	"encoding/json"
 	"fmt"
@@ -19,12 +18,12 @@ var someDigest = strings.Repeat("0a", sha256.Size)
 // FuzzKey follows a key to the name of its File and to the attributes that it is
 // known by, and back.
 func FuzzKey(f *testing.F) {
-	for _, key := range []string{"a.md", "a/b.md", "..", " ", "\x00", `{"id":1}`, `"`, "é", strings.Repeat("x", 257), strings.Repeat("😀", 300), ".md", "a.md.md"} {
+	for _, key := range []string{"a.md", "a/b.md", "..", " ", "\x00", `{"id":1}`, `"`, "é", strings.Repeat("x", 257), strings.Repeat("😀", 256), strings.Repeat("日", 341), ".md", "a.md.md"} {
 		f.Add(key, 0)
 		f.Add(key, MaxAttributes)
 	}
 	f.Fuzz(func(t *testing.T, key string, attributes int) {
-		if key == "" || !utf8.ValidString(key) || attributes < 0 || attributes > MaxAttributes {
+		if CheckKey(key) != nil || attributes < 0 || attributes > Room(key) {
 			t.Skip()
 		}
 		base, ext := FileName(key)
@@ -36,7 +35,7 @@ func FuzzKey(f *testing.F) {
 			t.Errorf("%q has to be escaped", name)
 		case !utf8.ValidString(name):
 			t.Errorf("%q is not UTF-8", name)
-		case ext != "" && !slices.Contains(Extensions(), ext) || ext != "" && path.Ext(key) != ext:
+		case ext != "" && !slices.Contains(Extensions(), ext) || ext != "" && strings.ToLower(path.Ext(key)) != ext:
 			t.Errorf("%q became %q", key, name)
 		}
 		if again, ext2 := FileName(name); ext != "" && (again != base || ext2 != ext) {
@@ -67,7 +66,7 @@ func FuzzKey(f *testing.F) {
 		switch {
 		case !id.Ours || id.Digest != sha256.Sum256([]byte(key)):
 			t.Errorf("%q is not found again: %+v", key, id)
-		case id.Key != key && (id.Key != "" || len(key) <= 256):
+		case id.Key != key:
 			t.Errorf("%q came back as %q", key, id.Key)
 		case id.Version != 7 || id.Source.SHA256 != someDigest || id.Source.Size != 3 || len(id.Own) != len(own):
 			t.Errorf("%q came back with %+v", key, id)
@@ -79,7 +78,7 @@ func FuzzKey(f *testing.F) {
 func FuzzTwoKeys(f *testing.F) {
 	f.Add("a/b.md", "a_b.md")
 	f.Add("é", "e\u0301")
-	f.Add(strings.Repeat("x", 1025), strings.Repeat("x", 1026))
+	f.Add(strings.Repeat("x", 1023), strings.Repeat("x", 1024))
 	f.Fuzz(func(t *testing.T, a, b string) {
 		if a == b || a == "" || b == "" || !utf8.ValidString(a) || !utf8.ValidString(b) {
 			t.Skip()
@@ -140,41 +139,6 @@ func FuzzChunking(f *testing.F) {
 			t.Errorf("%q: %v came back as %v", s, c, again)
 		}
 	})
-}
-
-// FuzzContent judges content that comes in pieces as it does the whole.
-func FuzzContent(f *testing.F) {
-	f.Add([]byte("héllo"), 2)
-	f.Add([]byte("a\x00b"), 1)
-	f.Add([]byte(`{"a":[1,{}]} `), 3)
-	f.Add([]byte("\xf0\x9f\x98\x80"), 3)
-	f.Fuzz(func(t *testing.T, data []byte, cut int) {
-		if cut < 0 || cut > len(data) {
-			t.Skip()
-		}
-		text := utf8.Valid(data) && bytes.IndexByte(data, 0) < 0
-		one := make([][]byte, len(data))
-		for i := range data {
-			one[i] = data[i : i+1]
-		}
-		if isText(data) != text || isText(data[:cut], data[cut:]) != text || isText(one...) != text {
-			t.Errorf("%q is text: %v", data, text)
-		}
-		first := bytes.TrimLeft(data, " \t\r\n")
-		want := json.Valid(data) && len(first) > 0 && (first[0] == '{' || first[0] == '[')
-		if got, err := Bytes(data).IsJSON(); got != want || err != nil {
-			t.Errorf("%q is JSON: %v", data, got)
-		}
-	})
-}
-
-// isText judges content that comes in these pieces.
-func isText(pieces ...[]byte) bool {
-	t := textScanner{ok: true}
-	for _, p := range pieces {
-		_, _ = t.Write(p)
-	}
-	return t.done()
 }
 
 func attributesOf(n int) map[string]any {

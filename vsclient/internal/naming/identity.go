@@ -13,7 +13,7 @@ import (
 // by them, never by its name alone.
 const (
 	attrKey       = "vs_key"        // the key; its further parts in vs_key_2, …
-	attrKeyDigest = "vs_key_sha256" // instead, for a key that is too long
+	attrKeyDigest = "vs_key_sha256" // instead, from releases before 0.2, for a key that was too long
 	attrVersion   = "vs_version"    // 16 decimal digits, so that text order is number order
 	attrContent   = "vs_content"    // "sha256=…;size=…;chunking=…;replaces=…"
 	reservedMark  = "vs_"
@@ -63,7 +63,9 @@ func parseSource(v string) Source {
 				s.SHA256 = value
 			}
 		case "size":
-			s.Size, _ = strconv.ParseInt(value, 10, 64)
+			if n, err := strconv.ParseInt(value, 10, 64); err == nil {
+				s.Size = max(n, 0)
+			}
 		case "chunking":
 			s.Chunking = value
 		case "replaces":
@@ -80,7 +82,7 @@ func parseSource(v string) Source {
 // Identity is what the reserved attributes of a store file say.
 type Identity struct {
 	Ours    bool   // it bears a key at all
-	Key     string // "" when the key was too long to be kept
+	Key     string // "" where an older release has kept the digest alone
 	Digest  Digest
 	Version int64
 	Source  Source
@@ -97,12 +99,7 @@ func (id Identity) Encode() map[string]any {
 	if id.Source.SHA256 != "" {
 		all[attrContent] = id.Source.encode()
 	}
-	parts := keyParts(id.Key)
-	if parts == nil || len(id.Own)+2+len(parts) > maxAttributes {
-		all[attrKeyDigest] = id.Digest.String()
-		return all
-	}
-	for i, part := range parts {
+	for i, part := range keyParts(id.Key) {
 		all[keyPartName(i)] = part
 	}
 	return all
@@ -117,12 +114,14 @@ func Decode(all map[string]any) Identity {
 		}
 	}
 	if v, ok := all[attrVersion].(string); ok {
-		id.Version, _ = strconv.ParseInt(v, 10, 64)
+		if n, err := strconv.ParseInt(v, 10, 64); err == nil && n > 0 && n < maxVersion {
+			id.Version = n // another has been written by no release
+		}
 	}
 	if v, ok := all[attrContent].(string); ok {
 		id.Source = parseSource(v)
 	}
-	for i := range maxKeyParts {
+	for i := range maxAttributes {
 		part, ok := all[keyPartName(i)].(string)
 		if !ok {
 			break
@@ -160,24 +159,21 @@ func keyPartName(i int) string {
 	return attrKey + "_" + strconv.Itoa(i+1)
 }
 
-// keyParts cuts a key into pieces that fit an attribute whether OpenAI counts
-// bytes or characters; nil when there would be too many.
+// keyParts cuts a key, between characters, into pieces that fit an attribute whether
+// OpenAI counts bytes or characters.
 func keyParts(key string) []string {
-	if len(key) > maxKeyParts*safeValueBytes {
-		return nil
-	}
 	var parts []string
 	for key != "" {
 		cut := min(len(key), safeValueBytes)
-		for cut < len(key) && !utf8.RuneStart(key[cut]) {
+		for cut < len(key) && cut > 1 && !utf8.RuneStart(key[cut]) {
 			cut--
 		}
 		parts, key = append(parts, key[:cut]), key[cut:]
 	}
-	if len(parts) > maxKeyParts {
-		return nil
-	}
 	return parts
 }
+
+// maxVersion is above every version. It keeps 16 digits, and room to count on.
+const maxVersion = 9_000_000_000_000_000
 
 func formatVersion(v int64) string { return fmt.Sprintf("%016d", v) }

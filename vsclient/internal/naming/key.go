@@ -51,23 +51,23 @@ func Extensions() []string {
 	return exts
 }
 
-// Ext returns the name's extension, with its dot, when OpenAI indexes it, and ""
-// otherwise. Case counts: OpenAI lists lower case alone.
+// Ext returns the name's extension, with its dot and in lower case, when OpenAI indexes
+// it, and "" otherwise. OpenAI lists lower case alone; people write both.
 func Ext(name string) string {
 	ext := path.Ext(name)
-	if len(ext) == len(name) { // ".md" is a name without an extension
+	if ext == "" || len(ext) == len(name) { // ".md" is a name without an extension
 		return ""
 	}
 	for _, e := range indexedExtensions {
-		if e.ext == ext {
-			return ext
+		if len(e.ext) == len(ext) && strings.EqualFold(e.ext, ext) { // of the same length: ſ folds like s
+			return e.ext
 		}
 	}
 	return ""
 }
 
 // Stem returns the name without an indexed extension.
-func Stem(name string) string { return strings.TrimSuffix(name, Ext(name)) }
+func Stem(name string) string { return name[:len(name)-len(Ext(name))] }
 
 // ContentType returns the content type that OpenAI gives for the name's extension.
 func ContentType(name string) string {
@@ -92,16 +92,17 @@ func DigestOf(key string) Digest { return sha256.Sum256([]byte(key)) }
 
 func (d Digest) String() string { return hex.EncodeToString(d[:]) }
 
-// MaxKeyBytes is the longest key, in bytes.
+// MaxKeyBytes is the longest key, in bytes; it is S3's limit.
 const MaxKeyBytes = 1024
 
-// CheckKey returns an error of kind [fail.InvalidKey] when the key is empty or not UTF-8.
+// CheckKey returns an error of kind [fail.InvalidKey] when the key is empty, too long
+// or not UTF-8.
 func CheckKey(key string) error {
 	switch {
 	case key == "":
 		return fail.New(fail.InvalidKey, "the key is empty; give the document a name")
 	case len(key) > MaxKeyBytes:
-		return fail.New(fail.InvalidKey, "the key has %d bytes; %d are allowed", len(key), MaxKeyBytes)
+		return fail.New(fail.InvalidKey, "the key has %d bytes; %d are allowed: shorten it, or use a digest of it", len(key), MaxKeyBytes)
 	case !utf8.ValidString(key):
 		return fail.New(fail.InvalidKey, "the key is not valid UTF-8; encode it, for example as hex")
 	}
@@ -111,22 +112,41 @@ func CheckKey(key string) error {
 // FileName maps a key to the name of its File, without the extension that
 // content may ask for. ext is "" when the key has none that OpenAI indexes.
 //
-// A key that can be a file name is kept as it is. In any other, what a file name
-// should not hold becomes an underscore, and a digest of the key is put behind
-// it, so that keys that look alike do not crowd under one name. Whether OpenAI
-// keeps a slash in a file name is not documented; a name that holds none is the
-// same under either answer.
+// A key that can be a file name is kept as it is, with its extension in lower case. In
+// any other, an underscore replaces each run of characters that a file name should not
+// hold, and a digest of the key is put behind it, so that keys that look alike do not
+// crowd under one name. Whether OpenAI keeps a slash in a file name is not documented; a
+// name that holds none is the same under either answer.
 func FileName(key string) (base, ext string) {
-	return safeName(Stem(key), key), Ext(key)
+	base = Stem(key)
+	if !isPath(base) && isName(base) {
+		return base, Ext(key)
+	}
+	safe := strings.ReplaceAll(collapse(base), "%", "_")
+	for strings.Contains(safe, "..") {
+		safe = strings.ReplaceAll(safe, "..", ".")
+	}
+	return signed(safe, key), Ext(key)
 }
 
-// safeName returns the base itself when it can be a file name, and otherwise one
-// made of it and of the key's digest.
-func safeName(base, key string) string {
-	if len(base) <= maxNameBytes && strings.Trim(base, ". ") != "" && strings.TrimSpace(base) == base && !strings.ContainsFunc(base, breaksName) {
-		return base
+// olderName is FileName as it was in releases before 0.2. They knew extensions in lower
+// case alone, and kept names that a server could take for a path.
+func olderName(key string) (base, ext string) {
+	base = key
+	if ext = Ext(key); strings.HasSuffix(key, ext) {
+		base = strings.TrimSuffix(key, ext)
+	} else {
+		ext = ""
 	}
-	safe := strings.Trim(collapse(base), "_. ")
+	if isName(base) {
+		return base, ext
+	}
+	return signed(collapse(base), key), ext
+}
+
+// signed makes a name that is safe the key's own by a digest.
+func signed(safe, key string) string {
+	safe = strings.Trim(safe, "_. ")
 	if len(safe) > maxNameBytes/2 {
 		safe = strings.TrimSuffix(fail.Shorten(safe, maxNameBytes/2), "…")
 	}
@@ -137,23 +157,24 @@ func safeName(base, key string) string {
 	return safe + hex.EncodeToString(digest[:4])
 }
 
-// Fold reduces a file name to the part that servers leave as it is: the letters and
-// digits of ASCII, in lower case. Two names that fold alike may be one name, sent
-// and listed.
-func Fold(name string) string {
-	return strings.Map(func(r rune) rune {
-		switch {
-		case r >= 'a' && r <= 'z', r >= '0' && r <= '9':
-			return r
-		case r >= 'A' && r <= 'Z':
-			return r + 'a' - 'A'
-		}
-		return -1
-	}, name)
+// isName reports whether s can stand in a file name before the extension.
+func isName(s string) bool {
+	return len(s) <= maxNameBytes && strings.Trim(s, ". ") != "" && strings.TrimSpace(s) == s && !strings.ContainsFunc(s, breaksName)
+}
+
+// isPath reports whether a server could take s for a path, or would by decoding it get
+// a name that is none.
+func isPath(s string) bool {
+	if strings.Contains(s+".", "..") {
+		return true
+	}
+	decoded := unescape(s)
+	return decoded != s && (!utf8.ValidString(decoded) || !isName(decoded) || isPath(decoded))
 }
 
 // breaksName reports whether r would keep a string from being a file name: a
-// separator, what a multipart header has to escape, and what cannot be seen.
+// separator, a character that a multipart header has to escape, or one that cannot be
+// seen.
 func breaksName(r rune) bool {
 	return strings.ContainsRune(`/\"`, r) || !unicode.IsPrint(r) || r == unicode.ReplacementChar
 }

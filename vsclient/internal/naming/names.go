@@ -3,70 +3,163 @@ package naming
 import (
 	"slices"
 	"strings"
-
-	"github.com/conduitio-labs/conduit-connector-openai-vectorstore/vsclient/internal/fail"
+	"unicode"
+	"unicode/utf8"
 )
 
 // Names are the ways in which file names lead to the document of a key. They save
 // requests and prove nothing: identity is read from attributes.
 type Names struct {
-	Stems []string // folded stems of every name that any release has given the key
+	Stems []string // folds of every stem under which a File of the key may be listed; the first is the one that is sent
 	Whole []string // names that make a store file without reserved attributes the key's document
 	Ext   string   // the extension that all these names have; "": it differs
 }
 
-// NamesOf returns the names of a key. extension is the one that is configured for
-// keys without an extension that OpenAI indexes.
+// NamesOf returns the names of a key: those that any release has given it, each as it
+// is and as servers alter names. extension is the one that is configured for keys
+// without an extension that OpenAI indexes.
 func NamesOf(key, extension string) Names {
 	base, ext := FileName(key)
-	n := Names{Stems: []string{Fold(base)}, Whole: []string{key}, Ext: ext}
-	also := func(list *[]string, s string) {
-		if !slices.Contains(*list, s) {
-			*list = append(*list, s)
-		}
-	}
-	also(&n.Stems, Fold(Stem(key))) // the earlier connector's name is the key
-	extensions := []string{ext}
-	if ext == "" {
-		extensions = []string{".txt", ".json"}
-		if extension != "" {
-			extensions = append(extensions, extension)
-		}
-	}
-	for _, e := range extensions {
-		also(&n.Whole, base+e)
-	}
-	if ext != "" && !strings.HasSuffix(key, ext) {
-		// Releases before 0.2 knew no extension in capitals: the name was the key made
-		// safe, with an extension by content.
-		older := safeName(key, key)
-		also(&n.Stems, Fold(older))
-		for _, e := range []string{".txt", ".json"} {
-			also(&n.Whole, older+e)
-		}
+	older, olderExt := olderName(key)
+	n := Names{Whole: []string{key}, Ext: ext}
+	if ext != olderExt {
 		n.Ext = ""
+	}
+	for _, name := range []struct{ base, ext string }{{base, ext}, {older, olderExt}} {
+		exts := []string{name.ext}
+		if name.ext == "" {
+			exts = []string{".txt", ".json", strings.ToLower(extension)}
+		}
+		for _, e := range exts {
+			if e != "" {
+				n.Whole = appendNew(n.Whole, name.base+e)
+			}
+		}
+	}
+	// The earlier connector's name is the key.
+	for _, name := range []string{base + ".txt", older + ".txt", key} {
+		for _, alter := range alterations {
+			n.Stems = appendNew(n.Stems, Fold(Stem(alter(name))))
+		}
 	}
 	return n
 }
 
-// NameFor returns the name of the File for a key with that content. extension is for
-// a key without an extension that OpenAI indexes; "": it follows from the content.
-func NameFor(key, extension string, c Content, s Summary) (string, error) {
-	base, ext := FileName(key)
+func appendNew(all []string, s string) []string {
+	if slices.Contains(all, s) {
+		return all
+	}
+	return append(all, s)
+}
+
+// alterations are the ways to alter a name after which it may fold otherwise. None
+// changes the fold of a name in ASCII without a percent sign. The other known ones
+// change the fold of no name: NFC, and underscores for spaces.
+var alterations = []func(string) string{
+	func(name string) string { return name },
+	strings.ToLower, // İ and K become letters of ASCII
+	unescape,        // %41 becomes A
+	toASCII,         // a combining mark no longer follows a letter, nor a percent sign precede two digits
+	toLatin1,        // nor does a combining mark
+}
+
+// Fold reduces a name to the part that servers which alter names leave alone: the letters
+// and digits of ASCII, in lower case. Left out are "%XX", every other character, and a
+// letter that a combining mark follows, since servers may make one character of the two.
+// Two names that fold alike may be one name, sent and listed.
+func Fold(name string) string {
+	folded := make([]byte, 0, len(name))
+	for i := 0; i < len(name); {
+		if _, ok := escaped(name[i:]); ok && !startsWithMark(name[i+3:]) {
+			i += 3
+			continue
+		}
+		r, size := utf8.DecodeRuneInString(name[i:])
+		i += size
+		if r == '\u212A' { // KELVIN SIGN, which is K in NFC
+			r = 'K'
+		}
+		switch {
+		case r >= 'A' && r <= 'Z':
+			r += 'a' - 'A'
+		case r >= '0' && r <= '9':
+			folded = append(folded, byte(r))
+			continue
+		case r < 'a' || r > 'z':
+			continue
+		}
+		if !startsWithMark(name[i:]) {
+			folded = append(folded, byte(r))
+		}
+	}
+	return string(folded)
+}
+
+// startsWithMark reports whether s starts with a combining mark.
+func startsWithMark(s string) bool {
+	if s == "" || s[0] < utf8.RuneSelf {
+		return false
+	}
+	r, _ := utf8.DecodeRuneInString(s)
+	return unicode.Is(unicode.M, r)
+}
+
+// escaped returns the byte that "%XX" at the beginning of s stands for.
+func escaped(s string) (byte, bool) {
+	if len(s) < 3 || s[0] != '%' {
+		return 0, false
+	}
+	high, ok := unhex(s[1])
+	low, ok2 := unhex(s[2])
+	return high<<4 | low, ok && ok2
+}
+
+func unhex(c byte) (byte, bool) {
 	switch {
-	case ext != "":
-		return base + ext, nil
-	case extension != "":
-		return base + extension, nil
-	case !s.Text:
-		return "", fail.New(fail.UnsupportedType, "the content is neither JSON nor other UTF-8 text, and the key has no extension that OpenAI indexes; give it one, or set the document's Extension")
+	case c >= '0' && c <= '9':
+		return c - '0', true
+	case c >= 'a' && c <= 'f':
+		return c - 'a' + 10, true
+	case c >= 'A' && c <= 'F':
+		return c - 'A' + 10, true
 	}
-	json, err := c.IsJSON()
-	if err != nil {
-		return "", err
+	return 0, false
+}
+
+// unescape decodes each "%XX".
+func unescape(s string) string {
+	if !strings.Contains(s, "%") {
+		return s
 	}
-	if json {
-		return base + ".json", nil
+	out := make([]byte, 0, len(s))
+	for i := 0; i < len(s); i++ {
+		if b, ok := escaped(s[i:]); ok {
+			out = append(out, b)
+			i += 2
+			continue
+		}
+		out = append(out, s[i])
 	}
-	return base + ".txt", nil
+	return string(out)
+}
+
+// toASCII replaces every character but letters and digits of ASCII, dots, hyphens and
+// underscores by an underscore.
+func toASCII(s string) string {
+	return strings.Map(func(r rune) rune {
+		switch {
+		case r >= 'a' && r <= 'z', r >= 'A' && r <= 'Z', r >= '0' && r <= '9', r == '.', r == '-', r == '_':
+			return r
+		}
+		return '_'
+	}, s)
+}
+
+// toLatin1 reads the UTF-8 of s as Latin-1.
+func toLatin1(s string) string {
+	runes := make([]rune, len(s))
+	for i := range len(s) {
+		runes[i] = rune(s[i])
+	}
+	return string(runes)
 }

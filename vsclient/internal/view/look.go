@@ -170,15 +170,14 @@ func (v *View) Relist(ctx context.Context) error {
 	return v.listFiles(ctx, 0)
 }
 
-// readFiles takes in the list of Files, the newest first: all of them at first and
-// when the last complete list is no longer believed, otherwise those made in or
-// after the second of the newest that is known.
+// readFiles takes in the list of Files, the newest first: all of them at first, and
+// otherwise those made in or after the second of the newest that is known.
 func (v *View) readFiles(ctx context.Context) error {
 	l := &v.lists
 	began := time.Now()
 	l.mu.Lock()
 	newest := l.newest
-	whole := l.whole.IsZero() || began.Sub(l.whole) > trustedFor
+	whole := l.whole.IsZero()
 	l.mu.Unlock()
 	first := newestFiles
 	if whole {

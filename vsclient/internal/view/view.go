@@ -186,7 +186,7 @@ func (v *View) KeepsAttributes(ctx context.Context, id string) error {
 		return err
 	}
 	if file, _ := v.ledger.Find(id); v.Marks(naming.Decode(s.Attributes)).Key != file.Key {
-		return fail.New(fail.Incompatible, "the server does not keep the attributes of store files, by which documents are found again; nothing is written to it")
+		return fail.New(fail.Endpoint, "the server does not keep the attributes of store files, by which documents are found again; nothing is written to it")
 	}
 	return nil
 }

@@ -13,7 +13,7 @@ func BenchmarkMultipartBody(b *testing.B) {
 		Name: "travel.md", ContentType: "text/markdown", Size: int64(len(text)),
 		Open: func() (io.ReadCloser, error) { return io.NopCloser(strings.NewReader(text)), nil },
 	}
-	_, dog := watch(b.Context(), time.Minute)
+	_, dog := watch(b.Context(), time.Minute, 0)
 	defer dog.release()
 	b.ReportAllocs()
 	for b.Loop() {

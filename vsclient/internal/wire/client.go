@@ -3,13 +3,18 @@
 package wire
 
 import (
+	"fmt"
 	"log/slog"
 	"net/http"
+	"net/url"
+	"strconv"
 	"strings"
 	"time"
 
 	"github.com/openai/openai-go/v3"
 	"github.com/openai/openai-go/v3/option"
+
+	"github.com/conduitio-labs/conduit-connector-openai-vectorstore/vsclient/internal/fail"
 )
 
 // Config is the configuration of a Client. BaseURL, APIKey and StoreID are required.
@@ -54,9 +59,24 @@ type Client struct {
 	own     *http.Client  // nil: it is the caller's
 }
 
-// New returns a Client. It makes no request.
+// New returns a Client. It makes no request. It refuses a configuration with which no
+// request can be made; the error holds no secret.
 func New(cfg Config) (*Client, error) {
-	c := &Client{secrets: newSecrets(cfg.APIKey), down: new(outage)}
+	for _, f := range []struct{ name, value string }{
+		{"API key", cfg.APIKey}, {"organization", cfg.Organization}, {"project", cfg.Project},
+	} {
+		if strings.ContainsFunc(f.value, func(r rune) bool { return r <= ' ' || r > '~' }) {
+			return nil, fmt.Errorf("the %s holds a character that none has (a space or a line end?)", f.name)
+		}
+	}
+	if !plain(cfg.StoreID) {
+		return nil, fmt.Errorf("the vector store id %q is none; OpenAI's are like vs_abc123", fail.Line(cfg.StoreID, 100))
+	}
+	base, err := parseURL(cfg.BaseURL)
+	if err != nil {
+		return nil, err
+	}
+	c := &Client{secrets: newSecrets(cfg.APIKey, base), down: new(outage)}
 	if cfg.HTTPClient == nil {
 		transport := http.DefaultTransport.(*http.Transport).Clone()
 		transport.MaxIdleConnsPerHost = cfg.Connections
@@ -64,12 +84,16 @@ func New(cfg Config) (*Client, error) {
 		c.own = &http.Client{Transport: transport}
 		cfg.HTTPClient = c.own
 	}
+	// A redirect is an answer: to follow it makes a GET of a POST, and takes the key
+	// where nobody has said that it may go.
+	client := *cfg.HTTPClient
+	client.CheckRedirect = func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }
 	// The SDK's client is made without openai.NewClient, which would read the
 	// environment: OPENAI_BASE_URL there must not decide where the key is sent.
 	opts := []option.RequestOption{
 		option.WithAPIKey(cfg.APIKey),
 		option.WithBaseURL(strings.TrimSuffix(cfg.BaseURL, "/") + "/"),
-		option.WithHTTPClient(cfg.HTTPClient),
+		option.WithHTTPClient(&client),
 		option.WithMaxRetries(0),
 	}
 	if cfg.Organization != "" {
@@ -79,10 +103,39 @@ func New(cfg Config) (*Client, error) {
 		opts = append(opts, option.WithProject(cfg.Project))
 	}
 	c.api = openai.Client{Options: opts}
-	cfg.APIKey = ""
+	cfg.APIKey, cfg.BaseURL = "", SafeURL(cfg.BaseURL)
 	c.cfg = cfg
 	return c, nil
 }
+
+// parseURL checks a base URL.
+func parseURL(raw string) (*url.URL, error) {
+	refuse := func(why string) error { return fmt.Errorf("the base URL %q %s", SafeURL(raw), why) }
+	u, err := url.Parse(raw)
+	if err != nil {
+		return nil, refuse("is no URL; it must be like https://api.openai.com/v1")
+	}
+	port, err := strconv.Atoi(u.Port())
+	switch {
+	case u.Scheme != "http" && u.Scheme != "https", u.Hostname() == "":
+		return nil, refuse("must be an http or https URL, like https://api.openai.com/v1")
+	case u.Port() != "" && (err != nil || port < 1 || port > 65535):
+		return nil, refuse("has a port that is none; 1 to 65535 are allowed")
+	case u.RawQuery != "" || u.ForceQuery || u.Fragment != "":
+		return nil, refuse("has a query or a fragment, which no request would carry; remove everything from the ? or # on")
+	}
+	return u, nil
+}
+
+// plain reports whether an id can stand in a path as it is, so that no reply and no
+// setting leads a request anywhere else.
+func plain(id string) bool {
+	return id != "" && len(id) <= maxID && strings.Trim(id, ".") != "" &&
+		!strings.ContainsFunc(id, func(r rune) bool { return r <= ' ' || r > '~' || strings.ContainsRune(`/\?#%"`, r) })
+}
+
+// maxID is the longest id, in bytes. OpenAI's have about 30.
+const maxID = 256
 
 // For returns a client that shares everything with c and tries each request for limit
 // at the most, instead of Config.RetryTimeout.

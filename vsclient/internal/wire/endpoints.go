@@ -134,17 +134,17 @@ type textPart struct {
 }
 
 type hits struct {
-	Object string `json:"object"`
-	Data   []Hit  `json:"data"`
+	Object string
+	Data   []Hit
 }
 
 // contentPage has two shapes: the one that the spec declares, and the one of its
 // example.
 type contentPage struct {
-	Data     []textPart `json:"data"`
-	Content  []textPart `json:"content"`
-	HasMore  bool       `json:"has_more"`
-	NextPage string     `json:"next_page"`
+	Data     []textPart
+	Content  []textPart
+	HasMore  bool
+	NextPage string
 }
 
 type deletion struct {
@@ -154,10 +154,11 @@ type deletion struct {
 // A reply that holds no object is as good as none: an upload that "{}" answers has
 // made a File all the same, and a listing that is "{}" does not say that there are none.
 
-func (f File) empty() bool      { return f.ID == "" }
-func (s Store) empty() bool     { return s.ID == "" }
-func (s StoreFile) empty() bool { return s.ID == "" }
-func (b Batch) empty() bool     { return b.ID == "" }
+func (f File) empty() bool      { return !plain(f.ID) }
+func (s Store) empty() bool     { return !plain(s.ID) }
+func (s StoreFile) empty() bool { return !plain(s.ID) }
+func (b Batch) empty() bool     { return !plain(b.ID) }
+func (h Hit) empty() bool       { return !plain(h.FileID) }
 func (p Page[T]) empty() bool   { return p.Data == nil && p.Object == "" }
 func (h hits) empty() bool      { return h.Data == nil && h.Object == "" }
 
@@ -173,6 +174,16 @@ func listQuery(limit int, order, after string) url.Values {
 	return q
 }
 
+// list reads one page of a listing. The query names the File after which it begins.
+func list[T any](ctx context.Context, c *Client, r request) (Page[T], error) {
+	r.method = http.MethodGet
+	if after := r.query.Get("after"); after != "" {
+		r.named = func() []string { return []string{after} }
+	}
+	p, _, err := send[Page[T]](ctx, c, r)
+	return p, err
+}
+
 // Store asks for the client's vector store.
 func (c *Client) Store(ctx context.Context) (Store, error) {
 	s, _, err := send[Store](ctx, c, request{method: http.MethodGet, path: "vector_stores/%s", ids: []string{c.cfg.StoreID}})
@@ -182,8 +193,7 @@ func (c *Client) Store(ctx context.Context) (Store, error) {
 // Stores lists the vector stores of the project, page by page.
 func (c *Client) Stores(ctx context.Context) iter.Seq2[[]Store, error] {
 	return pages(Store.id, func(after string) (Page[Store], error) {
-		p, _, err := send[Page[Store]](ctx, c, request{method: http.MethodGet, path: "vector_stores", query: listQuery(storesPage, "asc", after)})
-		return p, err
+		return list[Store](ctx, c, request{path: "vector_stores", query: listQuery(storesPage, "asc", after)})
 	})
 }
 
@@ -204,8 +214,7 @@ func (c *Client) Files(ctx context.Context, first int) iter.Seq2[[]File, error] 
 		}
 		q := listQuery(limit, "desc", after)
 		q.Set("purpose", Purpose)
-		p, _, err := send[Page[File]](ctx, c, request{method: http.MethodGet, path: "files", query: q})
-		return p, err
+		return list[File](ctx, c, request{path: "files", query: q, most: maxFiles})
 	})
 }
 
@@ -231,20 +240,18 @@ func (c *Client) StoreFiles(ctx context.Context) iter.Seq2[[]StoreFile, error] {
 	return c.storeFiles(ctx, "asc")
 }
 
-func (c *Client) storeFiles(ctx context.Context, order string) iter.Seq2[[]StoreFile, error] {
-	return pages(StoreFile.id, func(after string) (Page[StoreFile], error) {
-		p, _, err := send[Page[StoreFile]](ctx, c, request{
-			method: http.MethodGet, path: "vector_stores/%s/files", ids: []string{c.cfg.StoreID},
-			query: listQuery(StoreFilesPage, order, after),
-		})
-		return p, err
-	})
-}
-
-// NewestStoreFiles lists the files of the client's vector store page by page, the
-// newest first.
+// NewestStoreFiles lists the files of the client's vector store page by page, the newest
+// first.
 func (c *Client) NewestStoreFiles(ctx context.Context) iter.Seq2[[]StoreFile, error] {
 	return c.storeFiles(ctx, "desc")
+}
+
+func (c *Client) storeFiles(ctx context.Context, order string) iter.Seq2[[]StoreFile, error] {
+	return pages(StoreFile.id, func(after string) (Page[StoreFile], error) {
+		return list[StoreFile](ctx, c, request{
+			path: "vector_stores/%s/files", ids: []string{c.cfg.StoreID}, query: listQuery(StoreFilesPage, order, after), most: maxStoreFiles,
+		})
+	})
 }
 
 // UpdateStoreFile replaces the attributes of a store file.
@@ -298,20 +305,32 @@ func (c *Client) AdmitAttach(ctx context.Context) (leave func(), err error) {
 
 // CreateStoreFile attaches the first of the Files.
 func (c *Client) CreateStoreFile(ctx context.Context, call AttachCall) (StoreFile, Meta, error) {
-	return send[StoreFile](ctx, c, c.attach("vector_stores/%s/files", call, func() any { return call.Files()[0] }))
+	return send[StoreFile](ctx, c, c.attach("vector_stores/%s/files", call, false))
 }
 
 // CreateBatch attaches the Files together.
 func (c *Client) CreateBatch(ctx context.Context, call AttachCall) (Batch, Meta, error) {
-	return send[Batch](ctx, c, c.attach("vector_stores/%s/file_batches", call, func() any { return map[string]any{"files": call.Files()} }))
+	return send[Batch](ctx, c, c.attach("vector_stores/%s/file_batches", call, true))
 }
 
 // attach is a request that attaches Files.
-func (c *Client) attach(path string, call AttachCall, body func() any) request {
+func (c *Client) attach(path string, call AttachCall, many bool) request {
 	gate := c.cfg.Pacer.attachRequests(c.cfg.StoreID)
 	leave := call.Leave
+	var sent []string
+	body := func() any {
+		files := call.Files()
+		sent = sent[:0]
+		for _, f := range files {
+			sent = append(sent, f.FileID)
+		}
+		if many {
+			return map[string]any{"files": files}
+		}
+		return files[0]
+	}
 	return request{
-		method: http.MethodPost, path: path, ids: []string{c.cfg.StoreID}, gate: gate, body: body, failed: call.Failed, landed: call.Landed,
+		method: http.MethodPost, path: path, ids: []string{c.cfg.StoreID}, gate: gate, body: body, named: func() []string { return sent }, many: many, failed: call.Failed, landed: call.Landed,
 		admit: func(ctx context.Context) (func(), error) {
 			first := leave
 			leave = nil
@@ -347,31 +366,39 @@ func (c *Client) BatchFiles(ctx context.Context, batch string, status Status) it
 func (c *Client) BatchFilesAfter(ctx context.Context, batch string, status Status, after string) (Page[StoreFile], error) {
 	q := listQuery(StoreFilesPage, "asc", after)
 	q.Set("filter", string(status))
-	p, _, err := send[Page[StoreFile]](ctx, c, request{
-		method: http.MethodGet, path: "vector_stores/%s/file_batches/%s/files", ids: []string{c.cfg.StoreID, batch}, query: q,
+	return list[StoreFile](ctx, c, request{
+		path: "vector_stores/%s/file_batches/%s/files", ids: []string{c.cfg.StoreID, batch}, query: q, most: maxStoreFiles,
 	})
-	return p, err
 }
 
 // Content iterates over the pieces of the text that OpenAI parsed out of a store file.
+//
+// The spec names no parameter for the following page. A server that does not know this
+// one answers the same page for ever, which ends in an error.
 func (c *Client) Content(ctx context.Context, id string) iter.Seq2[string, error] {
 	return func(yield func(string, error) bool) {
+		var t trail
+		left := maxContentText
 		for token := ""; ; {
-			r := request{method: http.MethodGet, path: "vector_stores/%s/files/%s/content", ids: []string{c.cfg.StoreID, id}}
+			r := request{method: http.MethodGet, path: "vector_stores/%s/files/%s/content", ids: []string{c.cfg.StoreID, id}, most: maxContent}
 			if token != "" {
 				r.query = url.Values{"page": {token}}
 			}
 			p, _, err := send[contentPage](ctx, c, r)
-			if err == nil && p.HasMore && p.NextPage != "" && p.NextPage == token {
-				// The spec names no parameter for the following page. If OpenAI does not
-				// know ours, it answers the same page for ever.
-				err = &Failure{Kind: fail.Unavailable, Reason: "the text is longer than one page, and OpenAI does not hand out the next one"}
+			if more := p.HasMore && p.NextPage != ""; err == nil && more {
+				if err = t.more(0); err == nil {
+					err = t.step(p.NextPage)
+				}
 			}
 			if err != nil {
 				yield("", err)
 				return
 			}
 			for _, part := range append(p.Data, p.Content...) {
+				if left -= len(part.Text); left < 0 {
+					yield("", endless("the text has more than 512 MB"))
+					return
+				}
 				if !yield(part.Text, nil) {
 					return
 				}
@@ -388,7 +415,7 @@ func (c *Client) Content(ctx context.Context, id string) iter.Seq2[string, error
 // and no way to ask for them.
 func (c *Client) Search(ctx context.Context, q Query) ([]Hit, error) {
 	h, _, err := send[hits](ctx, c, request{
-		method: http.MethodPost, path: "vector_stores/%s/search", ids: []string{c.cfg.StoreID}, body: func() any { return q },
+		method: http.MethodPost, path: "vector_stores/%s/search", ids: []string{c.cfg.StoreID}, body: func() any { return q }, most: maxStoreFiles,
 	})
 	return h.Data, err
 }

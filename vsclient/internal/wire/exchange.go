@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/cenkalti/backoff/v4"
+	"github.com/openai/openai-go/v3"
 	"github.com/openai/openai-go/v3/option"
 
 	"github.com/conduitio-labs/conduit-connector-openai-vectorstore/vsclient/internal/fail"
@@ -22,11 +23,18 @@ type request struct {
 	method, path string // the path with "%s" for each of ids
 	ids          []string
 	query        url.Values
+	most         int64 // bytes of the reply; 0: maxReply
 	gate         *Gate // what a 429 closes
 	// admit waits for leave to make an attempt; nil: only for the gate.
 	admit func(context.Context) (leave func(), err error)
 	// body is what JSON is made of, for each attempt anew; nil: none.
 	body func() any
+	// size is the length of a body that is no JSON, in bytes.
+	size int64
+	// named are the ids of Files that the body or the query names, as of the latest
+	// attempt; nil: none. many tells that they may be several.
+	named func() []string
+	many  bool
 	// opts are further options of the request, for each attempt anew.
 	opts func(w *watchdog) ([]option.RequestOption, error)
 	// failed is told of each attempt that has failed; nil: nothing is told.
@@ -41,31 +49,31 @@ func (r request) endpoint() string {
 }
 
 // url is the path with the ids and the query.
-func (r request) url() string {
+func (r request) url() (string, error) {
 	ids := make([]any, len(r.ids))
 	for i, id := range r.ids {
-		ids[i] = url.PathEscape(id)
+		if !plain(id) {
+			return "", fail.New(fail.Rejected, "%q is no id", fail.Line(id, maxCode))
+		}
+		ids[i] = id
 	}
 	u := fmt.Sprintf(r.path, ids...)
 	if len(r.query) > 0 {
 		u += "?" + r.query.Encode()
 	}
-	return u
+	return u, nil
 }
 
-// blamesStore reports whether a 404 speaks of the vector store, and not of a file
-// in it or to be in it.
-func (r request) blamesStore(reason string) bool {
-	if len(r.ids) == 0 || !strings.HasPrefix(r.path, "vector_stores/") || strings.Contains(reason, "file-") {
-		return false
+func (r request) names() []string {
+	if r.named == nil {
+		return nil
 	}
-	for _, id := range r.ids[1:] {
-		if strings.Contains(reason, id) {
-			return false
-		}
-	}
-	return strings.Contains(reason, r.ids[0]) || strings.Contains(strings.ToLower(reason), "vector store")
+	return r.named()
 }
+
+// maxGarbled is how often an upload is repeated whose reply came and could not be read:
+// each may have made a File.
+const maxGarbled = 3
 
 // longestPause is how long a 429 may hold up other requests: a server that asks for a
 // day must not.
@@ -104,6 +112,7 @@ func (c *Client) exchange(ctx context.Context, r request, into func() any) (Meta
 	), limit: limit}
 	var (
 		tries   int
+		garbled int  // replies to an upload that could not be read
 		unknown bool // an attempt may have been carried out
 		last    *Failure
 		meta    Meta
@@ -118,6 +127,10 @@ func (c *Client) exchange(ctx context.Context, r request, into func() any) (Meta
 		tries++
 		var f *Failure
 		meta, f = c.attempt(ctx, r, into(), tries)
+		if f != nil && r.size > 0 && f.Status > 0 && f.Status < 300 {
+			garbled++
+			f.Retry = f.Retry && garbled < maxGarbled
+		}
 		unknown = unknown || f != nil && f.Unknown
 		if f != nil && r.failed != nil {
 			r.failed(f)
@@ -177,48 +190,16 @@ func (c *Client) attempt(ctx context.Context, r request, into any, try int) (Met
 	if err != nil {
 		return Meta{}, c.judge(ctx, exchanged{}, err, time.Now())
 	}
-	defer leave()
-
-	watched, dog := watch(ctx, c.cfg.RequestTimeout)
-	defer dog.release()
-	var got exchanged
-	opts := []option.RequestOption{option.WithMiddleware(func(req *http.Request, next option.MiddlewareNext) (*http.Response, error) {
-		resp, err := next(req)
-		if resp != nil {
-			got = exchanged{resp.StatusCode, resp.Header}
-			resp.Body = &lively{resp.Body, dog}
-		}
-		return resp, err
-	})}
-	if strings.HasPrefix(r.path, "vector_stores") {
-		opts = append(opts, option.WithHeader("OpenAI-Beta", "assistants=v2"))
-	}
-	if r.opts != nil {
-		more, err := r.opts(dog)
-		if err != nil {
-			return Meta{}, c.judge(ctx, got, err, time.Now())
-		}
-		opts = append(opts, more...)
-	}
-	var body any
-	if r.body != nil {
-		body = r.body()
-	}
 	began := time.Now()
-	err = c.api.Execute(watched, r.method, r.url(), body, into, opts...)
+	got, err := c.roundTrip(ctx, r, into)
+	leave()
 	now := time.Now()
-	if err != nil && errors.Is(context.Cause(watched), errNoReply) {
-		got.status, err = 0, fmt.Errorf("%w for %v", errNoReply, dog.patience)
-	}
-	if o, told := into.(interface{ empty() bool }); err == nil && told && o.empty() {
-		err = errNoObject
-	}
 	f := c.judge(ctx, got, err, now)
-	if f != nil && errors.Is(f.Kind, fail.NotFound) && r.blamesStore(f.Reason) {
-		f.Kind = fail.StoreGone
+	if f != nil && context.Cause(ctx) != nil {
+		f.Unknown = true // cut short while it was under way
 	}
-	if f != nil {
-		f.Unknown = f.Retry && !errors.Is(f.Kind, fail.RateLimited) || f.Kind == nil || errors.Is(f.Kind, fail.Closed)
+	if f != nil && f.Status >= 400 && f.Status < 500 {
+		f = c.absent(ctx, r, f)
 	}
 	if c.cfg.OnRequest != nil {
 		event := Event{Endpoint: r.endpoint(), Try: try, Status: got.status, Waited: began.Sub(queued), Took: now.Sub(began)}
@@ -227,10 +208,78 @@ func (c *Client) attempt(ctx context.Context, r request, into any, try int) (Met
 		}
 		c.cfg.OnRequest(event)
 	}
-	return got.meta(), f
+	return c.meta(got), f
 }
 
-var (
-	errNoReply  = errors.New("no sign of life from the server")
-	errNoObject = errors.New("it holds no object")
-)
+// roundTrip sends the request and reads the reply.
+func (c *Client) roundTrip(ctx context.Context, r request, into any) (got exchanged, err error) {
+	watched, dog := watch(ctx, c.cfg.RequestTimeout, r.size)
+	defer dog.release()
+	opts := []option.RequestOption{option.WithMiddleware(func(req *http.Request, next option.MiddlewareNext) (*http.Response, error) {
+		resp, err := next(req)
+		if resp != nil {
+			got.status, got.header = resp.StatusCode, resp.Header
+			resp.Body = &lively{resp.Body, dog}
+			if got.html = isHTML(resp.Header.Get("Content-Type"), nil); got.status >= 400 {
+				got.cut, got.html = c.secrets.tame(resp)
+			}
+		}
+		return resp, err
+	})}
+	if strings.HasPrefix(r.path, "vector_stores") {
+		opts = append(opts, option.WithHeader("OpenAI-Beta", "assistants=v2"))
+	}
+	path, err := r.url()
+	if err != nil {
+		return got, err
+	}
+	if r.opts != nil {
+		more, err := r.opts(dog)
+		if err != nil {
+			return got, err
+		}
+		opts = append(opts, more...)
+	}
+	var body any
+	if r.body != nil {
+		body = r.body()
+	}
+	var resp *http.Response
+	err = c.api.Execute(watched, r.method, path, body, &resp, opts...)
+	if err == nil {
+		defer resp.Body.Close()
+		err = c.read(resp, r, into, &got)
+	}
+	_, refused := errors.AsType[*openai.Error](err)
+	if cause := context.Cause(watched); err != nil && !refused && ctx.Err() == nil && cause != nil {
+		got.status, err = 0, cause // the watchdog's
+	}
+	return got, err
+}
+
+// read reads the reply of a request that was not refused.
+func (c *Client) read(resp *http.Response, r request, into any, got *exchanged) error {
+	switch {
+	case resp.StatusCode >= 300:
+		got.location = c.secrets.line(SafeURL(resp.Header.Get("Location")), maxMessage)
+		return errNoObject
+	case resp.StatusCode == http.StatusNoContent:
+		if o, ok := into.(interface{ empty() bool }); ok && o.empty() {
+			return errNoObject
+		}
+		return nil
+	}
+	most := r.most
+	if most == 0 {
+		most = maxReply
+	}
+	if err := decode(resp.Body, most, into); err != nil {
+		return err
+	}
+	if o, ok := into.(interface {
+		show(func(string, int) string)
+	}); ok {
+		o.show(c.secrets.line)
+	}
+	return nil
+}

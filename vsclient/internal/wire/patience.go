@@ -2,6 +2,7 @@ package wire
 
 import (
 	"context"
+	"fmt"
 	"io"
 	"sync"
 	"time"
@@ -56,16 +57,31 @@ func (o *outage) lately(endpoint string) bool {
 	return ok && time.Since(at.(time.Time)) < outageTime
 }
 
-// watchdog ends an attempt that shows no progress for its patience.
+// watchdog ends an attempt that shows no progress for its patience, and one that takes
+// much too long although it does.
 type watchdog struct {
 	patience time.Duration
 	timer    *time.Timer
+	whole    *time.Timer
 	cancel   context.CancelCauseFunc
 }
 
-func watch(ctx context.Context, patience time.Duration) (context.Context, *watchdog) {
+const (
+	// wholeAttempt is how many times its patience an attempt may take as a whole.
+	wholeAttempt = 5
+	// slowestUpload is how many bytes of a body a second are worth waiting for.
+	slowestUpload = 16 << 10
+)
+
+// watch returns a context for an attempt that sends so many bytes.
+func watch(ctx context.Context, patience time.Duration, size int64) (context.Context, *watchdog) {
 	ctx, cancel := context.WithCancelCause(ctx)
-	return ctx, &watchdog{patience, time.AfterFunc(patience, func() { cancel(errNoReply) }), cancel}
+	limit := wholeAttempt*patience + time.Duration(size/slowestUpload)*time.Second
+	return ctx, &watchdog{
+		patience: patience, cancel: cancel,
+		timer: time.AfterFunc(patience, func() { cancel(fmt.Errorf("no sign of life from the server for %v", patience)) }),
+		whole: time.AfterFunc(limit, func() { cancel(fmt.Errorf("the reply was not complete after %v", limit)) }),
+	}
 }
 
 // alive puts the end off: something moved.
@@ -73,6 +89,7 @@ func (w *watchdog) alive() { w.timer.Reset(w.patience) }
 
 func (w *watchdog) release() {
 	w.timer.Stop()
+	w.whole.Stop()
 	w.cancel(nil)
 }
 

@@ -33,7 +33,7 @@ type Upload struct {
 func (c *Client) Upload(ctx context.Context, u Upload) (File, error) {
 	var body *multipartBody
 	f, _, err := send[File](ctx, c, request{
-		method: http.MethodPost, path: "files", gate: c.cfg.Pacer.uploads,
+		method: http.MethodPost, path: "files", gate: c.cfg.Pacer.uploads, size: max(u.Size, 1),
 		opts: func(w *watchdog) (_ []option.RequestOption, err error) {
 			if body, err = u.body(w); err != nil {
 				return nil, err
