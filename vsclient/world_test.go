@@ -1,9 +1,11 @@
 package vsclient_test
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"maps"
 	"net/http"
 	"slices"
@@ -343,4 +345,15 @@ func (w *world) mostAtOnce(method, path string) (most int) {
 // seconds is a duration for a fault.
 func seconds(n int) openaitest.Duration {
 	return openaitest.Duration(time.Duration(n) * time.Second)
+}
+
+// rewritten is the reply with one string in place of another.
+func rewritten(resp *http.Response, from, to string) *http.Response {
+	body, err := io.ReadAll(resp.Body)
+	if err == nil {
+		body = bytes.ReplaceAll(body, []byte(from), []byte(to))
+	}
+	resp.Body, resp.ContentLength = io.NopCloser(bytes.NewReader(body)), int64(len(body))
+	resp.Header.Del("Content-Length")
+	return resp
 }
