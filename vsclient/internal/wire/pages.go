@@ -86,7 +86,7 @@ type trail struct {
 
 const (
 	// sparePages are the pages that a listing may have beyond one for ten objects.
-	sparePages = 10_000
+	sparePages = 1_000
 	// maxObjects is how many files OpenAI allows in a store.
 	maxObjects = 100_000_000
 )
