@@ -124,6 +124,14 @@ release-build: $(TOOLS)/tools ## Build the archives of a release into dist/: mak
 test-faults: ## Try a fault at every request of a workload, and print what came of it
 	go -C vsclient test -count=1 -v -timeout 40m ./internal/faulttest
 
+.PHONY: histories
+histories: ## Carry out 10,000 random histories, which takes half an hour, and write the table into vsclient/docs/faults.md
+	go -C vsclient test -count=1 -v -timeout 6h ./internal/histories -run '^TestHistories$$' -args -n 10000 -workers $$(nproc) -page ../../docs/faults.md
+
+.PHONY: mutants
+mutants: ## Break each clause on purpose in a copy, see that the tests notice, and write the table into vsclient/docs/faults.md
+	go -C vsclient run ./internal/mutants -page docs/faults.md
+
 .PHONY: conformance
 conformance: ## Check the emulator and all recorded exchanges against OpenAI's OpenAPI document: make conformance SPEC=…
 	@test -f "$(SPEC)" || { echo "set SPEC to OpenAI's OpenAPI document (openapi.json)" >&2; exit 1; }

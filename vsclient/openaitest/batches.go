@@ -3,6 +3,7 @@ package openaitest
 import (
 	"fmt"
 	"strings"
+	"time"
 )
 
 // batchObject is a file batch on the wire.
@@ -96,6 +97,9 @@ func (c *call) createBatch() (any, *apiError) {
 	}
 	if badBody != nil {
 		return nil, badBody
+	}
+	if s.cfg.Quirks.BatchesNotTaken == BatchesEmpty {
+		all = nil
 	}
 	files := make([]*file, len(all))
 	verdicts := make([]*apiError, len(all))
@@ -195,6 +199,9 @@ func (c *call) cancelBatch() (any, *apiError) {
 	return s.batchObject(b), nil
 }
 
+// freshBatch is how long FreshBatchListing500 holds.
+const freshBatch = 2 * time.Second
+
 func (c *call) listBatchFiles() (any, *apiError) {
 	p, refused := c.statusFilter()
 	if refused != nil {
@@ -204,6 +211,9 @@ func (c *call) listBatchFiles() (any, *apiError) {
 	b, refused := c.batch()
 	if refused != nil {
 		return nil, refused
+	}
+	if s.cfg.Quirks.FreshBatchListing500 && s.now().Before(b.createdAt.Add(freshBatch)) {
+		return nil, serverError()
 	}
 	return c.listFilesOf(&b.files, p, func(id string) (place, bool) {
 		f := b.byID[id]

@@ -57,9 +57,14 @@ type Config struct {
 	// yet: "Cannot find file …".
 	FreshFileWindow time.Duration
 
+	// StoresExpireAfter is how long after its creation every vector store expires,
+	// whoever uses it; 0: never. [Server.ExpireVectorStore] does it to one store.
+	StoresExpireAfter time.Duration
+
 	// KeepBytes is how much of a file's content is kept; 0 is 16 MiB. Of a
 	// larger file the size and the SHA-256 are kept, and of its content the
-	// first KeepBytes bytes, which are what search and the parsed content see.
+	// first KeepBytes bytes, which are what search and the parsed content see. The
+	// parts of an upload are kept whole until it ends.
 	KeepBytes int64
 
 	// StorageQuota is how many bytes all Files may hold; 0 is any number. An
@@ -164,7 +169,8 @@ func (cfg *Config) Check() error {
 		"ListLag.Attach": int64(cfg.ListLag.Attach), "ListLag.Detach": int64(cfg.ListLag.Detach), "ListLag.Update": int64(cfg.ListLag.Update),
 		"CountsLag": int64(cfg.CountsLag), "NotFoundWindow": int64(cfg.NotFoundWindow), "GhostWindow": int64(cfg.GhostWindow),
 		"SearchLag.Attach": int64(cfg.SearchLag.Attach), "SearchLag.Detach": int64(cfg.SearchLag.Detach), "FreshFileWindow": int64(cfg.FreshFileWindow),
-		"KeepBytes": cfg.KeepBytes, "StorageQuota": cfg.StorageQuota, "MaxFileTokens": cfg.MaxFileTokens, "LogSize": int64(cfg.LogSize),
+		"StoresExpireAfter": int64(cfg.StoresExpireAfter),
+		"KeepBytes":         cfg.KeepBytes, "StorageQuota": cfg.StorageQuota, "MaxFileTokens": cfg.MaxFileTokens, "LogSize": int64(cfg.LogSize),
 		"Limits.UploadsPerMinute": int64(cfg.Limits.UploadsPerMinute), "Limits.AttachRequestsPerMinute": int64(cfg.Limits.AttachRequestsPerMinute),
 		"Limits.AttachedFilesPerMinute": int64(cfg.Limits.AttachedFilesPerMinute), "Limits.ReadsPerMinute": int64(cfg.Limits.ReadsPerMinute),
 		"Limits.DeletesPerMinute": int64(cfg.Limits.DeletesPerMinute), "Limits.Burst": int64(cfg.Limits.Burst),
@@ -190,6 +196,14 @@ func (cfg *Config) Check() error {
 	case "", BadFileRefusesBatch, BadFileFails, BadFileSkipped:
 	default:
 		return fmt.Errorf("bad_file_in_batch %q is none of refuse, fail, skip", cfg.Quirks.BadFileInBatch)
+	}
+	switch cfg.Quirks.BatchesNotTaken {
+	case "", BatchesNotFound, BatchesFail, BatchesEmpty:
+	default:
+		return fmt.Errorf("batches_not_taken %q is none of not_found, server_error, empty", cfg.Quirks.BatchesNotTaken)
+	}
+	if alterations[cfg.Quirks.AlterFilenames] == nil {
+		return fmt.Errorf("alter_filenames %q is none of lower_case, nfc, underscore_space, underscore_unsafe, latin1, percent_decoded", cfg.Quirks.AlterFilenames)
 	}
 	for i, f := range cfg.Faults {
 		if err := f.check(); err != nil {

@@ -63,9 +63,10 @@
 // Nothing of it is on unless the [Config] says so: latency, indexing time,
 // listings that lag, a store file that is 404 just after its attach or still
 // there after its detach, stale counts, late searches, files that fail or
-// stick, rate limits with Retry-After, a full storage. A [Fault] describes, as
-// data, which requests are answered with an error, cut, hung or delayed, before
-// or after they took effect. All that is random follows from Config.Seed.
+// stick, stores that expire in use, rate limits with Retry-After, a full storage.
+// A [Fault] describes, as data, which requests are answered with an error, cut, hung
+// or delayed, and whether they take effect before that, after it, up to minutes
+// later, or never. All that is random follows from Config.Seed.
 //
 // # Looking inside
 //
@@ -76,7 +77,8 @@
 //
 // What these methods do, programs in other languages do through the handler and the
 // listener, beside the API: GET /-/snapshot, /-/history/{vector_store_id},
-// /-/requests and /-/counts, POST /-/advance with {"by":"24h"}, POST /-/faults with
-// an array of faults, and DELETE /-/faults. Names in their JSON are those of the
+// /-/requests and /-/counts, POST /-/advance with {"by":"24h"}, POST /-/expire with
+// {"vector_store_id":"vs_…","after":"5m"}, POST /-/faults with an array of faults,
+// and DELETE /-/faults. Names in their JSON are those of the
 // fields in lower case, with underscores.
 package openaitest

@@ -35,8 +35,11 @@ func extension(name string) string {
 }
 
 // retrievable reports whether the name has an extension that can be attached.
-func retrievable(name string) bool {
+func (q *Quirks) retrievable(name string) bool {
 	ext := extension(name)
+	if q.ExtensionCase && !strings.HasSuffix(name, ext) {
+		return false
+	}
 	return ext != "" && slices.Contains(extensionNames, ext[1:])
 }
 
@@ -59,6 +62,15 @@ func (f *file) document() *document {
 		f.parsed = parseDocument(f.name, f.content, int64(len(f.content)) < f.bytes)
 	}
 	return f.parsed
+}
+
+// textBytes returns the size of the text that was parsed out of the file or, where
+// none is known, of the file.
+func (f *file) textBytes() int64 {
+	if n := int64(len(f.document().text)); n > 0 && int64(len(f.content)) == f.bytes {
+		return n
+	}
+	return f.bytes
 }
 
 func parseDocument(name string, data []byte, truncated bool) *document {

@@ -66,13 +66,24 @@ func notModelled(format string, args ...any) *apiError {
 	}
 }
 
-func noSuchFile(id string) *apiError { return notFound("id", "No such File object: %s", id) }
+func (q *Quirks) noSuchFile(id string) *apiError {
+	if q.AbsentFile400 {
+		return badRequest("", "", "File '%s' not found.", id)
+	}
+	return notFound("id", "No such File object: %s", id)
+}
 
-func noSuchStore(id string) *apiError {
+func (q *Quirks) noSuchStore(id string) *apiError {
+	if q.Absent400 {
+		return badRequest("", "", "Vector store '%s' not found.", id)
+	}
 	return notFound("", "Vector store with id '%s' not found.", id)
 }
 
-func noSuchStoreFile(id, store string) *apiError {
+func (q *Quirks) noSuchStoreFile(id, store string) *apiError {
+	if q.Absent400 {
+		return badRequest("", "", "File '%s' not found in vector store '%s'.", id, store)
+	}
 	return notFound("", "No file found with id '%s' in vector store '%s'.", id, store)
 }
 

@@ -38,6 +38,12 @@ type Fault struct {
 	// AfterEffect lets the request take effect before the fault strikes; what it
 	// would have been answered is lost.
 	AfterEffect bool `json:"after_effect,omitempty"`
+	// EffectAfter, when positive, lets the request take effect late: this long after
+	// the status was answered, the connection was cut or, for a hang, the client
+	// gave up. The server has read the whole body before. What the request does then
+	// depends on the state of that moment; its reply is lost. It needs kind status,
+	// cut or hang, and not AfterEffect. [Snapshot] tells how many are still to come.
+	EffectAfter Duration `json:"effect_after,omitempty"`
 
 	Status     int      `json:"status,omitempty"`      // FaultStatus; 0 is 500
 	Code       string   `json:"code,omitempty"`        // of the error body
@@ -57,6 +63,9 @@ func (f Fault) String() string {
 		fmt.Fprintf(&b, "delay %v", time.Duration(f.Delay))
 	default:
 		b.WriteString(strings.ReplaceAll(string(f.Kind), "_", " "))
+	}
+	if f.EffectAfter > 0 {
+		fmt.Fprintf(&b, ", effect %v later", time.Duration(f.EffectAfter))
 	}
 	if f.AfterEffect {
 		b.WriteString(" after effect")
@@ -89,8 +98,12 @@ func (f Fault) check() error {
 		return fmt.Errorf("fault path %q matches nothing; ** stands at the end alone", f.Path)
 	case f.Rate < 0 || f.Rate > 1:
 		return fmt.Errorf("fault rate %v is not between 0 and 1", f.Rate)
-	case f.Nth < 0 || f.RetryAfter < 0 || f.Delay < 0:
-		return errors.New("nth, retry_after and delay of a fault must not be negative")
+	case f.Nth < 0 || f.RetryAfter < 0 || f.Delay < 0 || f.EffectAfter < 0:
+		return errors.New("nth, retry_after, delay and effect_after of a fault must not be negative")
+	case f.EffectAfter > 0 && f.AfterEffect:
+		return errors.New("a fault has either effect_after or after_effect")
+	case f.EffectAfter > 0 && (f.Kind == FaultCutReply || f.Kind == FaultDelay):
+		return fmt.Errorf("a fault of kind %s has no effect_after: the reply comes after the effect", f.Kind)
 	}
 	return nil
 }

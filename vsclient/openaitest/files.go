@@ -1,7 +1,6 @@
 package openaitest
 
 import (
-	"net/http"
 	"path"
 	"strconv"
 	"strings"
@@ -27,6 +26,8 @@ type fileObject struct {
 	Filename  string `json:"filename"`
 	Purpose   string `json:"purpose"`
 	Status    string `json:"status"`
+	// StatusDetails is deprecated; every reply that was recorded has it as null.
+	StatusDetails *string `json:"status_details"`
 }
 
 func (f *file) object() fileObject {
@@ -46,7 +47,7 @@ func (c *call) createFile() (any, *apiError) {
 	if refused != nil {
 		return nil, refused
 	}
-	f, refused := c.multipartForm("file", maxFileBytes, "purpose", "expires_after", "expires_after[anchor]", "expires_after[seconds]")
+	f, refused := c.multipartForm("file", maxFileBytes, s.cfg.KeepBytes, "purpose", "expires_after", "expires_after[anchor]", "expires_after[seconds]")
 	if refused != nil {
 		return nil, refused
 	}
@@ -103,6 +104,7 @@ func (c *call) fileName(name, purpose string) (string, *apiError) {
 	if q.BaseFilenames {
 		name = name[strings.LastIndexByte(name, '/')+1:]
 	}
+	name = alterations[q.AlterFilenames](name)
 	if n := utf8.RuneCountInString(name); q.MaxFilename > 0 && n > q.MaxFilename {
 		return "", badRequest("string_above_max_length", "file",
 			"Invalid 'filename': string too long. Expected a string with maximum length %d, but got a string with length %d instead.", q.MaxFilename, n)
@@ -111,11 +113,9 @@ func (c *call) fileName(name, purpose string) (string, *apiError) {
 	switch {
 	case purpose == "batch" && ext != ".jsonl":
 		return "", badRequest("", "file", "Invalid file format for Batch API. Must be .jsonl")
-	case purpose == "fine-tune" && ext != ".jsonl":
-		return "", badRequest("", "file", "Invalid file format for Fine-Tuning API. Must be .jsonl")
-	case purpose == "assistants" && q.CheckUploadExtension && !retrievable(name):
+	case purpose == "assistants" && q.CheckUploadExtension && !q.retrievable(name):
 		return "", badRequest("", "file", "Invalid extension %s. Supported formats: \"%s\"", strings.TrimPrefix(ext, "."), strings.Join(extensionNames, "\", \""))
-	case purpose == "assistants" && !retrievable(name):
+	case purpose == "assistants" && !q.retrievable(name):
 		c.unwisely("a file with purpose assistants has an extension that cannot be attached to a vector store")
 	}
 	return name, nil
@@ -232,7 +232,7 @@ func (c *call) file(id string) (*file, *apiError) {
 	c.s.tick(c.s.now())
 	f := c.s.files[id]
 	if f == nil {
-		return nil, noSuchFile(id)
+		return nil, c.s.cfg.Quirks.noSuchFile(id)
 	}
 	return f, nil
 }
@@ -281,8 +281,12 @@ func (c *call) fileContent() (any, *apiError) {
 	if int64(len(f.content)) < f.bytes {
 		return nil, notModelled("the content of a file larger than Config.KeepBytes")
 	}
-	return rawContent{f.content, http.DetectContentType(f.content)}, nil
+	c.header.Set("Content-Disposition", `attachment; filename="`+quotable.Replace(f.name)+`"`)
+	return rawContent{f.content, "application/octet-stream"}, nil
 }
+
+// quotable escapes a file name for a quoted string in a header.
+var quotable = strings.NewReplacer(`\`, `\\`, `"`, `\"`, "\r", "%0D", "\n", "%0A")
 
 // limit counts n against a limit, or refuses them. s.mu is held.
 func (s *Server) limit(c *call, what string, n int, l *limiter) *apiError {

@@ -14,19 +14,22 @@ import (
 
 // Request is a line of the request log.
 type Request struct {
-	N         int           `json:"n"`    // from 1, in order of arrival
-	Time      time.Time     `json:"time"` // of arrival
-	Took      time.Duration `json:"took_ns"`
-	Method    string        `json:"method"`
-	Path      string        `json:"path"` // escaped, with /v1
-	Query     string        `json:"query,omitzero"`
-	Endpoint  string        `json:"endpoint"`       // e.g. "POST /vector_stores/{vector_store_id}/files"
-	Done      bool          `json:"done"`           // false: still under way
-	Status    int           `json:"status"`         // 0: no reply was sent
-	Fault     string        `json:"fault,omitzero"` // what was injected, if anything
-	BytesIn   int64         `json:"bytes_in"`       // of the body
-	BytesOut  int64         `json:"bytes_out"`
-	RequestID string        `json:"request_id"`
+	N        int           `json:"n"`    // from 1, in order of arrival
+	Time     time.Time     `json:"time"` // of arrival
+	Took     time.Duration `json:"took_ns"`
+	Method   string        `json:"method"`
+	Path     string        `json:"path"` // escaped, with /v1
+	Query    string        `json:"query,omitzero"`
+	Endpoint string        `json:"endpoint"`       // e.g. "POST /vector_stores/{vector_store_id}/files"
+	Done     bool          `json:"done"`           // false: still under way
+	Status   int           `json:"status"`         // 0: no reply was sent
+	Fault    string        `json:"fault,omitzero"` // what was injected, if anything
+	// LateEffect is when the request took effect after it was over, see
+	// [Fault.EffectAfter]; zero: not, or not yet.
+	LateEffect time.Time `json:"late_effect,omitzero"`
+	BytesIn    int64     `json:"bytes_in"` // of the body
+	BytesOut   int64     `json:"bytes_out"`
+	RequestID  string    `json:"request_id"`
 }
 
 func (s *Server) appendLog(r Request) {
@@ -120,6 +123,7 @@ type Snapshot struct {
 	Files   []FileInfo    `json:"files"` // in order of creation
 	Stores  []VectorStore `json:"stores"`
 	Uploads int           `json:"uploads"` // pending
+	Late    int           `json:"late"`    // effects that are still to come, see [Fault.EffectAfter]
 }
 
 // Store returns the store of that id; an empty one if there is none.
@@ -138,13 +142,13 @@ func (s *Server) Snapshot() Snapshot {
 	defer s.mu.Unlock()
 	now := s.now()
 	s.tick(now)
-	snap := Snapshot{Time: now, Files: []FileInfo{}, Stores: []VectorStore{}}
+	snap := Snapshot{Time: now, Late: s.late, Files: []FileInfo{}, Stores: []VectorStore{}}
 	for f := range s.fileList.ascend(nil) {
 		snap.Files = append(snap.Files, f.info())
 	}
 	for st := range s.storeList.ascend(nil) {
 		s.settle(st, now)
-		v := VectorStore{ID: st.id, Name: st.name, CreatedAt: st.createdAt, Expired: st.expired, Files: []StoreFile{}}
+		v := VectorStore{ID: st.id, Name: st.shownName(), CreatedAt: st.createdAt, Expired: st.expired, Files: []StoreFile{}}
 		for f := range st.listed.ascend(nil) {
 			if f.detachedAt.IsZero() {
 				v.Files = append(v.Files, f.info())
@@ -153,7 +157,7 @@ func (s *Server) Snapshot() Snapshot {
 		snap.Stores = append(snap.Stores, v)
 	}
 	for _, u := range s.uploads {
-		if u.state == "pending" && now.Before(u.createdAt.Add(uploadLifetime)) {
+		if u.state == "pending" {
 			snap.Uploads++
 		}
 	}
@@ -245,11 +249,34 @@ func (s *Server) Content(fileID string) []byte {
 	return bytes.Clone(f.content)
 }
 
+// ExpireVectorStore lets a store expire once the server's clock has moved on by
+// after, whoever uses it until then; 0 is at once. It panics when the store does not
+// exist or after is negative.
+func (s *Server) ExpireVectorStore(id string, after time.Duration) {
+	if err := s.expireVectorStore(id, after); err != nil {
+		panic("openaitest: " + err.Error())
+	}
+}
+
+func (s *Server) expireVectorStore(id string, after time.Duration) error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	st := s.stores[id]
+	switch {
+	case st == nil:
+		return fmt.Errorf("there is no vector store %q", id)
+	case after < 0:
+		return fmt.Errorf("a vector store cannot expire in the past: %v", after)
+	}
+	st.endsAt = s.now().Add(after)
+	return nil
+}
+
 // NewVectorStore makes an empty store and returns its id, without a request.
 func (s *Server) NewVectorStore(name string) string {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	return s.newStore(name, s.now()).id
+	return s.newStore(&name, s.now()).id
 }
 
 // NewFile is a File to plant with [Server.AddFile].
@@ -285,9 +312,9 @@ func (s *Server) AddFile(n NewFile) string {
 	return f.id
 }
 
-// AddStoreFile attaches a File to a store as completed, without a request and
-// unchecked; one that is attached already gets these attributes. It panics when
-// either does not exist.
+// AddStoreFile attaches a File to a store as completed, without a request, whatever
+// its name and content; one that is attached already gets these attributes. It panics
+// when either does not exist, and when the API would refuse the attributes.
 func (s *Server) AddStoreFile(storeID, fileID string, attributes map[string]any) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -295,13 +322,23 @@ func (s *Server) AddStoreFile(storeID, fileID string, attributes map[string]any)
 	if st == nil || f == nil {
 		panic(fmt.Sprintf("openaitest: no store %q or no file %q", storeID, fileID))
 	}
+	attributes = plain(attributes)
+	if refused := checkPlanted(attributes, &s.cfg.Quirks); refused != nil {
+		panic("openaitest: " + refused.message)
+	}
 	now := s.now()
 	s.settle(st, now)
 	if sf := st.files[fileID]; sf != nil {
-		s.become(sf, version{status: completed, attributes: plain(attributes)}, now)
+		s.become(sf, version{status: completed, attributes: attributes}, now)
 		return
 	}
-	s.plant(st, f, plain(attributes), now)
+	s.plant(st, f, attributes, now)
+}
+
+func checkPlanted(attributes map[string]any, quirks *Quirks) *apiError {
+	b := &fields{path: "attributes.", m: attributes}
+	b.checkAttributes(quirks)
+	return b.err
 }
 
 // DetachStoreFile detaches a File from a store, without a request, as another
@@ -313,7 +350,7 @@ func (s *Server) DetachStoreFile(storeID, fileID string) {
 		now := s.now()
 		s.settle(st, now)
 		if f := st.files[fileID]; f != nil {
-			s.detach(f, now)
+			s.detachAsAsked(f, now)
 		}
 	}
 }

@@ -180,7 +180,7 @@ func (s *Server) fillPage(d *pageData, storeID string) bool {
 
 func (s *Server) pageStore(st *store, now time.Time) pageStore {
 	s.settle(st, now)
-	p := pageStore{ID: st.id, Name: st.name, Status: "completed", CreatedAt: st.createdAt, Counts: st.counts.wire(), Usage: st.counts.usage}
+	p := pageStore{ID: st.id, Name: st.shownName(), Status: "completed", CreatedAt: st.createdAt, Counts: st.counts.wire(), Usage: st.counts.usage}
 	switch {
 	case st.expired:
 		p.Status = "expired"
@@ -214,6 +214,7 @@ func (cfg *Config) settings() []string {
 		{"search lag after attach", cfg.SearchLag.Attach},
 		{"search lag after detach", cfg.SearchLag.Detach},
 		{"fresh file window", cfg.FreshFileWindow},
+		{"stores expire after", cfg.StoresExpireAfter},
 	} {
 		add(d.name, d.d, d.d != 0)
 	}

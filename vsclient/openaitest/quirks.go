@@ -22,10 +22,19 @@ type Quirks struct {
 	// DecodeFilenames decodes %22, %0D and %0A, which is how browsers and SDKs
 	// write a quote, CR and LF into a multipart header.
 	DecodeFilenames bool `json:"decode_filenames,omitempty"`
+	// AlterFilenames alters every file name before it is stored; empty: names are
+	// stored as they were sent. It comes after BaseFilenames and DecodeFilenames.
+	AlterFilenames AlterFilenames `json:"alter_filenames,omitempty"`
 	// CheckUploadExtension refuses unsupported extensions at POST /files
 	// already, for purpose assistants.
 	CheckUploadExtension bool `json:"check_upload_extension,omitempty"`
 
+	// ExtensionCase tells extensions apart by case: "a.MD" has an unsupported one.
+	ExtensionCase bool `json:"extension_case,omitempty"`
+
+	// AttributesDropped stores no attributes: attaches, batches and updates take
+	// them, and every reply shows none.
+	AttributesDropped bool `json:"attributes_dropped,omitempty"`
 	// AttributeValueMax is the longest attribute value; 0 is 512, as in the
 	// OpenAPI document; the retrieval guide says 256.
 	AttributeValueMax int `json:"attribute_value_max,omitempty"`
@@ -46,9 +55,19 @@ type Quirks struct {
 	// is attached.
 	UnknownFile400 bool `json:"unknown_file_400,omitempty"`
 
+	// Absent400 answers 400 instead of 404, with a message that says "not found" and
+	// names the id, to a vector store or store file that does not exist, as OGX
+	// does. AbsentFile400 does the same to a File.
+	Absent400     bool `json:"absent_400,omitempty"`
+	AbsentFile400 bool `json:"absent_file_400,omitempty"`
+
 	// SecondDetachOK answers 200 when a file is detached that already was,
 	// instead of 404.
 	SecondDetachOK bool `json:"second_detach_ok,omitempty"`
+
+	// DetachEverywhere has a detach in one store detach the File in all stores, as a
+	// user reports of the live API.
+	DetachEverywhere bool `json:"detach_everywhere,omitempty"`
 
 	// RateLimitHeaders sends x-ratelimit-* with replies under a limit.
 	RateLimitHeaders bool `json:"rate_limit_headers,omitempty"`
@@ -95,6 +114,8 @@ type Quirks struct {
 	// a store file, too.
 	WritesNotFound bool `json:"writes_not_found,omitempty"`
 
+	// BatchesNotTaken is the answer of a server that takes no batches; empty: they are taken.
+	BatchesNotTaken BatchesNotTaken `json:"batches_not_taken,omitempty"`
 	// BatchMax is the most files of a batch; 0 is 2,000. It was 100 and 500 before.
 	BatchMax int `json:"batch_max,omitempty"`
 	// StoreFilesMax is the most files of a store; 0 is any number. It is 10,000
@@ -104,6 +125,9 @@ type Quirks struct {
 	// to the cancel of a batch.
 	UnknownBatch500 bool `json:"unknown_batch_500,omitempty"`
 	CancelBatch500  bool `json:"cancel_batch_500,omitempty"`
+	// FreshBatchListing500 answers 500 to the listing of a batch's files in the two
+	// seconds after its creation, as one recorded reply of the live API.
+	FreshBatchListing500 bool `json:"fresh_batch_listing_500,omitempty"`
 	// BatchGetReturnsStore answers GET on a batch with its vector store.
 	BatchGetReturnsStore bool `json:"batch_get_returns_store,omitempty"`
 	// SpecBatchObject names the object type of a batch as the OpenAPI document's
@@ -115,6 +139,10 @@ type Quirks struct {
 	EarlyCompleted bool `json:"early_completed,omitempty"`
 	// NullBytes answers POST /files with bytes null.
 	NullBytes bool `json:"null_bytes,omitempty"`
+	// OctetStreamUploads takes application/octet-stream as the mime_type of an upload
+	// for purpose assistants; tests of others that run against the live API do so,
+	// while the OpenAPI document asks for a supported type.
+	OctetStreamUploads bool `json:"octet_stream_uploads,omitempty"`
 	// CompleteTwiceOK answers a repeated complete of an upload with the same
 	// upload and file, instead of 400.
 	CompleteTwiceOK bool `json:"complete_twice_ok,omitempty"`
@@ -141,17 +169,29 @@ const (
 	BadFileSkipped      BadFileInBatch = "skip"   // the others are attached; it is not counted at all
 )
 
+// BatchesNotTaken is the answer of a server that takes no batches.
+type BatchesNotTaken string
+
+const (
+	BatchesNotFound BatchesNotTaken = "not_found"    // every request under …/file_batches is answered 404, as to an unknown URL
+	BatchesFail     BatchesNotTaken = "server_error" // every request under …/file_batches is answered 500
+	// BatchesEmpty answers a new batch with 200, status completed and total 0, and
+	// attaches nothing, as OGX does.
+	BatchesEmpty BatchesNotTaken = "empty"
+)
+
 // ReportedQuirks are those that users report of the live API and that
 // contradict its documents.
 func ReportedQuirks() Quirks {
 	return Quirks{
-		DeleteLeavesCounts: true,
-		UnknownBatch500:    true,
-		CancelBatch500:     true,
-		EarlyCompleted:     true,
-		ReattachReindexes:  true,
-		ShuffledTies:       true,
-		FilterAfterPage:    true,
+		DeleteLeavesCounts:   true,
+		UnknownBatch500:      true,
+		CancelBatch500:       true,
+		FreshBatchListing500: true,
+		EarlyCompleted:       true,
+		ReattachReindexes:    true,
+		ShuffledTies:         true,
+		FilterAfterPage:      true,
 	}
 }
 
@@ -160,10 +200,14 @@ var otherAnswers = map[string][]any{
 	"missing_extension":   {MissingFails, MissingAccepted},
 	"max_filename":        {255},
 	"attribute_value_max": {256},
-	"bad_file_in_batch":   {BadFileFails, BadFileSkipped},
-	"content_page_size":   {1},
-	"batch_max":           {100},
-	"store_files_max":     {10_000},
+	"alter_filenames": {
+		LowerCaseFilenames, NFCFilenames, UnderscoreForSpace, UnderscoreForUnsafe, Latin1Filenames, PercentDecodedFilenames,
+	},
+	"batches_not_taken": {BatchesNotFound, BatchesFail, BatchesEmpty},
+	"bad_file_in_batch": {BadFileFails, BadFileSkipped},
+	"content_page_size": {1},
+	"batch_max":         {100},
+	"store_files_max":   {10_000},
 }
 
 // EachQuirk iterates over every answer but the default to every open question, each

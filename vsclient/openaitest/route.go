@@ -40,6 +40,7 @@ type endpoint struct {
 
 	segments []string
 	name     string // "POST /files"
+	batches  bool   // it is under …/file_batches
 }
 
 var paging = []string{"limit", "order", "after", "before"}
@@ -81,6 +82,7 @@ var endpoints = func() []*endpoint {
 	for _, e := range all {
 		e.segments = strings.Split(e.path[1:], "/")
 		e.name = e.method + " " + e.path
+		e.batches = slices.Contains(e.segments, "file_batches")
 	}
 	return all
 }()
@@ -116,6 +118,9 @@ func (c *call) route(escaped string) (string, *apiError) {
 			}
 		}
 		c.endpoint = e
+		if e.batches {
+			return path, c.s.cfg.Quirks.noBatches(c.method, escaped)
+		}
 		return path, nil
 	}
 	if known {
@@ -128,6 +133,18 @@ func (c *call) route(escaped string) (string, *apiError) {
 		return path, notModelled("%s %s", c.method, escaped)
 	}
 	return path, invalidURL(c.method, escaped)
+}
+
+// noBatches returns the refusal of a server that does not know …/file_batches.
+func (q *Quirks) noBatches(method, path string) *apiError {
+	switch q.BatchesNotTaken {
+	case BatchesNotFound:
+		return invalidURL(method, path)
+	case BatchesFail:
+		return serverError()
+	default:
+		return nil
+	}
 }
 
 func invalidURL(method, path string) *apiError {

@@ -110,6 +110,13 @@ func (s *Server) answer(c *call, modelled *apiError) *reply {
 	}
 	f := c.fault
 	if f != nil && !f.AfterEffect && f.Kind != FaultCutReply {
+		if f.EffectAfter > 0 {
+			late, arrived := c.late()
+			if !arrived {
+				return gone
+			}
+			defer late.takeEffectAfter(time.Duration(f.EffectAfter), modelled)
+		}
 		switch f.Kind {
 		case FaultStatus:
 			return c.faultReply(f)
@@ -147,6 +154,42 @@ func (s *Server) answer(c *call, modelled *apiError) *reply {
 		return gone
 	}
 	return rep
+}
+
+// late reads the rest of the body, and returns a call that can take effect when the
+// request is over. It reports false when the client went away before its request
+// had arrived.
+func (c *call) late() (*call, bool) {
+	body, err := io.ReadAll(c.body)
+	if err != nil {
+		return nil, false
+	}
+	late := *c
+	late.header = make(http.Header, 8)
+	late.body = &meteredBody{ReadCloser: io.NopCloser(bytes.NewReader(body))}
+	c.s.mu.Lock()
+	c.s.late++
+	c.s.mu.Unlock()
+	return &late, true
+}
+
+// takeEffectAfter lets the call take effect after d, unless the server is closed.
+func (c *call) takeEffectAfter(d time.Duration, modelled *apiError) {
+	go func() {
+		s := c.s
+		if s.sleep(context.Background(), d) {
+			c.effect(modelled)
+			s.mu.Lock()
+			if e := s.logEntry(c.n); e != nil {
+				e.LateEffect = s.now()
+			}
+			s.mu.Unlock()
+			c.reportUnwise()
+		}
+		s.mu.Lock()
+		s.late--
+		s.mu.Unlock()
+	}()
 }
 
 // effect runs the endpoint and renders what it returns.
@@ -288,13 +331,19 @@ func (c *call) finish(rep *reply) {
 		e.Took = s.now().Sub(c.start)
 	}
 	s.mu.Unlock()
-	if s.cfg.Strict != nil {
-		for _, u := range c.unwise {
-			s.cfg.Strict("openaitest: request %d, %s %s: %s", c.n, c.method, c.path, u)
-		}
-	}
+	c.reportUnwise()
 	for _, rec := range s.recorders {
 		rec.write(c, rep)
+	}
+}
+
+// reportUnwise tells Config.Strict what was unwise in the request.
+func (c *call) reportUnwise() {
+	if c.s.cfg.Strict == nil {
+		return
+	}
+	for _, u := range c.unwise {
+		c.s.cfg.Strict("openaitest: request %d, %s %s: %s", c.n, c.method, c.path, u)
 	}
 }
 
@@ -364,16 +413,52 @@ func (b *meteredBody) Read(p []byte) (int, error) {
 	return n, err
 }
 
+// isAPI reports whether the request is one of the API.
+func isAPI(r *http.Request) bool { return strings.HasPrefix(r.URL.Path, "/v1/") }
+
+// serveOther serves everything beside the API.
+func (s *Server) serveOther(w http.ResponseWriter, r *http.Request) {
+	first, _, _ := strings.Cut(strings.TrimPrefix(r.URL.Path, "/"), "/")
+	switch {
+	case first == "-":
+		s.control().ServeHTTP(w, r)
+	case first == "files" || first == "uploads" || first == "vector_stores":
+		refused := invalidURL(r.Method, r.URL.EscapedPath())
+		refused.message += ". (HINT: the base URL of openaitest ends in /v1.)"
+		writeControl(w, refused.status, refused.body())
+	default:
+		s.servePage(w, r)
+	}
+}
+
+// bodyPatience is how long a client may send nothing of the body that it owes.
+const bodyPatience = 30 * time.Second
+
+// patientBody is a body of which every read ends within bodyPatience.
+type patientBody struct {
+	io.ReadCloser
+	conn *http.ResponseController
+}
+
+func (b *patientBody) Read(p []byte) (int, error) {
+	// A handler that stands on no connection has no deadlines.
+	_ = b.conn.SetReadDeadline(time.Now().Add(bodyPatience))
+	n, err := b.ReadCloser.Read(p)
+	if err == nil || err == io.EOF {
+		_ = b.conn.SetReadDeadline(time.Time{})
+	}
+	return n, err
+}
+
 // ServeHTTP serves the API under /v1, a page for people at /, and under /-/ what
 // tests in other languages look inside with.
 func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
-	if strings.HasPrefix(r.URL.Path, "/-/") {
-		s.control().ServeHTTP(w, r)
+	if !isAPI(r) {
+		s.serveOther(w, r)
 		return
 	}
-	if !strings.HasPrefix(r.URL.Path, "/v1/") {
-		s.servePage(w, r)
-		return
+	if r.ContentLength != 0 {
+		r.Body = &patientBody{r.Body, http.NewResponseController(w)}
 	}
 	rep := s.serve(r)
 	if rep.cut == cutBefore {

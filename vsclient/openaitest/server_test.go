@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"math"
 	"net/http"
 	"os/exec"
 	"reflect"
@@ -145,7 +146,8 @@ func TestFaultsAreReadFromJSON(t *testing.T) {
 	for _, bad := range []string{
 		`{}`, `[{"kind":"explode"}]`, `[{"kind":"cut","sort":1}]`, `[{"kind":"status","status":99}]`, `[{"kind":"cut"}] []`,
 		`[{"kind":"cut","method":"get"}]`, `[{"kind":"cut","path":"/v1/files"}]`, `[{"kind":"cut","path":"/**/x"}]`, `[{"kind":"cut","rate":7}]`,
-		`[{"kind":"cut","nth":-1}]`, `[{"kind":"delay","delay":"-1s"}]`,
+		`[{"kind":"cut","nth":-1}]`, `[{"kind":"cut","effect_after":"-1s"}]`, `[{"kind":"cut","effect_after":"1s","after_effect":true}]`,
+		`[{"kind":"delay","effect_after":"1s"}]`, `[{"kind":"cut_reply","effect_after":"1s"}]`, `[{"kind":"delay","delay":"-1s"}]`,
 	} {
 		_, err := openaitest.ParseFaults([]byte(bad))
 		is.True(err != nil)
@@ -366,7 +368,7 @@ func TestManyClientsAtOnceLoseNoRequest(t *testing.T) {
 	got, err := c.VectorStores.Get(t.Context(), vs)
 	is.NoErr(err)
 	is.Equal(got.FileCounts.Total, int64(80))
-	is.Equal(got.UsageBytes, int64(80))
+	is.Equal(got.UsageBytes, int64(80*1025)) // a byte of text and an embedding each
 }
 
 func TestCloseEndsWhatHangs(t *testing.T) {
@@ -409,6 +411,9 @@ func TestAConfigThatContradictsItselfPanics(t *testing.T) {
 		{Limits: openaitest.Limits{Kind: "leaky"}},
 		{Quirks: openaitest.Quirks{MissingExtension: "maybe"}},
 		{Quirks: openaitest.Quirks{BadFileInBatch: "maybe"}},
+		{Quirks: openaitest.Quirks{BatchesNotTaken: "418"}},
+		{Quirks: openaitest.Quirks{AlterFilenames: "upper_case"}},
+		{StoresExpireAfter: -time.Second},
 		{Faults: []openaitest.Fault{{Kind: "explode"}}},
 		{IndexRules: []openaitest.IndexRule{{Name: "["}}},
 		{IndexRules: []openaitest.IndexRule{{Code: "oops"}}},
@@ -529,4 +534,37 @@ func TestAStoreExpiresAfterWholeDaysWhateverTheClocksDo(t *testing.T) {
 	}
 	is.NoErr(json.Unmarshal([]byte(resp.body), &made))
 	is.Equal(made.ExpiresAt-made.CreatedAt, int64(200*24*3600))
+}
+
+func TestTheClockDoesNotGoBack(t *testing.T) {
+	is := is.New(t)
+	s := openaitest.New(openaitest.Config{})
+	defer func() { is.True(recover() != nil) }()
+	s.Advance(-time.Second)
+}
+
+func TestAPlantedFileHasAttributesThatTheAPITakes(t *testing.T) {
+	many := make(map[string]any)
+	for i := range 17 {
+		many[fmt.Sprint(i)] = i
+	}
+	for name, attributes := range map[string]map[string]any{
+		"too many":         many,
+		"a long key":       {strings.Repeat("k", 65): 1},
+		"a long value":     {"k": strings.Repeat("v", 513)},
+		"a list":           {"k": []string{"v"}},
+		"a nil":            {"k": nil},
+		"no finite number": {"k": math.Inf(1)},
+	} {
+		t.Run(name, func(t *testing.T) {
+			is := is.New(t)
+			s := openaitest.New(openaitest.Config{})
+			vs, id := s.NewVectorStore("docs"), s.AddFile(openaitest.NewFile{Name: "a.md", Content: []byte("x")})
+			defer func() {
+				is.True(recover() != nil)
+				is.Equal(len(s.Snapshot().Store(vs).Files), 0) // and the server goes on
+			}()
+			s.AddStoreFile(vs, id, attributes)
+		})
+	}
 }

@@ -3,6 +3,7 @@ package openaitest
 import (
 	"maps"
 	"net/http"
+	"path"
 	"slices"
 	"strconv"
 	"strings"
@@ -45,7 +46,7 @@ func (f *storeFile) objectAs(v version) storeFileObject {
 		ChunkingStrategy: chunkingObject{"static", staticChunking{f.chunking.size, f.chunking.overlap}},
 	}
 	if v.status == completed {
-		o.UsageBytes = f.file.bytes
+		o.UsageBytes = f.chunking.usage(f.file.textBytes())
 	}
 	if v.code != "" {
 		o.LastError = &lastError{v.code, v.message}
@@ -65,7 +66,7 @@ func (c *call) attachable(id string) (*file, *apiError) {
 	case f == nil && s.cfg.Quirks.UnknownFile400:
 		return nil, cannotFind
 	case f == nil:
-		return nil, noSuchFile(id)
+		return nil, s.cfg.Quirks.noSuchFile(id)
 	case s.now().Before(f.createdAt.Add(s.cfg.FreshFileWindow)):
 		return nil, cannotFind
 	}
@@ -77,8 +78,8 @@ func (c *call) attachable(id string) (*file, *apiError) {
 	if f.expiresAt > 0 {
 		c.unwisely("the File expires, and a File's expiry cannot be changed")
 	}
-	if ext := extension(f.name); !retrievable(f.name) && (ext != "" || s.missingRefused()) {
-		if ext == "" {
+	if ext := path.Ext(f.name); !s.cfg.Quirks.retrievable(f.name) && (extension(f.name) != "" || s.missingRefused()) {
+		if extension(f.name) == "" {
 			ext = "none"
 		}
 		return f, badRequest("unsupported_file", "file_ids", "Files with extensions [%s] are not supported for retrieval. See"+
@@ -213,26 +214,24 @@ func (c *call) storeFile() (*storeFile, *apiError) {
 	if f := st.files[id]; f != nil {
 		return f, nil
 	}
-	return nil, noSuchStoreFile(id, st.id)
+	return nil, c.s.cfg.Quirks.noSuchStoreFile(id, st.id)
 }
 
 // readableStoreFile is the same as GET sees it: late, and ghosts.
 func (c *call) readableStoreFile() (*storeFile, *apiError) {
 	s := c.s
-	f, refused := c.storeFile()
-	now := s.now()
-	if f != nil && s.hidden(f) {
-		refused = noSuchStoreFile(c.params[1], c.params[0])
+	st, refused := c.store()
+	if refused != nil {
+		return nil, refused
 	}
-	if refused == nil || refused.status != http.StatusNotFound {
-		return f, refused
+	id := c.params[1]
+	if f := st.files[id]; f != nil && !s.hidden(f) {
+		return f, nil
 	}
-	if st := s.stores[c.params[0]]; st != nil {
-		if g := st.ghostOf[c.params[1]]; g != nil && now.Before(g.detachedAt.Add(s.cfg.GhostWindow)) {
-			return g, nil
-		}
+	if g := st.ghostOf[id]; g != nil && s.now().Before(g.detachedAt.Add(s.cfg.GhostWindow)) {
+		return g, nil
 	}
-	return nil, refused
+	return nil, s.cfg.Quirks.noSuchStoreFile(id, st.id)
 }
 
 // hidden reports whether the store file was attached too shortly ago to be found.
@@ -264,7 +263,7 @@ func (c *call) updateStoreFile() (any, *apiError) {
 		return nil, refused
 	}
 	if s.cfg.Quirks.WritesNotFound && s.hidden(f) {
-		return nil, noSuchStoreFile(c.params[1], c.params[0])
+		return nil, s.cfg.Quirks.noSuchStoreFile(c.params[1], c.params[0])
 	}
 	if f.status == inProgress && s.cfg.Quirks.UpdateWhileIndexingRefused {
 		return nil, &apiError{status: http.StatusConflict, message: "The file is still being processed. Please try again later."}
@@ -288,12 +287,12 @@ func (c *call) deleteStoreFile() (any, *apiError) {
 		if _, was := st.left[id]; was && s.cfg.Quirks.SecondDetachOK {
 			return done, nil
 		}
-		return nil, noSuchStoreFile(id, st.id)
+		return nil, s.cfg.Quirks.noSuchStoreFile(id, st.id)
 	}
 	if s.cfg.Quirks.WritesNotFound && s.hidden(f) {
-		return nil, noSuchStoreFile(id, st.id)
+		return nil, s.cfg.Quirks.noSuchStoreFile(id, st.id)
 	}
-	s.detach(f, s.now())
+	s.detachAsAsked(f, s.now())
 	return done, nil
 }
 
@@ -326,7 +325,7 @@ func (c *call) storeFileContent() (any, *apiError) {
 		return nil, refused
 	}
 	if q.ContentNotFound {
-		return nil, noSuchStoreFile(c.params[1], c.params[0])
+		return nil, s.cfg.Quirks.noSuchStoreFile(c.params[1], c.params[0])
 	}
 	parts := []textPart{}
 	if f.status == completed {

@@ -60,6 +60,7 @@ func parseFlags(args []string, help io.Writer) (options, error) {
 		{"ghost-window", &c.GhostWindow, "how long a store file is still there after its detach"},
 		{"search-lag-attach", &c.SearchLag.Attach, "how late searches find a completed file"},
 		{"search-lag-detach", &c.SearchLag.Detach, "how long searches find a detached file"},
+		{"stores-expire-after", &c.StoresExpireAfter, "how long after its creation each store expires, even if it is used; 0: never"},
 		{"fresh-file-window", &c.FreshFileWindow, "how long a new File cannot be attached"},
 	}
 	for _, d := range durations {
@@ -106,7 +107,7 @@ func parseFlags(args []string, help io.Writer) (options, error) {
 	})
 	reported := fs.Bool("reported-quirks", false, "every quirk that users report of the live API, where -quirk says nothing else")
 	var quirks []string
-	fs.Func("quirk", "a `name[=value]` of openaitest.Quirks in JSON (repeatable), e.g. bad_file_in_batch=fail", func(v string) error {
+	fs.Func("quirk", "a `name[=value]` of openaitest.Quirks in JSON (repeatable), e.g. bad_file_in_batch=fail or alter_filenames=lower_case", func(v string) error {
 		quirks = append(quirks, v)
 		return setQuirk(new(openaitest.Quirks), v)
 	})

@@ -12,6 +12,8 @@ import (
 	"time"
 
 	"github.com/matryer/is"
+
+	"github.com/conduitio-labs/conduit-connector-openai-vectorstore/vsclient/openaitest"
 )
 
 // TestMain lets the test binary be the program, so that it can be signalled.
@@ -50,6 +52,8 @@ func TestBadFlagsAreErrors(t *testing.T) {
 		{"-quirk", "unheard_of"},
 		{"-quirk", "max_filename=many"},
 		{"-quirk", "bad_file_in_batch=explode"},
+		{"-quirk", "alter_filenames=upper_case"},
+		{"-stores-expire-after", "-1s"},
 		{"-limit-kind", "leaky"},
 		{"-faults", "/does/not/exist"},
 		{"-index-rules", "/does/not/exist"},
@@ -81,6 +85,7 @@ func TestFlagsSetTheConfig(t *testing.T) {
 	o, err := parseFlags([]string{
 		"-limit-kind", "sliding", "-attached-files-per-minute", "7", "-published-limits", "-quirk", "max_filename=9", "-quirk", "null_bytes",
 		"-quirk", "missing_extension=fails", "-index-rules", rules, "-list-lag-detach", "2m", "-seed", "5",
+		"-quirk", "alter_filenames=nfc", "-quirk", "batches_not_taken=not_found", "-stores-expire-after", "3h",
 	}, io.Discard)
 	is.NoErr(err)
 	is.Equal(string(o.cfg.Limits.Kind), "sliding")
@@ -92,6 +97,9 @@ func TestFlagsSetTheConfig(t *testing.T) {
 	is.True(o.cfg.IndexRules[0].Stuck)
 	is.Equal(o.cfg.ListLag.Detach, 2*time.Minute)
 	is.Equal(o.cfg.Seed, uint64(5))
+	is.Equal(o.cfg.Quirks.AlterFilenames, openaitest.NFCFilenames)
+	is.Equal(o.cfg.Quirks.BatchesNotTaken, openaitest.BatchesNotFound)
+	is.Equal(o.cfg.StoresExpireAfter, 3*time.Hour)
 
 	o, err = parseFlags([]string{"-quirk", "early_completed=false", "-reported-quirks", "-published-limits=false"}, io.Discard)
 	is.NoErr(err)

@@ -21,7 +21,7 @@ var (
 	InvalidAttributes = errors.New("invalid attributes")
 	InvalidChunking   = errors.New("invalid chunking strategy")
 	Content           = errors.New("content cannot be read")
-	Conflict          = errors.New("the key belongs to another owner")
+	Conflict          = errors.New("conflict")
 	Unauthorized      = errors.New("unauthorized")
 	RateLimited       = errors.New("rate limited")
 	Quota             = errors.New("quota exhausted")

@@ -2,14 +2,14 @@ package faulttest_test
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"net/http"
+	"strings"
 	"testing"
 	"testing/synctest"
 	"time"
 
-	"github.com/conduitio-labs/conduit-connector-openai-vectorstore/vsclient"
+	"github.com/conduitio-labs/conduit-connector-openai-vectorstore/vsclient/internal/histories"
 	"github.com/conduitio-labs/conduit-connector-openai-vectorstore/vsclient/openaitest"
 )
 
@@ -91,8 +91,9 @@ func (tr trial) String() string {
 	return s
 }
 
-// settling is a time after which nothing lags any more.
-const settling = 5 * time.Minute
+// settling is a time after which nothing lags any more, and a client has ended
+// everything that was open.
+const settling = 30 * time.Minute
 
 // run carries the trial out and returns what is wrong, and how many requests there
 // were.
@@ -102,15 +103,18 @@ func (tr trial) run(t *testing.T, steps []step) (bad findings, requests int) {
 		cfg.Seed = uint64(tr.n) + 1
 		w := newWorld(cfg, keysOf(steps))
 		log := session{w: w}
-		var caller giver
+		var (
+			caller giver
+			gaveUp time.Time
+		)
 		ctx := caller.starts()
 		defer caller.givesUp()
-		settings := func(cfg *vsclient.Config) {
+		settings := func(cfg *histories.Settings) {
 			if tr.frail {
-				cfg.RetryTimeout = time.Nanosecond
+				cfg.RetryFor = time.Nanosecond
 			}
 		}
-		var c *vsclient.Client
+		var c *histories.Client
 		if tr.kind.who == "" {
 			if tr.n > 0 {
 				f := tr.kind.fault
@@ -120,6 +124,7 @@ func (tr trial) run(t *testing.T, steps []step) (bad findings, requests int) {
 			c = w.client(nil, settings)
 		} else {
 			c = w.client(newLine(w.srv.Client().Transport, moment{tr.n, tr.kind.after}, func() {
+				gaveUp = time.Now()
 				if tr.kind.who == "caller" {
 					caller.givesUp()
 				} else {
@@ -130,13 +135,9 @@ func (tr trial) run(t *testing.T, steps []step) (bad findings, requests int) {
 		}
 		for _, group := range tr.mode.groups(steps) {
 			for try := 0; len(group) > 0; try++ {
-				began := time.Now()
 				failures := tr.mode.deliver(ctx, c, &log, group)
-				if len(failures) > 0 && tr.sea.calm {
-					bad.add(w.afterFailure(failures, began))
-				}
 				if try > 3 {
-					bad.wrong = append(bad.wrong, fmt.Sprintf("%v fails again and again: %v", failures[0].step, failures[0].err))
+					bad.wrong = append(bad.wrong, fmt.Sprintf("%v fails again and again: %v", failures[0].step, failures[0].Err))
 					break
 				}
 				group = nil
@@ -154,13 +155,16 @@ func (tr trial) run(t *testing.T, steps []step) (bad findings, requests int) {
 			}
 		}
 		requests = w.srv.RequestCount()
-		if tr.sea.calm {
-			bad.add(w.examine())
+		time.Sleep(settling)
+		bad.add(w.examine())
+		bad.leftovers = nil
+		if n, most := len(w.loose()), w.lostUploads(gaveUp); n > most {
+			bad.leftovers = append(bad.leftovers, fmt.Sprintf("%d Files are attached nowhere, where %d uploads were lost", n, most))
 		}
-		if !tr.sea.calm || !bad.any() {
-			time.Sleep(settling)
-			bad.add(w.examine())
-		}
+		after := w.client(nil)
+		bad.add(w.tidy(after, keysOf(steps)))
+		bad.add(w.examine())
+		_ = after.Close()
 		bad.wrong = append(bad.wrong, tooSoon(w.srv.Requests())...)
 		c.Close()
 		if bad.any() && *verbose {
@@ -181,28 +185,29 @@ func (g *giver) starts() (ctx context.Context) {
 // unexpected is an error that should not have been.
 func (tr trial) unexpected(f failed) []string {
 	switch {
-	case tr.kind.who == "caller" && errors.Is(f.err, context.Canceled):
-	case tr.kind.who == "client" && errors.Is(f.err, vsclient.ErrClosed):
-	case tr.kind.who == "" && tr.frail && vsclient.Retryable(f.err):
+	case tr.kind.who == "caller" && f.Class == histories.Stopped:
+	case tr.kind.who == "client" && f.Class == histories.Stopped:
+	case tr.kind.who == "" && tr.frail && f.Class == histories.Service:
 	default:
-		return []string{fmt.Sprintf("%v: %v", f.step, f.err)}
+		return []string{fmt.Sprintf("%v: %v", f.step, f.Err)}
 	}
 	return nil
 }
 
-// afterFailure is what must hold as soon as a call has failed: what it uploaded is
-// gone. An older version whose very removal has failed may be detached by then, and
-// its File still there.
-func (w *world) afterFailure(failures []failed, began time.Time) (bad findings) {
-	bad = w.examine()
-	bad.wrong = nil // it is judged when all is redelivered
-	bad.leftovers = nil
-	for _, l := range w.loose() {
-		if !l.CreatedAt.Before(began) {
-			bad.leftovers = append(bad.leftovers, fmt.Sprintf("%s %q, as soon as %v had failed (%v)", l.ID, l.Name, failures[0].step, failures[0].err))
+// lostUploads is how many uploads took effect without their process hearing of it:
+// by a fault, or because it gave up at that time. Each may leave a File.
+func (w *world) lostUploads(gaveUp time.Time) (n int) {
+	for _, r := range w.srv.Requests() {
+		if r.Endpoint != "POST /files" {
+			continue
+		}
+		byFault := strings.Contains(r.Fault, "after effect") || r.Fault == "cut reply"
+		underWay := !gaveUp.IsZero() && !gaveUp.Before(r.Time) && !gaveUp.After(r.Time.Add(r.Took))
+		if byFault || underWay {
+			n++
 		}
 	}
-	return bad
+	return n
 }
 
 func (f *findings) add(g findings) {

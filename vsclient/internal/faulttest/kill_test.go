@@ -1,13 +1,12 @@
 package faulttest_test
 
 import (
-	"errors"
 	"fmt"
 	"testing"
 	"testing/synctest"
 	"time"
 
-	"github.com/conduitio-labs/conduit-connector-openai-vectorstore/vsclient"
+	"github.com/conduitio-labs/conduit-connector-openai-vectorstore/vsclient/internal/histories"
 )
 
 // killing is a run of a workload in which processes die one after the other, each
@@ -34,7 +33,7 @@ func (k killing) run(t *testing.T, steps []step) (bad findings, bounded, request
 		w := newWorld(cfg, keysOf(steps))
 		groups := k.mode.groups(steps)
 		acked, most := 0, 0
-		var dead []*vsclient.Client
+		var dead []*histories.Client
 		for _, at := range k.at {
 			l := newLine(w.srv.Client().Transport, at, nil)
 			l.happen, l.drops = l.die, k.drops
@@ -65,10 +64,10 @@ func (k killing) run(t *testing.T, steps []step) (bad findings, bounded, request
 		log := &session{w: w}
 		for _, group := range groups[max(0, acked-k.redo):] {
 			for _, f := range k.mode.deliver(neverDone, c, log, group) {
-				if f.op == vsclient.OpUpdateAttributes && errors.Is(f.err, vsclient.ErrNotFound) && log.deleted(f.key) {
+				if f.op == histories.OpUpdate && f.NotFound && log.deleted(f.key) {
 					continue // delivered again after the deletion that followed it
 				}
-				bad.wrong = append(bad.wrong, fmt.Sprintf("%v: %v", f.step, f.err))
+				bad.wrong = append(bad.wrong, fmt.Sprintf("%v: %v", f.step, f.Err))
 			}
 		}
 		requests = w.srv.RequestCount()
@@ -92,7 +91,7 @@ func (k killing) run(t *testing.T, steps []step) (bad findings, bounded, request
 		}
 		c.Close()
 		for _, c := range dead {
-			c.Close()
+			_ = c.Close()
 		}
 	})
 	return bad, bounded, requests
@@ -100,23 +99,18 @@ func (k killing) run(t *testing.T, steps []step) (bad findings, bounded, request
 
 // tidy sweeps the store and removes leftovers: first without anybody's word for a
 // key, which must not touch what is others', then with it.
-func (w *world) tidy(c *vsclient.Client, keys []string) findings {
-	time.Sleep(vsclient.DefaultLeftoverAge)
+func (w *world) tidy(c *histories.Client, keys []string) findings {
+	time.Sleep(time.Hour)
 	return w.tidyNow(c, keys)
 }
 
 // tidyNow does not wait for Files to be old enough.
-func (w *world) tidyNow(c *vsclient.Client, keys []string) (bad findings) {
-	if _, err := c.Sweep(neverDone); err != nil {
+func (w *world) tidyNow(c *histories.Client, keys []string) (bad findings) {
+	if err := c.Sweep(neverDone); err != nil {
 		bad.wrong = append(bad.wrong, err.Error())
 	}
-	for _, o := range []vsclient.LeftoverOptions{{}, {Keys: keys, Since: w.start}} {
-		o.OlderThan = time.Nanosecond
-		found, err := c.Leftovers(neverDone, o)
-		if err == nil {
-			_, err = c.RemoveLeftovers(neverDone, found)
-		}
-		if err != nil {
+	for _, vouched := range [][]string{nil, keys} {
+		if _, err := c.Strays(neverDone, time.Nanosecond, vouched, w.start); err != nil {
 			bad.wrong = append(bad.wrong, err.Error())
 		}
 	}

@@ -21,8 +21,8 @@ func TestAnUploadThatTakesEffectLateLeavesNothing(t *testing.T) {
 				c := w.client(l)
 				log := &session{w: w}
 				for _, s := range steps {
-					if err := call(neverDone, c, log, s); err != nil {
-						t.Errorf("%v: %v", s, err)
+					if a := call(neverDone, c, log, s); a.Err != nil {
+						t.Errorf("%v: %v", s, a.Err)
 					}
 				}
 				l.late.Wait()

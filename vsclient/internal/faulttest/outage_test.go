@@ -6,7 +6,7 @@ import (
 	"testing/synctest"
 	"time"
 
-	"github.com/conduitio-labs/conduit-connector-openai-vectorstore/vsclient"
+	"github.com/conduitio-labs/conduit-connector-openai-vectorstore/vsclient/internal/histories"
 	"github.com/conduitio-labs/conduit-connector-openai-vectorstore/vsclient/openaitest"
 )
 
@@ -39,17 +39,17 @@ func (o outage) run(t *testing.T, steps []step) (bad findings, bounded, requests
 		failures := 0
 		for _, s := range steps {
 			for try := 0; ; try++ {
-				err := call(neverDone, c, log, s)
-				if err == nil {
+				a := call(neverDone, c, log, s)
+				if a.Err == nil {
 					break
 				}
 				failures++
 				if try > 2 {
-					bad.wrong = append(bad.wrong, fmt.Sprintf("%v fails again and again: %v", s, err))
+					bad.wrong = append(bad.wrong, fmt.Sprintf("%v fails again and again: %v", s, a.Err))
 					break
 				}
-				if !vsclient.Retryable(err) {
-					bad.wrong = append(bad.wrong, fmt.Sprintf("%v: %v", s, err))
+				if a.Class != histories.Service {
+					bad.wrong = append(bad.wrong, fmt.Sprintf("%v: %v", s, a.Err))
 				}
 				w.srv.ClearFaults()
 				if o.restart {
@@ -60,7 +60,7 @@ func (o outage) run(t *testing.T, steps []step) (bad findings, bounded, requests
 					// What is wanted of the key by now, if anything, is what it had.
 					was := w.wanted(s.key)
 					if was == nil {
-						s = step{op: vsclient.OpDelete, key: s.key}
+						s = step{op: histories.OpDelete, key: s.key}
 					} else {
 						s = *was
 					}
@@ -94,7 +94,7 @@ func (w *world) wanted(key string) *step {
 		return nil
 	}
 	again := *was
-	again.op = vsclient.OpPut
+	again.op = histories.OpPut
 	return &again
 }
 

@@ -5,7 +5,7 @@ import (
 	"sync/atomic"
 	"time"
 
-	"github.com/conduitio-labs/conduit-connector-openai-vectorstore/vsclient"
+	"github.com/conduitio-labs/conduit-connector-openai-vectorstore/vsclient/internal/histories"
 )
 
 // session is one process's view of the ledger. What it writes after its death does
@@ -13,19 +13,12 @@ import (
 type session struct {
 	w    *world
 	over atomic.Bool
-
-	// lenient lets a reader miss a key whose first version is being put: where a
-	// repeated attach has a file indexed anew, that version is there, gone and there
-	// again. Of a key that had a version before it is never true.
-	lenient bool
-	// early says that a put is done before its version is searchable.
-	early bool
 }
 
 // tell is for a person who reruns what went wrong.
 func (s *session) tell(what string, st step) {
 	if *verbose {
-		fmt.Printf("%s %v %v: %v of %s with %v\n", s.w.now().Format("15:04:05.000"), what, st, len(st.content), digest(st.content)[:8], st.attrs)
+		fmt.Printf("%s %v %v: %v of %s with %v\n", s.w.now().Format("15:04:05.000"), what, st, len(st.content), histories.DigestOf(st.content)[:15], st.attrs)
 	}
 }
 
@@ -37,7 +30,7 @@ func (s *session) asked(st step) {
 	if s.over.Load() {
 		return
 	}
-	if st.op == vsclient.OpDelete || s.lenient && st.op == vsclient.OpPut && s.w.want[st.key] == nil {
+	if st.op == histories.OpDelete {
 		s.w.absent[st.key] = append(s.w.absent[st.key], span{from: s.w.now()})
 	}
 }
@@ -48,7 +41,7 @@ func (s *session) failed(st step, asked time.Time) {
 	s.tell("failed to", st)
 	s.w.mu.Lock()
 	defer s.w.mu.Unlock()
-	if !s.over.Load() && st.op == vsclient.OpPut && s.w.want[st.key] == nil {
+	if !s.over.Load() && st.op == histories.OpPut && s.w.want[st.key] == nil {
 		s.w.absent[st.key] = append(s.w.absent[st.key], span{from: asked})
 	}
 }
@@ -63,18 +56,15 @@ func (s *session) done(st step) {
 	}
 	want := s.w.want
 	switch st.op {
-	case vsclient.OpDelete:
+	case histories.OpDelete:
 		want[st.key] = nil
 		return
-	case vsclient.OpUpdateAttributes:
+	case histories.OpUpdate:
 		next := *want[st.key]
 		next.attrs = st.attrs
 		want[st.key] = &next
 	default:
 		want[st.key] = &st
-	}
-	if s.early {
-		return
 	}
 	for i := range s.w.absent[st.key] {
 		if p := &s.w.absent[st.key][i]; p.to.IsZero() {

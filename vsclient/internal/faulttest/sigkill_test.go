@@ -15,7 +15,7 @@ import (
 	"testing"
 	"time"
 
-	"github.com/conduitio-labs/conduit-connector-openai-vectorstore/vsclient"
+	"github.com/conduitio-labs/conduit-connector-openai-vectorstore/vsclient/internal/histories"
 	"github.com/conduitio-labs/conduit-connector-openai-vectorstore/vsclient/openaitest"
 )
 
@@ -35,7 +35,7 @@ func child() int {
 		return 2
 	}
 	url, store, _ := strings.Cut(os.Getenv(childEnv), " ")
-	c, err := vsclient.New(vsclient.Config{APIKey: "sk-test", VectorStoreID: store, BaseURL: url})
+	c, err := histories.NewClient(histories.Settings{Store: store, URL: url})
 	if err != nil {
 		fmt.Fprintln(os.Stderr, err)
 		return 2
@@ -49,8 +49,8 @@ func child() int {
 		if fmt.Println("begin", i); !leave.Scan() {
 			return 2
 		}
-		if r := c.Apply(neverDone, []vsclient.Change{s.change()}, nil)[0]; r.Err != nil {
-			fmt.Fprintln(os.Stderr, r.Err)
+		if a := c.Do(neverDone, s.change()); a.Err != nil {
+			fmt.Fprintln(os.Stderr, a.Err)
 			return 1
 		}
 		fmt.Println("done", i)

@@ -6,7 +6,7 @@ import (
 	"strings"
 	"sync"
 
-	"github.com/conduitio-labs/conduit-connector-openai-vectorstore/vsclient"
+	"github.com/conduitio-labs/conduit-connector-openai-vectorstore/vsclient/internal/histories"
 )
 
 // neverDone is the context of calls that nobody gives up.
@@ -14,31 +14,17 @@ var neverDone = context.Background()
 
 // step is one change that a caller asks for.
 type step struct {
-	op      vsclient.Op
+	op      histories.Op
 	key     string
 	content string
-	attrs   vsclient.Attributes
-	chunks  vsclient.Chunking
+	attrs   map[string]any
+	chunks  int // tokens; 0: auto
 }
 
 func (s step) String() string { return fmt.Sprintf("%v %s", s.op, shown(s.key)) }
 
-func (s step) change() vsclient.Change {
-	return vsclient.Change{Op: s.op, Document: vsclient.Document{
-		Key: s.key, Content: vsclient.String(s.content), Attributes: s.attrs, Chunking: s.chunks,
-	}}
-}
-
-// normal are the attributes as they come back.
-func (s step) normal() vsclient.Attributes {
-	out := vsclient.Attributes{}
-	for name, v := range s.attrs {
-		if n, ok := v.(int); ok {
-			v = float64(n)
-		}
-		out[name] = v
-	}
-	return out
+func (s step) change() histories.Keyed {
+	return histories.Keyed{Op: s.op, Key: s.key, Doc: histories.Doc{Text: s.content, Attrs: s.attrs, Chunk: s.chunks}}
 }
 
 // firstContent is what the first version of each document holds, and what the
@@ -46,31 +32,31 @@ func (s step) normal() vsclient.Attributes {
 const firstContent = "# The first version of it"
 
 var (
-	longKey    = strings.Repeat("a long way down/", 80) + "end.md"
+	longKey    = strings.Repeat("a long way down/", 63) + "end.md"
 	unsafeKey  = "a/b \"c\"\r\n"
-	attributes = vsclient.Attributes{"lang": "en", "page": 1, "draft": true}
+	attributes = map[string]any{"lang": "en", "page": 1, "draft": true}
 )
 
 // compact is a workload that passes every kind of change over a few keys.
 func compact() []step {
-	put := func(key, content string) step { return step{op: vsclient.OpPut, key: key, content: content} }
-	with := func(s step, a vsclient.Attributes) step { s.attrs = a; return s }
+	put := func(key, content string) step { return step{op: histories.OpPut, key: key, content: content} }
+	with := func(s step, a map[string]any) step { s.attrs = a; return s }
 	chunked := put(longKey, "# The second version of it")
-	chunked.chunks = vsclient.Chunking{MaxTokens: 200, OverlapTokens: 50}
+	chunked.chunks = 200
 	return []step{
 		put("a.md", firstContent),
 		with(put(unsafeKey, firstContent), attributes),
-		put("a.md", firstContent),                                             // unchanged
-		put("a.md", "# The other version of it"),                              // replaced, the size being the same
-		with(put(unsafeKey, firstContent), vsclient.Attributes{"lang": "fr"}), // attributes alone
+		put("a.md", firstContent),                                        // unchanged
+		put("a.md", "# The other version of it"),                         // replaced, the size being the same
+		with(put(unsafeKey, firstContent), map[string]any{"lang": "fr"}), // attributes alone
 		put(legacyKey, "# What replaces the earlier connector's"),
-		{op: vsclient.OpUpdateAttributes, key: "a.md", attrs: attributes},
-		{op: vsclient.OpDelete, key: unsafeKey},
+		{op: histories.OpUpdate, key: "a.md", attrs: attributes},
+		{op: histories.OpDelete, key: unsafeKey},
 		put(longKey, firstContent),
 		put(unsafeKey, "back again"),
 		chunked,
-		{op: vsclient.OpDelete, key: "a.md"},
-		{op: vsclient.OpDelete, key: "never.md"},
+		{op: histories.OpDelete, key: "a.md"},
+		{op: histories.OpDelete, key: "never.md"},
 		put("twice.md", firstContent),
 		put("twice.md", "changed"),
 		put("twice.md", firstContent), // back to what it was
@@ -107,32 +93,23 @@ func rounds(steps []step) [][]step {
 
 // delivery is a way to bring steps to a client. It returns those that failed, with
 // their errors.
-type delivery func(ctx context.Context, c *vsclient.Client, log *session, steps []step) []failed
+type delivery func(ctx context.Context, c *histories.Client, log *session, steps []step) []failed
 
 type failed struct {
 	step
-	err error
+	histories.Answer
 }
 
-func call(ctx context.Context, c *vsclient.Client, log *session, s step) error {
+func call(ctx context.Context, c *histories.Client, log *session, s step) histories.Answer {
 	log.asked(s)
 	began := log.w.now()
-	d := s.change().Document
-	var err error
-	switch s.op {
-	case vsclient.OpPut:
-		_, err = c.Put(ctx, d)
-	case vsclient.OpUpdateAttributes:
-		_, err = c.UpdateAttributes(ctx, d.Key, d.Attributes)
-	case vsclient.OpDelete:
-		err = c.Delete(ctx, d.Key)
-	}
-	if err != nil {
+	a := c.Do(ctx, s.change())
+	if a.Err != nil {
 		log.failed(s, began)
-		return err
+		return a
 	}
 	log.done(s)
-	return nil
+	return a
 }
 
 // mode is a way to use the client.
@@ -156,17 +133,17 @@ func singly(steps []step) (out [][]step) {
 }
 
 // sideBySide makes all calls at once; no two are of one key.
-func sideBySide(ctx context.Context, c *vsclient.Client, log *session, steps []step) (out []failed) {
+func sideBySide(ctx context.Context, c *histories.Client, log *session, steps []step) (out []failed) {
 	var (
 		calls sync.WaitGroup
 		mu    sync.Mutex
 	)
 	for _, s := range steps {
 		calls.Go(func() {
-			if err := call(ctx, c, log, s); err != nil {
+			if a := call(ctx, c, log, s); a.Err != nil {
 				mu.Lock()
 				defer mu.Unlock()
-				out = append(out, failed{s, err})
+				out = append(out, failed{s, a})
 			}
 		})
 	}
@@ -175,17 +152,17 @@ func sideBySide(ctx context.Context, c *vsclient.Client, log *session, steps []s
 }
 
 // inBatches passes all steps to Apply; no two are of one key.
-func inBatches(ctx context.Context, c *vsclient.Client, log *session, steps []step) (out []failed) {
+func inBatches(ctx context.Context, c *histories.Client, log *session, steps []step) (out []failed) {
 	began := log.w.now()
-	changes := make([]vsclient.Change, len(steps))
+	changes := make([]histories.Keyed, len(steps))
 	for i, s := range steps {
 		log.asked(s)
 		changes[i] = s.change()
 	}
-	for i, r := range c.Apply(ctx, changes, nil) {
+	for i, r := range c.Apply(ctx, changes) {
 		if r.Err != nil {
 			log.failed(steps[i], began)
-			out = append(out, failed{steps[i], r.Err})
+			out = append(out, failed{steps[i], r})
 			continue
 		}
 		log.done(steps[i])

@@ -4,17 +4,15 @@ import (
 	"crypto/sha256"
 	"encoding/hex"
 	"fmt"
-	"log/slog"
 	"maps"
 	"net/http"
-	"os"
 	"slices"
 	"strings"
 	"sync"
 	"testing"
 	"time"
 
-	"github.com/conduitio-labs/conduit-connector-openai-vectorstore/vsclient"
+	"github.com/conduitio-labs/conduit-connector-openai-vectorstore/vsclient/internal/histories"
 	"github.com/conduitio-labs/conduit-connector-openai-vectorstore/vsclient/openaitest"
 )
 
@@ -130,13 +128,13 @@ func fileNameOf(key string) string {
 	}
 	srv := openaitest.New(openaitest.Config{})
 	store := srv.NewVectorStore("names")
-	c, err := vsclient.New(vsclient.Config{APIKey: "sk-test", VectorStoreID: store, BaseURL: srv.URL(), HTTPClient: srv.Client()})
+	c, err := histories.NewClient(histories.Settings{Store: store, URL: srv.URL(), Transport: srv.Client().Transport})
 	if err != nil {
 		panic(err)
 	}
 	defer c.Close()
-	if _, err := c.Put(neverDone, vsclient.Document{Key: key, Content: vsclient.String(firstContent)}); err != nil {
-		panic(err)
+	if a := c.Put(neverDone, key, histories.Doc{Text: firstContent}); a.Err != nil {
+		panic(a.Err)
 	}
 	name := srv.Snapshot().Files[0].Name
 	names.Store(key, name)
@@ -144,21 +142,15 @@ func fileNameOf(key string) string {
 }
 
 // client makes a client of the store that reaches it over that transport.
-func (w *world) client(transport http.RoundTripper, opts ...func(*vsclient.Config)) *vsclient.Client {
+func (w *world) client(transport http.RoundTripper, opts ...func(*histories.Settings)) *histories.Client {
 	if transport == nil {
 		transport = w.srv.Client().Transport
 	}
-	cfg := vsclient.Config{
-		APIKey: "sk-test", VectorStoreID: w.store, BaseURL: w.srv.URL(), HTTPClient: &http.Client{Transport: transport},
-		Limits: vsclient.Limits{UploadsPerMinute: vsclient.NoLimit, AttachRequestsPerMinute: vsclient.NoLimit, AttachedFilesPerMinute: vsclient.NoLimit},
-	}
-	if *verbose {
-		cfg.Logger = slog.New(slog.NewTextHandler(os.Stdout, &slog.HandlerOptions{Level: slog.LevelDebug}))
-	}
+	cfg := histories.Settings{Store: w.store, URL: w.srv.URL(), Transport: transport, Verbose: *verbose}
 	for _, o := range opts {
 		o(&cfg)
 	}
-	c, err := vsclient.New(cfg)
+	c, err := histories.NewClient(cfg)
 	if err != nil {
 		panic(err)
 	}
@@ -170,35 +162,6 @@ func (w *world) mayMiss(key string, at time.Time) bool {
 	return slices.ContainsFunc(w.absent[key], func(p span) bool {
 		return !at.Before(p.from) && (p.to.IsZero() || !at.After(p.to))
 	})
-}
-
-// keyOf tells, without the client's own code, whose document a store file is: its
-// key, or "sha256:…" for one that is too long to be kept.
-func keyOf(attributes map[string]any, filename string) string {
-	ours, key := false, ""
-	for name := range attributes {
-		ours = ours || strings.HasPrefix(name, "vs_")
-	}
-	if !ours {
-		return filename
-	}
-	if d, ok := attributes["vs_key_sha256"].(string); ok {
-		return "sha256:" + d
-	}
-	for _, name := range []string{"vs_key", "vs_key_2", "vs_key_3", "vs_key_4"} {
-		part, _ := attributes[name].(string)
-		key += part
-	}
-	return key
-}
-
-// sameKey reports whether what keyOf has returned stands for key.
-func sameKey(found, key string) bool {
-	if digest, ok := strings.CutPrefix(found, "sha256:"); ok {
-		sum := sha256.Sum256([]byte(key))
-		return digest == hex.EncodeToString(sum[:])
-	}
-	return found == key
 }
 
 // findings are what is wrong with a world, by kind.
@@ -231,7 +194,7 @@ func (w *world) examine() findings {
 	for _, key := range slices.Sorted(maps.Keys(w.want)) {
 		var found []openaitest.StoreFile
 		for _, f := range ours {
-			if w.foreign[f.FileID] == "" && sameKey(keyOf(f.Attributes, f.Filename), key) {
+			if w.foreign[f.FileID] == "" && histories.KeyOf(f.Attributes, f.Filename) == key {
 				found = append(found, f)
 			}
 		}
@@ -290,17 +253,11 @@ func judge(key string, want *step, found []openaitest.StoreFile) (wrong []string
 	if f.Status != "completed" {
 		wrong = append(wrong, fmt.Sprintf("%s is %s", show, f.Status))
 	}
-	own := vsclient.Attributes{}
-	for name, v := range f.Attributes {
-		if !strings.HasPrefix(name, "vs_") {
-			own[name] = v
-		}
+	if own := histories.Own(f.Attributes); histories.AttrsText(own) != histories.AttrsText(want.attrs) {
+		wrong = append(wrong, fmt.Sprintf("%s has the attributes %v and not %v", show, own, want.attrs))
 	}
-	if !maps.Equal(own, want.normal()) {
-		wrong = append(wrong, fmt.Sprintf("%s has the attributes %v and not %v", show, own, want.normal()))
-	}
-	if c := want.chunks; c != (vsclient.Chunking{}) && (f.MaxTokens != c.MaxTokens || f.Overlap != c.OverlapTokens) {
-		wrong = append(wrong, fmt.Sprintf("%s is chunked %d/%d and not %v", show, f.MaxTokens, f.Overlap, c))
+	if c := want.chunks; c != 0 && (f.MaxTokens != c || f.Overlap != c/2) {
+		wrong = append(wrong, fmt.Sprintf("%s is chunked %d/%d and not %d", show, f.MaxTokens, f.Overlap, c))
 	}
 	return wrong
 }
@@ -311,7 +268,7 @@ func (w *world) gaps(key string) (gaps []string) {
 	var covered time.Time // until then
 	open, begun := false, false
 	for _, i := range w.srv.History(w.store) {
-		if w.foreign[i.FileID] != "" || !sameKey(keyOf(i.Attributes, i.Filename), key) {
+		if w.foreign[i.FileID] != "" || histories.KeyOf(i.Attributes, i.Filename) != key {
 			continue
 		}
 		if begun && !open && i.From.After(covered) && !w.mayMiss(key, covered) {

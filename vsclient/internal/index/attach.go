@@ -23,86 +23,92 @@ const (
 	// whether the server takes no batches or is out of service.
 	refusingTime = 10 * time.Second
 
-	// quickly bounds the requests that are made again in the next round anyway, or that
-	// only confirm something.
+	// quickly bounds requests that are made again in the next round anyway, or that only
+	// confirm something.
 	quickly = 2 * time.Second
 
 	// fewLooks is how many Files are asked for one by one before more are.
 	fewLooks = 4
 )
 
-// errNoBatches ends an attach request that the server does not take for its form.
+// errNoBatches ends a batch whose server has attached one File alone instead.
 var errNoBatches = errors.New("the server takes no batches")
 
 // post is one attach request, which may be repeated.
 type post struct {
 	i      *Indexer
-	ctx    context.Context
+	ctx    context.Context // ends when nobody waits for any of the files
 	cancel context.CancelFunc
-	files  []*attaching
-	leave  func() // leave for the first attempt, or nil
+	files  []*attaching // less the one that was accepted alone
+	leave  func()       // leave for the first attempt, or nil
 
-	last    []*attaching // the Files of the latest attempt
-	failure *wire.Failure
-	failing time.Time // when the first attempt failed
-	batch   string    // the id of the batch, once it is accepted
-	meta    wire.Meta
+	single  bool          // no batch
+	probed  bool          // one File of the batch was accepted alone
+	last    []*attaching  // the Files of the latest attempt
+	failure *wire.Failure // of the latest attempt that failed
+	failing time.Time     // when the first attempt failed
+	batch   string        // the id of the batch, once it is accepted
+	hint    time.Duration
 	seen    []wire.StoreFile // replies about single Files
+}
+
+func (i *Indexer) newPost(files []*attaching) *post {
+	ctx, cancel := i.together(files)
+	return &post{i: i, ctx: ctx, cancel: cancel, files: files, single: len(files) == 1, last: files}
 }
 
 // deliver attaches the Files in one request and has those accepted watched. A batch
 // that is refused because of one File is parted until that File stands alone. deliver
 // reports whether all were accepted.
 func (i *Indexer) deliver(files []*attaching, leave func()) bool {
-	if len(files) > 1 && i.alone() {
+	switch {
+	case len(files) == 0:
+		return true
+	case len(files) > 1 && i.alone():
 		i.enqueue(files)
 		return false
 	}
-	ctx, cancel := i.together(files)
-	p := &post{i: i, ctx: ctx, cancel: cancel, files: files, leave: leave, last: files}
+	p := i.newPost(files)
+	p.leave = leave
 	err := p.run()
 	if err == nil {
 		i.accept(p)
 		return true
 	}
-	defer cancel()
-	switch refused := p.refused(err); {
+	defer p.cancel()
+	f := refusal(err)
+	switch {
 	case errors.Is(err, errNoBatches):
-		if p.failure != nil {
-			err = p.failure
-		}
-		i.goAlone(files, err)
-	case refused && !p.aboutAFile() && i.storeGone(ctx):
-		i.refuse(files, &fail.Error{Kind: fail.StoreGone, Reason: p.failure.Reason, Err: err})
-	case len(files) == 1 || !refused:
-		i.refuse(files, err)
-	case !p.aboutAFile() && (p.failure.Status == http.StatusNotFound || p.failure.Status == http.StatusMethodNotAllowed):
-		i.goAlone(files, err)
+		i.goAlone(p.files)
+	case f != nil && errors.Is(f.Kind, fail.StoreGone):
+		i.refuse(p.files, err)
+	case f == nil || p.single:
+		i.refuse(p.files, err)
 	default:
-		return i.part(p, err)
+		return i.part(p.files, f)
 	}
 	return false
 }
 
 // part attaches the Files that the refusal names apart from the others, or, when it
 // names none, each half by itself. It reports whether all were accepted.
-func (i *Indexer) part(p *post, refusal error) bool {
-	if strings.Contains(p.failure.Message, "array too long") {
+func (i *Indexer) part(files []*attaching, f *wire.Failure) bool {
+	if strings.Contains(f.Message, "array too long") {
 		i.mu.Lock()
-		i.most = min(i.most, len(p.files)/2)
+		i.most = min(i.most, len(files)/2)
 		i.mu.Unlock()
 	}
 	var one, other []*attaching
-	for _, at := range p.files {
-		if p.names(at) {
+	for _, at := range files {
+		if strings.Contains(f.Message, at.FileID) {
 			one = append(one, at)
 		} else {
 			other = append(other, at)
 		}
 	}
 	if len(one) == 0 || len(other) == 0 {
-		half := len(p.files) / 2
-		one, other = p.files[:half], p.files[half:]
+		half := (len(files) + 1) / 2
+		one, other = files[:half], files[half:]
 	}
 	var (
 		ok   [2]bool
@@ -112,122 +118,128 @@ func (i *Indexer) part(p *post, refusal error) bool {
 	ok[1] = i.deliver(other, nil)
 	side.Wait()
 	accepted := ok[0] && ok[1]
-	if accepted && len(p.files) == 2 && errors.Is(refusal, fail.Rejected) {
-		i.goAlone(nil, refusal) // neither File was the reason
+	if accepted && len(files) == 2 && errors.Is(f, fail.Rejected) {
+		i.goAlone(nil) // neither File was the reason
 	}
 	return accepted
 }
 
-// refused reports whether the server has refused the request for a reason that may be
-// one File's, or the store's. Whether OpenAI refuses a batch whole for one bad file is
-// not documented.
-func (p *post) refused(err error) bool {
-	if p.failure == nil || p.failure.Retry || p.ctx.Err() != nil {
-		return false
+// refusal returns the failure of a request that was refused for a reason that may be
+// one File's, or the store's, and nil for any other error. Whether OpenAI refuses a
+// batch whole for one bad file is not documented.
+func refusal(err error) *wire.Failure {
+	f, ok := errors.AsType[*wire.Failure](err)
+	if !ok || f.Retry {
+		return nil
 	}
 	for _, kind := range []error{fail.Rejected, fail.UnsupportedType, fail.TooLarge, fail.NotFound, fail.StoreGone, fail.Endpoint} {
-		if errors.Is(err, kind) {
-			return true
+		if errors.Is(f.Kind, kind) {
+			return f
 		}
 	}
-	return false
+	return nil
 }
 
 // aboutAFile reports whether the refusal speaks of a File.
-func (p *post) aboutAFile() bool {
-	if errors.Is(p.failure.Kind, fail.UnsupportedType) || errors.Is(p.failure.Kind, fail.TooLarge) || slices.ContainsFunc(p.files, p.names) {
-		return true
-	}
-	message := strings.ToLower(p.failure.Message)
-	return strings.Contains(message, "file-") || strings.Contains(message, "no such file") || strings.Contains(message, "cannot find file")
-}
-
-// names reports whether the refusal names that File.
-func (p *post) names(at *attaching) bool { return strings.Contains(p.failure.Message, at.FileID) }
-
-// storeGone reports whether the store is missing or has expired: the words of a refusal
-// for one file can be much the same.
-func (i *Indexer) storeGone(ctx context.Context) bool {
-	s, err := i.wire.For(quickly).Store(ctx)
-	return errors.Is(err, fail.NotFound) || errors.Is(err, fail.StoreGone) || err == nil && s.Status == "expired"
+func aboutAFile(f *wire.Failure, files []*attaching) bool {
+	message := strings.ToLower(f.Message)
+	return errors.Is(f.Kind, fail.UnsupportedType) || errors.Is(f.Kind, fail.TooLarge) ||
+		strings.Contains(message, "file-") || strings.Contains(message, "no such file") || strings.Contains(message, "cannot find file") ||
+		slices.ContainsFunc(files, func(at *attaching) bool { return strings.Contains(f.Message, at.FileID) })
 }
 
 // run makes the request until it is accepted or refused. After an attempt whose reply
 // was lost, a look decides whether it is repeated.
 func (p *post) run() error {
-	if len(p.files) == 1 && p.files[0].unsure {
-		if there, err := p.look(p.i.wire); there || err != nil {
-			return err
-		}
-	}
-	patience := unknownFileTime
-	if len(p.files) > 1 {
-		patience = unknownInBatchTime
-	}
-	for wait := 250 * time.Millisecond; ; wait *= 2 {
-		err := p.attach(p.i.wire)
-		if err == nil {
-			return nil
-		}
-		unknown := errors.Is(err, fail.NotFound) && !errors.Is(err, fail.StoreGone) && (len(p.files) == 1 || p.aboutAFile())
-		if unknown && time.Since(p.files[0].tried)+wait < patience {
-			if err := wire.Pause(p.ctx, wait, nil); err != nil {
+	w := p.i.wire
+	patience := unknownInBatchTime
+	if p.single {
+		patience = unknownFileTime
+		if p.files[0].unsure {
+			if there, err := p.look(w); there || err != nil {
 				return err
 			}
-			p.leave = nil
-			continue
 		}
-		if f, ok := errors.AsType[*wire.Failure](err); ok && f.Unknown {
-			if there, _ := p.look(p.i.wire.For(quickly)); there {
-				return nil
+	}
+	for wait := 250 * time.Millisecond; ; wait *= 2 {
+		err := p.attach(w)
+		f := refusal(err)
+		if f != nil && !p.single && !aboutAFile(f, p.files) && (f.Status == http.StatusNotFound || f.Status == http.StatusMethodNotAllowed) {
+			if err = p.probe(w); err == nil {
+				return errNoBatches
 			}
+			f = refusal(err)
 		}
-		return err
+		unknown := f != nil && errors.Is(f.Kind, fail.NotFound) && !errors.Is(f.Kind, fail.StoreGone)
+		if !unknown || time.Since(p.files[0].tried)+wait >= patience {
+			if lost, ok := errors.AsType[*wire.Failure](err); ok && lost.Unknown {
+				if there, _ := p.look(w.For(quickly)); there {
+					return nil
+				}
+			}
+			return err
+		}
+		if err := wire.Pause(p.ctx, wait, nil); err != nil {
+			return err
+		}
+		p.leave = nil
 	}
 }
 
 // attach makes the request, as a batch unless it is for one File.
 func (p *post) attach(w *wire.Client) error {
 	call := wire.AttachCall{Files: p.attempt, Most: len(p.files), Leave: p.leave, Failed: p.failed, Landed: p.landed}
-	if len(p.files) == 1 {
+	if p.single {
 		s, meta, err := w.CreateStoreFile(p.ctx, call)
 		if s.ID != "" {
 			p.seen = append(p.seen, s)
 		}
-		p.meta = meta
+		p.hint = meta.PollAfter
 		return err
 	}
 	b, meta, err := w.CreateBatch(p.ctx, call)
-	p.batch, p.meta = b.ID, meta
-	if err == nil && tookNothing(b) {
-		p.unsure()
+	if b.ID != "" {
+		p.batch, p.hint = b.ID, meta.PollAfter
+	}
+	if err == nil && ended(b) && b.FileCounts == (wire.Counts{}) { // it took nothing
+		if there, err := p.look(w); there || err != nil {
+			return err
+		}
+		if err := p.probe(w); err != nil {
+			return err
+		}
 		return errNoBatches
 	}
 	return err
 }
 
-// tookNothing reports whether a batch has ended without a file.
-func tookNothing(b wire.Batch) bool {
-	return b.Status != wire.InProgress && b.Status != "" && b.FileCounts == wire.Counts{}
+func ended(b wire.Batch) bool { return b.Status != wire.InProgress && b.Status != "" }
+
+// probe attaches one File of a batch alone, and takes it out of the batch.
+func (p *post) probe(w *wire.Client) error {
+	one := p.i.newPost(p.last[len(p.last)-1:])
+	if err := one.attach(w); err != nil {
+		one.cancel()
+		return err
+	}
+	p.i.accept(one)
+	p.files = slices.DeleteFunc(slices.Clone(p.files), func(at *attaching) bool { return at == one.files[0] })
+	return nil
 }
 
 // attempt returns the Files of the next attempt: those for which somebody waits.
 func (p *post) attempt() []wire.Attachment {
 	p.i.mu.Lock()
 	defer p.i.mu.Unlock()
-	waiting := slices.DeleteFunc(slices.Clone(p.files), func(at *attaching) bool { return at.gone })
-	if len(waiting) == 0 {
-		p.cancel() // nothing is sent
-		waiting = p.files
-	} else {
+	if waiting := slices.DeleteFunc(slices.Clone(p.files), func(at *attaching) bool { return at.gone }); len(waiting) > 0 {
 		p.last = waiting
+	} else {
+		p.cancel() // nothing is sent
 	}
-	all := make([]wire.Attachment, len(waiting))
-	for n, at := range waiting {
+	all := make([]wire.Attachment, len(p.last))
+	for n, at := range p.last {
 		all[n] = at.Attachment
-		if !at.gone {
-			at.sent = true
-		}
+		at.sent = true
 		if at.tried.IsZero() {
 			at.tried = time.Now()
 		}
@@ -241,22 +253,11 @@ func (p *post) failed(f *wire.Failure) {
 	if p.failing.IsZero() {
 		p.failing = time.Now()
 	}
-	if f.Unknown {
-		p.unsure()
-		return
-	}
 	p.i.mu.Lock()
 	defer p.i.mu.Unlock()
 	for _, at := range p.last {
+		at.unsure = at.unsure || f.Unknown
 		at.sent = at.unsure
-	}
-}
-
-func (p *post) unsure() {
-	p.i.mu.Lock()
-	defer p.i.mu.Unlock()
-	for _, at := range p.last {
-		at.unsure, at.sent = true, true
 	}
 }
 
@@ -267,65 +268,56 @@ func (p *post) landed(context.Context) (bool, error) {
 	if !p.failure.Unknown {
 		return false, nil
 	}
-	if len(p.files) > 1 && p.failure.Status == http.StatusNotImplemented {
-		return false, errNoBatches
-	}
 	there, err := p.look(p.i.wire)
-	if there || err != nil || len(p.files) == 1 || time.Since(p.failing) < refusingTime {
+	refusing := time.Since(p.failing) >= refusingTime || p.failure.Status == http.StatusNotImplemented
+	if there || err != nil || p.single || !refusing {
 		return there, err
 	}
-	// One File is tried alone: a server that attaches it takes no batches.
-	one := p.last[len(p.last)-1:]
-	if p.i.deliverOnce(one) {
-		return false, errNoBatches
+	once := p.i.wire.For(time.Nanosecond)
+	if p.probe(once) != nil {
+		return p.look(p.i.wire)
 	}
-	return p.look(p.i.wire)
+	err = p.attach(once) // it may be an outage that has just ended
+	switch f, ok := errors.AsType[*wire.Failure](err); {
+	case !ok || !f.Retry:
+		return err == nil, err
+	case !f.Unknown:
+		return false, nil
+	}
+	if there, err := p.look(p.i.wire); there || err != nil {
+		return there, err
+	}
+	return false, errNoBatches
 }
 
-// deliverOnce makes one attempt to attach the Files, and has them watched when it was
-// accepted.
-func (i *Indexer) deliverOnce(files []*attaching) bool {
-	ctx, cancel := i.together(files)
-	p := &post{i: i, ctx: ctx, cancel: cancel, files: files, last: files}
-	if err := p.attach(i.wire.For(time.Nanosecond)); err != nil {
-		cancel()
-		return false
-	}
-	i.accept(p)
-	return true
-}
-
-// look reports whether a few of the Files, which stand for all, are in the store. It
+// look reports whether the store has one of a few of the Files, which stand for all. It
 // fails when no reply has shown that.
 func (p *post) look(w *wire.Client) (bool, error) {
-	few := p.last[max(0, len(p.last)-fewLooks):]
-	seen := make([]wire.StoreFile, len(few))
-	errs := make([]error, len(few))
-	for n := range errs {
-		errs[n] = context.Canceled
-	}
-	p.i.each(p.ctx, few, func(n int, at *attaching) {
-		seen[n], _, errs[n] = w.StoreFile(p.ctx, at.FileID)
-	})
-	var unseen error
-	for n, err := range errs {
+	var (
+		mu     sync.Mutex
+		unseen error
+	)
+	p.i.each(p.ctx, p.last[max(0, len(p.last)-fewLooks):], func(at *attaching) {
+		s, _, err := w.StoreFile(p.ctx, at.FileID)
+		mu.Lock()
+		defer mu.Unlock()
 		switch {
 		case err == nil:
-			p.seen = append(p.seen, seen[n])
+			p.seen = append(p.seen, s)
 		case !errors.Is(err, fail.NotFound):
 			unseen = err
 		}
-	}
+	})
 	if len(p.seen) > 0 {
 		return true, nil
 	}
-	return false, unseen
+	return false, errors.Join(unseen, context.Cause(p.ctx))
 }
 
 // accept tells the callers that OpenAI has accepted the attach, and has the Files
 // watched.
 func (i *Indexer) accept(p *post) {
-	w := &watch{i: i, batch: p.batch, open: make(map[string]*attaching, len(p.last)), sent: len(p.last), hint: p.meta.PollAfter}
+	w := &watch{i: i, batch: p.batch, open: make(map[string]*attaching, len(p.last)), sent: len(p.last), hint: p.hint}
 	i.mu.Lock()
 	for _, at := range p.last {
 		if !closed(at.taken) {

@@ -183,15 +183,15 @@ func closed(c <-chan struct{}) bool {
 
 // each calls f for each of the files, side by side as far as Config.Calls has room,
 // and returns when all calls have returned.
-func (i *Indexer) each(ctx context.Context, files []*attaching, f func(n int, at *attaching)) {
+func (i *Indexer) each(ctx context.Context, files []*attaching, f func(at *attaching)) {
 	var calls sync.WaitGroup
-	for n, at := range files {
+	for _, at := range files {
 		if i.cfg.Calls.Acquire(ctx, 1) != nil {
 			break
 		}
 		calls.Go(func() {
 			defer i.cfg.Calls.Release(1)
-			f(n, at)
+			f(at)
 		})
 	}
 	calls.Wait()

@@ -52,15 +52,15 @@ func (i *Indexer) alone() bool {
 }
 
 // goAlone has every File attached in a request of its own for aloneTime, beginning with
-// those of the files whose attach has not been accepted.
-func (i *Indexer) goAlone(files []*attaching, reason error) {
+// these.
+func (i *Indexer) goAlone(files []*attaching) {
 	i.mu.Lock()
 	if !time.Now().Before(i.until) {
 		i.until = time.Now().Add(aloneTime)
-		i.cfg.Logger.Warn("the server takes no batches of files; each file is attached in a request of its own", "error", reason)
+		i.cfg.Logger.Warn("the server takes no batches of files; each file is attached in a request of its own")
 	}
 	i.mu.Unlock()
-	i.enqueue(slices.DeleteFunc(slices.Clone(files), func(at *attaching) bool { return closed(at.taken) }))
+	i.enqueue(files)
 }
 
 // consider sends when it is time to: when a batch is full, when nothing more is being

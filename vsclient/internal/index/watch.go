@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/conduitio-labs/conduit-connector-openai-vectorstore/vsclient/internal/fail"
@@ -19,44 +20,36 @@ const (
 
 	// A batch that has ended shows a file within missingTime, or did not take it.
 	missingTime = 5 * time.Second
-	// Whatever the batch says of itself, its files are found within unseenTime: listings
-	// lag by up to two minutes.
+	// Whatever a batch says of itself, its files are found within unseenTime: listings lag
+	// by up to two minutes.
 	unseenTime = 3 * time.Minute
 )
 
 // pace learns how long indexing takes, so that the first look comes when there is
-// something to see.
-type pace struct {
-	mu      sync.Mutex
-	typical time.Duration
-}
+// something to see. It is 0 until something is known.
+type pace struct{ atomic.Int64 }
 
 func (p *pace) learn(d time.Duration) {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	if p.typical == 0 {
-		p.typical = d
+	typical := p.Load()
+	if typical == 0 {
+		p.Store(int64(d))
 		return
 	}
-	p.typical += (d - p.typical) / 4
+	p.Store(typical + (int64(d)-typical)/4)
 }
 
 // guess is the wait before the first look.
 func (p *pace) guess() time.Duration {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	if p.typical == 0 {
-		return firstGuess
+	if typical := time.Duration(p.Load()); typical > 0 {
+		return min(typical*9/10, maxPoll)
 	}
-	return min(p.typical*9/10, maxPoll)
+	return firstGuess
 }
 
 // interval is the wait for the next look, when the one before came in vain: the finer,
 // the better the first one was aimed.
 func (p *pace) interval(since time.Duration) time.Duration {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	if p.typical == 0 {
+	if p.Load() == 0 {
 		return max(firstPoll, since/4)
 	}
 	return max(minPoll, since/10)
@@ -131,7 +124,7 @@ func (w *watch) ask(ctx context.Context) {
 		return
 	}
 	w.heardAt, w.counts = time.Now(), b.FileCounts
-	w.ended = b.Status != wire.InProgress && b.Status != ""
+	w.ended = ended(b)
 }
 
 func (w *watch) done() int { return w.counts.Completed + w.counts.Failed + w.counts.Cancelled }
@@ -238,7 +231,7 @@ func (w *watch) look(ctx context.Context) {
 func (w *watch) lookAt(ctx context.Context, files []*attaching) {
 	var mu sync.Mutex
 	heard := false
-	w.i.each(ctx, files, func(_ int, at *attaching) {
+	w.i.each(ctx, files, func(at *attaching) {
 		s, meta, err := w.i.wire.StoreFile(ctx, at.FileID)
 		mu.Lock()
 		defer mu.Unlock()
@@ -253,11 +246,13 @@ func (w *watch) lookAt(ctx context.Context, files []*attaching) {
 			heard = true
 			if w.missing() {
 				delete(w.open, at.FileID)
-				if w.heard && w.ended && w.counts == (wire.Counts{}) {
-					w.i.goAlone(nil, errNoBatches)
-				}
 				// The look has found it absent. A request about this File alone tells why.
-				w.i.cfg.Go(func() { w.i.deliver([]*attaching{at}, nil) })
+				tookNothing := w.ended && w.counts == wire.Counts{}
+				w.i.cfg.Go(func() {
+					if w.i.deliver([]*attaching{at}, nil) && tookNothing {
+						w.i.goAlone(nil)
+					}
+				})
 			}
 		}
 	})
@@ -266,12 +261,12 @@ func (w *watch) lookAt(ctx context.Context, files []*attaching) {
 	}
 }
 
-// missing reports whether a File that a look has not found is missing from its batch.
-// A batch that has ended with failures, or counts fewer files than were sent, may not
-// have taken the File. One that claims to have indexed all of them is just not showing
-// it. A 404 shortly after an attach that was accepted by itself is normal.
+// missing reports whether a File that a look has not found was not taken with those of
+// its request. A batch that has ended may not have taken as many Files as it counts as
+// failed or not at all; when more are open, it is just not showing them. A 404 shortly
+// after an attach that was accepted by itself is normal.
 func (w *watch) missing() bool {
 	since := time.Since(w.began)
-	partial := w.heard && w.ended && (w.counts.Failed > 0 || w.counts.Total < w.sent)
-	return w.batch != "" && (since >= unseenTime || partial && since > missingTime)
+	lost := w.sent - w.counts.Completed - w.counts.InProgress
+	return w.sent > 1 && (since >= unseenTime || w.ended && w.heard && len(w.open) <= lost && since > missingTime)
 }

@@ -195,7 +195,7 @@ func (c *Client) attempt(ctx context.Context, r request, into any, try int) (Met
 	leave()
 	now := time.Now()
 	f := c.judge(ctx, got, err, now)
-	if f != nil && f.Kind == nil || errors.Is(err, fail.Closed) {
+	if f != nil && context.Cause(ctx) != nil {
 		f.Unknown = true // cut short while it was under way
 	}
 	if f != nil && f.Status >= 400 && f.Status < 500 {

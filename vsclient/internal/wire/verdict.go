@@ -91,7 +91,7 @@ func (c *Client) judge(ctx context.Context, got exchanged, err error, now time.T
 	case status < 300:
 		f.Unknown = true
 		switch {
-		case got.html:
+		case got.html && !errors.Is(err, errNoObject):
 			return failed(fail.Endpoint, false, "it answers with a web page; check the base URL")
 		case errors.Is(err, errTooLong):
 			return failed(fail.Unavailable, false, "the reply cannot be read: %v", f.Err)
@@ -105,7 +105,7 @@ func (c *Client) judge(ctx context.Context, got exchanged, err error, now time.T
 		return failed(fail.Endpoint, false, "it answers 404 with a web page; check the base URL")
 	case status == http.StatusNotFound:
 		f.Kind = fail.NotFound
-	case status == http.StatusMethodNotAllowed, status == http.StatusNotImplemented:
+	case status == http.StatusMethodNotAllowed:
 		f.Kind = fail.Endpoint
 	case status == http.StatusRequestEntityTooLarge:
 		f.Kind = fail.TooLarge

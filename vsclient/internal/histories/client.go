@@ -1,0 +1,223 @@
+package histories
+
+import (
+	"context"
+	"errors"
+	"log/slog"
+	"net/http"
+	"os"
+	"time"
+
+	"github.com/conduitio-labs/conduit-connector-openai-vectorstore/vsclient"
+)
+
+// Everything that the histories know of vsclient is in this file.
+
+// Class tells who is at fault when a call fails.
+type Class int
+
+const (
+	NoError     Class = iota
+	BadDocument       // this document alone
+	Service           // the service, for now
+	Everybody         // every call fails until a person acts
+	Stopped           // the caller's context, or Close
+)
+
+func (c Class) String() string {
+	return [...]string{"no error", "the document's fault", "the service's fault", "everybody's fault", "stopped"}[c]
+}
+
+// Answer is the result of one call for one key.
+type Answer struct {
+	Outcome  string // as vsclient prints it; "" on an error
+	Class    Class
+	NotFound bool // the document does not exist
+	Indexing bool // OpenAI could not index it
+	Err      error
+}
+
+// Seen is a document as Get and List tell it.
+type Seen struct {
+	Key    string
+	SHA256 string
+	Attrs  map[string]any
+	Status string
+	FileID string
+}
+
+// Stray is a File that belongs to no document.
+type Stray struct {
+	FileID  string
+	Name    string
+	Removed bool
+}
+
+// Settings are those of one process.
+type Settings struct {
+	Store       string
+	URL         string
+	Transport   http.RoundTripper // nil: a real network
+	Attached    bool              // a put is done once its version is attached
+	Concurrency int
+	Batch       int
+	RetryFor    time.Duration
+	IndexFor    time.Duration
+	Verbose     bool
+}
+
+// Client is one process's client.
+type Client struct{ c *vsclient.Client }
+
+// closeWithin is the time that Close is given.
+const closeWithin = 10 * time.Second
+
+// NewClient makes a client.
+func NewClient(s Settings) (*Client, error) {
+	cfg := vsclient.Config{
+		APIKey: "sk-test", VectorStoreID: s.Store, BaseURL: s.URL,
+		Limits:      vsclient.Limits{UploadsPerMinute: vsclient.NoLimit, AttachRequestsPerMinute: vsclient.NoLimit, AttachedFilesPerMinute: vsclient.NoLimit},
+		Concurrency: s.Concurrency, BatchSize: s.Batch, RetryTimeout: s.RetryFor, IndexTimeout: s.IndexFor,
+	}
+	if s.Transport != nil {
+		cfg.HTTPClient = &http.Client{Transport: s.Transport}
+	}
+	if s.Attached {
+		cfg.WaitFor = vsclient.WaitAttached
+	}
+	if s.Verbose {
+		cfg.Logger = slog.New(slog.NewTextHandler(os.Stdout, &slog.HandlerOptions{Level: slog.LevelDebug}))
+	}
+	c, err := vsclient.New(cfg)
+	if err != nil {
+		return nil, err
+	}
+	return &Client{c}, nil
+}
+
+func answer(outcome vsclient.Outcome, err error) Answer {
+	a := Answer{Err: err}
+	switch {
+	case err == nil:
+		a.Outcome = outcome.String()
+		return a
+	case errors.Is(err, context.Canceled), errors.Is(err, context.DeadlineExceeded), errors.Is(err, vsclient.ErrClosed):
+		a.Class = Stopped
+	case errors.Is(err, vsclient.ErrUnauthorized), errors.Is(err, vsclient.ErrQuota), errors.Is(err, vsclient.ErrStoreNotFound):
+		a.Class = Everybody
+	case vsclient.Retryable(err):
+		a.Class = Service
+	case vsclient.IsDocumentError(err):
+		a.Class = BadDocument
+	default:
+		a.Class = Everybody
+	}
+	a.NotFound = errors.Is(err, vsclient.ErrNotFound)
+	a.Indexing = errors.Is(err, vsclient.ErrIndexing)
+	return a
+}
+
+func document(key string, d Doc) vsclient.Document {
+	out := vsclient.Document{Key: key, Content: vsclient.String(d.Text), Attributes: vsclient.Attributes(d.Attrs)}
+	if d.Chunk > 0 {
+		out.Chunking = vsclient.Chunking{MaxTokens: d.Chunk, OverlapTokens: d.Chunk / 2}
+	}
+	return out
+}
+
+// Put makes the document that of its key.
+func (c *Client) Put(ctx context.Context, key string, d Doc) Answer {
+	r, err := c.c.Put(ctx, document(key, d))
+	return answer(r.Outcome, err)
+}
+
+// Update gives the key's document these attributes.
+func (c *Client) Update(ctx context.Context, key string, attrs map[string]any) Answer {
+	r, err := c.c.UpdateAttributes(ctx, key, attrs)
+	return answer(r.Outcome, err)
+}
+
+// Delete removes the key's document.
+func (c *Client) Delete(ctx context.Context, key string) Answer {
+	return answer(vsclient.Deleted, c.c.Delete(ctx, key))
+}
+
+// Do makes one change.
+func (c *Client) Do(ctx context.Context, k Keyed) Answer {
+	switch k.Op {
+	case OpUpdate:
+		return c.Update(ctx, k.Key, k.Doc.Attrs)
+	case OpDelete:
+		return c.Delete(ctx, k.Key)
+	}
+	return c.Put(ctx, k.Key, k.Doc)
+}
+
+// Apply makes many changes at once.
+func (c *Client) Apply(ctx context.Context, changes []Keyed) []Answer {
+	list := make([]vsclient.Change, len(changes))
+	for i, ch := range changes {
+		list[i] = vsclient.Change{Document: document(ch.Key, ch.Doc)}
+		switch ch.Op {
+		case OpUpdate:
+			list[i] = vsclient.Change{Op: vsclient.OpUpdateAttributes, Document: vsclient.Document{Key: ch.Key, Attributes: vsclient.Attributes(ch.Doc.Attrs)}}
+		case OpDelete:
+			list[i] = vsclient.Change{Op: vsclient.OpDelete, Document: vsclient.Document{Key: ch.Key}}
+		}
+	}
+	var out []Answer
+	for _, r := range c.c.Apply(ctx, list, nil) {
+		out = append(out, answer(r.Outcome, r.Err))
+	}
+	return out
+}
+
+func seen(i vsclient.Info) Seen {
+	return Seen{Key: i.Key, SHA256: i.SHA256, Attrs: i.Attributes, Status: string(i.Status), FileID: i.FileID}
+}
+
+// Get tells what the store holds under the key.
+func (c *Client) Get(ctx context.Context, key string) (Seen, Answer) {
+	i, err := c.c.Get(ctx, key)
+	return seen(i), answer(0, err)
+}
+
+// List returns all documents of the store.
+func (c *Client) List(ctx context.Context) ([]Seen, error) {
+	var out []Seen
+	for i, err := range c.c.List(ctx) {
+		if err != nil {
+			return out, err
+		}
+		out = append(out, seen(i))
+	}
+	return out, nil
+}
+
+// Sweep removes what no key needs.
+func (c *Client) Sweep(ctx context.Context) error {
+	_, err := c.c.Sweep(ctx)
+	return err
+}
+
+// Strays lists the Files that are attached nowhere, seem to be of this client and
+// are that old, and removes those that can be told to be its own: by a record, or
+// because the caller vouches for these keys since then.
+func (c *Client) Strays(ctx context.Context, age time.Duration, keys []string, since time.Time) ([]Stray, error) {
+	found, err := c.c.Leftovers(ctx, vsclient.LeftoverOptions{OlderThan: age, Keys: keys, Since: since})
+	if err != nil {
+		return nil, err
+	}
+	var out []Stray
+	for _, l := range found {
+		out = append(out, Stray{FileID: l.FileID, Name: l.Name, Removed: l.Evidence != vsclient.EvidenceName})
+	}
+	_, err = c.c.RemoveLeftovers(ctx, found)
+	return out, err
+}
+
+// Flush waits for what was only attached so far.
+func (c *Client) Flush(ctx context.Context) error { return c.c.Flush(ctx) }
+
+// Close ends the client, within closeWithin.
+func (c *Client) Close() error { return c.c.Close() }

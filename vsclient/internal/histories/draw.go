@@ -1,0 +1,411 @@
+package histories
+
+import (
+	"fmt"
+	"math/rand/v2"
+	"slices"
+	"strings"
+	"time"
+)
+
+// families are keys that get into each other's way: they share a File name, its
+// stem or its fold, or are at the edge of what a key may be.
+var families = [][]string{
+	{"a", "a.txt", "a.md", "A.txt", "a.json"},
+	{"docs/a.md", "docs_a.md", "docs a.md", "Docs/A.md"},
+	{"README.md", "readme.md", "README", "README.txt"},
+	{"legacy.md", "legacy.txt", "legacy"},
+	{strings.Repeat("a long way down/", 63) + "/the end.md", strings.Repeat("long ", 204) + "x.md"},
+	{strings.Repeat("д", 508) + "и.json", strings.Repeat("x", 1023)},
+	{"Привет.md", "привет.md"},
+	{"caf\u00e9.md", "cafe\u0301.md", "cafe.md"},
+	{`{"id":1}`, `{"id":2}`, `{"id":"1"}`},
+	{"two\r\nlines.md", `a "quoted" name.md`, "100%.md", "%41.md", "A.md"},
+	{"日本語", "日本語.txt", "中文", "🙂", "..."},
+	{"report.PDF.md", "report.pdf.md", "Report.MD"},
+}
+
+// drawing draws a plan.
+type drawing struct {
+	*rand.Rand
+	plan    Plan
+	process int
+	theme   theme
+}
+
+// theme is a kind of trouble that a share of the histories has more of.
+type theme int
+
+const (
+	themeRemovals theme = iota // removals that fail or land late, while indexing fails
+	themeUploads               // uploads that are lost, of keys that share a File name
+	themeOneSlot               // attaches that hang, with one slot and impatient callers
+	themeCrowd                 // listings of many pages, and Files that go while they are read
+	themes        = 12         // the rest have none
+)
+
+// sharing are keys that share a File name when their content is plain text.
+var sharing = [][]string{{"a", "a.txt"}, {"README", "README.txt"}, {"legacy", "legacy.txt"}, {"日本語", "日本語.txt"}}
+
+// Draw draws the plan of a seed.
+func Draw(seed uint64) Plan {
+	d := &drawing{Rand: rand.New(rand.NewPCG(seed, 0x686973746f7279)), plan: Plan{Seed: seed}} //nolint:gosec // not secret, but reproducible
+	d.theme = theme(d.IntN(int(themes)))
+	d.sea()
+	d.keys()
+	d.people()
+	d.lives()
+	d.faults()
+	return d.plan
+}
+
+func (d *drawing) chance(p float64) bool { return d.Float64() < p }
+
+func pick[T any](d *drawing, from ...T) T { return from[d.IntN(len(from))] }
+
+func (d *drawing) upTo(t time.Duration) Duration { return Duration(1 + d.Int64N(int64(t))) }
+
+// sea draws how the API behaves: lags as people report them, and one or two of the
+// switches.
+func (d *drawing) sea() {
+	s := &d.plan.Sea
+	s.Latency = d.upTo(80 * time.Millisecond)
+	s.IndexTime = pick(d, Duration(300*time.Millisecond), Duration(2*time.Second), Duration(20*time.Second), Duration(60*time.Second))
+	s.Jitter = d.upTo(time.Duration(s.IndexTime))
+	if d.chance(0.5) {
+		s.ListAttach = pick(d, Duration(2*time.Second), Duration(30*time.Second), Duration(2*time.Minute))
+		s.ListDetach = pick(d, Duration(0), Duration(2*time.Minute))
+		s.ListUpdate = pick(d, Duration(0), Duration(30*time.Second))
+	}
+	if d.chance(0.4) {
+		s.NotFound = d.upTo(20 * time.Second)
+	}
+	if d.chance(0.2) {
+		s.Ghost = d.upTo(15 * time.Second)
+	}
+	if d.chance(0.2) {
+		s.FreshFile = d.upTo(3 * time.Second)
+	}
+	if d.chance(0.25) {
+		s.Clock = pick(d, Duration(-3*time.Hour), Duration(-2*time.Hour), Duration(2*time.Hour), Duration(30*time.Second), Duration(-30*time.Second))
+	}
+	if d.chance(0.15) {
+		s.Failing = 0.1 + 0.2*d.Float64()
+	}
+	if d.chance(0.1) {
+		s.Stuck = 0.1 + 0.1*d.Float64()
+	}
+	s.Lands = pick(d, 0, 0.5, 1.0)
+	for range pick(d, 0, 0, 1, 1, 2) {
+		s.Quirks = append(s.Quirks, pick(d,
+			"alter_filenames=lower_case", "alter_filenames=nfc", "alter_filenames=underscore_space", "alter_filenames=underscore_unsafe",
+			"alter_filenames=latin1", "alter_filenames=percent_decoded", "decode_filenames", "base_filenames",
+			"absent_400", "absent_file_400", "batches_not_taken=not_found", "batches_not_taken=server_error", "batches_not_taken=empty",
+			"detach_everywhere", "extension_case", "second_detach_ok", "bad_file_in_batch=fail", "bad_file_in_batch=skip", "unknown_file_400",
+			"delete_leaves_counts", "deleted_cursor_refused", "filter_after_page", "shuffled_ties", "update_while_indexing_refused",
+			"writes_not_found", "batch_get_returns_store", "early_completed", "null_bytes", "unknown_batch_500", "reattach_reindexes", "reattach_keeps_attributes",
+		))
+	}
+}
+
+// keys draws keys of one to three families.
+func (d *drawing) keys() {
+	chosen := d.Perm(len(families))[:1+d.IntN(3)]
+	if d.theme == themeUploads || d.theme == themeRemovals {
+		d.plan.Keys = slices.Clone(pick(d, sharing...))
+		chosen = chosen[:d.IntN(2)]
+	}
+	for _, f := range chosen {
+		for _, i := range d.Perm(len(families[f]))[:1+d.IntN(min(3, len(families[f])))] {
+			if !slices.Contains(d.plan.Keys, families[f][i]) {
+				d.plan.Keys = append(d.plan.Keys, families[f][i])
+			}
+		}
+	}
+}
+
+// people draws the Files that others have made: of the names and sizes of ours.
+func (d *drawing) people() {
+	shared := slices.Contains(d.plan.Sea.Quirks, "detach_everywhere")
+	for i, key := range d.plan.Keys {
+		if !plainName(key) {
+			continue
+		}
+		if d.chance(0.4) {
+			d.plan.Planted = append(d.plan.Planted, Planted{Name: key, Text: d.text(), Key: -1, Fresh: d.chance(0.5)})
+		}
+		if d.chance(0.3) {
+			d.plan.Planted = append(d.plan.Planted, Planted{Name: key, Text: d.text(), Key: -1, Theirs: true, Purpose: pick(d, "", "user_data")})
+		}
+		if d.chance(0.2) {
+			d.plan.Planted = append(d.plan.Planted, Planted{Name: key, Text: d.text(), Key: -1, Ours: true, Attrs: map[string]any{"vs_key": "a key of another kind " + fmt.Sprint(i), "vs_version": "0000000000000001", "whose": "theirs"}})
+		}
+		if d.chance(0.3) {
+			// By hand, or by an earlier connector; now and then twice, or in two stores.
+			for range pick(d, 1, 1, 2) {
+				d.plan.Planted = append(d.plan.Planted, Planted{Name: key, Text: d.text(), Key: i, Ours: true, Theirs: !shared && d.chance(0.4)})
+			}
+		}
+	}
+}
+
+// plainName reports whether a key can be a file name with an indexed extension.
+func plainName(key string) bool {
+	return len(key) < 200 && !strings.ContainsAny(key, "/\"\r\n%\\") && (strings.HasSuffix(key, ".md") || strings.HasSuffix(key, ".txt"))
+}
+
+// text is of a few values, all of one size: what others have may be the same.
+func (d *drawing) text() string { return fmt.Sprintf("content %02d", d.IntN(5)) }
+
+func (d *drawing) doc() Doc {
+	doc := Doc{Text: d.text()}
+	switch {
+	case d.chance(0.04):
+		doc.Text = badText + fmt.Sprintf("%02d", d.IntN(5))
+	case d.chance(0.1):
+		doc.Chunk = 200
+	}
+	if d.chance(0.6) {
+		doc.Attrs = d.attributes()
+	}
+	return doc
+}
+
+func (d *drawing) attributes() map[string]any {
+	out := map[string]any{"n": float64(d.IntN(4))}
+	for i := range d.IntN(4) {
+		out[fmt.Sprintf("x%d", i)] = pick[any](d, "s", true, 2.5)
+	}
+	if d.chance(0.03) {
+		for i := range 12 {
+			out[fmt.Sprintf("many%02d", i)] = "x"
+		}
+	}
+	return out
+}
+
+func (d *drawing) change(key int) Change {
+	switch n := d.IntN(100); {
+	case n < 60:
+		return Change{Op: OpPut, Key: key, Doc: d.doc()}
+	case n < 80:
+		return Change{Op: OpUpdate, Key: key, Doc: Doc{Attrs: d.attributes()}}
+	}
+	return Change{Op: OpDelete, Key: key}
+}
+
+func (d *drawing) step(s Step) { d.plan.Steps = append(d.plan.Steps, s) }
+
+// begin draws a new process on a store.
+func (d *drawing) begin(store int) int {
+	s := Step{Do: doStart, P: d.process, Store: store, Attached: d.chance(0.15)}
+	s.Concurrency = pick(d, 0, 0, 1, 2)
+	s.Batch = pick(d, 0, 0, 1, 2)
+	s.RetryFor = pick(d, Duration(0), Duration(0), Duration(1), Duration(20*time.Second))
+	s.IndexFor = pick(d, Duration(0), Duration(2*time.Minute))
+	d.step(s)
+	d.process++
+	return s.P
+}
+
+// lives draws processes one after the other: each works for a while and then is
+// closed, dies, or is left behind by its supervisor, which starts another.
+func (d *drawing) lives() {
+	mirror := -1
+	if d.chance(0.3) {
+		mirror = d.begin(1)
+	}
+	if d.chance(0.05) {
+		p := d.begin(-1)
+		for range 2 {
+			d.step(Step{Do: doApply, P: p, Changes: []Change{d.change(d.IntN(len(d.plan.Keys)))}})
+			d.step(Step{Do: doGet, P: p, Key: d.IntN(len(d.plan.Keys))})
+		}
+	}
+	lives := pick(d, 1, 2, 2, 3)
+	for life := range lives {
+		p := d.begin(0)
+		d.work(p, mirror)
+		if life == lives-1 {
+			break
+		}
+		switch n := d.IntN(100); {
+		case n < 40:
+			if d.chance(0.5) {
+				d.changes(p, mirror, true)
+				d.pause()
+			}
+			d.step(Step{Do: doKill, P: p})
+		case n < 65:
+			if d.chance(0.5) {
+				d.changes(p, mirror, true)
+				d.pause()
+			}
+			d.step(Step{Do: doClose, P: p})
+			if d.chance(0.3) {
+				d.step(Step{Do: doApply, P: p, Changes: []Change{d.change(d.IntN(len(d.plan.Keys)))}})
+			}
+		default:
+			d.changes(p, mirror, true)
+			if d.chance(0.5) {
+				d.pause()
+			}
+			d.step(Step{Do: doOrphan, P: p})
+		}
+		if d.chance(0.4) {
+			d.pause()
+		}
+	}
+	d.step(Step{Do: doJoin})
+	d.step(Step{Do: doCalm})
+	last := d.process - 1
+	if d.chance(0.3) {
+		if d.chance(0.5) {
+			d.step(Step{Do: doClose, P: last})
+		} else {
+			d.step(Step{Do: doKill, P: last})
+		}
+		last = d.begin(0)
+		d.plan.Steps[len(d.plan.Steps)-1].Attached = false
+	}
+	for key := range d.plan.Keys {
+		if d.chance(0.5) {
+			d.step(Step{Do: doApply, P: last, Changes: []Change{d.change(key)}})
+		}
+	}
+}
+
+func (d *drawing) pause() {
+	d.step(Step{Do: doSleep, For: pick(d, d.upTo(100*time.Millisecond), d.upTo(time.Second), d.upTo(5*time.Second), d.upTo(30*time.Second), d.upTo(3*time.Minute))})
+}
+
+// changes draws a call of one or several changes.
+func (d *drawing) changes(p, mirror int, alongside bool) {
+	s := Step{Do: doApply, P: p, Go: alongside}
+	if d.chance(0.25) {
+		for _, key := range d.Perm(len(d.plan.Keys)) {
+			s.Changes = append(s.Changes, d.change(key))
+		}
+	} else {
+		s.Changes = []Change{d.change(d.IntN(len(d.plan.Keys)))}
+	}
+	if d.chance(0.15) {
+		s.Within = pick(d, d.upTo(200*time.Millisecond), d.upTo(2*time.Second), d.upTo(20*time.Second))
+	}
+	if mirror >= 0 && d.chance(0.6) {
+		m := s
+		m.P, m.Go, m.Within = mirror, true, 0
+		if d.chance(0.5) {
+			d.step(m)
+			d.step(s)
+			return
+		}
+		s.Go = true
+		d.step(s)
+		d.step(m)
+		return
+	}
+	d.step(s)
+}
+
+func (d *drawing) work(p, mirror int) {
+	for range 2 + d.IntN(9) {
+		switch n := d.IntN(100); {
+		case n < 62:
+			d.changes(p, mirror, d.chance(0.4))
+		case n < 68:
+			d.step(Step{Do: doGet, P: p, Key: d.IntN(len(d.plan.Keys)), Go: d.chance(0.3)})
+		case n < 71:
+			d.step(Step{Do: doList, P: p})
+		case n < 75:
+			d.step(Step{Do: doSweep, P: p, Go: d.chance(0.5)})
+		case n < 76:
+			d.step(Step{Do: doStrays, P: p})
+		case n < 78:
+			d.step(Step{Do: doFlush, P: p})
+		case n < 82:
+			d.step(Step{Do: doJoin})
+		case n < 91:
+			d.pause()
+		case n < 94:
+			d.step(Step{Do: doOutage, For: pick(d, d.upTo(30*time.Second), d.upTo(10*time.Minute)), Fate: pick(d, fate503, fate500+afterEffect, fateCut, fateHang)})
+		case n < 96:
+			d.step(Step{Do: doStrip, Key: d.IntN(len(d.plan.Keys))})
+		case n < 97 && d.chance(0.5):
+			d.step(Step{Do: doCrowd})
+			d.step(Step{Do: doList, P: p})
+		case n < 97 && d.chance(0.2):
+			d.step(Step{Do: doExpire})
+		default:
+			d.step(Step{Do: doHand, Key: d.IntN(len(d.plan.Keys))})
+		}
+	}
+}
+
+// faults draws what happens to single requests.
+func (d *drawing) faults() {
+	endpoints := []string{
+		"POST /files", "POST /files", "GET /files", "GET /files/{id}", "DELETE /files/{id}", "POST store/files", "POST file_batches", "POST file_batches",
+		"GET store/files", "GET store/files/{id}", "POST store/files/{id}", "DELETE store/files/{id}", "GET file_batches/{id}/files", "",
+	}
+	late := func() string { return "@" + Duration(1+d.Int64N(int64(longestLate))).String() }
+	add := func(nth int, fate string, endpoints ...string) {
+		d.plan.Faults = append(d.plan.Faults, Fault{P: d.IntN(d.process), Endpoint: pick(d, endpoints...), Nth: 1 + d.IntN(nth), Times: 1 + d.IntN(2), Fate: fate})
+	}
+	switch d.theme {
+	case themeRemovals:
+		d.plan.Sea.Failing = pick(d, 0, 0.4, 0.7)
+		for range 6 {
+			add(3, pick(d, fate500, fateCut, fateHang, fateLate+late(), fateLate+late(), fateLateHang+late()), "DELETE store/files/{id}", "DELETE store/files/{id}", "DELETE /files/{id}")
+		}
+	case themeUploads:
+		if d.chance(0.8) {
+			d.plan.Sea.NotFound = Duration(5*time.Second) + d.upTo(15*time.Second)
+		}
+		for i := range d.plan.Steps {
+			if s := &d.plan.Steps[i]; s.Do == doApply {
+				s.Go = s.Go || d.chance(0.5)
+			}
+		}
+		for range 5 {
+			add(6, pick(d, fate500, fate500, fate500+afterEffect, fateCut, fateCut+afterEffect, fateHang, fateLate+late()), "POST /files")
+		}
+	case themeOneSlot:
+		for i := range d.plan.Steps {
+			switch s := &d.plan.Steps[i]; {
+			case s.Do == doStart:
+				s.Concurrency = 1
+			case s.Do == doApply && d.chance(0.4):
+				s.Within = d.upTo(20 * time.Second)
+			}
+		}
+		for range 4 {
+			add(6, pick(d, fateHang, fateHang+afterEffect, fateLateHang+late(), fateLateHang+late(), fateCut+afterEffect, fateCutReply), "POST store/files", "POST file_batches")
+		}
+	case themeCrowd:
+		d.plan.Sea.Quirks = append(d.plan.Sea.Quirks, pick(d, "deleted_cursor_refused", "deleted_cursor_refused", "filter_after_page"))
+		d.crowd()
+	}
+	for range d.IntN(7) {
+		f := Fault{P: d.IntN(d.process), Endpoint: pick(d, endpoints...), Nth: 1 + d.IntN(5)}
+		if f.Endpoint == "" {
+			f.Nth = 1 + d.IntN(60)
+		}
+		f.Times = pick(d, 0, 0, 0, 2, 4)
+		f.Fate = pick(d, fate500, fate500+afterEffect, fate503, fate502, fate429, fateCut, fateCut+afterEffect, fateCutReply, fateHang, fateHang+afterEffect,
+			fateKill, fateKill+afterEffect, fateKill, fateLate+late(), fateLateHang+late(), fateLate500+late())
+		d.plan.Faults = append(d.plan.Faults, f)
+	}
+}
+
+// crowd has a listing of many pages, and Files go while it is read.
+func (d *drawing) crowd() {
+	at := slices.IndexFunc(d.plan.Steps, func(s Step) bool { return s.Do == doApply && s.P == d.process-1 })
+	if at < 0 {
+		return
+	}
+	p := d.plan.Steps[at].P
+	d.plan.Steps = slices.Insert(d.plan.Steps, at+1,
+		Step{Do: doCrowd}, Step{Do: doSleep, For: Duration(3 * time.Minute)}, Step{Do: doList, P: p, Go: true}, Step{Do: doSweep, P: p, Go: true},
+		Step{Do: doSleep, For: 2 * d.plan.Sea.Latency}, Step{Do: doThin}, Step{Do: doJoin})
+}

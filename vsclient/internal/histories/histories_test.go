@@ -1,0 +1,194 @@
+//go:debug randseednop=0
+
+package histories_test
+
+import (
+	"encoding/json"
+	"flag"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strconv"
+	"sync"
+	"testing"
+
+	"github.com/conduitio-labs/conduit-connector-openai-vectorstore/vsclient/internal/histories"
+)
+
+var (
+	first   = flag.Uint64("first", 1, "the seed of the first history")
+	number  = flag.Int("n", 0, "how many histories; 0: a few")
+	workers = flag.Int("workers", 1, "processes that share the histories")
+	sum     = flag.String("sum", "", "write the summary into this file, as JSON")
+	page    = flag.String("page", "", "write the table into this page, between its marks, when all is right")
+	verbose = flag.Bool("requests", false, "show steps, logs and requests")
+	shrink  = flag.Int("shrink", 200, "cut a red history down, in at most so many runs of it")
+	record  = flag.String("record", "", "the record of a history to run again")
+	times   = flag.Int("times", 1, "how often to run the record")
+)
+
+// whole is from how many histories on each rare state has to be reached.
+const whole = 10_000
+
+// TestHistories carries out histories from a seed on. The race detector makes each
+// several times as long.
+func TestHistories(t *testing.T) {
+	n := *number
+	if n == 0 {
+		n = few
+	}
+	var s histories.Summary
+	if *workers > 1 {
+		s = shared(t, n)
+	} else {
+		s = run(t, n)
+	}
+	fmt.Printf("\n%s\n", s.Table())
+	if n >= whole {
+		for _, state := range s.NeverReached() {
+			t.Errorf("never reached: %s", state)
+		}
+	}
+	if s.Red > 0 {
+		t.Errorf("%d of %d histories are red", s.Red, s.Histories)
+	}
+	if *sum != "" {
+		data, err := json.Marshal(s)
+		if err == nil {
+			err = os.WriteFile(*sum, data, 0o644)
+		}
+		if err != nil {
+			t.Error(err)
+		}
+	}
+	if *page != "" && !t.Failed() {
+		if err := s.WriteInto(*page); err != nil {
+			t.Error(err)
+		}
+	}
+}
+
+func run(t *testing.T, n int) (s histories.Summary) {
+	for seed := *first; seed < *first+uint64(n); seed++ {
+		plan := histories.Draw(seed)
+		out := histories.Run(t, plan, nil, *verbose)
+		s.Add(out)
+		for _, line := range out.Log {
+			fmt.Println(line)
+		}
+		if len(out.Wrong) > 0 {
+			report(t, plan, out)
+		}
+	}
+	return s
+}
+
+// shared has several processes carry the histories out, since one takes only one
+// goroutine further at a time.
+func shared(t *testing.T, n int) (s histories.Summary) {
+	dir := t.TempDir()
+	var (
+		wait sync.WaitGroup
+		mu   sync.Mutex
+	)
+	share := (n + *workers - 1) / *workers
+	for w := range *workers {
+		wait.Go(func() {
+			from, size := w*share, min(share, n-w*share)
+			if size <= 0 {
+				return
+			}
+			result := filepath.Join(dir, strconv.Itoa(w)+".json")
+			cmd := exec.CommandContext(t.Context(), os.Args[0], "-test.run=^TestHistories$", "-test.timeout=0", "-first", strconv.FormatUint(*first+uint64(from), 10),
+				"-n", strconv.Itoa(size), "-shrink", strconv.Itoa(*shrink), "-sum", result)
+			told, runErr := cmd.CombinedOutput()
+			data, err := os.ReadFile(result)
+			var part histories.Summary
+			if err == nil {
+				err = json.Unmarshal(data, &part)
+			}
+			mu.Lock()
+			defer mu.Unlock()
+			if err != nil {
+				t.Errorf("%v\n%s", runErr, told)
+				return
+			}
+			if part.Red > 0 {
+				fmt.Printf("%s\n", told)
+			}
+			s.Merge(part)
+		})
+	}
+	wait.Wait()
+	return s
+}
+
+// report tells what is wrong with a red history and how it comes back, and cuts it
+// down.
+func report(t *testing.T, plan histories.Plan, out histories.Outcome) {
+	for _, f := range out.Wrong {
+		fmt.Printf("seed %d: %s: %s\n", plan.Seed, f.Kind, f.Text)
+	}
+	path, err := histories.Record{Plan: plan, Order: out.Order}.Save(filepath.Join(os.TempDir(), "vsclient-histories"))
+	if err != nil {
+		t.Error(err)
+	}
+	fmt.Printf("seed %d is red. To repeat it:\n  go -C vsclient test -count=1 ./internal/histories -run TestARecordedHistory -args -record %s -times 20\n", plan.Seed, path)
+	told := map[string]bool{}
+	for _, f := range out.Wrong {
+		if *shrink == 0 || told[f.Kind] {
+			continue
+		}
+		told[f.Kind] = true
+		small := histories.Shrink(t, plan, f.Kind, *shrink)
+		fmt.Println(small.Test(f.Kind))
+		for _, g := range histories.Run(t, small, nil, false).Wrong {
+			if g.Kind == f.Kind {
+				fmt.Printf("small %d %s: %s\n", plan.Seed, g.Kind, g.Text)
+			}
+		}
+	}
+}
+
+// TestARecordedHistory runs a red history again, in the order of its record.
+func TestARecordedHistory(t *testing.T) {
+	if *record == "" {
+		t.Skip("give -record the file that a red history has left")
+	}
+	r, err := histories.Load(*record)
+	if err != nil {
+		t.Fatal(err)
+	}
+	red := 0
+	for i := range *times {
+		out := histories.Run(t, r.Plan, r.Order, *verbose && i == 0)
+		for _, line := range out.Log {
+			fmt.Println(line)
+		}
+		if len(out.Wrong) > 0 {
+			red++
+		}
+		if i == 0 {
+			for _, f := range out.Wrong {
+				fmt.Printf("%s: %s\n", f.Kind, f.Text)
+			}
+		}
+	}
+	fmt.Printf("red in %d of %d runs\n", red, *times)
+	if red > 0 {
+		t.Errorf("red in %d of %d runs", red, *times)
+	}
+}
+
+// staysRight runs a plan that was once red.
+func staysRight(t *testing.T, text string) {
+	t.Helper()
+	plan, err := histories.ParsePlan(text)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, f := range histories.Run(t, plan, nil, *verbose).Wrong {
+		t.Errorf("%s: %s", f.Kind, f.Text)
+	}
+}

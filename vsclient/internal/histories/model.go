@@ -1,0 +1,257 @@
+package histories
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+)
+
+// value is a state of a key: a document, or none.
+type value struct {
+	absent bool
+	text   string
+	attrs  string // as AttrsText
+	chunk  int
+}
+
+func valueOf(d Doc) value { return value{text: d.Text, attrs: AttrsText(d.Attrs), chunk: d.Chunk} }
+
+var nothing = value{absent: true}
+
+func (v value) String() string {
+	if v.absent {
+		return "nothing"
+	}
+	return fmt.Sprintf("%q {%s} %d", v.text, v.attrs, v.chunk)
+}
+
+// after is the value once a change has taken effect.
+func (v value) after(op Op, d Doc) value {
+	switch op {
+	case OpDelete:
+		return nothing
+	case OpUpdate:
+		if !v.absent {
+			v.attrs = AttrsText(d.Attrs)
+		}
+		return v
+	}
+	return valueOf(d)
+}
+
+// cell is the model of one key in one store. A call that has not ended, or that
+// was given up, may have taken effect or not; it takes effect before the next
+// call of its process for the key that succeeds, or never.
+type cell struct {
+	store   int
+	key     string
+	index   int
+	states  []value
+	pending []*pending
+	points  []point
+	touched bool // a caller has named the key, so that unmarked files of its name are its own
+
+	writers  map[int]bool // processes that have made changes
+	calls    []*pending   // every change that was asked for
+	deleted  []*pending   // deletions that have succeeded
+	accepted *pending     // the last change, when it was a put that is only attached
+}
+
+// pending is a change of the cell that was asked for.
+type pending struct {
+	p        int
+	op       Op
+	doc      Doc
+	from, to time.Duration
+	ended    bool
+	overlaps bool // another process had a change of the key under way meanwhile
+}
+
+func (p *pending) String() string {
+	return fmt.Sprintf("process %d: %s %q {%s}", p.p, p.op, p.doc.Text, AttrsText(p.doc.Attrs))
+}
+
+// point says what may be there from a time on.
+type point struct {
+	at      time.Duration
+	allowed []value
+}
+
+// allowed is what may be there now.
+func (c *cell) allowed() []value {
+	out := slices.Clone(c.states)
+	for grown := true; grown; {
+		grown = false
+		for _, p := range c.pending {
+			for _, v := range slices.Clone(out) {
+				if w := v.after(p.op, p.doc); !slices.Contains(out, w) {
+					out, grown = append(out, w), true
+				}
+			}
+		}
+	}
+	return out
+}
+
+func (c *cell) note(at time.Duration) { c.points = append(c.points, point{at, c.allowed()}) }
+
+// begin notes that a process asks for a change.
+func (c *cell) begin(p int, k Op, d Doc, at time.Duration) *pending {
+	c.touched = true
+	call := &pending{p: p, op: k, doc: d, from: at}
+	for _, other := range c.pending {
+		if other.p != p {
+			other.overlaps, call.overlaps = true, true
+		}
+	}
+	c.pending = append(c.pending, call)
+	c.calls = append(c.calls, call)
+	c.writers[p] = true
+	c.accepted = nil
+	c.note(at)
+	return call
+}
+
+// succeed notes that a change has been made. Those that its process had asked for
+// before can no longer take effect.
+func (c *cell) succeed(call *pending, at time.Duration, attachedOnly bool) {
+	if !c.end(call, at) {
+		return
+	}
+	var result []value
+	for _, v := range c.allowedWith(call) {
+		w := v.after(call.op, call.doc)
+		if call.op == OpUpdate && w.absent {
+			continue
+		}
+		if !slices.Contains(result, w) {
+			result = append(result, w)
+		}
+	}
+	if call.op == OpDelete {
+		c.deleted = append(c.deleted, call)
+	}
+	switch i := slices.Index(c.pending, call); {
+	case attachedOnly && call.op == OpPut:
+		if i == len(c.pending)-1 && !call.overlaps {
+			c.accepted = call
+		}
+		c.states = union(c.allowedBefore(call), result)
+	case call.overlaps:
+		c.states = union(c.allowedWith(call), result)
+	default:
+		c.states = result
+	}
+	c.drop(call)
+	c.note(at)
+}
+
+// fail notes that a change has failed, or was given up. maybe: it may have taken
+// effect.
+func (c *cell) fail(call *pending, at time.Duration, maybe bool) {
+	if !c.end(call, at) {
+		return
+	}
+	if maybe {
+		c.states = union(c.states, c.allowedWith(call))
+		for _, v := range slices.Clone(c.states) {
+			c.states = union(c.states, []value{v.after(call.op, call.doc)})
+		}
+	}
+	c.pending = slices.DeleteFunc(c.pending, func(p *pending) bool { return p == call })
+	c.note(at)
+}
+
+// end ends a call; false: it had ended, or a later one has succeeded.
+func (c *cell) end(call *pending, at time.Duration) bool {
+	if call.ended {
+		return false
+	}
+	call.ended, call.to = true, at
+	return slices.Contains(c.pending, call)
+}
+
+// drop removes a call and those that its process had made before.
+func (c *cell) drop(call *pending) {
+	i := slices.Index(c.pending, call)
+	var left []*pending
+	for j, p := range c.pending {
+		if j > i || p.p != call.p {
+			left = append(left, p)
+		}
+	}
+	c.pending = left
+}
+
+// allowedWith is what may have been there when a call took effect: without those
+// of its process that came after it.
+func (c *cell) allowedWith(call *pending) []value {
+	i := slices.Index(c.pending, call)
+	other := *c
+	other.pending = nil
+	for j, p := range c.pending {
+		if j < i || j > i && p.p != call.p {
+			other.pending = append(other.pending, p)
+		}
+	}
+	return other.allowed()
+}
+
+// allowedBefore is what may have been there apart from the call.
+func (c *cell) allowedBefore(call *pending) []value { return c.allowedWith(call) }
+
+// settle makes a put that was only attached certain.
+func (c *cell) settle(call *pending, at time.Duration) {
+	c.states = []value{valueOf(call.doc)}
+	c.note(at)
+}
+
+// replace notes that another tool has set the attributes.
+func (c *cell) replace(attrs map[string]any, at time.Duration) {
+	for i, v := range c.states {
+		c.states[i] = v.after(OpUpdate, Doc{Attrs: attrs})
+	}
+	c.note(at)
+}
+
+// at is what may be there at a time.
+func (c *cell) at(t time.Duration) []value {
+	var out []value
+	for _, p := range c.points {
+		if p.at > t {
+			break
+		}
+		out = p.allowed
+	}
+	return out
+}
+
+// during is what may have been there at some time between two.
+func (c *cell) during(from, to time.Duration) []value {
+	out := c.at(from)
+	for _, p := range c.points {
+		if p.at > from && p.at <= to {
+			out = union(out, p.allowed)
+		}
+	}
+	return out
+}
+
+func union(a, b []value) []value {
+	out := slices.Clone(a)
+	for _, v := range b {
+		if !slices.Contains(out, v) {
+			out = append(out, v)
+		}
+	}
+	return out
+}
+
+func show(values []value) string {
+	var parts []string
+	for _, v := range values {
+		parts = append(parts, v.String())
+	}
+	return strings.Join(parts, " or ")
+}

@@ -1,0 +1,206 @@
+package histories
+
+import (
+	"encoding/json"
+	"fmt"
+	"maps"
+	"slices"
+	"strings"
+	"time"
+)
+
+// Plan is a history as data: how the API behaves, and the steps that people and
+// processes take. It is drawn from a seed, cut down when it fails, and kept as JSON.
+type Plan struct {
+	Seed    uint64 // decides ids, times on the way and the order of what comes at once
+	Sea     Sea
+	Keys    []string
+	Planted []Planted `json:",omitempty"`
+	Steps   []Step
+	Faults  []Fault `json:",omitempty"`
+}
+
+// Sea is how the API behaves apart from faults.
+type Sea struct {
+	Latency    Duration // at the most, each way
+	IndexTime  Duration `json:",omitempty"`
+	Jitter     Duration `json:",omitempty"` // of IndexTime
+	ListAttach Duration `json:",omitempty"` // how late a listing shows an attach, …
+	ListDetach Duration `json:",omitempty"`
+	ListUpdate Duration `json:",omitempty"`
+	NotFound   Duration `json:",omitempty"` // how long a GET says 404 after an attach
+	Ghost      Duration `json:",omitempty"` // how long a GET says 200 after a detach
+	FreshFile  Duration `json:",omitempty"` // how long a new File cannot be attached
+	Clock      Duration `json:",omitempty"` // by which OpenAI's clock is ahead of the processes'
+	Failing    float64  `json:",omitempty"` // share of Files whose indexing fails by server_error
+	Stuck      float64  `json:",omitempty"` // share of Files that stay in_progress
+	Lands      float64  `json:",omitempty"` // share of abandoned requests that take effect
+	Quirks     []string `json:",omitempty"` // names of switches of the emulator
+}
+
+// Planted is a File that is there before the history begins.
+type Planted struct {
+	Name    string
+	Text    string
+	Attrs   map[string]any `json:",omitempty"` // of the store file
+	Ours    bool           `json:",omitempty"` // attached to the store under test
+	Theirs  bool           `json:",omitempty"` // attached to another store
+	Key     int            // its key in Plan.Keys, whose document it is; -1: nobody's
+	Purpose string         `json:",omitempty"`
+	Fresh   bool           `json:",omitempty"` // made just before the history begins
+}
+
+// Doc is a document's content, attributes and chunking.
+type Doc struct {
+	Text  string
+	Attrs map[string]any `json:",omitempty"`
+	Chunk int            `json:",omitempty"` // tokens; 0: auto
+}
+
+// Op is the kind of a change.
+type Op string
+
+// The kinds of changes. An update replaces attributes and leaves the content.
+const (
+	OpPut    Op = "put"
+	OpUpdate Op = "update"
+	OpDelete Op = "delete"
+)
+
+// Keyed is a change of one key's document.
+type Keyed struct {
+	Op  Op
+	Key string
+	Doc Doc
+}
+
+// Change is a change in a plan.
+type Change struct {
+	Op  Op
+	Key int
+	Doc Doc `json:",omitzero"`
+}
+
+// Step is one thing that happens. Do says which; the other fields belong to some.
+type Step struct {
+	Do string
+	P  int // process, from 0
+
+	// start
+	Store       int      `json:",omitempty"` // 0: the store under test; 1: another one; -1: one that does not exist
+	Attached    bool     `json:",omitempty"`
+	Concurrency int      `json:",omitempty"`
+	Batch       int      `json:",omitempty"`
+	RetryFor    Duration `json:",omitempty"`
+	IndexFor    Duration `json:",omitempty"`
+
+	// apply (also of one change), get, strip, share
+	Changes []Change `json:",omitempty"`
+	Key     int      `json:",omitempty"`
+	Within  Duration `json:",omitempty"` // the caller gives up after this time; 0: never
+	Go      bool     `json:",omitempty"` // the next step does not wait for this one's end
+
+	// sleep, outage
+	For  Duration `json:",omitempty"`
+	Fate string   `json:",omitempty"`
+}
+
+// The steps.
+const (
+	doStart  = "start"  // a process begins
+	doApply  = "apply"  // it makes changes: one by a call of its own, several by Apply
+	doGet    = "get"    // it reads a key
+	doList   = "list"   // it lists all documents
+	doSweep  = "sweep"  // it sweeps
+	doStrays = "strays" // it lists Files that are attached nowhere
+	doFlush  = "flush"  // it waits for what was only attached
+	doClose  = "close"  // it is closed
+	doKill   = "kill"   // it dies
+	doOrphan = "orphan" // its supervisor is gone, and it lives on
+	doJoin   = "join"   // all calls have ended
+	doSleep  = "sleep"  // time passes
+	doOutage = "outage" // each request meets Fate for that time
+	doCalm   = "calm"   // from here on nothing fails
+	doStrip  = "strip"  // another tool replaces the attributes of a key's store file
+	doHand   = "hand"   // somebody attaches a key's File to another store
+	doCrowd  = "crowd"  // another store of the project gets a few hundred Files
+	doThin   = "thin"   // every second one of those Files goes
+	doExpire = "expire" // the store under test expires
+)
+
+// Fault is what happens to some requests of one process.
+type Fault struct {
+	P        int
+	Endpoint string `json:",omitempty"` // as in Entry; empty: any
+	Nth      int    // from 1, of those requests
+	Times    int    `json:",omitempty"` // 0: one
+	Fate     string
+}
+
+// The fates of a request. "late" is followed by the time after which it takes
+// effect although its caller has long seen the connection break.
+const (
+	fateNone      = ""
+	fate500       = "500"
+	fate503       = "503"
+	fate502       = "502"
+	fate429       = "429"
+	fateCut       = "cut"
+	fateHang      = "hang"
+	fateKill      = "kill"
+	fateCutReply  = "cut reply"
+	fateLate      = "late"      // the connection breaks now; the effect comes later
+	fateLateHang  = "late hang" // no reply; the effect comes later
+	fateLate500   = "late 500"
+	afterEffect   = " after"
+	retryAfterOf  = 7 * time.Second
+	longestLate   = 90 * time.Second
+	settled       = 30 * time.Minute // within which a healthy client has everything right
+	watched       = 5 * time.Minute  // after which no view lags
+	promptly      = 2 * time.Second  // within which a call returns whose context has ended
+	graceOfStrays = time.Hour
+)
+
+// Duration is a time.Duration that JSON shows as "1.5s".
+type Duration time.Duration
+
+func (d Duration) MarshalText() ([]byte, error) { return []byte(time.Duration(d).String()), nil }
+
+func (d *Duration) UnmarshalText(text []byte) error {
+	v, err := time.ParseDuration(string(text))
+	*d = Duration(v)
+	return err
+}
+
+func (d Duration) String() string { return time.Duration(d).String() }
+
+// AttrsText is equal for equal attributes: numbers of all types are float64.
+func AttrsText(attrs map[string]any) string {
+	var b strings.Builder
+	for _, name := range slices.Sorted(maps.Keys(attrs)) {
+		v := attrs[name]
+		switch n := v.(type) {
+		case int:
+			v = float64(n)
+		case json.Number:
+			v, _ = n.Float64()
+		}
+		fmt.Fprintf(&b, "%s=%T:%v;", name, v, v)
+	}
+	return b.String()
+}
+
+func shown(key string) string {
+	if len(key) > 40 {
+		key = key[:30] + "…" + fmt.Sprint(len(key))
+	}
+	return fmt.Sprintf("%q", key)
+}
+
+func (s Step) String() string {
+	data, err := json.Marshal(s)
+	if err != nil {
+		return err.Error()
+	}
+	return string(data)
+}

@@ -1,0 +1,820 @@
+package histories
+
+import (
+	"context"
+	"crypto/sha256"
+	"encoding/hex"
+	"encoding/json"
+	"fmt"
+	"maps"
+	"math/rand"
+	"net/http"
+	"runtime"
+	"slices"
+	"strings"
+	"sync"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/conduitio-labs/conduit-connector-openai-vectorstore/vsclient/openaitest"
+)
+
+// Outcome is the result of a history.
+type Outcome struct {
+	Wrong   []Finding
+	Excused map[string]int // what cannot be promised, by name
+	States  map[string]int // rare states that were reached, by name
+	Order   []string       // in which things happened at the API
+	Astray  int            // how often the record could not be followed
+	Took    time.Duration  // virtual
+	Healthy time.Duration  // from the end of all faults until everything was right
+	Asked   int            // requests
+	Log     []string       // of requests, where asked for
+}
+
+// Finding is something that is wrong, and of which kind.
+type Finding struct {
+	Kind string
+	Text string
+}
+
+// The kinds of findings.
+const (
+	kindLost     = "lost"     // a key misses a version that it must have, or has another one at the end
+	kindDoubled  = "doubled"  // a key has two versions at the end
+	kindGap      = "gap"      // a reader misses a key for a time
+	kindStale    = "stale"    // a reader finds a version that may not be
+	kindHarmed   = "harmed"   // something of somebody else's has changed
+	kindLeft     = "left"     // a File that must not be is left over
+	kindUnlisted = "unlisted" // one that may be is not listed
+	kindAnswer   = "answer"   // a call says what is not so
+	kindError    = "error"    // a call fails as it must not
+	kindSlow     = "slow"     // a call takes too long
+	kindAfter    = "after"    // a closed client makes a request
+	kindCostly   = "costly"   // a call makes far too many requests
+	kindOpen     = "open"     // something is still open when all must be settled
+)
+
+// process is one of a history.
+type process struct {
+	n      int
+	store  int
+	step   Step
+	c      *Client
+	line   *line
+	name   string
+	closed bool
+	dead   bool
+	orphan bool
+	calls  sync.WaitGroup
+	gone   time.Duration // when it died or was closed
+	left   bool          // closed with an error
+	begun  time.Duration
+	open   map[*pending]*cell
+}
+
+// history is a plan that is being carried out.
+type history struct {
+	plan    Plan
+	verbose bool
+	srv     *openaitest.Server
+	gate    *gate
+	stores  []string // under test, the mirror, somebody else's
+	wrongID string
+	procs   map[int]*process
+	cells   map[[2]int]*cell // by store and key
+	planted map[string]Planted
+	was     map[string]string
+	texts   map[string]string // by SHA-256
+	begun   time.Time
+	clock   time.Duration
+
+	done      bool          // everything is judged
+	expired   bool          // the store under test
+	expiredAt time.Duration // since when
+	told      bool          // that it is gone: since then nothing may be uploaded
+	toldAt    time.Duration
+	crowds    int      // Files that others have made meanwhile
+	crowd300  []string // their ids
+
+	mu      sync.Mutex
+	out     Outcome
+	waiting sync.WaitGroup // calls that nobody waits for
+}
+
+// Run carries a plan out. drive, if not nil, is the order of an earlier run.
+func Run(t *testing.T, plan Plan, drive []string, verbose bool) Outcome {
+	h := &history{
+		plan: plan, verbose: verbose, procs: make(map[int]*process), cells: make(map[[2]int]*cell),
+		planted: make(map[string]Planted), texts: make(map[string]string),
+	}
+	h.out.Excused, h.out.States = make(map[string]int), make(map[string]int)
+	// Waits between tries are drawn from here, see the directive in histories_test.go.
+	defer runtime.GOMAXPROCS(runtime.GOMAXPROCS(1)) // so that goroutines take turns in the same order each time
+	rand.Seed(int64(plan.Seed))                     //nolint:staticcheck // no other way reaches the generator that backoff uses
+	synctest.Test(t, func(*testing.T) { h.run(drive) })
+	h.out.Order, h.out.Astray = h.gate.order, h.gate.astray
+	h.out.Asked = len(h.gate.log)
+	return h.out
+}
+
+func digest(text string) string {
+	sum := sha256.Sum256([]byte(text))
+	return hex.EncodeToString(sum[:])
+}
+
+// badText marks content that OpenAI refuses to index.
+const badText = "cannot be indexed: "
+
+func (h *history) config() openaitest.Config {
+	s := h.plan.Sea
+	h.clock = time.Duration(s.Clock)
+	cfg := openaitest.Config{
+		Seed: h.plan.Seed, IndexTime: time.Duration(s.IndexTime), IndexJitter: time.Duration(s.Jitter),
+		ListLag:        openaitest.Lag{Attach: time.Duration(s.ListAttach), Detach: time.Duration(s.ListDetach), Update: time.Duration(s.ListUpdate)},
+		NotFoundWindow: time.Duration(s.NotFound), GhostWindow: time.Duration(s.Ghost), FreshFileWindow: time.Duration(s.FreshFile),
+		Now:    func() time.Time { return time.Now().Add(h.clock) },
+		Quirks: quirks(s.Quirks),
+	}
+	if s.Failing > 0 {
+		cfg.IndexRules = append(cfg.IndexRules, openaitest.IndexRule{Rate: s.Failing, Times: 1, Code: "server_error"})
+	}
+	if s.Stuck > 0 {
+		cfg.IndexRules = append(cfg.IndexRules, openaitest.IndexRule{Rate: s.Stuck, Times: 1, Stuck: true})
+	}
+	cfg.FailIndexing = func(f openaitest.FileInfo) (string, string) {
+		if strings.HasPrefix(h.texts[f.SHA256], badText) {
+			return "invalid_file", "The file could not be parsed."
+		}
+		return "", ""
+	}
+	return cfg
+}
+
+// quirks are the switches of those names, as EachQuirk writes them.
+func quirks(names []string) (q openaitest.Quirks) {
+	for _, name := range names {
+		field, value, ok := strings.Cut(name, "=")
+		if !ok {
+			value = "true"
+		}
+		if json.Unmarshal(fmt.Appendf(nil, `{%q:%s}`, field, value), &q) != nil {
+			if err := json.Unmarshal(fmt.Appendf(nil, `{%q:%q}`, field, value), &q); err != nil {
+				panic(err)
+			}
+		}
+	}
+	return q
+}
+
+func (h *history) run(drive []string) {
+	h.begun = time.Now()
+	h.texts[digest("")] = ""
+	for _, s := range h.plan.Steps {
+		for _, ch := range s.Changes {
+			h.texts[digest(ch.Doc.Text)] = ch.Doc.Text
+		}
+	}
+	for _, p := range h.plan.Planted {
+		h.texts[digest(p.Text)] = p.Text
+	}
+	h.srv = openaitest.New(h.config())
+	h.stores = []string{h.srv.NewVectorStore("ours"), h.srv.NewVectorStore("mirror"), h.srv.NewVectorStore("theirs")}
+	h.wrongID = "vs_" + strings.Repeat("0", 32)
+	h.plant()
+	time.Sleep(time.Hour)
+	h.plantFresh()
+	h.was = h.describe()
+	h.gate = newGate(h.plan.Seed, h.plan.Sea, h.srv.Client().Transport, h.plan.Faults, drive)
+	for store := range 2 {
+		for i, key := range h.plan.Keys {
+			c := &cell{store: store, key: key, index: i, states: []value{nothing}, writers: make(map[int]bool)}
+			for _, p := range h.plan.Planted {
+				if p.Key == i && store == 0 && p.Ours {
+					if c.states[0].absent {
+						c.states = nil
+					}
+					c.states = append(c.states, value{text: p.Text, attrs: AttrsText(Own(p.Attrs))})
+				}
+			}
+			c.note(0)
+			h.cells[[2]int{store, i}] = c
+		}
+	}
+	go h.gate.run()
+	defer func() {
+		close(h.gate.over)
+		for _, n := range slices.Sorted(maps.Keys(h.procs)) {
+			p := h.procs[n]
+			p.line.die()
+			_ = p.c.Close()
+		}
+		h.waiting.Wait()
+		h.gate.lates.Wait()
+		h.srv.Close()
+	}()
+	for i, s := range h.plan.Steps {
+		h.gate.pass(context.Background(), fmt.Sprintf("step %d %s", i, s.Do), "")
+		h.take(s)
+	}
+	h.finish()
+	h.states()
+	h.mu.Lock()
+	h.done = true
+	h.mu.Unlock()
+	h.out.Took = h.gate.now()
+	if h.verbose {
+		for _, e := range h.gate.log {
+			h.out.Log = append(h.out.Log, e.String())
+		}
+	}
+}
+
+// plant makes the Files that are there before anything happens.
+func (h *history) plant() {
+	for _, p := range h.plan.Planted {
+		if !p.Fresh {
+			h.add(p, time.Now().Add(h.clock-24*time.Hour))
+		}
+	}
+}
+
+func (h *history) plantFresh() {
+	for _, p := range h.plan.Planted {
+		if p.Fresh {
+			h.add(p, time.Now().Add(h.clock-5*time.Second))
+		}
+	}
+}
+
+func (h *history) add(p Planted, at time.Time) {
+	id := h.srv.AddFile(openaitest.NewFile{Name: p.Name, Purpose: p.Purpose, Content: []byte(p.Text), CreatedAt: at})
+	if p.Ours {
+		h.srv.AddStoreFile(h.stores[0], id, p.Attrs)
+	}
+	if p.Theirs {
+		h.srv.AddStoreFile(h.stores[2], id, nil)
+	}
+	h.planted[id] = p
+}
+
+func (h *history) wrong(kind, format string, args ...any) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	h.out.Wrong = append(h.out.Wrong, Finding{kind, fmt.Sprintf(format, args...)})
+}
+
+func (h *history) reached(state string) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	h.out.States[state]++
+}
+
+func (h *history) excuse(name string) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	h.out.Excused[name]++
+}
+
+func (h *history) tell(format string, args ...any) {
+	if h.verbose {
+		fmt.Printf("%12v %s\n", h.gate.now().Round(time.Millisecond), fmt.Sprintf(format, args...))
+	}
+}
+
+// take carries one step out.
+func (h *history) take(s Step) {
+	h.tell("STEP %v", s)
+	p := h.procs[s.P]
+	if p == nil && s.Do != doStart && s.Do != doSleep && s.Do != doOutage && s.Do != doCalm && s.Do != doJoin && s.Do != doStrip && s.Do != doHand && s.Do != doCrowd && s.Do != doThin && s.Do != doExpire {
+		return // its start was cut away
+	}
+	switch s.Do {
+	case doStart:
+		h.start(s)
+	case doApply:
+		if !p.dead && len(s.Changes) > 0 {
+			h.do(p, s, func(ctx context.Context) { h.apply(ctx, p, s.Changes) })
+		}
+	case doGet:
+		if !p.dead {
+			h.do(p, s, func(ctx context.Context) { h.get(ctx, p, s.Key) })
+		}
+	case doList:
+		if !p.dead {
+			h.do(p, s, func(ctx context.Context) { h.list(ctx, p) })
+		}
+	case doSweep:
+		if !p.dead {
+			h.do(p, s, func(ctx context.Context) { h.failed(p, ctx, "sweep", p.c.Sweep(ctx)) })
+		}
+	case doStrays:
+		if !p.dead {
+			h.do(p, s, func(ctx context.Context) {
+				_, err := p.c.Strays(ctx, graceOfStrays, nil, time.Time{})
+				h.failed(p, ctx, "leftovers", err)
+			})
+		}
+	case doFlush:
+		if !p.dead {
+			h.do(p, s, func(ctx context.Context) { h.flush(ctx, p) })
+		}
+	case doClose:
+		if !p.dead && !p.closed {
+			h.close(p)
+		}
+	case doKill:
+		h.kill(p)
+	case doOrphan:
+		p.orphan = true
+	case doJoin:
+		h.join()
+	case doSleep:
+		time.Sleep(time.Duration(s.For))
+	case doOutage:
+		h.gate.mu.Lock()
+		h.gate.outages = append(h.gate.outages, outage{time.Now().Add(time.Duration(s.For)), s.Fate})
+		h.gate.mu.Unlock()
+	case doCalm:
+		h.calm()
+	case doStrip:
+		h.strip(s)
+	case doHand:
+		h.hand(s)
+	case doCrowd:
+		h.crowd(s.Store)
+	case doThin:
+		h.thin()
+	case doExpire:
+		h.srv.ExpireVectorStore(h.stores[0], 0)
+		h.mu.Lock()
+		h.expired = true
+		h.expiredAt = h.gate.now()
+		h.mu.Unlock()
+		h.reached(stateExpired)
+	}
+}
+
+func (h *history) calm() {
+	h.gate.mu.Lock()
+	h.gate.calm = true
+	h.gate.mu.Unlock()
+}
+
+func (h *history) storeID(n int) string {
+	if n < 0 {
+		return h.wrongID
+	}
+	return h.stores[n]
+}
+
+func (h *history) start(s Step) {
+	if h.procs[s.P] != nil {
+		return
+	}
+	p := &process{n: s.P, store: s.Store, step: s, line: h.gate.line(s.P), begun: h.gate.now(), open: make(map[*pending]*cell)}
+	c, err := NewClient(Settings{
+		Store: h.storeID(s.Store), URL: h.srv.URL(), Transport: p.line, Attached: s.Attached, Concurrency: s.Concurrency, Batch: s.Batch,
+		RetryFor: time.Duration(s.RetryFor), IndexFor: time.Duration(s.IndexFor), Verbose: h.verbose,
+	})
+	if err != nil {
+		panic(err)
+	}
+	p.c = c
+	h.procs[s.P] = p
+	context.AfterFunc(p.line.death, func() { h.died(p) })
+}
+
+// died notes that a process is dead: what it had under way may have taken effect.
+func (h *history) died(p *process) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	if p.dead {
+		return
+	}
+	p.dead = true
+	if !h.done {
+		h.out.States[stateKilled]++
+	}
+	if p.gone == 0 {
+		p.gone = h.gate.now()
+	}
+	for call, c := range p.open {
+		c.fail(call, p.gone, true)
+	}
+	clear(p.open)
+}
+
+func (h *history) kill(p *process) {
+	p.line.die()
+	h.died(p)
+}
+
+// do makes a call, and waits for it unless the step says not to.
+func (h *history) do(p *process, s Step, call func(context.Context)) {
+	ctx, cancel := context.WithCancel(context.Background())
+	if s.Within > 0 {
+		ctx, cancel = context.WithTimeout(context.Background(), time.Duration(s.Within))
+	}
+	done := make(chan struct{})
+	p.calls.Add(1)
+	h.waiting.Go(func() {
+		defer close(done)
+		defer p.calls.Done()
+		defer cancel()
+		call(ctx)
+		if s.Within > 0 && ctx.Err() != nil && !p.line.isDead() {
+			h.reached(stateGaveUp)
+			if late := h.gate.now() - h.deadline(ctx); late > promptly {
+				h.wrong(kindSlow, "process %d: a call returns %v after its context has ended: %v", p.n, late.Round(time.Millisecond), s)
+			}
+		}
+	})
+	if s.Go {
+		return
+	}
+	select {
+	case <-done:
+	case <-p.line.death.Done():
+	}
+}
+
+func (l *line) isDead() bool { return l.death.Err() != nil }
+
+func (h *history) deadline(ctx context.Context) time.Duration {
+	d, _ := ctx.Deadline()
+	return d.Sub(h.gate.start)
+}
+
+func (h *history) join() {
+	for _, n := range slices.Sorted(maps.Keys(h.procs)) {
+		p := h.procs[n]
+		if p.dead || p.orphan {
+			continue
+		}
+		done := make(chan struct{})
+		go func() { p.calls.Wait(); close(done) }()
+		select {
+		case <-done:
+		case <-p.line.death.Done():
+		}
+	}
+}
+
+// apply makes changes and tells the model.
+func (h *history) apply(ctx context.Context, p *process, changes []Change) {
+	var calls []*pending
+	var cells []*cell
+	var list []Keyed
+	h.mu.Lock()
+	for _, ch := range changes {
+		list = append(list, Keyed{ch.Op, h.plan.Keys[ch.Key], ch.Doc})
+		if p.store < 0 || p.closed {
+			cells, calls = append(cells, nil), append(calls, nil)
+			continue
+		}
+		c := h.cells[[2]int{p.store, ch.Key}]
+		for n := range c.writers {
+			if q := h.procs[n]; n != p.n && !q.dead && !q.closed {
+				h.out.States[stateTwo]++
+				if q.orphan {
+					h.out.States[stateOrphan]++
+				}
+			}
+		}
+		call := c.begin(p.n, ch.Op, ch.Doc, h.gate.now())
+		cells, calls = append(cells, c), append(calls, call)
+		p.open[call] = c
+	}
+	closed := p.closed
+	h.mu.Unlock()
+	var answers []Answer
+	if len(list) == 1 {
+		answers = append(answers, p.c.Do(ctx, list[0]))
+	} else {
+		answers = p.c.Apply(ctx, list)
+	}
+	if p.line.isDead() {
+		return
+	}
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	for i, a := range answers {
+		if a.Err == nil && (closed || p.store < 0) {
+			h.out.Wrong = append(h.out.Wrong, Finding{kindAnswer, fmt.Sprintf("process %d: %s %s succeeds though its client is closed or its store does not exist", p.n, list[i].Op, shown(list[i].Key))})
+		}
+		if calls[i] == nil {
+			continue
+		}
+		h.tell("process %d: %s %s %q {%s}: %s %v", p.n, list[i].Op, shown(list[i].Key), list[i].Doc.Text, AttrsText(list[i].Doc.Attrs), a.Outcome, a.Err)
+		delete(p.open, calls[i])
+		h.answered(p, cells[i], calls[i], a)
+	}
+}
+
+// answered tells the model how a change has ended, and judges the answer. The
+// caller holds mu.
+func (h *history) answered(p *process, c *cell, call *pending, a Answer) {
+	now := h.gate.now()
+	wrong := func(kind, format string, args ...any) {
+		h.out.Wrong = append(h.out.Wrong, Finding{kind, fmt.Sprintf("%v of %s: ", call, shown(c.key)) + fmt.Sprintf(format, args...)})
+	}
+	if call.ended {
+		return
+	}
+	if c.store == 0 && h.expired && call.from >= h.expiredAt {
+		switch {
+		case a.Err == nil:
+			wrong(kindAnswer, "it succeeds although the store has expired")
+		case a.Class != Everybody && a.Class != Stopped && a.Class != Service && !refused(c.key, call.doc):
+			wrong(kindError, "the store has expired, and the error is %v: %v", a.Class, a.Err)
+		}
+		if a.Class == Everybody && !h.told {
+			h.told, h.toldAt = true, now
+		}
+		c.fail(call, now, true)
+		return
+	}
+	before := c.during(call.from, now)
+	mustRefuse := call.op != OpDelete && refused(c.key, call.doc)
+	switch {
+	case a.Err == nil:
+		if mustRefuse {
+			wrong(kindAnswer, "it is accepted, and must be refused")
+		}
+		if a.Outcome == "unchanged" && call.op == OpPut && !slices.Contains(before, valueOf(call.doc)) {
+			wrong(kindAnswer, "unchanged, where there can be %s", show(before))
+		}
+		if p.step.Attached && call.op == OpPut {
+			h.out.States[stateAttached]++
+		}
+		if len(before) > 0 && a.Outcome == "replaced" && h.unmarked(c) {
+			h.out.States[stateUnmarked]++
+		}
+		c.succeed(call, now, p.step.Attached)
+		return
+	case a.Class == Stopped:
+		c.fail(call, now, true)
+		return
+	case a.Class == Service:
+		c.fail(call, now, true)
+		return
+	case mustRefuse:
+	case a.Class == Everybody:
+		wrong(kindError, "an error of everybody: %v", a.Err)
+	case call.op == OpUpdate && a.NotFound:
+		if !slices.ContainsFunc(before, func(v value) bool { return v.absent }) {
+			wrong(kindAnswer, "not found, where there is %s", show(before))
+		}
+	case a.Indexing && (strings.HasPrefix(call.doc.Text, badText) || h.plan.Sea.Failing > 0 || h.plan.Sea.Stuck > 0):
+		h.out.States[stateNotIndexed]++
+	default:
+		wrong(kindError, "a good document is refused: %v", a.Err)
+	}
+	c.fail(call, now, false)
+}
+
+// refused reports whether a document has to be refused before any request.
+func refused(key string, d Doc) bool {
+	parts := (len(key) + 255) / 256
+	return key == "" || len(key) > 1024 || len(d.Attrs)+2+parts > 16
+}
+
+func (h *history) failed(p *process, ctx context.Context, name string, err error) {
+	if err == nil {
+		return
+	}
+	a := answer(0, err)
+	if a.Class != Service && a.Class != Stopped && p.store >= 0 && !p.line.isDead() && !(p.store == 0 && h.expired) {
+		h.wrong(kindError, "process %d: %s: %v", p.n, name, err)
+	}
+	_ = ctx
+}
+
+func (h *history) flush(ctx context.Context, p *process) {
+	h.mu.Lock()
+	var accepted []*cell
+	var calls []*pending
+	for _, c := range h.cells {
+		if c.accepted != nil && c.accepted.p == p.n {
+			accepted, calls = append(accepted, c), append(calls, c.accepted)
+		}
+	}
+	h.mu.Unlock()
+	err := p.c.Flush(ctx)
+	if p.line.isDead() {
+		return
+	}
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	for i, c := range accepted {
+		if err != nil || c.accepted != calls[i] || p.closed || h.expired && c.store == 0 {
+			continue
+		}
+		if strings.HasPrefix(calls[i].doc.Text, badText) {
+			h.out.Wrong = append(h.out.Wrong, Finding{kindAnswer, fmt.Sprintf("%v of %s: it could not be indexed, and Flush returns no error", calls[i], shown(c.key))})
+			c.accepted = nil
+			continue
+		}
+		c.settle(calls[i], h.gate.now())
+	}
+}
+
+// get reads a key and judges the answer.
+func (h *history) get(ctx context.Context, p *process, key int) {
+	from := h.gate.now()
+	h.mu.Lock()
+	if p.store >= 0 {
+		h.cells[[2]int{p.store, key}].touched = true
+	}
+	h.mu.Unlock()
+	got, a := p.c.Get(ctx, h.plan.Keys[key])
+	if p.line.isDead() || p.store == 0 && h.expired {
+		return
+	}
+	h.tell("process %d: get %s: %+v %v", p.n, shown(h.plan.Keys[key]), got, a.Err)
+	if p.store < 0 {
+		if a.Err == nil || a.NotFound && a.Class != Everybody {
+			h.wrong(kindAnswer, "process %d: get of a store that does not exist: %v", p.n, a.Err)
+		}
+		return
+	}
+	if a.Err != nil && !a.NotFound {
+		h.failed(p, ctx, "get", a.Err)
+		return
+	}
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	c := h.cells[[2]int{p.store, key}]
+	allowed := c.during(from, h.gate.now())
+	v := nothing
+	if a.Err == nil {
+		v = value{text: h.texts[got.SHA256], attrs: AttrsText(got.Attrs)}
+	}
+	if !anyLike(allowed, v) && !(a.Err == nil && got.SHA256 == "") {
+		h.out.Wrong = append(h.out.Wrong, Finding{kindAnswer, fmt.Sprintf("process %d: get %s finds %v, where there can be %s", p.n, shown(c.key), v, show(allowed))})
+	}
+}
+
+// anyLike reports whether one of the values is v, apart from its chunking.
+func anyLike(values []value, v value) bool {
+	return slices.ContainsFunc(values, func(w value) bool { return w.absent == v.absent && w.text == v.text && w.attrs == v.attrs })
+}
+
+// list lists the store. Listings lag; only a document that can never have been is
+// wrong.
+func (h *history) list(ctx context.Context, p *process) {
+	before := h.gate.asked(p.n)
+	got, err := p.c.List(ctx)
+	if p.line.isDead() || p.store == 0 && h.expired {
+		return
+	}
+	if n := h.gate.asked(p.n) - before; h.crowds > 0 && n > crowded/2 {
+		h.wrong(kindCostly, "process %d: a listing of %d documents makes %d requests, since others have made %d Files", p.n, len(got), n, h.crowds)
+	}
+	if err != nil {
+		h.failed(p, ctx, "list", err)
+		return
+	}
+	if p.store < 0 {
+		h.wrong(kindAnswer, "process %d lists a store that does not exist", p.n)
+		return
+	}
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	for _, s := range got {
+		i := slices.Index(h.plan.Keys, s.Key)
+		if i < 0 || s.Status != "completed" || s.SHA256 == "" {
+			continue
+		}
+		c := h.cells[[2]int{p.store, i}]
+		allowed := c.during(h.gate.now()-watched, h.gate.now())
+		if v := (value{text: h.texts[s.SHA256], attrs: AttrsText(s.Attrs)}); !anyLike(allowed, v) {
+			h.out.Wrong = append(h.out.Wrong, Finding{kindAnswer, fmt.Sprintf("process %d: the listing has %s as %v, where there can be %s", p.n, shown(c.key), v, show(allowed))})
+		}
+	}
+}
+
+// close ends a process in good order.
+func (h *history) close(p *process) {
+	h.mu.Lock()
+	p.closed = true
+	h.mu.Unlock()
+	from := h.gate.now()
+	done := make(chan error, 1)
+	h.waiting.Go(func() { done <- p.c.Close() })
+	var err error
+	select {
+	case err = <-done:
+	case <-p.line.death.Done():
+		return
+	}
+	if took := h.gate.now() - from; took > closeWithin+promptly {
+		h.wrong(kindSlow, "process %d: Close takes %v", p.n, took.Round(time.Millisecond))
+	}
+	p.left = err != nil
+	h.mu.Lock()
+	if p.gone == 0 {
+		p.gone = h.gate.now()
+	}
+	if len(p.open) > 0 {
+		h.out.States[stateClosed]++
+	}
+	h.mu.Unlock()
+	// Its calls have their answers; whatever comes after this is too late.
+	time.Sleep(time.Millisecond)
+	h.mu.Lock()
+	for call, c := range p.open {
+		c.fail(call, h.gate.now(), true)
+	}
+	clear(p.open)
+	h.mu.Unlock()
+}
+
+// strip replaces the attributes of a key's only store file, as another tool might.
+func (h *history) strip(s Step) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	c := h.cells[[2]int{0, s.Key}]
+	if len(c.pending) > 0 || len(c.states) != 1 || c.states[0].absent {
+		return
+	}
+	var found []string
+	for _, f := range h.srv.Snapshot().Store(h.stores[0]).Files {
+		if marked(f.Attributes) && h.owner(f.FileID, f.Attributes, f.Filename) == c.key {
+			found = append(found, f.FileID)
+		}
+	}
+	if len(found) != 1 {
+		return
+	}
+	h.srv.AddStoreFile(h.stores[0], found[0], map[string]any{"by": "another tool"})
+	c.replace(map[string]any{"by": "another tool"}, h.gate.now())
+	h.out.States[stateStripped]++
+}
+
+// hand attaches a key's File to somebody else's store.
+func (h *history) hand(s Step) {
+	for _, f := range h.srv.Snapshot().Store(h.stores[0]).Files {
+		if _, planted := h.planted[f.FileID]; !planted && KeyOf(f.Attributes, f.Filename) == h.plan.Keys[s.Key] {
+			h.srv.AddStoreFile(h.stores[2], f.FileID, nil)
+			h.reached(stateHand)
+		}
+	}
+}
+
+// crowded is how many Files another store gets at once.
+const crowded = 300
+
+// crowd fills another store of the project, or the store under test, with Files of
+// other names and keys.
+func (h *history) crowd(store int) {
+	var attrs map[string]any
+	if store == 0 {
+		attrs = map[string]any{"vs_key": "a key of the crowd", "vs_version": "0000000000000001"}
+	} else {
+		store = 2
+	}
+	for i := range crowded {
+		name := fmt.Sprintf("crowd %d.md", i)
+		id := h.srv.AddFile(openaitest.NewFile{Name: name, Content: []byte(name)})
+		if attrs != nil {
+			attrs = map[string]any{"vs_key": name, "vs_version": "0000000000000001"}
+		}
+		h.srv.AddStoreFile(h.stores[store], id, attrs)
+		h.planted[id] = Planted{Name: name, Text: name, Key: -1, Theirs: store == 2, Ours: store == 0, Attrs: attrs}
+		h.texts[digest(name)] = name
+		h.crowd300 = append(h.crowd300, id)
+	}
+	h.was = h.describeWith(h.was)
+	if store == 2 {
+		h.crowds += crowded
+	}
+}
+
+// thin deletes every second File of the crowd, as other people do.
+func (h *history) thin() {
+	for i, id := range h.crowd300 {
+		if i%2 == 0 {
+			continue
+		}
+		req, err := http.NewRequestWithContext(context.Background(), http.MethodDelete, h.srv.URL()+"/files/"+id, nil)
+		if err != nil {
+			panic(err)
+		}
+		req.Header.Set("Authorization", "Bearer sk-test")
+		if resp, err := h.srv.Client().Do(req); err == nil {
+			resp.Body.Close()
+		}
+		delete(h.was, id)
+		delete(h.planted, id)
+	}
+	h.crowd300 = nil
+}
+
+// unmarked reports whether the key has begun with a File without attributes, and
+// this is its first change that succeeds.
+func (h *history) unmarked(c *cell) bool {
+	return c.store == 0 && len(c.calls) == 1 && slices.ContainsFunc(h.plan.Planted, func(p Planted) bool { return p.Ours && p.Key == c.index })
+}

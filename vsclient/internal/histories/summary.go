@@ -1,0 +1,105 @@
+package histories
+
+import (
+	"fmt"
+	"maps"
+	"os"
+	"slices"
+	"strings"
+	"time"
+)
+
+// Summary adds up the outcomes of many histories.
+type Summary struct {
+	Histories int
+	Red       int
+	Requests  int
+	Virtual   time.Duration
+	Healthy   time.Duration  // the longest that a history took to be healthy once nothing failed any more
+	Kinds     map[string]int // red histories, by kind of finding
+	Excused   map[string]int // histories, by the name of what cannot be promised
+	States    map[string]int // histories, by the name of a rare state
+}
+
+// Add adds one outcome.
+func (s *Summary) Add(o Outcome) {
+	one := Summary{Histories: 1, Requests: o.Asked, Virtual: o.Took, Healthy: o.Healthy, Kinds: map[string]int{}, Excused: map[string]int{}, States: map[string]int{}}
+	for _, f := range o.Wrong {
+		one.Red = 1
+		one.Kinds[f.Kind] = 1
+	}
+	for name := range o.Excused {
+		one.Excused[name] = 1
+	}
+	for name := range o.States {
+		one.States[name] = 1
+	}
+	s.Merge(one)
+}
+
+// Merge adds another summary.
+func (s *Summary) Merge(o Summary) {
+	s.Histories += o.Histories
+	s.Red += o.Red
+	s.Requests += o.Requests
+	s.Virtual += o.Virtual
+	s.Healthy = max(s.Healthy, o.Healthy)
+	for _, pair := range []struct {
+		to   *map[string]int
+		from map[string]int
+	}{{&s.Kinds, o.Kinds}, {&s.Excused, o.Excused}, {&s.States, o.States}} {
+		if *pair.to == nil {
+			*pair.to = make(map[string]int)
+		}
+		for name, n := range pair.from {
+			(*pair.to)[name] += n
+		}
+	}
+}
+
+// NeverReached lists the rare states that no history has reached.
+func (s *Summary) NeverReached() (names []string) {
+	for _, name := range EveryState() {
+		if s.States[name] == 0 {
+			names = append(names, name)
+		}
+	}
+	return names
+}
+
+// Table is the summary for a page.
+func (s *Summary) Table() string {
+	var b strings.Builder
+	row := func(what string, n any) { fmt.Fprintf(&b, "| %s | %v |\n", what, n) }
+	b.WriteString("| | histories |\n|---|--:|\n")
+	row("carried out", s.Histories)
+	row("**wrong**", fmt.Sprintf("**%d**", s.Red))
+	for _, name := range slices.Sorted(maps.Keys(s.Kinds)) {
+		row("wrong: "+name, s.Kinds[name])
+	}
+	for _, name := range EveryExcuse() {
+		row("cannot be promised: "+name, s.Excused[name])
+	}
+	for _, name := range EveryState() {
+		row("reached: "+name, s.States[name])
+	}
+	fmt.Fprintf(&b, "\n%d requests in %v of virtual time. Once nothing failed any more, every history was healthy within %v.\n",
+		s.Requests, s.Virtual.Round(time.Hour), s.Healthy)
+	return b.String()
+}
+
+const beginMark, endMark = "<!-- histories -->\n", "<!-- end of histories -->"
+
+// WriteInto writes the table into a page, between its marks.
+func (s *Summary) WriteInto(path string) error {
+	text, err := os.ReadFile(path)
+	if err != nil {
+		return err
+	}
+	head, rest, ok := strings.Cut(string(text), beginMark)
+	_, tail, ok2 := strings.Cut(rest, endMark)
+	if !ok || !ok2 {
+		return fmt.Errorf("%s has no marks for the table of the histories", path)
+	}
+	return os.WriteFile(path, []byte(head+beginMark+s.Table()+endMark+tail), 0o644)
+}

@@ -1,0 +1,62 @@
+package openaitest
+
+import (
+	"strconv"
+	"strings"
+)
+
+// AlterFilenames is an alteration that a server makes to every file name that it stores.
+type AlterFilenames string
+
+const (
+	LowerCaseFilenames      AlterFilenames = "lower_case"        // letters become lower case
+	NFCFilenames            AlterFilenames = "nfc"               // Unicode's normal form C
+	UnderscoreForSpace      AlterFilenames = "underscore_space"  // each space becomes "_"
+	UnderscoreForUnsafe     AlterFilenames = "underscore_unsafe" // each character but ASCII letters, digits and "._-" becomes "_", as OGX does
+	Latin1Filenames         AlterFilenames = "latin1"            // the bytes of UTF-8 are read as Latin-1
+	PercentDecodedFilenames AlterFilenames = "percent_decoded"   // each %XX becomes the byte that it stands for
+	filenamesAsSent         AlterFilenames = ""                  // the default
+)
+
+var alterations = map[AlterFilenames]func(string) string{
+	filenamesAsSent:         func(name string) string { return name },
+	LowerCaseFilenames:      strings.ToLower,
+	NFCFilenames:            nfc,
+	UnderscoreForSpace:      func(name string) string { return strings.ReplaceAll(name, " ", "_") },
+	UnderscoreForUnsafe:     underscoreUnsafe,
+	Latin1Filenames:         readAsLatin1,
+	PercentDecodedFilenames: decodePercent,
+}
+
+func underscoreUnsafe(name string) string {
+	return strings.Map(func(r rune) rune {
+		if r >= 'a' && r <= 'z' || r >= 'A' && r <= 'Z' || r >= '0' && r <= '9' || strings.ContainsRune("._-", r) {
+			return r
+		}
+		return '_'
+	}, name)
+}
+
+func readAsLatin1(name string) string {
+	runes := make([]rune, len(name))
+	for i := range len(name) {
+		runes[i] = rune(name[i])
+	}
+	return string(runes)
+}
+
+// decodePercent decodes each %XX. Bytes that are not UTF-8 then become U+FFFD.
+func decodePercent(name string) string {
+	var b strings.Builder
+	for i := 0; i < len(name); i++ {
+		if name[i] == '%' && i+2 < len(name) {
+			if v, err := strconv.ParseUint(name[i+1:i+3], 16, 8); err == nil {
+				b.WriteByte(byte(v))
+				i += 2
+				continue
+			}
+		}
+		b.WriteByte(name[i])
+	}
+	return strings.ToValidUTF8(b.String(), "\ufffd")
+}
