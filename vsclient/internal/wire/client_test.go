@@ -126,17 +126,24 @@ func TestAbsenceIsOfTheObjectThatWasAskedFor(t *testing.T) {
 		calls[e.name] = func(t *testing.T, c *Client) error { return e.call(t.Context(), c) }
 	}
 	for _, row := range absences {
-		for status, want := range map[int]error{http.StatusOK: row.kind, http.StatusNotFound: fail.StoreGone, http.StatusInternalServerError: fail.Unavailable} {
+		for reply, want := range map[string]error{
+			`200 {"id":"vs_1","status":"completed"}`: row.kind, `200 {"id":"vs_1","status":"expired"}`: fail.StoreGone, `404 {}`: fail.StoreGone, `500 {}`: fail.Unavailable,
+		} {
 			if row.storeToo == 0 {
 				want = row.kind
 			}
-			t.Run(fmt.Sprint(row.sentence, ", and the store is ", status), func(t *testing.T) {
+			var status int
+			_, err := fmt.Sscan(reply, &status)
+			if err != nil {
+				t.Fatal(err)
+			}
+			t.Run(fmt.Sprint(row.sentence, ", and the store says ", reply), func(t *testing.T) {
 				synctest.Test(t, func(t *testing.T) {
 					asked, others := 0, 0
 					c := newClient(t, transport(func(r *http.Request) (*http.Response, error) {
 						if r.Method == http.MethodGet && strings.HasSuffix(r.URL.Path, "/vector_stores/vs_1") {
 							asked++
-							return answer(status, `{"id":"vs_1"}`)(r)
+							return answer(status, reply[4:])(r)
 						}
 						others++
 						return answer(row.status, fmt.Sprintf(`{"error":{"message":%q}}`, row.message))(r)

@@ -238,7 +238,7 @@ var hostile = []struct {
 	}, fail.Unauthorized, "provided: [redacted].", 1},
 	{"forbidden", func() transport { return answer(403, `<html>`) }, fail.Unauthorized, "403", 1},
 	{"no such method", func() transport { return answer(405, ``) }, fail.Endpoint, "405", 1},
-	{"not implemented", func() transport { return answer(501, ``) }, fail.Endpoint, "501", 1},
+	{"not implemented", func() transport { return answer(501, ``) }, fail.Unavailable, "501", 0},
 	{"no quota", func() transport { return answer(429, `{"error":{"code":"insufficient_quota"}}`) }, fail.Quota, "", 1},
 	{"a full storage", func() transport {
 		return answer(400, `{"error":{"message":"You have exceeded your file storage quota."}}`)

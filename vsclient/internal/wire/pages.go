@@ -10,10 +10,11 @@ import (
 
 // Page is one page of a listing.
 type Page[T any] struct {
-	Object  string
-	Data    []T
-	LastID  string
-	HasMore bool
+	Object   string
+	Data     []T
+	LastID   string
+	HasMore  bool
+	NextPage string // in place of LastID, where the objects have no ids
 }
 
 // next is the cursor of the following page; "" when there is none. A page may be

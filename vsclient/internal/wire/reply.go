@@ -215,36 +215,10 @@ func (p *Page[T]) read(d *json.Decoder) error {
 		switch name {
 		case "object":
 			return &p.Object
-		case "data":
+		case "data", "content": // the latter as the spec's example of a store file's text has it
 			return rows[T]{&p.Data}
 		case "last_id":
 			return &p.LastID
-		case "has_more":
-			return &p.HasMore
-		}
-		return nil
-	})
-}
-
-func (h *hits) read(d *json.Decoder) error {
-	return readFields(d, func(name string) any {
-		switch name {
-		case "object":
-			return &h.Object
-		case "data":
-			return rows[Hit]{&h.Data}
-		}
-		return nil
-	})
-}
-
-func (p *contentPage) read(d *json.Decoder) error {
-	return readFields(d, func(name string) any {
-		switch name {
-		case "data":
-			return rows[textPart]{&p.Data}
-		case "content":
-			return rows[textPart]{&p.Content}
 		case "has_more":
 			return &p.HasMore
 		case "next_page":
