@@ -196,8 +196,12 @@ func (t *tending) drop(d view.Doc) {
 
 func (t *tending) run(ctx context.Context, d view.Doc) {
 	until := time.Now().Add(t.k.cfg.RetryTimeout + openTime)
-	for wait := firstTend; ; wait = min(2*wait, longestTend) {
-		closing := wire.Pause(ctx, wait, t.hurry) == nil && t.hurrying()
+	for wait, early := firstTend, t.hurry; ; wait = min(2*wait, longestTend) {
+		_ = wire.Pause(ctx, wait, early)
+		closing := t.hurrying()
+		if closing {
+			wait, early = firstTend/2, nil
+		}
 		t.mu.Lock()
 		t.keys[d.Key] = false
 		t.mu.Unlock()

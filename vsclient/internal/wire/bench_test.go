@@ -1,6 +1,7 @@
 package wire
 
 import (
+	"fmt"
 	"io"
 	"strings"
 	"testing"
@@ -36,5 +37,25 @@ func BenchmarkPassAGate(b *testing.B) {
 			b.Fatal(err)
 		}
 		leave()
+	}
+}
+
+func BenchmarkReadAPageOfFiles(b *testing.B) {
+	var text strings.Builder
+	text.WriteString(`{"object":"list","data":[`)
+	for i := range FilesPage {
+		if i > 0 {
+			text.WriteByte(',')
+		}
+		fmt.Fprintf(&text, `{"id":"file-%022d","object":"file","bytes":1024,"created_at":1700000000,"expires_at":null,"filename":"chapter-%06d.md","purpose":"assistants","status":"processed","status_details":null}`, i, i)
+	}
+	text.WriteString(`],"first_id":"a","last_id":"b","has_more":false}`)
+	b.ReportAllocs()
+	b.SetBytes(int64(text.Len()))
+	for b.Loop() {
+		var p Page[File]
+		if err := decode(strings.NewReader(text.String()), maxFiles, &p); err != nil || len(p.Data) != FilesPage {
+			b.Fatal(err)
+		}
 	}
 }

@@ -133,20 +133,6 @@ type textPart struct {
 	Text string `json:"text"`
 }
 
-type hits struct {
-	Object string
-	Data   []Hit
-}
-
-// contentPage has two shapes: the one that the spec declares, and the one of its
-// example.
-type contentPage struct {
-	Data     []textPart
-	Content  []textPart
-	HasMore  bool
-	NextPage string
-}
-
 type deletion struct {
 	Deleted *bool `json:"deleted"`
 }
@@ -160,7 +146,6 @@ func (s StoreFile) empty() bool { return !plain(s.ID) }
 func (b Batch) empty() bool     { return !plain(b.ID) }
 func (h Hit) empty() bool       { return !plain(h.FileID) }
 func (p Page[T]) empty() bool   { return p.Data == nil && p.Object == "" }
-func (h hits) empty() bool      { return h.Data == nil && h.Object == "" }
 
 func (f File) id() string      { return f.ID }
 func (s Store) id() string     { return s.ID }
@@ -384,7 +369,7 @@ func (c *Client) Content(ctx context.Context, id string) iter.Seq2[string, error
 			if token != "" {
 				r.query = url.Values{"page": {token}}
 			}
-			p, _, err := send[contentPage](ctx, c, r)
+			p, _, err := send[Page[textPart]](ctx, c, r)
 			if more := p.HasMore && p.NextPage != ""; err == nil && more {
 				if err = t.more(0); err == nil {
 					err = t.step(p.NextPage)
@@ -394,7 +379,7 @@ func (c *Client) Content(ctx context.Context, id string) iter.Seq2[string, error
 				yield("", err)
 				return
 			}
-			for _, part := range append(p.Data, p.Content...) {
+			for _, part := range p.Data {
 				if left -= len(part.Text); left < 0 {
 					yield("", endless("the text has more than 512 MB"))
 					return
@@ -414,8 +399,8 @@ func (c *Client) Content(ctx context.Context, id string) iter.Seq2[string, error
 // Search searches the client's vector store. The spec knows further pages of results
 // and no way to ask for them.
 func (c *Client) Search(ctx context.Context, q Query) ([]Hit, error) {
-	h, _, err := send[hits](ctx, c, request{
+	p, _, err := send[Page[Hit]](ctx, c, request{
 		method: http.MethodPost, path: "vector_stores/%s/search", ids: []string{c.cfg.StoreID}, body: func() any { return q }, most: maxStoreFiles,
 	})
-	return h.Data, err
+	return p.Data, err
 }

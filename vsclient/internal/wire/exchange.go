@@ -190,6 +190,10 @@ func (c *Client) attempt(ctx context.Context, r request, into any, try int) (Met
 	if err != nil {
 		return Meta{}, c.judge(ctx, exchanged{}, err, time.Now())
 	}
+	if err := context.Cause(ctx); err != nil { // nothing is sent
+		leave()
+		return Meta{}, c.judge(ctx, exchanged{}, err, time.Now())
+	}
 	began := time.Now()
 	got, err := c.roundTrip(ctx, r, into)
 	leave()

@@ -10,10 +10,11 @@ import (
 
 // Page is one page of a listing.
 type Page[T any] struct {
-	Object  string
-	Data    []T
-	LastID  string
-	HasMore bool
+	Object   string
+	Data     []T
+	LastID   string
+	HasMore  bool
+	NextPage string // in place of LastID, where the objects have no ids
 }
 
 // next is the cursor of the following page; "" when there is none. A page may be
@@ -86,7 +87,7 @@ type trail struct {
 
 const (
 	// sparePages are the pages that a listing may have beyond one for ten objects.
-	sparePages = 10_000
+	sparePages = 1_000
 	// maxObjects is how many files OpenAI allows in a store.
 	maxObjects = 100_000_000
 )

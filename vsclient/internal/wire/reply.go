@@ -11,14 +11,15 @@ import (
 )
 
 // The largest replies, in bytes. Full pages of OpenAI's have about 2.5 MB (Files), 5 MB
-// (store files with 16 long attributes) and 60 MB (text of five million tokens).
+// (store files with 16 long attributes) and 25 MB (text of five million tokens).
 const (
 	maxReply       = 1 << 20
 	maxStoreFiles  = 16 << 20
-	maxFiles       = 64 << 20
-	maxContent     = 128 << 20
+	maxFiles       = 32 << 20
+	maxContent     = 64 << 20
 	maxContentText = 512 << 20 // all pages of a document's text together
 	maxRefusal     = 1 << 20
+	maxTail        = 4 << 10 // white space behind an object
 	// maxRows is how many objects one reply may list. OpenAI's pages have 10,000 at the
 	// most; other servers may send a listing whole.
 	maxRows = 200_000
@@ -61,14 +62,14 @@ func (s secrets) tame(resp *http.Response) (cut error, html bool) {
 }
 
 // parseRefusal reads the reason out of OpenAI's form {"error":{…}}, out of the forms of
-// other servers, and of plain text. A page of HTML is for people and gives none.
+// other servers, and of text. A page of HTML is for people and gives none.
 func parseRefusal(raw []byte, contentType string) (r refusal, html bool) {
 	var body struct {
 		Error, Message, Detail any
 		Code, Type             any
 	}
 	if json.Unmarshal(raw, &body) != nil {
-		if html = isHTML(contentType, raw); !html && !bytes.HasPrefix(bytes.TrimSpace(raw), []byte("{")) {
+		if html = isHTML(contentType, raw); !html {
 			r.Message = string(raw)
 		}
 		return r, html
@@ -102,7 +103,8 @@ func isHTML(contentType string, beginning []byte) bool {
 
 // decode reads a reply into an object, and no more than so many bytes of it.
 func decode(r io.Reader, most int64, into any) error {
-	d := json.NewDecoder(&limited{r, most})
+	body := &limited{r, most}
+	d := json.NewDecoder(body)
 	read, ok := into.(interface{ read(*json.Decoder) error })
 	if !ok {
 		read = whole{into}
@@ -113,6 +115,7 @@ func decode(r io.Reader, most int64, into any) error {
 	if o, ok := into.(interface{ empty() bool }); ok && o.empty() {
 		return errNoObject
 	}
+	body.left = min(body.left, maxTail)
 	switch _, err := d.Token(); {
 	case err == nil:
 		return errors.New("it goes on after the object")
@@ -212,36 +215,10 @@ func (p *Page[T]) read(d *json.Decoder) error {
 		switch name {
 		case "object":
 			return &p.Object
-		case "data":
+		case "data", "content": // the latter as the spec's example of a store file's text has it
 			return rows[T]{&p.Data}
 		case "last_id":
 			return &p.LastID
-		case "has_more":
-			return &p.HasMore
-		}
-		return nil
-	})
-}
-
-func (h *hits) read(d *json.Decoder) error {
-	return readFields(d, func(name string) any {
-		switch name {
-		case "object":
-			return &h.Object
-		case "data":
-			return rows[Hit]{&h.Data}
-		}
-		return nil
-	})
-}
-
-func (p *contentPage) read(d *json.Decoder) error {
-	return readFields(d, func(name string) any {
-		switch name {
-		case "data":
-			return rows[textPart]{&p.Data}
-		case "content":
-			return rows[textPart]{&p.Content}
 		case "has_more":
 			return &p.HasMore
 		case "next_page":

@@ -216,10 +216,10 @@ func (c *Client) absent(ctx context.Context, r request, f *Failure) *Failure {
 	case r.path == "vector_stores/%s":
 		return of(fail.StoreGone)
 	}
-	_, _, err := send[Store](ctx, c, request{method: http.MethodGet, path: "vector_stores/%s", ids: r.ids[:1]})
+	s, _, err := send[Store](ctx, c, request{method: http.MethodGet, path: "vector_stores/%s", ids: r.ids[:1]})
 	other, failed := errors.AsType[*Failure](err)
 	switch {
-	case failed && errors.Is(err, fail.StoreGone):
+	case s.Status == "expired", errors.Is(err, fail.StoreGone):
 		return of(fail.StoreGone)
 	case failed:
 		other.Retry = false // it has been tried for as long as anything is
