@@ -139,7 +139,7 @@ func (c *Client) attempt(ctx context.Context, p *prepared, r *Result) (index.Fat
 	if c.cfg.Async {
 		return c.attachAsync(ctx, p.Doc, at, arrived)
 	}
-	fate, err := c.index.Index(ctx, at, arrived, func() {})
+	fate, err := c.index.Index(ctx, at, arrived, func() { c.view.Ended(f.ID, ledger.InProgress, ledger.Listed) })
 	return c.ended(ctx, f.ID, fate, err)
 }
 
@@ -148,7 +148,8 @@ func (c *Client) ended(ctx context.Context, id string, fate index.Fate, err erro
 	switch fate {
 	case index.Searchable:
 		c.view.Ended(id, ledger.Completed, ledger.Read)
-		if err := c.kept.do(ctx, func() error { return c.view.KeepsAttributes(ctx, id) }); err != nil {
+		// A look that fails leaves the question open, for the next document.
+		if err := c.kept.do(ctx, func() error { return c.view.KeepsAttributes(ctx, id) }); errors.Is(err, fail.Endpoint) {
 			return c.ended(ctx, id, index.Failed, err)
 		}
 	case index.Failed, index.NotAttached: // it never will be searchable

@@ -46,6 +46,7 @@ func (k *Keeper) Settle(ctx context.Context, d view.Doc) error {
 		}
 		if err != nil {
 			k.Tend(d)
+			k.tending.warn(err)
 			return fmt.Errorf("an older version could not be removed yet: %w", err)
 		}
 	}
@@ -147,9 +148,10 @@ type tending struct {
 	slots chan struct{} // one for each look round that runs
 	hurry chan struct{} // closed when the client is to end
 
-	mu    sync.Mutex
-	keys  map[string]bool // true: there is more to do than the current round has seen
-	empty chan struct{}   // closed while there are no keys
+	mu     sync.Mutex
+	keys   map[string]bool // true: there is more to do than the current round has seen
+	empty  chan struct{}   // closed while there are no keys
+	warned bool
 }
 
 const (
@@ -186,11 +188,26 @@ func (k *Keeper) Tend(d view.Doc) {
 	}
 }
 
+// warn tells once, until there is nothing left to tend, that a removal has failed.
+func (t *tending) warn(err error) {
+	t.mu.Lock()
+	first := !t.warned
+	t.warned = true
+	t.mu.Unlock()
+	if first {
+		t.k.cfg.Logger.Warn("a version that no key needs could not be removed; the client goes on trying in the background", "error", err.Error())
+	}
+}
+
 // drop ends the work on a key. The caller holds mu.
 func (t *tending) drop(d view.Doc) {
 	delete(t.keys, d.Key)
 	if len(t.keys) == 0 {
 		close(t.empty)
+		if t.warned {
+			t.k.cfg.Logger.Info("no version is left to be removed")
+		}
+		t.warned = false
 	}
 }
 
