@@ -281,6 +281,9 @@ func TestEveryEndpointSurvivesHostileReplies(t *testing.T) {
 	for _, row := range hostile {
 		t.Run(row.sentence, func(t *testing.T) {
 			for _, e := range endpoints {
+				if row.says == "longer than any" && e.name != "Store" && e.name != "StoreFiles" {
+					continue // TestAnEndlessReplyIsReadInBounds reads to the limit of every endpoint
+				}
 				synctest.Test(t, func(t *testing.T) {
 					calls := 0
 					reply := row.answer()
