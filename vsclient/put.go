@@ -133,7 +133,7 @@ func (c *Client) attempt(ctx context.Context, p *prepared, r *Result) (index.Fat
 		Key: p.Key, Digest: naming.DigestOf(p.Key), Own: p.own, Source: p.source,
 		Version: max(f.CreatedAt*1e6, c.view.Known(p.Doc).Highest()+1), // OpenAI's clock, and an order of our own within the second
 	}
-	c.view.Uploaded(f, p.name, next)
+	c.view.Uploaded(f, next)
 	r.FileID, r.Version = f.ID, next.Version
 	at := wire.Attachment{FileID: f.ID, Attributes: next.Encode(), Chunking: p.chunking.Param()}
 	if c.cfg.Async {

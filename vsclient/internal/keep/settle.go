@@ -156,8 +156,8 @@ type tending struct {
 
 const (
 	tendingSlots = 4
-	// openTime is how long a version that was never seen attached is waited for after
-	// its last attempt has ended; then its File is removed.
+	// openTime is how long, at least, a version without a caller is waited for after its
+	// last attempt has ended. One that was not seen searchable by then is removed.
 	openTime    = 15 * time.Minute
 	firstTend   = time.Second
 	longestTend = time.Minute
@@ -212,7 +212,7 @@ func (t *tending) drop(d view.Doc) {
 }
 
 func (t *tending) run(ctx context.Context, d view.Doc) {
-	until := time.Now().Add(t.k.cfg.RetryTimeout + openTime)
+	until := time.Now().Add(t.k.cfg.RetryTimeout + max(openTime, t.k.cfg.IndexTimeout))
 	for wait, early := firstTend, t.hurry; ; wait = min(2*wait, longestTend) {
 		_ = wire.Pause(ctx, wait, early)
 		closing := t.hurrying()
@@ -269,13 +269,15 @@ func (t *tending) settle(ctx context.Context, d view.Doc, late, closing bool) (d
 			return errors.Is(err, fail.StoreGone)
 		}
 		now, known := k.ledger.Find(v.ID)
-		if !known || !now.Open || now.Status != ledger.Absent {
+		if !known || !now.Open || now.Status == ledger.Completed {
 			continue
 		}
-		if _, err := k.wire.For(tendRequest).File(ctx, v.ID); errors.Is(err, fail.NotFound) {
+		_, err := k.wire.For(tendRequest).File(ctx, v.ID)
+		switch {
+		case now.Status == ledger.Absent && errors.Is(err, fail.NotFound):
 			k.ledger.Gone(v.ID, k.view.Tick())
-		} else if err == nil && late {
-			k.ledger.Observe(v.ID, now.Marks, true, ledger.Failed, ledger.Read, k.view.Tick())
+		case err == nil && late:
+			k.view.Ended(v.ID, ledger.Failed, ledger.Read)
 		}
 	}
 	err := k.Settle(ctx, d)

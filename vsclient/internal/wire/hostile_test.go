@@ -125,7 +125,7 @@ func newClient(t testing.TB, rt http.RoundTripper, change ...func(*Config)) *Cli
 	cfg := Config{
 		BaseURL: "https://user:" + strings.ReplaceAll(secretPassword, "/", "%2F") + "@api.example/v1", APIKey: secretKey, StoreID: "vs_1", HTTPClient: &http.Client{Transport: rt},
 		RetryTimeout: testRetry, RequestTimeout: testRequest,
-		Pacer: NewPacer(Limits{NoLimit, NoLimit, NoLimit}), Logger: slog.New(slog.DiscardHandler),
+		Pacer: NewPacer(Limits{NoLimit, NoLimit, NoLimit, NoLimit}), Logger: slog.New(slog.DiscardHandler),
 	}
 	for _, c := range change {
 		c(&cfg)
