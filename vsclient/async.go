@@ -7,6 +7,7 @@ import (
 	"sync"
 
 	"github.com/conduitio-labs/conduit-connector-openai-vectorstore/vsclient/internal/index"
+	"github.com/conduitio-labs/conduit-connector-openai-vectorstore/vsclient/internal/ledger"
 	"github.com/conduitio-labs/conduit-connector-openai-vectorstore/vsclient/internal/view"
 	"github.com/conduitio-labs/conduit-connector-openai-vectorstore/vsclient/internal/wire"
 )
@@ -66,6 +67,7 @@ func (c *Client) attachAsync(ctx context.Context, d view.Doc, at wire.Attachment
 		unhook := context.AfterFunc(ctx, func() { cancel(context.Cause(ctx)) })
 		accepted := false
 		fate, err := c.index.Index(own, at, arrived, func() {
+			c.view.Ended(at.FileID, ledger.InProgress, ledger.Listed)
 			if accepted = unhook(); accepted {
 				first <- result{index.Accepted, nil}
 			}

@@ -101,10 +101,15 @@ func (c *Client) begin(ctx context.Context) (_ context.Context, over func(), err
 		return nil, nil, ErrClosed
 	}
 	c.calls.Add(1)
-	ctx, cancel := context.WithCancelCause(ctx)
+	own, cancel := context.WithCancelCause(context.WithoutCancel(ctx))
 	unhook := context.AfterFunc(c.calls.ctx, func() { cancel(ErrClosed) })
-	return ctx, func() {
+	release := context.AfterFunc(ctx, func() { cancel(stopped{context.Cause(ctx)}) })
+	if ctx.Err() != nil {
+		cancel(stopped{context.Cause(ctx)})
+	}
+	return own, func() {
 		unhook()
+		release()
 		cancel(nil)
 		c.calls.Done()
 	}, nil

@@ -103,7 +103,7 @@ func (c Config) Format(s fmt.State, _ rune) {
 	if c.APIKey != "" {
 		key = "[redacted]"
 	}
-	fmt.Fprintf(s, "vsclient.Config{APIKey: %s, VectorStoreID: %q, BaseURL: %q}", key, c.VectorStoreID, c.BaseURL)
+	fmt.Fprintf(s, "vsclient.Config{APIKey: %s, VectorStoreID: %q, BaseURL: %q}", key, c.VectorStoreID, wire.SafeURL(c.BaseURL))
 }
 
 // LogValue is what log/slog shows of the configuration, the same.

@@ -27,10 +27,10 @@ var (
 	ErrIndexing          = fail.Indexing // OpenAI could not index the document
 	ErrRejected          = fail.Rejected // OpenAI refused the request for another reason
 	ErrUnauthorized      = fail.Unauthorized
-	ErrQuota             = fail.Quota        // of requests or of storage
-	ErrStoreGone         = fail.StoreGone    // the vector store is missing or has expired
-	ErrStoreFull         = fail.StoreFull    // the vector store takes no more files
-	ErrIncompatible      = fail.Endpoint // the server lacks something that this package needs
+	ErrQuota             = fail.Quota     // of requests or of storage
+	ErrStoreGone         = fail.StoreGone // the vector store is missing or has expired
+	ErrStoreFull         = fail.StoreFull // the vector store takes no more files
+	ErrIncompatible      = fail.Endpoint  // the server lacks something that this package needs
 	ErrRateLimited       = fail.RateLimited
 	ErrUnavailable       = fail.Unavailable
 	ErrTimeout           = fail.Timeout // a request was tried, or a document waited for, as long as the configuration allows
@@ -77,6 +77,11 @@ var classes = []struct {
 	{Stopped, []error{context.Canceled, context.DeadlineExceeded}},
 }
 
+// stopped is the cause with which the caller's context has ended.
+type stopped struct{ error }
+
+func (s stopped) Unwrap() error { return s.error }
+
 // ClassOf returns the class of an error of this package, also when it is wrapped or
 // joined with others, and 0 for nil. The cause of a context that the caller has ended
 // is [Stopped]; an error of unknown origin is [Fatal].
@@ -91,6 +96,9 @@ func ClassOf(err error) Class {
 }
 
 func classify(err error) Class {
+	if _, ok := errors.AsType[stopped](err); ok {
+		return Stopped
+	}
 	for _, c := range classes {
 		for _, kind := range c.kinds {
 			if errors.Is(err, kind) {

@@ -9,6 +9,7 @@ type Limits struct {
 	UploadsPerMinute        int // per user; OpenAI: 1,000
 	AttachRequestsPerMinute int // per vector store; OpenAI: 300
 	AttachedFilesPerMinute  int // per organization; OpenAI: 2,000
+	ChangesPerMinute        int // removals, and likewise updates of attributes: in force once the server has answered 429; users report 300
 }
 
 // NoLimit turns a limit off.
@@ -18,6 +19,7 @@ const (
 	publishedUploads        = 1000
 	publishedAttachRequests = 300
 	publishedAttachedFiles  = 2000
+	reportedChanges         = 300
 )
 
 // A Pacer keeps requests within [Limits]. Clients of one API key should share
@@ -46,8 +48,9 @@ func NewPacer(limits Limits) *Pacer {
 		UploadsPerMinute:        or(limits.UploadsPerMinute, publishedUploads),
 		AttachRequestsPerMinute: or(limits.AttachRequestsPerMinute, publishedAttachRequests),
 		AttachedFilesPerMinute:  or(limits.AttachedFilesPerMinute, publishedAttachedFiles),
+		ChangesPerMinute:        or(limits.ChangesPerMinute, reportedChanges),
 	}
 	return &Pacer{limits, wire.NewPacer(wire.Limits{
-		Uploads: limits.UploadsPerMinute, AttachRequests: limits.AttachRequestsPerMinute, AttachedFiles: limits.AttachedFilesPerMinute,
+		Uploads: limits.UploadsPerMinute, AttachRequests: limits.AttachRequestsPerMinute, AttachedFiles: limits.AttachedFilesPerMinute, Changes: limits.ChangesPerMinute,
 	})}
 }

@@ -133,13 +133,13 @@ func (c *Client) attempt(ctx context.Context, p *prepared, r *Result) (index.Fat
 		Key: p.Key, Digest: naming.DigestOf(p.Key), Own: p.own, Source: p.source,
 		Version: max(f.CreatedAt*1e6, c.view.Known(p.Doc).Highest()+1), // OpenAI's clock, and an order of our own within the second
 	}
-	c.view.Uploaded(f, p.name, next)
+	c.view.Uploaded(f, next)
 	r.FileID, r.Version = f.ID, next.Version
 	at := wire.Attachment{FileID: f.ID, Attributes: next.Encode(), Chunking: p.chunking.Param()}
 	if c.cfg.Async {
 		return c.attachAsync(ctx, p.Doc, at, arrived)
 	}
-	fate, err := c.index.Index(ctx, at, arrived, func() {})
+	fate, err := c.index.Index(ctx, at, arrived, func() { c.view.Ended(f.ID, ledger.InProgress, ledger.Listed) })
 	return c.ended(ctx, f.ID, fate, err)
 }
 
@@ -148,7 +148,8 @@ func (c *Client) ended(ctx context.Context, id string, fate index.Fate, err erro
 	switch fate {
 	case index.Searchable:
 		c.view.Ended(id, ledger.Completed, ledger.Read)
-		if err := c.kept.do(ctx, func() error { return c.view.KeepsAttributes(ctx, id) }); err != nil {
+		// A look that fails leaves the question open, for the next document.
+		if err := c.kept.do(ctx, func() error { return c.view.KeepsAttributes(ctx, id) }); errors.Is(err, fail.Endpoint) {
 			return c.ended(ctx, id, index.Failed, err)
 		}
 	case index.Failed, index.NotAttached: // it never will be searchable

@@ -2,13 +2,12 @@ package vsclient
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"time"
 
 	"golang.org/x/sync/semaphore"
 
-	"github.com/conduitio-labs/conduit-connector-openai-vectorstore/vsclient/internal/fail"
+	"github.com/conduitio-labs/conduit-connector-openai-vectorstore/vsclient/internal/view"
 	"github.com/conduitio-labs/conduit-connector-openai-vectorstore/vsclient/internal/wire"
 )
 
@@ -41,14 +40,9 @@ func (c *Client) Check(ctx context.Context) (Store, error) {
 }
 
 func (c *Client) store(ctx context.Context, w *wire.Client) (Store, error) {
-	s, err := w.Store(ctx)
-	switch {
-	case errors.Is(err, fail.NotFound):
-		return Store{}, fail.New(fail.StoreGone, "there is no vector store %q in this project", c.cfg.VectorStoreID)
-	case err != nil:
+	s, err := view.Store(ctx, w)
+	if err != nil {
 		return Store{}, err
-	case s.Status == "expired":
-		return Store{}, fail.New(fail.StoreGone, "the vector store %q has expired; make a new one and put the documents into it", c.cfg.VectorStoreID)
 	}
 	store := Store{ID: s.ID, Name: s.Name, Status: s.Status, Files: s.FileCounts.Total, UsageBytes: s.UsageBytes}
 	if s.ExpiresAt > 0 {

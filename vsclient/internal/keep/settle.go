@@ -46,6 +46,7 @@ func (k *Keeper) Settle(ctx context.Context, d view.Doc) error {
 		}
 		if err != nil {
 			k.Tend(d)
+			k.tending.warn(err)
 			return fmt.Errorf("an older version could not be removed yet: %w", err)
 		}
 	}
@@ -147,15 +148,16 @@ type tending struct {
 	slots chan struct{} // one for each look round that runs
 	hurry chan struct{} // closed when the client is to end
 
-	mu    sync.Mutex
-	keys  map[string]bool // true: there is more to do than the current round has seen
-	empty chan struct{}   // closed while there are no keys
+	mu     sync.Mutex
+	keys   map[string]bool // true: there is more to do than the current round has seen
+	empty  chan struct{}   // closed while there are no keys
+	warned bool
 }
 
 const (
 	tendingSlots = 4
-	// openTime is how long a version that was never seen attached is waited for after
-	// its last attempt has ended; then its File is removed.
+	// openTime is how long, at least, a version without a caller is waited for after its
+	// last attempt has ended. One that was not seen searchable by then is removed.
 	openTime    = 15 * time.Minute
 	firstTend   = time.Second
 	longestTend = time.Minute
@@ -186,16 +188,31 @@ func (k *Keeper) Tend(d view.Doc) {
 	}
 }
 
+// warn tells once, until there is nothing left to tend, that a removal has failed.
+func (t *tending) warn(err error) {
+	t.mu.Lock()
+	first := !t.warned
+	t.warned = true
+	t.mu.Unlock()
+	if first {
+		t.k.cfg.Logger.Warn("a version that no key needs could not be removed; the client goes on trying in the background", "error", err.Error())
+	}
+}
+
 // drop ends the work on a key. The caller holds mu.
 func (t *tending) drop(d view.Doc) {
 	delete(t.keys, d.Key)
 	if len(t.keys) == 0 {
 		close(t.empty)
+		if t.warned {
+			t.k.cfg.Logger.Info("no version is left to be removed")
+		}
+		t.warned = false
 	}
 }
 
 func (t *tending) run(ctx context.Context, d view.Doc) {
-	until := time.Now().Add(t.k.cfg.RetryTimeout + openTime)
+	until := time.Now().Add(t.k.cfg.RetryTimeout + max(openTime, t.k.cfg.IndexTimeout))
 	for wait, early := firstTend, t.hurry; ; wait = min(2*wait, longestTend) {
 		_ = wire.Pause(ctx, wait, early)
 		closing := t.hurrying()
@@ -252,13 +269,15 @@ func (t *tending) settle(ctx context.Context, d view.Doc, late, closing bool) (d
 			return errors.Is(err, fail.StoreGone)
 		}
 		now, known := k.ledger.Find(v.ID)
-		if !known || !now.Open || now.Status != ledger.Absent {
+		if !known || !now.Open || now.Status == ledger.Completed {
 			continue
 		}
-		if _, err := k.wire.For(tendRequest).File(ctx, v.ID); errors.Is(err, fail.NotFound) {
+		_, err := k.wire.For(tendRequest).File(ctx, v.ID)
+		switch {
+		case now.Status == ledger.Absent && errors.Is(err, fail.NotFound):
 			k.ledger.Gone(v.ID, k.view.Tick())
-		} else if err == nil && late {
-			k.ledger.Observe(v.ID, now.Marks, true, ledger.Failed, ledger.Read, k.view.Tick())
+		case err == nil && late:
+			k.view.Ended(v.ID, ledger.Failed, ledger.Read)
 		}
 	}
 	err := k.Settle(ctx, d)

@@ -1,6 +1,7 @@
 package keep
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"slices"
@@ -97,6 +98,9 @@ func (s *sweep) name(d view.Doc, why string) {
 			s.names[stem] = why
 		}
 	}
+	for _, name := range d.Names.Sent {
+		s.names[name] = why
+	}
 }
 
 // settle removes the versions of one key that may go.
@@ -140,7 +144,7 @@ func (s *sweep) unattached(ctx context.Context) error {
 		}
 		for _, f := range page {
 			file := view.FileOf(f)
-			stray := Stray{FileID: f.ID, Name: f.Filename, Size: file.Size, CreatedAt: time.Unix(f.CreatedAt, 0), Why: s.names[file.Stem]}
+			stray := Stray{FileID: f.ID, Name: f.Filename, Size: file.Size, CreatedAt: time.Unix(f.CreatedAt, 0), Why: cmp.Or(s.names[f.Filename], s.names[file.Stem])}
 			if stray.Why == Vouched && stray.CreatedAt.Before(s.o.Since.Truncate(time.Second)) {
 				stray.Why = NamedAlike
 			}

@@ -153,8 +153,13 @@ func signed(safe, key string) string {
 	if safe != "" {
 		safe += "-"
 	}
+	return safe + keyMark(key)
+}
+
+// keyMark is the digest that makes a name the key's own.
+func keyMark(key string) string {
 	digest := DigestOf(key)
-	return safe + hex.EncodeToString(digest[:4])
+	return hex.EncodeToString(digest[:4])
 }
 
 // isName reports whether s can stand in a file name before the extension.

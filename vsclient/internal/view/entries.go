@@ -78,7 +78,11 @@ func (v *View) unseen(ctx context.Context, ids map[string]bool) iter.Seq2[Entry,
 				a := answer{err: v.cfg.Calls.Acquire(ctx, 1)}
 				if a.err == nil {
 					defer v.cfg.Calls.Release(1)
-					s, _, err := v.cfg.Wire.StoreFile(ctx, id)
+					var s wire.StoreFile
+					err := v.Shows(ctx, id, func() (err error) {
+						s, _, err = v.cfg.Wire.StoreFile(ctx, id)
+						return err
+					})
 					switch {
 					case err == nil:
 						a.Entry, a.there, a.err = v.entry(ctx, s, v.Tick())

@@ -50,6 +50,7 @@ type lists struct {
 	looks   int       // single looks since then
 	files   *flight
 	walk    *flight
+	store   *flight
 	paged   chan struct{} // closed at each page of a walk
 }
 
@@ -142,15 +143,12 @@ func (l *lists) leave(f *flight) {
 	}
 }
 
-// listFiles returns when the list of Files is there and not older than age.
-func (v *View) listFiles(ctx context.Context, age time.Duration) error {
+// shared returns the error of the reading that stands at p, which it begins where there
+// is none.
+func (v *View) shared(ctx context.Context, p **flight, read func(context.Context) error) error {
 	l := &v.lists
 	l.mu.Lock()
-	if !l.listed.IsZero() && time.Since(l.listed) <= age {
-		l.mu.Unlock()
-		return nil
-	}
-	f := v.join(&l.files, v.readFiles)
+	f := v.join(p, read)
 	l.mu.Unlock()
 	defer l.leave(f)
 	select {
@@ -159,6 +157,18 @@ func (v *View) listFiles(ctx context.Context, age time.Duration) error {
 	case <-ctx.Done():
 		return context.Cause(ctx)
 	}
+}
+
+// listFiles returns when the list of Files is there and not older than age.
+func (v *View) listFiles(ctx context.Context, age time.Duration) error {
+	l := &v.lists
+	l.mu.Lock()
+	if !l.listed.IsZero() && time.Since(l.listed) <= age {
+		l.mu.Unlock()
+		return nil
+	}
+	l.mu.Unlock()
+	return v.shared(ctx, &l.files, v.readFiles)
 }
 
 // listAllFiles returns when a complete list of Files has been read, which tells of
@@ -254,31 +264,38 @@ func (v *View) Holdings(ctx context.Context, d Doc) (h ledger.Holdings, young []
 		}
 		h = v.ledger.Holdings(d.ID, d.Names)
 	}
-	for _, file := range v.ledger.Candidates(d.ID, d.Names) {
+	return h, v.unseenOf(v.ledger.Candidates(d.ID, d.Names)), nil
+}
+
+// unseenOf are those of the Files that the store was seen without, and that are so new
+// that this proves nothing.
+func (v *View) unseenOf(files []ledger.Version) (young []string) {
+	for _, file := range files {
 		if file.Status <= ledger.Absent && v.young(file.Created) {
 			young = append(young, file.ID)
 		}
 	}
-	return h, young, nil
+	return young
 }
 
-// listedHoldings is holdings where names do not lead to a document: the store's
-// listing decides.
+// listedHoldings is Holdings where names do not lead to a document: the store's listing
+// decides. It lags, so that young Files, which could be anything, are looked at.
 func (v *View) listedHoldings(ctx context.Context, d Doc) (h ledger.Holdings, young []string, err error) {
 	if err := v.walk(ctx); err != nil {
 		return h, nil, err
 	}
-	for _, file := range v.ledger.Holdings(d.ID, d.Names).Versions {
-		if !file.Open && !file.Going && (file.Seen == ledger.NotSeen || file.Status != ledger.Completed && file.Seen == ledger.Listed) {
+	newest := v.ledger.Young(v.Now()-int64((v.cfg.IndexTimeout+ShowTime)/time.Second), mostUnseen)
+	for _, file := range append(v.ledger.Holdings(d.ID, d.Names).Versions, newest...) {
+		if !file.Open && !file.Going && !v.trusted(file) {
 			if err := v.Look(ctx, file.ID); err != nil {
 				return h, nil, err
 			}
 		}
 	}
-	return v.ledger.Holdings(d.ID, d.Names), nil, nil
+	return v.ledger.Holdings(d.ID, d.Names), v.unseenOf(newest), nil
 }
 
-// holdingsNow is holdings where it matters that there is nothing: somebody else may
+// HoldingsNow is Holdings where it matters that there is nothing: somebody else may
 // have put the document since the list of Files was read.
 func (v *View) HoldingsNow(ctx context.Context, d Doc) (ledger.Holdings, []string, error) {
 	h, young, err := v.Holdings(ctx, d)
@@ -289,7 +306,28 @@ func (v *View) HoldingsNow(ctx context.Context, d Doc) (ledger.Holdings, []strin
 		return h, nil, err
 	}
 	v.ledger.Doubt(young...) // they may show by now
-	return v.Holdings(ctx, d)
+	h, young, err = v.Holdings(ctx, d)
+	if err == nil && len(h.Versions) == 0 {
+		err = v.StoreThere(ctx) // its absence must not pass for that of a document
+	}
+	return h, young, err
+}
+
+// StoreThere returns an error when the vector store is missing or has expired.
+func (v *View) StoreThere(ctx context.Context) error {
+	return v.shared(ctx, &v.lists.store, func(ctx context.Context) error {
+		_, err := Store(ctx, v.cfg.Wire)
+		return err
+	})
+}
+
+// Store asks for the vector store. One that has expired is an error.
+func Store(ctx context.Context, w *wire.Client) (wire.Store, error) {
+	s, err := w.Store(ctx)
+	if err == nil && s.Status == "expired" {
+		err = fail.New(fail.StoreGone, "the vector store %q has expired; make a new one and put the documents into it", s.ID)
+	}
+	return s, err
 }
 
 // young reports whether a File is so new that somebody's attach of it may not show.
@@ -403,15 +441,8 @@ func (v *View) walk(ctx context.Context) error {
 	if !l.walked.IsZero() && time.Since(l.walked) < trustedFor {
 		read = v.readNewest
 	}
-	f := v.join(&l.walk, read)
 	l.mu.Unlock()
-	defer l.leave(f)
-	select {
-	case <-f.done:
-		return f.err
-	case <-ctx.Done():
-		return context.Cause(ctx)
-	}
+	return v.shared(ctx, &l.walk, read)
 }
 
 // readNewest reads the newest entries of the store's listing, down to a page that

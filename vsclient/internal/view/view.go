@@ -8,6 +8,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"slices"
 	"time"
 
 	"golang.org/x/sync/semaphore"
@@ -138,13 +139,12 @@ func StatusOf(s wire.Status) ledger.Status {
 	return ledger.InProgress
 }
 
-// Uploaded records a File that the client has made as a version of a key, under the
-// name that was sent.
-func (v *View) Uploaded(f wire.File, sent string, next naming.Identity) {
+// Uploaded records a File that the client has made as a version of a key.
+func (v *View) Uploaded(f wire.File, next naming.Identity) {
 	file := FileOf(f)
-	if stem := naming.Fold(naming.Stem(sent)); file.Stem != stem {
+	if stems := naming.NamesOf(next.Key, v.cfg.Extension).Stems; !slices.Contains(stems, file.Stem) {
 		v.altered(f.ID)
-		file.Stem = stem
+		file.Stem = stems[0]
 	}
 	v.lists.show(f.CreatedAt)
 	v.ledger.Uploaded(file, v.Marks(next), v.Tick())

@@ -206,7 +206,7 @@ func (c *Client) Files(ctx context.Context, first int) iter.Seq2[[]File, error] 
 // DeleteFile deletes a File, and reports whether it was there. It succeeds when it
 // was not.
 func (c *Client) DeleteFile(ctx context.Context, id string) (there bool, err error) {
-	return c.ensureGone(ctx, request{method: http.MethodDelete, path: "files/%s", ids: []string{id}})
+	return c.ensureGone(ctx, request{gate: c.cfg.Pacer.changes, method: http.MethodDelete, path: "files/%s", ids: []string{id}})
 }
 
 // StoreFile asks for a file of the client's vector store.
@@ -242,7 +242,7 @@ func (c *Client) storeFiles(ctx context.Context, order string) iter.Seq2[[]Store
 // UpdateStoreFile replaces the attributes of a store file.
 func (c *Client) UpdateStoreFile(ctx context.Context, id string, attributes map[string]any) (StoreFile, error) {
 	s, _, err := send[StoreFile](ctx, c, request{
-		method: http.MethodPost, path: "vector_stores/%s/files/%s", ids: []string{c.cfg.StoreID, id},
+		gate: c.cfg.Pacer.changes, method: http.MethodPost, path: "vector_stores/%s/files/%s", ids: []string{c.cfg.StoreID, id},
 		body: func() any { return map[string]any{"attributes": attributes} },
 	})
 	return s, err
@@ -251,7 +251,7 @@ func (c *Client) UpdateStoreFile(ctx context.Context, id string, attributes map[
 // Detach takes a File out of the client's vector store, and reports whether it was
 // there. It succeeds when it was not.
 func (c *Client) Detach(ctx context.Context, id string) (there bool, err error) {
-	return c.ensureGone(ctx, request{method: http.MethodDelete, path: "vector_stores/%s/files/%s", ids: []string{c.cfg.StoreID, id}})
+	return c.ensureGone(ctx, request{gate: c.cfg.Pacer.changes, method: http.MethodDelete, path: "vector_stores/%s/files/%s", ids: []string{c.cfg.StoreID, id}})
 }
 
 // ensureGone makes a request that deletes, and reports whether there was something. A

@@ -2,6 +2,7 @@ package wire
 
 import (
 	"context"
+	"math"
 	"sync"
 	"time"
 )
@@ -11,6 +12,7 @@ type Limits struct {
 	Uploads        int
 	AttachRequests int // for each vector store
 	AttachedFiles  int
+	Changes        int // removals and attribute updates: in force once the server has answered 429
 }
 
 // NoLimit turns a limit off.
@@ -21,6 +23,7 @@ type Pacer struct {
 	limits   Limits
 	uploads  *Gate
 	attached *Gate
+	changes  *Gate // removals and attribute updates
 	others   *Gate // no limit of its own: it only keeps the pauses that a 429 asks for
 
 	mu       sync.Mutex
@@ -33,6 +36,7 @@ func NewPacer(limits Limits) *Pacer {
 		limits:   limits,
 		uploads:  NewGate(limits.Uploads),
 		attached: NewGate(limits.AttachedFiles),
+		changes:  newLearningGate(limits.Changes),
 		others:   NewGate(NoLimit),
 		attaches: make(map[string]*Gate),
 	}
@@ -53,9 +57,13 @@ func (p *Pacer) attachRequests(store string) *Gate {
 // window is a minute and a little, against clocks that differ in their grain.
 const window = time.Minute + 50*time.Millisecond
 
+// grain is the time within which requests count as one passage.
+const grain = 10 * time.Millisecond
+
 // Gate lets at most limit units through in any window.
 type Gate struct {
 	limit int
+	learn int           // the limit once the server has answered 429; 0: the limit stays
 	turn  chan struct{} // held by the one at the head of the line
 
 	mu      sync.Mutex
@@ -76,6 +84,17 @@ type passage struct {
 // NewGate returns a Gate; NoLimit lets everything through.
 func NewGate(limit int) *Gate {
 	return &Gate{limit: limit, turn: make(chan struct{}, 1), changed: make(chan struct{})}
+}
+
+// newLearningGate returns a Gate that lets everything through until it is closed for the
+// first time, and keeps to the limit from then on.
+func newLearningGate(limit int) *Gate {
+	if limit == NoLimit {
+		return NewGate(NoLimit)
+	}
+	g := NewGate(math.MaxInt32)
+	g.learn = limit
+	return g
 }
 
 // Pass waits until n units may go. The caller calls leave when their request has
@@ -147,8 +166,8 @@ func (g *Gate) leave(n int) {
 	g.inside -= n
 	g.counted += n
 	now := time.Now()
-	if last := len(g.ended) - 1; last >= 0 && g.ended[last].at.Equal(now) {
-		g.ended[last].units += n
+	if last := len(g.ended) - 1; last >= 0 && now.Sub(g.ended[last].at) < grain {
+		g.ended[last] = passage{now, g.ended[last].units + n}
 	} else {
 		g.ended = append(g.ended, passage{now, n})
 	}
@@ -159,6 +178,9 @@ func (g *Gate) leave(n int) {
 func (g *Gate) close(d time.Duration) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
+	if g.learn > 0 {
+		g.limit, g.learn = g.learn, 0
+	}
 	if until := time.Now().Add(d); until.After(g.closed) {
 		g.closed, g.next, g.even = until, until, until.Add(window)
 		g.wake()

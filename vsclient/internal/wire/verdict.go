@@ -158,6 +158,8 @@ func kindOfRefusal(code, message string) error {
 	switch {
 	case code == "unsupported_file", has("invalid extension", "not supported for retrieval"):
 		return fail.UnsupportedType
+	case code == "organization_disabled", code == "account_deactivated", has("organization", "account", "project") && has("disabled", "deactivated", "suspended"):
+		return fail.Unauthorized
 	case has("file is empty"):
 		return fail.Empty
 	case has("vector store", "vector_store") && has("expired"):
