@@ -16,7 +16,7 @@
 //	defer client.Close()
 //	result, err := client.Put(ctx, vsclient.Document{
 //		Key:     "handbook/travel.md",
-//		Content: vsclient.File("docs/travel.md"),
+//		Content: vsclient.Path("docs/travel.md"),
 //	})
 //	if err != nil {
 //		log.Fatal(err)

@@ -141,7 +141,7 @@ func throughClient(e *emulated, n int) {
 }
 
 // throughSDK makes the requests that the client makes: one list, the uploads, and
-// for each batch of 500 the attach with as many attributes, a look at the batch
+// for each batch the attach with as many attributes, a look at the batch
 // and the pages of its listing.
 func throughSDK(e *emulated, n int) {
 	ctx := context.Background()

@@ -13,7 +13,7 @@ import (
 )
 
 var (
-	full   = flag.Bool("full", false, "measure also what takes the machine's own CPU and memory")
+	full   = flag.Bool("full", false, "measure the machine's own CPU and memory as well")
 	looped = flag.Int("loop", 100, "documents that the plain loop goes over; its time is scaled to the 1,000 of the others")
 	write  = flag.String("write", "", "Markdown `file` whose table is replaced by this run's")
 )
@@ -45,7 +45,7 @@ func figure(format string, v float64, unit string) string {
 func TestTheTableHoldsItsFigures(t *testing.T) {
 	var rows []row
 	rows = append(rows, throughput(t)...)
-	rows = append(rows, idlePut(t), withinLimits(t))
+	rows = append(rows, idlePut(t), withinLimits(t), deletesWithinLimit(t))
 	if *full {
 		rows = append(rows, largeStore(t)...)
 		rows = append(rows, knownDocument(t), largeFile(t), clientWork(t))

@@ -5,7 +5,9 @@ package bench
 import (
 	"context"
 	"fmt"
+	"net/http"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -24,16 +26,24 @@ const (
 
 // world is an emulated project with one vector store.
 type world struct {
-	t     *testing.T
-	srv   *openaitest.Server
-	store string
+	t          *testing.T
+	srv        *openaitest.Server
+	store      string
+	background *atomic.Int64 // looks at the newest store files, which belong to no call
 }
 
 func newWorld(t *testing.T, cfg openaitest.Config) *world {
 	t.Helper()
 	cfg.Latency, cfg.IndexTime = latency, indexTime
-	srv := openaitest.New(cfg)
-	return &world{t, srv, srv.NewVectorStore("docs")}
+	w := &world{t: t, srv: openaitest.New(cfg), background: new(atomic.Int64)}
+	w.store = w.srv.NewVectorStore("docs")
+	w.srv.OnRequest(func(_ int, r *http.Request) {
+		// Calls read the store's listing from its beginning, these from its end.
+		if r.Method == http.MethodGet && strings.HasSuffix(r.URL.Path, w.store+"/files") && r.URL.Query().Get("order") == "desc" {
+			w.background.Add(1)
+		}
+	})
+	return w
 }
 
 // sdk is openai-go's own client, without retries, as none is needed here.
@@ -56,22 +66,24 @@ func (w *world) client(limits vsclient.Limits) *vsclient.Client {
 	if err != nil {
 		w.t.Fatal(err)
 	}
-	w.t.Cleanup(func() { c.Close() })
+	w.t.Cleanup(func() { _ = c.Close() })
 	return c
 }
 
-// cost is what some work took.
+// cost is the time and the requests of some work.
 type cost struct {
-	time     time.Duration
-	requests int
-	counts   map[string]int // requests by endpoint
+	time       time.Duration
+	requests   int            // made by the calls
+	background int            // made beside them
+	counts     map[string]int // all requests by endpoint
 }
 
 // measure runs work and tells its cost.
 func (w *world) measure(work func()) cost {
-	before, requests, began := w.srv.Counts(), w.srv.RequestCount(), time.Now()
+	before, requests, background, began := w.srv.Counts(), w.srv.RequestCount(), w.background.Load(), time.Now()
 	work()
-	c := cost{time.Since(began), w.srv.RequestCount() - requests, w.srv.Counts()}
+	c := cost{time: time.Since(began), background: int(w.background.Load() - background), counts: w.srv.Counts()}
+	c.requests = w.srv.RequestCount() - requests - c.background
 	for endpoint, n := range before {
 		c.counts[endpoint] -= n
 	}
@@ -106,7 +118,7 @@ func content(i, version int) string {
 func puts(n int, version func(i int) int) []vsclient.Change {
 	changes := make([]vsclient.Change, n)
 	for i := range changes {
-		changes[i].Document = vsclient.Document{Key: key(i), Content: text(content(i, version(i)))}
+		changes[i] = vsclient.Put(vsclient.Document{Key: key(i), Content: vsclient.Bytes([]byte(content(i, version(i))))})
 	}
 	return changes
 }

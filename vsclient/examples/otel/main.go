@@ -60,10 +60,10 @@ func putDocuments(ctx context.Context, meter metric.Meter) error {
 	if err != nil {
 		return err
 	}
-	defer client.Close()
+	defer func() { _ = client.Close() }()
 
 	for _, key := range []string{"a.md", "b.md"} {
-		if _, err := client.Put(ctx, vsclient.Document{Key: key, Content: vsclient.String("of " + key)}); err != nil {
+		if _, err := client.Put(ctx, vsclient.Document{Key: key, Content: vsclient.Bytes([]byte("of " + key))}); err != nil {
 			return err
 		}
 	}
