@@ -35,6 +35,18 @@ var repairs = []exception{
 		reason: "an object has the members that the document declares and no others, so that a misspelt one is found",
 		amend:  func(doc document) { closeObjects(doc["components"]) },
 	},
+	{
+		name:   "nulls",
+		reason: "every recorded reply of the live API has status_details of a File, expires_after of a store without a policy and name of a store without a name as null",
+		amend: func(doc document) {
+			for schema, names := range map[string][]string{"OpenAIFile": {"status_details"}, "VectorStoreObject": {"name", "expires_after"}} {
+				properties := doc.schema(schema, "properties")
+				for _, name := range names {
+					properties[name] = orNull(properties[name])
+				}
+			}
+		},
+	},
 }
 
 // exceptions are tried, one by one, on an exchange that the document refuses.

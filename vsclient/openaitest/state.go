@@ -2,6 +2,7 @@ package openaitest
 
 import (
 	"container/heap"
+	"iter"
 	"slices"
 	"time"
 )
@@ -339,6 +340,17 @@ func (s *store) expiry() time.Time {
 // expiresAt is the end of the store's expires_after, if nobody uses it.
 func (s *store) expiresAt() time.Time {
 	return s.activeAt.Add(time.Duration(s.expiryDays) * 24 * time.Hour)
+}
+
+// attached yields the files that are attached, newest first.
+func (s *store) attached() iter.Seq[*storeFile] {
+	return func(yield func(*storeFile) bool) {
+		for f := range s.listed.descend(nil) {
+			if f.detachedAt.IsZero() && !yield(f) {
+				return
+			}
+		}
+	}
 }
 
 func (s *store) sorted() []*storeFile {
