@@ -32,9 +32,9 @@ type step struct {
 	has    []string // in the body or in a header
 }
 
-// TestWhatOthersHaveSeenOfTheAPIIsSoHere holds what was seen of the live API against the
+// TestTheAPIBehavesHereAsOthersHaveSeenIt holds facts about the live API against the
 // emulator. It finds a vector store that is empty, and a File a.md that is not attached.
-func TestWhatOthersHaveSeenOfTheAPIIsSoHere(t *testing.T) {
+func TestTheAPIBehavesHereAsOthersHaveSeenIt(t *testing.T) {
 	for _, tt := range []struct {
 		fact   string
 		source string
