@@ -12,6 +12,8 @@ import (
 	"slices"
 	"strings"
 	"unicode/utf8"
+
+	"github.com/conduitio-labs/conduit-connector-openai-vectorstore/vsclient/openaitest/internal/project"
 )
 
 // maxJSONBody bounds what a JSON request may hold; a batch of 2,000 files with
@@ -394,13 +396,13 @@ func (b *fields) pairs(longest int, length func(string) int, want string, valid 
 }
 
 // chunking reads a chunking strategy; absent is auto.
-func (b *fields) chunking() chunking {
+func (b *fields) chunking() project.Chunking {
 	o := b.object("chunking_strategy", "type", "static")
 	if o == nil {
-		return autoChunking
+		return project.AutoChunking
 	}
 	o.require("type", "a string")
-	ch := autoChunking
+	ch := project.AutoChunking
 	switch o.enum("type", "", "auto", "static") {
 	case "auto":
 		if o.has("static") {
@@ -412,9 +414,9 @@ func (b *fields) chunking() chunking {
 		if st != nil && o.err == nil {
 			st.require("max_chunk_size_tokens", "an integer")
 			st.require("chunk_overlap_tokens", "an integer")
-			ch.size = int(st.integer("max_chunk_size_tokens", 800, 100, 4096))
-			ch.overlap = int(st.integer("chunk_overlap_tokens", 400, 0, math.MaxInt32))
-			if st.err == nil && ch.overlap > ch.size/2 {
+			ch.Size = int(st.integer("max_chunk_size_tokens", 800, 100, 4096))
+			ch.Overlap = int(st.integer("chunk_overlap_tokens", 400, 0, math.MaxInt32))
+			if st.err == nil && ch.Overlap > ch.Size/2 {
 				st.fail(badRequest("invalid_value", st.path+"chunk_overlap_tokens",
 					"Invalid '%schunk_overlap_tokens': must not exceed half of max_chunk_size_tokens.", st.path))
 			}

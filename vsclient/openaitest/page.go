@@ -15,6 +15,8 @@ import (
 	"strconv"
 	"strings"
 	"time"
+
+	"github.com/conduitio-labs/conduit-connector-openai-vectorstore/vsclient/openaitest/internal/project"
 )
 
 // The page for people shows the state and the latest requests. The server renders it
@@ -135,14 +137,12 @@ type pageData struct {
 	Store   *pageStore // the one looked at
 	Entries []StoreFile
 	Query   string
-	Results []searchResult
+	Results []project.Hit
 }
 
 type pageStore struct {
 	ID, Name, Status string
-	CreatedAt        time.Time
-	Counts           fileCounts
-	Usage            int64
+	Counts           project.Counts
 }
 
 func (s *Server) servePage(w http.ResponseWriter, r *http.Request) {
@@ -178,10 +178,9 @@ func (s *Server) servePage(w http.ResponseWriter, r *http.Request) {
 func (s *Server) fillPage(d *pageData, storeID string, query url.Values) bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	d.Now = s.now()
-	s.tick(d.Now)
-	d.FileCount, d.StoreCount, d.RequestCount = s.fileList.count, s.storeList.count, s.logged
-	d.Stored = s.stored
+	d.Now = s.state.Now()
+	d.FileCount, d.StoreCount, d.RequestCount = s.state.FileCount(), s.state.StoreCount(), s.logged
+	d.Stored = s.state.Stored()
 	d.Settings = s.cfg.settings()
 	for _, f := range s.scripts {
 		if !f.spent() {
@@ -196,40 +195,44 @@ func (s *Server) fillPage(d *pageData, storeID string, query url.Values) bool {
 		}
 	}
 	if storeID == "" {
-		d.StorePages = pagesOf(query, "stores", s.storeList.count)
-		for _, st := range rows(d.StorePages, s.storeList.descend(nil)) {
-			d.Stores = append(d.Stores, s.pageStore(st, d.Now))
+		d.StorePages = pagesOf(query, "stores", d.StoreCount)
+		for _, st := range rows(d.StorePages, s.state.NewestStores()) {
+			d.Stores = append(d.Stores, storeOnPage(st))
 		}
-		d.FilePages = pagesOf(query, "files", s.fileList.count)
-		for _, f := range rows(d.FilePages, s.fileList.descend(nil)) {
-			d.Files = append(d.Files, f.info())
+		d.FilePages = pagesOf(query, "files", d.FileCount)
+		for _, f := range rows(d.FilePages, s.state.NewestFiles()) {
+			d.Files = append(d.Files, fileInfo(f))
 		}
 		return true
 	}
-	st := s.stores[storeID]
+	st := s.state.Store(storeID)
 	if st == nil {
 		return false
 	}
-	ps := s.pageStore(st, d.Now)
+	ps := storeOnPage(st)
 	d.Store = &ps
-	d.EntryPages = pagesOf(query, "files", len(st.files))
-	for _, f := range rows(d.EntryPages, st.attached()) {
-		d.Entries = append(d.Entries, f.info())
+	d.EntryPages = pagesOf(query, "files", st.FileCount())
+	for _, f := range rows(d.EntryPages, st.NewestFiles()) {
+		d.Entries = append(d.Entries, storeFileInfo(f))
 	}
 	if d.Query != "" {
-		d.Results = slices.DeleteFunc(s.rank(st, []string{d.Query}, nil), func(r searchResult) bool { return r.Score == 0 })
-		d.Results = d.Results[:min(10, len(d.Results))]
+		for _, hit := range s.state.Search(st, []string{d.Query}, nil) {
+			if hit.Score == 0 || len(d.Results) == 10 {
+				break
+			}
+			d.Results = append(d.Results, hit)
+		}
 	}
 	return true
 }
 
-func (s *Server) pageStore(st *store, now time.Time) pageStore {
-	s.settle(st, now)
-	p := pageStore{ID: st.id, Name: st.shownName(), Status: "completed", CreatedAt: st.createdAt, Counts: st.counts.wire(), Usage: st.counts.usage}
+func storeOnPage(st *project.Store) pageStore {
+	counts := st.Counts()
+	p := pageStore{ID: st.ID, Name: st.ShownName(), Status: "completed", Counts: counts}
 	switch {
-	case st.expired:
+	case st.Expired:
 		p.Status = "expired"
-	case st.counts.inProgress > 0:
+	case counts.InProgress > 0:
 		p.Status = "in_progress"
 	}
 	return p

@@ -65,8 +65,8 @@ func (s *Server) serve(r *http.Request) *reply {
 	c.path, modelled = c.route(escaped)
 
 	s.mu.Lock()
-	c.start = s.now()
-	c.id = s.newID("req_", 32)
+	c.start = s.state.Now()
+	c.id = s.state.NewID("req_", 32)
 	s.logged++
 	c.n = s.logged
 	s.appendLog(Request{
@@ -181,7 +181,7 @@ func (c *call) takeEffectAfter(d time.Duration, modelled *apiError) {
 			c.effect(modelled)
 			s.mu.Lock()
 			if e := s.logEntry(c.n); e != nil {
-				e.LateEffect = s.now()
+				e.LateEffect = s.state.Now()
 			}
 			s.mu.Unlock()
 			c.reportUnwise()
@@ -328,7 +328,7 @@ func (c *call) finish(rep *reply) {
 			e.Status = rep.status
 			e.BytesOut = int64(len(rep.body))
 		}
-		e.Took = s.now().Sub(c.start)
+		e.Took = s.state.Now().Sub(c.start)
 	}
 	s.mu.Unlock()
 	c.reportUnwise()

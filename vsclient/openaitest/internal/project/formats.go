@@ -1,4 +1,4 @@
-package openaitest
+package project
 
 import (
 	"archive/zip"
