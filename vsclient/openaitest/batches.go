@@ -36,7 +36,7 @@ type wanted struct {
 	chunking   project.Chunking
 }
 
-// batchFiles reads what a batch is to attach.
+// batchFiles reads the files that a batch is to attach.
 func (c *call) batchFiles() ([]wanted, *apiError) {
 	most := c.s.cfg.Quirks.BatchMax
 	if most == 0 {

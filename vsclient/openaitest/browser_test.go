@@ -2,12 +2,15 @@ package openaitest_test
 
 import (
 	"bufio"
+	"context"
 	"encoding/json"
 	"fmt"
+	"io"
 	"os"
 	"os/exec"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/matryer/is"
 
@@ -15,6 +18,7 @@ import (
 )
 
 func TestNothingThatAPersonTypesIsLost(t *testing.T) {
+	t.Parallel()
 	b := newBrowser(t)
 	is := is.New(t)
 	s := openaitest.New(openaitest.Config{})
@@ -33,7 +37,7 @@ func TestNothingThatAPersonTypesIsLost(t *testing.T) {
 	plant("dogs.md", "animals/dogs?", "Dogs bark.")
 	b.eval(`update()`)
 	is.True(strings.Contains(b.text("#entries"), "dogs.md"))                         // the state is followed
-	is.Equal(b.eval(`document.querySelector("input[name=q]").value`), "sleeping ca") // what was typed is still there
+	is.Equal(b.eval(`document.querySelector("input[name=q]").value`), "sleeping ca") // the typed text is still there
 	is.Equal(b.eval(`document.activeElement.name`), "q")                             // and more can be typed
 	b.typeText("ts")
 	b.await(func() { b.press("Enter", 13) })
@@ -47,6 +51,7 @@ func TestNothingThatAPersonTypesIsLost(t *testing.T) {
 }
 
 func TestAPauseOutlivesTheNextClick(t *testing.T) {
+	t.Parallel()
 	b := newBrowser(t)
 	is := is.New(t)
 	s := openaitest.New(openaitest.Config{})
@@ -69,6 +74,7 @@ func TestAPauseOutlivesTheNextClick(t *testing.T) {
 }
 
 func TestEveryFileCanBeReachedPageByPage(t *testing.T) {
+	t.Parallel()
 	b := newBrowser(t)
 	is := is.New(t)
 	s := openaitest.New(openaitest.Config{})
@@ -128,8 +134,13 @@ func newBrowser(t *testing.T) *browser {
 	if err != nil {
 		t.Fatal(err)
 	}
-	cmd := exec.CommandContext(t.Context(), path, "--headless=new", "--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage", "--no-first-run",
-		"--remote-debugging-pipe", "--user-data-dir="+t.TempDir())
+	profile, err := os.MkdirTemp("", "openaitest-")
+	if err != nil {
+		t.Fatal(err)
+	}
+	// Without the test's context: the browser is asked to end when that is over already.
+	cmd := exec.CommandContext(context.WithoutCancel(t.Context()), path, "--headless=new", "--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage", "--no-first-run",
+		"--remote-debugging-pipe", "--user-data-dir="+profile)
 	cmd.ExtraFiles = []*os.File{theirIn, theirOut} // 3 and 4, as --remote-debugging-pipe wants
 	if err := cmd.Start(); err != nil {
 		t.Fatal(err)
@@ -138,9 +149,18 @@ func newBrowser(t *testing.T) *browser {
 	theirOut.Close()
 	b := &browser{t: t, to: ourOut, from: bufio.NewReader(ourIn)}
 	t.Cleanup(func() {
-		ourOut.Close() // the browser ends with its pipe
+		b.session = ""
+		b.send("Browser.close", nil)
+		_, _ = io.Copy(io.Discard, b.from)
 		_ = cmd.Wait()
+		ourOut.Close()
 		ourIn.Close()
+		for range 100 { // a process of the browser may still write there
+			if os.RemoveAll(profile) == nil {
+				break
+			}
+			time.Sleep(10 * time.Millisecond)
+		}
 	})
 	var target struct{ TargetID string }
 	b.call("Target.createTarget", map[string]any{"url": "about:blank"}, &target)
@@ -175,12 +195,11 @@ func (b *browser) receive() browserMessage {
 	return m
 }
 
-// call sends a command and waits for its result.
-func (b *browser) call(method string, params map[string]any, result any) {
+// send sends a command and returns its number.
+func (b *browser) send(method string, params map[string]any) int {
 	b.t.Helper()
 	b.calls++
-	id := b.calls
-	m := map[string]any{"id": id, "method": method}
+	m := map[string]any{"id": b.calls, "method": method}
 	if params != nil {
 		m["params"] = params
 	}
@@ -192,8 +211,15 @@ func (b *browser) call(method string, params map[string]any, result any) {
 		b.t.Fatal(err)
 	}
 	if _, err := b.to.Write(append(data, 0)); err != nil {
-		b.t.Fatal(err)
+		b.t.Error(err)
 	}
+	return b.calls
+}
+
+// call sends a command and waits for its result.
+func (b *browser) call(method string, params map[string]any, result any) {
+	b.t.Helper()
+	id := b.send(method, params)
 	for {
 		m := b.receive()
 		if m.ID != id {
@@ -211,7 +237,7 @@ func (b *browser) call(method string, params map[string]any, result any) {
 	}
 }
 
-// await does what leads to another page, and waits until that is loaded.
+// await calls a function that leads to another page, and waits until that is loaded.
 func (b *browser) await(navigate func()) {
 	b.t.Helper()
 	before := b.loads

@@ -16,12 +16,12 @@ import (
 	"github.com/conduitio-labs/conduit-connector-openai-vectorstore/vsclient/openaitest/internal/project"
 )
 
-// maxJSONBody bounds what a JSON request may hold; a batch of 2,000 files with
+// maxJSONBody is the most bytes of a JSON request; a batch of 2,000 files with
 // 16 attributes of 512 characters each stays well below.
 const maxJSONBody = 64 << 20
 
 // fields reads the members of a JSON object. Its first failed check is kept in
-// err, and what is read after it is zero.
+// err, and every value that is read after it is zero.
 type fields struct {
 	c    *call
 	path string // of the object, with a trailing dot unless it is the body
@@ -120,7 +120,7 @@ func (b *fields) requireOrNull(name string) {
 	}
 }
 
-// require refuses it also when the member is null, and not what want says.
+// require refuses it also when the member is null; want names the type that it should have.
 func (b *fields) require(name, want string) {
 	b.requireOrNull(name)
 	if v, ok := b.m[name]; ok && v == nil {

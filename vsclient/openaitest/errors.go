@@ -57,8 +57,8 @@ func serverError() *apiError {
 	}
 }
 
-// notModelled is what the emulator answers where the API has something that it
-// does not have; the header keeps SDKs from trying again.
+// notModelled is the refusal of a part of the API that the emulator does not have; the
+// header keeps SDKs from trying again.
 func notModelled(format string, args ...any) *apiError {
 	return &apiError{
 		status: http.StatusNotImplemented, typ: "server_error", code: "not_modelled", final: true,
@@ -87,10 +87,10 @@ func (q *Quirks) noSuchStoreFile(id, store string) *apiError {
 	return notFound("", "No file found with id '%s' in vector store '%s'.", id, store)
 }
 
-func rateLimited(what string, limit int, wait time.Duration) *apiError {
+func rateLimited(requests string, limit int, wait time.Duration) *apiError {
 	return &apiError{
 		status: http.StatusTooManyRequests, code: "rate_limit_exceeded", retryAfter: wait,
-		message: fmt.Sprintf("Rate limit reached for %s: Limit %d / min. Please try again in %.3fs.", what, limit, wait.Seconds()),
+		message: fmt.Sprintf("Rate limit reached for %s: Limit %d / min. Please try again in %.3fs.", requests, limit, wait.Seconds()),
 	}
 }
 

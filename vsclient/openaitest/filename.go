@@ -66,7 +66,7 @@ func decodePercent(name string) string {
 }
 
 // extensionNames and retrievalTypes are the file types that OpenAI's retrieval
-// guide lists: what can be attached to a vector store.
+// guide lists: those of files that can be attached to a vector store.
 var (
 	extensionNames = []string{
 		"c", "cpp", "cs", "css", "doc", "docx", "go", "html", "java", "js", "json", "md", "pdf", "php", "pptx", "py", "rb", "sh", "tex", "ts", "txt",

@@ -98,7 +98,7 @@ func checkPurpose(purpose string) *apiError {
 	return badRequest("", "purpose", "'%s' is not one of ['%s'] - 'purpose'", purpose, strings.Join(uploadPurposes, "', '"))
 }
 
-// fileName checks the name of a new File and makes of it what the API keeps.
+// fileName checks the name of a new File and returns the name that is stored.
 func (c *call) fileName(name, purpose string) (string, *apiError) {
 	q := c.s.cfg.Quirks
 	if q.DecodeFilenames {
@@ -173,7 +173,7 @@ func checkExpirySeconds(n int64) *apiError {
 	return nil
 }
 
-// checkQuota refuses what the project has no room for; s.mu is held.
+// checkQuota refuses bytes that the project has no room for; s.mu is held.
 func (s *Server) checkQuota(size int64) *apiError {
 	if q := s.cfg.StorageQuota; q > 0 && s.state.Stored()+size > q {
 		return badRequest("", "", "You have exceeded your file storage quota. Projects can store up to %s MB of files.", megabytes(q))
@@ -268,11 +268,11 @@ func (c *call) fileContent() (any, *apiError) {
 var quotable = strings.NewReplacer(`\`, `\\`, `"`, `\"`, "\r", "%0D", "\n", "%0A")
 
 // limit counts n against a limit, or refuses them. s.mu is held.
-func (s *Server) limit(c *call, what string, n int, l *limiter) *apiError {
+func (s *Server) limit(c *call, requests string, n int, l *limiter) *apiError {
 	now := s.state.Now()
 	if wait := l.wait(now, n); wait > 0 {
 		c.limitHeaders(l, wait)
-		return rateLimited(what, l.perMinute, wait)
+		return rateLimited(requests, l.perMinute, wait)
 	}
 	l.take(now, n)
 	c.limitHeaders(l, 0)

@@ -25,7 +25,7 @@ type Request struct {
 	Endpoint string        `json:"endpoint"`       // e.g. "POST /vector_stores/{vector_store_id}/files"
 	Done     bool          `json:"done"`           // false: still under way
 	Status   int           `json:"status"`         // 0: no reply was sent
-	Fault    string        `json:"fault,omitzero"` // what was injected, if anything
+	Fault    string        `json:"fault,omitzero"` // that was injected, if any
 	// LateEffect is when the request took effect after it was over, see
 	// [Fault.EffectAfter]; zero: not, or not yet.
 	LateEffect time.Time `json:"late_effect,omitzero"`
@@ -205,8 +205,8 @@ func (i Interval) At(t time.Time) bool {
 }
 
 // History returns when each file was searchable in a store, also in one that
-// was deleted, in order of beginning. It is what true readers could find; lags
-// of views do not count. With it a test asserts that at no time a document was
+// was deleted, in order of beginning. It shows the truth; lags of views do
+// not count. With it a test asserts that at no time a document was
 // missing: that some interval with its attributes begins no later than the one
 // before it ends.
 func (s *Server) History(storeID string) []Interval {
@@ -221,7 +221,7 @@ func (s *Server) History(storeID string) []Interval {
 	return out
 }
 
-// Content returns what is kept of a File's content: of an uploaded one at most
+// Content returns the kept part of a File's content: of an uploaded one at most
 // Config.KeepBytes, of a planted one all.
 func (s *Server) Content(fileID string) []byte {
 	s.mu.Lock()

@@ -45,7 +45,7 @@ func (c *call) multipartForm(fileField string, limit, keep int64, known ...strin
 	for {
 		part, err := parts.NextRawPart()
 		if err == io.EOF { //nolint:errorlint // wrapped it is of a form without its last boundary
-			_, _ = io.Copy(io.Discard, io.LimitReader(c.body, 1<<16)) // what follows the last boundary
+			_, _ = io.Copy(io.Discard, io.LimitReader(c.body, 1<<16)) // the rest behind the last boundary
 			return f, nil
 		}
 		if err != nil {

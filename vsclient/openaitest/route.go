@@ -20,12 +20,12 @@ var (
 	deleting = counted("deletes", func(s *Server) *limiter { return s.deleteLimit })
 )
 
-func counted(what string, limit func(*Server) *limiter) func(handler) handler {
+func counted(requests string, limit func(*Server) *limiter) func(handler) handler {
 	return func(serve handler) handler {
 		return func(c *call) (any, *apiError) {
 			c.s.mu.Lock()
 			defer c.s.mu.Unlock()
-			if refused := c.s.limit(c, what, 1, limit(c.s)); refused != nil {
+			if refused := c.s.limit(c, requests, 1, limit(c.s)); refused != nil {
 				return nil, refused
 			}
 			return serve(c)
@@ -89,7 +89,7 @@ var endpoints = func() []*endpoint {
 	return all
 }()
 
-// otherAPIs are the first path segments of what OpenAI has besides.
+// otherAPIs are the first path segments of OpenAI's other APIs.
 var otherAPIs = []string{
 	"agents", "assistants", "audio", "batches", "chat", "chatkit", "completions", "containers", "content_provenance_checks", "conversations",
 	"decisions", "edits", "embeddings", "engines", "evals", "fine-tunes", "fine_tuning", "images", "live", "models", "moderations",

@@ -23,7 +23,7 @@ type Server struct {
 
 	mu       sync.Mutex // held around every call of state
 	state    *project.Project
-	rng      *rand.Rand        // ids and what the seed decides
+	rng      *rand.Rand        // decides ids and chances
 	replayed map[string]*reply // by idempotency key
 
 	uploadLimit, attachedLimit, readLimit, deleteLimit *limiter
@@ -139,7 +139,7 @@ func (s *Server) Close() {
 }
 
 // Advance moves the server's clock on by d: files expire, indexing ends, lags
-// pass. It does not shorten what is waiting at the moment. It panics on a negative d.
+// pass. It does not shorten the waits of requests under way. It panics on a negative d.
 func (s *Server) Advance(d time.Duration) {
 	if d < 0 {
 		panic(fmt.Sprintf("openaitest: the clock cannot go back by %v", -d))

@@ -69,7 +69,7 @@ func TestFaultsStrikeTheRequestsTheyName(t *testing.T) {
 		name   string
 		fault  openaitest.Fault
 		status int   // of the reply, 0: none came
-		is     error // what the client's error is
+		is     error // the client's error
 		made   int   // files there are afterwards
 	}{
 		{name: "a status before the effect", fault: openaitest.Fault{Kind: openaitest.FaultStatus, Status: 503}, status: 503},
@@ -306,7 +306,7 @@ func TestStrictReportsWhatIsLegalButUnwise(t *testing.T) {
 		resp, err := do(t.Context(), s, r.method, r.path, strings.NewReader(r.body), json)
 		is.NoErr(err)
 		is.Equal(resp.status, 200)
-		is.True(strings.Contains(strings.Join(reports, "\n"), r.want)) // the report names what is unwise
+		is.True(strings.Contains(strings.Join(reports, "\n"), r.want)) // the report names it
 	}
 }
 
@@ -449,7 +449,7 @@ func TestTheStateKnowsNoRequestsAndNoJSON(t *testing.T) {
 	is.True(!all["net/http"] && !all["encoding/json"])
 }
 
-// dependencies returns what go list prints for all that a package depends on.
+// dependencies returns the lines that go list prints for a package and all that it imports.
 func dependencies(t *testing.T, path, format string) map[string]bool {
 	t.Helper()
 	out, err := exec.CommandContext(t.Context(), "go", "list", "-deps", "-f", format, path).Output()

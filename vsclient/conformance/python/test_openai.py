@@ -51,7 +51,7 @@ class Noted:
 
 
 class Result:
-    """What a call returned: to be awaited, or iterated over when it is a list."""
+    """The result of a call: to be awaited, or iterated over when it is a list."""
 
     def __init__(self, value):
         self._value = value

@@ -45,7 +45,7 @@ class Vecsync(unittest.TestCase):
         self.papers.mkdir()
 
     def run_command(self, name):
-        """Runs a command of vecsync in the folder of papers, and returns what it says."""
+        """Runs a command of vecsync in the folder of papers, and returns its output."""
         done = subprocess.run(
             [sys.executable, "-c", COMMANDS[name]], cwd=self.papers, capture_output=True, text=True, timeout=120,
             env={**os.environ, "HOME": str(self.home), "OPENAI_API_KEY": "sk-test", "OPENAI_BASE_URL": self.emulator.url},

@@ -100,11 +100,11 @@ func decodeText(data []byte, truncated bool) (string, bool) {
 	return strings.TrimPrefix(string(data), "\ufeff"), true
 }
 
-// Chunk is a piece of a document: its whole text, and what of that is not in
+// Chunk is a piece of a document: its whole text, and the part of that which is not in
 // the chunk before.
 type Chunk struct{ Text, Fresh string }
 
-// bytesPerToken is what a token is taken to be long.
+// bytesPerToken is the length that a token is taken to have.
 const bytesPerToken = 4
 
 // chunks cuts the text into chunks that begin and end between words.

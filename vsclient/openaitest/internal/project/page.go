@@ -33,8 +33,8 @@ type listable interface {
 	objectID() string
 }
 
-// cut takes a page from an ordered list. visible tells what the view shows at all,
-// wanted what passes the filter, cursor the place of an id. With cutFirst the filter is
+// cut takes a page from an ordered list. visible tells which objects the view shows at
+// all, wanted which pass the filter, cursor the place of an id. With cutFirst the filter is
 // applied to pages that are already cut.
 func cut[T listable](o *ordered[T], p Page, cutFirst bool, visible, wanted func(T) bool, cursor func(id string) (place, bool)) (l Listing[T], bad *BadCursor) {
 	at := func(param, id string) *place {
@@ -90,7 +90,7 @@ func cut[T listable](o *ordered[T], p Page, cutFirst bool, visible, wanted func(
 	return l, nil
 }
 
-// from yields what comes after p in that order, or everything when p is nil.
+// from yields the objects behind p in that order, or everything when p is nil.
 func (o *ordered[T]) from(desc bool, p *place) iter.Seq[T] {
 	if desc {
 		return o.descend(p)

@@ -1,5 +1,5 @@
 // Package project is the state of one emulated project of OpenAI's: its Files, uploads
-// and vector stores, how they change with time, and what lagging views show of them. It
+// and vector stores, how they change with time, and how lagging views show them. It
 // knows no requests and no JSON.
 //
 // A [Project] is not safe for concurrent use: its owner holds a lock around every call.
@@ -61,7 +61,7 @@ type Project struct {
 	storeList ordered[*Store]
 	buried    map[string]*Store // deleted, for their history
 
-	// filesLeft and storesLeft hold the places of what was deleted: a cursor may name it.
+	// filesLeft and storesLeft hold the places of deleted objects: a cursor may name one.
 	filesLeft, storesLeft map[string]place
 
 	uploads map[string]*Upload

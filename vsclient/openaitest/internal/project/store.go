@@ -301,7 +301,7 @@ func (p *Project) finishIndexing(st *Store, now time.Time) {
 	}
 }
 
-// pendingHeap holds what is being indexed, soonest done first.
+// pendingHeap holds the files that are being indexed, soonest done first.
 type pendingHeap []pendingFile
 
 type pendingFile struct {

@@ -29,7 +29,7 @@ type StoreFile struct {
 	past       []Version // for ListLag.Update, oldest first, without the current one
 	detachedAt time.Time // zero: attached
 	doneAt     time.Time // when status leaves in_progress; zero: never
-	outcome    Version   // what it then becomes
+	outcome    Version   // the version that it then becomes
 	indexing   int       // counts the attaches, so that an older one's outcome is dropped
 	interval   int       // of Store.intervals, that is open; -1: none
 }
