@@ -80,6 +80,7 @@ func decodeStrictly(data []byte, to any) error {
 	return nil
 }
 
+// fail keeps the first refusal; nil is none.
 func (b *fields) fail(err *apiError) {
 	if b.err == nil {
 		b.err = err
@@ -187,9 +188,7 @@ func (b *fields) enum(name, standard string, allowed ...string) string {
 		return standard
 	}
 	if b.err == nil {
-		if err := oneOf(b.path+name, v, allowed...); err != nil {
-			b.fail(err)
-		}
+		b.fail(oneOf(b.path+name, v, allowed...))
 	}
 	return v
 }
@@ -225,13 +224,7 @@ func (b *fields) integer(name string, standard, least, most int64) int64 {
 		}
 		n = int64(f)
 	}
-	p := b.path + name
-	switch {
-	case n < least:
-		b.fail(badRequest("integer_below_min_value", p, "Invalid '%s': integer below minimum value. Expected a value >= %d, but got %d instead.", p, least, n))
-	case n > most:
-		b.fail(badRequest("integer_above_max_value", p, "Invalid '%s': integer above maximum value. Expected a value <= %d, but got %d instead.", p, most, n))
-	}
+	b.fail(outOfBounds(b.path+name, "integer", n, least, most))
 	return n
 }
 
@@ -246,13 +239,7 @@ func (b *fields) decimal(name string, standard, least, most float64) float64 {
 		return 0
 	}
 	f, _ := num.Float64()
-	p := b.path + name
-	switch {
-	case f < least:
-		b.fail(badRequest("decimal_below_min_value", p, "Invalid '%s': decimal below minimum value. Expected a value >= %v, but got %s instead.", p, least, num))
-	case f > most:
-		b.fail(badRequest("decimal_above_max_value", p, "Invalid '%s': decimal above maximum value. Expected a value <= %v, but got %s instead.", p, most, num))
-	}
+	b.fail(outOfBounds(b.path+name, "decimal", f, least, most))
 	return f
 }
 
@@ -318,9 +305,7 @@ func (b *fields) attributes() map[string]any {
 		return map[string]any{}
 	}
 	o.checkAttributes(&b.c.s.cfg.Quirks)
-	if o.err != nil {
-		b.fail(o.err)
-	}
+	b.fail(o.err)
 	for k, v := range o.m {
 		if s, ok := v.(string); ok && len(s) > 256 {
 			b.c.unwisely(fmt.Sprintf("attribute %q is longer than the 256 characters of OpenAI's retrieval guide", k))
@@ -363,9 +348,7 @@ func (b *fields) metadata(name string) map[string]any {
 		return map[string]any{}
 	}
 	o.pairs(512, utf8.RuneCountInString, "a string", func(v any) bool { _, ok := v.(string); return ok })
-	if o.err != nil {
-		b.fail(o.err)
-	}
+	b.fail(o.err)
 	return o.m
 }
 
@@ -420,13 +403,9 @@ func (b *fields) chunking() project.Chunking {
 				st.fail(badRequest("invalid_value", st.path+"chunk_overlap_tokens",
 					"Invalid '%schunk_overlap_tokens': must not exceed half of max_chunk_size_tokens.", st.path))
 			}
-			if st.err != nil {
-				o.fail(st.err)
-			}
+			o.fail(st.err)
 		}
 	}
-	if o.err != nil {
-		b.fail(o.err)
-	}
+	b.fail(o.err)
 	return ch
 }

@@ -46,6 +46,17 @@ func badRequest(code, param, format string, args ...any) *apiError {
 	return &apiError{status: http.StatusBadRequest, code: code, param: param, message: fmt.Sprintf(format, args...)}
 }
 
+// outOfBounds refuses a number of a kind, integer or decimal, below least or above most.
+func outOfBounds[N int | int64 | float64](param, kind string, n, least, most N) *apiError {
+	switch {
+	case n < least:
+		return badRequest(kind+"_below_min_value", param, "Invalid '%s': %s below minimum value. Expected a value >= %v, but got %v instead.", param, kind, least, n)
+	case n > most:
+		return badRequest(kind+"_above_max_value", param, "Invalid '%s': %s above maximum value. Expected a value <= %v, but got %v instead.", param, kind, most, n)
+	}
+	return nil
+}
+
 func notFound(param, format string, args ...any) *apiError {
 	return &apiError{status: http.StatusNotFound, param: param, message: fmt.Sprintf(format, args...)}
 }

@@ -2,6 +2,7 @@ package openaitest
 
 import (
 	"path"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -90,10 +91,8 @@ func (c *call) createFile() (any, *apiError) {
 }
 
 func checkPurpose(purpose string) *apiError {
-	for _, p := range uploadPurposes {
-		if p == purpose {
-			return nil
-		}
+	if slices.Contains(uploadPurposes, purpose) {
+		return nil
 	}
 	return badRequest("", "purpose", "'%s' is not one of ['%s'] - 'purpose'", purpose, strings.Join(uploadPurposes, "', '"))
 }
@@ -159,18 +158,7 @@ func formExpiry(values map[string]string) (seconds int64, refused *apiError) {
 	if err != nil {
 		return 0, badRequest("invalid_type", "expires_after.seconds", "Invalid type for 'expires_after.seconds': expected an integer, but got a string instead.")
 	}
-	return n, checkExpirySeconds(n)
-}
-
-func checkExpirySeconds(n int64) *apiError {
-	const p = "expires_after.seconds"
-	switch {
-	case n < 3600:
-		return badRequest("integer_below_min_value", p, "Invalid '%s': integer below minimum value. Expected a value >= 3600, but got %d instead.", p, n)
-	case n > 2592000:
-		return badRequest("integer_above_max_value", p, "Invalid '%s': integer above maximum value. Expected a value <= 2592000, but got %d instead.", p, n)
-	}
-	return nil
+	return n, outOfBounds("expires_after.seconds", "integer", n, 3600, 2592000)
 }
 
 // checkQuota refuses bytes that the project has no room for; s.mu is held.

@@ -180,15 +180,11 @@ func (c *call) page(standard, most int) (project.Page, *apiError) {
 	p := project.Page{Limit: standard, Desc: true}
 	if v := c.query.Get("limit"); c.query.Has("limit") {
 		n, err := strconv.Atoi(v) // of one that is too large, the largest that there is
-		switch {
-		case err != nil && !errors.Is(err, strconv.ErrRange):
+		if err != nil && !errors.Is(err, strconv.ErrRange) {
 			return p, badRequest("invalid_type", "limit", "Invalid type for 'limit': expected an integer, but got a string instead.")
-		case n < 1:
-			return p, badRequest("integer_below_min_value", "limit",
-				"Invalid 'limit': integer below minimum value. Expected a value >= 1, but got %d instead.", n)
-		case n > most:
-			return p, badRequest("integer_above_max_value", "limit",
-				"Invalid 'limit': integer above maximum value. Expected a value <= %d, but got %d instead.", most, n)
+		}
+		if refused := outOfBounds("limit", "integer", n, 1, most); refused != nil {
+			return p, refused
 		}
 		p.Limit = n
 	}

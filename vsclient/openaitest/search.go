@@ -38,9 +38,7 @@ func (c *call) searchStore() (any, *apiError) {
 	if o := b.object("ranking_options", "ranker", "score_threshold"); o != nil {
 		o.enum("ranker", "auto", "none", "auto", "default-2024-11-15")
 		threshold = o.decimal("score_threshold", 0, 0, 1)
-		if o.err != nil {
-			b.fail(o.err)
-		}
+		b.fail(o.err)
 	}
 	keep := b.filter("filters")
 	if b.err != nil {

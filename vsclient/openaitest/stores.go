@@ -97,9 +97,7 @@ func (b *fields) storeExpiry(name string) int {
 	o.require("days", "an integer")
 	o.enum("anchor", "", "last_active_at")
 	days := o.integer("days", 0, 1, 365)
-	if o.err != nil {
-		b.fail(o.err)
-	}
+	b.fail(o.err)
 	return int(days)
 }
 

@@ -53,7 +53,7 @@ func (c *call) createUpload() (any, *apiError) {
 	name := b.needText("filename")
 	purpose := b.needText("purpose")
 	b.require("bytes", "an integer")
-	size := b.integer("bytes", 0, 1, math.MaxInt64)
+	size := b.integer("bytes", 0, 1, maxUploadBytes)
 	mimeType := b.needText("mime_type")
 	var seconds int64
 	if e := b.object("expires_after", "anchor", "seconds"); e != nil {
@@ -61,19 +61,13 @@ func (c *call) createUpload() (any, *apiError) {
 		e.require("seconds", "an integer")
 		e.enum("anchor", "", "created_at")
 		seconds = e.integer("seconds", 0, 3600, 2592000)
-		if e.err != nil {
-			b.fail(e.err)
-		}
+		b.fail(e.err)
 	}
 	if b.err != nil {
 		return nil, b.err
 	}
 	if refused := checkPurpose(purpose); refused != nil {
 		return nil, refused
-	}
-	if size > maxUploadBytes {
-		return nil, badRequest("integer_above_max_value", "bytes",
-			"Invalid 'bytes': integer above maximum value. Expected a value <= %d, but got %d instead.", int64(maxUploadBytes), size)
 	}
 	typ, _, _ := strings.Cut(mimeType, ";")
 	typ = strings.ToLower(strings.TrimSpace(typ))
