@@ -252,7 +252,7 @@ func (s *Server) expireVectorStore(id string, after time.Duration) error {
 func (s *Server) NewVectorStore(name string) string {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	return s.state.NewStore(&name).ID
+	return s.state.NewStore(project.StoreSettings{Name: &name, Metadata: map[string]any{}}).ID
 }
 
 // NewFile is a File to plant with [Server.AddFile].

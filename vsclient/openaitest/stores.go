@@ -143,8 +143,7 @@ func (c *call) createStore() (any, *apiError) {
 			return nil, refused
 		}
 	}
-	st := s.state.NewStore(name)
-	st.ExpiryDays, st.Metadata = days, metadata
+	st := s.state.NewStore(project.StoreSettings{Name: name, ExpiryDays: days, Metadata: metadata})
 	for _, f := range files {
 		s.state.Attach(st, f, map[string]any{}, ch, nil)
 	}
@@ -183,15 +182,17 @@ func (c *call) modifyStore() (any, *apiError) {
 	if refused != nil {
 		return nil, refused
 	}
+	settings := st.StoreSettings
 	if b.has("name") {
-		st.Name = name
+		settings.Name = name
 	}
 	if _, set := b.m["expires_after"]; set {
-		st.ExpiryDays = days // null removes the policy
+		settings.ExpiryDays = days // null removes the policy
 	}
 	if b.has("metadata") {
-		st.Metadata = metadata
+		settings.Metadata = metadata
 	}
+	s.state.SetStore(st, settings)
 	return s.storeObject(st), nil
 }
 

@@ -65,10 +65,16 @@ func (p *Project) FileCount() int { return p.fileList.count }
 func (p *Project) Stored() int64 { return p.stored }
 
 // Files yields all Files, oldest first.
-func (p *Project) Files() iter.Seq[*File] { p.tick(); return p.fileList.ascend(nil) }
+func (p *Project) Files() iter.Seq[*File] {
+	p.tick()
+	return p.fileList.ascend(nil)
+}
 
 // NewestFiles yields all Files, newest first.
-func (p *Project) NewestFiles() iter.Seq[*File] { p.tick(); return p.fileList.descend(nil) }
+func (p *Project) NewestFiles() iter.Seq[*File] {
+	p.tick()
+	return p.fileList.descend(nil)
+}
 
 // ListFiles returns a page of the Files that are wanted.
 func (p *Project) ListFiles(page Page, wanted func(*File) bool) (Listing[*File], *BadCursor) {

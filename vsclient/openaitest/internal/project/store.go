@@ -11,13 +11,11 @@ import (
 // Store is an object of /vector_stores.
 type Store struct {
 	place
-	ID         string
-	Name       *string // nil: it was never given one
-	Metadata   map[string]any
-	CreatedAt  time.Time
-	ActiveAt   time.Time
-	ExpiryDays int // after the last activity; 0: never
-	Expired    bool
+	StoreSettings
+	ID        string
+	CreatedAt time.Time
+	ActiveAt  time.Time
+	Expired   bool
 
 	endsAt time.Time // when it expires even if it is used; zero: never
 
@@ -32,6 +30,13 @@ type Store struct {
 	past      []datedCounts // for CountsLag, oldest first
 	intervals []Interval
 	batches   map[string]*Batch
+}
+
+// StoreSettings is the part of a store that can be changed.
+type StoreSettings struct {
+	Name       *string // nil: it was never given one
+	Metadata   map[string]any
+	ExpiryDays int // after the last activity; 0: never
 }
 
 func (s *Store) where() place { return s.place }
@@ -81,12 +86,11 @@ type Interval struct {
 }
 
 // NewStore makes an empty store.
-func (p *Project) NewStore(name *string) *Store {
+func (p *Project) NewStore(settings StoreSettings) *Store {
 	now := p.tick()
 	st := &Store{
-		place: p.nextPlace(now), ID: p.NewID("vs_", 32), Name: name, CreatedAt: now, ActiveAt: now,
-		Metadata: map[string]any{},
-		files:    make(map[string]*StoreFile), ghostOf: make(map[string]*StoreFile),
+		place: p.nextPlace(now), ID: p.NewID("vs_", 32), StoreSettings: settings, CreatedAt: now, ActiveAt: now,
+		files: make(map[string]*StoreFile), ghostOf: make(map[string]*StoreFile),
 		left: make(map[string]place), batches: make(map[string]*Batch),
 	}
 	if d := p.rules.StoresExpireAfter; d > 0 {
@@ -144,6 +148,9 @@ func (p *Project) ListStores(page Page) (Listing[*Store], *BadCursor) {
 	}
 	return l, bad
 }
+
+// SetStore changes a store's settings.
+func (p *Project) SetStore(st *Store, settings StoreSettings) { st.StoreSettings = settings }
 
 // Touch keeps a store that expires without activity alive.
 func (p *Project) Touch(st *Store) { st.ActiveAt = p.Now() }
