@@ -419,10 +419,10 @@ func isAPI(r *http.Request) bool { return strings.HasPrefix(r.URL.Path, "/v1/") 
 // serveOther serves everything beside the API.
 func (s *Server) serveOther(w http.ResponseWriter, r *http.Request) {
 	first, _, _ := strings.Cut(strings.TrimPrefix(r.URL.Path, "/"), "/")
-	switch {
-	case first == "-":
+	switch first {
+	case "-":
 		s.control().ServeHTTP(w, r)
-	case first == "files" || first == "uploads" || first == "vector_stores":
+	case "files", "uploads", "vector_stores":
 		refused := invalidURL(r.Method, r.URL.EscapedPath())
 		refused.message += ". (HINT: the base URL of openaitest ends in /v1.)"
 		writeControl(w, refused.status, refused.body())
