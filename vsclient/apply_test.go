@@ -122,7 +122,7 @@ func TestChangesOfOneKeyAreMergedToTheLast(t *testing.T) {
 				is.NoErr(onlyErr(c.Put(t.Context(), with(doc("held.md", "old"), vsclient.Attributes{"tag": "old"}))))
 				before := len(w.times(filesCreate))
 
-				// Other keys around it are not touched by what happens to this one.
+				// Other keys around it are not touched by its changes.
 				changes := append([]vsclient.Change{put("before.md", "text")}, row.changes...)
 				changes = append(changes, put("after.md", "text"))
 				results := c.Apply(t.Context(), changes, nil)

@@ -7,8 +7,8 @@ import (
 	"testing"
 )
 
-// TestTheLibraryPullsInNothingButItsOwn guards what everyone who imports the
-// package gets: OpenAI's SDK, the backoff and a semaphore, and nothing of Conduit.
+// TestTheLibraryPullsInNothingButItsOwn guards the dependencies of everyone who
+// imports the package: OpenAI's SDK, the backoff and a semaphore, and nothing of Conduit.
 func TestTheLibraryPullsInNothingButItsOwn(t *testing.T) {
 	allowed := []string{
 		"github.com/conduitio-labs/conduit-connector-openai-vectorstore/vsclient",

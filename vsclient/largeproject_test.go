@@ -89,7 +89,7 @@ func TestDeliveringASnapshotAgainAsksOnceForAHundredDocuments(t *testing.T) {
 		for _, r := range c.Apply(t.Context(), many("d", n), nil) {
 			is.Equal(r.Outcome, vsclient.Unchanged)
 		}
-		is.Equal(w.srv.RequestCount(), before) // what is known need not be asked for
+		is.Equal(w.srv.RequestCount(), before) // the known need not be asked for
 	})
 }
 

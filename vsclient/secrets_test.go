@@ -81,7 +81,7 @@ func show(t *testing.T, err error) string {
 	return b.String()
 }
 
-// wires are what may go wrong with a request, some of it with the key in the answer.
+// wires are the ways in which a request may fail, some with the key in the reply.
 var wires = []struct {
 	sentence string
 	answer   func(*http.Request) (*http.Response, error)
@@ -95,7 +95,7 @@ var wires = []struct {
 	{"not found", replies(404, `{"error":{"message":"no `+secret+`"}}`)},
 	{"too many requests", replies(429, `{"error":{"message":"slow down, `+secret+`","code":"rate_limit_exceeded"}}`)},
 	{"no quota", replies(429, `{"error":{"message":"`+secret+` is broke","code":"insufficient_quota"}}`)},
-	{"the transport tells what it was to send", func(r *http.Request) (*http.Response, error) {
+	{"the transport tells the request that it was to send", func(r *http.Request) (*http.Response, error) {
 		return nil, fmt.Errorf("cannot send %v", r.Header)
 	}},
 	{"a reply that breaks off", func(r *http.Request) (*http.Response, error) {

@@ -234,7 +234,7 @@ func (w *world) exists(id string) bool { return w.srv.Content(id) != nil }
 // files returns how many Files the project has.
 func (w *world) files() int { return len(w.srv.Snapshot().Files) }
 
-// searchable are the names of what the store holds and has indexed.
+// searchable are the names of the Files that the store holds and has indexed.
 func (w *world) searchable() map[string]bool {
 	names := make(map[string]bool)
 	for _, f := range w.srv.Snapshot().Store(w.store).Files {

@@ -11,7 +11,7 @@ import (
 	"github.com/openai/openai-go/v3"
 )
 
-// loop is what simple tools do, one document and one request after the other. It
+// loop does as simple tools do, one document and one request after the other. It
 // goes through openai-go. With waits it returns from a put when the document is
 // searchable, as vsclient does; without, as soon as it is attached.
 type loop struct {
@@ -33,7 +33,7 @@ func (l loop) find(ctx context.Context, name string) (id string) {
 	return id
 }
 
-// put lists, deletes what is there, uploads and attaches.
+// put lists, deletes the older File, uploads and attaches.
 func (l loop) put(ctx context.Context, key, content string) {
 	l.remove(ctx, key)
 	f, err := l.api.Files.New(ctx, openai.FileNewParams{

@@ -48,7 +48,7 @@ func TestMain(m *testing.M) {
 // clientWork compares the CPU time that this process spends: on new documents
 // through the client, and on raw calls of openai-go that make the same requests.
 // The emulator runs in a process of its own, whose time does not count. The two
-// take turns, and the median of their ratios is what counts.
+// take turns, and the median of their ratios counts.
 func clientWork(t *testing.T) row {
 	const n, rounds = 4000, 9
 	var ratios []float64
@@ -84,8 +84,8 @@ var transport = func() http.RoundTripper {
 	return t
 }()
 
-// cpu is what work on n documents takes of this process's CPU time, and how many
-// requests it makes.
+// cpu returns the CPU time of this process for work on n documents, and the number of
+// requests.
 func cpu(t *testing.T, n int, work func(e *emulated, n int)) (time.Duration, int64) {
 	t.Helper()
 	cmd := exec.CommandContext(t.Context(), os.Args[0])

@@ -51,7 +51,7 @@ func largeFile(t *testing.T) row {
 	return atMost("512 MB from disk", "—", float64(grown)/(1<<20), 64, "MB of heap growth", "at its peak, server included")
 }
 
-// discard answers what one Put needs.
+// discard answers the requests of one Put.
 func discard(w http.ResponseWriter, r *http.Request) {
 	n, _ := io.Copy(io.Discard, r.Body)
 	w.Header().Set("Content-Type", "application/json")
@@ -65,7 +65,7 @@ func discard(w http.ResponseWriter, r *http.Request) {
 	}
 }
 
-// heapGrowth is by how much the heap exceeded, at its peak, what it was before.
+// heapGrowth is the growth of the heap, at its peak, during work.
 func heapGrowth(work func()) uint64 {
 	sample := []metrics.Sample{{Name: "/memory/classes/heap/objects:bytes"}}
 	read := func() uint64 {

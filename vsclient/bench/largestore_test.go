@@ -54,8 +54,8 @@ func largeStore(t *testing.T) (rows []row) {
 	return rows
 }
 
-// knownDocument measures what the client keeps of each File of a project of
-// 100,000. The server is a function, which keeps nothing.
+// knownDocument measures the memory that the client keeps of each File of a project
+// of 100,000. The server is a function, which keeps nothing.
 func knownDocument(t *testing.T) row {
 	const n, page = 100_000, 10_000
 	listed := 0
@@ -92,7 +92,7 @@ type roundTripper func(*http.Request) (*http.Response, error)
 
 func (f roundTripper) RoundTrip(r *http.Request) (*http.Response, error) { return f(r) }
 
-// heap is what is reachable.
+// heap is the size of everything reachable.
 func heap() int64 {
 	runtime.GC()
 	runtime.GC()

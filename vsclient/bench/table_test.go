@@ -75,7 +75,7 @@ func markdown(rows []row) string {
 	return b.String()
 }
 
-// Marks around what publish replaces.
+// Marks around the text that publish replaces.
 const (
 	begin = "<!-- table: written by make bench -->\n"
 	end   = "<!-- end of table -->\n"

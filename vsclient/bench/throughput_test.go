@@ -17,7 +17,7 @@ const documents = 1000
 
 // throughput measures the rows about many documents, in virtual time. The client
 // that repeats, updates and deletes is a new one each time, as after a restart: it
-// has to find out first what is there.
+// has to find the documents first.
 func throughput(t *testing.T) []row {
 	plain, waiting := loops(t, false), loops(t, true)
 	fastPoll, usualPoll := helper(t, 100), helper(t, 0)
