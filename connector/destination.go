@@ -29,6 +29,7 @@ type Destination struct {
 	config     Config
 	store      store
 	translator *translator
+	taken      *holders
 }
 
 // NewDestination returns a destination within the SDK's middleware.
@@ -74,7 +75,7 @@ func (d *Destination) open(ctx context.Context, s store, log logger) error {
 		// The stream does it. The SDK reads these two when Open has returned.
 		d.config.BatchSize, d.config.BatchDelay = 0, 0
 	}
-	d.store = s
+	d.store, d.taken = s, newHolders()
 	return nil
 }
 

@@ -103,10 +103,6 @@ func TestAnUnchangedFieldChangesTheAttributesAlone(t *testing.T) {
 	is.Equal(doc.attributes["title"], "new")
 	is.Equal(e.Counts()["POST /files"], 1)
 
-	update = row("docs", 2, "body", nil, "title", "x")
-	update.Operation = opencdc.OperationUpdate
-	_, err := d.Write(t.Context(), []opencdc.Record{update})
-	is.True(err != nil) // there is no content to keep
 }
 
 func TestAKeyChangeRemovesTheOldDocument(t *testing.T) {

@@ -26,15 +26,21 @@ var errNoObject = errors.New("it is neither structured nor a JSON object")
 // field returns the value at the path and whether it is there and not null. A
 // field whose name is the whole path goes before nested ones.
 func (o *object) field(path string) (any, bool, error) {
+	fields, err := o.all()
+	if err != nil {
+		return nil, false, err
+	}
+	v, ok := find(fields, path)
+	return v, ok && v != nil, nil
+}
+
+// all returns all fields.
+func (o *object) all() (map[string]any, error) {
 	if !o.read {
 		o.read = true
 		o.fields, o.err = fieldsOf(o.data)
 	}
-	if o.err != nil {
-		return nil, false, o.err
-	}
-	v, ok := find(o.fields, path)
-	return v, ok && v != nil, nil
+	return o.fields, o.err
 }
 
 func find(fields map[string]any, path string) (any, bool) {

@@ -92,7 +92,7 @@ func TestAVectorStoreThatIsGoneStopsTheWholeWrite(t *testing.T) {
 	write(t, d, row("docs", 1, "body", "text"), row("docs", 2, "body", "text"))
 	e.removeStore(t)
 	uploads := e.Counts()["POST /files"]
-	n, err := d.Write(t.Context(), []opencdc.Record{move(1, 3), row("docs", 1, "body", "a new row under the old key")})
+	n, err := d.Write(t.Context(), []opencdc.Record{move(1, 3), row("others", 1, "body", "another's row under the old key")})
 	is.Equal(n, 0)
 	is.True(errors.Is(err, vsclient.ErrStoreNotFound))
 	is.Equal(e.Counts()["POST /files"], uploads+1) // what waits for the old key to be free is not tried

@@ -25,6 +25,11 @@ type step struct {
 	// oldKey is the key that the document had before this change, when that is
 	// another one; its document goes once this one is in the store.
 	oldKey string
+
+	key, before, after *object
+	created            bool // the row is new
+	overwrote          bool // known once it is written: there was another document
+	whole              bool // the row before is the whole row
 }
 
 // translator makes steps of records.
@@ -81,7 +86,13 @@ func (t *translator) translate(ctx context.Context, rec opencdc.Record) (step, e
 }
 
 func (t *translator) step(ctx context.Context, rec opencdc.Record) (step, error) {
-	var s step
+	s := step{
+		key:     &object{data: rec.Key},
+		before:  &object{data: rec.Payload.Before},
+		after:   &object{data: rec.Payload.After},
+		created: rec.Operation == opencdc.OperationCreate,
+	}
+	s.whole = t.holdsContent(s.before)
 	collection, _ := rec.Metadata.GetCollection()
 	if err := t.checkEncoding(ctx, rec); err != nil {
 		return s, err
@@ -111,12 +122,11 @@ func (t *translator) step(ctx context.Context, rec opencdc.Record) (step, error)
 			s.oldKey = t.documentKey(collection, old)
 		}
 	}
-	after := &object{data: rec.Payload.After}
-	doc.Attributes, err = attributesOf(t.attributes, collection, rec.Metadata, key, &object{data: rec.Key}, after, t.warn)
+	doc.Attributes, err = attributesOf(t.attributes, collection, rec.Metadata, key, s.key, s.after, t.warn)
 	if err != nil {
 		return s, err
 	}
-	content, unchanged, err := t.content(rec, after, s.oldKey != "")
+	content, unchanged, err := t.content(rec, &s)
 	if err != nil {
 		return s, err
 	}
@@ -132,7 +142,7 @@ func (t *translator) step(ctx context.Context, rec opencdc.Record) (step, error)
 }
 
 // content returns the document, or that it has not changed.
-func (t *translator) content(rec opencdc.Record, after *object, moved bool) (content []byte, unchanged bool, err error) {
+func (t *translator) content(rec opencdc.Record, s *step) (content []byte, unchanged bool, err error) {
 	switch {
 	case t.serializer != nil:
 		content, err = t.serializer.Serialize(rec)
@@ -140,19 +150,23 @@ func (t *translator) content(rec opencdc.Record, after *object, moved bool) (con
 			return nil, false, fmt.Errorf("sdk.record.format cannot be applied to this record: %w", err)
 		}
 	case t.contentField != "":
-		v, ok, err := after.field(t.contentField)
+		v, ok, err := s.after.field(t.contentField)
 		if err != nil {
 			return nil, false, fmt.Errorf("content_field is %q, but the payload has no fields: %w", t.contentField, err)
 		}
 		if !ok && rec.Operation != opencdc.OperationUpdate {
 			return nil, false, fmt.Errorf("the content is empty: the field %q (content_field) is null or missing; give the row content, or leave it out with a filter", t.contentField)
 		}
-		if !ok && moved {
-			// Under the new key there is nothing yet that could stay.
-			before := &object{data: rec.Payload.Before}
-			if v, ok, err = before.field(t.contentField); err != nil || !ok {
-				return nil, false, fmt.Errorf("the key has changed and the field %q (content_field) is not in the record, so that there is no content for the new key; with PostgreSQL, set REPLICA IDENTITY FULL on the table", t.contentField)
+		if !ok {
+			// A large text that has not changed is null here, and in the row before when
+			// the source sends that whole.
+			if v, ok, err = s.before.field(t.contentField); err != nil {
+				ok = false // the row before may be anything
 			}
+		}
+		if !ok && s.oldKey != "" {
+			// There is no document under the new key whose content could stay.
+			return nil, false, fmt.Errorf("the key has changed and the field %q (content_field) is not in the record, so that there is no content for the new key; with PostgreSQL, set REPLICA IDENTITY FULL on the table", t.contentField)
 		}
 		if !ok {
 			return nil, true, nil
