@@ -56,6 +56,9 @@ var build = sync.OnceValues(func() (string, error) {
 })
 
 func TestMain(m *testing.M) {
+	if os.Getenv(engineVariable) != "" {
+		beEngine()
+	}
 	code := m.Run()
 	if path, err := build(); err == nil {
 		os.RemoveAll(filepath.Dir(path))
@@ -70,23 +73,38 @@ func newProgram(t testing.TB) *program {
 	path, err := build()
 	is.NoErr(err)
 	p := &program{TB: t, log: new(lines)}
-	p.process, err = client.New(hcLogger{hclog.New(&hclog.LoggerOptions{Output: p.log, Level: hclog.Trace, JSONFormat: true})}, path,
+	p.process, err = launch(path, p.log)
+	is.NoErr(err)
+	t.Cleanup(p.process.Kill)
+	p.destination, err = dispense(p.process)
+	is.NoErr(err)
+	p.ctx, p.cancel = context.WithCancel(context.Background())
+	t.Cleanup(p.cancel)
+	return p
+}
+
+// launch prepares the start of the plugin's process.
+func launch(path string, log io.Writer) (*plugin.Client, error) {
+	return client.New(hcLogger{hclog.New(&hclog.LoggerOptions{Output: log, Level: hclog.Trace, JSONFormat: true})}, path,
 		// It has to be there, but is dialled when a record bears a schema, not before.
 		client.WithEnvVar(pconnutils.EnvConduitConnectorUtilitiesGRPCTarget, "127.0.0.1:1"),
 		client.WithEnvVar(pconnutils.EnvConduitConnectorToken, "token"),
 		client.WithEnvVar(pconnector.EnvConduitConnectorID, "pipeline:destination"),
 		client.WithEnvVar(pconnector.EnvConduitConnectorLogLevel, "debug"),
 		client.WithEnvVar(pconnector.EnvConduitConnectorMaxReceiveRecordSize, "20000000"))
-	is.NoErr(err)
-	t.Cleanup(p.process.Kill)
-	rpc, err := p.process.Client()
-	is.NoErr(err)
+}
+
+// dispense starts the process and returns its destination.
+func dispense(process *plugin.Client) (destination, error) {
+	rpc, err := process.Client()
+	if err != nil {
+		return nil, err
+	}
 	raw, err := rpc.Dispense("destination")
-	is.NoErr(err)
-	p.destination = raw.(destination)
-	p.ctx, p.cancel = context.WithCancel(context.Background())
-	t.Cleanup(p.cancel)
-	return p
+	if err != nil {
+		return nil, err
+	}
+	return raw.(destination), nil
 }
 
 // start takes the plugin through configuration up to an open stream.

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"os"
 	"strconv"
+	"time"
 
 	"github.com/conduitio/conduit-connector-protocol/pconnector"
 	"github.com/conduitio/conduit-connector-protocol/pconnector/server"
@@ -15,6 +16,7 @@ import (
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/credentials/insecure"
 
+	"github.com/conduitio-labs/conduit-connector-openai-vectorstore/connector/internal/lifeline"
 	"github.com/conduitio-labs/conduit-connector-openai-vectorstore/connector/internal/runstream"
 )
 
@@ -23,9 +25,14 @@ import (
 // to wait for, and what is delivered again after a crash.
 var readAhead = runstream.Limits{Records: 1000, Bytes: 32 << 20}
 
+// connectTime is how long Conduit may take to connect to the plugin that it has
+// started. It gives up after a minute itself.
+const connectTime = time.Minute
+
 // Serve runs the plugin until Conduit lets go of it. It does what [sdk.Serve]
 // does, with the stream of records wrapped (see package runstream), for which the
-// SDK has no opening. Nothing may be written to standard output or standard error
+// SDK has no opening, and it ends at once when Conduit is gone (see package
+// lifeline). Nothing may be written to standard output or standard error
 // before: Conduit reads the handshake there.
 func Serve() {
 	if len(os.Args) > 1 {
@@ -68,7 +75,11 @@ func serve() error {
 		func() pconnector.DestinationPlugin {
 			return runstream.Wrap(sdk.NewDestinationPlugin(Connector.NewDestination(), cfg, spec.DestinationParams), readAhead)
 		},
-		server.WithGRPCServerOptions(grpc.MaxRecvMsgSize(maxRecordSize)),
+		server.WithGRPCServerOptions(
+			grpc.MaxRecvMsgSize(maxRecordSize),
+			// At once, without deferred functions: nothing is taken back.
+			lifeline.Watch(connectTime, func() { os.Exit(1) }),
+		),
 	)
 }
 
