@@ -71,6 +71,8 @@ func (d *Destination) open(ctx context.Context, s store, log logger) error {
 	if err != nil {
 		return err
 	}
+	// The translation decodes. The SDK reads these two with each write.
+	d.config.KeyEnabled, d.config.PayloadEnabled = lang.Ptr(false), lang.Ptr(false)
 	if runstream.TakeBatching(ctx, d.config.BatchSize, d.config.BatchDelay) {
 		// The stream does it. The SDK reads these two when Open has returned.
 		d.config.BatchSize, d.config.BatchDelay = 0, 0

@@ -7,22 +7,59 @@ import (
 	"github.com/conduitio/conduit-commons/opencdc"
 )
 
-// checkEncoding refuses a key or payload that is still encoded: its bytes would
-// make a name that nobody can read and a document that nobody can find.
-func (t *translator) checkEncoding(ctx context.Context, rec opencdc.Record) error {
-	if subject, err := rec.Metadata.GetKeySchemaSubject(); err == nil && isRaw(rec.Key) {
-		version, _ := rec.Metadata.GetKeySchemaVersion()
-		if t.encoded(ctx, subject, version, rec.Key) {
-			return fmt.Errorf("the key is still encoded with the schema %q; set sdk.schema.extract.key.enabled to true", subject)
-		}
+// extraction is what to do about data that a schema has encoded.
+type extraction struct {
+	what, setting string
+	subject       func(opencdc.Metadata) (string, error)
+	version       func(opencdc.Metadata) (int, error)
+}
+
+var (
+	ofKey = extraction{
+		"key", "sdk.schema.extract.key.enabled",
+		opencdc.Metadata.GetKeySchemaSubject, opencdc.Metadata.GetKeySchemaVersion,
 	}
-	if subject, err := rec.Metadata.GetPayloadSchemaSubject(); err == nil && rec.Operation != opencdc.OperationDelete && isRaw(rec.Payload.After) {
-		version, _ := rec.Metadata.GetPayloadSchemaVersion()
-		if t.encoded(ctx, subject, version, rec.Payload.After) {
-			return fmt.Errorf("the payload is still encoded with the schema %q; set sdk.schema.extract.payload.enabled to true", subject)
-		}
+	ofPayload = extraction{
+		"payload", "sdk.schema.extract.payload.enabled",
+		opencdc.Metadata.GetPayloadSchemaSubject, opencdc.Metadata.GetPayloadSchemaVersion,
 	}
-	return nil
+)
+
+// decoded returns the data as its fields when the metadata names the schema that it
+// is encoded with. The SDK could do that as well, but refuses a whole write for one
+// record that cannot be decoded, and does not name it.
+//
+// When enabled is false, the data is returned as it is, but refused when it is
+// encoded: its bytes would make a name that nobody can read and a document that
+// nobody can find.
+func (t *translator) decoded(ctx context.Context, data opencdc.Data, metadata opencdc.Metadata, e extraction, enabled bool) (opencdc.Data, error) {
+	subject, err := e.subject(metadata)
+	if err != nil || !isRaw(data) {
+		return data, nil
+	}
+	version, _ := e.version(metadata)
+	if !enabled {
+		if t.encoded(ctx, subject, version, data) {
+			return nil, fmt.Errorf("the %s is still encoded with the schema %q; set %s to true", e.what, subject, e.setting)
+		}
+		return data, nil
+	}
+	if n := len(data.Bytes()); n > t.maxSize {
+		return nil, errTooLarge(n, t.maxSize)
+	}
+	sch, err := t.schema(ctx, subject, version)
+	if err != nil {
+		return nil, fmt.Errorf("version %d of the schema %q, which the %s is encoded with, cannot be had from Conduit: %w", version, subject, e.what, err)
+	}
+	var fields opencdc.StructuredData
+	if err := sch.Unmarshal(data.Bytes(), &fields); err != nil {
+		return nil, fmt.Errorf("the %s cannot be decoded with version %d of the schema %q; set %s to false if a processor has put text in its place: %w", e.what, version, subject, e.setting, err)
+	}
+	return fields, nil
+}
+
+func errTooLarge(n, most int) error {
+	return fmt.Errorf("the record has %d bytes, and at most %d are taken; start Conduit with --connectors.max-receive-record-size to have it take more, or leave the record out with a filter (package vsclient writes documents of up to 512 MB)", n, most)
 }
 
 // encoded reports whether the data is what the schema makes of some record. The

@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/conduitio/conduit-connector-protocol/pconnector"
+	"github.com/conduitio/conduit-connector-protocol/pconnector/server"
 	"github.com/matryer/is"
 
 	"github.com/conduitio-labs/conduit-connector-openai-vectorstore/vsclient/openaitest"
@@ -35,7 +36,7 @@ func beEngine() {
 	}
 	var o order
 	must(json.Unmarshal([]byte(os.Getenv(engineVariable)), &o))
-	process, err := launch(o.Plugin, io.Discard)
+	process, err := launch(o.Plugin, "127.0.0.1:1", server.DefaultMaxReceiveRecordSize, io.Discard)
 	must(err)
 	d, err := dispense(process)
 	must(err)

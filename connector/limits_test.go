@@ -30,6 +30,7 @@ func TestTheLimitsInTheDocsAreThoseOfTheCode(t *testing.T) {
 			Records int `json:"records"`
 			Bytes   int `json:"bytes"`
 		} `json:"read_ahead"`
+		RecordBytes int `json:"record_bytes"`
 	}
 	is.NoErr(json.Unmarshal(data, &told))
 	is.Equal(told.Document.MaxBytes, int64(vsclient.MaxFileSize))
@@ -37,6 +38,7 @@ func TestTheLimitsInTheDocsAreThoseOfTheCode(t *testing.T) {
 	is.Equal(told.Document.AttributeCharacters, maxAttributeValue)
 	is.Equal(told.ReadAhead.Records, readAhead.Records)
 	is.Equal(told.ReadAhead.Bytes, readAhead.Bytes)
+	is.Equal(told.RecordBytes, maxRecordSize)
 
 	params := Connector.NewSpecification().DestinationParams
 	is.Equal(strconv.Itoa(told.PerMinute.Uploads), params["uploads_per_minute"].Default)

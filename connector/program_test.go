@@ -4,20 +4,27 @@ import (
 	"context"
 	"fmt"
 	"io"
+	"net"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"runtime"
+	"strconv"
 	"sync"
 	"testing"
 
 	"github.com/conduitio/conduit-commons/opencdc"
 	"github.com/conduitio/conduit-connector-protocol/pconnector"
 	"github.com/conduitio/conduit-connector-protocol/pconnector/client"
+	"github.com/conduitio/conduit-connector-protocol/pconnector/server"
 	"github.com/conduitio/conduit-connector-protocol/pconnutils"
+	schemaserver "github.com/conduitio/conduit-connector-protocol/pconnutils/v1/server"
+	connutilsv1 "github.com/conduitio/conduit-connector-protocol/proto/connutils/v1"
+	"github.com/conduitio/conduit-connector-sdk/schema"
 	"github.com/hashicorp/go-hclog"
 	"github.com/hashicorp/go-plugin"
 	"github.com/matryer/is"
+	"google.golang.org/grpc"
 )
 
 // program is the built plugin, run as Conduit runs it.
@@ -67,13 +74,16 @@ func TestMain(m *testing.M) {
 }
 
 // newProgram starts the plugin.
-func newProgram(t testing.TB) *program {
+func newProgram(t testing.TB) *program { return newProgramOf(t, server.DefaultMaxReceiveRecordSize) }
+
+// newProgramOf starts it as an engine does that lets records have that many bytes.
+func newProgramOf(t testing.TB, maxRecordSize int) *program {
 	t.Helper()
 	is := is.New(t)
 	path, err := build()
 	is.NoErr(err)
 	p := &program{TB: t, log: new(lines)}
-	p.process, err = launch(path, p.log)
+	p.process, err = launch(path, schemaService(t), maxRecordSize, p.log)
 	is.NoErr(err)
 	t.Cleanup(p.process.Kill)
 	p.destination, err = dispense(p.process)
@@ -84,14 +94,25 @@ func newProgram(t testing.TB) *program {
 }
 
 // launch prepares the start of the plugin's process.
-func launch(path string, log io.Writer) (*plugin.Client, error) {
+func launch(path, utilities string, maxRecordSize int, log io.Writer) (*plugin.Client, error) {
 	return client.New(hcLogger{hclog.New(&hclog.LoggerOptions{Output: log, Level: hclog.Trace, JSONFormat: true})}, path,
-		// It has to be there, but is dialled when a record bears a schema, not before.
-		client.WithEnvVar(pconnutils.EnvConduitConnectorUtilitiesGRPCTarget, "127.0.0.1:1"),
+		client.WithEnvVar(pconnutils.EnvConduitConnectorUtilitiesGRPCTarget, utilities),
 		client.WithEnvVar(pconnutils.EnvConduitConnectorToken, "token"),
 		client.WithEnvVar(pconnector.EnvConduitConnectorID, "pipeline:destination"),
 		client.WithEnvVar(pconnector.EnvConduitConnectorLogLevel, "debug"),
-		client.WithEnvVar(pconnector.EnvConduitConnectorMaxReceiveRecordSize, "20000000"))
+		client.WithEnvVar(pconnector.EnvConduitConnectorMaxReceiveRecordSize, strconv.Itoa(maxRecordSize)))
+}
+
+// schemaService serves the schemas of this process, and returns where.
+func schemaService(t testing.TB) string {
+	t.Helper()
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	is.New(t).NoErr(err)
+	s := grpc.NewServer()
+	connutilsv1.RegisterSchemaServiceServer(s, schemaserver.NewSchemaServiceServer(schema.Service))
+	go s.Serve(l)
+	t.Cleanup(s.Stop)
+	return l.Addr().String()
 }
 
 // dispense starts the process and returns its destination.
@@ -110,8 +131,14 @@ func dispense(process *plugin.Client) (destination, error) {
 // start takes the plugin through configuration up to an open stream.
 func start(t testing.TB, cfg map[string]string) *program {
 	t.Helper()
-	is := is.New(t)
 	p := newProgram(t)
+	p.run(cfg)
+	return p
+}
+
+func (p *program) run(cfg map[string]string) {
+	p.Helper()
+	is := is.New(p.TB)
 	_, err := p.Configure(p.ctx, pconnector.DestinationConfigureRequest{Config: cfg})
 	is.NoErr(err)
 	_, err = p.LifecycleOnCreated(p.ctx, pconnector.DestinationLifecycleOnCreatedRequest{Config: cfg})
@@ -120,7 +147,6 @@ func start(t testing.TB, cfg map[string]string) *program {
 	is.NoErr(err)
 	p.stream = p.NewStream()
 	is.NoErr(p.Run(p.ctx, p.stream))
-	return p
 }
 
 // send sends each record in a message of its own, as Conduit does.

@@ -41,6 +41,9 @@ type translator struct {
 	serializer      sdk.RecordSerializer // nil: the document is the payload
 	indexed         []string             // extensions
 	warn            func(error)          // of what is not kept as it came
+	maxSize         int                  // of key and payload, in bytes
+
+	decodeKey, decodePayload bool
 
 	schema func(ctx context.Context, subject string, version int) (schema.Schema, error)
 }
@@ -57,6 +60,9 @@ func newTranslator(cfg *Config, warn func(error)) (*translator, error) {
 		chunking:        vsclient.Chunking{MaxTokens: cfg.ChunkMaxTokens, OverlapTokens: cfg.ChunkOverlapTokens},
 		indexed:         vsclient.SupportedExtensions(),
 		warn:            warn,
+		maxSize:         maxRecordSize,
+		decodeKey:       *cfg.KeyEnabled,
+		decodePayload:   *cfg.PayloadEnabled,
 		schema:          schema.Get,
 	}
 	if !cfg.hasRecordFormat() {
@@ -86,15 +92,10 @@ func (t *translator) translate(ctx context.Context, rec opencdc.Record) (step, e
 }
 
 func (t *translator) step(ctx context.Context, rec opencdc.Record) (step, error) {
-	s := step{
-		key:     &object{data: rec.Key},
-		before:  &object{data: rec.Payload.Before},
-		after:   &object{data: rec.Payload.After},
-		created: rec.Operation == opencdc.OperationCreate,
-	}
-	s.whole = t.holdsContent(s.before)
+	var s step
 	collection, _ := rec.Metadata.GetCollection()
-	if err := t.checkEncoding(ctx, rec); err != nil {
+	var err error
+	if rec.Key, err = t.decoded(ctx, rec.Key, rec.Metadata, ofKey, t.decodeKey); err != nil {
 		return s, err
 	}
 	key, err := keyText(rec.Key)
@@ -103,6 +104,12 @@ func (t *translator) step(ctx context.Context, rec opencdc.Record) (step, error)
 	}
 	doc := &s.change.Document
 	doc.Key = t.documentKey(collection, key)
+	if err := t.decodePayloads(ctx, &rec); err != nil {
+		return s, err
+	}
+	s.key, s.before, s.after = &object{data: rec.Key}, &object{data: rec.Payload.Before}, &object{data: rec.Payload.After}
+	s.created = rec.Operation == opencdc.OperationCreate
+	s.whole = t.holdsContent(s.before)
 
 	switch rec.Operation {
 	case opencdc.OperationCreate, opencdc.OperationSnapshot, opencdc.OperationUpdate:
@@ -139,6 +146,21 @@ func (t *translator) step(ctx context.Context, rec opencdc.Record) (step, error)
 	doc.Content = vsclient.Bytes(content)
 	doc.Chunking = t.chunking
 	return s, nil
+}
+
+// decodePayloads decodes the payload before and after.
+func (t *translator) decodePayloads(ctx context.Context, rec *opencdc.Record) error {
+	p := &rec.Payload
+	var err error
+	if t.decodePayload && p.Before != nil {
+		if p.Before, err = t.decoded(ctx, p.Before, rec.Metadata, ofPayload, true); err != nil {
+			return fmt.Errorf("before the change, %w", err)
+		}
+	}
+	if rec.Operation != opencdc.OperationDelete {
+		p.After, err = t.decoded(ctx, p.After, rec.Metadata, ofPayload, t.decodePayload)
+	}
+	return err
 }
 
 // content returns the document, or that it has not changed.
@@ -183,6 +205,9 @@ func (t *translator) content(rec opencdc.Record, s *step) (content []byte, uncha
 	}
 	if len(content) == 0 {
 		return nil, false, errors.New("the content is empty, which OpenAI refuses; delete the record in the source, or leave it out with a filter")
+	}
+	if len(content) > t.maxSize {
+		return nil, false, errTooLarge(len(content), t.maxSize)
 	}
 	return content, false, nil
 }

@@ -2,6 +2,7 @@ package openaivs
 
 import (
 	"fmt"
+	"math"
 	"os"
 	"strconv"
 	"time"
@@ -12,6 +13,7 @@ import (
 	schemaclient "github.com/conduitio/conduit-connector-protocol/pconnutils/v1/client"
 	sdk "github.com/conduitio/conduit-connector-sdk"
 	"github.com/conduitio/conduit-connector-sdk/schema"
+	"github.com/hamba/avro/v2"
 	"github.com/rs/zerolog"
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/credentials/insecure"
@@ -24,6 +26,10 @@ import (
 // OpenAI's published limits 1,000 documents are a minute's work: what a stop has
 // to wait for, and what is delivered again after a crash.
 var readAhead = runstream.Limits{Records: 1000, Bytes: 32 << 20}
+
+// maxRecordSize is the largest payload of a record that is taken, in bytes: a record
+// needs a few times its size in memory.
+var maxRecordSize = 64 << 20
 
 // connectTime is how long Conduit may take to connect to the plugin that it has
 // started. It gives up after a minute itself.
@@ -64,10 +70,12 @@ func serve() error {
 	}
 	schema.Service = &schemas{SchemaService: schemaclient.NewSchemaServiceClient(conn)}
 
-	maxRecordSize, err := strconv.Atoi(os.Getenv(pconnector.EnvConduitConnectorMaxReceiveRecordSize))
-	if err != nil {
-		maxRecordSize = server.DefaultMaxReceiveRecordSize
+	// Conduit always names a size. Only one that is not the default is a user's wish.
+	if n, err := strconv.Atoi(os.Getenv(pconnector.EnvConduitConnectorMaxReceiveRecordSize)); err == nil && n != server.DefaultMaxReceiveRecordSize {
+		maxRecordSize = n
 	}
+	// The decoder refuses texts of more than 1 MiB by itself.
+	avro.DefaultConfig = avro.Config{MaxByteSliceSize: maxRecordSize}.Freeze()
 	spec := Connector.NewSpecification()
 	return server.Serve(
 		func() pconnector.SpecifierPlugin { return sdk.NewSpecifierPlugin(spec) },
@@ -76,7 +84,9 @@ func serve() error {
 			return runstream.Wrap(sdk.NewDestinationPlugin(Connector.NewDestination(), cfg, spec.DestinationParams), readAhead)
 		},
 		server.WithGRPCServerOptions(
-			grpc.MaxRecvMsgSize(maxRecordSize),
+			// A message that gRPC refuses ends the stream, and its neighbours in flight with
+			// it. A record that is too large is refused alone instead, by its translation.
+			grpc.MaxRecvMsgSize(math.MaxInt32),
 			// At once, without deferred functions: nothing is taken back.
 			lifeline.Watch(connectTime, func() { os.Exit(1) }),
 		),

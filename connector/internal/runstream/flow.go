@@ -23,7 +23,6 @@ type flow struct {
 
 	waiting []opencdc.Record
 	bytes   int
-	singly  int   // that many at the front are handed over one at a time
 	over    error // why no more will come
 
 	handed   []opencdc.Record
@@ -108,7 +107,7 @@ func (f *flow) take(ctx context.Context) ([]opencdc.Record, error) {
 		timer := time.NewTimer(f.delay)
 		defer timer.Stop()
 		enough := func(late bool) bool {
-			return late || len(f.waiting) >= f.size || f.singly > 0 || f.stopping || f.over != nil
+			return late || len(f.waiting) >= f.size || f.stopping || f.over != nil
 		}
 		if err := f.await(ctx, timer.C, enough); err != nil {
 			return nil, err
@@ -133,10 +132,6 @@ func (f *flow) take(ctx context.Context) ([]opencdc.Record, error) {
 
 // portion is how many of the waiting records go next. The caller holds mu.
 func (f *flow) portion() int {
-	if f.singly > 0 {
-		f.singly--
-		return 1
-	}
 	n := len(f.waiting)
 	if f.size > 0 {
 		n = min(n, f.size)
@@ -161,27 +156,14 @@ func (f *flow) report(verdicts []error) {
 // judge turns the SDK's acknowledgements into those that Conduit is to get. They
 // come in the order of the records handed over, which is what counts here:
 // positions may be empty or equal.
-func (f *flow) judge(ctx context.Context, acks []pconnector.DestinationRunResponseAck) []pconnector.DestinationRunResponseAck {
+func (f *flow) judge(acks []pconnector.DestinationRunResponseAck) []pconnector.DestinationRunResponseAck {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	out := make([]pconnector.DestinationRunResponseAck, 0, len(acks))
-	for i, ack := range acks {
-		rest := len(acks) - i
-		switch {
-		case len(f.verdicts) > 0:
+	for _, ack := range acks {
+		if len(f.verdicts) > 0 {
 			ack.Error = text(f.verdicts[0])
 			f.verdicts = f.verdicts[1:]
-		case ack.Error != "" && rest > 1 && rest == len(f.handed) && ctx.Err() == nil:
-			// The SDK refused these before the destination saw them, all for the
-			// sake of one.
-			f.waiting = append(f.handed, f.waiting...)
-			for _, r := range f.handed {
-				f.bytes += sizeOf(r)
-			}
-			f.singly += rest
-			f.handed = nil
-			f.notify()
-			return out
 		}
 		out = append(out, ack)
 		if len(f.handed) > 0 {

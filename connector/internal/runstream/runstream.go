@@ -14,15 +14,10 @@
 // each, returns len(records) and no error, and the acknowledgements are put right
 // on their way out. They keep the order in which Conduit sent the records.
 //
-// Two more things follow from standing here:
-//
-//   - A batch that the SDK refuses before the destination has seen it, because
-//     one record cannot be decoded, is handed over again one record at a time, so
-//     that the bad one alone is refused.
-//   - The SDK's own batching (sdk.batch.size, sdk.batch.delay) is done here when
-//     the destination says so with [TakeBatching]: the SDK leaves an incomplete
-//     batch unwritten for ever when no delay is set, and waits for a minute at
-//     each stop that follows a full batch.
+// The SDK's own batching (sdk.batch.size, sdk.batch.delay) is done here as well when
+// the destination says so with [TakeBatching]: the SDK leaves an incomplete batch
+// unwritten for ever when no delay is set, and waits for a minute at each stop that
+// follows a full batch.
 package runstream
 
 import (
@@ -98,7 +93,7 @@ func (s *stream) Recv() (pconnector.DestinationRunRequest, error) {
 }
 
 func (s *stream) Send(resp pconnector.DestinationRunResponse) error {
-	acks := s.flow.judge(s.ctx, resp.Acks)
+	acks := s.flow.judge(resp.Acks)
 	if len(acks) > 0 {
 		if err := s.under.Send(pconnector.DestinationRunResponse{Acks: acks}); err != nil {
 			return fmt.Errorf("sending acknowledgements: %w", err)
