@@ -45,6 +45,15 @@ func movedBare(from, to int64, body string) opencdc.Record {
 	return updated(id(to), doc(from, nil), doc(to, body))
 }
 
+// large is a text that PostgreSQL leaves out of an update that does not change it.
+var large = strings.Repeat("a large text ", 200)
+
+// from is the record of a table of that name.
+func from(collection string, r opencdc.Record) opencdc.Record {
+	r.Metadata = opencdc.Metadata{opencdc.MetadataCollection: collection}
+	return r
+}
+
 // history is what a source sends, and what must be in the store at its end.
 type history struct {
 	name     string
@@ -222,6 +231,156 @@ func TestHistoriesEndAsTheSource(t *testing.T) {
 			},
 			restart: true,
 			want:    map[string]string{},
+		},
+		{
+			name: "Debezium's placeholder for an unchanged text leaves the text",
+			batches: [][]opencdc.Record{
+				{created(id(1), doc(1, "a long handbook text"))},
+				{updated(id(1), nil, doc(1, "__debezium_unavailable_value"))},
+				{updated(id(1), doc(1, "a long handbook text"), doc(1, []byte("__debezium_unavailable_value")))},
+			},
+			want: map[string]string{`{"id":1}`: "a long handbook text"},
+		},
+		{
+			name:     "Debezium's placeholder in a whole row is taken from the row before",
+			settings: config.Config{"attributes.id": "payload:id"},
+			batches: [][]opencdc.Record{
+				{created(opencdc.RawData("k"), opencdc.RawData(`{"id":1,"body":"text"}`))},
+				{updated(opencdc.RawData("k"), opencdc.RawData(`{"id":1,"body":"text"}`), opencdc.RawData(`{"id":2,"body":"__debezium_unavailable_value"}`))},
+			},
+			want: map[string]string{"k": `{"body":"text","id":2}`},
+		},
+		{
+			name:     "Debezium's placeholder in a whole row without the row before is refused",
+			settings: config.Config{"attributes.id": "payload:id"},
+			batches: [][]opencdc.Record{
+				{created(id(1), doc(1, "text"))},
+				{updated(id(1), nil, doc(1, "__debezium_unavailable_value"))},
+			},
+			want:    map[string]string{`{"id":1}`: `{"body":"text","id":1}`},
+			refused: map[int]string{1: `"body"`},
+		},
+		{
+			name:     "an unchanged large text of a whole row is taken from the row before",
+			settings: config.Config{"attributes.id": "payload:id"},
+			batches: [][]opencdc.Record{
+				{created(id(1), fields{"id": 1, "note": "n", "body": large})},
+				{updated(id(1), fields{"id": 1, "note": "n", "body": large}, fields{"id": 1, "note": nil, "body": nil})},
+			},
+			want: map[string]string{`{"id":1}`: `{"body":"` + large + `","id":1,"note":null}`},
+		},
+		{
+			name: "keys of nulls alone are refused",
+			batches: [][]opencdc.Record{
+				{created(id(1), doc(1, "text"))},
+				{deleted(fields{"id": nil}, fields{"id": nil, "slug": "a", "body": nil})},
+				{created(fields{"id": nil}, fields{"id": nil, "body": "x"})},
+				{created(opencdc.RawData(`{"id":null}`), doc(1, "x"))},
+				{created(fields{}, fields{"id": nil, "body": "x"})},
+				{created(fields{"id": nil, "tenant": "a"}, doc(1, "a part of a key"))},
+			},
+			want: map[string]string{`{"id":1}`: "text", `{"id":null,"tenant":"a"}`: "a part of a key"},
+			refused: map[int]string{
+				1: "every field of the record's key is null", 2: "every field of the record's key is null",
+				3: "every field of the record's key is null", 4: "has no key",
+			},
+		},
+		{
+			name: "a content field that has another name by now is refused",
+			batches: [][]opencdc.Record{
+				{created(id(1), doc(1, "old text"))},
+				{updated(id(1), fields{"id": 1, "text": "old text"}, fields{"id": 1, "text": "new text"})},
+				{updated(id(1), doc(1, "old text"), fields{"id": 1})}, // left out, and in the row before
+			},
+			want:    map[string]string{`{"id":1}`: "old text"},
+			refused: map[int]string{1: `no field "body" (content_field), it has id, text`},
+		},
+		{
+			name: "a tombstone deletes",
+			batches: [][]opencdc.Record{
+				{created(opencdc.RawData("user-7"), opencdc.RawData(`{"body":"Ada"}`))},
+				{created(opencdc.RawData("user-7"), nil)},
+				{created(opencdc.RawData("user-8"), opencdc.RawData(nil))},
+			},
+			want: map[string]string{},
+		},
+		{
+			name: "a key change of Debezium's is a deletion, a tombstone and a creation",
+			batches: [][]opencdc.Record{
+				{created(opencdc.RawData(`{"tenant":"a","no":1}`), opencdc.RawData(`{"tenant":"a","no":1,"body":"A1"}`))},
+				{
+					deleted(opencdc.RawData(`{"tenant":"a","no":1}`), nil), created(opencdc.RawData(`{"tenant":"a","no":1}`), nil),
+					created(opencdc.RawData(`{"tenant":"b","no":1}`), opencdc.RawData(`{"tenant":"b","no":1,"body":"A1"}`)),
+				},
+			},
+			want: map[string]string{`{"tenant":"b","no":1}`: "A1"},
+		},
+		{
+			name: "a swap as Debezium writes it, with tombstones",
+			batches: [][]opencdc.Record{
+				{one, two},
+				{
+					deleted(id(1), doc(1, "about apples")), created(id(1), nil), created(id(2), doc(2, "about apples")),
+					deleted(id(2), doc(2, "about bears")), created(id(2), nil), created(id(1), doc(1, "about bears")),
+				},
+			},
+			want: swapped,
+		},
+		{
+			name: "a text that is emptied takes its document along",
+			batches: [][]opencdc.Record{
+				{created(id(1), doc(1, "private text")), created(id(2), doc(2, ""))},
+				{updated(id(1), nil, doc(1, ""))},
+				{created(id(3), doc(3, nil))},
+			},
+			want: map[string]string{},
+		},
+		{
+			name:     "a text that is emptied is refused when that is asked for",
+			settings: config.Config{"content_field": "body", "empty_content": "refuse"},
+			batches: [][]opencdc.Record{
+				{created(id(1), doc(1, "private text"))},
+				{updated(id(1), nil, doc(1, ""))},
+				{created(id(3), doc(3, nil))},
+			},
+			want:    map[string]string{`{"id":1}`: "private text"},
+			refused: map[int]string{1: "the content is empty", 2: "the content is empty"},
+		},
+		{
+			name:     "a template writes no value that is not there",
+			settings: config.Config{"sdk.record.format": "template", "sdk.record.format.options": "{{ .Payload.After.title }}: {{ .Payload.After.body }}"},
+			batches: [][]opencdc.Record{
+				{created(id(1), fields{"id": 1, "title": "R&D", "body": "<p>x</p>"})},
+				{created(id(2), fields{"id": 2, "title": "R&D", "body": nil})},
+				{created(id(3), fields{"id": 3, "title": "R&D"})},
+				{updated(id(1), nil, fields{"id": 1, "title": "R&D", "body": nil})},
+				{updated(id(2), fields{"id": 2, "title": "R&D", "body": nil}, fields{"id": 2, "title": "new", "body": nil})},
+				{created(id(4), fields{"id": 4, "title": "<no value>", "body": "is what templates write"})},
+			},
+			want: map[string]string{
+				`{"id":1}`: "R&D: <p>x</p>", `{"id":2}`: "new: ", `{"id":4}`: "<no value>: is what templates write",
+			},
+			refused: map[int]string{2: "no entry for key", 3: "REPLICA IDENTITY FULL"},
+		},
+		{
+			name: "a renamed table is told apart from a second one",
+			batches: [][]opencdc.Record{
+				{from("articles", created(id(1), doc(1, "A")))},
+				{from("posts", updated(id(1), nil, doc(1, "AA")))},
+				{from("posts", deleted(id(1), nil))},
+			},
+			want:    map[string]string{`{"id":1}`: "A"},
+			refused: map[int]string{1: "set owner to the old one", 2: "set owner to the old one"},
+		},
+		{
+			name:     "a renamed table keeps its documents under its old name",
+			settings: config.Config{"content_field": "body", "owner": "articles"},
+			batches: [][]opencdc.Record{
+				{from("articles", created(id(1), doc(1, "A")))},
+				{from("posts", updated(id(1), nil, doc(1, "AA"))), from("posts", created(id(2), doc(2, "B")))},
+				{from("posts", deleted(id(1), nil))},
+			},
+			want: map[string]string{`{"id":2}`: "B"},
 		},
 	}
 	for _, h := range histories {

@@ -52,7 +52,9 @@ func TestABadRecordIsRefusedAlone(t *testing.T) {
 		t.Run(tt.name, func(t *testing.T) {
 			is := is.New(t)
 			e := emulate(t, tt.server)
-			p := start(t, e.settings())
+			cfg := e.settings()
+			cfg["empty_content"] = "refuse"
+			p := start(t, cfg)
 			recs := numbered(100)
 			if tt.spoil != nil {
 				tt.spoil(&recs[57])

@@ -1,4 +1,4 @@
-package openaivs
+package translate
 
 import (
 	"context"
@@ -32,7 +32,7 @@ var (
 // When enabled is false, the data is returned as it is, but refused when it is
 // encoded: its bytes would make a name that nobody can read and a document that
 // nobody can find.
-func (t *translator) decoded(ctx context.Context, data opencdc.Data, metadata opencdc.Metadata, e extraction, enabled bool) (opencdc.Data, error) {
+func (t *Translator) decoded(ctx context.Context, data opencdc.Data, metadata opencdc.Metadata, e extraction, enabled bool) (opencdc.Data, error) {
 	subject, err := e.subject(metadata)
 	if err != nil || !isRaw(data) {
 		return data, nil
@@ -44,10 +44,10 @@ func (t *translator) decoded(ctx context.Context, data opencdc.Data, metadata op
 		}
 		return data, nil
 	}
-	if n := len(data.Bytes()); n > t.maxSize {
-		return nil, errTooLarge(n, t.maxSize)
+	if n := len(data.Bytes()); n > t.MaxBytes {
+		return nil, errTooLarge(n, t.MaxBytes)
 	}
-	sch, err := t.schema(ctx, subject, version)
+	sch, err := t.Schema(ctx, subject, version)
 	if err != nil {
 		return nil, fmt.Errorf("version %d of the schema %q, which the %s is encoded with, cannot be had from Conduit: %w", version, subject, e.what, err)
 	}
@@ -66,8 +66,8 @@ func errTooLarge(n, most int) error {
 // metadata alone does not tell: a processor that puts text in place of a row leaves
 // the name of the row's schema there. When the schema cannot be had, the metadata
 // is believed.
-func (t *translator) encoded(ctx context.Context, subject string, version int, data opencdc.Data) bool {
-	sch, err := t.schema(ctx, subject, version)
+func (t *Translator) encoded(ctx context.Context, subject string, version int, data opencdc.Data) bool {
+	sch, err := t.Schema(ctx, subject, version)
 	if err != nil {
 		return true
 	}
