@@ -6,6 +6,7 @@ import (
 	"errors"
 	"log/slog"
 	"maps"
+	"regexp"
 	"slices"
 	"strings"
 	"sync"
@@ -104,5 +105,8 @@ func Reason(err error) string {
 	if e.Reason != "" {
 		text += ": " + e.Reason
 	}
-	return text
+	return fileID.ReplaceAllString(text, "file-…")
 }
+
+// fileID matches the id of a File, which would make each reason another one.
+var fileID = regexp.MustCompile(`\bfile-\w+`)
