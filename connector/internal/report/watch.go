@@ -54,7 +54,7 @@ func (w *Watch) See(e vsclient.RequestEvent) {
 	case e.Status >= http.StatusInternalServerError, e.Status == 0 && !errors.Is(e.Err, context.Canceled):
 		if w.since.IsZero() {
 			w.since = now
-			w.log.Warn().Msgf("%s %s; tried again since %s", w.endpoint, answer(e), now.Format(time.TimeOnly))
+			w.log.Warn().Msgf("%s %s; tried again since %s", w.endpoint, answer(e), now.UTC().Format(time.TimeOnly+" UTC"))
 		}
 		w.failedAt, w.better = now, false
 	case e.Err == nil:
