@@ -124,6 +124,23 @@ func TestHistoriesEndAsTheSource(t *testing.T) {
 			want: map[string]string{`{"id":2}`: "about apples"},
 		},
 		{
+			name: "a new row takes the key of one that is deleted afterwards",
+			batches: [][]opencdc.Record{
+				{one, created(id(2), fields{"id": 2, "body": "same", "note": "old"})},
+				{created(id(1), doc(1, "new")), created(id(2), fields{"id": 2, "body": "same", "note": "new"})},
+				{deleted(id(1), doc(1, "about apples")), deleted(id(2), fields{"id": 2, "body": "same", "note": "old"})},
+			},
+			want: map[string]string{`{"id":1}`: "new", `{"id":2}`: "same"},
+		},
+		{
+			name: "three rows change their keys in a ring",
+			batches: [][]opencdc.Record{
+				{created(id(1), doc(1, "A")), created(id(2), doc(2, "B")), created(id(3), doc(3, "C"))},
+				{moved(1, 2, "A"), moved(2, 3, "B"), moved(3, 1, "C")},
+			},
+			want: map[string]string{`{"id":1}`: "C", `{"id":2}`: "A", `{"id":3}`: "B"},
+		},
+		{
 			name: "all keys go up by one, the lowest first",
 			batches: [][]opencdc.Record{
 				{created(id(1), doc(1, "A")), created(id(2), doc(2, "B")), created(id(3), doc(3, "C"))},

@@ -189,4 +189,5 @@ func (d *Destination) Teardown(ctx context.Context) error {
 	return nil
 }
 
-const flushTime = 30 * time.Second
+// flushTime bounds what a stop adds to the writes.
+const flushTime = 20 * time.Second

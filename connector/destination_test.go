@@ -273,6 +273,19 @@ func TestCollectionsWithOneKeyDoNotOverwriteEachOther(t *testing.T) {
 	}
 }
 
+func TestTwoPipelinesOverEquallyNamedTablesAreTwoOwners(t *testing.T) {
+	is := is.New(t)
+	e := emulate(t, openaitest.Config{})
+	one := open(t, e, config.Config{"owner": "shop"})
+	two := open(t, e, config.Config{"owner": "archive"})
+	write(t, one, row("docs", 7, "body", "of the shop"))
+	_, err := two.Write(t.Context(), []opencdc.Record{row("docs", 7, "body", "of the archive")})
+	is.True(err != nil)
+	is.True(strings.Contains(err.Error(), `"shop"`))
+	is.Equal(contents(e), map[string]string{`{"id":7}`: `{"body":"of the shop","id":7}`})
+	is.Equal(e.documents()[`{"id":7}`].attributes["collection"], "shop")
+}
+
 func TestAKeyIsFreeAgainOnceItsDocumentIsDeleted(t *testing.T) {
 	is := is.New(t)
 	e := emulate(t, openaitest.Config{})

@@ -232,7 +232,7 @@ func (w *writing) note(i int, r vsclient.Result) {
 	switch {
 	case r.Err == nil:
 		w.result.Outcomes[r.Outcome]++
-		s.overwrote = r.Outcome == vsclient.Replaced || r.Outcome == vsclient.AttributesUpdated
+		s.overwrote = r.Outcome == vsclient.Replaced || r.Outcome == vsclient.AttributesUpdated || r.Outcome == vsclient.Unchanged
 	case s.Op == translate.Update && errors.Is(r.Err, vsclient.ErrNotFound) && !errors.Is(r.Err, vsclient.ErrStoreNotFound):
 		// A row that has been deleted or moved since looks the same when its update is
 		// delivered again, and nothing could ever mend the refusal.

@@ -68,10 +68,11 @@ type Step struct {
 	whole              bool // the row before is surely the whole row
 }
 
-// Translator translates records. It is safe for concurrent use when its Config is.
+// Translator translates records. It is not safe for concurrent use.
 type Translator struct {
 	Config
 	attributes []attribute
+	collection string // of the first record
 }
 
 // New returns a translator, or the errors in the settings of the attributes.
@@ -119,6 +120,7 @@ func (t *Translator) translate(ctx context.Context, rec opencdc.Record, s *Step)
 	}
 	collection, _ := rec.Metadata.GetCollection()
 	s.Key = t.documentKey(collection, key)
+	t.warnOfSharing(collection)
 	if err := t.decodePayloads(ctx, &rec); err != nil {
 		return err
 	}
@@ -261,6 +263,17 @@ func wholePayload(after opencdc.Data, s *Step) ([]byte, error) {
 		}
 	}
 	return readableJSON(fields), nil
+}
+
+// warnOfSharing tells of a second collection with the same owner.
+func (t *Translator) warnOfSharing(collection string) {
+	switch {
+	case t.Owner == "" || t.CollectionInKey || collection == "":
+	case t.collection == "":
+		t.collection = collection
+	case t.collection != collection:
+		t.Warn(fmt.Errorf("records of the collections %q and %q have one owner: where their keys are equal they replace each other's documents; set collection_in_key to true, unless these are two names of one table", t.collection, collection))
+	}
 }
 
 // warnOfExtension tells of keys that look like names of files that OpenAI does

@@ -169,6 +169,35 @@ func TestAnAttributeWhoseFieldIsMissingIsToldAlike(t *testing.T) {
 	is.True(strings.Contains((*warned)[1], `attributes.c: a record has no field "Title"`))
 }
 
+func TestCollectionsThatShareAnOwnerAreToldOf(t *testing.T) {
+	for _, tt := range []struct {
+		name string
+		cfg  translate.Config
+		told int
+	}{
+		{"one owner", translate.Config{Owner: "shop"}, 1},
+		{"one owner and the collection in the key", translate.Config{Owner: "shop", CollectionInKey: true}, 0},
+		{"each its own", translate.Config{}, 0},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			is := is.New(t)
+			tr, warned := translator(t, tt.cfg)
+			for _, collection := range []string{"docs", "docs", "posts"} {
+				s, err := tr.Translate(t.Context(), opencdc.Record{
+					Operation: opencdc.OperationCreate, Metadata: opencdc.Metadata{opencdc.MetadataCollection: collection},
+					Key: opencdc.RawData("k"), Payload: opencdc.Change{After: opencdc.RawData("text")},
+				})
+				is.NoErr(err)
+				if tt.cfg.Owner != "" {
+					collection = tt.cfg.Owner
+				}
+				is.Equal(s.Attributes, map[string]any{"collection": collection})
+			}
+			is.Equal(len(*warned), tt.told)
+		})
+	}
+}
+
 func TestAnUnchangedLargeAttributeIsTakenFromTheRowBefore(t *testing.T) {
 	is := is.New(t)
 	tr, _ := translator(t, translate.Config{ContentField: "body", Attributes: map[string]string{"a": "payload:a", "b": "payload:b"}})
