@@ -54,7 +54,8 @@ func from(collection string, r opencdc.Record) opencdc.Record {
 	return r
 }
 
-// history is what a source sends, and what must be in the store at its end.
+// history is a series of records, with the documents that must be in the store at its
+// end.
 type history struct {
 	name     string
 	settings config.Config
@@ -195,7 +196,7 @@ func TestHistoriesEndAsTheSource(t *testing.T) {
 			want: map[string]string{`{"id":1}`: "v2"},
 		},
 		{
-			name: "a part of a composite key changes to what another row had",
+			name: "a part of a composite key changes to that of another row",
 			batches: [][]opencdc.Record{
 				{
 					created(fields{"tenant": "a", "no": 1}, fields{"tenant": "a", "no": 1, "body": "A1"}),

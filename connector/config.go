@@ -17,7 +17,7 @@ import (
 	"github.com/conduitio-labs/conduit-connector-openai-vectorstore/vsclient"
 )
 
-// Config is what a user can set on the destination.
+// Config holds the parameters of the destination.
 type Config struct {
 	sdk.DefaultDestinationMiddleware
 
@@ -26,8 +26,8 @@ type Config struct {
 	// ID of the vector store to write to (`vs_...`).
 	VectorStoreID string `json:"vector_store_id" validate:"required"`
 	// Base URL of an OpenAI-compatible endpoint, with its `/v1`. Empty means OpenAI
-	// itself (`https://api.openai.com/v1`). The server must refuse what is absent
-	// with 404 (or with a 400 that says "not found" and names the id), keep the
+	// itself (`https://api.openai.com/v1`). The server must refuse an absent
+	// object with 404 (or with a 400 that says "not found" and names the id), keep the
 	// attributes of files in a vector store, and not change the id of a file. It
 	// may alter file names, and need not know batches.
 	BaseURL string `json:"base_url"`
@@ -44,7 +44,7 @@ type Config struct {
 	// has not changed: it is taken from the row before, or the stored content
 	// stays and the attributes alone change.
 	ContentField string `json:"content_field"`
-	// What a record without content does, as one with an empty text, a new row
+	// Effect of a record without content, as one with an empty text, a new row
 	// whose text is null, or a tombstone: `delete` removes the document of its
 	// key, so that the old text cannot be found any more (OpenAI takes no empty
 	// files); `refuse` refuses the record, and the document stays.
@@ -78,7 +78,7 @@ type Config struct {
 	// `chunk_max_tokens`, which has to be set as well.
 	ChunkOverlapTokens int `json:"chunk_overlap_tokens" default:"0" validate:"gt=-1,lt=2049"`
 
-	// What a record is acknowledged after: `indexed`, when its document can be
+	// When a record is acknowledged: `indexed`, when its document can be
 	// searched, or `attached`, when OpenAI has accepted it for indexing. With
 	// `attached` a document that cannot be indexed goes unnoticed.
 	WaitFor string `json:"wait_for" default:"indexed" validate:"inclusion=indexed|attached"`
@@ -102,8 +102,8 @@ type Config struct {
 	AttachedFilesPerMinute int `json:"attached_files_per_minute" default:"2000" validate:"gt=-1"`
 }
 
-// Validate checks what the generated validations cannot: each error names the
-// setting, its value and what is allowed.
+// Validate checks the settings beyond the generated validations. Each error names the
+// setting, its value and the allowed ones.
 func (c *Config) Validate(ctx context.Context) error {
 	errs := []error{
 		c.DefaultDestinationMiddleware.Validate(ctx),
@@ -125,7 +125,7 @@ func (c *Config) Validate(ctx context.Context) error {
 		bad("file_extension", c.FileExtension, "OpenAI indexes "+strings.Join(vsclient.SupportedExtensions(), " "))
 	}
 	if c.ContentField != "" && c.hasRecordFormat() {
-		bad("content_field", c.ContentField, "leave it empty when sdk.record.format is set: the document is then what the format makes of the record")
+		bad("content_field", c.ContentField, "leave it empty when sdk.record.format is set: the format then makes the document of the record")
 	}
 	if c.ChunkMaxTokens > 0 && c.ChunkMaxTokens < 100 {
 		bad("chunk_max_tokens", strconv.Itoa(c.ChunkMaxTokens), "give 100 to 4096, or 0 for OpenAI's own chunking")
@@ -196,7 +196,7 @@ func (c *Config) translation(warn func(error)) (translate.Config, error) {
 		if s.Name() == *c.RecordFormat {
 			var err error
 			cfg.Format, err = s.Configure(c.RecordFormatOptions)
-			return cfg, err //nolint:wrapcheck // Validate has found it good
+			return cfg, err
 		}
 	}
 	return cfg, fmt.Errorf("sdk.record.format: %q is not a format that the SDK knows", *c.RecordFormat)

@@ -35,7 +35,7 @@ func TestSettingsAreCheckedAtStart(t *testing.T) {
 		name    string
 		setting string
 		value   string
-		allowed string // what the error says is; "": the value is good
+		allowed string // the error says so; "": the value is good
 	}{
 		{"the API key is required", "api_key", "", "required"},
 		{"the vector store is required", "vector_store_id", "", "required"},

@@ -83,7 +83,7 @@ func (d *Destination) open(ctx context.Context, s store, log report.Logger) erro
 	}
 	translator, err := translate.New(cfg)
 	if err != nil {
-		return err //nolint:wrapcheck // it names the settings
+		return err
 	}
 	// The translation decodes. The SDK reads these two with each write.
 	d.config.KeyEnabled, d.config.PayloadEnabled = lang.Ptr(false), lang.Ptr(false)
@@ -189,5 +189,5 @@ func (d *Destination) Teardown(ctx context.Context) error {
 	return nil
 }
 
-// flushTime bounds what a stop adds to the writes.
+// flushTime bounds the time that a stop waits once the writes are done.
 const flushTime = 20 * time.Second

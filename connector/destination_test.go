@@ -34,7 +34,7 @@ func TestEachOperationLeavesTheStoreAsTheSource(t *testing.T) {
 		opencdc.Record{Operation: opencdc.OperationDelete, Key: opencdc.RawData("never there")},
 	)
 	is.Equal(contents(e), map[string]string{"a.md": "# A", "b.md": "# B, changed"})
-	is.Equal(len(e.Snapshot().Files), 2) // what was replaced and deleted is gone
+	is.Equal(len(e.Snapshot().Files), 2) // replaced and deleted Files are gone
 }
 
 func TestTwoRecordsOfOneKeyLeaveOneDocument(t *testing.T) {
@@ -65,7 +65,7 @@ func TestTheDocumentIsThePayloadOrAFieldOfIt(t *testing.T) {
 		{"a template that fails is an error", config.Config{"sdk.record.format": "template", "sdk.record.format.options": "{{ .Payload.After.title.name }}"}, opencdc.StructuredData{"title": "T"}, "", "sdk.record.format"},
 		{"another format is the document", config.Config{"sdk.record.format": "debezium/json"}, opencdc.StructuredData{"a": 1}, `"op":"c"`, ""},
 		{"a field that is missing is an error", config.Config{"content_field": "body"}, opencdc.StructuredData{"text": "new"}, "", "content_field"},
-		{"a field of what has none is an error", config.Config{"content_field": "body"}, opencdc.RawData("text"), "", "content_field"},
+		{"a field of plain text is an error", config.Config{"content_field": "body"}, opencdc.RawData("text"), "", "content_field"},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			is := is.New(t)
@@ -189,8 +189,7 @@ func TestAKeyChangeIsSeenInRawJSONToo(t *testing.T) {
 	}
 }
 
-// What a source writes of an unchanged key as text and as a value need not be the
-// same JSON.
+// A source may write an unchanged key as one JSON in text and as another as a value.
 func TestAKeyInAnotherFormIsNoKeyChange(t *testing.T) {
 	day := time.Date(2026, 8, 1, 0, 0, 0, 0, time.UTC)
 	for _, tt := range []struct {
@@ -356,7 +355,7 @@ func TestAttributesComeFromWhereTheSettingsSay(t *testing.T) {
 		"source":     "p:src",
 		"id":         7.0,
 		"id_text":    "7",
-		"title":      strings.Repeat("é", 256), // cut to what OpenAI takes
+		"title":      strings.Repeat("é", 256), // cut to OpenAI's limit
 		"price":      12.5,
 		"numeric":    12.5,
 		"live":       true,

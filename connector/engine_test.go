@@ -3,6 +3,7 @@ package openaivs_test
 import (
 	"context"
 	"encoding/json"
+	"fmt"
 	"io"
 	"os"
 	"os/exec"
@@ -19,7 +20,7 @@ import (
 // engineVariable has the test's program be an engine. It holds the order.
 const engineVariable = "OPENAIVS_TEST_ENGINE"
 
-// order is what an engine is to do.
+// order tells an engine its task.
 type order struct {
 	Plugin   string
 	Settings map[string]string
@@ -50,7 +51,7 @@ func beEngine() {
 	if o.Records > 0 {
 		must(stream.Client().Send(pconnector.DestinationRunRequest{Records: numbered(o.Records)}))
 	}
-	os.Stdout.WriteString("ready\n")
+	fmt.Println("ready")
 	select {}
 }
 
@@ -73,7 +74,7 @@ func startEngine(t *testing.T, settings map[string]string, records int) *engine 
 	alive, held, err := os.Pipe()
 	is.NoErr(err)
 	t.Cleanup(func() { alive.Close() })
-	e := &engine{T: t, process: exec.Command(os.Args[0]), alive: alive}
+	e := &engine{T: t, process: exec.CommandContext(t.Context(), os.Args[0]), alive: alive}
 	e.process.Env = append(os.Environ(), engineVariable+"="+string(text))
 	e.process.Stdin, e.process.Stderr = held, os.Stderr
 	out, err := e.process.StdoutPipe()

@@ -38,8 +38,7 @@ type program struct {
 	log    *lines
 }
 
-// destination is what the gRPC client can do; NewStream is not in the interface
-// of the protocol.
+// destination is the interface of the gRPC client; the protocol's lacks NewStream.
 type destination interface {
 	pconnector.DestinationPlugin
 	NewStream() pconnector.DestinationRunStream
@@ -106,7 +105,7 @@ func launch(path, utilities string, maxRecordSize int, log io.Writer) (*plugin.C
 // schemaService serves the schemas of this process, and returns where.
 func schemaService(t testing.TB) string {
 	t.Helper()
-	l, err := net.Listen("tcp", "127.0.0.1:0")
+	l, err := new(net.ListenConfig).Listen(t.Context(), "tcp", "127.0.0.1:0")
 	is.New(t).NoErr(err)
 	s := grpc.NewServer()
 	connutilsv1.RegisterSchemaServiceServer(s, schemaserver.NewSchemaServiceServer(schema.Service))
@@ -201,7 +200,7 @@ type hcLogger struct{ hclog.Logger }
 
 func (hcLogger) StandardWriter(*hclog.StandardLoggerOptions) io.Writer { return io.Discard }
 
-// lines collects what the plugin logs.
+// lines collects the plugin's log.
 type lines struct {
 	mu  sync.Mutex
 	all []byte

@@ -22,9 +22,9 @@ import (
 	"github.com/conduitio-labs/conduit-connector-openai-vectorstore/connector/internal/runstream"
 )
 
-// readAhead bounds what is taken from Conduit before it can be written. At
-// OpenAI's published limits 1,000 documents are a minute's work: what a stop has
-// to wait for, and what is delivered again after a crash.
+// readAhead bounds the records that are taken from Conduit before they can be written.
+// At OpenAI's published limits 1,000 documents are a minute's work: a stop has to wait
+// for them, and a crash has them delivered again.
 var readAhead = runstream.Limits{Records: 1000, Bytes: 32 << 20}
 
 // maxRecordSize is the largest payload of a record that is taken, in bytes: a record
@@ -35,8 +35,8 @@ var maxRecordSize = 64 << 20
 // started. It gives up after a minute itself.
 const connectTime = time.Minute
 
-// Serve runs the plugin until Conduit lets go of it. It does what [sdk.Serve]
-// does, with the stream of records wrapped (see package runstream), for which the
+// Serve runs the plugin until Conduit lets go of it. It does the same as
+// [sdk.Serve], with the stream of records wrapped (see package runstream), for which the
 // SDK has no opening, and it ends at once when Conduit is gone (see package
 // lifeline). Nothing may be written to standard output or standard error
 // before: Conduit reads the handshake there.
@@ -93,8 +93,8 @@ func serve() error {
 	)
 }
 
-// logTo makes the SDK's logger write what Conduit reads from the plugin, under
-// the field names that it looks for.
+// logTo has the SDK's logger write to w, where Conduit reads, under the field names
+// that Conduit looks for.
 func logTo(w *os.File, level string) {
 	zerolog.LevelFieldName = "@level"
 	zerolog.CallerFieldName = "@caller"

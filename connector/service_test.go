@@ -128,7 +128,7 @@ func TestABaseURLWithoutItsVersionIsNamed(t *testing.T) {
 	_, err = p.Open(p.ctx, pconnector.DestinationOpenRequest{})
 	is.True(err != nil)
 	is.True(strings.Contains(err.Error(), "base_url"))
-	is.True(strings.Contains(err.Error(), e.url)) // what to try
+	is.True(strings.Contains(err.Error(), e.url)) // the URL to try
 	p.teardown()
 }
 

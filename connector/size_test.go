@@ -54,7 +54,7 @@ func TestOneLargeOrBrokenRecordLeavesItsNeighboursTogether(t *testing.T) {
 	}{
 		{"a text above 1 MiB", server.DefaultMaxReceiveRecordSize, 3 << 19, nil, ""},
 		{"a record above 4 MiB", server.DefaultMaxReceiveRecordSize, 5 << 20, nil, ""},
-		{"a record above what Conduit is told to allow", 1 << 20, 2 << 20, nil, "connectors.max-receive-record-size"},
+		{"a record above the size that Conduit allows", 1 << 20, 2 << 20, nil, "connectors.max-receive-record-size"},
 		{
 			"a row that its schema cannot decode", server.DefaultMaxReceiveRecordSize, 1,
 			func(r *opencdc.Record) { r.Payload.After = opencdc.RawData("\x02\x07") }, "cannot be decoded",

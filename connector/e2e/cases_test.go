@@ -13,8 +13,8 @@ import (
 	"github.com/conduitio-labs/conduit-connector-openai-vectorstore/vsclient/openaitest"
 )
 
-// tableCase is what happens to tables while a pipeline runs, and what must be in the
-// store then.
+// tableCase is a series of changes to tables while a pipeline runs, with the documents
+// that must be in the store then.
 type tableCase struct {
 	name     string
 	settings map[string]string // of the destination
@@ -29,7 +29,7 @@ type tableCase struct {
 type tableStep struct {
 	sql  string
 	want map[string]string // the store's documents afterwards; a content that ends in … only begins so
-	log  string            // what Conduit's log says afterwards; "": anything
+	log  string            // Conduit's log says so afterwards; "": anything
 }
 
 func TestTablesEndAsTheyShould(t *testing.T) {
@@ -102,6 +102,19 @@ func TestTablesEndAsTheyShould(t *testing.T) {
 				},
 			},
 			status: "STATUS_RECOVERING", // there is no dead-letter queue
+		},
+		{
+			name:     "a text of 5 MiB is among others",
+			settings: body,
+			before: `CREATE TABLE docs (id int PRIMARY KEY, body text NOT NULL); ALTER TABLE docs REPLICA IDENTITY FULL;
+				INSERT INTO docs VALUES (1, 'small'), (2, repeat('large ', 5 * 1024 * 1024 / 6)), (3, 'small')`,
+			steps: []tableStep{
+				{want: map[string]string{`{"id":1}`: "small", `{"id":2}`: "large large…", `{"id":3}`: "small"}},
+				{
+					sql:  `INSERT INTO docs VALUES (4, 'small'), (5, repeat('huge ', 5 * 1024 * 1024 / 5)), (6, 'small')`,
+					want: map[string]string{`{"id":1}`: "small", `{"id":2}`: "large large…", `{"id":3}`: "small", `{"id":4}`: "small", `{"id":5}`: "huge huge…", `{"id":6}`: "small"},
+				},
+			},
 		},
 		{
 			name:     "keys are uuids",

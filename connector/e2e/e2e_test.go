@@ -140,12 +140,12 @@ func (w *world) stop() {
 }
 
 // await waits until something holds.
-func (w *world) await(what string, holds func() bool) {
+func (w *world) await(state string, holds func() bool) {
 	w.Helper()
 	deadline := time.Now().Add(2 * time.Minute)
 	for !holds() {
 		if time.Now().After(deadline) {
-			w.Fatalf("after two minutes still not so: %s; the store holds %d documents", what, len(w.documents()))
+			w.Fatalf("after two minutes still not so: %s; the store holds %d documents", state, len(w.documents()))
 		}
 		time.Sleep(50 * time.Millisecond)
 	}
@@ -174,7 +174,7 @@ type document struct {
 	versions   int
 }
 
-// documents are what the store holds, by key.
+// documents are the store's documents by key.
 func (w *world) documents() map[string]document {
 	docs := make(map[string]document)
 	for _, f := range w.openai.Snapshot().Store(w.store).Files {

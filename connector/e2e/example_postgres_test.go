@@ -14,7 +14,7 @@ import (
 )
 
 // TestThePostgresExampleKeepsATableInStep runs examples/postgres.yaml as it is
-// through what a table sees in its first weeks.
+// through the first weeks of a table.
 func TestThePostgresExampleKeepsATableInStep(t *testing.T) {
 	onEachEngine(t, postgresExample)
 }

@@ -49,7 +49,7 @@ var columns = []column{
 var columnSettings = []string{"schemas", "plain", "text"}
 
 // TestColumnsArriveAsTheMatrixSays runs a pipeline for each type of column and way to
-// send it, and prints what arrives of a snapshot, an insert and a NULL. Those at which
+// send it, and prints how a snapshot, an insert and a NULL arrive. Those at which
 // the source stops run apart: a pipeline that starts again and again is a load.
 func TestColumnsArriveAsTheMatrixSays(t *testing.T) {
 	cells := make(map[pair]string)
@@ -89,7 +89,7 @@ type pair struct {
 
 const stopped = "stops"
 
-// arrivals returns for each pair what arrives.
+// arrivals returns the cell of each pair.
 func arrivals(t *testing.T, pairs []pair, patience time.Duration) map[pair]string {
 	is := is.New(t)
 	sql := rows(t)

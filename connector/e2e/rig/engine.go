@@ -129,7 +129,7 @@ func (e *Engine) read(r io.Reader) {
 	}
 }
 
-// Log returns what Conduit has logged.
+// Log returns Conduit's log so far.
 func (e *Engine) Log() string {
 	e.mu.Lock()
 	defer e.mu.Unlock()

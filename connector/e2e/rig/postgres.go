@@ -81,7 +81,7 @@ func StartPostgres(ctx context.Context) (*Postgres, error) {
 	}
 }
 
-// Query runs SQL and returns what psql prints, without alignment.
+// Query runs SQL and returns the output of psql, without alignment.
 func (p *Postgres) Query(ctx context.Context, sql string) (string, error) {
 	cmd := exec.CommandContext(ctx, p.bin["psql"], "-X", "-q", "-A", "-t", "-v", "ON_ERROR_STOP=1", p.URL)
 	cmd.Stdin = strings.NewReader(sql)

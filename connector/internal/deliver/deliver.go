@@ -28,7 +28,7 @@ type Deliverer struct {
 	taken     *holders
 }
 
-// New returns a deliverer. warn is told of what was acknowledged and yet not written.
+// New returns a deliverer. warn is told of records that are acknowledged and not written.
 func New(store Store, translate func(context.Context, opencdc.Record) (translate.Step, error), chunking vsclient.Chunking, warn func(error)) *Deliverer {
 	return &Deliverer{store: store, translate: translate, chunking: chunking, warn: warn, taken: newHolders()}
 }
@@ -248,7 +248,7 @@ func (w *writing) note(i int, r vsclient.Result) {
 	}
 }
 
-// adviceOnConflict tells what to do about a key that another owner has. A new row
+// adviceOnConflict returns advice on a key that another owner has. A new row
 // meets it when two collections have equal keys, an older one when the collection
 // has a new name.
 func adviceOnConflict(s *step) string {

@@ -2,7 +2,7 @@
 //
 // A plugin whose engine was killed must not go on: the engine starts again with
 // another process of the plugin, which writes the same documents. It must not clean
-// up after itself either, since its successor may rely on what is there by now.
+// up after itself either, since its successor may rely on files that are there by now.
 //
 // The engine keeps one connection to its plugin as long as both live, and the
 // operating system closes that when the engine dies, on every platform. gRPC reacts
@@ -64,13 +64,13 @@ type conn struct {
 func (c *conn) Read(b []byte) (int, error) {
 	n, err := c.Conn.Read(b)
 	c.see(err)
-	return n, err //nolint:wrapcheck // a net.Conn returns what it got
+	return n, err
 }
 
 func (c *conn) Write(b []byte) (int, error) {
 	n, err := c.Conn.Write(b)
 	c.see(err)
-	return n, err //nolint:wrapcheck // likewise
+	return n, err
 }
 
 // see takes in an error of the connection. Those that this side has brought about
@@ -88,5 +88,5 @@ func (c *conn) see(err error) {
 
 func (c *conn) Close() error {
 	c.over.Do(func() { c.watch.open.Add(-1) })
-	return c.Conn.Close() //nolint:wrapcheck // likewise
+	return c.Conn.Close()
 }

@@ -97,7 +97,7 @@ func (f *flow) fill(ctx context.Context, from pconnector.DestinationRunStreamSer
 	}
 }
 
-// take returns what is waiting, at least one record, or why there will be none.
+// take returns the waiting records, at least one, or the error that ended the stream.
 func (f *flow) take(ctx context.Context) ([]opencdc.Record, error) {
 	if err := f.await(ctx, nil, func(bool) bool { return len(f.waiting) > 0 || f.over != nil }); err != nil {
 		return nil, err
@@ -154,7 +154,7 @@ func (f *flow) report(verdicts []error) {
 }
 
 // judge turns the SDK's acknowledgements into those that Conduit is to get. They
-// come in the order of the records handed over, which is what counts here:
+// come in the order of the records handed over, and that order counts here:
 // positions may be empty or equal.
 func (f *flow) judge(acks []pconnector.DestinationRunResponseAck) []pconnector.DestinationRunResponseAck {
 	f.mu.Lock()
@@ -171,7 +171,7 @@ func (f *flow) judge(acks []pconnector.DestinationRunResponseAck) []pconnector.D
 		}
 	}
 	if len(f.handed) == 0 {
-		f.handed = nil // free what its array still holds
+		f.handed = nil // free the records in its array
 	}
 	return out
 }
@@ -186,7 +186,7 @@ func text(err error) string {
 	return "the record was refused without a reason" // an empty text would acknowledge it
 }
 
-// answered notes what Conduit has been told.
+// answered notes the acknowledgements that Conduit has got.
 func (f *flow) answered(acks []pconnector.DestinationRunResponseAck) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
@@ -257,7 +257,7 @@ func (f *flow) setBatching(size int, delay time.Duration) {
 	f.size, f.delay = size, delay
 }
 
-// abandon forgets what will not be answered any more: the stream is over.
+// abandon forgets the records that will not be answered: the stream is over.
 func (f *flow) abandon() {
 	f.mu.Lock()
 	defer f.mu.Unlock()

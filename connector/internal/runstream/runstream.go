@@ -30,7 +30,7 @@ import (
 	"github.com/conduitio/conduit-connector-protocol/pconnector"
 )
 
-// Limits bound what is read ahead. A message that alone is larger is still taken,
+// Limits bound the reading ahead. A message that alone is larger is still taken,
 // when nothing else waits.
 type Limits struct {
 	Records int
@@ -74,7 +74,7 @@ func (p *plugin) Stop(ctx context.Context, req pconnector.DestinationStopRequest
 	return resp, errors.Join(err, stopErr)
 }
 
-// stream is what the SDK's adapter gets to see of the real stream.
+// stream is the real stream as the SDK's adapter sees it.
 type stream struct {
 	ctx   context.Context // Recv and Send take none, and this one lives as long as the stream
 	flow  *flow

@@ -168,7 +168,7 @@ func TestAStopAtAPositionWithinWhatWaitsDoesNotWaitForTheRest(t *testing.T) {
 		synctest.Wait()
 		h.send("2", "3", "4", "5")
 		h.stop("3")
-		is.Equal(time.Since(h.began), 2*time.Minute) // what comes behind is not waited for
+		is.Equal(time.Since(h.began), 2*time.Minute) // the records behind are not waited for
 		h.acks(5)
 		is.Equal(h.dest.sizes, []int{1, 2, 2})
 	})

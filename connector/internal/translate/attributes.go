@@ -18,8 +18,8 @@ const CollectionAttribute = "collection"
 
 const (
 	maxAttributeName = 64
-	// MaxAttributeValue is what OpenAI's retrieval guide allows; the API reference
-	// says 512. Longer values are cut, which suits a filter more than a failure.
+	// MaxAttributeValue is the limit in OpenAI's retrieval guide, in characters; the API
+	// reference says 512. Longer values are cut, which suits a filter more than a failure.
 	MaxAttributeValue = 256
 )
 
@@ -28,7 +28,7 @@ type attribute struct {
 	name  string
 	from  string // metadata, key, payload or constant
 	field string // or the constant itself; "" with key: the whole key
-	as    string // string, number, bool or, for what the value is by itself, ""
+	as    string // string, number or bool; "": the value's own type
 }
 
 const attributeSyntax = "give metadata:FIELD, key, key:FIELD, payload:FIELD or constant:VALUE, with \" as string\", \" as number\" or \" as bool\" behind it if it is to be of that type"

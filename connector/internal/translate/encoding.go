@@ -7,9 +7,9 @@ import (
 	"github.com/conduitio/conduit-commons/opencdc"
 )
 
-// extraction is what to do about data that a schema has encoded.
+// extraction describes a part of a record that a schema may have encoded.
 type extraction struct {
-	what, setting string
+	part, setting string
 	subject       func(opencdc.Metadata) (string, error)
 	version       func(opencdc.Metadata) (int, error)
 }
@@ -40,7 +40,7 @@ func (t *Translator) decoded(ctx context.Context, data opencdc.Data, metadata op
 	version, _ := e.version(metadata)
 	if !enabled {
 		if t.encoded(ctx, subject, version, data) {
-			return nil, fmt.Errorf("the %s is still encoded with the schema %q; set %s to true", e.what, subject, e.setting)
+			return nil, fmt.Errorf("the %s is still encoded with the schema %q; set %s to true", e.part, subject, e.setting)
 		}
 		return data, nil
 	}
@@ -49,11 +49,11 @@ func (t *Translator) decoded(ctx context.Context, data opencdc.Data, metadata op
 	}
 	sch, err := t.Schema(ctx, subject, version)
 	if err != nil {
-		return nil, fmt.Errorf("version %d of the schema %q, which the %s is encoded with, cannot be had from Conduit: %w", version, subject, e.what, err)
+		return nil, fmt.Errorf("version %d of the schema %q, which the %s is encoded with, cannot be had from Conduit: %w", version, subject, e.part, err)
 	}
 	var fields opencdc.StructuredData
 	if err := sch.Unmarshal(data.Bytes(), &fields); err != nil {
-		return nil, fmt.Errorf("the %s cannot be decoded with version %d of the schema %q; set %s to false if a processor has put text in its place: %w", e.what, version, subject, e.setting, err)
+		return nil, fmt.Errorf("the %s cannot be decoded with version %d of the schema %q; set %s to false if a processor has put text in its place: %w", e.part, version, subject, e.setting, err)
 	}
 	return fields, nil
 }
@@ -62,7 +62,7 @@ func errTooLarge(n, most int) error {
 	return fmt.Errorf("the record has %d bytes, and at most %d are taken; start Conduit with --connectors.max-receive-record-size to have it take more, or leave the record out with a filter (package vsclient writes documents of up to 512 MB)", n, most)
 }
 
-// encoded reports whether the data is what the schema makes of some record. The
+// encoded reports whether the data is some record encoded with the schema. The
 // metadata alone does not tell: a processor that puts text in place of a row leaves
 // the name of the row's schema there. When the schema cannot be had, the metadata
 // is believed.

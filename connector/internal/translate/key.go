@@ -12,7 +12,7 @@ import (
 	"github.com/conduitio/conduit-commons/opencdc"
 )
 
-// documentKey puts the collection before the key when that is asked for. What is
+// documentKey puts the collection before the key when that is asked for. The text
 // before the first slash is always the collection, so no two pairs meet.
 func (t *Translator) documentKey(collection, key string) string {
 	if !t.CollectionInKey || collection == "" {
@@ -81,8 +81,8 @@ func oldKey(rec opencdc.Record) string {
 		if !ok || v == nil {
 			return ""
 		}
-		// A time, say, is one text in a source's JSON and may be another in ours: what
-		// looks like another key may be the same.
+		// A time, say, is one text in a source's JSON and may be another in ours: a key
+		// that looks like another one may be the same.
 		if (keyIsRaw || beforeIsRaw) && (kindOf(v) == "" || kindOf(v) != kindOf(key[name])) {
 			return ""
 		}

@@ -30,7 +30,7 @@ type Config struct {
 
 	// Schema returns a schema of Conduit's.
 	Schema func(ctx context.Context, subject string, version int) (schema.Schema, error)
-	// Warn is told of what is not kept as it came, again with each record.
+	// Warn is told of values that are not kept as they came, again with each record.
 	Warn func(error)
 }
 
@@ -39,7 +39,7 @@ type Format interface {
 	Serialize(opencdc.Record) ([]byte, error)
 }
 
-// Op is what a step does to the document of its key.
+// Op is the effect of a step on the document of its key.
 type Op int
 
 // The operations. Update leaves the content as it is.
@@ -49,7 +49,7 @@ const (
 	Delete
 )
 
-// Step is what one record asks of the store.
+// Step is the change that one record asks for.
 type Step struct {
 	Op         Op
 	Key        string
@@ -297,7 +297,7 @@ func (t *Translator) warnOfExtension(key string) {
 	}
 }
 
-// shorten keeps what an error quotes readable.
+// shorten keeps a quotation in an error readable.
 func shorten(s string) string {
 	const most = 200
 	if r := []rune(s); len(r) > most {

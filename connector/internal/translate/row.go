@@ -5,11 +5,11 @@ import (
 	"maps"
 )
 
-// Row is a fingerprint of a row of the source: what each of its fields may hold. A
+// Row is a fingerprint of a row of the source: the possible values of its fields. A
 // field that is not in it may hold anything.
 type Row map[string]cell
 
-// cell is what one field may hold: a value with that sum, null, or either.
+// cell is the possible value of a field: one with that sum, null, or either.
 type cell struct {
 	sum         uint64
 	value, null bool

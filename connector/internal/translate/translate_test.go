@@ -18,7 +18,7 @@ import (
 
 type fields = opencdc.StructuredData
 
-// translator returns one, and what it warns of.
+// translator returns one, and its warnings.
 func translator(t *testing.T, cfg translate.Config) (*translate.Translator, *[]string) {
 	t.Helper()
 	warned := new([]string)
@@ -127,6 +127,7 @@ func TestAttributesHaveTheTypeAskedFor(t *testing.T) {
 		{"seconds in text", "payload:v as number", "1714555800", 1714555800.0},
 		{"OpenCDC's nanoseconds", "metadata:opencdc.createdAt as number", nil, 1714555800.0},
 		{"OpenCDC's nanoseconds as they are", "metadata:opencdc.createdAt", nil, ns},
+		{"a decimal as field.convert writes it", "payload:v as number", "1999/100", 19.99},
 		{"a decimal", "payload:v", big.NewRat(1999, 100), 19.99},
 		{"a decimal as text", "payload:v as string", big.NewRat(1999, 100), "19.99"},
 		{"a list", "payload:v", []any{"hr", "eu"}, `["hr","eu"]`},

@@ -123,6 +123,9 @@ func asNumber(v any) (float64, error) {
 		if i, err := strconv.ParseInt(s, 10, 64); err == nil {
 			return asNumber(i)
 		}
+		if r, ok := new(big.Rat).SetString(s); ok && strings.Contains(s, "/") {
+			return asNumber(r) // as field.convert writes a decimal
+		}
 		f, err = strconv.ParseFloat(s, 64)
 	default:
 		err = errors.ErrUnsupported
