@@ -134,6 +134,28 @@ func TestHistoriesEndAsTheSource(t *testing.T) {
 			want: map[string]string{`{"id":1}`: "new", `{"id":2}`: "same"},
 		},
 		{
+			name: "a row changes after another has taken its key, and then moves",
+			batches: [][]opencdc.Record{
+				{one, two},
+				{
+					moved(1, 2, "about apples"), updated(id(2), doc(2, "about bears"), doc(2, "about big bears")),
+					moved(2, 1, "about big bears"), updated(id(2), doc(2, "about apples"), doc(2, "about pears")),
+				},
+			},
+			want: map[string]string{`{"id":1}`: "about big bears", `{"id":2}`: "about pears"},
+		},
+		{
+			name: "a processor changes the text in the row after the change alone",
+			batches: [][]opencdc.Record{
+				{created(id(1), doc(1, "APPLES"))},
+				{updated(id(2), doc(1, "apples"), doc(2, "APPLES"))},
+				{updated(id(2), doc(2, "apples"), doc(2, "PEARS")), created(id(3), doc(3, "BEARS")), updated(id(3), doc(3, "bears"), doc(3, "WOLVES"))},
+				{updated(id(2), doc(2, "pears"), doc(2, "PLUMS"))},
+				{deleted(id(3), doc(3, "wolves"))},
+			},
+			want: map[string]string{`{"id":2}`: "PLUMS"},
+		},
+		{
 			name: "three rows change their keys in a ring",
 			batches: [][]opencdc.Record{
 				{created(id(1), doc(1, "A")), created(id(2), doc(2, "B")), created(id(3), doc(3, "C"))},

@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"maps"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -28,7 +29,7 @@ var columns = []column{
 	{"int", "int", "7", ""},
 	{"bigint", "bigint", "9007199254740993", ""},
 	{"float", "float8", "0.1", ""},
-	{"nan", "float8", "'NaN'", ""},
+	{"nan", "float8", "'NaN'", "plain"}, // Conduit v0.14 itself ends at it
 	{"numeric", "numeric(10,2)", "19.99", "plain"},
 	{"bool", "bool", "true", ""},
 	{"text", "text", "'<a> & b'", ""},
@@ -66,14 +67,16 @@ func TestColumnsArriveAsTheMatrixSays(t *testing.T) {
 		maps.Copy(cells, arrivals(t, good, time.Minute))
 	}
 	for p := range cells {
-		if cells[p] == stopped {
+		if strings.HasPrefix(cells[p], stopped) {
 			t.Errorf("%s, %s: no row has arrived", p.column.name, p.setting)
 		}
 	}
-	maps.Copy(cells, arrivals(t, stopping, 10*time.Second))
+	alone := func(p pair) bool { return p.column.name == "nan" }
+	maps.Copy(cells, arrivals(t, slices.DeleteFunc(slices.Clone(stopping), alone), 10*time.Second))
+	maps.Copy(cells, arrivals(t, slices.DeleteFunc(stopping, func(p pair) bool { return !alone(p) }), 10*time.Second))
 	table := "| column | with schemas | without | without, field.convert to string |\n|---|---|---|---|\n"
 	for _, c := range columns {
-		table += "| " + c.kind
+		table += "| " + strings.TrimSuffix(c.kind+" "+map[string]string{"nan": "NaN"}[c.name], " ")
 		for _, setting := range columnSettings {
 			table += " | " + cells[pair{c, setting}]
 		}
@@ -113,6 +116,7 @@ func arrivals(t *testing.T, pairs []pair, patience time.Duration) map[pair]strin
 				cells[p] = "`" + v + "`"
 			case ok && cells[p] != "`"+v+"`":
 				cells[p] += ", `" + v + "`"
+			case strings.HasPrefix(cells[p], stopped):
 			case !ok && id == 3:
 				cells[p] += ", stops at NULL"
 			case !ok:

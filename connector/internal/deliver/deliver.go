@@ -80,7 +80,7 @@ type writing struct {
 
 type step struct {
 	translate.Step
-	skip      bool // it deletes a row that has lost its key to another row
+	skip      bool // it is of a row that has lost its key to another row
 	overwrote bool // it was written, and there was another document
 }
 
@@ -88,6 +88,10 @@ func (s *step) owner() string {
 	name, _ := s.Attributes[translate.CollectionAttribute].(string)
 	return name
 }
+
+// staysAt reports whether the record is of a row that was at the key before, in the
+// order of the source.
+func (s *step) staysAt() bool { return s.Gone || s.Changed && s.OldKey == "" }
 
 func (w *writing) begin(i int) {
 	w.from, w.puts, w.removed = i, make(map[string][]int), make(map[string]string)
@@ -100,18 +104,21 @@ func (w *writing) mustWait(i int) bool {
 	if of, ok := w.removed[s.Key]; ok && of != s.owner() {
 		return true // another owner can have the key once it is free
 	}
-	if !s.Gone || w.puts[s.Key] == nil {
+	if !s.staysAt() || w.puts[s.Key] == nil {
 		return false
 	}
 	// Whether another row has taken the key over is known when that row is written.
 	var row translate.Row
-	if holder := w.taken.get(s.Key); holder != nil {
+	holder := w.taken.get(s.Key)
+	if holder != nil {
 		row = holder.row
 	}
+	taken := holder != nil
 	for _, j := range w.puts[s.Key] {
 		row = w.steps[j].Row(row)
+		taken = taken || w.steps[j].Created || w.steps[j].OldKey != ""
 	}
-	return s.RemovesAnother(row)
+	return taken && s.MeansAnother(row)
 }
 
 // join adds the step to those that go out together next.
@@ -122,16 +129,21 @@ func (w *writing) join(i int) {
 	}
 	holder := w.taken.get(s.Key)
 	switch {
-	case s.Op != translate.Delete:
-		w.puts[s.Key] = append(w.puts[s.Key], i)
 	case w.puts[s.Key] != nil || holder == nil:
-	case s.Gone && s.RemovesAnother(holder.row):
+	case s.staysAt() && s.MeansAnother(holder.row):
 		s.skip = true
-		holder.passed++
+		if s.Gone {
+			holder.passed++
+		}
+		return
 	case s.Tombstone && holder.passed > 0:
 		// A tombstone follows the deletion of its row.
 		s.skip = true
 		holder.passed--
+		return
+	}
+	if s.Op != translate.Delete {
+		w.puts[s.Key] = append(w.puts[s.Key], i)
 	}
 }
 
@@ -187,8 +199,9 @@ func (w *writing) hold(i int) {
 	written := w.result.Verdicts[i] == nil
 	holder := w.taken.get(s.Key)
 	switch {
+	case s.skip:
 	case s.Op == translate.Delete:
-		if written && !s.skip {
+		if written {
 			w.taken.forget(s.Key)
 		}
 	case holder != nil:
@@ -208,7 +221,7 @@ func (w *writing) replaced(i int) bool {
 		return true
 	}
 	holder := w.taken.get(s.OldKey)
-	return holder != nil && s.RemovesAnother(holder.row)
+	return holder != nil && s.MeansAnother(holder.row)
 }
 
 // apply makes the changes, unless the service has failed before.

@@ -59,8 +59,11 @@ func (o *object) has(path string) bool {
 	return v != nil
 }
 
-// all returns all fields.
+// all returns all fields. A record that could not be decoded has no object.
 func (o *object) all() (map[string]any, error) {
+	if o == nil {
+		return nil, errNoObject
+	}
 	if !o.read {
 		o.read = true
 		o.fields, o.err = fieldsOf(o.data)

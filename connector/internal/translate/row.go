@@ -3,21 +3,30 @@ package translate
 import (
 	"hash/maphash"
 	"maps"
+	"slices"
 )
 
 // Row is a fingerprint of a row of the source: the possible values of its fields. A
 // field that is not in it may hold anything.
 type Row map[string]cell
 
-// cell is the possible value of a field: one with that sum, null, or either.
+// cell is the possible values of a field: those with one of the sums, and null. The
+// second sum is that of the value before the change, which is the row's own when a
+// processor changes fields in the row after the change alone.
 type cell struct {
-	sum         uint64
-	value, null bool
+	sums [2]uint64 // 0: none
+	null bool
+	firm bool // the row before and the row after have been seen to hold the same text
 }
 
 var seed = maphash.MakeSeed()
 
-func sumOf(v any) uint64 { return maphash.String(seed, asText(plain(v))) }
+func sumOf(v any) uint64 {
+	if v == nil || isPlaceholder(v) {
+		return 0
+	}
+	return max(maphash.String(seed, asText(plain(v))), 1)
+}
 
 // Row returns the fingerprint of the row that the step has written. known is the
 // fingerprint of the row as it was before, nil when there is none.
@@ -29,14 +38,16 @@ func (s *Step) Row(known Row) Row {
 	before, _ := s.before.all()
 	r := make(Row, len(after))
 	for name, v := range after {
-		switch old, had := known[name]; {
-		case v != nil && !isPlaceholder(v):
-			r[name] = cell{sum: sumOf(v), value: true}
-		case s.Created:
-			r[name] = cell{null: true}
-		case before[name] != nil && !isPlaceholder(before[name]):
-			// A large text that has not changed is null, too.
-			r[name] = cell{sum: sumOf(before[name]), value: true, null: true}
+		old, had := known[name]
+		now, then := sumOf(v), sumOf(before[name])
+		switch {
+		case now != 0, s.Created:
+			r[name] = cell{
+				sums: [2]uint64{now, then}, null: now == 0,
+				firm: then != 0 && then == now || had && (then == old.sums[0] || then == 0 && old.firm),
+			}
+		case then != 0: // a large text that has not changed is null, too
+			r[name] = cell{sums: [2]uint64{then}, null: true}
 		case had:
 			old.null = true
 			r[name] = old
@@ -45,18 +56,22 @@ func (s *Step) Row(known Row) Row {
 	return r
 }
 
-// RemovesAnother reports whether the row that the step removes is surely not r. A
-// step that carries no row removes whatever has the key.
-func (s *Step) RemovesAnother(r Row) bool {
+// MeansAnother reports whether the row that the step changes or removes is surely not
+// r. A step that does not carry the row before means whichever has the key. A change in
+// place has to differ in a firm field: were it passed over because of a processor, the
+// document would never change again.
+func (s *Step) MeansAnother(r Row) bool {
 	if !s.carriesRow() {
 		return false
 	}
+	inPlace := s.Changed && s.OldKey == ""
 	before, _ := s.before.all()
 	for name, v := range before {
 		c, ok := r[name]
-		switch {
-		case !ok, isPlaceholder(v):
-		case v == nil && s.whole && !c.null, v != nil && (!c.value || c.sum != sumOf(v)):
+		if !ok || isPlaceholder(v) || inPlace && !c.firm {
+			continue
+		}
+		if v == nil && s.whole && !c.null || v != nil && !slices.Contains(c.sums[:], sumOf(v)) {
 			return true
 		}
 	}
