@@ -134,17 +134,6 @@ func TestHistoriesEndAsTheSource(t *testing.T) {
 			want: map[string]string{`{"id":1}`: "new", `{"id":2}`: "same"},
 		},
 		{
-			name: "a row changes after another has taken its key, and then moves",
-			batches: [][]opencdc.Record{
-				{one, two},
-				{
-					moved(1, 2, "about apples"), updated(id(2), doc(2, "about bears"), doc(2, "about big bears")),
-					moved(2, 1, "about big bears"), updated(id(2), doc(2, "about apples"), doc(2, "about pears")),
-				},
-			},
-			want: map[string]string{`{"id":1}`: "about big bears", `{"id":2}`: "about pears"},
-		},
-		{
 			name: "a processor changes the text in the row after the change alone",
 			batches: [][]opencdc.Record{
 				{created(id(1), doc(1, "APPLES"))},

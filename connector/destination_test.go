@@ -98,7 +98,6 @@ func TestAnUnchangedFieldChangesTheAttributesAlone(t *testing.T) {
 	is.Equal(doc.content, "text")
 	is.Equal(doc.attributes["title"], "new")
 	is.Equal(e.Counts()["POST /files"], 1)
-
 }
 
 func TestAKeyChangeRemovesTheOldDocument(t *testing.T) {

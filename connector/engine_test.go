@@ -22,9 +22,9 @@ const engineVariable = "OPENAIVS_TEST_ENGINE"
 
 // order tells an engine its task.
 type order struct {
-	Plugin   string
-	Settings map[string]string
-	Records  int
+	Plugin   string            `json:"plugin"`
+	Settings map[string]string `json:"settings"`
+	Records  int               `json:"records"`
 }
 
 // beEngine runs the plugin as Conduit does, has it write the records, and waits to

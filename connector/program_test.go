@@ -109,7 +109,7 @@ func schemaService(t testing.TB) string {
 	is.New(t).NoErr(err)
 	s := grpc.NewServer()
 	connutilsv1.RegisterSchemaServiceServer(s, schemaserver.NewSchemaServiceServer(schema.Service))
-	go s.Serve(l)
+	go s.Serve(l) //nolint:errcheck // it ends with the test
 	t.Cleanup(s.Stop)
 	return l.Addr().String()
 }

@@ -52,8 +52,8 @@ func TestRefusalsAreLoggedByTheirReasons(t *testing.T) {
 		var entry struct {
 			Message string `json:"@message"`
 			Level   string `json:"@level"`
-			Records int
-			Reason  string
+			Records int    `json:"records"`
+			Reason  string `json:"reason"`
 		}
 		json.Unmarshal([]byte(line), &entry) //nolint:errcheck // other lines are of no interest
 		if entry.Message == "records refused" {
@@ -79,7 +79,9 @@ func (e *emulator) expiringStore(t *testing.T) {
 	resp, err := http.DefaultClient.Do(req)
 	is.NoErr(err)
 	defer resp.Body.Close()
-	var made struct{ ID string }
+	var made struct {
+		ID string `json:"id"`
+	}
 	is.NoErr(json.NewDecoder(resp.Body).Decode(&made))
 	e.store = made.ID
 }

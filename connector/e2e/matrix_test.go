@@ -147,7 +147,9 @@ func arrivals(t *testing.T, pairs []pair, patience time.Duration) map[pair]strin
 // value returns the column v of a document that is a whole row.
 func (w *world) value(table string, id int) (string, bool) {
 	d, ok := w.documents()[fmt.Sprintf(`%s/{"id":%d}`, table, id)]
-	var row struct{ V json.RawMessage }
+	var row struct {
+		V json.RawMessage `json:"v"`
+	}
 	json.Unmarshal([]byte(d.content), &row) //nolint:errcheck // then it is empty
 	return string(row.V), ok
 }

@@ -51,6 +51,7 @@ func (d *Deliverer) Write(ctx context.Context, recs []opencdc.Record, progress f
 	}
 	w.begin(0)
 	for i, rec := range recs {
+		w.steps[i].at = d.taken.advance()
 		var err error
 		if w.steps[i].Step, err = d.translate(ctx, rec); err != nil {
 			w.result.Verdicts[i] = err
@@ -80,7 +81,8 @@ type writing struct {
 
 type step struct {
 	translate.Step
-	skip      bool // it is of a row that has lost its key to another row
+	at        int  // the number of the record
+	skip      bool // it deletes a row that has lost its key to another row
 	overwrote bool // it was written, and there was another document
 }
 
@@ -88,10 +90,6 @@ func (s *step) owner() string {
 	name, _ := s.Attributes[translate.CollectionAttribute].(string)
 	return name
 }
-
-// staysAt reports whether the record is of a row that was at the key before, in the
-// order of the source.
-func (s *step) staysAt() bool { return s.Gone || s.Changed && s.OldKey == "" }
 
 func (w *writing) begin(i int) {
 	w.from, w.puts, w.removed = i, make(map[string][]int), make(map[string]string)
@@ -104,21 +102,18 @@ func (w *writing) mustWait(i int) bool {
 	if of, ok := w.removed[s.Key]; ok && of != s.owner() {
 		return true // another owner can have the key once it is free
 	}
-	if !s.staysAt() || w.puts[s.Key] == nil {
+	if !s.Gone || w.puts[s.Key] == nil {
 		return false
 	}
 	// Whether another row has taken the key over is known when that row is written.
 	var row translate.Row
-	holder := w.taken.get(s.Key)
-	if holder != nil {
+	if holder := w.taken.get(s.Key); holder != nil {
 		row = holder.row
 	}
-	taken := holder != nil
 	for _, j := range w.puts[s.Key] {
 		row = w.steps[j].Row(row)
-		taken = taken || w.steps[j].Created || w.steps[j].OldKey != ""
 	}
-	return taken && s.MeansAnother(row)
+	return s.RemovesAnother(row)
 }
 
 // join adds the step to those that go out together next.
@@ -129,21 +124,16 @@ func (w *writing) join(i int) {
 	}
 	holder := w.taken.get(s.Key)
 	switch {
+	case s.Op != translate.Delete:
+		w.puts[s.Key] = append(w.puts[s.Key], i)
 	case w.puts[s.Key] != nil || holder == nil:
-	case s.staysAt() && s.MeansAnother(holder.row):
+	case s.Gone && s.RemovesAnother(holder.row):
 		s.skip = true
-		if s.Gone {
-			holder.passed++
-		}
-		return
+		holder.passed++
 	case s.Tombstone && holder.passed > 0:
 		// A tombstone follows the deletion of its row.
 		s.skip = true
 		holder.passed--
-		return
-	}
-	if s.Op != translate.Delete {
-		w.puts[s.Key] = append(w.puts[s.Key], i)
 	}
 }
 
@@ -208,7 +198,7 @@ func (w *writing) hold(i int) {
 		// Also when the step has failed: the row has the key in the source.
 		holder.row = s.Row(holder.row)
 	case written && (s.OldKey != "" || s.Created && s.overwrote):
-		w.taken.set(s.Key, s.Row(nil))
+		w.taken.set(s.Key, s.Row(nil), s.at)
 	}
 }
 
@@ -221,7 +211,7 @@ func (w *writing) replaced(i int) bool {
 		return true
 	}
 	holder := w.taken.get(s.OldKey)
-	return holder != nil && s.MeansAnother(holder.row)
+	return holder != nil && s.RemovesAnother(holder.row)
 }
 
 // apply makes the changes, unless the service has failed before.

@@ -71,8 +71,10 @@ func TestRefusalsLimitsAndACancelAreNoOutage(t *testing.T) {
 		is := is.New(t)
 		w, lines := watch()
 		for _, e := range []vsclient.RequestEvent{
-			{Status: 400, Err: errors.New("400")}, {Status: 404, Err: errors.New("404")},
-			{Status: 429, Err: errors.New("429")}, {Err: context.Canceled},
+			{Status: 400, Err: errors.New("400")},
+			{Status: 404, Err: errors.New("404")},
+			{Status: 429, Err: errors.New("429")},
+			{Err: context.Canceled},
 		} {
 			w.See(e)
 		}

@@ -33,8 +33,8 @@ var (
 // encoded: its bytes would make a name that nobody can read and a document that
 // nobody can find.
 func (t *Translator) decoded(ctx context.Context, data opencdc.Data, metadata opencdc.Metadata, e extraction, enabled bool) (opencdc.Data, error) {
-	subject, err := e.subject(metadata)
-	if err != nil || !isRaw(data) {
+	subject, _ := e.subject(metadata)
+	if subject == "" || !isRaw(data) {
 		return data, nil
 	}
 	version, _ := e.version(metadata)

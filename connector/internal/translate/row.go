@@ -3,24 +3,21 @@ package translate
 import (
 	"hash/maphash"
 	"maps"
-	"slices"
 )
 
 // Row is a fingerprint of a row of the source: the possible values of its fields. A
 // field that is not in it may hold anything.
 type Row map[string]cell
 
-// cell is the possible values of a field: those with one of the sums, and null. The
-// second sum is that of the value before the change, which is the row's own when a
-// processor changes fields in the row after the change alone.
+// cell is the possible value of a field: one with that sum, null, or either.
 type cell struct {
-	sums [2]uint64 // 0: none
+	sum  uint64 // 0: no value
 	null bool
-	firm bool // the row before and the row after have been seen to hold the same text
 }
 
 var seed = maphash.MakeSeed()
 
+// sumOf is never 0 for a value.
 func sumOf(v any) uint64 {
 	if v == nil || isPlaceholder(v) {
 		return 0
@@ -42,12 +39,9 @@ func (s *Step) Row(known Row) Row {
 		now, then := sumOf(v), sumOf(before[name])
 		switch {
 		case now != 0, s.Created:
-			r[name] = cell{
-				sums: [2]uint64{now, then}, null: now == 0,
-				firm: then != 0 && then == now || had && (then == old.sums[0] || then == 0 && old.firm),
-			}
+			r[name] = cell{sum: now, null: now == 0}
 		case then != 0: // a large text that has not changed is null, too
-			r[name] = cell{sums: [2]uint64{then}, null: true}
+			r[name] = cell{sum: then, null: true}
 		case had:
 			old.null = true
 			r[name] = old
@@ -56,22 +50,19 @@ func (s *Step) Row(known Row) Row {
 	return r
 }
 
-// MeansAnother reports whether the row that the step changes or removes is surely not
-// r. A step that does not carry the row before means whichever has the key. A change in
-// place has to differ in a firm field: were it passed over because of a processor, the
-// document would never change again.
-func (s *Step) MeansAnother(r Row) bool {
+// RemovesAnother reports whether the row that the step removes is surely not r. A
+// step that carries no row removes whichever has the key.
+func (s *Step) RemovesAnother(r Row) bool {
 	if !s.carriesRow() {
 		return false
 	}
-	inPlace := s.Changed && s.OldKey == ""
 	before, _ := s.before.all()
 	for name, v := range before {
 		c, ok := r[name]
-		if !ok || isPlaceholder(v) || inPlace && !c.firm {
+		if !ok || isPlaceholder(v) {
 			continue
 		}
-		if v == nil && s.whole && !c.null || v != nil && !slices.Contains(c.sums[:], sumOf(v)) {
+		if v == nil && s.whole && !c.null || v != nil && c.sum != sumOf(v) {
 			return true
 		}
 	}
