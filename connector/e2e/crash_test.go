@@ -84,4 +84,5 @@ func (w *world) awaitOnce(n int) {
 	})
 	w.stop()
 	w.once(n)
+	w.Logf("%d Files are left that are attached nowhere", len(w.openai.Snapshot().Files)-n)
 }
