@@ -121,8 +121,8 @@ func (c *Config) Validate(ctx context.Context) error {
 	if strings.ContainsFunc(c.APIKey, func(r rune) bool { return r <= ' ' || r > '~' }) {
 		errs = append(errs, errors.New("api_key: the value (not shown) holds a space, a line end or another character that no API key has; copy it again"))
 	}
-	if c.FileExtension != "" && !slices.Contains(vsclient.SupportedExtensions(), c.fileExtension()) {
-		bad("file_extension", c.FileExtension, "OpenAI indexes "+strings.Join(vsclient.SupportedExtensions(), " "))
+	if c.FileExtension != "" && !slices.Contains(vsclient.Extensions(), c.fileExtension()) {
+		bad("file_extension", c.FileExtension, "OpenAI indexes "+strings.Join(vsclient.Extensions(), " "))
 	}
 	if c.ContentField != "" && c.hasRecordFormat() {
 		bad("content_field", c.ContentField, "leave it empty when sdk.record.format is set: the format then makes the document of the record")
@@ -180,7 +180,7 @@ func (c *Config) translation(warn func(error)) (translate.Config, error) {
 		Owner:           c.Owner,
 		Attributes:      c.Attributes,
 		MaxAttributes:   vsclient.MaxAttributes,
-		Extensions:      vsclient.SupportedExtensions(),
+		Extensions:      vsclient.Extensions(),
 		DecodeKey:       *c.KeyEnabled,
 		DecodePayload:   *c.PayloadEnabled,
 		MaxBytes:        maxRecordSize,
@@ -208,10 +208,6 @@ func (c *Config) chunking() vsclient.Chunking {
 
 // client translates the settings for the client.
 func (c *Config) client() vsclient.Config {
-	waitFor := vsclient.WaitIndexed
-	if c.WaitFor == "attached" {
-		waitFor = vsclient.WaitAttached
-	}
 	return vsclient.Config{
 		APIKey:        c.APIKey,
 		VectorStoreID: c.VectorStoreID,
@@ -220,12 +216,10 @@ func (c *Config) client() vsclient.Config {
 		Project:       c.Project,
 		Concurrency:   c.Concurrency,
 		BatchSize:     c.AttachBatchSize,
-		WaitFor:       waitFor,
+		Async:         c.WaitFor == "attached",
 		IndexTimeout:  c.IndexTimeout,
 		RetryTimeout:  c.RetryTimeout,
 		FileExtension: c.fileExtension(),
-		// The row 7 of one table and the row 7 of another have the same key.
-		OwnerAttribute: translate.CollectionAttribute,
 		Limits: vsclient.Limits{
 			UploadsPerMinute:        limit(c.UploadsPerMinute),
 			AttachRequestsPerMinute: limit(c.AttachRequestsPerMinute),

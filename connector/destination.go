@@ -73,9 +73,6 @@ func (d *Destination) open(ctx context.Context, s store, log report.Logger) erro
 	if err != nil {
 		return d.explain(err)
 	}
-	if expired(found) {
-		return d.errExpired()
-	}
 	log.StoreFound(found)
 	cfg, err := d.config.translation(log.Once())
 	if err != nil {
@@ -96,24 +93,18 @@ func (d *Destination) open(ctx context.Context, s store, log report.Logger) erro
 	return nil
 }
 
-func expired(s vsclient.Store) bool { return s.Status == "expired" }
-
-func (d *Destination) errExpired() error {
-	return fmt.Errorf("vector_store_id: the vector store %q has expired, and takes no documents any more; make a new one, without expires_after, and set vector_store_id", d.config.VectorStoreID)
-}
-
 // explain names the setting behind a failed check.
 func (d *Destination) explain(err error) error {
 	endpoint := d.config.endpoint()
 	switch {
+	case errors.Is(err, vsclient.ErrStoreGone) && (strings.HasSuffix(strings.TrimRight(endpoint, "/"), "/v1") || strings.Contains(err.Error(), "expired;")):
+		return fmt.Errorf("vector_store_id: %s has no vector store %q that takes documents: %w", endpoint, d.config.VectorStoreID, err)
 	case errors.Is(err, vsclient.ErrUnauthorized):
 		return fmt.Errorf("api_key: %s does not accept the key: %w", endpoint, err)
 	case errors.Is(err, vsclient.ErrTimeout), errors.Is(err, vsclient.ErrUnavailable):
 		return fmt.Errorf("base_url: %s cannot be reached: %w", endpoint, err)
 	case !strings.HasSuffix(strings.TrimRight(endpoint, "/"), "/v1"):
 		return fmt.Errorf("base_url: %s does not end in /v1, as the API's paths do at OpenAI and most other servers; try %s/v1: %w", endpoint, strings.TrimRight(endpoint, "/"), err)
-	case errors.Is(err, vsclient.ErrNotFound):
-		return fmt.Errorf("vector_store_id: %s has no vector store %q for this key: %w", endpoint, d.config.VectorStoreID, err)
 	}
 	return fmt.Errorf("checking the vector store %q at %s: %w", d.config.VectorStoreID, endpoint, err)
 }
@@ -136,7 +127,6 @@ func (d *Destination) Write(ctx context.Context, recs []opencdc.Record) (int, er
 	stop := d.watch.Follow(len(recs))
 	result := d.deliverer.Write(ctx, recs, d.watch.Progress)
 	stop()
-	d.blameStore(ctx, &result)
 	log.Written(recs, result, time.Since(start))
 	if runstream.Report(ctx, result.Verdicts) {
 		return len(recs), nil
@@ -147,26 +137,6 @@ func (d *Destination) Write(ctx context.Context, recs []opencdc.Record) (int, er
 		}
 	}
 	return len(recs), nil
-}
-
-// blameStore replaces the verdicts on documents that OpenAI has refused because the
-// store has expired since Open.
-func (d *Destination) blameStore(ctx context.Context, r *deliver.Result) {
-	refused := func(err error) bool { return errors.Is(err, vsclient.ErrRejected) }
-	for i, err := range r.Verdicts {
-		if r.Outage != nil || !refused(err) {
-			continue
-		}
-		if found, err := d.store.Check(ctx); err != nil || !expired(found) {
-			return
-		}
-		r.Outage = d.errExpired()
-		for j := range r.Verdicts[i:] {
-			if refused(r.Verdicts[i+j]) {
-				r.Verdicts[i+j] = r.Outage
-			}
-		}
-	}
 }
 
 // Teardown closes the client. It is called without Open as well, when Conduit

@@ -96,7 +96,7 @@ func TestAVectorStoreThatIsGoneStopsTheWholeWrite(t *testing.T) {
 	uploads := e.Counts()["POST /files"]
 	n, err := d.Write(t.Context(), []opencdc.Record{move(1, 3), row("others", 1, "body", "another's row under the old key")})
 	is.Equal(n, 0)
-	is.True(errors.Is(err, vsclient.ErrStoreNotFound))
+	is.True(errors.Is(err, vsclient.ErrStoreGone))
 	is.Equal(e.Counts()["POST /files"], uploads+1) // the step that waits for the old key is not tried
 }
 

@@ -16,7 +16,7 @@ import (
 
 // Store is the part of a *vsclient.Client that a write needs.
 type Store interface {
-	Apply(ctx context.Context, changes []vsclient.Change, progress func(vsclient.Progress)) []vsclient.Result
+	Apply(ctx context.Context, changes []vsclient.Change, done func(i int, r vsclient.Result)) []vsclient.Result
 }
 
 // Deliverer writes records to a store. It is not safe for concurrent use.
@@ -42,7 +42,7 @@ type Result struct {
 
 // Write makes the changes of the records. Records of one key take effect in their
 // order, and a record that is refused leaves the others alone.
-func (d *Deliverer) Write(ctx context.Context, recs []opencdc.Record, progress func(vsclient.Progress)) Result {
+func (d *Deliverer) Write(ctx context.Context, recs []opencdc.Record, progress func(vsclient.Result)) Result {
 	w := &writing{
 		Deliverer: d,
 		progress:  progress,
@@ -69,7 +69,7 @@ func (d *Deliverer) Write(ctx context.Context, recs []opencdc.Record, progress f
 // writing is one write under way.
 type writing struct {
 	*Deliverer
-	progress func(vsclient.Progress)
+	progress func(vsclient.Result) // told of each record's change
 	steps    []step
 	result   Result
 
@@ -149,7 +149,7 @@ func (w *writing) carryOut(ctx context.Context, n int) {
 			at = append(at, i)
 		}
 	}
-	for j, r := range w.apply(ctx, changes) {
+	for j, r := range w.apply(ctx, changes, w.progress) {
 		w.note(at[j], r)
 	}
 
@@ -157,11 +157,11 @@ func (w *writing) carryOut(ctx context.Context, n int) {
 	for i := w.from; i < n; i++ {
 		w.hold(i)
 		if s := &w.steps[i]; w.result.Verdicts[i] == nil && s.OldKey != "" && !w.replaced(i) {
-			changes = append(changes, vsclient.Change{Op: vsclient.OpDelete, Document: vsclient.Document{Key: s.OldKey, Attributes: s.Attributes}})
+			changes = append(changes, s.owned(vsclient.Delete(s.OldKey)))
 			at = append(at, i)
 		}
 	}
-	for j, r := range w.apply(ctx, changes) {
+	for j, r := range w.apply(ctx, changes, nil) {
 		if w.note(at[j], r); r.Err == nil {
 			w.taken.forget(r.Key)
 		}
@@ -171,15 +171,22 @@ func (w *writing) carryOut(ctx context.Context, n int) {
 
 // change is the change that the step asks for.
 func (w *writing) change(s *step) vsclient.Change {
-	doc := vsclient.Document{Key: s.Key, Attributes: s.Attributes}
 	switch s.Op {
 	case translate.Put:
-		doc.Content, doc.Chunking = vsclient.Bytes(s.Content), w.chunking
-		return vsclient.Change{Op: vsclient.OpPut, Document: doc}
+		return s.owned(vsclient.Put(vsclient.Document{Key: s.Key, Content: vsclient.Bytes(s.Content), Attributes: s.Attributes, Chunking: w.chunking}))
 	case translate.Update:
-		return vsclient.Change{Op: vsclient.OpUpdateAttributes, Document: doc}
+		return s.owned(vsclient.SetAttributes(s.Key, s.Attributes))
 	}
-	return vsclient.Change{Op: vsclient.OpDelete, Document: doc}
+	return s.owned(vsclient.Delete(s.Key))
+}
+
+// owned returns the change with the condition that the document is its owner's: the
+// row 7 of one table and the row 7 of another have the same key.
+func (s *step) owned(ch vsclient.Change) vsclient.Change {
+	if s.owner() == "" {
+		return ch
+	}
+	return ch.If(vsclient.Attributes{translate.CollectionAttribute: s.owner()})
 }
 
 // hold remembers whose the key of a step is when it has taken the key over from
@@ -215,18 +222,22 @@ func (w *writing) replaced(i int) bool {
 }
 
 // apply makes the changes, unless the service has failed before.
-func (w *writing) apply(ctx context.Context, changes []vsclient.Change) []vsclient.Result {
+func (w *writing) apply(ctx context.Context, changes []vsclient.Change, progress func(vsclient.Result)) []vsclient.Result {
 	if len(changes) == 0 {
 		return nil
 	}
 	if w.result.Outage != nil {
 		results := make([]vsclient.Result, len(changes))
 		for i, c := range changes {
-			results[i] = vsclient.Result{Key: c.Document.Key, Err: w.result.Outage}
+			results[i] = vsclient.Result{Key: c.Key(), Err: w.result.Outage}
 		}
 		return results
 	}
-	return w.store.Apply(ctx, changes, w.progress)
+	var done func(int, vsclient.Result)
+	if progress != nil {
+		done = func(_ int, r vsclient.Result) { progress(r) }
+	}
+	return w.store.Apply(ctx, changes, done)
 }
 
 // note takes in the result of a step's change.
@@ -236,7 +247,7 @@ func (w *writing) note(i int, r vsclient.Result) {
 	case r.Err == nil:
 		w.result.Outcomes[r.Outcome]++
 		s.overwrote = r.Outcome == vsclient.Replaced || r.Outcome == vsclient.AttributesUpdated || r.Outcome == vsclient.Unchanged
-	case s.Op == translate.Update && errors.Is(r.Err, vsclient.ErrNotFound) && !errors.Is(r.Err, vsclient.ErrStoreNotFound):
+	case s.Op == translate.Update && errors.Is(r.Err, vsclient.ErrNotFound):
 		// A row that has been deleted or moved since looks the same when its update is
 		// delivered again, and nothing could ever mend the refusal.
 		w.result.Outcomes[vsclient.Absent]++
@@ -245,7 +256,7 @@ func (w *writing) note(i int, r vsclient.Result) {
 		w.result.Verdicts[i] = fmt.Errorf("%w; %s", r.Err, adviceOnConflict(s))
 	default:
 		w.result.Verdicts[i] = r.Err
-		if !vsclient.IsDocumentError(r.Err) {
+		if vsclient.ClassOf(r.Err) != vsclient.BadDocument {
 			w.result.Outage = r.Err
 		}
 	}

@@ -21,16 +21,16 @@ type store struct {
 	fail  map[string]error // of a key
 }
 
-func (s *store) Apply(_ context.Context, changes []vsclient.Change, _ func(vsclient.Progress)) []vsclient.Result {
+func (s *store) Apply(_ context.Context, changes []vsclient.Change, _ func(int, vsclient.Result)) []vsclient.Result {
 	s.calls++
 	results := make([]vsclient.Result, len(changes))
 	for i, c := range changes {
-		key := c.Document.Key
+		key := c.Key()
 		results[i].Key = key
 		switch err := s.fail[key]; {
-		case err != nil && c.Op != vsclient.OpDelete:
+		case err != nil && !strings.HasPrefix(c.String(), "delete"):
 			results[i].Err = err
-		case c.Op == vsclient.OpDelete:
+		case strings.HasPrefix(c.String(), "delete"):
 			results[i].Outcome = vsclient.Deleted
 			delete(s.docs, key)
 		case s.docs[key]:
@@ -93,7 +93,7 @@ func TestAShiftOfManyKeysTakesTwoCalls(t *testing.T) {
 func TestAMoveOntoAKeyThatIsRefusedDoesNotTakeItOver(t *testing.T) {
 	is := is.New(t)
 	s := &store{docs: map[string]bool{key(1): true, key(2): true}, fail: map[string]error{
-		key(2): &vsclient.Error{Op: "put", Kind: vsclient.ErrIndexing},
+		key(2): &vsclient.Error{Op: "put", Class: vsclient.BadDocument, Kind: vsclient.ErrIndexing},
 	}}
 	r := newDeliverer(t, s).Write(t.Context(), []opencdc.Record{move(1, 2, "one"), move(2, 3, "two")}, nil)
 	is.True(r.Verdicts[0] != nil)

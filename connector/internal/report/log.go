@@ -53,7 +53,7 @@ func (l Logger) Written(recs []opencdc.Record, r deliver.Result, took time.Durat
 	l.Info().Int("records", len(r.Verdicts)).Func(func(e *zerolog.Event) {
 		for _, o := range []vsclient.Outcome{vsclient.Created, vsclient.Replaced, vsclient.AttributesUpdated, vsclient.Unchanged, vsclient.Deleted, vsclient.Absent} {
 			if n := r.Outcomes[o]; n > 0 {
-				e.Int(o.String(), n)
+				e.Int(string(o), n)
 			}
 		}
 		if failed > 0 {

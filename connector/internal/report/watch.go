@@ -24,9 +24,10 @@ type Watch struct {
 	failedAt time.Time // its last failure
 	better   bool      // a request has succeeded since
 
-	state   vsclient.Progress // of the write's current part
-	uploads int               // of the write
-	paced   bool              // a request has waited for leave since the last line
+	done    int  // records of the write whose change has ended
+	refused int  // of them, those with an error
+	uploads int  // of the write
+	paced   bool // a request has waited for leave since the last line
 }
 
 const (
@@ -82,17 +83,20 @@ func (w *Watch) over(now time.Time) {
 	w.since = time.Time{}
 }
 
-// Progress takes in how far a part of the write is.
-func (w *Watch) Progress(p vsclient.Progress) {
+// Progress takes in the result of one record's change.
+func (w *Watch) Progress(r vsclient.Result) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	w.state = p
+	w.done++
+	if r.Err != nil {
+		w.refused++
+	}
 }
 
 // Follow tells how far a write is until the function that it returns is called.
 func (w *Watch) Follow(records int) (stop func()) {
 	w.mu.Lock()
-	w.state, w.uploads, w.paced = vsclient.Progress{}, 0, false
+	w.done, w.refused, w.uploads, w.paced = 0, 0, 0, false
 	w.mu.Unlock()
 	done := make(chan struct{})
 	var ended sync.WaitGroup
@@ -122,7 +126,7 @@ func (w *Watch) Follow(records int) (stop func()) {
 func (w *Watch) tell(records int) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	e := w.log.Info().Int("records", records).Int("done", w.state.Done).Int("refused", w.state.Failed).Int("uploads", w.uploads)
+	e := w.log.Info().Int("records", records).Int("done", w.done).Int("refused", w.refused).Int("uploads", w.uploads)
 	if w.paced {
 		e = e.Bool("waits_for_limits", true)
 		w.paced = false

@@ -92,7 +92,10 @@ func TestALongWriteTellsHowFarItIs(t *testing.T) {
 		}
 		time.Sleep(11 * time.Second)
 		is.Equal(lines(), []string{`{"level":"info","records":1000,"done":0,"refused":0,"uploads":200,"waits_for_limits":true,"message":"writing"}`})
-		w.Progress(vsclient.Progress{Total: 1000, Done: 150, Failed: 1})
+		w.Progress(vsclient.Result{Err: errors.New("refused")})
+		for range 149 {
+			w.Progress(vsclient.Result{})
+		}
 		time.Sleep(10 * time.Second)
 		is.Equal(lines(), []string{`{"level":"info","records":1000,"done":150,"refused":1,"uploads":200,"message":"writing"}`})
 		stop()
