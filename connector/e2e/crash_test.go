@@ -50,6 +50,10 @@ func TestAStopDrains(t *testing.T) {
 func TestAKilledConduitLosesAndDoublesNothing(t *testing.T) {
 	w := snapshot(t)
 	w.engine.Kill() //nolint:errcheck // the test is that it is gone
+	w.await("its plugin has ended as well", func() bool {
+		n, err := w.engine.Running(plugin)
+		return err == nil && n == 0
+	})
 	w.start()
 	w.awaitOnce(300)
 }

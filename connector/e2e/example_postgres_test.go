@@ -52,7 +52,7 @@ func postgresExample(t *testing.T, conduit string) {
 	sql(`DELETE FROM articles WHERE id = 1`)
 	w.awaitDocuments(map[string]string{`{"id":2}`: "second body, changed", `{"id":30}`: large})
 
-	sql(`INSERT INTO articles SELECT i, 'title ' || i, 'body ' || i, i, 1, now(), '{"lang":"en"}' FROM generate_series(100, 199) i`)
+	sql(`INSERT INTO articles SELECT i, 'title ' || i, 'body ' || i, 7, 1, now(), '{"lang":"en"}' FROM generate_series(100, 199) i`)
 	w.await("some are written", func() bool { return len(w.documents()) > 20 })
 	w.engine.Kill() //nolint:errcheck // the test is that it is gone
 	sql(`UPDATE articles SET body = body || '!' WHERE id >= 100`)

@@ -178,6 +178,12 @@ func (e *Engine) KillPlugin(name string) error {
 	return err
 }
 
+// Running returns the number of processes of the plugin of that file name.
+func (e *Engine) Running(name string) (int, error) {
+	pids, err := e.plugins(name)
+	return len(pids), err
+}
+
 // PluginMemory returns the memory that the plugin of that file name takes, in bytes.
 func (e *Engine) PluginMemory(name string) (int64, error) {
 	pids, err := e.plugins(name)

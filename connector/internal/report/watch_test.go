@@ -91,15 +91,18 @@ func TestALongWriteTellsHowFarItIs(t *testing.T) {
 			w.See(vsclient.RequestEvent{Endpoint: "POST /files", Status: 200, Waited: 2 * time.Second})
 		}
 		time.Sleep(11 * time.Second)
+		synctest.Wait()
 		is.Equal(lines(), []string{`{"level":"info","records":1000,"done":0,"refused":0,"uploads":200,"waits_for_limits":true,"message":"writing"}`})
 		w.Progress(vsclient.Result{Err: errors.New("refused")})
 		for range 149 {
 			w.Progress(vsclient.Result{})
 		}
-		time.Sleep(10 * time.Second)
+		time.Sleep(9 * time.Second)
+		synctest.Wait()
 		is.Equal(lines(), []string{`{"level":"info","records":1000,"done":150,"refused":1,"uploads":200,"message":"writing"}`})
 		stop()
 		time.Sleep(time.Minute)
+		synctest.Wait()
 		is.Equal(lines(), []string{""})
 	})
 }
