@@ -146,8 +146,8 @@ type merged struct {
 func (c *Client) merge(steps []step) merged {
 	for i := 1; i < len(steps); i++ {
 		before, s := steps[i-1], steps[i]
-		kept := !s.guarded || before.op == opDelete || ledger.Includes(c.view.Prints(before.own), s.cond)
-		if s.guarded != before.guarded || s.cond != before.cond || !kept {
+		kept := s.stored == nil || before.op == opDelete || ledger.Includes(c.view.Prints(before.own), s.cond)
+		if (s.stored == nil) != (before.stored == nil) || s.cond != before.cond || !kept {
 			steps = steps[:i]
 		}
 	}

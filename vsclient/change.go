@@ -5,6 +5,9 @@ import (
 	"encoding/hex"
 	"errors"
 	"fmt"
+	"maps"
+	"slices"
+	"strconv"
 
 	"github.com/conduitio-labs/conduit-connector-openai-vectorstore/vsclient/internal/fail"
 	"github.com/conduitio-labs/conduit-connector-openai-vectorstore/vsclient/internal/keep"
@@ -120,9 +123,9 @@ type prepared struct {
 	content  naming.Content
 	own      map[string]any
 	chunking naming.Chunking
-	ext      string // for a key without an indexed extension; "": by content
-	cond     string // packed attributes that the stored document must have
-	guarded  bool
+	ext      string         // for a key without an indexed extension; "": by content
+	cond     string         // packed attributes that the stored document must have
+	stored   map[string]any // the same; nil: no condition
 
 	// known once the content has been read
 	sum    naming.Summary
@@ -146,12 +149,14 @@ func (c *Client) prepare(ch Change) (*prepared, error) {
 	if err := naming.CheckKey(d.Key); err != nil {
 		return nil, err
 	}
-	p := &prepared{Doc: c.view.Doc(d.Key), op: ch.op, content: d.Content.is, chunking: naming.Chunking(d.Chunking), ext: d.Extension, guarded: ch.cond != nil}
-	cond, err := naming.Normalize(d.Key, ch.cond)
-	if err != nil {
-		return nil, err
+	p := &prepared{Doc: c.view.Doc(d.Key), op: ch.op, content: d.Content.is, chunking: naming.Chunking(d.Chunking), ext: d.Extension}
+	var err error
+	if ch.cond != nil {
+		if p.stored, err = naming.Normalize(d.Key, ch.cond); err != nil {
+			return nil, err
+		}
+		p.cond = c.view.Prints(p.stored)
 	}
-	p.cond = c.view.Prints(cond)
 	if p.own, err = naming.Normalize(d.Key, d.Attributes); err != nil {
 		return nil, err
 	}
@@ -235,7 +240,7 @@ func (c *Client) make(ctx context.Context, p *prepared) (r Result, err error) {
 // it asks for.
 func (c *Client) check(ctx context.Context, p *prepared, h ledger.Holdings) error {
 	for _, v := range h.Versions {
-		if !p.guarded || v.Key == (ledger.Key{}) || v.Status == ledger.Failed || ledger.Includes(v.Own, p.cond) {
+		if p.stored == nil || v.Key == (ledger.Key{}) || v.Status == ledger.Failed || ledger.Includes(v.Own, p.cond) {
 			continue
 		}
 		s, _, err := c.wire.StoreFile(ctx, v.ID)
@@ -245,12 +250,23 @@ func (c *Client) check(ctx context.Context, p *prepared, h ledger.Holdings) erro
 		if err != nil {
 			return err
 		}
-		if id := c.view.Read(s); !ledger.Includes(c.view.Prints(id.Own), p.cond) {
-			return fail.New(fail.Conflict, "the stored document's attributes are not those that the change asks for; it has %s", shown(id.Own))
+		id := c.view.Read(s)
+		for _, name := range slices.Sorted(maps.Keys(p.stored)) {
+			if id.Own[name] != p.stored[name] {
+				return fail.New(fail.Conflict, "the attribute %q of the stored document is %s, and the change asks for %s", name, shown(id.Own[name]), shown(p.stored[name]))
+			}
 		}
 	}
 	return nil
 }
 
-// shown is attributes in one line of bounded length.
-func shown(own map[string]any) string { return fail.Shorten(fmt.Sprintf("%q", own), maxKeyShown) }
+// shown is an attribute's value in one line of bounded length.
+func shown(value any) string {
+	switch v := value.(type) {
+	case nil:
+		return "not set"
+	case string:
+		return strconv.Quote(fail.Shorten(v, maxKeyShown))
+	}
+	return fmt.Sprint(value)
+}

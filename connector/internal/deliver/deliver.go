@@ -254,6 +254,9 @@ func (w *writing) note(i int, r vsclient.Result) {
 		w.warn(errNoContent)
 	case errors.Is(r.Err, vsclient.ErrConflict):
 		w.result.Verdicts[i] = fmt.Errorf("%w; %s", r.Err, adviceOnConflict(s))
+	case errors.Is(r.Err, vsclient.ErrStoreGone):
+		w.result.Outage = fmt.Errorf("vector_store_id: %w", r.Err)
+		w.result.Verdicts[i] = w.result.Outage
 	default:
 		w.result.Verdicts[i] = r.Err
 		if vsclient.ClassOf(r.Err) != vsclient.BadDocument {
