@@ -137,7 +137,7 @@ func (c *cell) succeed(call *pending, at time.Duration, attachedOnly bool) {
 		if i == len(c.pending)-1 && !call.overlaps {
 			c.accepted = call
 		}
-		c.states = union(c.allowedBefore(call), result)
+		c.states = union(c.allowedWith(call), result)
 	case call.overlaps:
 		c.states = union(c.allowedWith(call), result)
 	default:
@@ -197,9 +197,6 @@ func (c *cell) allowedWith(call *pending) []value {
 	}
 	return other.allowed()
 }
-
-// allowedBefore is what may have been there apart from the call.
-func (c *cell) allowedBefore(call *pending) []value { return c.allowedWith(call) }
 
 // settle makes a put that was only attached certain.
 func (c *cell) settle(call *pending, at time.Duration) {

@@ -63,7 +63,6 @@ type process struct {
 	step   Step
 	c      *Client
 	line   *line
-	name   string
 	closed bool
 	dead   bool
 	orphan bool
@@ -307,13 +306,13 @@ func (h *history) take(s Step) {
 		}
 	case doSweep:
 		if !p.dead {
-			h.do(p, s, func(ctx context.Context) { h.failed(p, ctx, "sweep", p.c.Sweep(ctx)) })
+			h.do(p, s, func(ctx context.Context) { h.failed(p, "sweep", p.c.Sweep(ctx)) })
 		}
 	case doStrays:
 		if !p.dead {
 			h.do(p, s, func(ctx context.Context) {
 				_, err := p.c.Strays(ctx, graceOfStrays, nil, time.Time{})
-				h.failed(p, ctx, "leftovers", err)
+				h.failed(p, "leftovers", err)
 			})
 		}
 	case doFlush:
@@ -581,7 +580,7 @@ func refused(key string, d Doc) bool {
 	return key == "" || len(key) > 1024 || len(d.Attrs)+2+parts > 16
 }
 
-func (h *history) failed(p *process, ctx context.Context, name string, err error) {
+func (h *history) failed(p *process, name string, err error) {
 	if err == nil {
 		return
 	}
@@ -589,7 +588,6 @@ func (h *history) failed(p *process, ctx context.Context, name string, err error
 	if a.Class != Service && a.Class != Stopped && p.store >= 0 && !p.line.isDead() && !(p.store == 0 && h.expired) {
 		h.wrong(kindError, "process %d: %s: %v", p.n, name, err)
 	}
-	_ = ctx
 }
 
 func (h *history) flush(ctx context.Context, p *process) {
@@ -641,7 +639,7 @@ func (h *history) get(ctx context.Context, p *process, key int) {
 		return
 	}
 	if a.Err != nil && !a.NotFound {
-		h.failed(p, ctx, "get", a.Err)
+		h.failed(p, "get", a.Err)
 		return
 	}
 	h.mu.Lock()
@@ -674,7 +672,7 @@ func (h *history) list(ctx context.Context, p *process) {
 		h.wrong(kindCostly, "process %d: a listing of %d documents makes %d requests, since others have made %d Files", p.n, len(got), n, h.crowds)
 	}
 	if err != nil {
-		h.failed(p, ctx, "list", err)
+		h.failed(p, "list", err)
 		return
 	}
 	if p.store < 0 {
