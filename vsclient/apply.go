@@ -3,14 +3,10 @@ package vsclient
 import (
 	"context"
 	"sync"
-)
 
-// Progress tells how far a call of [Client.Apply] has come.
-type Progress struct {
-	Total  int // changes
-	Done   int // of them, ended either way
-	Failed int // of those, with an error
-}
+	"github.com/conduitio-labs/conduit-connector-openai-vectorstore/vsclient/internal/keep"
+	"github.com/conduitio-labs/conduit-connector-openai-vectorstore/vsclient/internal/ledger"
+)
 
 // applyWorkers is how many keys are worked on at once, in batches: enough to fill
 // one attach request while the next one gathers; at least as many as are uploaded.
@@ -18,19 +14,19 @@ const applyWorkers = 2
 
 // Apply makes many changes, and returns a result for each, in their order. Those
 // of one key take effect in the order given, merged to the last: of ten versions
-// of a document one is uploaded, and all ten have its result. What is wrong with a
-// change by itself keeps it from being merged, so that a bad one takes no good one
-// along; and when the merged change fails by a fault of the document, the one
-// before it is made instead.
+// of a document one is uploaded, and all ten have its result. A change that is wrong
+// by itself is not merged, so that it takes no good one along; and when the merged
+// change fails by a fault of the document, the one before it is made instead.
 //
-// progress, if not nil, is called after each key, never twice at once.
-func (c *Client) Apply(ctx context.Context, changes []Change, progress func(Progress)) []Result {
-	a := &apply{c: c, results: make([]Result, len(changes)), report: progress, state: Progress{Total: len(changes)}}
+// done, if not nil, is called as each change ends, with its place among the changes,
+// never twice at once.
+func (c *Client) Apply(ctx context.Context, changes []Change, done func(i int, r Result)) []Result {
+	a := &apply{c: c, results: make([]Result, len(changes)), done: done}
 	lines := a.sort(changes)
 	// Every key takes its place now, so that a call made after this one comes
 	// after it.
 	for _, l := range lines {
-		l.turn = c.turns.ask(l.key)
+		l.turn = c.keep.Ask(l.key)
 	}
 	next := make(chan *line)
 	var workers sync.WaitGroup
@@ -53,136 +49,125 @@ type apply struct {
 	c       *Client
 	results []Result
 
-	mu     sync.Mutex
-	report func(Progress)
-	state  Progress
+	mu   sync.Mutex
+	done func(i int, r Result)
+}
+
+// end gives a change its result.
+func (a *apply) end(i int, r Result) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	a.results[i] = r
+	if a.done != nil {
+		a.done(i, r)
+	}
 }
 
 // line is the changes of one key, in order.
 type line struct {
 	key   string
-	turn  *turn
+	turn  *keep.Turn
 	steps []step
 }
 
 type step struct {
 	at int // place among the changes
-	op Op
-	v  *version
+	*prepared
 }
 
-// sort puts the changes of each key in line; those that are wrong by themselves
+// sort puts the changes of each key in line. Those that are wrong by themselves
 // have their result here.
 func (a *apply) sort(changes []Change) []*line {
 	var lines []*line
 	byKey := make(map[string]*line, len(changes))
-	wrong := 0
 	for i, ch := range changes {
-		a.results[i].Key = ch.Document.Key
-		v, err := a.c.prepare(ch)
-		if err == nil && ch.Op == OpPut && ch.Document.Content.open == nil {
-			err = v.read(context.Background()) // in memory: no reason to wait
+		p, err := a.c.prepare(ch)
+		if err == nil && ch.op == opPut && p.content.InMemory() {
+			err = p.read(context.Background()) // in memory: no reason to wait
 		}
 		if err != nil {
-			a.results[i].Err = wrap(ch.Op.String(), ch.Document.Key, err)
-			wrong++
+			a.end(i, Result{Key: ch.doc.Key, Err: wrap(string(ch.op), ch.doc.Key, err)})
 			continue
 		}
-		l := byKey[v.key]
+		l := byKey[p.Key]
 		if l == nil {
-			l = &line{key: v.key}
-			byKey[v.key] = l
+			l = &line{key: p.Key}
+			byKey[p.Key] = l
 			lines = append(lines, l)
 		}
-		l.steps = append(l.steps, step{i, ch.Op, v})
-	}
-	if wrong > 0 {
-		a.advance(wrong, wrong)
+		l.steps = append(l.steps, step{i, p})
 	}
 	return lines
 }
 
-func (a *apply) advance(done, failed int) {
-	a.mu.Lock()
-	defer a.mu.Unlock()
-	a.state.Done += done
-	a.state.Failed += failed
-	if a.report != nil {
-		a.report(a.state)
-	}
-}
-
-// bring brings the changes of one key to their end.
+// bring brings the changes of one key to their end. They have the line's one place
+// among all calls, so that nobody comes between.
 func (a *apply) bring(ctx context.Context, l *line) {
-	// The line has one place among all calls, and its changes take turns in it, so
-	// that nobody comes between.
-	var own turns
-	total, failed := len(l.steps), 0
-	for len(l.steps) > 0 {
-		m := merge(l.steps)
-		t := own.ask(l.key)
-		if len(l.steps) == total {
-			t.before = l.turn.before
+	ctx, over, err := a.c.begin(ctx)
+	if err == nil {
+		defer over()
+		err = l.turn.Wait(ctx)
+	}
+	if err != nil {
+		l.turn.Abandon()
+		for _, s := range l.steps {
+			a.end(s.at, Result{Key: l.key, Err: wrap(string(s.op), l.key, err)})
 		}
-		r, err := a.c.changeAt(ctx, t, m.op, m.v)
-		switch {
-		case err == nil:
-			for _, s := range l.steps[:m.rest] {
-				a.results[s.at] = r
-			}
-			l.steps = l.steps[m.rest:]
-		case IsDocumentError(err) && m.rest > 1:
-			last := l.steps[m.rest-1]
-			a.results[last.at].Err = err
-			failed++
-			l.steps = append(l.steps[:m.rest-1:m.rest-1], l.steps[m.rest:]...)
-		default:
-			for _, s := range l.steps[:m.rest] {
-				a.results[s.at].Err = err
-			}
-			failed += m.rest
-			l.steps = l.steps[m.rest:]
+		return
+	}
+	defer l.turn.Leave()
+	for len(l.steps) > 0 {
+		m := a.c.merge(l.steps)
+		r, err := a.c.make(ctx, m.prepared)
+		r.Err = err
+		ended := l.steps[:m.rest]
+		l.steps = l.steps[m.rest:]
+		if ClassOf(err) == BadDocument && m.rest > 1 {
+			// The change before it is made instead.
+			l.steps = append(ended[:m.rest-1:m.rest-1], l.steps...)
+			ended = ended[m.rest-1:]
+		}
+		for _, s := range ended {
+			a.end(s.at, r)
 		}
 	}
-	l.turn.before = own.ask(l.key).before // what goes on in the background keeps the place
-	l.turn.abandon()
-	a.advance(total, failed)
 }
 
-// merged is the one change that some first steps of a line come to.
+// merged is one change equivalent to the first rest steps of a line.
 type merged struct {
-	op   Op
-	v    *version
-	rest int // how many steps it stands for
+	*prepared
+	rest int
 }
 
-// merge finds the change that comes to the same as all steps: the last put or
-// deletion, with the attributes of the last update after a put. An update after a
-// deletion has nothing to update and is left for a change of its own.
-func merge(steps []step) merged {
-	for i, s := range steps {
-		if s.v.owner != steps[0].v.owner {
-			steps = steps[:i] // another owner's change is to be judged by what these leave
-			break
+// merge finds the change that is equivalent to all steps: the last put or deletion,
+// with the attributes of the last update after a put. An update after a deletion has
+// nothing to update and is left for a change of its own, and so is a change whose
+// condition may depend on the steps before it.
+func (c *Client) merge(steps []step) merged {
+	for i := 1; i < len(steps); i++ {
+		before, s := steps[i-1], steps[i]
+		kept := !s.guarded || before.op == opDelete || ledger.Includes(c.view.Prints(before.own), s.cond)
+		if s.guarded != before.guarded || s.cond != before.cond || !kept {
+			steps = steps[:i]
 		}
 	}
 	last := 0
 	for i, s := range steps {
-		if s.op != OpUpdateAttributes {
+		if s.op != opSet {
 			last = i
 		}
 	}
-	m := merged{op: steps[last].op, v: steps[last].v, rest: len(steps)}
+	m := merged{steps[last].prepared, len(steps)}
 	switch m.op {
-	case OpDelete:
+	case opDelete:
 		m.rest = last + 1
-	case OpUpdateAttributes:
-		m.v = steps[len(steps)-1].v
-	default:
+	case opSet:
+		m.prepared = steps[len(steps)-1].prepared
+	case opPut:
 		if tail := len(steps) - 1; tail > last {
-			v := *m.v
-			v.own = steps[tail].v.own
-			m.v = &v
+			p := *m.prepared
+			p.own = steps[tail].own
+			m.prepared = &p
 		}
 	}
 	return m

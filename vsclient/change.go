@@ -2,271 +2,250 @@ package vsclient
 
 import (
 	"context"
+	"encoding/hex"
+	"errors"
 	"fmt"
-	"slices"
-	"time"
+
+	"github.com/conduitio-labs/conduit-connector-openai-vectorstore/vsclient/internal/fail"
+	"github.com/conduitio-labs/conduit-connector-openai-vectorstore/vsclient/internal/keep"
+	"github.com/conduitio-labs/conduit-connector-openai-vectorstore/vsclient/internal/ledger"
+	"github.com/conduitio-labs/conduit-connector-openai-vectorstore/vsclient/internal/naming"
+	"github.com/conduitio-labs/conduit-connector-openai-vectorstore/vsclient/internal/view"
 )
 
-// Op is what a [Change] does.
-type Op int
+type op string
 
-// The operations. OpUpdateAttributes leaves the content as it is.
 const (
-	OpPut Op = iota
-	OpUpdateAttributes
-	OpDelete
+	opPut    op = "put"
+	opSet    op = "set attributes of"
+	opDelete op = "delete"
 )
 
-func (o Op) String() string {
-	names := [...]string{"put", "update attributes of", "delete"}
-	if o < 0 || int(o) >= len(names) {
-		return fmt.Sprintf("Op(%d)", int(o))
-	}
-	return names[o]
-}
-
-// Document is what a key stands for: content with its attributes and chunking.
-type Document struct {
-	// Key is the caller's name for the document: any UTF-8 text but the empty one.
-	// Where it can be a file name with an extension that OpenAI indexes, it is the
-	// name of the File.
-	Key        string
-	Content    Content
-	Attributes Attributes
-	Chunking   Chunking
-	// Extension, as ".md", is for a key without an indexed extension; "" means
-	// Config.FileExtension and, without that, ".json" or ".txt" by content.
-	Extension string
-}
-
-// Change is one change to one key's document. Of the Document, OpUpdateAttributes
-// needs Key and Attributes, OpDelete the Key alone, and with Config.OwnerAttribute
-// that attribute.
+// Change is one change to one key's document, for [Client.Apply].
 type Change struct {
-	Op       Op
-	Document Document
+	op   op
+	doc  Document
+	cond Attributes
 }
 
-// Outcome says what a change came to.
-type Outcome int
+// Put is the change that [Client.Put] makes.
+func Put(d Document) Change { return Change{op: opPut, doc: d} }
 
-// The outcomes. Absent is that of deleting what was not there.
+// SetAttributes is the change that [Client.SetAttributes] makes.
+func SetAttributes(key string, a Attributes) Change {
+	return Change{op: opSet, doc: Document{Key: key, Attributes: a}}
+}
+
+// Delete is the change that [Client.Delete] makes.
+func Delete(key string) Change { return Change{op: opDelete, doc: Document{Key: key}} }
+
+// If returns the change with a condition: it is refused with [ErrConflict] unless
+// the stored document, where there is one that this client's kind has written, has
+// these attributes with these values.
+func (ch Change) If(stored Attributes) Change {
+	ch.cond = stored
+	return ch
+}
+
+// Key returns the key whose document the change is about.
+func (ch Change) Key() string { return ch.doc.Key }
+
+// Outcome is the result of a change.
+type Outcome string
+
+// The outcomes. Absent: the key to be deleted did not exist.
 const (
-	Created Outcome = iota + 1
-	Replaced
-	Unchanged
-	AttributesUpdated
-	Deleted
-	Absent
+	Created           Outcome = "created"
+	Replaced          Outcome = "replaced"
+	Unchanged         Outcome = "unchanged"
+	AttributesUpdated Outcome = "attributes updated"
+	Deleted           Outcome = "deleted"
+	Absent            Outcome = "absent"
 )
 
-func (o Outcome) String() string {
-	names := [...]string{"", "created", "replaced", "unchanged", "attributes updated", "deleted", "absent"}
-	if o < 0 || int(o) >= len(names) {
-		return fmt.Sprintf("Outcome(%d)", int(o))
-	}
-	return names[o]
-}
-
-// Result is what a change came to.
+// Result describes a change that was made, or the error that kept it from being made.
 type Result struct {
 	Key     string
-	Outcome Outcome // zero where Err is set
+	Outcome Outcome // empty where Err is set
 	FileID  string
 	Version int64
-	Err     error // set by Apply alone; the other calls return it
+	Err     error // set by Apply alone; the other methods return it
 }
 
-// UpdateAttributes gives the key's document these attributes in place of those
-// that it has; its content stays. When it returns, they are set. A key that has no
-// document is [ErrNotFound].
-func (c *Client) UpdateAttributes(ctx context.Context, key string, a Attributes) (Result, error) {
-	return c.change(ctx, Change{OpUpdateAttributes, Document{Key: key, Attributes: a}})
+// Put makes the document the only one of its key. When it returns without an error,
+// the new version was seen searchable and older ones are gone (with Config.Async:
+// the new version is attached, and the rest follows).
+//
+// An older version stays searchable until the new one is. When the document is
+// refused, or the service fails before the attach is accepted, the older version
+// stays and the upload is removed. When the attach may have been accepted, it is not
+// taken back: the new version becomes searchable and the older one goes, by this
+// client or by the next one that changes the key.
+//
+// The same document again makes no request, or one to look at the store file. The
+// same content with other attributes makes one more, to update them. A document that
+// OpenAI refuses is uploaded at each call: a caller that is handed the same document
+// again and again remembers its digest.
+func (c *Client) Put(ctx context.Context, d Document) (Result, error) {
+	return c.change(ctx, Put(d))
 }
 
-// Delete removes the key's document: when it returns nil, the key is gone from
-// the store, and so are its Files; one that another tool has uploaded and attached to
-// another store as well is only detached here. It succeeds also when the key never
-// was there.
-func (c *Client) Delete(ctx context.Context, key string) error {
-	_, err := c.change(ctx, Change{OpDelete, Document{Key: key}})
-	return err
+// SetAttributes gives the key's document these attributes in place of its own. The
+// content stays. A version that is still being indexed is waited for. A key without
+// a document is [ErrNotFound].
+func (c *Client) SetAttributes(ctx context.Context, key string, a Attributes) (Result, error) {
+	return c.change(ctx, SetAttributes(key, a))
+}
+
+// Delete removes the key's document. When it returns nil, no version that was seen
+// is left in the store, and their Files are deleted. A File that another tool has
+// uploaded and attached to another store as well is only detached. It succeeds also
+// when the key never existed: the outcome is then [Absent].
+//
+// For Config.IndexTimeout and three minutes more the client removes versions of
+// before the Delete that show late, as those of a process that has crashed.
+func (c *Client) Delete(ctx context.Context, key string) (Result, error) {
+	return c.change(ctx, Delete(key))
+}
+
+// prepared is a change whose input has been checked.
+type prepared struct {
+	view.Doc
+	op       op
+	content  naming.Content
+	own      map[string]any
+	chunking naming.Chunking
+	ext      string // for a key without an indexed extension; "": by content
+	cond     string // packed attributes that the stored document must have
+	guarded  bool
+
+	// known once the content has been read
+	sum    naming.Summary
+	source naming.Source
+	name   string
 }
 
 // change makes one change, when it is its key's turn.
 func (c *Client) change(ctx context.Context, ch Change) (Result, error) {
-	v, err := c.prepare(ch)
+	p, err := c.prepare(ch)
 	if err != nil {
-		return Result{Key: ch.Document.Key}, wrap(ch.Op.String(), ch.Document.Key, err)
+		return Result{Key: ch.doc.Key}, wrap(string(ch.op), ch.doc.Key, err)
 	}
-	return c.changeAt(ctx, c.turns.ask(v.key), ch.Op, v)
+	return c.changeAt(ctx, c.keep.Ask(p.Key), p)
 }
 
-// prepare checks what can be checked without a request and without reading the
-// content.
-func (c *Client) prepare(ch Change) (*version, error) {
-	if ch.Op < OpPut || ch.Op > OpDelete {
-		return nil, invalid(ErrRejected, "%v is not an operation", ch.Op)
-	}
-	d := ch.Document
-	if err := checkKey(d.Key); err != nil {
+// prepare checks everything that can be checked without a request and without
+// reading the content.
+func (c *Client) prepare(ch Change) (*prepared, error) {
+	d := ch.doc
+	if err := naming.CheckKey(d.Key); err != nil {
 		return nil, err
 	}
-	v := &version{key: d.Key, digest: digestKey(d.Key), content: d.Content, chunks: d.Chunking, ext: d.Extension}
+	p := &prepared{Doc: c.view.Doc(d.Key), op: ch.op, content: d.Content.is, chunking: naming.Chunking(d.Chunking), ext: d.Extension, guarded: ch.cond != nil}
+	cond, err := naming.Normalize(d.Key, ch.cond)
+	if err != nil {
+		return nil, err
+	}
+	p.cond = c.view.Prints(cond)
+	if p.own, err = naming.Normalize(d.Key, d.Attributes); err != nil {
+		return nil, err
+	}
+	switch ch.op {
+	case opSet, opDelete:
+		return p, nil
+	case opPut:
+	default:
+		return nil, fail.New(fail.Rejected, "the zero Change changes nothing; make one with Put, SetAttributes or Delete")
+	}
+	if err := p.chunking.Check(); err != nil {
+		return nil, err
+	}
+	if p.ext == "" {
+		p.ext = c.cfg.FileExtension
+	} else if naming.Ext("x"+p.ext) == "" {
+		return nil, fail.New(fail.UnsupportedType, "OpenAI does not index the extension %q", p.ext)
+	}
+	return p, nil
+}
+
+// read takes the content's digest and decides on the File's name.
+func (p *prepared) read(ctx context.Context) error {
+	if p.name != "" {
+		return nil
+	}
 	var err error
-	if v.own, err = d.Attributes.normalize(); err != nil {
-		return nil, err
+	if p.sum, err = p.content.Summarize(ctx); err != nil {
+		return err
 	}
-	if v.owner = c.ownerOf(v.own); ch.Op != OpPut {
-		return v, nil
-	}
-	if err := d.Chunking.check(); err != nil {
-		return nil, err
-	}
-	if v.ext == "" {
-		v.ext = c.cfg.FileExtension
-	} else if extensionOf("x"+v.ext) == noExtension {
-		return nil, invalid(ErrUnsupportedType, "the extension %q is not one that OpenAI indexes", v.ext)
-	}
-	return v, nil
+	p.source = naming.Source{SHA256: hex.EncodeToString(p.sum.Digest[:]), Size: p.sum.Size, Chunking: p.chunking.String()}
+	p.name, err = naming.NameFor(p.Key, p.ext, p.sum)
+	return err
 }
 
-// changeAt waits for the turn, makes the change, and leaves the turn, unless the
-// change goes on in the background and keeps it.
-func (c *Client) changeAt(ctx context.Context, t *turn, op Op, v *version) (Result, error) {
-	ctx, over := c.begin(ctx)
-	defer over()
-	if err := t.wait(ctx); err != nil {
-		t.abandon()
-		return Result{Key: v.key}, wrap(op.String(), v.key, err)
+// changeAt waits for the turn, makes the change, and leaves the turn.
+func (c *Client) changeAt(ctx context.Context, t *keep.Turn, p *prepared) (Result, error) {
+	ctx, over, err := c.begin(ctx)
+	if err == nil {
+		defer over()
+		err = t.Wait(ctx)
 	}
-	r, err := c.carryOut(ctx, t, op, v)
-	if !t.kept {
-		t.leave()
+	if err != nil {
+		t.Abandon()
+		return Result{Key: p.Key}, wrap(string(p.op), p.Key, err)
+	}
+	defer t.Leave()
+	return c.make(ctx, p)
+}
+
+// make makes a change. The caller has the key's turn.
+func (c *Client) make(ctx context.Context, p *prepared) (r Result, err error) {
+	if p.op == opPut {
+		err = p.read(ctx)
+	}
+	if err == nil {
+		err = c.storeThere(ctx)
+	}
+	if err == nil {
+		c.keep.Start()
+		switch p.op {
+		case opPut:
+			r, err = c.put(ctx, p)
+		case opSet:
+			r, err = c.setAttributes(ctx, p)
+		default:
+			r, err = c.delete(ctx, p)
+		}
+	}
+	if errors.Is(err, fail.StoreGone) {
+		c.gone.Store(true)
 	}
 	if err != nil {
 		r = Result{}
 	}
-	r.Key = v.key
-	return r, wrap(op.String(), v.key, err)
+	r.Key = p.Key
+	return r, wrap(string(p.op), p.Key, err)
 }
 
-func (c *Client) carryOut(ctx context.Context, t *turn, op Op, v *version) (Result, error) {
-	if err := context.Cause(ctx); err != nil {
-		return Result{}, err
-	}
-	switch op {
-	case OpPut:
-		return c.put(ctx, v, t)
-	case OpUpdateAttributes:
-		return c.updateAttributes(ctx, v)
-	default:
-		return c.delete(ctx, v)
-	}
-}
-
-func (c *Client) updateAttributes(ctx context.Context, v *version) (Result, error) {
-	began := time.Now()
-	for wait := 250 * time.Millisecond; ; wait = min(2*wait, maxPoll) {
-		have, unsure, err := c.catalog.holdingsNow(ctx, v.key)
-		if err != nil {
-			return Result{}, err
+// check refuses the change when a stored version does not have the attributes that
+// it asks for.
+func (c *Client) check(ctx context.Context, p *prepared, h ledger.Holdings) error {
+	for _, v := range h.Versions {
+		if !p.guarded || v.Key == (ledger.Key{}) || v.Status == ledger.Failed || ledger.Includes(v.Own, p.cond) {
+			continue
 		}
-		if err := c.checkOwner(ctx, v, have); err != nil {
-			return Result{}, err
-		}
-		if nothing(have) {
-			if len(unsure) > 0 && time.Since(began) < unseenTime {
-				if err := pause(ctx, wait, nil); err != nil { // what a process before has attached may show yet
-					return Result{}, err
-				}
-				continue
-			}
-			return Result{}, invalid(ErrNotFound, "there is no document of that key to update; put it whole")
-		}
-		r, err := c.updateVersion(ctx, v, have)
-		if !is(err, errNotKept) {
-			return r, err
-		}
-	}
-}
-
-// updateVersion gives the version that a reader finds the attributes that are asked
-// for, and makes it the key's only one.
-func (c *Client) updateVersion(ctx context.Context, v *version, have []held) (Result, error) {
-	cur := current(have)
-	rest := slices.DeleteFunc(slices.Clone(have), func(h held) bool { return h.id == cur.id })
-	r := Result{Outcome: Unchanged, FileID: cur.id, Version: cur.version}
-	same := cur.own == v.own.hash(c.seed) && cur.state == attached
-	if same && len(rest) == 0 {
-		c.catalog.keep(cur.f)
-		return r, nil
-	}
-	s, err := c.shownStoreFile(ctx, cur.f)
-	if is(err, ErrNotFound) {
-		c.catalog.noteAbsent(cur.f)
-		return Result{}, errNotKept
-	}
-	if err != nil {
-		return Result{}, err
-	}
-	next := identity{key: v.key, digest: v.digest, version: nextVersion(have), source: decode(s.Attributes).source, own: v.own}
-	next.source.replaces = append(next.source.replaces, ids(rest)...)
-	err = c.updateHeld(ctx, cur.f, next)
-	if is(err, ErrRejected) && s.Status == StatusInProgress {
-		// Whether OpenAI takes attributes of a file that is being indexed is not known.
-		if err := c.awaitHeld(ctx, cur); err != nil && !is(err, errNotKept) {
-			return Result{}, err
-		}
-		if err := c.catalog.look(ctx, cur.f); err != nil {
-			return Result{}, err
-		}
-		if now := c.catalog.snapshot(cur.f); now.Status() != StatusInProgress {
-			return Result{}, errNotKept
-		}
-	}
-	if err != nil {
-		return Result{}, err
-	}
-	if !same {
-		r.Outcome = AttributesUpdated
-	}
-	r.Version = next.version
-	c.catalog.keep(cur.f)
-	return r, c.removeAll(ctx, v.key, rest)
-}
-
-// current is the newest version that is searchable or may yet be, as far as is known:
-// a newer one that a process before could not have indexed is not what a reader finds.
-func current(have []held) held {
-	for _, h := range have {
-		if s := h.Status(); !h.doomed && s != StatusFailed && s != StatusCancelled {
-			return h
-		}
-	}
-	return have[0]
-}
-
-func (c *Client) delete(ctx context.Context, v *version) (Result, error) {
-	r := Result{Outcome: Absent}
-	for {
-		have, unsure, err := c.catalog.holdingsNow(ctx, v.key)
-		if err == nil {
-			err = c.checkOwner(ctx, v, have)
+		s, _, err := c.wire.StoreFile(ctx, v.ID)
+		if errors.Is(err, fail.NotFound) {
+			continue
 		}
 		if err != nil {
-			return Result{}, err
+			return err
 		}
-		if r.Outcome == Absent && len(have) > 0 {
-			r = Result{Outcome: Deleted, FileID: have[0].id, Version: have[0].version}
+		if id := c.view.Read(s); !ledger.Includes(c.view.Prints(id.Own), p.cond) {
+			return fail.New(fail.Conflict, "the stored document's attributes are not those that the change asks for; it has %s", shown(id.Own))
 		}
-		before := time.Now().UnixMicro()
-		if err := c.removeAll(ctx, v.key, have); err != nil {
-			return Result{}, err
-		}
-		if c.catalog.doubted() {
-			continue // someone else has replaced what was known
-		}
-		return r, c.resolve(ctx, v.key, before, unsure, graceAfterDelete)
 	}
+	return nil
 }
+
+// shown is attributes in one line of bounded length.
+func shown(own map[string]any) string { return fail.Shorten(fmt.Sprintf("%q", own), maxKeyShown) }

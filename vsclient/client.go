@@ -2,48 +2,56 @@ package vsclient
 
 import (
 	"context"
-	"hash/maphash"
+	"fmt"
 	"log/slog"
-	"net/http"
 	"strings"
 	"sync"
 	"sync/atomic"
 	"time"
 
-	"github.com/openai/openai-go/v3"
-	"github.com/openai/openai-go/v3/option"
 	"golang.org/x/sync/semaphore"
+
+	"github.com/conduitio-labs/conduit-connector-openai-vectorstore/vsclient/internal/index"
+	"github.com/conduitio-labs/conduit-connector-openai-vectorstore/vsclient/internal/keep"
+	"github.com/conduitio-labs/conduit-connector-openai-vectorstore/vsclient/internal/ledger"
+	"github.com/conduitio-labs/conduit-connector-openai-vectorstore/vsclient/internal/view"
+	"github.com/conduitio-labs/conduit-connector-openai-vectorstore/vsclient/internal/wire"
 )
 
 // Client puts, gets and deletes documents of one vector store by key. It is safe
-// for concurrent use: calls for one key take effect in the order they were made,
-// others run side by side and share requests.
+// for concurrent use: calls for one key take effect in the order in which they
+// were made; others run side by side and share requests.
 type Client struct {
-	cfg     Config // without the key
-	log     *slog.Logger
-	secrets secrets
-	api     openai.Client
-	pacer   *Pacer
-	seed    maphash.Seed
+	cfg   Config // without the API key
+	log   *slog.Logger
+	wire  *wire.Client
+	index *index.Indexer
+	view  *view.View
+	keep  *keep.Keeper
+	async async
+	kept  once        // that the server keeps attributes
+	gone  atomic.Bool // the store was missing or expired when it was last heard of
 
-	catalog  *catalog
-	turns    turns
-	names    turns // uploads of one file name, one after the other
-	attacher *attacher
-	slots    *semaphore.Weighted // uploads
-	bytes    *semaphore.Weighted
-	calls    *semaphore.Weighted // looks and removals
-	indexing indexPace
-	down     outage
-	// unordered tells that batches list their files in another order than they were sent.
-	unordered atomic.Bool
+	uploads *semaphore.Weighted
+	bytes   *semaphore.Weighted // of content being uploaded
+	lookups *semaphore.Weighted // looks and removals
 
-	life    context.Context // ends with Close
-	end     context.CancelCauseFunc
-	work    sync.WaitGroup // goroutines of the client's own, and calls under way
-	closing sync.RWMutex   // held while one is started, so that Close misses none
-	pending pending        // versions attached but not yet settled
-	ownHTTP *http.Client
+	closing sync.RWMutex // held while a call or a goroutine begins, so that Close misses none
+	closed  bool
+	calls   scope // calls under way
+	life    scope // goroutines that outlive their call
+}
+
+// scope is a context with the goroutines that end with it.
+type scope struct {
+	ctx context.Context
+	end context.CancelCauseFunc
+	sync.WaitGroup
+}
+
+func newScope() scope {
+	ctx, end := context.WithCancelCause(context.Background())
+	return scope{ctx: ctx, end: end}
 }
 
 // New returns a client for one store. It makes no request; [Client.Check] does.
@@ -52,130 +60,140 @@ func New(cfg Config) (*Client, error) {
 		return nil, wrap("new", "", err)
 	}
 	c := &Client{
-		log:   cfg.Logger,
-		pacer: cfg.Pacer,
-		seed:  maphash.MakeSeed(),
-		slots: semaphore.NewWeighted(int64(cfg.Concurrency)),
-		bytes: semaphore.NewWeighted(cfg.BytesInFlight),
-		calls: semaphore.NewWeighted(int64(cfg.Concurrency)),
+		log:     cfg.Logger,
+		uploads: semaphore.NewWeighted(int64(cfg.Concurrency)),
+		bytes:   semaphore.NewWeighted(cfg.BytesInFlight),
+		lookups: semaphore.NewWeighted(int64(cfg.Concurrency)),
+		kept:    newOnce(),
+		calls:   newScope(),
+		life:    newScope(),
 	}
-	if cfg.HTTPClient == nil {
-		transport := http.DefaultTransport.(*http.Transport).Clone()
-		transport.MaxIdleConnsPerHost = 2*cfg.Concurrency + 8
-		transport.MaxIdleConns = transport.MaxIdleConnsPerHost
-		c.ownHTTP = &http.Client{Transport: transport}
-		cfg.HTTPClient = c.ownHTTP
+	if cfg.Pacer == nil {
+		cfg.Pacer = NewPacer(cfg.Limits)
 	}
-	// The SDK's client is made without openai.NewClient, which would read the
-	// environment: OPENAI_BASE_URL there must not decide where the key is sent.
-	opts := []option.RequestOption{
-		option.WithAPIKey(cfg.APIKey),
-		option.WithBaseURL(strings.TrimSuffix(cfg.BaseURL, "/") + "/"),
-		option.WithHTTPClient(cfg.HTTPClient),
-		option.WithMaxRetries(0),
+	var err error
+	if c.wire, err = wire.New(cfg.wire()); err != nil {
+		return nil, wrap("new", "", err)
 	}
-	if cfg.Organization != "" {
-		opts = append(opts, option.WithOrganization(cfg.Organization))
-	}
-	if cfg.Project != "" {
-		opts = append(opts, option.WithProject(cfg.Project))
-	}
-	c.api = openai.Client{Options: opts}
-	c.secrets = newSecrets(cfg.APIKey)
 	cfg.APIKey = ""
 	c.cfg = cfg
-	if c.pacer == nil {
-		c.pacer = NewPacer(cfg.Limits)
-	}
-	c.life, c.end = context.WithCancelCause(context.Background())
-	c.catalog = newCatalog(c)
-	c.attacher = newAttacher(c)
+	c.index = index.New(c.wire, index.Config{
+		BatchSize: cfg.batchSize(), IndexTimeout: cfg.IndexTimeout, Life: c.life.ctx, Calls: c.lookups, Logger: c.log,
+		Go: func(f func()) bool { return c.spawn(func(context.Context) { f() }) },
+	})
+	book := ledger.New()
+	c.view = view.New(book, view.Config{
+		Wire: c.wire, Extension: cfg.FileExtension, IndexTimeout: cfg.IndexTimeout,
+		Life: c.life.ctx, Go: c.spawn, Calls: c.lookups, Logger: c.log,
+	})
+	c.keep = keep.New(c.wire, book, c.view, keep.Config{
+		StoreID: cfg.VectorStoreID, IndexTimeout: cfg.IndexTimeout, RetryTimeout: cfg.RetryTimeout, Go: c.spawn, Calls: c.lookups, Logger: c.log,
+	})
 	return c, nil
 }
 
-// Close ends what the client does in the background and what is under way, whose
-// calls return [ErrClosed]. It returns when they have cleaned up after themselves,
-// for which each has 30 seconds, and leaves no goroutine and, unless
-// Config.HTTPClient was given, no connection behind. Call [Client.Flush] first
-// when WaitFor is [WaitAttached]. Closing twice is harmless.
-func (c *Client) Close() error {
-	c.closing.Lock()
-	c.end(ErrClosed)
-	c.closing.Unlock()
-	c.work.Wait()
-	if c.ownHTTP != nil {
-		c.ownHTTP.CloseIdleConnections()
+// begin begins a call. Its context ends with the caller's and with the client's
+// calls. Close waits until over is called.
+func (c *Client) begin(ctx context.Context) (_ context.Context, over func(), err error) {
+	c.closing.RLock()
+	defer c.closing.RUnlock()
+	if c.closed {
+		return nil, nil, ErrClosed
 	}
-	return nil
-}
-
-// begin begins a call: its context ends with the client's life, and Close waits until
-// it is over.
-func (c *Client) begin(ctx context.Context) (_ context.Context, over func()) {
-	leave, ok := c.enter()
-	if !ok {
-		leave = func() {} // the context has ended already
+	c.calls.Add(1)
+	own, cancel := context.WithCancelCause(context.WithoutCancel(ctx))
+	unhook := context.AfterFunc(c.calls.ctx, func() { cancel(ErrClosed) })
+	release := context.AfterFunc(ctx, func() { cancel(stopped{context.Cause(ctx)}) })
+	if ctx.Err() != nil {
+		cancel(stopped{context.Cause(ctx)})
 	}
-	ctx, cancel := c.bind(ctx)
-	return ctx, func() {
-		cancel()
-		leave()
-	}
-}
-
-// bind ties a call's context to the life of the client.
-func (c *Client) bind(ctx context.Context) (context.Context, context.CancelFunc) {
-	ctx, cancel := context.WithCancelCause(ctx)
-	unhook := context.AfterFunc(c.life, func() { cancel(ErrClosed) })
-	return ctx, func() {
+	return own, func() {
 		unhook()
+		release()
 		cancel(nil)
-	}
+		c.calls.Done()
+	}, nil
 }
 
-// cleanupTime bounds what is done after the caller has given up.
-const cleanupTime = 30 * time.Second
-
-// afterwards is a context for cleaning up: it outlives the caller's and the
-// client's, for a bounded time.
-func afterwards(ctx context.Context) (context.Context, context.CancelFunc) {
-	return context.WithTimeout(context.WithoutCancel(ctx), cleanupTime)
-}
-
-// outliving is a context that ends a bounded time after ctx does.
-func outliving(ctx context.Context) (context.Context, context.CancelFunc) {
-	longer, cancel := context.WithCancelCause(context.WithoutCancel(ctx))
-	unhook := context.AfterFunc(ctx, func() {
-		time.AfterFunc(cleanupTime, func() { cancel(context.Cause(ctx)) })
-	})
-	return longer, func() {
-		unhook()
-		cancel(nil)
-	}
-}
-
-// spawn runs f in the background; f must end when the client's life does. It
-// returns false when that has ended already.
+// spawn runs f in a goroutine that may outlive its call. f must end when the
+// client's life does. It reports false when that has ended already.
 func (c *Client) spawn(f func(ctx context.Context)) bool {
-	done, ok := c.enter()
-	if !ok {
+	c.closing.RLock()
+	defer c.closing.RUnlock()
+	if c.life.ctx.Err() != nil {
 		return false
 	}
-	go func() {
-		defer done()
-		f(c.life)
-	}()
+	c.life.Go(func() { f(c.life.ctx) })
 	return true
 }
 
-// enter counts something that Close waits for, until leave is called; it is false
-// when the client is closed.
-func (c *Client) enter() (leave func(), ok bool) {
-	c.closing.RLock()
-	defer c.closing.RUnlock()
-	if c.life.Err() != nil {
-		return nil, false
+// closeTime bounds Close.
+const closeTime = 10 * time.Second
+
+// Close ends the client. Calls under way return [ErrClosed] at once. Close takes
+// nothing back that was acknowledged or accepted. It removes what those calls have
+// uploaded and not yet attached, for which it takes at most ten seconds. Its error
+// names the Files that may be left; the next process finds the versions among them.
+// After Close the client makes no request. Closing twice is harmless.
+func (c *Client) Close() error {
+	ctx, cancel := context.WithTimeout(context.Background(), closeTime)
+	defer cancel()
+	return c.shutdown(ctx, true)
+}
+
+// Shutdown ends the client like [Client.Close], and lets calls under way end first,
+// and documents that were attached under Config.Async become searchable. When ctx
+// ends first, it cuts them and returns at once with an error that names the Files
+// that may be left.
+func (c *Client) Shutdown(ctx context.Context) error {
+	return c.shutdown(ctx, false)
+}
+
+func (c *Client) shutdown(ctx context.Context, cut bool) error {
+	c.closing.Lock()
+	again := c.closed
+	c.closed = true
+	c.closing.Unlock()
+	if cut {
+		c.calls.end(ErrClosed)
 	}
-	c.work.Add(1)
-	return c.work.Done, true
+	wait(ctx, &c.calls.WaitGroup)
+	if !cut {
+		c.async.wait(ctx)
+	}
+	c.calls.end(ErrClosed)
+	c.calls.Wait()
+	left := c.keep.Finish(ctx)
+	c.closing.Lock()
+	c.life.end(ErrClosed)
+	c.closing.Unlock()
+	c.life.Wait()
+	c.wire.Close()
+	if again || len(left) == 0 {
+		return nil
+	}
+	shown := left[:min(len(left), maxLeftShown)]
+	more := ""
+	if len(shown) < len(left) {
+		more = " and others"
+	}
+	return &Error{Op: "close", Kind: ErrTimeout, Class: Stopped, Reason: fmt.Sprintf(
+		"%d versions were neither seen searchable nor removed: %s%s; the next process to change their keys, or Sweep, settles them",
+		len(left), strings.Join(shown, ", "), more)}
+}
+
+// maxLeftShown bounds the ids in the error of Close.
+const maxLeftShown = 20
+
+// wait waits for the group until ctx ends.
+func wait(ctx context.Context, group *sync.WaitGroup) {
+	done := make(chan struct{})
+	go func() {
+		group.Wait()
+		close(done)
+	}()
+	select {
+	case <-done:
+	case <-ctx.Done():
+	}
 }

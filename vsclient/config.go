@@ -7,13 +7,16 @@ import (
 	"net/url"
 	"strings"
 	"time"
+
+	"github.com/conduitio-labs/conduit-connector-openai-vectorstore/vsclient/internal/naming"
+	"github.com/conduitio-labs/conduit-connector-openai-vectorstore/vsclient/internal/wire"
 )
 
 // What Config's zero values mean.
 const (
 	DefaultBaseURL      = "https://api.openai.com/v1"
 	DefaultConcurrency  = 32
-	DefaultBatchSize    = 500
+	DefaultBatchSize    = 100
 	DefaultRetryTimeout = 5 * time.Minute
 
 	defaultBytesInFlight  = 256 << 20
@@ -25,18 +28,6 @@ const (
 // of file_batches since May 2026; the guide still says 500).
 const maxBatchSize = 2000
 
-// WaitFor says when a Put is done.
-type WaitFor int
-
-const (
-	// WaitIndexed returns when the new version is searchable.
-	WaitIndexed WaitFor = iota
-	// WaitAttached returns as soon as the new version is attached. Indexing goes
-	// on; the older version is removed when it has ended well, and until then
-	// stays searchable. [Client.Flush] waits for that.
-	WaitAttached
-)
-
 // Config says which store to write to, and how. APIKey and VectorStoreID are
 // required; every zero value is a default. A Config prints without its key.
 type Config struct {
@@ -47,22 +38,22 @@ type Config struct {
 	Project       string
 	HTTPClient    *http.Client // nil: one of its own. It must not retry.
 
-	Concurrency    int           // uploads, and likewise removals, side by side; 0: 32
-	BytesInFlight  int64         // content being uploaded at once, in bytes; 0: 256 MiB. A larger document goes alone.
-	BatchSize      int           // files in one attach request; 0: 500; at most 2,000
-	WaitFor        WaitFor       // when a Put is done; the zero value is WaitIndexed
+	Concurrency   int   // uploads, and likewise removals, side by side; 0: 32
+	BytesInFlight int64 // content being uploaded at once, in bytes; 0: 256 MiB. A larger document goes alone.
+	BatchSize     int   // files in one attach request; 0: 100, which one page of a listing shows; at most 2,000
+	// Async has Put return once the new version is attached. Indexing goes on in the
+	// background; the older version stays searchable until the new one is, and goes
+	// then. [Client.Flush] waits for that and returns an error for each document that
+	// came to nothing.
+	Async          bool
 	IndexTimeout   time.Duration // how long OpenAI may take to index one file; 0: 10 min
-	RetryTimeout   time.Duration // how long one request is tried again; 0: 5 min. After one was in vain, others of its kind are tried once for 2 min.
+	RetryTimeout   time.Duration // how long one request is tried again; 0: 5 min. After an endpoint has failed for this long, each request to it is tried once for 2 minutes.
 	RequestTimeout time.Duration // how long one attempt may go without a sign of life; 0: 1 min
 	FileExtension  string        // for keys without an indexed extension, as ".md"; "": by content
 
-	// OwnerAttribute names the attribute that tells whose a key is, as the table
-	// that it comes from. A change whose document has another value there than the
-	// stored one is refused with [ErrConflict]. "": keys have no owners.
-	OwnerAttribute string
-
-	Limits Limits // of this client alone; ignored when Pacer is set
-	Pacer  *Pacer // shared by the clients of one API key; nil: one of its own
+	Purpose string // of the Files, as "user_data"; "": "assistants"
+	Limits  Limits // of this client alone; ignored when Pacer is set
+	Pacer   *Pacer // shared by the clients of one API key; nil: one of its own
 
 	Logger *slog.Logger // nil: silent. No content, no secret; keys at debug level alone.
 
@@ -81,13 +72,38 @@ type RequestEvent struct {
 	Err      error         // nil on success; never holds the API key
 }
 
+// wire is the configuration of the room that makes the requests.
+func (c *Config) wire() wire.Config {
+	return wire.Config{
+		BaseURL: c.BaseURL, APIKey: c.APIKey, StoreID: c.VectorStoreID, Organization: c.Organization, Project: c.Project,
+		HTTPClient: c.HTTPClient, Connections: 2*c.Concurrency + 8, RetryTimeout: c.RetryTimeout, RequestTimeout: c.RequestTimeout,
+		Pacer: c.Pacer.gates, Logger: c.Logger, OnRequest: c.told(),
+	}
+}
+
+func (c *Config) told() func(wire.Event) {
+	if c.OnRequest == nil {
+		return nil
+	}
+	return func(e wire.Event) { c.OnRequest(RequestEvent(e)) }
+}
+
+// batchSize is how many files one attach request carries: more than the limit allows
+// could never go at once.
+func (c *Config) batchSize() int {
+	if limit := c.Pacer.limits.AttachedFilesPerMinute; limit != NoLimit {
+		return min(c.BatchSize, limit)
+	}
+	return c.BatchSize
+}
+
 // Format prints store and endpoint, and whether there is a key, for every verb.
 func (c Config) Format(s fmt.State, _ rune) {
 	key := "unset"
 	if c.APIKey != "" {
 		key = "[redacted]"
 	}
-	fmt.Fprintf(s, "vsclient.Config{APIKey: %s, VectorStoreID: %q, BaseURL: %q}", key, c.VectorStoreID, c.BaseURL)
+	fmt.Fprintf(s, "vsclient.Config{APIKey: %s, VectorStoreID: %q, BaseURL: %q}", key, c.VectorStoreID, wire.SafeURL(c.BaseURL))
 }
 
 // LogValue is what log/slog shows of the configuration, the same.
@@ -109,10 +125,8 @@ func (c *Config) complete() error {
 		return fmt.Errorf("Config.BatchSize is %d; 1 to %d are allowed", c.BatchSize, maxBatchSize)
 	case c.Concurrency < 0, c.BytesInFlight < 0, c.IndexTimeout < 0, c.RetryTimeout < 0, c.RequestTimeout < 0:
 		return fmt.Errorf("Config.Concurrency, BytesInFlight, IndexTimeout, RetryTimeout and RequestTimeout must not be negative")
-	case c.WaitFor != WaitIndexed && c.WaitFor != WaitAttached:
-		return fmt.Errorf("Config.WaitFor is %d; use WaitIndexed or WaitAttached", c.WaitFor)
-	case c.FileExtension != "" && extensionOf("x"+c.FileExtension) == noExtension:
-		return fmt.Errorf("Config.FileExtension is %q; OpenAI indexes %s", c.FileExtension, strings.Join(SupportedExtensions(), " "))
+	case c.FileExtension != "" && naming.Ext("x"+c.FileExtension) == "":
+		return fmt.Errorf("Config.FileExtension is %q; OpenAI indexes %s", c.FileExtension, strings.Join(Extensions(), " "))
 	}
 	if c.BaseURL == "" {
 		c.BaseURL = DefaultBaseURL

@@ -6,46 +6,134 @@ import (
 	"fmt"
 	"strconv"
 	"strings"
-	"unicode/utf8"
+	"time"
+
+	"github.com/conduitio-labs/conduit-connector-openai-vectorstore/vsclient/internal/fail"
+	"github.com/conduitio-labs/conduit-connector-openai-vectorstore/vsclient/internal/wire"
 )
 
 // The kinds of failure. Every error of a method of [Client] answers [errors.Is] for
 // one of them, or for the cause with which the caller's context has ended.
 var (
-	ErrNotFound          = errors.New("not found")
-	ErrInvalidKey        = errors.New("invalid key")
-	ErrEmpty             = errors.New("empty content")
-	ErrTooLarge          = errors.New("too large")
-	ErrUnsupportedType   = errors.New("unsupported file type")
-	ErrInvalidAttributes = errors.New("invalid attributes")
-	ErrInvalidChunking   = errors.New("invalid chunking strategy")
-	ErrContent           = errors.New("content cannot be read")
-	ErrConflict          = errors.New("the key belongs to another owner")
-	ErrUnauthorized      = errors.New("unauthorized")
-	ErrRateLimited       = errors.New("rate limited")
-	ErrQuota             = errors.New("quota exhausted")
-	ErrIndexing          = errors.New("indexing failed")
-	ErrTimeout           = errors.New("timed out")
-	ErrUnavailable       = errors.New("service unavailable")
-	ErrRejected          = errors.New("request rejected")
-	ErrClosed            = errors.New("client is closed")
-
-	// ErrStoreNotFound is the [ErrNotFound] that no document is to blame for.
-	ErrStoreNotFound = fmt.Errorf("vector store %w", ErrNotFound)
+	ErrNotFound          = fail.NotFound // the key has no document
+	ErrInvalidKey        = fail.InvalidKey
+	ErrInvalidAttributes = fail.InvalidAttributes
+	ErrInvalidChunking   = fail.InvalidChunking
+	ErrContent           = fail.Content // it cannot be read, or changes while it is read
+	ErrEmpty             = fail.Empty
+	ErrTooLarge          = fail.TooLarge
+	ErrUnsupportedType   = fail.UnsupportedType
+	ErrConflict          = fail.Conflict // the condition of a change does not hold
+	ErrIndexing          = fail.Indexing // OpenAI could not index the document
+	ErrRejected          = fail.Rejected // OpenAI refused the request for another reason
+	ErrUnauthorized      = fail.Unauthorized
+	ErrQuota             = fail.Quota     // of requests or of storage
+	ErrStoreGone         = fail.StoreGone // the vector store is missing or has expired
+	ErrStoreFull         = fail.StoreFull // the vector store takes no more files
+	ErrIncompatible      = fail.Endpoint  // the server lacks something that this package needs
+	ErrRateLimited       = fail.RateLimited
+	ErrUnavailable       = fail.Unavailable
+	ErrTimeout           = fail.Timeout // a request was tried, or a document waited for, as long as the configuration allows
+	ErrClosed            = fail.Closed
 )
 
-// Error is the error of every method of [Client]. It names the operation and
-// the key once, and wraps its kind, which is one of the sentinels of this
-// package, and its cause. For a failure that OpenAI reported, [errors.As] finds
-// the [*openai.Error] with status, code and request id; its Request no longer
-// holds the API key.
+// Class says who has to act on an error. Every error has exactly one.
+type Class int
+
+// The classes.
+const (
+	BadDocument Class = iota + 1 // this change alone: set it aside and go on
+	Transient                    // the service: the same call may succeed later
+	Fatal                        // any call fails until a person has acted
+	Stopped                      // the caller: its context has ended, or the client is closed
+)
+
+func (c Class) String() string {
+	switch c {
+	case BadDocument:
+		return "bad document"
+	case Transient:
+		return "transient"
+	case Fatal:
+		return "fatal"
+	case Stopped:
+		return "stopped"
+	}
+	return "Class(" + strconv.Itoa(int(c)) + ")"
+}
+
+// classes orders the kinds: the first that an error answers decides.
+var classes = []struct {
+	class Class
+	kinds []error
+}{
+	{Stopped, []error{fail.Closed}},
+	{Fatal, []error{fail.Unauthorized, fail.Quota, fail.StoreGone, fail.StoreFull, fail.Endpoint}},
+	{Transient, []error{fail.RateLimited, fail.Unavailable, fail.Timeout}},
+	{BadDocument, []error{
+		fail.NotFound, fail.InvalidKey, fail.InvalidAttributes, fail.InvalidChunking, fail.Content, fail.Empty, fail.TooLarge,
+		fail.UnsupportedType, fail.Conflict, fail.Indexing, fail.Rejected,
+	}},
+	{Stopped, []error{context.Canceled, context.DeadlineExceeded}},
+}
+
+// stopped is the cause with which the caller's context has ended.
+type stopped struct{ error }
+
+func (s stopped) Unwrap() error { return s.error }
+
+// ClassOf returns the class of an error of this package, also when it is wrapped or
+// joined with others, and 0 for nil. The cause of a context that the caller has ended
+// is [Stopped]; an error of unknown origin is [Fatal].
+func ClassOf(err error) Class {
+	if err == nil {
+		return 0
+	}
+	if e, ok := errors.AsType[*Error](err); ok {
+		return e.Class
+	}
+	return classify(err)
+}
+
+func classify(err error) Class {
+	if _, ok := errors.AsType[stopped](err); ok {
+		return Stopped
+	}
+	for _, c := range classes {
+		for _, kind := range c.kinds {
+			if errors.Is(err, kind) {
+				return c.class
+			}
+		}
+	}
+	return Fatal
+}
+
+// Error is the error of every method of [Client]. It names the operation and the key
+// once. [errors.Is] finds its kind, and [errors.As] an [*APIError] when OpenAI has
+// answered.
 type Error struct {
-	Op     string // "put", "delete", …
-	Key    string // empty for an operation on no single key
-	Kind   error  // one of the sentinels, or nil
-	Reason string // what is wrong and, for bad input, what to do
-	Tries  int    // attempts made at the request that failed; 0 when none was made
-	Err    error  // the cause, or nil
+	Op         string // "put", "delete", …
+	Key        string // empty for an operation on no single key
+	Class      Class
+	Kind       error         // one of the kinds of this package; nil when the caller's context has ended
+	Reason     string        // the fault and, for bad input, the remedy; one line
+	Tries      int           // attempts made at the request that failed; 0 when none was made
+	RetryAfter time.Duration // the wait that the server asked for last; 0: none
+	Err        error         // the cause, or nil
+}
+
+// APIError is OpenAI's own error: the reply to a request that failed.
+type APIError struct {
+	Status    int // of HTTP
+	Code      string
+	Type      string
+	Message   string // one line, shortened
+	RequestID string // for OpenAI's support
+}
+
+func (e *APIError) Error() string {
+	return fmt.Sprintf("%d %s: %s", e.Status, e.Code, e.Message)
 }
 
 // maxKeyShown is how much of a key an error shows, in bytes.
@@ -57,7 +145,7 @@ func (e *Error) Error() string {
 	b.WriteString(e.Op)
 	if e.Key != "" {
 		b.WriteByte(' ')
-		b.WriteString(strconv.Quote(shorten(e.Key, maxKeyShown)))
+		b.WriteString(strconv.Quote(fail.Shorten(e.Key, maxKeyShown)))
 	}
 	if e.Kind != nil {
 		b.WriteString(": ")
@@ -69,10 +157,6 @@ func (e *Error) Error() string {
 	}
 	if e.Tries > 1 {
 		fmt.Fprintf(&b, " (gave up after %d tries)", e.Tries)
-	}
-	if e.Reason == "" && e.Err != nil {
-		b.WriteString(": ")
-		b.WriteString(e.Err.Error())
 	}
 	return b.String()
 }
@@ -89,43 +173,6 @@ func (e *Error) Unwrap() []error {
 	return errs
 }
 
-// Retryable reports whether the same call may succeed later with nothing
-// changed: the service was out of reach, overloaded or too slow, indexing failed
-// by OpenAI's own fault, or the call was cut short. It is false for bad input, a
-// refused document, a wrong key and an exhausted quota.
-func Retryable(err error) bool {
-	for _, kind := range []error{ErrUnauthorized, ErrQuota, ErrClosed} {
-		if errors.Is(err, kind) {
-			return false
-		}
-	}
-	for _, kind := range []error{ErrRateLimited, ErrUnavailable, ErrTimeout, context.Canceled, context.DeadlineExceeded} {
-		if errors.Is(err, kind) {
-			return true
-		}
-	}
-	return false
-}
-
-// IsDocumentError reports whether the fault lies in this one document, so that
-// others can be expected to go through: its key, content, type, size, attributes
-// or chunking, or because OpenAI failed to index just this one. It is false for
-// what would fail any document: authorization, quota, outage, cancellation.
-func IsDocumentError(err error) bool {
-	if errors.Is(err, ErrStoreNotFound) {
-		return false
-	}
-	for _, kind := range []error{
-		ErrNotFound, ErrInvalidKey, ErrEmpty, ErrTooLarge, ErrUnsupportedType, ErrInvalidAttributes,
-		ErrInvalidChunking, ErrContent, ErrConflict, ErrIndexing, ErrRejected,
-	} {
-		if errors.Is(err, kind) {
-			return true
-		}
-	}
-	return false
-}
-
 // wrap names the operation and the key on an error from inside, once.
 func wrap(op, key string, err error) error {
 	if err == nil {
@@ -134,56 +181,24 @@ func wrap(op, key string, err error) error {
 	if e, ok := errors.AsType[*Error](err); ok {
 		return e
 	}
-	e := &Error{Op: op, Key: key, Err: err}
-	if errors.Is(err, ErrClosed) {
-		e.Kind, e.Reason = ErrClosed, "make a new one"
-	}
-	if f, ok := errors.AsType[*failure](err); ok {
-		e.Kind, e.Reason, e.Tries, e.Err = f.kind, f.reason, f.tries, f.err
-		if f.retry && f.tries > 0 { // given up: both the limit and the last cause can be asked for
-			e.Kind, e.Err = ErrTimeout, f
-			e.Reason = f.Error()
+	e := &Error{Op: op, Key: key, Class: classify(err), Reason: err.Error(), Err: err}
+	if f, ok := errors.AsType[*wire.Failure](err); ok {
+		e.Kind, e.Tries, e.RetryAfter = f.Kind, f.Tries, f.RetryAfter
+		e.Reason = strings.Replace(e.Reason, f.Error(), f.Reason, 1)
+		if f.Retry && f.Tries > 0 { // given up: the limit and the last cause can both be asked for
+			e.Kind, e.Reason = ErrTimeout, err.Error()
+		}
+		if f.Status > 0 {
+			e.Err = errors.Join(err, &APIError{f.Status, f.Code, f.Type, f.Message, f.RequestID})
 		}
 		return e
 	}
-	if k, ok := errors.AsType[*inputError](err); ok {
-		e.Kind, e.Reason, e.Err = k.kind, k.reason, k.err
+	if k, ok := errors.AsType[*fail.Error](err); ok {
+		e.Kind, e.Reason = k.Kind, strings.Replace(e.Reason, k.Error(), k.Reason, 1)
+		return e
+	}
+	if errors.Is(err, ErrClosed) {
+		e.Kind, e.Reason = ErrClosed, "make a new one"
 	}
 	return e
-}
-
-// inputError is what is wrong with a document before any request was made, or
-// what OpenAI said of it.
-type inputError struct {
-	kind   error
-	reason string
-	err    error
-}
-
-func (e *inputError) Error() string { return e.kind.Error() + ": " + e.reason }
-
-func (e *inputError) Unwrap() []error {
-	if e.err == nil {
-		return []error{e.kind}
-	}
-	return []error{e.kind, e.err}
-}
-
-func invalid(kind error, format string, args ...any) error {
-	return &inputError{kind: kind, reason: fmt.Sprintf(format, args...)}
-}
-
-// is reports whether err is a failure of that kind.
-func is(err, kind error) bool { return err != nil && errors.Is(err, kind) }
-
-// shorten cuts s to at most n bytes at a character's edge and marks the cut.
-func shorten(s string, n int) string {
-	if len(s) <= n {
-		return s
-	}
-	cut := n
-	for cut > 0 && !utf8.RuneStart(s[cut]) {
-		cut--
-	}
-	return s[:cut] + "…"
 }

@@ -2,100 +2,125 @@ package vsclient
 
 import (
 	"context"
+	"errors"
+	"iter"
+	"strings"
 	"time"
+
+	"github.com/conduitio-labs/conduit-connector-openai-vectorstore/vsclient/internal/fail"
+	"github.com/conduitio-labs/conduit-connector-openai-vectorstore/vsclient/internal/ledger"
+	"github.com/conduitio-labs/conduit-connector-openai-vectorstore/vsclient/internal/naming"
+	"github.com/conduitio-labs/conduit-connector-openai-vectorstore/vsclient/internal/wire"
 )
 
-// Info is what the store holds under a key.
+// Status is the state of a store file.
+type Status string
+
+// The states that OpenAI documents. A search finds a file that is completed.
+const (
+	InProgress Status = "in_progress"
+	Completed  Status = "completed"
+	Failed     Status = "failed"
+	Cancelled  Status = "cancelled"
+)
+
+// Info describes a document as the store holds it.
 type Info struct {
-	Key        string // "" in a listing, where it is too long to be kept beside the attributes; see KeySHA256
-	KeySHA256  string // of the key, hex
+	Key        string // empty for a document of an earlier release whose key is longer than 1,024 bytes
 	FileID     string
 	Size       int64  // in bytes; 0: not known, as for a file of the earlier connector
-	SHA256     string // of the content, hex; "" likewise
+	SHA256     string // of the content, hex; empty likewise
 	Status     Status
-	Reason     string // why indexing failed, "" otherwise
+	Code       string // why indexing failed, as OpenAI says; empty otherwise
+	Reason     string // the same in words
 	Version    int64  // grows with each change of the key; 0 for a file of the earlier connector
 	AttachedAt time.Time
-	UsageBytes int64 // what OpenAI counts as storage
+	UsageBytes int64 // storage that OpenAI counts
 	Attributes Attributes
 	Chunking   Chunking
-
-	digest   keyDigest
-	replaces []string // Files that this version has replaced
 }
 
-func newInfo(key string, s storeFile) Info {
-	id := decode(s.Attributes)
+func newInfo(key string, s wire.StoreFile) Info {
+	id := naming.Decode(s.Attributes)
 	if key == "" {
-		key = id.key
-	} else {
-		id.digest = digestKey(key)
+		key = id.Key
 	}
 	info := Info{
-		Key: key, KeySHA256: id.digest.String(), FileID: s.ID, Size: id.source.size, SHA256: id.source.sha256,
-		Status: s.Status, Version: id.version, UsageBytes: s.UsageBytes, Attributes: id.own,
-		Chunking: parseChunking(id.source.chunking), AttachedAt: time.Unix(s.CreatedAt, 0),
-		digest: id.digest, replaces: id.source.replaces,
+		Key: key, FileID: s.ID, Size: id.Source.Size, SHA256: id.Source.SHA256, Status: Status(s.Status), Version: id.Version,
+		UsageBytes: s.UsageBytes, Attributes: id.Own, Chunking: Chunking(naming.ParseChunking(id.Source.Chunking)),
+		AttachedAt: time.Unix(s.CreatedAt, 0),
 	}
-	if id.source.chunking == "" && s.Chunking.Static != nil {
+	if id.Source.Chunking == "" && s.Chunking.Static != nil {
 		info.Chunking = Chunking(*s.Chunking.Static)
 	}
 	if s.LastError != nil {
-		info.Reason = s.LastError.String()
+		info.Code, info.Reason = s.LastError.Code, s.LastError.Message
 	}
 	return info
 }
 
-// Get tells what the store holds under the key: of several versions the newest
-// that is searchable, or the newest when none is. A key that has no document is
+// Get describes the key's document: of several versions the newest that is
+// searchable, or the newest when none is. A key without a document is
 // [ErrNotFound].
 func (c *Client) Get(ctx context.Context, key string) (Info, error) {
-	ctx, over := c.begin(ctx)
-	defer over()
 	info, err := c.get(ctx, key)
 	return info, wrap("get", key, err)
 }
 
 func (c *Client) get(ctx context.Context, key string) (Info, error) {
-	if err := checkKey(key); err != nil {
+	if err := naming.CheckKey(key); err != nil {
 		return Info{}, err
 	}
-	have, _, err := c.catalog.holdings(ctx, key)
+	ctx, over, err := c.begin(ctx)
 	if err != nil {
 		return Info{}, err
 	}
-	info, err := c.shownVersion(ctx, key, have)
-	if !is(err, ErrNotFound) {
-		return info, err
+	defer over()
+	c.keep.Start()
+	d := c.view.Doc(key)
+	look := c.view.Holdings
+	for range 2 {
+		h, _, err := look(ctx, d)
+		if err != nil {
+			return Info{}, err
+		}
+		info, err := c.newestShown(ctx, key, h)
+		if !errors.Is(err, fail.NotFound) {
+			return info, err
+		}
+		look = c.view.HoldingsNow // somebody else may have put it since
 	}
-	// Someone else may have put it since.
-	if have, _, err = c.catalog.holdingsNow(ctx, key); err != nil {
-		return Info{}, err
-	}
-	return c.shownVersion(ctx, key, have)
+	return Info{}, fail.New(fail.NotFound, "the store holds no document of that key")
 }
 
-// shownVersion finds the version that Get tells of.
-func (c *Client) shownVersion(ctx context.Context, key string, have []held) (Info, error) {
+// newestShown describes the version that a reader finds.
+func (c *Client) newestShown(ctx context.Context, key string, h ledger.Holdings) (Info, error) {
 	var found *Info
-	for _, h := range have {
-		show := c.shownStoreFile
-		if h.doomed { // it need not be there
-			show = func(ctx context.Context, f *file) (storeFile, error) { return c.getStoreFile(ctx, f.id, nil) }
+	for _, v := range h.Versions {
+		var s wire.StoreFile
+		ask := func() (err error) {
+			s, _, err = c.wire.StoreFile(ctx, v.ID)
+			return err
 		}
-		s, err := show(ctx, h.f)
-		if is(err, ErrNotFound) {
-			c.catalog.noteAbsent(h.f)
+		var err error
+		if v.Open || v.Going {
+			err = ask() // it need not be there
+		} else {
+			err = c.view.Shows(ctx, v.ID, ask)
+		}
+		if errors.Is(err, fail.NotFound) {
+			c.view.Absent(v.ID)
 			continue
 		}
 		if err != nil {
 			return Info{}, err
 		}
+		c.view.Read(s)
 		info := newInfo(key, s)
 		if info.Size == 0 {
-			info.Size = h.size
+			info.Size = v.Size
 		}
-		if info.Status == StatusCompleted {
+		if info.Status == Completed {
 			return info, nil
 		}
 		if found == nil {
@@ -103,31 +128,70 @@ func (c *Client) shownVersion(ctx context.Context, key string, have []held) (Inf
 		}
 	}
 	if found == nil {
-		return Info{}, invalid(ErrNotFound, "the store holds no document of that key")
+		return Info{}, fail.New(fail.NotFound, "the store holds no document of that key")
 	}
 	return *found, nil
 }
 
-// shownStoreFile asks for a store file that is known to be there.
-func (c *Client) shownStoreFile(ctx context.Context, f *file) (storeFile, error) {
-	return c.shown(ctx, f, c.catalog.recent, func() (storeFile, error) { return c.getStoreFile(ctx, f.id, nil) })
+// Text returns the text that OpenAI parsed out of the key's document: of a PDF the
+// text that was read, of text the text, not always to the byte. The uploaded bytes
+// cannot be downloaded: OpenAI refuses that for Files of this purpose.
+func (c *Client) Text(ctx context.Context, key string) (string, error) {
+	text, err := c.text(ctx, key)
+	return text, wrap("read", key, err)
 }
 
-// shown makes a request about a store file again and again as long as the answer
-// is 404 and that proves nothing: it may be for a while after an attach. Of a File
-// that is gone it is the truth.
-func (c *Client) shown(ctx context.Context, f *file, tooSoon func(file) bool, ask func() (storeFile, error)) (storeFile, error) {
-	began := time.Now()
-	for wait := 250 * time.Millisecond; ; wait = min(2*wait, maxPoll) {
-		s, err := ask()
-		if !is(err, ErrNotFound) || !tooSoon(c.catalog.snapshot(f).file) || time.Since(began) > unseenTime {
-			return s, err
+func (c *Client) text(ctx context.Context, key string) (string, error) {
+	info, err := c.get(ctx, key)
+	if err != nil {
+		return "", err
+	}
+	ctx, over, err := c.begin(ctx)
+	if err != nil {
+		return "", err
+	}
+	defer over()
+	var b strings.Builder
+	for part, err := range c.wire.Content(ctx, info.FileID) {
+		if err != nil {
+			return "", err
 		}
-		if there, err2 := c.fileExists(ctx, f.id); err2 == nil && !there {
-			return s, err
+		if b.Len() > 0 {
+			b.WriteByte('\n')
 		}
-		if err := pause(ctx, wait, nil); err != nil {
-			return s, err
+		b.WriteString(part)
+	}
+	return b.String(), nil
+}
+
+// List iterates over all documents of the store, files of other tools included. It
+// asks for a hundred at a time as the loop goes on. Just after a replacement, or a
+// crash in one, a key may come twice, with different versions. An error ends the
+// loop.
+func (c *Client) List(ctx context.Context) iter.Seq2[Info, error] {
+	return func(yield func(Info, error) bool) {
+		ctx, over, err := c.begin(ctx)
+		if err != nil {
+			yield(Info{}, wrap("list", "", err))
+			return
+		}
+		defer over()
+		c.keep.Start()
+		for e, err := range c.view.Entries(ctx) {
+			if err != nil {
+				yield(Info{}, wrap("list", "", err))
+				return
+			}
+			if !yield(newInfo(e.Key, e.StoreFile), nil) {
+				return
+			}
 		}
 	}
+}
+
+// KeyOf returns the key of a search hit, or of any store file, from its attributes.
+// It reports false for a file that this package has not written.
+func KeyOf(attributes map[string]any) (key string, ok bool) {
+	id := naming.Decode(attributes)
+	return id.Key, id.Key != ""
 }

@@ -1,10 +1,6 @@
 package vsclient
 
-import (
-	"context"
-	"sync"
-	"time"
-)
+import "github.com/conduitio-labs/conduit-connector-openai-vectorstore/vsclient/internal/wire"
 
 // Limits are how much a [Pacer] lets through in any 60 seconds. In each, 0 means
 // the limit that OpenAI publishes (API reference of POST /files and of the attach
@@ -13,15 +9,17 @@ type Limits struct {
 	UploadsPerMinute        int // per user; OpenAI: 1,000
 	AttachRequestsPerMinute int // per vector store; OpenAI: 300
 	AttachedFilesPerMinute  int // per organization; OpenAI: 2,000
+	ChangesPerMinute        int // removals, and likewise updates of attributes: in force once the server has answered 429; users report 300
 }
 
 // NoLimit turns a limit off.
-const NoLimit = -1
+const NoLimit = wire.NoLimit
 
 const (
 	publishedUploads        = 1000
 	publishedAttachRequests = 300
 	publishedAttachedFiles  = 2000
+	reportedChanges         = 300
 )
 
 // A Pacer keeps requests within [Limits]. Clients of one API key should share
@@ -34,13 +32,8 @@ const (
 // limit waits until the server will have it again, and goes evenly spaced for the
 // minute after that: the server may not count by the minute.
 type Pacer struct {
-	limits   Limits
-	uploads  *gate
-	attached *gate
-	others   *gate // no limit of its own: it only keeps the pauses that a 429 asks for
-
-	mu       sync.Mutex
-	attaches map[string]*gate // by vector store
+	limits Limits
+	gates  *wire.Pacer
 }
 
 // NewPacer returns a Pacer for the limits.
@@ -55,143 +48,9 @@ func NewPacer(limits Limits) *Pacer {
 		UploadsPerMinute:        or(limits.UploadsPerMinute, publishedUploads),
 		AttachRequestsPerMinute: or(limits.AttachRequestsPerMinute, publishedAttachRequests),
 		AttachedFilesPerMinute:  or(limits.AttachedFilesPerMinute, publishedAttachedFiles),
+		ChangesPerMinute:        or(limits.ChangesPerMinute, reportedChanges),
 	}
-	return &Pacer{
-		limits:   limits,
-		uploads:  newGate(limits.UploadsPerMinute),
-		attached: newGate(limits.AttachedFilesPerMinute),
-		others:   newGate(NoLimit),
-		attaches: make(map[string]*gate),
-	}
-}
-
-// attachRequests returns the gate of one vector store.
-func (p *Pacer) attachRequests(store string) *gate {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	g := p.attaches[store]
-	if g == nil {
-		g = newGate(p.limits.AttachRequestsPerMinute)
-		p.attaches[store] = g
-	}
-	return g
-}
-
-// window is a minute and a little, against clocks that differ in their grain.
-const window = time.Minute + 50*time.Millisecond
-
-// gate lets at most limit units through in any window.
-type gate struct {
-	limit int
-	turn  chan struct{} // held by the one at the head of the line
-
-	mu      sync.Mutex
-	inside  int       // units whose request has not ended
-	ended   []passage // in order of time
-	counted int       // units in ended
-	closed  time.Time // nothing passes before: the server has said so
-	even    time.Time // until then what passes is spaced
-	next    time.Time // when the next may pass, while it is
-	changed chan struct{}
-}
-
-type passage struct {
-	at    time.Time
-	units int
-}
-
-func newGate(limit int) *gate {
-	return &gate{limit: limit, turn: make(chan struct{}, 1), changed: make(chan struct{})}
-}
-
-// pass waits until n units may go. The caller calls leave when their request has
-// ended; only from then on does their minute run.
-func (g *gate) pass(ctx context.Context, n int) (leave func(), err error) {
-	select {
-	case g.turn <- struct{}{}:
-	case <-ctx.Done():
-		return nil, context.Cause(ctx)
-	}
-	defer func() { <-g.turn }()
-	for {
-		wait, changed := g.enter(n, time.Now())
-		if changed == nil {
-			var once sync.Once
-			return func() { once.Do(func() { g.leave(n) }) }, nil
-		}
-		if err := pause(ctx, wait, changed); err != nil {
-			return nil, err
-		}
-	}
-}
-
-// enter takes n units when they may go now. Otherwise it returns how long to wait
-// at the most (0: until something changes) and a channel that is closed when
-// trying again is worth while sooner.
-func (g *gate) enter(n int, now time.Time) (time.Duration, <-chan struct{}) {
-	g.mu.Lock()
-	defer g.mu.Unlock()
-	if wait := g.closed.Sub(now); wait > 0 {
-		return wait, g.changed
-	}
-	if g.limit == NoLimit {
-		return 0, nil
-	}
-	spaced := now.Before(g.even)
-	if wait := g.next.Sub(now); spaced && wait > 0 {
-		return wait, g.changed
-	}
-	for len(g.ended) > 0 && now.Sub(g.ended[0].at) >= window {
-		g.counted -= g.ended[0].units
-		g.ended = g.ended[1:]
-	}
-	n = min(n, g.limit)
-	free := g.limit - g.inside - g.counted
-	if n <= free {
-		g.inside += n
-		if spaced {
-			g.next = now.Add(window * time.Duration(n) / time.Duration(g.limit))
-		}
-		return 0, nil
-	}
-	for _, p := range g.ended {
-		free += p.units
-		if n <= free {
-			return window - now.Sub(p.at), g.changed
-		}
-	}
-	return 0, g.changed // what is inside has to end first
-}
-
-func (g *gate) leave(n int) {
-	if g.limit == NoLimit {
-		return
-	}
-	g.mu.Lock()
-	defer g.mu.Unlock()
-	n = min(n, g.limit)
-	g.inside -= n
-	g.counted += n
-	now := time.Now()
-	if last := len(g.ended) - 1; last >= 0 && g.ended[last].at.Equal(now) {
-		g.ended[last].units += n
-	} else {
-		g.ended = append(g.ended, passage{now, n})
-	}
-	g.wake()
-}
-
-// close lets nothing pass for d.
-func (g *gate) close(d time.Duration) {
-	g.mu.Lock()
-	defer g.mu.Unlock()
-	if until := time.Now().Add(d); until.After(g.closed) {
-		g.closed, g.next, g.even = until, until, until.Add(window)
-		g.wake()
-	}
-}
-
-func (g *gate) wake() {
-	close(g.changed)
-	g.changed = make(chan struct{})
+	return &Pacer{limits, wire.NewPacer(wire.Limits{
+		Uploads: limits.UploadsPerMinute, AttachRequests: limits.AttachRequestsPerMinute, AttachedFiles: limits.AttachedFilesPerMinute, Changes: limits.ChangesPerMinute,
+	})}
 }

@@ -1,257 +1,263 @@
 package vsclient
 
 import (
-	"cmp"
 	"context"
-	"encoding/hex"
 	"errors"
-	"fmt"
-	"slices"
+	"io"
 	"time"
+
+	"github.com/conduitio-labs/conduit-connector-openai-vectorstore/vsclient/internal/fail"
+	"github.com/conduitio-labs/conduit-connector-openai-vectorstore/vsclient/internal/index"
+	"github.com/conduitio-labs/conduit-connector-openai-vectorstore/vsclient/internal/ledger"
+	"github.com/conduitio-labs/conduit-connector-openai-vectorstore/vsclient/internal/naming"
+	"github.com/conduitio-labs/conduit-connector-openai-vectorstore/vsclient/internal/view"
+	"github.com/conduitio-labs/conduit-connector-openai-vectorstore/vsclient/internal/wire"
 )
 
-// version is one version of a document on its way into the store.
-type version struct {
-	key     string
-	digest  keyDigest
-	content Content
-	own     Attributes
-	owner   uint32
-	chunks  Chunking
-	ext     string // to use when the key has none, "": by content
-	sum     summary
-	source  source
-	name    string
-}
-
-// Put makes the document the one of its key. When it returns without an error,
-// the key's only version is this one, and it is searchable (with [WaitAttached]:
-// it is attached, and the rest follows).
-//
-// An older version stays searchable until this one is. When Put fails, the older
-// version is as it was, and what this call uploaded is removed; where that fails,
-// too, the log says so and [Client.Leftovers] lists it. The same document
-// again makes no request, or one to look at what is there; the same content with
-// other attributes makes one more, to update them.
-func (c *Client) Put(ctx context.Context, d Document) (Result, error) {
-	return c.change(ctx, Change{OpPut, d})
-}
-
-// read takes the content's digest and settles the File's name.
-func (v *version) read(ctx context.Context) error {
-	var err error
-	if v.sum, err = v.content.summarize(ctx); err != nil {
-		return err
-	}
-	v.source = source{sha256: hex.EncodeToString(v.sum.digest[:]), size: v.sum.size, chunking: v.chunks.String()}
-	base, ext := fileName(v.key)
-	switch {
-	case ext != noExtension:
-		v.name = base + indexedExtensions[ext].ext
-	case v.ext != "":
-		v.name = base + v.ext
-	case !v.sum.text:
-		return invalid(ErrUnsupportedType, "the content is neither JSON nor other UTF-8 text, and the key has no extension that OpenAI indexes; give it one, or set the document's Extension")
-	default:
-		json, err := v.content.isJSON()
+func (c *Client) put(ctx context.Context, p *prepared) (Result, error) {
+	for {
+		h, young, err := c.view.Holdings(ctx, p.Doc)
+		if err == nil {
+			err = c.check(ctx, p, h)
+		}
 		if err != nil {
-			return err
-		}
-		v.name = base + ".txt"
-		if json {
-			v.name = base + ".json"
-		}
-	}
-	return nil
-}
-
-func (c *Client) put(ctx context.Context, v *version, t *turn) (Result, error) {
-	if v.name == "" {
-		if err := v.read(ctx); err != nil {
 			return Result{}, err
 		}
+		cur, ok := current(h)
+		if !ok || cur.Content != ledger.Print(p.source.Fingerprint()) {
+			return c.replace(ctx, p, h, young)
+		}
+		if cur.Status != ledger.Completed {
+			if err := c.view.Look(ctx, cur.ID); err != nil {
+				return Result{}, err
+			}
+			h = c.view.Known(p.Doc)
+			if cur, ok = current(h); !ok || cur.Status != ledger.Completed || cur.Content != ledger.Print(p.source.Fingerprint()) {
+				return c.replace(ctx, p, h, young)
+			}
+		}
+		r, err := c.retain(ctx, p, h, cur)
+		if errors.Is(err, view.ErrMoved) {
+			continue
+		}
+		c.keep.Watch(p.Doc, young, false)
+		return r, err
 	}
-	have, unsure, err := c.catalog.holdings(ctx, v.key)
-	if err == nil {
-		err = c.checkOwner(ctx, v, have)
+}
+
+// current returns the newest version that has not failed and is not being removed:
+// the only one that may be updated.
+func current(h ledger.Holdings) (ledger.Version, bool) {
+	for _, v := range h.Versions {
+		if v.Status != ledger.Failed && !v.Going {
+			return v, true
+		}
 	}
-	if err != nil {
-		return Result{}, err
+	return ledger.Version{}, false
+}
+
+// retain makes the current version, which has the content already, the key's only one,
+// with the attributes that are asked for.
+func (c *Client) retain(ctx context.Context, p *prepared, h ledger.Holdings, cur ledger.Version) (Result, error) {
+	r := Result{Outcome: Unchanged, FileID: cur.ID, Version: cur.Number}
+	if cur.Own != c.view.Prints(p.own) || cur.Key == (ledger.Key{}) {
+		next := naming.Identity{Key: p.Key, Digest: naming.DigestOf(p.Key), Version: h.Highest() + 1, Source: p.source, Own: p.own}
+		next.Source.Replaces = replaced(h, cur.ID)
+		if err := c.view.Update(ctx, p.Doc, cur.ID, next); err != nil {
+			return Result{}, err
+		}
+		r.Outcome, r.Version = AttributesUpdated, next.Version
 	}
-	for len(have) > 0 && have[0].content == v.source.fingerprint() {
-		r, err := c.keep(ctx, v, have, unsure)
-		if !errors.Is(err, errNotKept) {
+	return r, c.keep.Settle(ctx, p.Doc)
+}
+
+// replaced are the other versions that this client's kind has uploaded. The
+// document records them: whoever finds one of them left behind may remove it.
+func replaced(h ledger.Holdings, but string) (ids []string) {
+	for _, v := range h.Versions {
+		if v.ID != but && v.Content != (ledger.Print{}) {
+			ids = append(ids, v.ID)
+		}
+	}
+	return ids
+}
+
+// freshUploads are the pauses before a document is uploaded anew, after OpenAI
+// has failed to index it by its own fault.
+var freshUploads = []time.Duration{time.Second, 4 * time.Second}
+
+// replace makes a new version: it uploads, attaches and waits, and removes older
+// versions when the new one was seen searchable.
+func (c *Client) replace(ctx context.Context, p *prepared, h ledger.Holdings, young []string) (Result, error) {
+	outcome := Created
+	if len(h.Versions) > 0 {
+		outcome = Replaced
+	}
+	p.source.Replaces = replaced(h, "")
+	for try := 0; ; try++ {
+		r := Result{Outcome: outcome}
+		fate, err := c.attempt(ctx, p, &r)
+		if err == nil {
+			if fate != index.Searchable {
+				c.keep.Watch(p.Doc, young, false)
+				return r, nil // attached, which is enough
+			}
+			if err = c.keep.Settle(ctx, p.Doc); err == nil {
+				c.keep.Watch(p.Doc, young, false)
+			}
 			return r, err
 		}
-		if have, unsure, err = c.catalog.holdings(ctx, v.key); err != nil {
-			return Result{}, err
+		stuck := fate == index.Accepted && errors.Is(err, fail.Timeout) && try == 0
+		again := stuck || fate >= index.Accepted && index.Passing(err) && try < len(freshUploads)
+		if again {
+			again = wire.Pause(ctx, freshUploads[try], nil) == nil
 		}
-	}
-	return c.replace(ctx, v, have, unsure, t)
-}
-
-// errNotKept says that what the store was thought to hold is not there, never became
-// searchable, or has to be looked at again.
-var errNotKept = errors.New("not kept")
-
-// keep makes the newest version, which has the content already, the key's only
-// one, with the attributes that are asked for.
-func (c *Client) keep(ctx context.Context, v *version, have []held, unsure []*file) (Result, error) {
-	cur := have[0]
-	if cur.Status() != StatusCompleted {
-		// An attach that was cut off earlier. It is this document's: wait for it, and
-		// look again, since what was seen may be a ghost of the attach before it.
-		err := c.awaitHeld(ctx, cur)
-		if err == nil {
-			err = c.catalog.look(ctx, cur.f)
-		}
-		return Result{}, cmp.Or(err, errNotKept)
-	}
-	r := Result{Outcome: Unchanged, FileID: cur.id, Version: cur.version}
-	next := identity{key: v.key, digest: v.digest, version: cur.version, source: v.source, own: v.own}
-	next.source.replaces = ids(have[1:])
-	changed := cur.own != v.own.hash(c.seed)
-	if changed {
-		next.version = nextVersion(have)
-		r.Outcome, r.Version = AttributesUpdated, next.version
-	}
-	// Where older versions stand beside it, either a process was cut off before it
-	// had removed them, or while it was taking this one back; and what was taken back
-	// is still shown for a while. An update tells: it finds what is there alone.
-	if changed || slices.ContainsFunc(have[1:], func(h held) bool { return !h.doomed }) {
-		if err := c.updateHeld(ctx, cur.f, next); err != nil {
-			return Result{}, err
-		}
-	}
-	c.catalog.keep(cur.f)
-	if err := c.removeAll(ctx, v.key, have[1:]); err != nil {
-		return Result{}, err
-	}
-	return r, c.resolve(ctx, v.key, cur.version, unsure, 0)
-}
-
-// updateHeld gives a store file other attributes. One that this client has just
-// attached is there, even if it cannot be found yet.
-func (c *Client) updateHeld(ctx context.Context, f *file, next identity) error {
-	s, err := c.shown(ctx, f, c.catalog.justAttached, func() (storeFile, error) { return c.updateStoreFile(ctx, f.id, next.encode()) })
-	k := c.catalog
-	k.mu.Lock()
-	defer k.mu.Unlock()
-	if is(err, ErrNotFound) {
-		k.note(f, absent)
-		return errNotKept
-	}
-	if err != nil {
-		f.own = 0 // it may have been carried out: whatever is asked for next is set anew
-		return err
-	}
-	s.Attributes = next.encode()
-	s.Status = f.Status()
-	k.learn(f, s)
-	return nil
-}
-
-// awaitHeld waits for a version that was found attached but not yet searchable.
-func (c *Client) awaitHeld(ctx context.Context, cur held) error {
-	o := outcome{status: cur.Status()}
-	if !o.final() {
-		at := &attaching{attachment: attachment{FileID: cur.id}, batch: &batch{}, attached: time.Now()}
-		var err error
-		if o, err = c.await(ctx, at, time.Now().Add(c.cfg.IndexTimeout/2)); err != nil {
-			return err
-		}
-	}
-	k := c.catalog
-	k.mu.Lock()
-	defer k.mu.Unlock()
-	if o.status == StatusCompleted {
-		cur.f.status = statusCompleted
-		return nil
-	}
-	// It stays attached until a new version is there, and then goes like any older
-	// one; forgetting its content is enough for it not to be kept.
-	cur.f.content = [16]byte{}
-	return errNotKept
-}
-
-// nextVersion is newer than all that are there, and by the clock otherwise.
-func nextVersion(have []held) int64 {
-	v := time.Now().UnixMicro()
-	for _, h := range have {
-		v = max(v, h.version+1)
-	}
-	return v
-}
-
-// replace makes v the key's only version: upload, attach, wait until it is
-// searchable, and only then remove what was there.
-func (c *Client) replace(ctx context.Context, v *version, have []held, unsure []*file, t *turn) (Result, error) {
-	arrived := c.attacher.expect()
-	defer arrived()
-	u := &upload{name: v.name, content: v.content, sum: v.sum}
-	f, err := c.upload(ctx, u)
-	if err != nil {
-		return Result{}, err
-	}
-	v.source.replaces = ids(have)
-	next := identity{key: v.key, digest: v.digest, version: nextVersion(have), source: v.source, own: v.own}
-	at := attachment{FileID: f.id, Attributes: next.encode(), Chunking: v.chunks.param()}
-	r := Result{Outcome: Created, FileID: f.id, Version: next.version}
-	if len(have) > 0 {
-		r.Outcome = Replaced
-	}
-	finish := func(ctx context.Context, accepted func()) error {
-		err := c.index(ctx, at, arrived, func() {
-			c.catalog.put(f, next, StatusInProgress) // so that Get finds it
-			if accepted != nil {
-				accepted()
-				accepted = nil
+		if !again {
+			if r.FileID != "" {
+				c.keep.SettleLater(ctx, p.Doc)
 			}
-		})
-		if err != nil {
-			c.rollBack(ctx, v.key, f)
-			return err
+			return Result{}, err
 		}
-		c.catalog.put(f, next, StatusCompleted)
-		return c.settle(ctx, v.key, next.version, f, u, have, unsure)
-	}
-	if c.cfg.WaitFor == WaitIndexed {
-		return r, finish(ctx, nil)
-	}
-	return c.finishLater(ctx, r, v.key, t, finish)
-}
-
-// rollBack removes what a failed attempt made.
-func (c *Client) rollBack(ctx context.Context, key string, f *file) {
-	ctx, cancel := afterwards(ctx)
-	defer cancel()
-	if err := c.remove(ctx, key, f.id); err != nil {
-		c.log.WarnContext(ctx, "a File of a failed put could not be removed; Leftovers will list it", "file_id", f.id, "error", err.Error())
 	}
 }
 
-// settle removes all but the version that has just become searchable. From here
-// on the caller's giving up no longer stops it.
-func (c *Client) settle(ctx context.Context, key string, version int64, cur *file, u *upload, have []held, unsure []*file) error {
-	err := c.removeAll(ctx, key, have)
-	if err != nil && ctx.Err() != nil {
-		after, cancel := afterwards(ctx)
-		defer cancel()
-		err = c.removeAll(after, key, have)
-	}
-	if err == nil {
-		if u.unclear > 0 {
-			c.withdraw(ctx, u, cur.id)
-		}
-		grace := time.Duration(0)
-		unsure = c.catalog.mayShowYet(unsure) // by the time that this upload has told
-		if slices.ContainsFunc(unsure, func(f *file) bool { return f.size == u.sum.size }) {
-			grace = graceAfterPut
-		}
-		err = c.resolve(ctx, key, version, unsure, grace)
-	}
+// attempt uploads the document once and has it indexed.
+func (c *Client) attempt(ctx context.Context, p *prepared, r *Result) (index.Fate, error) {
+	arrived := c.index.Expect()
+	defer arrived()
+	f, err := c.upload(ctx, p)
 	if err != nil {
-		return fmt.Errorf("the new version is searchable, but an older one could not be removed: %w", err)
+		return index.NotAttached, err
 	}
-	return nil
+	next := naming.Identity{
+		Key: p.Key, Digest: naming.DigestOf(p.Key), Own: p.own, Source: p.source,
+		Version: max(f.CreatedAt*1e6, c.view.Known(p.Doc).Highest()+1), // OpenAI's clock, and an order of our own within the second
+	}
+	c.view.Uploaded(f, next)
+	r.FileID, r.Version = f.ID, next.Version
+	at := wire.Attachment{FileID: f.ID, Attributes: next.Encode(), Chunking: p.chunking.Param()}
+	if c.cfg.Async {
+		return c.attachAsync(ctx, p.Doc, at, arrived)
+	}
+	fate, err := c.index.Index(ctx, at, arrived, func() { c.view.Ended(f.ID, ledger.InProgress, ledger.Listed) })
+	return c.ended(ctx, f.ID, fate, err)
+}
+
+// ended records how indexing has ended.
+func (c *Client) ended(ctx context.Context, id string, fate index.Fate, err error) (index.Fate, error) {
+	switch fate {
+	case index.Searchable:
+		c.view.Ended(id, ledger.Completed, ledger.Read)
+		// A look that fails leaves the question open, for the next document.
+		if err := c.kept.do(ctx, func() error { return c.view.KeepsAttributes(ctx, id) }); errors.Is(err, fail.Endpoint) {
+			return c.ended(ctx, id, index.Failed, err)
+		}
+	case index.Failed, index.NotAttached: // it never will be searchable
+		c.view.Ended(id, ledger.Failed, ledger.Read)
+	case index.Accepted:
+		c.view.Ended(id, ledger.InProgress, ledger.Listed)
+	}
+	return fate, err
+}
+
+// upload makes the document a File. POST /files knows no idempotency key: where a
+// reply was lost, the upload is repeated, and the copy that may have arrived is
+// neither used nor deleted, since nothing shows whose it is. It is a leftover.
+func (c *Client) upload(ctx context.Context, p *prepared) (wire.File, error) {
+	weight := min(p.sum.Size, c.cfg.BytesInFlight)
+	if err := c.bytes.Acquire(ctx, weight); err != nil {
+		return wire.File{}, context.Cause(ctx)
+	}
+	defer c.bytes.Release(weight)
+	if err := c.uploads.Acquire(ctx, 1); err != nil {
+		return wire.File{}, context.Cause(ctx)
+	}
+	defer c.uploads.Release(1)
+	return c.wire.Upload(ctx, wire.Upload{
+		Name: p.name, ContentType: naming.ContentType(p.name), Size: p.sum.Size, Open: func() (r io.ReadCloser, err error) { return p.content.Open(p.sum) },
+	})
+}
+
+// setAttributes updates the key's newest version, and that one alone: a version
+// that is still being indexed is waited for.
+func (c *Client) setAttributes(ctx context.Context, p *prepared) (Result, error) {
+	var r Result
+	var waiting error
+	began := time.Now()
+	done, err := view.Poll(ctx, c.cfg.IndexTimeout, func() (bool, error) {
+		h, young, err := c.view.HoldingsNow(ctx, p.Doc)
+		if err == nil {
+			err = c.check(ctx, p, h)
+		}
+		if err != nil {
+			return false, err
+		}
+		cur, ok := current(h)
+		switch {
+		case !ok && (len(young) == 0 || time.Since(began) > view.Patience):
+			return false, fail.New(fail.NotFound, "the key has no document to update; put it whole")
+		case !ok:
+			return false, nil // a version that another process has attached may show yet
+		case cur.Status != ledger.Completed:
+			waiting = fail.New(fail.Unavailable, "the newest version, File %s, is not searchable yet; its attributes cannot be set before", cur.ID)
+			return false, c.view.Look(ctx, cur.ID)
+		}
+		r, err = c.setAttributesOf(ctx, p, h, cur)
+		if errors.Is(err, view.ErrMoved) {
+			return false, nil
+		}
+		return err == nil, err
+	})
+	if err == nil && !done {
+		err = waiting
+	}
+	return r, err
+}
+
+func (c *Client) setAttributesOf(ctx context.Context, p *prepared, h ledger.Holdings, cur ledger.Version) (Result, error) {
+	if cur.Own != c.view.Prints(p.own) || cur.Key == (ledger.Key{}) {
+		var s wire.StoreFile
+		err := c.view.Shows(ctx, cur.ID, func() (err error) {
+			s, _, err = c.wire.StoreFile(ctx, cur.ID)
+			return err
+		})
+		if errors.Is(err, fail.NotFound) {
+			c.view.Absent(cur.ID)
+			return Result{}, view.ErrMoved
+		}
+		if err != nil {
+			return Result{}, err
+		}
+		p.source = naming.Decode(s.Attributes).Source
+	}
+	return c.retain(ctx, p, h, cur)
+}
+
+// delete removes every version of the key that is found, until none is found.
+func (c *Client) delete(ctx context.Context, p *prepared) (Result, error) {
+	r := Result{Outcome: Absent}
+	for {
+		h, young, err := c.view.HoldingsNow(ctx, p.Doc)
+		if err == nil {
+			err = c.check(ctx, p, h)
+		}
+		if err != nil {
+			return Result{}, err
+		}
+		if newest, ok := h.Newest(); ok && r.Outcome == Absent {
+			r = Result{Outcome: Deleted, FileID: newest.ID, Version: newest.Number}
+		}
+		moved, err := c.keep.Remove(ctx, h.Versions)
+		if err != nil {
+			c.keep.Tend(p.Doc)
+			return Result{}, err
+		}
+		if !moved {
+			c.keep.Watch(p.Doc, young, true)
+			return r, nil
+		}
+		if err := c.view.Renew(ctx); err != nil { // somebody else has replaced a version
+			return Result{}, err
+		}
+	}
 }

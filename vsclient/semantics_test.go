@@ -204,16 +204,16 @@ var semantics = []struct {
 		info, err := c.Get(ctx, "life.md")
 		is.NoErr(err)
 		is.Equal(info.FileID, second.FileID)
-		is.Equal(info.Status, vsclient.StatusCompleted)
+		is.Equal(info.Status, vsclient.Completed)
 		is.Equal(info.Size, int64(len("# Two, which is longer")))
-		is.NoErr(c.Delete(ctx, "life.md"))
+		is.NoErr(onlyErr(c.Delete(ctx, "life.md")))
 		is.True(!b.exists(t, second.FileID))
 		_, err = c.Get(ctx, "life.md")
 		is.True(errors.Is(err, vsclient.ErrNotFound))
 	}},
 	{"deleting what never was there succeeds", func(t *testing.T, b *backend) {
 		is := is.New(t)
-		is.NoErr(b.client(t).Delete(t.Context(), "never.md"))
+		is.NoErr(onlyErr(b.client(t).Delete(t.Context(), "never.md")))
 	}},
 	{"the File's name is the key when that is a name that OpenAI indexes", func(t *testing.T, b *backend) {
 		is, ctx, c := is.New(t), t.Context(), b.client(t)
@@ -226,7 +226,7 @@ var semantics = []struct {
 			if key == "name it.md" {
 				is.Equal(f.Filename, key)
 			}
-			is.NoErr(c.Delete(ctx, key))
+			is.NoErr(onlyErr(c.Delete(ctx, key)))
 		}
 	}},
 	{"any key comes back whole from a listing", func(t *testing.T, b *backend) {
@@ -237,7 +237,7 @@ var semantics = []struct {
 		}
 		var changes []vsclient.Change
 		for _, k := range keys {
-			changes = append(changes, vsclient.Change{Document: doc(k, "text of "+k)})
+			changes = append(changes, vsclient.Put(doc(k, "text of "+k)))
 		}
 		for _, r := range c.Apply(ctx, changes, nil) {
 			is.NoErr(r.Err)
@@ -251,15 +251,16 @@ var semantics = []struct {
 			if !found[k] {
 				t.Errorf("the key %q is not in the listing", k)
 			}
-			changes[i] = vsclient.Change{Op: vsclient.OpDelete, Document: vsclient.Document{Key: k}}
+			changes[i] = vsclient.Delete(k)
 		}
 		for _, r := range c.Apply(ctx, changes, nil) {
 			is.NoErr(r.Err)
 		}
 	}},
-	{"a key too long to be kept is found, replaced and deleted by its digest", func(t *testing.T, b *backend) {
+	{"a key of 1,024 bytes comes back whole, and a longer one is refused", func(t *testing.T, b *backend) {
 		is, ctx := is.New(t), t.Context()
-		key := strings.Repeat("long/", 2000) + "end.md"
+		key := strings.Repeat("long/", 204) + "n.md"
+		is.Equal(len(key), vsclient.MaxKeyBytes)
 		_, err := b.client(t).Put(ctx, doc(key, "first"))
 		is.NoErr(err)
 		c := b.client(t) // knows nothing of it
@@ -269,9 +270,11 @@ var semantics = []struct {
 		info, err := c.Get(ctx, key)
 		is.NoErr(err)
 		is.Equal(info.Key, key)
-		is.NoErr(c.Delete(ctx, key))
+		is.NoErr(onlyErr(c.Delete(ctx, key)))
 		_, err = c.Get(ctx, key)
 		is.True(errors.Is(err, vsclient.ErrNotFound))
+		_, err = c.Put(ctx, doc("x"+key, "too long"))
+		is.True(errors.Is(err, vsclient.ErrInvalidKey))
 	}},
 	{"attributes come back as they were given, and change without an upload", func(t *testing.T, b *backend) {
 		is, ctx, c := is.New(t), t.Context(), b.client(t)
@@ -287,13 +290,13 @@ var semantics = []struct {
 		is.NoErr(err)
 		is.Equal(r.Outcome, vsclient.AttributesUpdated)
 		is.Equal(r.FileID, first.FileID)
-		r, err = b.client(t).UpdateAttributes(ctx, "attrs.md", vsclient.Attributes{"lang": "de"})
+		r, err = b.client(t).SetAttributes(ctx, "attrs.md", vsclient.Attributes{"lang": "de"})
 		is.NoErr(err)
 		is.Equal(r.Outcome, vsclient.AttributesUpdated)
 		info, err = c.Get(ctx, "attrs.md")
 		is.NoErr(err)
 		is.True(maps.Equal(info.Attributes, vsclient.Attributes{"lang": "de"}))
-		is.NoErr(c.Delete(ctx, "attrs.md"))
+		is.NoErr(onlyErr(c.Delete(ctx, "attrs.md")))
 	}},
 	{"another chunking makes another version", func(t *testing.T, b *backend) {
 		is, ctx, c := is.New(t), t.Context(), b.client(t)
@@ -307,7 +310,7 @@ var semantics = []struct {
 		info, err := c.Get(ctx, "chunks.md")
 		is.NoErr(err)
 		is.Equal(info.Chunking, d.Chunking)
-		is.NoErr(c.Delete(ctx, "chunks.md"))
+		is.NoErr(onlyErr(c.Delete(ctx, "chunks.md")))
 	}},
 	{"two keys that come to one file name are two documents", func(t *testing.T, b *backend) {
 		is, ctx, c := is.New(t), t.Context(), b.client(t)
@@ -318,10 +321,10 @@ var semantics = []struct {
 		twin := f.Filename // as a key, its name is itself
 		_, err = c.Put(ctx, doc(twin, "the second"))
 		is.NoErr(err)
-		is.NoErr(b.client(t).Delete(ctx, "a/b.md"))
+		is.NoErr(onlyErr(b.client(t).Delete(ctx, "a/b.md")))
 		_, err = b.client(t).Get(ctx, twin)
 		is.NoErr(err)
-		is.NoErr(c.Delete(ctx, twin))
+		is.NoErr(onlyErr(c.Delete(ctx, twin)))
 	}},
 	{"a file of the earlier connector is adopted", func(t *testing.T, b *backend) {
 		is, ctx := is.New(t), t.Context()
@@ -335,7 +338,7 @@ var semantics = []struct {
 		is.NoErr(err)
 		is.Equal(r.Outcome, vsclient.Replaced)
 		is.True(!b.exists(t, legacy))
-		is.NoErr(c.Delete(ctx, "legacy.md"))
+		is.NoErr(onlyErr(c.Delete(ctx, "legacy.md")))
 	}},
 	{"a File of that name that is not in the store is left alone", func(t *testing.T, b *backend) {
 		is, ctx := is.New(t), t.Context()
@@ -343,7 +346,7 @@ var semantics = []struct {
 		c := b.client(t)
 		_, err := c.Put(ctx, doc("shared.md", "ours, of another size"))
 		is.NoErr(err)
-		is.NoErr(c.Delete(ctx, "shared.md"))
+		is.NoErr(onlyErr(c.Delete(ctx, "shared.md")))
 		is.True(b.exists(t, theirs))
 	}},
 	{"a fresh client finds what another one has put", func(t *testing.T, b *backend) {
@@ -353,7 +356,7 @@ var semantics = []struct {
 		r, err := b.client(t).Put(ctx, doc("found.md", "content"))
 		is.NoErr(err)
 		is.Equal(r.Outcome, vsclient.Unchanged)
-		is.NoErr(b.client(t).Delete(ctx, "found.md"))
+		is.NoErr(onlyErr(b.client(t).Delete(ctx, "found.md")))
 		_, err = b.client(t).Get(ctx, "found.md")
 		is.True(errors.Is(err, vsclient.ErrNotFound))
 	}},
@@ -368,7 +371,7 @@ var semantics = []struct {
 			is.NoErr(err)
 			is.True(strings.Contains(text, "The quick brown fox."))
 		}
-		is.NoErr(c.Delete(ctx, "text.md"))
+		is.NoErr(onlyErr(c.Delete(ctx, "text.md")))
 	}},
 	{"a file that OpenAI cannot index is refused by name and leaves nothing", func(t *testing.T, b *backend) {
 		is, ctx, c := is.New(t), t.Context(), b.client(t)
@@ -381,10 +384,10 @@ var semantics = []struct {
 		var changes []vsclient.Change
 		for _, v := range []string{"1", "2", "3"} {
 			for _, k := range []string{"bulk-a.md", "bulk-b.md", "bulk-c.md"} {
-				changes = append(changes, vsclient.Change{Document: doc(k, "version "+v)})
+				changes = append(changes, vsclient.Put(doc(k, "version "+v)))
 			}
 		}
-		changes = append(changes, vsclient.Change{Op: vsclient.OpDelete, Document: vsclient.Document{Key: "bulk-c.md"}})
+		changes = append(changes, vsclient.Delete("bulk-c.md"))
 		for _, r := range c.Apply(ctx, changes, nil) {
 			is.NoErr(r.Err)
 		}
@@ -393,16 +396,16 @@ var semantics = []struct {
 		is.Equal(info.Size, int64(len("version 3")))
 		_, err = c.Get(ctx, "bulk-c.md")
 		is.True(errors.Is(err, vsclient.ErrNotFound))
-		is.NoErr(c.Delete(ctx, "bulk-a.md"))
-		is.NoErr(c.Delete(ctx, "bulk-b.md"))
+		is.NoErr(onlyErr(c.Delete(ctx, "bulk-a.md")))
+		is.NoErr(onlyErr(c.Delete(ctx, "bulk-b.md")))
 	}},
 	{"a sweep finds nothing to do where all went well", func(t *testing.T, b *backend) {
 		is, ctx, c := is.New(t), t.Context(), b.client(t)
 		_, err := c.Put(ctx, doc("sweep.md", "content"))
 		is.NoErr(err)
-		r, err := c.Sweep(ctx)
+		strays, err := c.Sweep(ctx, vsclient.SweepOptions{})
 		is.NoErr(err)
-		is.Equal(r.Removed, 0)
-		is.NoErr(c.Delete(ctx, "sweep.md"))
+		is.Equal(len(strays), 0)
+		is.NoErr(onlyErr(c.Delete(ctx, "sweep.md")))
 	}},
 }

@@ -3,11 +3,15 @@ package vsclient
 import (
 	"context"
 	"fmt"
-	"net/http"
 	"time"
+
+	"golang.org/x/sync/semaphore"
+
+	"github.com/conduitio-labs/conduit-connector-openai-vectorstore/vsclient/internal/view"
+	"github.com/conduitio-labs/conduit-connector-openai-vectorstore/vsclient/internal/wire"
 )
 
-// Store is what OpenAI tells of the vector store itself.
+// Store describes the vector store itself.
 type Store struct {
 	ID         string
 	Name       string
@@ -20,26 +24,23 @@ type Store struct {
 // checkTime bounds Check: a caller that starts up wants to know soon.
 const checkTime = 10 * time.Second
 
-// Check asks OpenAI for the store, in one request, and so tells whether the
-// endpoint, the key and the store are good. It does not try for longer than ten
-// seconds.
+// Check asks OpenAI for the store, in one request, and so tells whether the endpoint,
+// the API key and the store are good. It tries for ten seconds at the most. A store
+// that is missing or has expired is [ErrStoreGone].
 func (c *Client) Check(ctx context.Context) (Store, error) {
-	ctx, over := c.begin(ctx)
+	ctx, over, err := c.begin(ctx)
+	if err != nil {
+		return Store{}, wrap("check", "", err)
+	}
 	defer over()
 	ctx, stop := context.WithTimeoutCause(ctx, checkTime, fmt.Errorf("%w: no good answer within %v", ErrTimeout, checkTime))
 	defer stop()
-	s, err := c.store(ctx, min(checkTime, c.cfg.RetryTimeout))
-	if err != nil {
-		if is(err, ErrNotFound) {
-			err = &inputError{kind: ErrStoreNotFound, reason: fmt.Sprintf("no vector store %q in this project", c.cfg.VectorStoreID), err: err}
-		}
-		return Store{}, wrap("check", "", err)
-	}
-	return s, nil
+	s, err := c.store(ctx, c.wire.For(min(checkTime, c.cfg.RetryTimeout)))
+	return s, wrap("check", "", err)
 }
 
-func (c *Client) store(ctx context.Context, limit time.Duration) (Store, error) {
-	s, err := c.getStore(ctx, limit)
+func (c *Client) store(ctx context.Context, w *wire.Client) (Store, error) {
+	s, err := view.Store(ctx, w)
 	if err != nil {
 		return Store{}, err
 	}
@@ -50,45 +51,37 @@ func (c *Client) store(ctx context.Context, limit time.Duration) (Store, error) 
 	return store, nil
 }
 
-// storeIsGone makes sure of it: the words of a 404 about one file can be much the same.
-func (c *Client) storeIsGone(ctx context.Context) bool {
-	_, err := c.store(ctx, batchPatience)
-	return is(err, ErrNotFound)
+// once makes a question be asked by one call at a time until it is answered.
+type once struct {
+	*semaphore.Weighted
+	answered bool
 }
 
-// storeIDs lists the vector stores of the project.
-func (c *Client) storeIDs(ctx context.Context) ([]string, error) {
-	ids := []string{c.cfg.VectorStoreID}
-	for data, err := range c.listStores(ctx) {
-		if err != nil {
-			return nil, err
-		}
-		for _, s := range data {
-			if s.ID != c.cfg.VectorStoreID {
-				ids = append(ids, s.ID)
-			}
-		}
+func newOnce() once { return once{Weighted: semaphore.NewWeighted(1)} }
+
+// do calls ask, unless it has returned nil before.
+func (o *once) do(ctx context.Context, ask func() error) error {
+	if err := o.Acquire(ctx, 1); err != nil {
+		return context.Cause(ctx)
 	}
-	return ids, nil
+	defer o.Release(1)
+	if o.answered {
+		return nil
+	}
+	err := ask()
+	o.answered = err == nil
+	return err
 }
 
-// attachedTo reports whether the File is attached to that store.
-func (c *Client) attachedTo(ctx context.Context, store, id string) (bool, error) {
-	_, err := send[storeFile](ctx, c, request{
-		method: http.MethodGet, path: "vector_stores/%s/files/%s", ids: []string{store, id},
-	})
-	if is(err, ErrNotFound) {
-		return false, nil
+// storeThere returns an error when the store was missing or expired and still is, so
+// that nothing more is uploaded for it.
+func (c *Client) storeThere(ctx context.Context) error {
+	if !c.gone.Load() {
+		return nil
 	}
-	return err == nil, err
-}
-
-// attachedAnywhere reports whether the File is attached to one of the stores.
-func (c *Client) attachedAnywhere(ctx context.Context, stores []string, id string) (bool, error) {
-	for _, s := range stores {
-		if there, err := c.attachedTo(ctx, s, id); there || err != nil {
-			return there, err
-		}
+	_, err := c.store(ctx, c.wire)
+	if err == nil {
+		c.gone.Store(false)
 	}
-	return false, nil
+	return err
 }

@@ -1,135 +1,80 @@
 package vsclient
 
 import (
-	"cmp"
 	"context"
-	"slices"
+	"time"
+
+	"github.com/conduitio-labs/conduit-connector-openai-vectorstore/vsclient/internal/keep"
 )
 
-// SweepResult is what a sweep came to.
-type SweepResult struct {
-	Documents int // keys that the store holds
-	Removed   int // Files that are gone
+// DefaultMinAge is how old an unattached File must be to be a stray, so that none is
+// taken whose attach is still to come.
+const DefaultMinAge = time.Hour
+
+// SweepOptions say which strays a sweep removes.
+type SweepOptions struct {
+	// DryRun lists the strays and removes nothing.
+	DryRun bool
+	// Files limits the removal of unattached Files to these, as a person has chosen
+	// them from a dry run, whatever the evidence. nil: all but those [NamedAlike].
+	Files []string
+	// MinAge is the least age of an unattached File, by OpenAI's clock; 0:
+	// [DefaultMinAge].
+	MinAge time.Duration
+	// Keys are keys that the caller vouches for: an unattached File that bears the name
+	// of one of them, and was made at or after Since, is this caller's.
+	Keys  []string
+	Since time.Time // the zero time: always
 }
 
-// Sweep goes over the whole store and leaves each key one version: the newest
-// that is searchable. Older ones, and newer ones whose indexing has failed, are
-// removed, and so are Files that a document records as replaced and that a process
-// which was cut off has left unattached. A key whose newest version is still being
-// indexed is left as it is.
-func (c *Client) Sweep(ctx context.Context) (SweepResult, error) {
-	ctx, over := c.begin(ctx)
+// Why is the evidence by which a File is a stray.
+type Why string
+
+// The kinds of evidence.
+const (
+	Superseded Why = keep.Superseded // an older version of a key
+	Unindexed  Why = keep.Unindexed  // a version that OpenAI could not index
+	Recorded   Why = keep.Recorded   // unattached, and a document records it as replaced
+	Vouched    Why = keep.Vouched
+	NamedAlike Why = keep.NamedAlike // unattached, and named like a document or a lost upload; it may be anybody's
+)
+
+// Stray is a File that no key needs.
+type Stray struct {
+	FileID    string
+	Name      string // of an unattached File
+	Key       string // of a version
+	Size      int64  // in bytes; 0: not known
+	CreatedAt time.Time
+	Why       Why
+	Removed   bool
+}
+
+// Sweep goes over the whole store and the project's Files, and removes what no key
+// needs, or lists it: older versions where a newer one was seen searchable, versions
+// that OpenAI could not index, and Files of this package's kind that are attached to
+// no vector store. It leaves alone every store file that has no attributes of this
+// package, and every version that may yet become searchable.
+//
+// A File carries no owner and no attributes, so that a name proves nothing: a File
+// that has nothing but its name is listed as [NamedAlike] and removed only when
+// SweepOptions.Files names it. The strays found so far are returned with an error.
+func (c *Client) Sweep(ctx context.Context, o SweepOptions) ([]Stray, error) {
+	ctx, over, err := c.begin(ctx)
+	if err != nil {
+		return nil, wrap("sweep", "", err)
+	}
 	defer over()
-	r, err := c.sweep(ctx)
-	return r, wrap("sweep", "", err)
-}
-
-func (c *Client) sweep(ctx context.Context) (SweepResult, error) {
-	var r SweepResult
-	if err := c.catalog.fresh(ctx, 0); err != nil {
-		return r, err
+	if o.MinAge == 0 {
+		o.MinAge = DefaultMinAge
 	}
-	seen := make(map[keyDigest]string) // the first store file of each key
-	untidy := make(map[keyDigest]*untidyKey)
-	for d, err := range c.storeFiles(ctx) {
-		if err != nil {
-			return r, err
-		}
-		digest := d.digest
-		first, again := seen[digest]
-		if !again {
-			seen[digest] = d.FileID
-		}
-		left := slices.DeleteFunc(slices.Clone(d.replaces), func(id string) bool { return d.Key != "" && !c.catalog.has(d.Key, id) })
-		if !again && len(left) == 0 {
-			continue
-		}
-		u := untidy[digest]
-		if u == nil {
-			u = &untidyKey{key: d.Key, ids: []string{first}}
-			untidy[digest] = u
-		}
-		u.ids = append(u.ids, d.FileID)
-		u.replaced = append(u.replaced, left...)
+	if _, err := c.store(ctx, c.wire); err != nil {
+		return nil, wrap("sweep", "", err)
 	}
-	r.Documents = len(seen)
-	for digest, u := range untidy {
-		n, err := c.sweepKey(ctx, digest, u)
-		r.Removed += n
-		if err != nil {
-			return r, err
-		}
+	strays, err := c.keep.Sweep(ctx, keep.SweepOptions(o))
+	found := make([]Stray, len(strays))
+	for i, s := range strays {
+		found[i] = Stray{s.FileID, s.Name, s.Key, s.Size, s.CreatedAt, Why(s.Why), s.Removed}
 	}
-	return r, nil
-}
-
-// untidyKey is a key that has more than one version, or Files that its document
-// has replaced and that are still there.
-type untidyKey struct {
-	key      string // "" where it is too long to be kept
-	ids      []string
-	replaced []string
-}
-
-// sweepKey leaves the key its newest searchable version.
-func (c *Client) sweepKey(ctx context.Context, digest keyDigest, u *untidyKey) (removed int, err error) {
-	listed := slices.Clone(u.ids)
-	if u.key != "" {
-		t := c.turns.ask(u.key)
-		if err := t.wait(ctx); err != nil {
-			t.abandon()
-			return 0, err
-		}
-		defer t.leave()
-		for _, f := range c.catalog.candidates(u.key) {
-			u.ids = append(u.ids, f.id)
-		}
-	}
-	slices.Sort(u.ids)
-	var there []storeFile
-	for _, id := range slices.Compact(u.ids) {
-		if id == "" {
-			continue
-		}
-		s, err := c.getStoreFile(ctx, id, nil)
-		if err != nil && !is(err, ErrNotFound) {
-			return 0, err
-		}
-		// An earlier connector's file has no attributes; the listing has gone by its name.
-		earlier := !marked(s.Attributes) && slices.Contains(listed, id)
-		if err == nil && (earlier || decode(s.Attributes).digest == digest) {
-			there = append(there, s)
-		}
-	}
-	slices.SortFunc(there, func(a, b storeFile) int {
-		return cmp.Or(cmp.Compare(decode(b.Attributes).version, decode(a.Attributes).version), cmp.Compare(b.CreatedAt, a.CreatedAt), cmp.Compare(b.ID, a.ID))
-	})
-	keep := slices.IndexFunc(there, func(s storeFile) bool { return s.Status == StatusCompleted })
-	if keep < 0 || slices.ContainsFunc(there[:keep], func(s storeFile) bool { return !(outcome{status: s.Status}).final() }) {
-		return 0, nil
-	}
-	for i, s := range there {
-		if i == keep {
-			continue
-		}
-		if err := c.remove(ctx, u.key, s.ID); err != nil {
-			return removed, err
-		}
-		removed++
-	}
-	for _, id := range u.replaced {
-		if slices.ContainsFunc(there, func(s storeFile) bool { return s.ID == id }) {
-			continue
-		}
-		// Replaced by this key's document, and attached no longer: what is left is
-		// to delete the File.
-		if attached, err := c.attachedTo(ctx, c.cfg.VectorStoreID, id); attached || err != nil {
-			return removed, err
-		}
-		if err := c.remove(ctx, u.key, id); err != nil {
-			return removed, err
-		}
-		removed++
-	}
-	return removed, nil
+	return found, wrap("sweep", "", err)
 }

@@ -44,7 +44,7 @@ func largeFile(t *testing.T) row {
 	}
 	defer c.Close()
 	grown := heapGrowth(func() {
-		if _, err := c.Put(context.Background(), vsclient.Document{Key: "large.txt", Content: vsclient.File(name)}); err != nil {
+		if _, err := c.Put(context.Background(), vsclient.Document{Key: "large.txt", Content: vsclient.Path(name)}); err != nil {
 			t.Fatal(err)
 		}
 	})

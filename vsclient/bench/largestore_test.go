@@ -30,7 +30,7 @@ func largeStore(t *testing.T) (rows []row) {
 		c := w.client(noLimits)
 		put := func(key string) cost {
 			return w.measure(func() {
-				if _, err := c.Put(context.Background(), vsclient.Document{Key: key, Content: vsclient.String("new")}); err != nil {
+				if _, err := c.Put(context.Background(), vsclient.Document{Key: key, Content: text("new")}); err != nil {
 					t.Fatal(err)
 				}
 			})

@@ -118,7 +118,7 @@ func idlePut(t *testing.T) (r row) {
 		c := w.client(noLimits)
 		put := func(i int) time.Duration {
 			return w.measure(func() {
-				if _, err := c.Put(context.Background(), vsclient.Document{Key: key(i), Content: vsclient.String(content(i, 1))}); err != nil {
+				if _, err := c.Put(context.Background(), vsclient.Document{Key: key(i), Content: text(content(i, 1))}); err != nil {
 					t.Fatal(err)
 				}
 			}).time

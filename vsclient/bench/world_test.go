@@ -106,7 +106,7 @@ func content(i, version int) string {
 func puts(n int, version func(i int) int) []vsclient.Change {
 	changes := make([]vsclient.Change, n)
 	for i := range changes {
-		changes[i].Document = vsclient.Document{Key: key(i), Content: vsclient.String(content(i, version(i)))}
+		changes[i].Document = vsclient.Document{Key: key(i), Content: text(content(i, version(i)))}
 	}
 	return changes
 }
@@ -114,7 +114,7 @@ func puts(n int, version func(i int) int) []vsclient.Change {
 func deletes(n int) []vsclient.Change {
 	changes := make([]vsclient.Change, n)
 	for i := range changes {
-		changes[i] = vsclient.Change{Op: vsclient.OpDelete, Document: vsclient.Document{Key: key(i)}}
+		changes[i] = vsclient.Delete(key(i))
 	}
 	return changes
 }

@@ -12,7 +12,8 @@ type exception struct {
 	deliberate bool // holds only for requests that are wrong deliberately
 }
 
-// repairs make the document mean what it says. They hold for all validation.
+// repairs hold for all validation. They make the document mean what it says, or allow
+// what every recorded reply of the live API shows.
 var repairs = []exception{
 	{
 		name:   "recursive filters",

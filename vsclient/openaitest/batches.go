@@ -3,6 +3,7 @@ package openaitest
 import (
 	"fmt"
 	"strings"
+	"time"
 )
 
 // batchObject is a file batch on the wire.
@@ -198,6 +199,9 @@ func (c *call) cancelBatch() (any, *apiError) {
 	return s.batchObject(b), nil
 }
 
+// freshBatch is how long FreshBatchListing500 holds.
+const freshBatch = 2 * time.Second
+
 func (c *call) listBatchFiles() (any, *apiError) {
 	p, refused := c.statusFilter()
 	if refused != nil {
@@ -207,6 +211,9 @@ func (c *call) listBatchFiles() (any, *apiError) {
 	b, refused := c.batch()
 	if refused != nil {
 		return nil, refused
+	}
+	if s.cfg.Quirks.FreshBatchListing500 && s.now().Before(b.createdAt.Add(freshBatch)) {
+		return nil, serverError()
 	}
 	return c.listFilesOf(&b.files, p, func(id string) (place, bool) {
 		f := b.byID[id]

@@ -63,7 +63,8 @@ type Config struct {
 
 	// KeepBytes is how much of a file's content is kept; 0 is 16 MiB. Of a
 	// larger file the size and the SHA-256 are kept, and of its content the
-	// first KeepBytes bytes, which are what search and the parsed content see.
+	// first KeepBytes bytes, which are what search and the parsed content see. The
+	// parts of an upload are kept whole until it ends.
 	KeepBytes int64
 
 	// StorageQuota is how many bytes all Files may hold; 0 is any number. An

@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
+	"mime"
 	"net/http"
 	"time"
 )
@@ -24,6 +25,11 @@ func (s *Server) control() http.Handler {
 	show("GET /-/counts", func(*http.Request) any { return s.Counts() })
 	do := func(pattern string, what func(body []byte) error) {
 		mux.HandleFunc(pattern, func(w http.ResponseWriter, r *http.Request) {
+			// A page of another site can make a browser send any other type unasked.
+			if typ, _, _ := mime.ParseMediaType(r.Header.Get("Content-Type")); r.Method == http.MethodPost && typ != "application/json" {
+				writeControl(w, http.StatusUnsupportedMediaType, map[string]string{"error": "send JSON with Content-Type: application/json, as curl --json does"})
+				return
+			}
 			body, err := io.ReadAll(io.LimitReader(r.Body, 1<<20))
 			if err == nil {
 				err = what(body)
@@ -43,7 +49,7 @@ func (s *Server) control() http.Handler {
 			return fmt.Errorf(`%w; send {"by":"24h"}`, err)
 		}
 		if a.By < 0 {
-			return fmt.Errorf("by is %v; the clock goes forward alone", time.Duration(a.By))
+			return fmt.Errorf("the clock cannot go back by %v", -time.Duration(a.By))
 		}
 		s.Advance(time.Duration(a.By))
 		return nil

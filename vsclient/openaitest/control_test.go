@@ -17,7 +17,9 @@ import (
 func control(t *testing.T, s *openaitest.Server, method, path, body string, v any) int {
 	t.Helper()
 	w := httptest.NewRecorder()
-	s.ServeHTTP(w, httptest.NewRequestWithContext(t.Context(), method, "/-"+path, strings.NewReader(body)))
+	r := httptest.NewRequestWithContext(t.Context(), method, "/-"+path, strings.NewReader(body))
+	r.Header.Set("Content-Type", "application/json")
+	s.ServeHTTP(w, r)
 	if v != nil {
 		if err := json.Unmarshal(w.Body.Bytes(), v); err != nil {
 			t.Fatalf("%s: %v", w.Body, err)
@@ -71,5 +73,52 @@ func TestOtherLanguagesMoveTheClockAndInjectFaults(t *testing.T) {
 		var told struct{ Error string }
 		is.Equal(control(t, s, "POST", path, body, &told), http.StatusBadRequest)
 		is.True(told.Error != "")
+	}
+}
+
+func TestAFormOfAnotherSiteInjectsNothing(t *testing.T) {
+	is := is.New(t)
+	s := openaitest.New(openaitest.Config{})
+	for path, body := range map[string]string{"/advance": `{"by":"1h"}`, "/faults": `[{"kind":"cut"}]`, "/expire": `{"vector_store_id":"` + s.NewVectorStore("docs") + `"}`} {
+		for _, typ := range []string{"", "text/plain", "application/x-www-form-urlencoded"} {
+			w := httptest.NewRecorder()
+			r := httptest.NewRequestWithContext(t.Context(), "POST", "/-"+path, strings.NewReader(body))
+			r.Header.Set("Content-Type", typ)
+			s.ServeHTTP(w, r)
+			is.Equal(w.Code, http.StatusUnsupportedMediaType)
+		}
+	}
+	resp, err := get(t.Context(), s, "/files")
+	is.NoErr(err)
+	is.Equal(resp.status, 200)
+}
+
+func TestTheControlDoorOpensForTheClientInMemory(t *testing.T) {
+	is := is.New(t)
+	s := openaitest.New(openaitest.Config{})
+	status, body := page(t, s, "/-/snapshot")
+	is.Equal(status, http.StatusOK)
+	is.True(strings.Contains(body, `"stores":[]`))
+	r, err := http.NewRequestWithContext(t.Context(), "POST", strings.TrimSuffix(s.URL(), "v1")+"-/faults", strings.NewReader(`[{"kind":"status","status":503}]`))
+	is.NoErr(err)
+	r.Header.Set("Content-Type", "application/json")
+	resp, err := s.Client().Do(r)
+	is.NoErr(err)
+	resp.Body.Close()
+	is.Equal(resp.StatusCode, http.StatusNoContent)
+	got, err := get(t.Context(), s, "/files")
+	is.NoErr(err)
+	is.Equal(got.status, 503)
+}
+
+func TestABaseURLWithoutItsVersionIsNamed(t *testing.T) {
+	is := is.New(t)
+	s := openaitest.New(openaitest.Config{})
+	for _, path := range []string{"/files", "/vector_stores/vs_1/files", "/uploads"} {
+		status, body := page(t, s, path)
+		is.Equal(status, http.StatusNotFound)
+		is.True(strings.Contains(body, "base URL of openaitest ends in /v1"))
+		var refusal struct{ Error struct{ Message string } }
+		is.NoErr(json.Unmarshal([]byte(body), &refusal)) // SDKs can show it
 	}
 }

@@ -164,6 +164,15 @@ func (b *fields) text(name string) string {
 	return s
 }
 
+// textOrNull reads a string; nil when it is absent or null.
+func (b *fields) textOrNull(name string) *string {
+	if !b.has(name) {
+		return nil
+	}
+	s := b.text(name)
+	return &s
+}
+
 // needText reads a string that must be there.
 func (b *fields) needText(name string) string {
 	b.require(name, "a string")
@@ -306,25 +315,7 @@ func (b *fields) attributes() map[string]any {
 	if o == nil {
 		return map[string]any{}
 	}
-	quirks := b.c.s.cfg.Quirks
-	longest := quirks.AttributeValueMax
-	if longest == 0 {
-		longest = 512
-	}
-	length := utf8.RuneCountInString
-	if quirks.AttributeBytes {
-		length = func(s string) int { return len(s) }
-	}
-	o.pairs(longest, length, "a string, a number or a boolean", func(v any) bool {
-		switch v := v.(type) {
-		case bool, string:
-			return true
-		case json.Number:
-			f, err := v.Float64()
-			return err == nil && !math.IsInf(f, 0)
-		}
-		return false
-	})
+	o.checkAttributes(&b.c.s.cfg.Quirks)
 	if o.err != nil {
 		b.fail(o.err)
 	}
@@ -333,10 +324,34 @@ func (b *fields) attributes() map[string]any {
 			b.c.unwisely(fmt.Sprintf("attribute %q is longer than the 256 characters of OpenAI's retrieval guide", k))
 		}
 	}
-	if quirks.AttributesDropped {
+	if b.c.s.cfg.Quirks.AttributesDropped {
 		return map[string]any{}
 	}
 	return o.m
+}
+
+// checkAttributes refuses an object that cannot be a store file's attributes.
+func (b *fields) checkAttributes(quirks *Quirks) {
+	longest := quirks.AttributeValueMax
+	if longest == 0 {
+		longest = 512
+	}
+	length := utf8.RuneCountInString
+	if quirks.AttributeBytes {
+		length = func(s string) int { return len(s) }
+	}
+	b.pairs(longest, length, "a string, a number or a boolean", func(v any) bool {
+		switch v := v.(type) {
+		case bool, string:
+			return true
+		case float64:
+			return !math.IsInf(v, 0) && !math.IsNaN(v)
+		case json.Number:
+			f, err := v.Float64()
+			return err == nil && !math.IsInf(f, 0)
+		}
+		return false
+	})
 }
 
 // metadata reads a store's metadata: strings only.

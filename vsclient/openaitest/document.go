@@ -64,6 +64,15 @@ func (f *file) document() *document {
 	return f.parsed
 }
 
+// textBytes returns the size of the text that was parsed out of the file or, where
+// none is known, of the file.
+func (f *file) textBytes() int64 {
+	if n := int64(len(f.document().text)); n > 0 && int64(len(f.content)) == f.bytes {
+		return n
+	}
+	return f.bytes
+}
+
 func parseDocument(name string, data []byte, truncated bool) *document {
 	if len(data) == 0 {
 		return &document{} // planted without content

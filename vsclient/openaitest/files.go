@@ -1,7 +1,6 @@
 package openaitest
 
 import (
-	"net/http"
 	"path"
 	"strconv"
 	"strings"
@@ -27,6 +26,8 @@ type fileObject struct {
 	Filename  string `json:"filename"`
 	Purpose   string `json:"purpose"`
 	Status    string `json:"status"`
+	// StatusDetails is deprecated; every reply that was recorded has it as null.
+	StatusDetails *string `json:"status_details"`
 }
 
 func (f *file) object() fileObject {
@@ -46,7 +47,7 @@ func (c *call) createFile() (any, *apiError) {
 	if refused != nil {
 		return nil, refused
 	}
-	f, refused := c.multipartForm("file", maxFileBytes, "purpose", "expires_after", "expires_after[anchor]", "expires_after[seconds]")
+	f, refused := c.multipartForm("file", maxFileBytes, s.cfg.KeepBytes, "purpose", "expires_after", "expires_after[anchor]", "expires_after[seconds]")
 	if refused != nil {
 		return nil, refused
 	}
@@ -112,8 +113,6 @@ func (c *call) fileName(name, purpose string) (string, *apiError) {
 	switch {
 	case purpose == "batch" && ext != ".jsonl":
 		return "", badRequest("", "file", "Invalid file format for Batch API. Must be .jsonl")
-	case purpose == "fine-tune" && ext != ".jsonl":
-		return "", badRequest("", "file", "Invalid file format for Fine-Tuning API. Must be .jsonl")
 	case purpose == "assistants" && q.CheckUploadExtension && !q.retrievable(name):
 		return "", badRequest("", "file", "Invalid extension %s. Supported formats: \"%s\"", strings.TrimPrefix(ext, "."), strings.Join(extensionNames, "\", \""))
 	case purpose == "assistants" && !q.retrievable(name):
@@ -282,8 +281,12 @@ func (c *call) fileContent() (any, *apiError) {
 	if int64(len(f.content)) < f.bytes {
 		return nil, notModelled("the content of a file larger than Config.KeepBytes")
 	}
-	return rawContent{f.content, http.DetectContentType(f.content)}, nil
+	c.header.Set("Content-Disposition", `attachment; filename="`+quotable.Replace(f.name)+`"`)
+	return rawContent{f.content, "application/octet-stream"}, nil
 }
+
+// quotable escapes a file name for a quoted string in a header.
+var quotable = strings.NewReplacer(`\`, `\\`, `"`, `\"`, "\r", "%0D", "\n", "%0A")
 
 // limit counts n against a limit, or refuses them. s.mu is held.
 func (s *Server) limit(c *call, what string, n int, l *limiter) *apiError {

@@ -148,7 +148,7 @@ func (s *Server) Snapshot() Snapshot {
 	}
 	for st := range s.storeList.ascend(nil) {
 		s.settle(st, now)
-		v := VectorStore{ID: st.id, Name: st.name, CreatedAt: st.createdAt, Expired: st.expired, Files: []StoreFile{}}
+		v := VectorStore{ID: st.id, Name: st.shownName(), CreatedAt: st.createdAt, Expired: st.expired, Files: []StoreFile{}}
 		for f := range st.listed.ascend(nil) {
 			if f.detachedAt.IsZero() {
 				v.Files = append(v.Files, f.info())
@@ -157,7 +157,7 @@ func (s *Server) Snapshot() Snapshot {
 		snap.Stores = append(snap.Stores, v)
 	}
 	for _, u := range s.uploads {
-		if u.state == "pending" && now.Before(u.createdAt.Add(uploadLifetime)) {
+		if u.state == "pending" {
 			snap.Uploads++
 		}
 	}
@@ -276,7 +276,7 @@ func (s *Server) expireVectorStore(id string, after time.Duration) error {
 func (s *Server) NewVectorStore(name string) string {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	return s.newStore(name, s.now()).id
+	return s.newStore(&name, s.now()).id
 }
 
 // NewFile is a File to plant with [Server.AddFile].
@@ -312,9 +312,9 @@ func (s *Server) AddFile(n NewFile) string {
 	return f.id
 }
 
-// AddStoreFile attaches a File to a store as completed, without a request and
-// unchecked; one that is attached already gets these attributes. It panics when
-// either does not exist.
+// AddStoreFile attaches a File to a store as completed, without a request, whatever
+// its name and content; one that is attached already gets these attributes. It panics
+// when either does not exist, and when the API would refuse the attributes.
 func (s *Server) AddStoreFile(storeID, fileID string, attributes map[string]any) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -322,13 +322,23 @@ func (s *Server) AddStoreFile(storeID, fileID string, attributes map[string]any)
 	if st == nil || f == nil {
 		panic(fmt.Sprintf("openaitest: no store %q or no file %q", storeID, fileID))
 	}
+	attributes = plain(attributes)
+	if refused := checkPlanted(attributes, &s.cfg.Quirks); refused != nil {
+		panic("openaitest: " + refused.message)
+	}
 	now := s.now()
 	s.settle(st, now)
 	if sf := st.files[fileID]; sf != nil {
-		s.become(sf, version{status: completed, attributes: plain(attributes)}, now)
+		s.become(sf, version{status: completed, attributes: attributes}, now)
 		return
 	}
-	s.plant(st, f, plain(attributes), now)
+	s.plant(st, f, attributes, now)
+}
+
+func checkPlanted(attributes map[string]any, quirks *Quirks) *apiError {
+	b := &fields{path: "attributes.", m: attributes}
+	b.checkAttributes(quirks)
+	return b.err
 }
 
 // DetachStoreFile detaches a File from a store, without a request, as another

@@ -34,8 +34,9 @@ type content struct {
 }
 
 // multipartForm reads a multipart body whose file part has the given name and
-// no more bytes than limit, in whatever order the parts come.
-func (c *call) multipartForm(fileField string, limit int64, known ...string) (*form, *apiError) {
+// no more bytes than limit, in whatever order the parts come. Of the file it keeps
+// the first keep bytes.
+func (c *call) multipartForm(fileField string, limit, keep int64, known ...string) (*form, *apiError) {
 	typ, params, err := mime.ParseMediaType(c.r.Header.Get("Content-Type"))
 	if err != nil || typ != "multipart/form-data" || params["boundary"] == "" {
 		return nil, &apiError{
@@ -71,7 +72,7 @@ func (c *call) multipartForm(fileField string, limit int64, known ...string) (*f
 			c.unwisely("the field " + name + " is sent more than once; only the last counts")
 		}
 		if name == fileField {
-			content, err := c.readContent(part, limit)
+			content, err := readContent(part, limit, keep)
 			if errors.Is(err, errTooLarge) {
 				return nil, &apiError{
 					status: http.StatusRequestEntityTooLarge, param: fileField,
@@ -95,12 +96,10 @@ func (c *call) multipartForm(fileField string, limit int64, known ...string) (*f
 
 var errTooLarge = errors.New("too large")
 
-// readContent reads, counts and hashes, and keeps the first KeepBytes bytes.
-func (c *call) readContent(r io.Reader, limit int64) (content, error) {
-	w := &contentWriter{hash: sha256.New(), keep: c.s.cfg.KeepBytes}
-	if n := c.r.ContentLength; n > 0 {
-		w.kept.Grow(int(min(n, w.keep)))
-	}
+// readContent reads, counts and hashes, and keeps the first keep bytes. It takes
+// memory as bytes come, whatever length was announced.
+func readContent(r io.Reader, limit, keep int64) (content, error) {
+	w := &contentWriter{hash: sha256.New(), keep: keep}
 	n, err := io.Copy(w, io.LimitReader(r, limit+1))
 	if err == nil && n > limit {
 		err = errTooLarge
@@ -112,18 +111,21 @@ type contentWriter struct {
 	hash hash.Hash
 	size int64
 	keep int64
-	kept bytes.Buffer
+	kept []byte
 }
 
 func (w *contentWriter) Write(p []byte) (int, error) {
 	w.hash.Write(p)
 	w.size += int64(len(p))
-	if room := w.keep - int64(w.kept.Len()); room > 0 {
-		w.kept.Write(p[:min(int64(len(p)), room)])
+	if room := w.keep - int64(len(w.kept)); room > 0 {
+		w.kept = append(w.kept, p[:min(int64(len(p)), room)]...)
 	}
 	return len(p), nil
 }
 
 func (w *contentWriter) content() content {
-	return content{size: w.size, sha256: hex.EncodeToString(w.hash.Sum(nil)), kept: bytes.Clone(w.kept.Bytes())}
+	if cap(w.kept) > len(w.kept)+len(w.kept)/8 {
+		w.kept = bytes.Clone(w.kept)
+	}
+	return content{size: w.size, sha256: hex.EncodeToString(w.hash.Sum(nil)), kept: w.kept}
 }

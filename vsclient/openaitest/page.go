@@ -180,7 +180,7 @@ func (s *Server) fillPage(d *pageData, storeID string) bool {
 
 func (s *Server) pageStore(st *store, now time.Time) pageStore {
 	s.settle(st, now)
-	p := pageStore{ID: st.id, Name: st.name, Status: "completed", CreatedAt: st.createdAt, Counts: st.counts.wire(), Usage: st.counts.usage}
+	p := pageStore{ID: st.id, Name: st.shownName(), Status: "completed", CreatedAt: st.createdAt, Counts: st.counts.wire(), Usage: st.counts.usage}
 	switch {
 	case st.expired:
 		p.Status = "expired"

@@ -125,6 +125,9 @@ type Quirks struct {
 	// to the cancel of a batch.
 	UnknownBatch500 bool `json:"unknown_batch_500,omitempty"`
 	CancelBatch500  bool `json:"cancel_batch_500,omitempty"`
+	// FreshBatchListing500 answers 500 to the listing of a batch's files in the two
+	// seconds after its creation, as one recorded reply of the live API.
+	FreshBatchListing500 bool `json:"fresh_batch_listing_500,omitempty"`
 	// BatchGetReturnsStore answers GET on a batch with its vector store.
 	BatchGetReturnsStore bool `json:"batch_get_returns_store,omitempty"`
 	// SpecBatchObject names the object type of a batch as the OpenAPI document's
@@ -136,6 +139,10 @@ type Quirks struct {
 	EarlyCompleted bool `json:"early_completed,omitempty"`
 	// NullBytes answers POST /files with bytes null.
 	NullBytes bool `json:"null_bytes,omitempty"`
+	// OctetStreamUploads takes application/octet-stream as the mime_type of an upload
+	// for purpose assistants; tests of others that run against the live API do so,
+	// while the OpenAPI document asks for a supported type.
+	OctetStreamUploads bool `json:"octet_stream_uploads,omitempty"`
 	// CompleteTwiceOK answers a repeated complete of an upload with the same
 	// upload and file, instead of 400.
 	CompleteTwiceOK bool `json:"complete_twice_ok,omitempty"`
@@ -177,13 +184,14 @@ const (
 // contradict its documents.
 func ReportedQuirks() Quirks {
 	return Quirks{
-		DeleteLeavesCounts: true,
-		UnknownBatch500:    true,
-		CancelBatch500:     true,
-		EarlyCompleted:     true,
-		ReattachReindexes:  true,
-		ShuffledTies:       true,
-		FilterAfterPage:    true,
+		DeleteLeavesCounts:   true,
+		UnknownBatch500:      true,
+		CancelBatch500:       true,
+		FreshBatchListing500: true,
+		EarlyCompleted:       true,
+		ReattachReindexes:    true,
+		ShuffledTies:         true,
+		FilterAfterPage:      true,
 	}
 }
 

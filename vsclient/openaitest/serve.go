@@ -413,16 +413,52 @@ func (b *meteredBody) Read(p []byte) (int, error) {
 	return n, err
 }
 
+// isAPI reports whether the request is one of the API.
+func isAPI(r *http.Request) bool { return strings.HasPrefix(r.URL.Path, "/v1/") }
+
+// serveOther serves everything beside the API.
+func (s *Server) serveOther(w http.ResponseWriter, r *http.Request) {
+	first, _, _ := strings.Cut(strings.TrimPrefix(r.URL.Path, "/"), "/")
+	switch {
+	case first == "-":
+		s.control().ServeHTTP(w, r)
+	case first == "files" || first == "uploads" || first == "vector_stores":
+		refused := invalidURL(r.Method, r.URL.EscapedPath())
+		refused.message += ". (HINT: the base URL of openaitest ends in /v1.)"
+		writeControl(w, refused.status, refused.body())
+	default:
+		s.servePage(w, r)
+	}
+}
+
+// bodyPatience is how long a client may send nothing of the body that it owes.
+const bodyPatience = 30 * time.Second
+
+// patientBody is a body of which every read ends within bodyPatience.
+type patientBody struct {
+	io.ReadCloser
+	conn *http.ResponseController
+}
+
+func (b *patientBody) Read(p []byte) (int, error) {
+	// A handler that stands on no connection has no deadlines.
+	_ = b.conn.SetReadDeadline(time.Now().Add(bodyPatience))
+	n, err := b.ReadCloser.Read(p)
+	if err == nil || err == io.EOF {
+		_ = b.conn.SetReadDeadline(time.Time{})
+	}
+	return n, err
+}
+
 // ServeHTTP serves the API under /v1, a page for people at /, and under /-/ what
 // tests in other languages look inside with.
 func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
-	if strings.HasPrefix(r.URL.Path, "/-/") {
-		s.control().ServeHTTP(w, r)
+	if !isAPI(r) {
+		s.serveOther(w, r)
 		return
 	}
-	if !strings.HasPrefix(r.URL.Path, "/v1/") {
-		s.servePage(w, r)
-		return
+	if r.ContentLength != 0 {
+		r.Body = &patientBody{r.Body, http.NewResponseController(w)}
 	}
 	rep := s.serve(r)
 	if rep.cut == cutBefore {

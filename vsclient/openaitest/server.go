@@ -34,6 +34,7 @@ type Server struct {
 	storeList             ordered[*store]
 	buried                map[string]*store // deleted, for their history
 	uploads               map[string]*upload
+	pendingUploads        []*upload         // oldest first; those that have ended stay until they would have expired
 	replayed              map[string]*reply // by idempotency key
 
 	uploadLimit, attachedLimit, readLimit, deleteLimit *limiter
@@ -153,8 +154,11 @@ func (s *Server) Close() {
 }
 
 // Advance moves the server's clock on by d: files expire, indexing ends, lags
-// pass. It does not shorten what is waiting at the moment.
+// pass. It does not shorten what is waiting at the moment. It panics on a negative d.
 func (s *Server) Advance(d time.Duration) {
+	if d < 0 {
+		panic(fmt.Sprintf("openaitest: the clock cannot go back by %v", -d))
+	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.offset += d

@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"math"
 	"net/http"
 	"os/exec"
 	"reflect"
@@ -367,7 +368,7 @@ func TestManyClientsAtOnceLoseNoRequest(t *testing.T) {
 	got, err := c.VectorStores.Get(t.Context(), vs)
 	is.NoErr(err)
 	is.Equal(got.FileCounts.Total, int64(80))
-	is.Equal(got.UsageBytes, int64(80))
+	is.Equal(got.UsageBytes, int64(80*1025)) // a byte of text and an embedding each
 }
 
 func TestCloseEndsWhatHangs(t *testing.T) {
@@ -533,4 +534,37 @@ func TestAStoreExpiresAfterWholeDaysWhateverTheClocksDo(t *testing.T) {
 	}
 	is.NoErr(json.Unmarshal([]byte(resp.body), &made))
 	is.Equal(made.ExpiresAt-made.CreatedAt, int64(200*24*3600))
+}
+
+func TestTheClockDoesNotGoBack(t *testing.T) {
+	is := is.New(t)
+	s := openaitest.New(openaitest.Config{})
+	defer func() { is.True(recover() != nil) }()
+	s.Advance(-time.Second)
+}
+
+func TestAPlantedFileHasAttributesThatTheAPITakes(t *testing.T) {
+	many := make(map[string]any)
+	for i := range 17 {
+		many[fmt.Sprint(i)] = i
+	}
+	for name, attributes := range map[string]map[string]any{
+		"too many":         many,
+		"a long key":       {strings.Repeat("k", 65): 1},
+		"a long value":     {"k": strings.Repeat("v", 513)},
+		"a list":           {"k": []string{"v"}},
+		"a nil":            {"k": nil},
+		"no finite number": {"k": math.Inf(1)},
+	} {
+		t.Run(name, func(t *testing.T) {
+			is := is.New(t)
+			s := openaitest.New(openaitest.Config{})
+			vs, id := s.NewVectorStore("docs"), s.AddFile(openaitest.NewFile{Name: "a.md", Content: []byte("x")})
+			defer func() {
+				is.True(recover() != nil)
+				is.Equal(len(s.Snapshot().Store(vs).Files), 0) // and the server goes on
+			}()
+			s.AddStoreFile(vs, id, attributes)
+		})
+	}
 }

@@ -43,7 +43,7 @@ func (f *file) objectID() string { return f.id }
 type store struct {
 	place
 	id         string
-	name       string
+	name       *string
 	metadata   map[string]any
 	createdAt  time.Time
 	activeAt   time.Time
@@ -63,6 +63,14 @@ type store struct {
 	intervals []Interval
 	batches   map[string]*batch
 	attaches  *limiter
+}
+
+// shownName is the store's name, or empty if it has none.
+func (s *store) shownName() string {
+	if s.name == nil {
+		return ""
+	}
+	return *s.name
 }
 
 func (s *store) where() place { return s.place }
@@ -146,11 +154,25 @@ func (f *storeFile) usage() int64 {
 	if f.status != completed {
 		return 0
 	}
-	return f.file.bytes
+	return f.chunking.usage(f.file.textBytes())
 }
 
 // chunking is a static chunking strategy in tokens.
 type chunking struct{ size, overlap int }
+
+// embeddingBytes is the size of a chunk's embedding: 256 dimensions of four bytes.
+const embeddingBytes = 256 * 4
+
+// usage returns the storage of a text of n bytes: its chunks and an embedding for
+// each. A reply of the API that was recorded shows 1036 bytes for a text of 12.
+func (c chunking) usage(n int64) int64 {
+	size, overlap := int64(c.size)*bytesPerToken, int64(c.overlap)*bytesPerToken
+	chunks := int64(1)
+	if n > size {
+		chunks += (n - size + size - overlap - 1) / (size - overlap)
+	}
+	return n + (chunks-1)*overlap + chunks*embeddingBytes
+}
 
 var autoChunking = chunking{800, 400}
 
@@ -275,8 +297,9 @@ func (s *Server) removeFile(f *file, now time.Time, keepAttached bool) {
 	}
 }
 
-// tick lets pass what is due: Files expire.
+// tick lets Files and uploads expire that are due.
 func (s *Server) tick(now time.Time) {
+	s.expireUploads(now)
 	for len(s.expiring) > 0 && s.expiring[0].expiresAt <= now.Unix() {
 		f := heap.Pop(&s.expiring).(*file)
 		if !f.gone {

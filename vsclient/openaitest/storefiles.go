@@ -46,7 +46,7 @@ func (f *storeFile) objectAs(v version) storeFileObject {
 		ChunkingStrategy: chunkingObject{"static", staticChunking{f.chunking.size, f.chunking.overlap}},
 	}
 	if v.status == completed {
-		o.UsageBytes = f.file.bytes
+		o.UsageBytes = f.chunking.usage(f.file.textBytes())
 	}
 	if v.code != "" {
 		o.LastError = &lastError{v.code, v.message}

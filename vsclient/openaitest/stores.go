@@ -11,11 +11,11 @@ type storeObject struct {
 	ID           string         `json:"id"`
 	Object       string         `json:"object"`
 	CreatedAt    int64          `json:"created_at"`
-	Name         string         `json:"name"`
+	Name         *string        `json:"name"` // null: it was never given one
 	UsageBytes   int64          `json:"usage_bytes"`
 	FileCounts   fileCounts     `json:"file_counts"`
 	Status       string         `json:"status"`
-	ExpiresAfter *storeExpiry   `json:"expires_after,omitempty"`
+	ExpiresAfter *storeExpiry   `json:"expires_after"`
 	ExpiresAt    *int64         `json:"expires_at"`
 	LastActiveAt int64          `json:"last_active_at"`
 	Metadata     map[string]any `json:"metadata"`
@@ -112,7 +112,7 @@ func distinct(ids []string) int {
 }
 
 // newStore makes a store; s.mu is held.
-func (s *Server) newStore(name string, now time.Time) *store {
+func (s *Server) newStore(name *string, now time.Time) *store {
 	st := &store{
 		place: s.nextPlace(now), id: s.newID("vs_", 32), name: name, createdAt: now, activeAt: now,
 		metadata: map[string]any{},
@@ -132,7 +132,7 @@ func (s *Server) newStore(name string, now time.Time) *store {
 func (c *call) createStore() (any, *apiError) {
 	b := c.jsonBody("file_ids", "name", "description", "expires_after", "chunking_strategy", "metadata")
 	ids := b.texts("file_ids", 0, 500)
-	name := b.text("name")
+	name := b.textOrNull("name")
 	b.text("description") // no reply shows it
 	days := b.storeExpiry("expires_after")
 	ch := b.chunking()
@@ -212,7 +212,7 @@ func (c *call) getStore() (any, *apiError) {
 
 func (c *call) modifyStore() (any, *apiError) {
 	b := c.jsonBody("name", "expires_after", "metadata")
-	name := b.text("name")
+	name := b.textOrNull("name")
 	days := b.storeExpiry("expires_after")
 	metadata := b.metadata("metadata")
 	if b.err != nil {

@@ -9,12 +9,11 @@ import (
 	"net"
 	"net/http"
 	"os"
-	"strings"
 	"syscall"
 )
 
 // Client returns a client that reaches the server without a socket, whatever
-// the host of the URL. Inside a testing/synctest bubble its waits are virtual.
+// the host of the URL; also the page and everything under /-/. Inside a testing/synctest bubble its waits are virtual.
 // A cut connection shows as over TCP: io.EOF or ECONNRESET in a *url.Error, and
 // a cut reply as io.ErrUnexpectedEOF in the middle of the body. As over TCP, a
 // request whose context ends is given up at once, while the server may go on
@@ -48,9 +47,15 @@ func (t transport) RoundTrip(req *http.Request) (*http.Response, error) {
 		in.Body = body
 	}
 
-	if !strings.HasPrefix(u.Path, "/v1/") {
+	if !isAPI(in) {
+		if in.Body == nil {
+			in.Body = http.NoBody
+		}
 		w := &pageWriter{reply: reply{status: http.StatusOK, header: make(http.Header)}}
-		t.s.servePage(w, in)
+		t.s.serveOther(w, in)
+		if req.Body != nil {
+			req.Body.Close()
+		}
 		return response(req, &w.reply), nil
 	}
 
@@ -145,7 +150,7 @@ func (b *clientBody) Read(p []byte) (int, error) {
 // done with the request.
 func (b *clientBody) Close() error { return nil }
 
-// pageWriter collects a page for people.
+// pageWriter collects a reply that is not the API's.
 type pageWriter struct{ reply }
 
 func (w *pageWriter) Header() http.Header  { return w.header }

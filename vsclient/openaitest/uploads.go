@@ -1,7 +1,6 @@
 package openaitest
 
 import (
-	"bytes"
 	"crypto/md5" //nolint:gosec // the checksum that the API takes
 	"crypto/sha256"
 	"encoding/hex"
@@ -27,8 +26,24 @@ type upload struct {
 	purpose   string
 	seconds   int64 // to live, of the File
 	state     string
-	parts     map[string]content
+	parts     map[string]content // kept whole while the upload is pending
+	received  int64              // bytes of the parts
 	file      *file
+}
+
+func (u *upload) expiresAt() time.Time { return u.createdAt.Add(uploadLifetime) }
+
+// end gives up the parts of the upload.
+func (u *upload) end(state string) { u.state, u.parts = state, nil }
+
+// expireUploads ends the uploads that nobody has completed in time; s.mu is held.
+func (s *Server) expireUploads(now time.Time) {
+	for len(s.pendingUploads) > 0 && !now.Before(s.pendingUploads[0].expiresAt()) {
+		if u := s.pendingUploads[0]; u.state == "pending" {
+			u.end("expired")
+		}
+		s.pendingUploads = s.pendingUploads[1:]
+	}
 }
 
 // uploadObject is an upload on the wire.
@@ -47,7 +62,7 @@ type uploadObject struct {
 func (u *upload) object() uploadObject {
 	o := uploadObject{
 		ID: u.id, Object: "upload", Bytes: u.bytes, CreatedAt: u.createdAt.Unix(), Filename: u.name, Purpose: u.purpose,
-		Status: u.state, ExpiresAt: u.createdAt.Add(uploadLifetime).Unix(),
+		Status: u.state, ExpiresAt: u.expiresAt().Unix(),
 	}
 	if u.file != nil {
 		f := u.file.object()
@@ -91,7 +106,9 @@ func (c *call) createUpload() (any, *apiError) {
 			"Invalid 'bytes': integer above maximum value. Expected a value <= %d, but got %d instead.", int64(maxUploadBytes), size)
 	}
 	typ, _, _ := strings.Cut(mimeType, ";")
-	if purpose == "assistants" && !slices.Contains(retrievalTypes, strings.ToLower(strings.TrimSpace(typ))) {
+	typ = strings.ToLower(strings.TrimSpace(typ))
+	anyType := typ == "application/octet-stream" && c.s.cfg.Quirks.OctetStreamUploads
+	if purpose == "assistants" && !anyType && !slices.Contains(retrievalTypes, typ) {
 		return nil, badRequest("invalid_value", "mime_type", "Invalid 'mime_type': '%s' is not supported for purpose 'assistants'.", mimeType)
 	}
 	name, refused := c.fileName(name, purpose)
@@ -101,22 +118,23 @@ func (c *call) createUpload() (any, *apiError) {
 	s := c.s
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	now := s.now()
+	s.tick(now)
 	u := &upload{
-		id: s.newID("upload_", 32), createdAt: s.now(), name: name, bytes: size, purpose: purpose, seconds: seconds,
+		id: s.newID("upload_", 32), createdAt: now, name: name, bytes: size, purpose: purpose, seconds: seconds,
 		state: "pending", parts: make(map[string]content),
 	}
 	s.uploads[u.id] = u
+	s.pendingUploads = append(s.pendingUploads, u)
 	return u.object(), nil
 }
 
 // upload returns the upload that the request's path names; s.mu is held.
 func (c *call) upload() (*upload, *apiError) {
+	c.s.tick(c.s.now())
 	u := c.s.uploads[c.params[0]]
 	if u == nil {
 		return nil, notFound("", "No such Upload object: %s", c.params[0])
-	}
-	if u.state == "pending" && !c.s.now().Before(u.createdAt.Add(uploadLifetime)) {
-		u.state, u.parts = "expired", nil
 	}
 	return u, nil
 }
@@ -138,7 +156,7 @@ func (c *call) addPart() (any, *apiError) {
 	if refused != nil {
 		return nil, refused
 	}
-	f, refused := c.multipartForm("data", maxPartBytes)
+	f, refused := c.multipartForm("data", maxPartBytes, maxPartBytes)
 	if refused != nil {
 		return nil, refused
 	}
@@ -152,13 +170,10 @@ func (c *call) addPart() (any, *apiError) {
 	if refused != nil {
 		return nil, refused
 	}
-	var got int64
-	for _, p := range u.parts {
-		got += p.size
+	if u.received+data.size > u.bytes {
+		return nil, badRequest("", "data", "The parts of upload %s would hold %d bytes, more than the %d bytes declared.", u.id, u.received+data.size, u.bytes)
 	}
-	if got+data.size > maxUploadBytes {
-		return nil, badRequest("", "data", "The parts of an upload cannot hold more than 8 GB.")
-	}
+	u.received += data.size
 	id := s.newID("part_", 32)
 	u.parts[id] = data
 	return partObject{id, "upload.part", s.now().Unix(), u.id}, nil
@@ -185,47 +200,45 @@ func (c *call) completeUpload() (any, *apiError) {
 	if u, refused = c.pendingUpload(); refused != nil {
 		return nil, refused
 	}
-	var joined []byte
+	parts := make([][]byte, len(ids))
 	var size int64
-	kept := true
 	seen := make(map[string]bool)
-	for _, id := range ids {
+	for i, id := range ids {
 		p, ok := u.parts[id]
 		if !ok {
-			return nil, notFound("part_ids", "No such Part object: %s", id)
+			return nil, badRequest("invalid_value", "part_ids", "Invalid 'part_ids': no part with id '%s' was added to upload %s.", id, u.id)
 		}
 		if seen[id] {
 			return nil, badRequest("invalid_value", "part_ids", "Invalid 'part_ids': '%s' is listed twice.", id)
 		}
 		seen[id] = true
 		size += p.size
-		if kept {
-			joined = append(joined, p.kept...)
-		}
-		kept = kept && int64(len(p.kept)) == p.size
+		parts[i] = p.kept
 	}
 	if size != u.bytes {
 		return nil, badRequest("", "", "The number of bytes uploaded (%d) does not match the number of bytes declared (%d).", size, u.bytes)
 	}
-	data := content{size: size}
-	if kept {
-		whole := sha256.Sum256(joined)
-		data.sha256 = hex.EncodeToString(whole[:])
-	}
-	if sum != "" {
-		if !kept {
-			return nil, notModelled("the md5 of an upload with a part larger than Config.KeepBytes")
-		}
-		if got := md5.Sum(joined); !strings.EqualFold(hex.EncodeToString(got[:]), sum) { //nolint:gosec // as above
-			return nil, badRequest("", "md5", "The md5 of the uploaded bytes does not match the md5 given.")
-		}
-	}
 	if refused := s.checkQuota(size); refused != nil {
 		return nil, refused
 	}
-	data.kept = bytes.Clone(joined[:min(int64(len(joined)), s.cfg.KeepBytes)])
-	u.file = s.makeFile(u.name, u.purpose, data, u.seconds)
-	u.state, u.parts = "completed", nil
+	if sum != "" {
+		check := md5.New() //nolint:gosec // as above
+		for _, p := range parts {
+			check.Write(p)
+		}
+		if !strings.EqualFold(hex.EncodeToString(check.Sum(nil)), sum) {
+			return nil, badRequest("", "md5", "The md5 of the uploaded bytes does not match the md5 given.")
+		}
+	}
+	whole := &contentWriter{hash: sha256.New(), keep: s.cfg.KeepBytes}
+	if len(parts) == 1 && size <= s.cfg.KeepBytes {
+		whole.kept, whole.keep = parts[0], 0 // the part becomes the File's content
+	}
+	for _, p := range parts {
+		_, _ = whole.Write(p) // it never fails
+	}
+	u.file = s.makeFile(u.name, u.purpose, whole.content(), u.seconds)
+	u.end("completed")
 	return u.object(), nil
 }
 
@@ -240,6 +253,6 @@ func (c *call) cancelUpload() (any, *apiError) {
 	case "completed", "expired":
 		return nil, &apiError{status: http.StatusBadRequest, message: "Upload " + u.id + " is " + u.state + "."}
 	}
-	u.state, u.parts = "cancelled", nil
+	u.end("cancelled")
 	return u.object(), nil
 }

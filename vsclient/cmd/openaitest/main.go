@@ -12,9 +12,9 @@
 //	curl localhost:8080/-/snapshot                          # what is true now
 //	curl localhost:8080/-/history/vs_…                      # when each file was searchable
 //	curl localhost:8080/-/requests                          # the log; /-/counts by endpoint
-//	curl -X POST localhost:8080/-/advance -d '{"by":"24h"}' # moves the clock on
-//	curl -X POST localhost:8080/-/expire -d '{"vector_store_id":"vs_…","after":"5m"}'
-//	curl -X POST localhost:8080/-/faults -d '[{"path":"/files","kind":"cut","effect_after":"30s"}]'
+//	curl localhost:8080/-/advance --json '{"by":"24h"}' # moves the clock on
+//	curl localhost:8080/-/expire --json '{"vector_store_id":"vs_…","after":"5m"}'
+//	curl localhost:8080/-/faults --json '[{"path":"/files","kind":"cut","effect_after":"30s"}]'
 //	curl -X DELETE localhost:8080/-/faults
 //
 // It ends at SIGINT or SIGTERM and cuts off what is under way.

@@ -77,13 +77,10 @@ func NewClient(s Settings) (*Client, error) {
 	cfg := vsclient.Config{
 		APIKey: "sk-test", VectorStoreID: s.Store, BaseURL: s.URL,
 		Limits:      vsclient.Limits{UploadsPerMinute: vsclient.NoLimit, AttachRequestsPerMinute: vsclient.NoLimit, AttachedFilesPerMinute: vsclient.NoLimit},
-		Concurrency: s.Concurrency, BatchSize: s.Batch, RetryTimeout: s.RetryFor, IndexTimeout: s.IndexFor,
+		Concurrency: s.Concurrency, BatchSize: s.Batch, RetryTimeout: s.RetryFor, IndexTimeout: s.IndexFor, Async: s.Attached,
 	}
 	if s.Transport != nil {
 		cfg.HTTPClient = &http.Client{Transport: s.Transport}
-	}
-	if s.Attached {
-		cfg.WaitFor = vsclient.WaitAttached
 	}
 	if s.Verbose {
 		cfg.Logger = slog.New(slog.NewTextHandler(os.Stdout, &slog.HandlerOptions{Level: slog.LevelDebug}))
@@ -97,20 +94,18 @@ func NewClient(s Settings) (*Client, error) {
 
 func answer(outcome vsclient.Outcome, err error) Answer {
 	a := Answer{Err: err}
-	switch {
-	case err == nil:
-		a.Outcome = outcome.String()
+	switch vsclient.ClassOf(err) {
+	case 0:
+		a.Outcome = string(outcome)
 		return a
-	case errors.Is(err, context.Canceled), errors.Is(err, context.DeadlineExceeded), errors.Is(err, vsclient.ErrClosed):
-		a.Class = Stopped
-	case errors.Is(err, vsclient.ErrUnauthorized), errors.Is(err, vsclient.ErrQuota), errors.Is(err, vsclient.ErrStoreNotFound):
-		a.Class = Everybody
-	case vsclient.Retryable(err):
-		a.Class = Service
-	case vsclient.IsDocumentError(err):
+	case vsclient.BadDocument:
 		a.Class = BadDocument
-	default:
+	case vsclient.Transient:
+		a.Class = Service
+	case vsclient.Fatal:
 		a.Class = Everybody
+	case vsclient.Stopped:
+		a.Class = Stopped
 	}
 	a.NotFound = errors.Is(err, vsclient.ErrNotFound)
 	a.Indexing = errors.Is(err, vsclient.ErrIndexing)
@@ -118,7 +113,7 @@ func answer(outcome vsclient.Outcome, err error) Answer {
 }
 
 func document(key string, d Doc) vsclient.Document {
-	out := vsclient.Document{Key: key, Content: vsclient.String(d.Text), Attributes: vsclient.Attributes(d.Attrs)}
+	out := vsclient.Document{Key: key, Content: vsclient.Bytes([]byte(d.Text)), Attributes: vsclient.Attributes(d.Attrs)}
 	if d.Chunk > 0 {
 		out.Chunking = vsclient.Chunking{MaxTokens: d.Chunk, OverlapTokens: d.Chunk / 2}
 	}
@@ -133,13 +128,14 @@ func (c *Client) Put(ctx context.Context, key string, d Doc) Answer {
 
 // Update gives the key's document these attributes.
 func (c *Client) Update(ctx context.Context, key string, attrs map[string]any) Answer {
-	r, err := c.c.UpdateAttributes(ctx, key, attrs)
+	r, err := c.c.SetAttributes(ctx, key, attrs)
 	return answer(r.Outcome, err)
 }
 
 // Delete removes the key's document.
 func (c *Client) Delete(ctx context.Context, key string) Answer {
-	return answer(vsclient.Deleted, c.c.Delete(ctx, key))
+	r, err := c.c.Delete(ctx, key)
+	return answer(r.Outcome, err)
 }
 
 // Do makes one change.
@@ -157,12 +153,12 @@ func (c *Client) Do(ctx context.Context, k Keyed) Answer {
 func (c *Client) Apply(ctx context.Context, changes []Keyed) []Answer {
 	list := make([]vsclient.Change, len(changes))
 	for i, ch := range changes {
-		list[i] = vsclient.Change{Document: document(ch.Key, ch.Doc)}
+		list[i] = vsclient.Put(document(ch.Key, ch.Doc))
 		switch ch.Op {
 		case OpUpdate:
-			list[i] = vsclient.Change{Op: vsclient.OpUpdateAttributes, Document: vsclient.Document{Key: ch.Key, Attributes: vsclient.Attributes(ch.Doc.Attrs)}}
+			list[i] = vsclient.SetAttributes(ch.Key, ch.Doc.Attrs)
 		case OpDelete:
-			list[i] = vsclient.Change{Op: vsclient.OpDelete, Document: vsclient.Document{Key: ch.Key}}
+			list[i] = vsclient.Delete(ch.Key)
 		}
 	}
 	var out []Answer
@@ -179,7 +175,7 @@ func seen(i vsclient.Info) Seen {
 // Get tells what the store holds under the key.
 func (c *Client) Get(ctx context.Context, key string) (Seen, Answer) {
 	i, err := c.c.Get(ctx, key)
-	return seen(i), answer(0, err)
+	return seen(i), answer("", err)
 }
 
 // List returns all documents of the store.
@@ -196,7 +192,7 @@ func (c *Client) List(ctx context.Context) ([]Seen, error) {
 
 // Sweep removes what no key needs.
 func (c *Client) Sweep(ctx context.Context) error {
-	_, err := c.c.Sweep(ctx)
+	_, err := c.c.Sweep(ctx, vsclient.SweepOptions{})
 	return err
 }
 
@@ -204,15 +200,13 @@ func (c *Client) Sweep(ctx context.Context) error {
 // are that old, and removes those that can be told to be its own: by a record, or
 // because the caller vouches for these keys since then.
 func (c *Client) Strays(ctx context.Context, age time.Duration, keys []string, since time.Time) ([]Stray, error) {
-	found, err := c.c.Leftovers(ctx, vsclient.LeftoverOptions{OlderThan: age, Keys: keys, Since: since})
-	if err != nil {
-		return nil, err
-	}
+	found, err := c.c.Sweep(ctx, vsclient.SweepOptions{MinAge: age, Keys: keys, Since: since})
 	var out []Stray
-	for _, l := range found {
-		out = append(out, Stray{FileID: l.FileID, Name: l.Name, Removed: l.Evidence != vsclient.EvidenceName})
+	for _, f := range found {
+		if f.Why != vsclient.Superseded && f.Why != vsclient.Unindexed {
+			out = append(out, Stray{FileID: f.FileID, Name: f.Name, Removed: f.Removed})
+		}
 	}
-	_, err = c.c.RemoveLeftovers(ctx, found)
 	return out, err
 }
 

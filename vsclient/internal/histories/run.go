@@ -584,7 +584,7 @@ func (h *history) failed(p *process, name string, err error) {
 	if err == nil {
 		return
 	}
-	a := answer(0, err)
+	a := answer("", err)
 	if a.Class != Service && a.Class != Stopped && p.store >= 0 && !p.line.isDead() && !(p.store == 0 && h.expired) {
 		h.wrong(kindError, "process %d: %s: %v", p.n, name, err)
 	}

@@ -1,0 +1,336 @@
+package index
+
+import (
+	"context"
+	"errors"
+	"net/http"
+	"slices"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/conduitio-labs/conduit-connector-openai-vectorstore/vsclient/internal/fail"
+	"github.com/conduitio-labs/conduit-connector-openai-vectorstore/vsclient/internal/wire"
+)
+
+const (
+	// A File that was just uploaded may for a while be unknown to the vector stores, as
+	// users have seen. These bound the wait for that, from the first request on.
+	unknownFileTime    = 20 * time.Second
+	unknownInBatchTime = 4 * time.Second // then the batch is parted
+
+	// refusingTime is how long batches fail before one File is tried alone, to see
+	// whether the server takes no batches or is out of service.
+	refusingTime = 10 * time.Second
+
+	// quickly bounds requests that are made again in the next round anyway, or that only
+	// confirm something.
+	quickly = 2 * time.Second
+
+	// fewLooks is how many Files are asked for one by one before more are.
+	fewLooks = 4
+)
+
+// errNoBatches ends a batch whose server has attached one File alone instead.
+var errNoBatches = errors.New("the server takes no batches")
+
+// post is one attach request, which may be repeated.
+type post struct {
+	i      *Indexer
+	ctx    context.Context // ends when nobody waits for any of the files
+	cancel context.CancelFunc
+	files  []*attaching // less the one that was accepted alone
+	leave  func()       // leave for the first attempt, or nil
+
+	single  bool          // no batch
+	probed  bool          // one File of the batch was accepted alone
+	last    []*attaching  // the Files of the latest attempt
+	failure *wire.Failure // of the latest attempt that failed
+	failing time.Time     // when the first attempt failed
+	batch   string        // the id of the batch, once it is accepted
+	hint    time.Duration
+	seen    []wire.StoreFile // replies about single Files
+}
+
+func (i *Indexer) newPost(files []*attaching) *post {
+	ctx, cancel := i.together(files)
+	return &post{i: i, ctx: ctx, cancel: cancel, files: files, single: len(files) == 1, last: files}
+}
+
+// deliver attaches the Files in one request and has those accepted watched. A batch
+// that is refused because of one File is parted until that File stands alone. deliver
+// reports whether all were accepted.
+func (i *Indexer) deliver(files []*attaching, leave func()) bool {
+	switch {
+	case len(files) == 0:
+		return true
+	case len(files) > 1 && i.alone():
+		i.enqueue(files)
+		return false
+	}
+	p := i.newPost(files)
+	p.leave = leave
+	err := p.run()
+	if err == nil {
+		i.accept(p)
+		return true
+	}
+	defer p.cancel()
+	f := refusal(err)
+	switch {
+	case errors.Is(err, errNoBatches):
+		i.goAlone(p.files)
+	case f != nil && errors.Is(f.Kind, fail.StoreGone):
+		i.refuse(p.files, err)
+	case f == nil || p.single:
+		i.refuse(p.files, err)
+	default:
+		return i.part(p.files, f)
+	}
+	return false
+}
+
+// part attaches the Files that the refusal names apart from the others, or, when it
+// names none, each half by itself. It reports whether all were accepted.
+func (i *Indexer) part(files []*attaching, f *wire.Failure) bool {
+	if strings.Contains(f.Message, "array too long") {
+		i.mu.Lock()
+		i.most = min(i.most, len(files)/2)
+		i.mu.Unlock()
+	}
+	var one, other []*attaching
+	for _, at := range files {
+		if strings.Contains(f.Message, at.FileID) {
+			one = append(one, at)
+		} else {
+			other = append(other, at)
+		}
+	}
+	if len(one) == 0 || len(other) == 0 {
+		half := (len(files) + 1) / 2
+		one, other = files[:half], files[half:]
+	}
+	var (
+		ok   [2]bool
+		side sync.WaitGroup
+	)
+	side.Go(func() { ok[0] = i.deliver(one, nil) })
+	ok[1] = i.deliver(other, nil)
+	side.Wait()
+	accepted := ok[0] && ok[1]
+	if accepted && len(files) == 2 && errors.Is(f, fail.Rejected) {
+		i.goAlone(nil) // neither File was the reason
+	}
+	return accepted
+}
+
+// refusal returns the failure of a request that was refused for a reason that may be
+// one File's, or the store's, and nil for any other error. Whether OpenAI refuses a
+// batch whole for one bad file is not documented.
+func refusal(err error) *wire.Failure {
+	f, ok := errors.AsType[*wire.Failure](err)
+	if !ok || f.Retry {
+		return nil
+	}
+	for _, kind := range []error{fail.Rejected, fail.UnsupportedType, fail.TooLarge, fail.NotFound, fail.StoreGone, fail.Endpoint} {
+		if errors.Is(f.Kind, kind) {
+			return f
+		}
+	}
+	return nil
+}
+
+// aboutAFile reports whether the refusal speaks of a File.
+func aboutAFile(f *wire.Failure, files []*attaching) bool {
+	message := strings.ToLower(f.Message)
+	return errors.Is(f.Kind, fail.UnsupportedType) || errors.Is(f.Kind, fail.TooLarge) ||
+		strings.Contains(message, "file-") || strings.Contains(message, "no such file") || strings.Contains(message, "cannot find file") ||
+		slices.ContainsFunc(files, func(at *attaching) bool { return strings.Contains(f.Message, at.FileID) })
+}
+
+// run makes the request until it is accepted or refused. After an attempt whose reply
+// was lost, a look decides whether it is repeated.
+func (p *post) run() error {
+	w := p.i.wire
+	patience := unknownInBatchTime
+	if p.single {
+		patience = unknownFileTime
+		if p.files[0].unsure {
+			if there, err := p.look(w); there || err != nil {
+				return err
+			}
+		}
+	}
+	for wait := 250 * time.Millisecond; ; wait *= 2 {
+		err := p.attach(w)
+		f := refusal(err)
+		if f != nil && !p.single && !aboutAFile(f, p.files) && (f.Status == http.StatusNotFound || f.Status == http.StatusMethodNotAllowed) {
+			if err = p.probe(w); err == nil {
+				return errNoBatches
+			}
+			f = refusal(err)
+		}
+		unknown := f != nil && errors.Is(f.Kind, fail.NotFound) && !errors.Is(f.Kind, fail.StoreGone)
+		if !unknown || time.Since(p.files[0].tried)+wait >= patience {
+			if lost, ok := errors.AsType[*wire.Failure](err); ok && lost.Unknown {
+				if there, _ := p.look(w.For(quickly)); there {
+					return nil
+				}
+			}
+			return err
+		}
+		if err := wire.Pause(p.ctx, wait, nil); err != nil {
+			return err
+		}
+		p.leave = nil
+	}
+}
+
+// attach makes the request, as a batch unless it is for one File.
+func (p *post) attach(w *wire.Client) error {
+	call := wire.AttachCall{Files: p.attempt, Most: len(p.files), Leave: p.leave, Failed: p.failed, Landed: p.landed}
+	if p.single {
+		s, meta, err := w.CreateStoreFile(p.ctx, call)
+		if s.ID != "" {
+			p.seen = append(p.seen, s)
+		}
+		p.hint = meta.PollAfter
+		return err
+	}
+	b, meta, err := w.CreateBatch(p.ctx, call)
+	if b.ID != "" {
+		p.batch, p.hint = b.ID, meta.PollAfter
+	}
+	if err == nil && ended(b) && b.FileCounts == (wire.Counts{}) { // it took nothing
+		if there, err := p.look(w); there || err != nil {
+			return err
+		}
+		if err := p.probe(w); err != nil {
+			return err
+		}
+		return errNoBatches
+	}
+	return err
+}
+
+func ended(b wire.Batch) bool { return b.Status != wire.InProgress && b.Status != "" }
+
+// probe attaches one File of a batch alone, and takes it out of the batch.
+func (p *post) probe(w *wire.Client) error {
+	one := p.i.newPost(p.last[len(p.last)-1:])
+	if err := one.attach(w); err != nil {
+		one.cancel()
+		return err
+	}
+	p.i.accept(one)
+	p.files = slices.DeleteFunc(slices.Clone(p.files), func(at *attaching) bool { return at == one.files[0] })
+	return nil
+}
+
+// attempt returns the Files of the next attempt: those for which somebody waits.
+func (p *post) attempt() []wire.Attachment {
+	p.i.mu.Lock()
+	defer p.i.mu.Unlock()
+	if waiting := slices.DeleteFunc(slices.Clone(p.files), func(at *attaching) bool { return at.gone }); len(waiting) > 0 {
+		p.last = waiting
+	} else {
+		p.cancel() // nothing is sent
+	}
+	all := make([]wire.Attachment, len(p.last))
+	for n, at := range p.last {
+		all[n] = at.Attachment
+		at.sent = true
+		if at.tried.IsZero() {
+			at.tried = time.Now()
+		}
+	}
+	return all
+}
+
+// failed notes which Files may have been attached all the same.
+func (p *post) failed(f *wire.Failure) {
+	p.failure = f
+	if p.failing.IsZero() {
+		p.failing = time.Now()
+	}
+	p.i.mu.Lock()
+	defer p.i.mu.Unlock()
+	for _, at := range p.last {
+		at.unsure = at.unsure || f.Unknown
+		at.sent = at.unsure
+	}
+}
+
+// landed looks whether an attach whose reply was lost has been carried out. Repeating
+// it would double nothing, but users report that a file that has been indexed by then
+// is indexed anew: searches would find it, and then not, and then again.
+func (p *post) landed(context.Context) (bool, error) {
+	if !p.failure.Unknown {
+		return false, nil
+	}
+	there, err := p.look(p.i.wire)
+	refusing := time.Since(p.failing) >= refusingTime || p.failure.Status == http.StatusNotImplemented
+	if there || err != nil || p.single || !refusing {
+		return there, err
+	}
+	once := p.i.wire.For(time.Nanosecond)
+	if p.probe(once) != nil {
+		return p.look(p.i.wire)
+	}
+	err = p.attach(once) // it may be an outage that has just ended
+	switch f, ok := errors.AsType[*wire.Failure](err); {
+	case !ok || !f.Retry:
+		return err == nil, err
+	case !f.Unknown:
+		return false, nil
+	}
+	if there, err := p.look(p.i.wire); there || err != nil {
+		return there, err
+	}
+	return false, errNoBatches
+}
+
+// look reports whether the store has one of a few of the Files, which stand for all. It
+// fails when no reply has shown that.
+func (p *post) look(w *wire.Client) (bool, error) {
+	var (
+		mu     sync.Mutex
+		unseen error
+	)
+	p.i.each(p.ctx, p.last[max(0, len(p.last)-fewLooks):], func(at *attaching) {
+		s, _, err := w.StoreFile(p.ctx, at.FileID)
+		mu.Lock()
+		defer mu.Unlock()
+		switch {
+		case err == nil:
+			p.seen = append(p.seen, s)
+		case !errors.Is(err, fail.NotFound):
+			unseen = err
+		}
+	})
+	if len(p.seen) > 0 {
+		return true, nil
+	}
+	return false, errors.Join(unseen, context.Cause(p.ctx))
+}
+
+// accept tells the callers that OpenAI has accepted the attach, and has the Files
+// watched.
+func (i *Indexer) accept(p *post) {
+	w := &watch{i: i, batch: p.batch, open: make(map[string]*attaching, len(p.last)), sent: len(p.last), hint: p.hint}
+	i.mu.Lock()
+	for _, at := range p.last {
+		if !closed(at.taken) {
+			at.attached = time.Now()
+			close(at.taken)
+		}
+		w.open[at.FileID] = at
+	}
+	i.mu.Unlock()
+	for _, s := range p.seen {
+		w.settle(s)
+	}
+	if len(w.open) == 0 || !i.cfg.Go(func() { defer p.cancel(); w.run(p.ctx) }) {
+		p.cancel()
+	}
+}

@@ -1,0 +1,272 @@
+package index
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/conduitio-labs/conduit-connector-openai-vectorstore/vsclient/internal/fail"
+	"github.com/conduitio-labs/conduit-connector-openai-vectorstore/vsclient/internal/wire"
+)
+
+const (
+	minPoll    = 50 * time.Millisecond
+	maxPoll    = 5 * time.Second
+	firstGuess = 300 * time.Millisecond // before anything is known of how long indexing takes
+	firstPoll  = 100 * time.Millisecond // likewise, between looks
+
+	// A batch that has ended shows a file within missingTime, or did not take it.
+	missingTime = 5 * time.Second
+	// Whatever a batch says of itself, its files are found within unseenTime: listings lag
+	// by up to two minutes.
+	unseenTime = 3 * time.Minute
+)
+
+// pace learns how long indexing takes, so that the first look comes when there is
+// something to see. It is 0 until something is known.
+type pace struct{ atomic.Int64 }
+
+func (p *pace) learn(d time.Duration) {
+	typical := p.Load()
+	if typical == 0 {
+		p.Store(int64(d))
+		return
+	}
+	p.Store(typical + (int64(d)-typical)/4)
+}
+
+// guess is the wait before the first look.
+func (p *pace) guess() time.Duration {
+	if typical := time.Duration(p.Load()); typical > 0 {
+		return min(typical*9/10, maxPoll)
+	}
+	return firstGuess
+}
+
+// interval is the wait for the next look, when the one before came in vain: the finer,
+// the better the first one was aimed.
+func (p *pace) interval(since time.Duration) time.Duration {
+	if p.Load() == 0 {
+		return max(firstPoll, since/4)
+	}
+	return max(minPoll, since/10)
+}
+
+// watch follows the Files of one attach request until each has ended. Of a batch it
+// asks for the batch, one request for all of them, and reads from its listing who is
+// ready, a hundred at a time. Without a batch it asks for each File.
+//
+// The batch's own counts say when reading is worth while. They are no verdict on any
+// file, not even when all are counted as completed: on a verdict hangs the removal of
+// an older version, users have seen stores count ahead of their files and batches
+// answer with the counts of their store, and a look at the file itself is what shows
+// that it is there.
+type watch struct {
+	i     *Indexer
+	batch string // its id, or ""
+	sent  int    // Files of the request
+	open  map[string]*attaching
+	hint  time.Duration // how long the server asks to wait before the next look
+
+	began   time.Time
+	counts  wire.Counts // as of the last answer
+	ended   bool
+	heard   bool      // the last answer was about this batch, or the Files
+	heardAt time.Time // when it came
+	listed  int       // files that had ended when the listing was last read
+	read    time.Time
+	relist  time.Duration // the listing is read after this long, whatever the counts say
+}
+
+func (w *watch) run(ctx context.Context) {
+	w.began = time.Now()
+	w.read, w.relist = w.began, 2*time.Second
+	wait := max(w.i.pace.guess(), w.hint)
+	for wire.Pause(ctx, wait, nil) == nil {
+		for id, at := range w.open {
+			if at.ctx.Err() != nil {
+				delete(w.open, id) // nobody waits for it
+			}
+		}
+		w.hint = 0
+		if w.batch == "" {
+			w.look(ctx)
+		} else {
+			w.ask(ctx)
+			if w.worthReading() {
+				w.readListing(ctx)
+				if w.ended || !w.heard {
+					w.look(ctx)
+				}
+			}
+		}
+		if len(w.open) == 0 {
+			return
+		}
+		since := time.Since(w.began)
+		wait = w.i.pace.interval(since)
+		if !w.heard || w.ended {
+			wait = max(firstPoll, since/4)
+		}
+		wait = max(min(wait, maxPoll), w.hint)
+	}
+}
+
+// ask reads the state of the batch. An answer about something else, as users have
+// seen, is no answer.
+func (w *watch) ask(ctx context.Context) {
+	b, meta, err := w.i.wire.For(quickly).Batch(ctx, w.batch)
+	w.hint = meta.PollAfter
+	if w.heard = err == nil && b.ID == w.batch; !w.heard {
+		return
+	}
+	w.heardAt, w.counts = time.Now(), b.FileCounts
+	w.ended = ended(b)
+}
+
+func (w *watch) done() int { return w.counts.Completed + w.counts.Failed + w.counts.Cancelled }
+
+// worthReading reports whether it is time to read the listing: when all have ended,
+// or nearly all, so that a few slow ones hold nobody up, or after a while. Each
+// reading goes over all pages.
+func (w *watch) worthReading() bool {
+	done := w.done()
+	nearlyAll := done >= w.sent-w.sent/10 && done-w.listed >= min(wire.StoreFilesPage, w.sent/2)
+	return !w.heard || w.ended || nearlyAll || time.Since(w.read) >= w.relist
+}
+
+func (w *watch) readListing(ctx context.Context) {
+	before := len(w.open)
+	w.readStatus(ctx, wire.Completed)
+	if !w.heard || w.counts.Failed+w.counts.Cancelled > 0 || len(w.open) == before {
+		w.readStatus(ctx, wire.Failed)
+		w.readStatus(ctx, wire.Cancelled)
+	}
+	w.listed, w.read, w.relist = w.done(), time.Now(), min(2*w.relist, 30*time.Second)
+}
+
+func (w *watch) readStatus(ctx context.Context, status wire.Status) {
+	if len(w.open) == 0 {
+		return
+	}
+	for files, err := range w.i.wire.For(quickly).BatchFiles(ctx, w.batch, status) {
+		if err != nil {
+			return // the Files that stay open are asked for again
+		}
+		for _, s := range files {
+			w.settle(s)
+		}
+		if len(w.open) == 0 {
+			return
+		}
+	}
+}
+
+// settle ends a File that the reply shows to have ended. A status that is not
+// documented is waited for like in_progress.
+func (w *watch) settle(s wire.StoreFile) {
+	at := w.open[s.ID]
+	if at == nil {
+		return
+	}
+	switch s.Status {
+	case wire.Completed:
+		if since := w.heardAt.Sub(at.attached); since > 0 {
+			w.i.pace.learn(since)
+		}
+		w.i.end(at, Searchable, nil)
+	case wire.Failed, wire.Cancelled:
+		w.i.end(at, Failed, indexingError(s))
+	default:
+		return
+	}
+	delete(w.open, s.ID)
+}
+
+func indexingError(s wire.StoreFile) error {
+	e := &fail.Error{Kind: fail.Indexing, Reason: fmt.Sprintf("File %s is %q: %v", s.ID, s.Status, s.LastError)}
+	if passing(s.LastError) {
+		e.Err = fail.Unavailable
+	}
+	return e
+}
+
+// passing reports whether the reason is a fault of OpenAI's that may pass. Codes are
+// an open set: one that does not speak of the file is taken for such a fault.
+func passing(reason *wire.IndexingError) bool {
+	if reason == nil {
+		return true
+	}
+	switch reason.Code {
+	case "unsupported_file", "invalid_file", "unhandled_mime_type", "parsing_error", "file_not_found":
+		return false
+	}
+	return true
+}
+
+// look asks for Files one by one: those that were attached without a batch, and those
+// that the batch's listing, which lags by up to two minutes, ought to show and does
+// not. It asks for at most a page's worth, and only as long as it finds something: a
+// few first, then more.
+func (w *watch) look(ctx context.Context) {
+	files := make([]*attaching, 0, len(w.open))
+	for _, at := range w.open {
+		files = append(files, at)
+	}
+	files = files[:min(len(files), wire.StoreFilesPage)]
+	for n := fewLooks; len(files) > 0; n *= 2 {
+		n = min(n, len(files))
+		before := len(w.open)
+		w.lookAt(ctx, files[:n])
+		if len(w.open) == before {
+			return
+		}
+		files = files[n:]
+	}
+}
+
+func (w *watch) lookAt(ctx context.Context, files []*attaching) {
+	var mu sync.Mutex
+	heard := false
+	w.i.each(ctx, files, func(at *attaching) {
+		s, meta, err := w.i.wire.StoreFile(ctx, at.FileID)
+		mu.Lock()
+		defer mu.Unlock()
+		switch {
+		case err == nil:
+			heard = true
+			if w.batch == "" {
+				w.heardAt, w.hint = time.Now(), max(w.hint, meta.PollAfter)
+			}
+			w.settle(s)
+		case errors.Is(err, fail.NotFound):
+			heard = true
+			if w.missing() {
+				delete(w.open, at.FileID)
+				// The look has found it absent. A request about this File alone tells why.
+				tookNothing := w.ended && w.counts == wire.Counts{}
+				w.i.cfg.Go(func() {
+					if w.i.deliver([]*attaching{at}, nil) && tookNothing {
+						w.i.goAlone(nil)
+					}
+				})
+			}
+		}
+	})
+	if w.batch == "" {
+		w.heard = heard
+	}
+}
+
+// missing reports whether a File that a look has not found was not taken with those of
+// its request. A batch that has ended may not have taken as many Files as it counts as
+// failed or not at all; when more are open, it is just not showing them. A 404 shortly
+// after an attach that was accepted by itself is normal.
+func (w *watch) missing() bool {
+	since := time.Since(w.began)
+	lost := w.sent - w.counts.Completed - w.counts.InProgress
+	return w.sent > 1 && (since >= unseenTime || w.ended && w.heard && len(w.open) <= lost && since > missingTime)
+}

@@ -1,0 +1,60 @@
+// Package keep removes the versions that no key needs, and nothing else: under the
+// key's turn, by [ledger.Settle] alone, at once or in the background. It never uploads or
+// attaches.
+package keep
+
+import (
+	"context"
+	"log/slog"
+	"time"
+
+	"golang.org/x/sync/semaphore"
+
+	"github.com/conduitio-labs/conduit-connector-openai-vectorstore/vsclient/internal/ledger"
+	"github.com/conduitio-labs/conduit-connector-openai-vectorstore/vsclient/internal/view"
+	"github.com/conduitio-labs/conduit-connector-openai-vectorstore/vsclient/internal/wire"
+)
+
+// Config is the configuration of a Keeper. All of it is required.
+type Config struct {
+	StoreID      string
+	IndexTimeout time.Duration                    // how long after its upload a File may still be attached
+	RetryTimeout time.Duration                    // how long a request may be tried again
+	Go           func(func(context.Context)) bool // runs a function in a goroutine that ends with the client; false: it has ended
+	Calls        *semaphore.Weighted              // bounds the requests that are made side by side
+	Logger       *slog.Logger
+}
+
+// Keeper is safe for concurrent use.
+type Keeper struct {
+	cfg     Config
+	wire    *wire.Client
+	ledger  *ledger.Ledger
+	view    *view.View
+	turns   turns
+	tending tending
+	recent  recent
+}
+
+// New returns a Keeper. It makes no request.
+func New(w *wire.Client, l *ledger.Ledger, v *view.View, cfg Config) *Keeper {
+	k := &Keeper{cfg: cfg, wire: w, ledger: l, view: v}
+	k.tending.init(k)
+	k.recent.init(k)
+	return k
+}
+
+// Ask takes the next place in the key's line. The place must be left, waited for or
+// not.
+func (k *Keeper) Ask(key string) *Turn { return k.turns.ask(key) }
+
+// Start begins the looks at the newest store files, once.
+func (k *Keeper) Start() { k.recent.start() }
+
+// Finish ends the work in the background. Removals that are due are tried until ctx
+// ends; nothing else is waited for. It returns the Files that this client has made and
+// has seen neither searchable nor gone, and those whose removal has begun.
+func (k *Keeper) Finish(ctx context.Context) (left []string) {
+	k.tending.finish(ctx)
+	return k.ledger.Unfinished()
+}

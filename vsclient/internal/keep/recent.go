@@ -1,0 +1,217 @@
+package keep
+
+import (
+	"context"
+	"slices"
+	"sync"
+	"time"
+
+	"github.com/conduitio-labs/conduit-connector-openai-vectorstore/vsclient/internal/ledger"
+	"github.com/conduitio-labs/conduit-connector-openai-vectorstore/vsclient/internal/naming"
+	"github.com/conduitio-labs/conduit-connector-openai-vectorstore/vsclient/internal/view"
+	"github.com/conduitio-labs/conduit-connector-openai-vectorstore/vsclient/internal/wire"
+)
+
+// recent looks at the newest store files in the background: when the client makes
+// its first change, three minutes later, and as long as Files are watched whose
+// attach may not have shown. A key that has a second version there, one that
+// failed, or a version that a Delete should have found, is settled.
+type recent struct {
+	k    *Keeper
+	once sync.Once
+
+	mu      sync.Mutex
+	watched map[string]watched // by File
+	wake    chan struct{}
+}
+
+// watched is a File that bears one of the key's names and was too young for a 404
+// to be conclusive.
+type watched struct {
+	view.Doc
+	until   time.Time
+	deleted bool // the key was deleted after the File was made
+}
+
+const (
+	newestLooked = 200 // store files that a look reads, at least
+	firstWatch   = 15 * time.Second
+	longestWatch = time.Minute
+)
+
+func (r *recent) init(k *Keeper) {
+	r.k, r.watched, r.wake = k, make(map[string]watched), make(chan struct{}, 1)
+}
+
+// start begins the looks, once.
+func (r *recent) start() { r.once.Do(func() { r.k.cfg.Go(r.run) }) }
+
+// watch has Files looked for until their attach must have shown. One that turns out
+// to be an older version of the key is removed; after a Delete, any.
+func (k *Keeper) Watch(d view.Doc, young []string, deleted bool) {
+	if len(young) == 0 {
+		return
+	}
+	r := &k.recent
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	for _, id := range young {
+		w := watched{d, time.Now().Add(k.cfg.IndexTimeout + view.ShowTime), deleted || r.watched[id].deleted && r.watched[id].Key == d.Key}
+		r.watched[id] = w
+	}
+	select {
+	case r.wake <- struct{}{}:
+	default:
+	}
+}
+
+func (r *recent) run(ctx context.Context) {
+	var since int64 // OpenAI's time of the look before
+	second := time.Now().Add(view.ShowTime)
+	for wait := firstWatch; ; {
+		since = r.look(ctx, since)
+		r.mu.Lock()
+		watching := len(r.watched) > 0
+		r.mu.Unlock()
+		now := time.Now()
+		switch {
+		case watching:
+			wait = min(2*wait, longestWatch)
+		case now.Before(second):
+			wait = second.Sub(now)
+		default:
+			if wire.Pause(ctx, 0, r.wake) != nil {
+				return
+			}
+			wait = firstWatch
+		}
+		if wire.Pause(ctx, wait, nil) != nil {
+			return
+		}
+	}
+}
+
+// look reads the newest entries of the store's listing: so many as a look reads at
+// least, and all that were attached since the look before and may have been hidden
+// by the listing's lag. It returns OpenAI's time.
+func (r *recent) look(ctx context.Context, since int64) (began int64) {
+	k := r.k
+	if k.view.Files(ctx) != nil {
+		return since
+	}
+	began = k.view.Now()
+	at, seen := k.view.Tick(), 0
+	for page, err := range k.wire.NewestStoreFiles(ctx) {
+		if err != nil {
+			return since // the next look reads as far back
+		}
+		last := int64(0)
+		for _, s := range page {
+			r.entry(ctx, s, at)
+			last = s.CreatedAt
+		}
+		at = k.view.Tick()
+		seen += len(page)
+		if seen >= newestLooked && (since == 0 || last < since-int64(view.ShowTime/time.Second)) {
+			break
+		}
+	}
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	for id, w := range r.watched {
+		if time.Now().After(w.until) || k.ledger.IsGone(id) {
+			delete(r.watched, id)
+		}
+	}
+	return began
+}
+
+// entry has the key of a store file settled, where there may be something to settle.
+func (r *recent) entry(ctx context.Context, s wire.StoreFile, at uint32) {
+	k := r.k
+	id := k.view.Listed(s, at)
+	r.mu.Lock()
+	w, late := r.watched[s.ID]
+	r.mu.Unlock()
+	late = late && w.deleted && id.Ours && w.ID == ledger.Key(id.Digest[:16])
+	switch {
+	case late:
+		if k.removeLate(ctx, w.Doc, s.ID) == nil {
+			r.mu.Lock()
+			delete(r.watched, s.ID)
+			r.mu.Unlock()
+		}
+	case id.Key == "":
+	default:
+		d := k.view.Doc(id.Key)
+		if h := k.ledger.Holdings(d.ID, d.Names); len(h.Versions) > 1 || view.StatusOf(s.Status) == ledger.Failed {
+			k.Tend(d)
+		}
+		k.removeReplaced(ctx, d, s, id)
+	}
+}
+
+// removeLate removes a version that a Delete should have found.
+func (k *Keeper) removeLate(ctx context.Context, d view.Doc, id string) error {
+	return k.AtTurn(ctx, d, func() error {
+		if err := k.view.Look(ctx, id); err != nil {
+			return err
+		}
+		v, known := k.ledger.Find(id)
+		if !known || v.Key != d.ID || v.Status <= ledger.Absent {
+			return nil
+		}
+		_, err := k.Remove(ctx, []ledger.Version{v})
+		return err
+	})
+}
+
+// removeReplaced deletes Files that a searchable version names as those that it has
+// replaced, and that a process which was cut off has detached and not deleted.
+func (k *Keeper) removeReplaced(ctx context.Context, d view.Doc, s wire.StoreFile, id naming.Identity) (gone []string) {
+	left := slices.DeleteFunc(slices.Clone(id.Source.Replaces), func(id string) bool {
+		v, known := k.ledger.Find(id)
+		return !known || v.Key != (ledger.Key{}) || v.Made
+	})
+	if len(left) == 0 || view.StatusOf(s.Status) != ledger.Completed {
+		return nil
+	}
+	err := k.AtTurn(ctx, d, func() error {
+		for _, old := range append([]string{s.ID}, left...) {
+			if err := k.view.Look(ctx, old); err != nil {
+				return err
+			}
+		}
+		keeper, known := k.ledger.Find(s.ID)
+		if !known || keeper.Key != d.ID || keeper.Status != ledger.Completed {
+			return nil
+		}
+		for _, old := range left {
+			v, known := k.ledger.Find(old)
+			if !known || v.Status != ledger.Absent {
+				continue // attached: it is a version like any other
+			}
+			v.Content = keeper.Content // this client's kind has uploaded it
+			if _, err := k.remove(ctx, v); err != nil {
+				return err
+			}
+			gone = append(gone, old)
+		}
+		return nil
+	})
+	if err != nil {
+		k.cfg.Logger.DebugContext(ctx, "a replaced File could not be removed", "error", err.Error())
+	}
+	return gone
+}
+
+// atTurn runs f when it is the key's turn.
+func (k *Keeper) AtTurn(ctx context.Context, d view.Doc, f func() error) error {
+	t := k.turns.ask(d.Key)
+	if err := t.Wait(ctx); err != nil {
+		t.Abandon()
+		return err
+	}
+	defer t.Leave()
+	return f()
+}

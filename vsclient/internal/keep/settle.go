@@ -1,0 +1,300 @@
+package keep
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"sync"
+	"time"
+
+	"github.com/conduitio-labs/conduit-connector-openai-vectorstore/vsclient/internal/fail"
+	"github.com/conduitio-labs/conduit-connector-openai-vectorstore/vsclient/internal/ledger"
+	"github.com/conduitio-labs/conduit-connector-openai-vectorstore/vsclient/internal/view"
+	"github.com/conduitio-labs/conduit-connector-openai-vectorstore/vsclient/internal/wire"
+)
+
+// settle removes the versions of a key that may go by [ledger.Settle]. The caller
+// has the key's turn. Where it fails, the client goes on in the background.
+func (k *Keeper) Settle(ctx context.Context, d view.Doc) error {
+	read := make(map[string]bool)
+	for {
+		h := k.ledger.Holdings(d.ID, d.Names)
+		keep, remove, _ := ledger.Settle(h)
+		open, unread := len(remove) > 0, []string(nil)
+		for _, v := range h.Versions {
+			listed := v.Status == ledger.Completed && v.Seen != ledger.Read && len(h.Versions) > 1
+			open = open || listed
+			// A version that this client has made rests on its own replies. Any other is
+			// read once more before something rests on it.
+			if (listed || v.ID == keep || slices.Contains(remove, v.ID)) && !read[v.ID] && !v.Open && (!v.Made || v.Seen != ledger.Read) {
+				unread = append(unread, v.ID)
+			}
+		}
+		var err error
+		switch {
+		case !open || len(unread) == 0 && len(remove) == 0:
+			return nil
+		case len(unread) == 0:
+			_, err = k.Remove(ctx, slices.DeleteFunc(h.Versions, func(v ledger.Version) bool { return !slices.Contains(remove, v.ID) }))
+		}
+		for _, id := range unread {
+			read[id] = true
+			if err = k.view.Look(ctx, id); err != nil {
+				break
+			}
+		}
+		if err != nil {
+			k.Tend(d)
+			k.tending.warn(err)
+			return fmt.Errorf("an older version could not be removed yet: %w", err)
+		}
+	}
+}
+
+// settleLater settles the key as far as the call's context allows, and has the rest
+// done in the background.
+func (k *Keeper) SettleLater(ctx context.Context, d view.Doc) {
+	if ctx.Err() != nil || k.Settle(ctx, d) != nil || k.open(d) {
+		k.Tend(d)
+	}
+}
+
+// open reports whether something of the key is open or being removed.
+func (k *Keeper) open(d view.Doc) bool {
+	return slices.ContainsFunc(k.ledger.Holdings(d.ID, d.Names).Versions, func(v ledger.Version) bool { return v.Open || v.Going })
+}
+
+// removeAll removes versions, the oldest first, so that a reader who comes in the
+// middle finds the newest. moved reports that a version was not where a reply had
+// shown it: somebody else has changed the key.
+func (k *Keeper) Remove(ctx context.Context, versions []ledger.Version) (moved bool, err error) {
+	for _, v := range slices.Backward(versions) {
+		there, err := k.remove(ctx, v)
+		if err != nil {
+			return moved, err
+		}
+		moved = moved || !there && v.Status == ledger.Completed && !v.Going
+	}
+	return moved, nil
+}
+
+// remove detaches a File and then deletes it. Nothing else in this package removes
+// anything. A File whose content this client's kind has not uploaded is deleted only
+// when no other store has it. When remove returns nil, the File is gone, or detached
+// and another store's.
+func (k *Keeper) remove(ctx context.Context, v ledger.Version) (there bool, err error) {
+	if err := k.cfg.Calls.Acquire(ctx, 1); err != nil {
+		return false, context.Cause(ctx)
+	}
+	defer k.cfg.Calls.Release(1)
+	k.ledger.Removing(v.ID)
+	there, err = k.wire.Detach(ctx, v.ID)
+	if errors.Is(err, fail.StoreGone) && v.Made && v.Status == ledger.Failed {
+		err = nil // the store has refused it
+	}
+	if err != nil {
+		return there, err
+	}
+	if v.Content == (ledger.Print{}) && !v.Made {
+		shared, err := k.attachedElsewhere(ctx, v.ID)
+		if err != nil {
+			return there, err
+		}
+		if shared {
+			k.ledger.Spared(v.ID, k.view.Tick())
+			return there, nil
+		}
+	}
+	return there, k.deleteFile(ctx, v.ID)
+}
+
+func (k *Keeper) deleteFile(ctx context.Context, id string) error {
+	_, err := k.wire.DeleteFile(ctx, id)
+	if err == nil {
+		k.ledger.Gone(id, k.view.Tick())
+	}
+	return err
+}
+
+// attachedElsewhere reports whether another store of the project has the File.
+func (k *Keeper) attachedElsewhere(ctx context.Context, id string) (bool, error) {
+	for page, err := range k.wire.Stores(ctx) {
+		if err != nil {
+			return false, err
+		}
+		for _, s := range page {
+			if s.ID == k.cfg.StoreID {
+				continue
+			}
+			_, _, err := k.wire.StoreFileIn(ctx, s.ID, id)
+			if err == nil {
+				return true, nil
+			}
+			if !errors.Is(err, fail.NotFound) && !errors.Is(err, fail.StoreGone) {
+				return false, err
+			}
+		}
+	}
+	return false, nil
+}
+
+// tending is the background work on keys whose business has outlived their calls: a
+// version whose attach may have been accepted, a removal that has failed, a second
+// version that has shown late. It looks and removes; it never uploads or attaches,
+// which could bring back a document that somebody else has deleted.
+type tending struct {
+	k     *Keeper
+	slots chan struct{} // one for each look round that runs
+	hurry chan struct{} // closed when the client is to end
+
+	mu     sync.Mutex
+	keys   map[string]bool // true: there is more to do than the current round has seen
+	empty  chan struct{}   // closed while there are no keys
+	warned bool
+}
+
+const (
+	tendingSlots = 4
+	// openTime is how long, at least, a version without a caller is waited for after its
+	// last attempt has ended. One that was not seen searchable by then is removed.
+	openTime    = 15 * time.Minute
+	firstTend   = time.Second
+	longestTend = time.Minute
+	// tendRequest bounds the tries of one request in the background.
+	tendRequest = 2 * time.Second
+)
+
+func (t *tending) init(k *Keeper) {
+	t.k, t.slots, t.hurry, t.keys, t.empty = k, make(chan struct{}, tendingSlots), make(chan struct{}), make(map[string]bool), make(chan struct{})
+	close(t.empty)
+}
+
+// tend has the key looked at in the background until nothing of it is open.
+func (k *Keeper) Tend(d view.Doc) {
+	t := &k.tending
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if _, there := t.keys[d.Key]; there {
+		t.keys[d.Key] = true
+		return
+	}
+	if len(t.keys) == 0 {
+		t.empty = make(chan struct{})
+	}
+	t.keys[d.Key] = true
+	if !k.cfg.Go(func(ctx context.Context) { t.run(ctx, d) }) {
+		t.drop(d)
+	}
+}
+
+// warn tells once, until there is nothing left to tend, that a removal has failed.
+func (t *tending) warn(err error) {
+	t.mu.Lock()
+	first := !t.warned
+	t.warned = true
+	t.mu.Unlock()
+	if first {
+		t.k.cfg.Logger.Warn("a version that no key needs could not be removed; the client goes on trying in the background", "error", err.Error())
+	}
+}
+
+// drop ends the work on a key. The caller holds mu.
+func (t *tending) drop(d view.Doc) {
+	delete(t.keys, d.Key)
+	if len(t.keys) == 0 {
+		close(t.empty)
+		if t.warned {
+			t.k.cfg.Logger.Info("no version is left to be removed")
+		}
+		t.warned = false
+	}
+}
+
+func (t *tending) run(ctx context.Context, d view.Doc) {
+	until := time.Now().Add(t.k.cfg.RetryTimeout + max(openTime, t.k.cfg.IndexTimeout))
+	for wait, early := firstTend, t.hurry; ; wait = min(2*wait, longestTend) {
+		_ = wire.Pause(ctx, wait, early)
+		closing := t.hurrying()
+		if closing {
+			wait, early = firstTend/2, nil
+		}
+		t.mu.Lock()
+		t.keys[d.Key] = false
+		t.mu.Unlock()
+		done := ctx.Err() != nil || t.round(ctx, d, time.Now().After(until), closing)
+		t.mu.Lock()
+		if done && (!t.keys[d.Key] || ctx.Err() != nil) {
+			t.drop(d)
+			t.mu.Unlock()
+			return
+		}
+		t.mu.Unlock()
+	}
+}
+
+func (t *tending) hurrying() bool {
+	select {
+	case <-t.hurry:
+		return true
+	default:
+		return false
+	}
+}
+
+// round looks once at everything of the key that is open, and settles it. It
+// reports whether nothing is left to do; while the client is closing, that means
+// nothing to remove.
+func (t *tending) round(ctx context.Context, d view.Doc, late, closing bool) (done bool) {
+	select {
+	case t.slots <- struct{}{}:
+		defer func() { <-t.slots }()
+	case <-ctx.Done():
+		return true
+	}
+	err := t.k.AtTurn(ctx, d, func() error {
+		done = t.settle(ctx, d, late, closing)
+		return nil
+	})
+	return done || err != nil
+}
+
+func (t *tending) settle(ctx context.Context, d view.Doc, late, closing bool) (done bool) {
+	k := t.k
+	for _, v := range k.ledger.Holdings(d.ID, d.Names).Versions {
+		if v.Status == ledger.Failed || v.Seen == ledger.Read && v.Status == ledger.Completed || closing && !v.Going {
+			continue
+		}
+		if err := k.view.LookWith(ctx, k.wire.For(tendRequest), v.ID); err != nil {
+			return errors.Is(err, fail.StoreGone)
+		}
+		now, known := k.ledger.Find(v.ID)
+		if !known || !now.Open || now.Status == ledger.Completed {
+			continue
+		}
+		_, err := k.wire.For(tendRequest).File(ctx, v.ID)
+		switch {
+		case now.Status == ledger.Absent && errors.Is(err, fail.NotFound):
+			k.ledger.Gone(v.ID, k.view.Tick())
+		case err == nil && late:
+			k.view.Ended(v.ID, ledger.Failed, ledger.Read)
+		}
+	}
+	err := k.Settle(ctx, d)
+	return errors.Is(err, fail.StoreGone) || err == nil && (closing || !k.open(d))
+}
+
+// finish ends the work: removals are tried until ctx ends, and nothing else is
+// waited for.
+func (t *tending) finish(ctx context.Context) {
+	t.mu.Lock()
+	if !t.hurrying() {
+		close(t.hurry)
+	}
+	empty := t.empty
+	t.mu.Unlock()
+	select {
+	case <-empty:
+	case <-ctx.Done():
+	}
+}

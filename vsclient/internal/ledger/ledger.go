@@ -1,0 +1,595 @@
+// Package ledger keeps one record for each File of the project: what was seen of
+// it in the vector store, and what this client has done with it. It makes no
+// request and reads no clock, and [Settle] decides by its records alone which
+// versions of a key may go.
+//
+// Three indexes lead to a record: the File's id, the key that its store file's
+// attributes name, and the folded stem of its name. The key is the truth; the name
+// is a hint that saves requests. Values leave this room, records do not.
+package ledger
+
+import (
+	"cmp"
+	"hash/maphash"
+	"slices"
+	"sync"
+
+	"github.com/conduitio-labs/conduit-connector-openai-vectorstore/vsclient/internal/naming"
+)
+
+// Key is the first half of the SHA-256 of a key.
+type Key [16]byte
+
+// Print is a fingerprint of content and chunking. The zero Print belongs to
+// content that this client did not upload.
+type Print [16]byte
+
+// Status is the state of a File in the vector store.
+type Status uint8
+
+// The states. Failed stands for cancelled as well: both are final.
+const (
+	Unknown    Status = iota // never looked at
+	Absent                   // the store was seen without it
+	InProgress               // attached, not searchable yet
+	Completed                // searchable
+	Failed                   // it never will be searchable
+)
+
+// Seen tells which kind of reply a record rests on.
+type Seen uint8
+
+// The kinds of reply, the weakest first.
+const (
+	NotSeen Seen = iota // none, or one that is no longer believed
+	Listed              // an entry of a listing: it finds candidates and proves nothing
+	Read                // a GET of the store file, or the outcome of this client's own wait
+)
+
+// stage is how far this client has come with a File.
+type stage uint8
+
+const (
+	settled stage = iota // others made it, or this client has seen its end
+	opened               // this client made it, and has seen neither its end nor its being searchable
+	going                // its removal has begun
+)
+
+// File is an object of /files.
+type File struct {
+	ID      string
+	Name    string
+	Stem    string // the folded stem of Name
+	Size    int64  // in bytes
+	Created int64  // Unix seconds, by OpenAI's clock
+	Ext     string // the extension that OpenAI indexes; "": it has none
+}
+
+// Marks are what the attributes of a store file say.
+type Marks struct {
+	Key     Key    // zero: the attributes name no key
+	Number  int64  // vs_version
+	Content Print  // zero: no vs_content
+	Own     string // the caller's attributes, as Prints makes it
+}
+
+// Version is one store file of a key, or one that is to be.
+type Version struct {
+	Marks
+	ID      string
+	Created int64 // Unix seconds, by OpenAI's clock; 0: not known
+	Size    int64
+	Status  Status
+	Seen    Seen
+	At      uint32 // the caller's tick when it was seen last
+	Made    bool   // this client made it
+	Open    bool   // this client made it, and has seen neither its end nor its being searchable
+	Going   bool   // its removal has begun
+}
+
+// Holdings are the versions of one key, the newest first.
+type Holdings struct{ Versions []Version }
+
+// Newest returns the newest version.
+func (h Holdings) Newest() (Version, bool) {
+	if len(h.Versions) == 0 {
+		return Version{}, false
+	}
+	return h.Versions[0], true
+}
+
+// Highest returns the highest number among the versions.
+func (h Holdings) Highest() (n int64) {
+	for _, v := range h.Versions {
+		n = max(n, v.Number)
+	}
+	return n
+}
+
+// record is kept small: there may be millions.
+type record struct {
+	id       string
+	own      string
+	nextStem *record // another of the same stem
+	nextKey  *record // another of the same key
+	stem     uint64  // hash of the folded stem
+	name     uint64  // hash of the name
+	number   int64
+	size     int64
+	key      Key
+	content  Print
+	ext      uint32 // hash of the extension; 0: none
+	created  uint32
+	at       uint32
+	round    uint8 // the complete list of Files that has shown it last
+	status   Status
+	seen     Seen
+	stage    stage
+	listed   bool // its name is known
+	made     bool // by this client
+	marked   bool // a store file with attributes of this client's kind
+}
+
+// Ledger is safe for concurrent use.
+type Ledger struct {
+	seed maphash.Seed
+
+	mu      sync.Mutex
+	byID    map[string]*record
+	byStem  map[uint64]*record
+	byKey   map[Key]*record
+	gone    map[string]uint32 // Files that were seen to be gone, and when
+	round   uint8
+	altered bool
+}
+
+// New returns an empty ledger.
+func New() *Ledger {
+	return &Ledger{
+		seed: maphash.MakeSeed(), byID: make(map[string]*record), byStem: make(map[uint64]*record),
+		byKey: make(map[Key]*record), gone: make(map[string]uint32),
+	}
+}
+
+func (l *Ledger) hash(s string) uint64 { return maphash.String(l.seed, s) }
+
+func (l *Ledger) extension(ext string) uint32 {
+	if ext == "" {
+		return 0
+	}
+	return uint32(l.hash(ext)) | 1 //nolint:gosec // a part of the hash is enough for two dozen
+}
+
+// Listed takes in Files that a list of Files has shown.
+func (l *Ledger) Listed(files []File) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	for _, f := range files {
+		if _, gone := l.gone[f.ID]; !gone {
+			l.file(f)
+		}
+	}
+}
+
+// file returns the File's record. The caller holds mu.
+func (l *Ledger) file(f File) *record {
+	r := l.byID[f.ID]
+	if r == nil {
+		r = l.add(f.ID)
+	}
+	if !r.listed {
+		r.listed, r.name, r.created, r.size, r.ext = true, l.hash(f.Name), uint32(f.Created), f.Size, l.extension(f.Ext) //nolint:gosec // seconds until 2106
+		r.stem = l.hash(f.Stem)
+		r.nextStem, l.byStem[r.stem] = l.byStem[r.stem], r
+	}
+	r.round = l.round
+	return r
+}
+
+func (l *Ledger) add(id string) *record {
+	r := &record{id: id, round: l.round}
+	l.byID[id] = r
+	return r
+}
+
+// Begin begins a complete list of Files. Whatever [Ledger.Listed] has not shown by
+// the matching [Ledger.End] was not in it.
+func (l *Ledger) Begin() {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.round++
+}
+
+// End ends a complete list of Files, which was begun at that tick. A File that it
+// did not show leaves the ledger when nothing is known to be attached under its id;
+// otherwise it has to be looked at again. Memories of removals from before forget
+// are dropped.
+func (l *Ledger) End(began, forget uint32) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	for _, r := range l.byID {
+		if r.round == l.round || !r.listed || r.at >= began || r.stage == opened || r.stage == going {
+			continue
+		}
+		if r.status <= Absent {
+			l.drop(r)
+		} else {
+			r.seen = NotSeen
+		}
+	}
+	for id, at := range l.gone {
+		if at < forget {
+			delete(l.gone, id)
+		}
+	}
+}
+
+// Uploaded takes in a File that this client has made as a version of a key.
+func (l *Ledger) Uploaded(f File, m Marks, at uint32) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	r := l.file(f)
+	r.stage, r.made, r.status, r.at = opened, true, Unknown, at
+	l.mark(r, m, true)
+}
+
+// Observe records a reply that shows the store file: its attributes, where marked,
+// and its status. A weaker reply does not take the place of a stronger one of the
+// same tick or later. It reports false for a File that is known to be gone.
+func (l *Ledger) Observe(id string, m Marks, marked bool, s Status, seen Seen, at uint32) bool {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if _, gone := l.gone[id]; gone {
+		return false
+	}
+	r := l.byID[id]
+	if r == nil {
+		r = l.add(id)
+	}
+	if seen == Listed && r.seen > Listed && r.at >= at {
+		return true
+	}
+	// A listing lags; it takes back no end that this client has seen itself.
+	if seen == Listed && r.seen > Listed && r.status >= Completed && s == InProgress {
+		return true
+	}
+	r.status, r.seen, r.at = s, seen, at
+	if r.stage == opened && s >= Completed && seen >= Read {
+		r.stage = settled
+	}
+	l.mark(r, m, marked)
+	return true
+}
+
+// Marked records that the attributes of a store file were replaced.
+func (l *Ledger) Marked(id string, m Marks) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if r := l.byID[id]; r != nil {
+		l.mark(r, m, true)
+	}
+}
+
+// Replaced records that a version of the key names the File as one that it has
+// replaced: a removal that was cut off has left it.
+func (l *Ledger) Replaced(id string, m Marks) bool {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	r := l.byID[id]
+	if r == nil || r.stage != settled || r.key != (Key{}) && r.key != m.Key {
+		return false
+	}
+	r.stage = going
+	l.mark(r, m, true)
+	return true
+}
+
+// mark records the attributes. The caller holds mu.
+func (l *Ledger) mark(r *record, m Marks, marked bool) {
+	if r.key != m.Key {
+		l.unkey(r)
+		if r.key = m.Key; r.key != (Key{}) {
+			r.nextKey, l.byKey[r.key] = l.byKey[r.key], r
+		}
+	}
+	r.marked, r.number, r.content, r.own = marked, m.Number, m.Content, m.Own
+}
+
+// Absent records that the store was seen without the File.
+func (l *Ledger) Absent(id string, at uint32) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if r := l.byID[id]; r != nil {
+		r.status, r.seen, r.at = Absent, Read, at
+	}
+}
+
+// Doubt has the File looked at again before anything rests on it.
+func (l *Ledger) Doubt(ids ...string) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	for _, id := range ids {
+		if r := l.byID[id]; r != nil {
+			r.seen = NotSeen
+		}
+	}
+}
+
+// DoubtAttributes has the next change of the document set its attributes anew.
+func (l *Ledger) DoubtAttributes(id string, number int64) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if r := l.byID[id]; r != nil {
+		r.own, r.number = "?", max(r.number, number)
+	}
+}
+
+// Removing records that the removal of the File begins.
+func (l *Ledger) Removing(id string) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if r := l.byID[id]; r != nil {
+		r.stage = going
+	}
+}
+
+// Spared records that the File was detached and stays: another store has it.
+func (l *Ledger) Spared(id string, at uint32) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if r := l.byID[id]; r != nil {
+		l.mark(r, Marks{}, false)
+		r.stage, r.status, r.seen, r.at = settled, Absent, Read, at
+	}
+}
+
+// Gone records that the File is gone: its deletion was answered, or a GET of the
+// File says 404.
+func (l *Ledger) Gone(id string, at uint32) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.gone[id] = at
+	if r := l.byID[id]; r != nil {
+		l.drop(r)
+	}
+}
+
+// IsGone reports whether the File is known to be gone.
+func (l *Ledger) IsGone(id string) bool {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	_, gone := l.gone[id]
+	return gone
+}
+
+// Named reports whether the last list of Files has shown the File.
+func (l *Ledger) Named(id string) bool {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	r := l.byID[id]
+	return r != nil && r.listed && r.round == l.round
+}
+
+// Fresh returns the Files that a listing may not show yet: those that this client
+// has seen in the store at or after the tick, and of the others that were created at
+// or after a time, by OpenAI's clock, the newest ones, so many at the most.
+func (l *Ledger) Fresh(tick uint32, created int64, most int) map[string]bool {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	fresh := make(map[string]bool)
+	var others []*record
+	for id, r := range l.byID {
+		switch {
+		case r.stage == going:
+		case r.made && r.at >= tick:
+			fresh[id] = true
+		case !r.made && r.listed && int64(r.created) >= created && r.status != Absent:
+			others = append(others, r)
+		}
+	}
+	slices.SortFunc(others, func(a, b *record) int { return cmp.Or(cmp.Compare(b.created, a.created), cmp.Compare(a.id, b.id)) })
+	for _, r := range others[:min(most, len(others))] {
+		fresh[r.id] = true
+	}
+	return fresh
+}
+
+// Young returns the Files that were created at or after a time, by OpenAI's clock, and
+// of which no reply says whose they are: the newest first, so many at the most.
+func (l *Ledger) Young(created int64, most int) []Version {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	var found []Version
+	for _, r := range l.byID {
+		if r.listed && int64(r.created) >= created && r.key == (Key{}) && !r.marked && r.stage == settled && !r.made {
+			found = append(found, r.version())
+		}
+	}
+	slices.SortFunc(found, func(a, b Version) int { return cmp.Or(cmp.Compare(b.Created, a.Created), cmp.Compare(a.ID, b.ID)) })
+	return found[:min(most, len(found))]
+}
+
+// drop forgets a record. The caller holds mu.
+func (l *Ledger) drop(r *record) {
+	delete(l.byID, r.id)
+	l.unkey(r)
+	if !r.listed {
+		return
+	}
+	unchain(l.byStem, r.stem, r, func(r *record) **record { return &r.nextStem })
+}
+
+func (l *Ledger) unkey(r *record) {
+	if r.key != (Key{}) {
+		unchain(l.byKey, r.key, r, func(r *record) **record { return &r.nextKey })
+		r.key = Key{}
+	}
+}
+
+// unchain takes r out of the chain that stands under k.
+func unchain[K comparable](m map[K]*record, k K, r *record, next func(*record) **record) {
+	first := m[k]
+	for at := &first; *at != nil; at = next(*at) {
+		if *at == r {
+			*at = *next(r)
+			break
+		}
+	}
+	*next(r) = nil
+	if first == nil {
+		delete(m, k)
+		return
+	}
+	m[k] = first
+}
+
+func (r *record) version() Version {
+	return Version{
+		Marks: Marks{Key: r.key, Number: r.number, Content: r.content, Own: r.own},
+		ID:    r.id, Created: int64(r.created), Size: r.size, Status: r.status, Seen: r.seen, At: r.at,
+		Made: r.made, Open: r.stage == opened, Going: r.stage == going,
+	}
+}
+
+// Holdings returns the versions of a key: the store files whose attributes name
+// it, those without attributes of this client's kind that bear one of its names,
+// and the Files that this client has made or begun to remove for it.
+func (l *Ledger) Holdings(k Key, n naming.Names) Holdings {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	var h Holdings
+	for r := l.byKey[k]; r != nil; r = r.nextKey {
+		if r.status != Absent || r.stage == opened || r.stage == going {
+			h.Versions = append(h.Versions, r.version())
+		}
+	}
+	l.named(n, func(r *record) {
+		if r.key == (Key{}) && !r.marked && r.status > Absent && slices.ContainsFunc(n.Whole, func(name string) bool { return l.hash(name) == r.name }) {
+			h.Versions = append(h.Versions, r.version())
+		}
+	})
+	slices.SortFunc(h.Versions, func(a, b Version) int {
+		return cmp.Or(cmp.Compare(b.Number, a.Number), cmp.Compare(b.Created, a.Created), cmp.Compare(b.ID, a.ID))
+	})
+	return h
+}
+
+// named calls f for each record whose name could be one of the key's. The caller
+// holds mu.
+func (l *Ledger) named(n naming.Names, f func(*record)) {
+	ext := l.extension(n.Ext)
+	for _, stem := range n.Stems {
+		for r := l.byStem[l.hash(stem)]; r != nil; r = r.nextStem {
+			if ext == 0 || r.ext == ext || r.ext == 0 {
+				f(r)
+			}
+		}
+	}
+}
+
+// Candidates returns the Files that are the key's, or could be by name since no
+// reply says whose they are, without those that this client is making or removing.
+func (l *Ledger) Candidates(k Key, n naming.Names) []Version {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	var found []Version
+	l.named(n, func(r *record) {
+		if r.stage != opened && r.stage != going && (r.key == (Key{}) || r.key == k) {
+			found = append(found, r.version())
+		}
+	})
+	for r := l.byKey[k]; r != nil; r = r.nextKey {
+		if r.stage != opened && r.stage != going && !slices.ContainsFunc(found, func(v Version) bool { return v.ID == r.id }) {
+			found = append(found, r.version())
+		}
+	}
+	return found
+}
+
+// Find returns the record of one File.
+func (l *Ledger) Find(id string) (Version, bool) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if r := l.byID[id]; r != nil {
+		return r.version(), true
+	}
+	return Version{}, false
+}
+
+// Unfinished returns the Files that this client has made and has seen neither
+// searchable nor gone, and those whose removal has begun.
+func (l *Ledger) Unfinished() (ids []string) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	for id, r := range l.byID {
+		if r.stage == opened || r.stage == going {
+			ids = append(ids, id)
+		}
+	}
+	slices.Sort(ids)
+	return ids
+}
+
+// Len returns the number of Files that are known.
+func (l *Ledger) Len() int {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return len(l.byID)
+}
+
+// Alter records that the server has been seen to alter a name beyond recognition.
+func (l *Ledger) Alter() {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.altered = true
+}
+
+// Altered reports whether the server has been seen to alter names, so that names
+// no longer lead to documents and the store's listing has to.
+func (l *Ledger) Altered() bool {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.altered
+}
+
+// Stem reports whether a list of Files has shown the File, and whether its name is
+// one of the stems.
+func (l *Ledger) Stem(id string, stems []string) (known, among bool) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	r := l.byID[id]
+	if r == nil || !r.listed {
+		return false, false
+	}
+	return true, slices.ContainsFunc(stems, func(s string) bool { return l.hash(s) == r.stem })
+}
+
+// Prints packs the fingerprints of a document's own attributes, one for each name
+// with its value, so that equal attributes pack equally.
+func (l *Ledger) Prints(each func(yield func(name, value string))) string {
+	var prints []uint64
+	each(func(name, value string) { prints = append(prints, l.hash(name+"\x00"+value)) })
+	slices.Sort(prints)
+	packed := make([]byte, 0, 8*len(prints))
+	for _, p := range prints {
+		for shift := 0; shift < 64; shift += 8 {
+			packed = append(packed, byte(p>>shift))
+		}
+	}
+	return string(packed)
+}
+
+// Includes reports whether the packed prints hold all of the others.
+func Includes(packed, others string) bool {
+	for len(others) >= 8 {
+		found := false
+		for rest := packed; len(rest) >= 8 && !found; rest = rest[8:] {
+			found = rest[:8] == others[:8]
+		}
+		if !found {
+			return false
+		}
+		others = others[8:]
+	}
+	return true
+}

@@ -1,0 +1,152 @@
+package ledger_test
+
+import (
+	"fmt"
+	"slices"
+	"testing"
+
+	"github.com/matryer/is"
+
+	"github.com/conduitio-labs/conduit-connector-openai-vectorstore/vsclient/internal/ledger"
+)
+
+// states are all states of one version that [ledger.Settle] tells apart.
+func states() (all []ledger.Version) {
+	for _, status := range []ledger.Status{ledger.Unknown, ledger.Absent, ledger.InProgress, ledger.Completed, ledger.Failed} {
+		for _, seen := range []ledger.Seen{ledger.NotSeen, ledger.Listed, ledger.Read} {
+			for _, stage := range []string{"known", "open", "going"} {
+				all = append(all, ledger.Version{Status: status, Seen: seen, Open: stage == "open", Going: stage == "going"})
+			}
+		}
+	}
+	return all
+}
+
+// kinds leaves one of the states that the rule has to treat alike, for histories of
+// many versions.
+func kinds() (all []ledger.Version) {
+	return slices.DeleteFunc(states(), func(v ledger.Version) bool { return v.Seen == ledger.NotSeen || v.Status == ledger.Unknown })
+}
+
+// each calls f with every history of n versions, the newest first.
+func each(n int, of []ledger.Version, f func(ledger.Holdings)) {
+	h := ledger.Holdings{Versions: make([]ledger.Version, n)}
+	var fill func(i int)
+	fill = func(i int) {
+		if i == n {
+			f(h)
+			return
+		}
+		for _, v := range of {
+			v.ID, v.Number = string(rune('a'+i)), int64(n-i)
+			h.Versions[i] = v
+			fill(i + 1)
+		}
+	}
+	fill(0)
+}
+
+// everyHistory covers every combination of up to three versions, and of four
+// versions of each kind.
+func everyHistory(f func(ledger.Holdings)) {
+	for n := range 4 {
+		each(n, states(), f)
+	}
+	each(4, kinds(), f)
+}
+
+func proven(v ledger.Version) bool {
+	return v.Status == ledger.Completed && v.Seen == ledger.Read && !v.Going
+}
+
+// sentences are the rule, one fact each. Each is checked on every history.
+var sentences = []struct {
+	sentence string
+	holds    func(h ledger.Holdings, keep, remove, wait []ledger.Version) bool
+}{
+	{"each version is kept, removed or waited for, and only one of these", func(h ledger.Holdings, keep, remove, wait []ledger.Version) bool {
+		return len(keep) <= 1 && len(keep)+len(remove)+len(wait) == len(h.Versions)
+	}},
+	{"the newest version that was seen searchable is kept", func(h ledger.Holdings, keep, _, _ []ledger.Version) bool {
+		i := slices.IndexFunc(h.Versions, proven)
+		return i < 0 && len(keep) == 0 || i >= 0 && len(keep) == 1 && keep[0].ID == h.Versions[i].ID
+	}},
+	{"a version that failed goes", func(_ ledger.Holdings, _, _, wait []ledger.Version) bool {
+		return !slices.ContainsFunc(wait, func(v ledger.Version) bool { return v.Status == ledger.Failed })
+	}},
+	{"a version older than the kept one goes", func(_ ledger.Holdings, keep, _, wait []ledger.Version) bool {
+		return len(keep) == 0 || !slices.ContainsFunc(wait, func(v ledger.Version) bool { return v.Number < keep[0].Number })
+	}},
+	{"a version that may be searchable goes only when a newer one was seen searchable, or when its removal has begun and one is kept", func(_ ledger.Holdings, keep, remove, _ []ledger.Version) bool {
+		return !slices.ContainsFunc(remove, func(v ledger.Version) bool {
+			if v.Status == ledger.Failed || v.Going && v.Status == ledger.Absent {
+				return false
+			}
+			return len(keep) == 0 || v.Number > keep[0].Number && !v.Going
+		})
+	}},
+	{"a newer version that may yet be searchable stays", func(_ ledger.Holdings, keep, remove, _ []ledger.Version) bool {
+		return !slices.ContainsFunc(remove, func(v ledger.Version) bool {
+			return len(keep) > 0 && v.Number > keep[0].Number && v.Status != ledger.Failed && !v.Going
+		})
+	}},
+	{"without a version to keep, only what cannot be searchable goes", func(_ ledger.Holdings, keep, remove, _ []ledger.Version) bool {
+		return len(keep) > 0 || !slices.ContainsFunc(remove, func(v ledger.Version) bool {
+			return v.Status != ledger.Failed && (!v.Going || v.Status != ledger.Absent)
+		})
+	}},
+	{"the oldest version goes first", func(_ ledger.Holdings, _, remove, _ []ledger.Version) bool {
+		return slices.IsSortedFunc(remove, func(a, b ledger.Version) int { return int(a.Number - b.Number) })
+	}},
+}
+
+func TestSettleKeepsEachSentenceOnEveryHistory(t *testing.T) {
+	broken := make(map[string]string)
+	n := 0
+	everyHistory(func(h ledger.Holdings) {
+		n++
+		k, r, w := ledger.Settle(h)
+		var keep []ledger.Version
+		if k != "" {
+			keep = versions(h, []string{k})
+		}
+		remove, wait := versions(h, r), versions(h, w)
+		for _, s := range sentences {
+			if broken[s.sentence] == "" && !s.holds(h, keep, remove, wait) {
+				broken[s.sentence] = fmt.Sprintf("%+v: keep %q, remove %q, wait %q", h.Versions, k, r, w)
+			}
+		}
+	})
+	t.Logf("%d histories", n)
+	for sentence, history := range broken {
+		t.Errorf("%s: not so of %s", sentence, history)
+	}
+}
+
+// versions are those of the ids, in their order.
+func versions(h ledger.Holdings, ids []string) (all []ledger.Version) {
+	for _, id := range ids {
+		i := slices.IndexFunc(h.Versions, func(v ledger.Version) bool { return v.ID == id })
+		all = append(all, h.Versions[i])
+	}
+	return all
+}
+
+func TestSettleSettles(t *testing.T) {
+	// Carrying out the verdict leaves nothing more to remove.
+	is := is.New(t)
+	again := 0
+	everyHistory(func(h ledger.Holdings) {
+		_, remove, _ := ledger.Settle(h)
+		rest := ledger.Holdings{}
+		for _, v := range h.Versions {
+			if !slices.Contains(remove, v.ID) {
+				rest.Versions = append(rest.Versions, v)
+			}
+		}
+		if _, remove, _ := ledger.Settle(rest); len(remove) > 0 {
+			again++
+		}
+	})
+	is.Equal(again, 0)
+}

@@ -1,0 +1,136 @@
+package naming
+
+import (
+	"encoding/json"
+	"fmt"
+	"hash/maphash"
+	"maps"
+	"math"
+	"reflect"
+	"slices"
+	"strconv"
+	"strings"
+	"unicode/utf8"
+
+	"github.com/conduitio-labs/conduit-connector-openai-vectorstore/vsclient/internal/fail"
+)
+
+// Limits on attributes. The API reference says 16 attributes, names of 64 and
+// values of 512 characters; the retrieval guide says values of 256. The client's
+// own stay within 256 bytes, which is right under either; a caller's value of
+// 257 to 512 characters is passed on, and OpenAI has the word.
+const (
+	maxAttributes     = 16
+	maxAttributeName  = 64
+	maxAttributeValue = 512
+	safeValueBytes    = 256
+
+	// MaxAttributes is how many attributes of its own a document of a short key may
+	// have: 16 less those that carry key, version and content.
+	MaxAttributes = maxAttributes - 3
+)
+
+// Room returns how many attributes of its own a document of the key may have. Each 256
+// bytes of a key take one of the 16.
+func Room(key string) int { return maxAttributes - 2 - len(keyParts(key)) }
+
+// maxNameShown is how much of an attribute's name an error shows, in bytes.
+const maxNameShown = 120
+
+// maxExactInteger is the largest integer that a JSON number keeps exactly.
+const maxExactInteger = 1 << 53
+
+// Normalize checks the attributes that a caller gives a key's document and returns them
+// with every number a float64.
+func Normalize(key string, a map[string]any) (map[string]any, error) {
+	if room := Room(key); len(a) > room {
+		return nil, fail.New(fail.InvalidAttributes, "%d attributes; beside a key of %d bytes a document may have %d of its own (OpenAI allows %d, the others carry key, version and content)", len(a), len(key), room, maxAttributes)
+	}
+	out := make(map[string]any, len(a))
+	for _, name := range slices.Sorted(maps.Keys(a)) {
+		switch n := utf8.RuneCountInString(name); {
+		case name == "":
+			return nil, fail.New(fail.InvalidAttributes, "an attribute has an empty name")
+		case !utf8.ValidString(name):
+			return nil, fail.New(fail.InvalidAttributes, "the attribute name %q is not valid UTF-8", fail.Shorten(name, maxNameShown))
+		case n > maxAttributeName:
+			return nil, fail.New(fail.InvalidAttributes, "the attribute name %q has %d characters; %d are allowed", fail.Shorten(name, maxNameShown), n, maxAttributeName)
+		case strings.HasPrefix(name, reservedMark):
+			return nil, fail.New(fail.InvalidAttributes, "the attribute name %q begins with %q, which is reserved; rename it", fail.Shorten(name, maxNameShown), reservedMark)
+		}
+		v, err := normalizeValue(a[name])
+		if err != nil {
+			return nil, fail.New(fail.InvalidAttributes, "attribute %q: %v", name, err)
+		}
+		out[name] = v
+	}
+	return out, nil
+}
+
+func normalizeValue(value any) (any, error) {
+	switch v := value.(type) {
+	case bool:
+		return v, nil
+	case string:
+		if !utf8.ValidString(v) {
+			return nil, fmt.Errorf("the value is not valid UTF-8")
+		}
+		if n := utf8.RuneCountInString(v); n > maxAttributeValue {
+			return nil, fmt.Errorf("the value has %d characters; %d are allowed", n, maxAttributeValue)
+		}
+		return v, nil
+	case json.Number:
+		if i, err := v.Int64(); err == nil {
+			return exact(i)
+		}
+		f, err := v.Float64()
+		if err != nil {
+			return nil, fmt.Errorf("%q is not a number", v.String())
+		}
+		return finite(f)
+	}
+	switch v := reflect.ValueOf(value); v.Kind() {
+	case reflect.Int, reflect.Int8, reflect.Int16, reflect.Int32, reflect.Int64:
+		return exact(v.Int())
+	case reflect.Uint, reflect.Uint8, reflect.Uint16, reflect.Uint32, reflect.Uint64, reflect.Uintptr:
+		if u := v.Uint(); u > maxExactInteger {
+			return nil, errInexact(strconv.FormatUint(u, 10))
+		}
+		return float64(v.Uint()), nil
+	case reflect.Float32, reflect.Float64:
+		return finite(v.Float())
+	case reflect.String:
+		return normalizeValue(v.String())
+	case reflect.Bool:
+		return v.Bool(), nil
+	}
+	return nil, fmt.Errorf("a value of type %T is not allowed; use a string, a number or a bool", value)
+}
+
+func exact(i int64) (any, error) {
+	if i > maxExactInteger || i < -maxExactInteger {
+		return nil, errInexact(strconv.FormatInt(i, 10))
+	}
+	return float64(i), nil
+}
+
+func errInexact(digits string) error {
+	return fmt.Errorf("%s is beyond 2^53 and would lose digits as a number; give it as a string", digits)
+}
+
+func finite(f float64) (any, error) {
+	if math.IsNaN(f) || math.IsInf(f, 0) {
+		return nil, fmt.Errorf("%v is not a number that JSON can carry", f)
+	}
+	return f, nil
+}
+
+// Hash is equal for equal attributes, within one process.
+func Hash(seed maphash.Seed, a map[string]any) uint64 {
+	var h maphash.Hash
+	h.SetSeed(seed)
+	for _, name := range slices.Sorted(maps.Keys(a)) {
+		fmt.Fprintf(&h, "%d:%s=%T:%v;", len(name), name, a[name], a[name])
+	}
+	return h.Sum64()
+}

@@ -1,0 +1,229 @@
+package naming
+
+import (
+	"bytes"
+	"encoding/json"
+	"errors"
+	"io"
+	"os"
+	"path/filepath"
+	"runtime"
+	"strings"
+	"testing"
+	"testing/iotest"
+	"unicode/utf16"
+	"unicode/utf8"
+
+	"github.com/matryer/is"
+
+	"github.com/conduitio-labs/conduit-connector-openai-vectorstore/vsclient/internal/fail"
+)
+
+func utf16Of(bom, s string) string {
+	var b strings.Builder
+	b.WriteString(bom)
+	for _, u := range utf16.Encode([]rune(s)) {
+		if hi, lo := byte(u>>8), byte(u); bom[0] == 0xFE {
+			b.WriteString(string([]byte{hi, lo}))
+		} else {
+			b.WriteString(string([]byte{lo, hi}))
+		}
+	}
+	return b.String()
+}
+
+const (
+	littleMark = "\xff\xfe"
+	bigMark    = "\xfe\xff"
+	mark       = "\xef\xbb\xbf"
+)
+
+var inputs = []struct {
+	sentence, key, extension, content string
+
+	name  string // "": refused
+	fault string // part of the refusal
+}{
+	{"an extension in capitals is sent in lower case", "CONTRACT.PDF", "", "%PDF-1.7\xff", "CONTRACT.pdf", ""},
+	{"a page in capitals is a page", "FAQ.HTML", "", "<p>x</p>", "FAQ.html", ""},
+	{"a Word file is no text to be judged", "x.docx", "", "PK\x03\x04\xff\x00", "x.docx", ""},
+	{"an extension in capitals can be configured", "notes", ".MD", "x", "notes.md", ""},
+	{"JSON goes by its content", `{"id":7}`, "", `{"title":"x"}`, "id_7-e0f2.json", ""},
+	{"JSON may have a byte order mark", "area.geojson", "", mark + `{"title":"x"}`, "area.geojson.json", ""},
+	{"a lone string is text", "s", "", `"x"`, "s.txt", ""},
+	{"two objects are text", "s.jsonl", "", "{}\n{}", "s.jsonl.txt", ""},
+	{"text may have a byte order mark", "a.csv", "", mark + "a;b", "a.csv.txt", ""},
+	{"UTF-16 with a mark is text, the small end first", "export/kunden.csv", "", utf16Of(littleMark, "id;name\r\n1;Musterü\r\n"), "export_kunden.csv-.txt", ""},
+	{"UTF-16 with a mark is text, the big end first", "kunden", "", utf16Of(bigMark, "id;😀"), "kunden.txt", ""},
+	{"UTF-16 with a mark is good for .txt", "a.txt", "", utf16Of(littleMark, "é"), "a.txt", ""},
+	{"half a pair is no UTF-16", "a", "", littleMark + "\x00\xd8x\x00", "", "half a surrogate pair at offset 4"},
+	{"half a pair at the end is no UTF-16", "a", "", littleMark + "\x00\xd8", "", "half a surrogate pair at offset 2"},
+	{"half a unit is no UTF-16", "a", "", littleMark + "x", "", "half a UTF-16 unit at offset 2"},
+	{"a NUL is taken in a source file", "src/validate.ts", "", "join(\"\x00\")", "src_validate-.ts", ""},
+	{"a NUL is taken in text", "a.txt", "", "\x00", "a.txt", ""},
+	{"a NUL is named where the content decides", "deploy/values.yaml", "", "sep: \"\x00\"", "", "NUL"},
+	{"a NUL in UTF-16 is named", "a", "", littleMark + "\x00\x00", "", "NUL"},
+	{"Latin-1 is refused as text", "brief.txt", "", "Gr\xfc\xdfe", "", "UTF-16 with a byte order mark, and this is neither: byte 0xfc at offset 2; convert it to UTF-8"},
+	{"Latin-1 is refused as JSON", "brief.JSON", "", "{\"a\":\"\xfc\"}", "", "byte 0xfc at offset 6"},
+	{"Latin-1 is refused where the content decides", "brief.csv", "", "Gr\xfc\xdfe", "", "byte 0xfc at offset 2"},
+	{"Latin-1 is refused under an extension that is configured", "brief", ".md", "Gr\xfc\xdfe", "", "UTF-8"},
+	{"a script is not known to be text for OpenAI", "run.sh", "", "# Gr\xfc\xdfe", "run.sh", ""},
+	{"a character that is cut off is no UTF-8", "a", "", "x\xe2\x82", "", "byte 0xe2 at offset 1"},
+	{"blank text is taken", "blank.md", "", " \n\t \n", "blank.md", ""},
+	{"a byte order mark alone is taken", "bom.md", "", mark, "bom.md", ""},
+	{"markup without text is taken", "markup.html", "", "<p></p><img src=x>", "markup.html", ""},
+	{"one byte is enough", "x", "", "\xef", "", "byte 0xef at offset 0"},
+}
+
+func TestTheNameFollowsFromKeyAndContent(t *testing.T) {
+	for _, in := range inputs {
+		t.Run(in.sentence, func(t *testing.T) {
+			for way, c := range map[string]Content{
+				"in memory": Bytes([]byte(in.content)),
+				"a byte at a time": Reopen(func() (io.ReadCloser, error) {
+					return io.NopCloser(iotest.OneByteReader(strings.NewReader(in.content))), nil
+				}),
+			} {
+				s, err := c.Summarize(t.Context())
+				if err != nil {
+					t.Fatal(err)
+				}
+				name, err := NameFor(in.key, in.extension, s)
+				if in.name == "" {
+					if !errors.Is(err, fail.UnsupportedType) || !strings.Contains(err.Error(), in.fault) {
+						t.Errorf("%s: %q, %v", way, name, err)
+					}
+					continue
+				}
+				stem, digest := strings.TrimSuffix(in.name, filepath.Ext(in.name)), ""
+				if i := strings.LastIndexByte(stem, '-'); i >= 0 { // a digest follows
+					stem, digest = stem[:i+1], "…"
+				}
+				if err != nil || !strings.HasPrefix(name, stem) || filepath.Ext(name) != filepath.Ext(in.name) || digest == "" && name != in.name {
+					t.Errorf("%s: %q, %v", way, name, err)
+				}
+			}
+		})
+	}
+}
+
+func TestAKeyTakesAsManyAttributesAsItNeeds(t *testing.T) {
+	is := is.New(t)
+	for key, room := range map[string]int{
+		"a": 13, strings.Repeat("x", 256): 13, strings.Repeat("x", 257): 12, strings.Repeat("x", 1024): 10, strings.Repeat("日", 341): 9,
+	} {
+		is.NoErr(CheckKey(key))
+		is.Equal(Room(key), room)
+		_, err := Normalize(key, attributesOf(room))
+		is.NoErr(err)
+		_, err = Normalize(key, attributesOf(room+1))
+		is.True(errors.Is(err, fail.InvalidAttributes))
+		own := attributesOf(room)
+		all := Identity{Key: key, Version: 1, Source: Source{SHA256: someDigest, Size: 1, Chunking: "auto"}, Own: own}.Encode()
+		is.Equal(len(all), 16)
+		is.Equal(Decode(all).Key, key)
+	}
+	is.True(errors.Is(CheckKey(strings.Repeat("x", 1025)), fail.InvalidKey))
+}
+
+func TestAKeyOfWhichAnOlderReleaseKeptTheDigestIsKnownByIt(t *testing.T) {
+	is := is.New(t)
+	id := Decode(map[string]any{"vs_key_sha256": DigestOf("long").String(), "vs_version": "0000000000000007"})
+	is.True(id.Ours)
+	is.Equal(id.Key, "")
+	is.Equal(id.Digest, DigestOf("long"))
+}
+
+func TestAVersionThatNoReleaseWritesIsNone(t *testing.T) {
+	is := is.New(t)
+	for _, v := range []string{"-1", "9223372036854775807", "9000000000000000", "1e3", ""} {
+		is.Equal(Decode(map[string]any{"vs_key": "a", "vs_version": v}).Version, int64(0))
+	}
+	is.Equal(Decode(map[string]any{"vs_key": "a", "vs_version": "0001700000000000"}).Version, int64(1_700_000_000_000))
+}
+
+// TestALongStringIsNotHeld measures the heap after one pass over a document that is one
+// JSON string.
+func TestALongStringIsNotHeld(t *testing.T) {
+	is := is.New(t)
+	const size = 64 << 20
+	c := Reopen(func() (io.ReadCloser, error) {
+		return io.NopCloser(io.MultiReader(strings.NewReader(`["`), io.LimitReader(letters{}, size), strings.NewReader(`"]`))), nil
+	})
+	var before, after runtime.MemStats
+	runtime.ReadMemStats(&before)
+	s, err := c.Summarize(t.Context())
+	runtime.ReadMemStats(&after)
+	is.NoErr(err)
+	is.True(s.form.json)
+	is.True(after.TotalAlloc-before.TotalAlloc < size/16)
+}
+
+type letters struct{}
+
+func (letters) Read(p []byte) (int, error) {
+	for i := range p {
+		p[i] = 'x'
+	}
+	return len(p), nil
+}
+
+func TestContentThatChangesWhileItIsReadIsRefused(t *testing.T) {
+	is := is.New(t)
+	file := filepath.Join(t.TempDir(), "a")
+	c := Reopen(func() (io.ReadCloser, error) { return os.Open(file) }) //nolint:gosec // a file of the test
+	for _, later := range []string{"other", "longer", ""} {
+		is.NoErr(os.WriteFile(file, []byte("first"), 0o600))
+		s, err := c.Summarize(t.Context())
+		is.NoErr(err)
+		is.NoErr(os.WriteFile(file, []byte(later), 0o600))
+		r, err := c.Open(s)
+		is.NoErr(err)
+		_, err = io.Copy(io.Discard, r)
+		is.NoErr(r.Close())
+		is.Equal(err, errContentChanged)
+	}
+}
+
+// FuzzContent judges content that comes in pieces as it does the whole.
+func FuzzContent(f *testing.F) {
+	for _, in := range inputs {
+		f.Add([]byte(in.content), 2)
+	}
+	for _, s := range []string{`{"a":[1,-0.5e+7,{},true,false,null,"\u00e9\n"]} `, `[1,]`, `[01]`, `[1.]`, `[-]`, `[1e]`, `{"a"}`, `{"a":1,}`, `[`, `[]x`, `["\x"]`, "[\"\n\"]", `[tru]`, `[1}`, ` [ ] `} {
+		f.Add([]byte(s), 3)
+	}
+	f.Fuzz(func(t *testing.T, data []byte, cut int) {
+		if cut < 0 || cut > len(data) {
+			t.Skip()
+		}
+		whole := formOf(data)
+		one := make([][]byte, len(data))
+		for i := range data {
+			one[i] = data[i : i+1]
+		}
+		if pieces, bytes := formOf(data[:cut], data[cut:]), formOf(one...); pieces != whole || bytes != whole {
+			t.Errorf("%q: %+v, in two pieces %+v, in bytes %+v", data, whole, pieces, bytes)
+		}
+		if bytes.HasPrefix(data, []byte(littleMark)) || bytes.HasPrefix(data, []byte(bigMark)) {
+			return
+		}
+		if (whole.encoding == utf8Text) != utf8.Valid(data) || whole.encoding == utf8Text && whole.nul != (bytes.IndexByte(data, 0) >= 0) {
+			t.Errorf("%q: %+v", data, whole)
+		}
+		value := bytes.TrimPrefix(data, []byte(mark))
+		first := bytes.TrimLeft(value, " \t\r\n")
+		want := utf8.Valid(data) && json.Valid(value) && len(first) > 0 && (first[0] == '{' || first[0] == '[')
+		if whole.json != want {
+			t.Errorf("%q is JSON: %v", data, whole.json)
+		}
+	})
+}
+
+func formOf(pieces ...[]byte) form {
+	s := newFormScanner()
+	for _, p := range pieces {
+		_, _ = s.Write(p)
+	}
+	return s.end()
+}

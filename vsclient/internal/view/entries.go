@@ -1,0 +1,127 @@
+package view
+
+import (
+	"context"
+	"errors"
+	"iter"
+	"sync"
+	"time"
+
+	"github.com/conduitio-labs/conduit-connector-openai-vectorstore/vsclient/internal/fail"
+	"github.com/conduitio-labs/conduit-connector-openai-vectorstore/vsclient/internal/ledger"
+	"github.com/conduitio-labs/conduit-connector-openai-vectorstore/vsclient/internal/naming"
+	"github.com/conduitio-labs/conduit-connector-openai-vectorstore/vsclient/internal/wire"
+)
+
+// Entry is a store file with its key.
+type Entry struct {
+	wire.StoreFile
+	Key      string // empty where it is longer than attributes can hold
+	Identity naming.Identity
+}
+
+// Entries reads the listing without entries whose File is gone, and with this
+// client's own attaches that it does not show yet.
+func (v *View) Entries(ctx context.Context) iter.Seq2[Entry, error] {
+	return func(yield func(Entry, error) bool) {
+		if err := v.Relist(ctx); err != nil {
+			yield(Entry{}, err)
+			return
+		}
+		unseen := v.ledger.Fresh(v.tickAt(time.Now().Add(-ShowTime)), v.lists.now()-int64(ShowTime/time.Second), mostUnseen)
+		at := v.Tick()
+		for page, err := range v.cfg.Wire.StoreFiles(ctx) {
+			if err != nil {
+				yield(Entry{}, err)
+				return
+			}
+			for _, s := range page {
+				delete(unseen, s.ID)
+				e, there, err := v.entry(ctx, s, at)
+				if err != nil {
+					yield(Entry{}, err)
+					return
+				}
+				if there && !yield(e, nil) {
+					return
+				}
+			}
+			at = v.Tick()
+		}
+		for e, err := range v.unseen(ctx, unseen) {
+			if !yield(e, err) || err != nil {
+				return
+			}
+		}
+	}
+}
+
+// mostUnseen bounds the looks at Files of others that the listing does not show: they
+// may be attached to other stores.
+const mostUnseen = 100
+
+// unseen looks at Files that the listing has not shown, side by side.
+func (v *View) unseen(ctx context.Context, ids map[string]bool) iter.Seq2[Entry, error] {
+	return func(yield func(Entry, error) bool) {
+		ctx, cancel := context.WithCancel(ctx)
+		var looks sync.WaitGroup
+		defer looks.Wait()
+		defer cancel()
+		type answer struct {
+			Entry
+			there bool
+			err   error
+		}
+		answers := make(chan answer, len(ids))
+		for id := range ids {
+			looks.Go(func() {
+				a := answer{err: v.cfg.Calls.Acquire(ctx, 1)}
+				if a.err == nil {
+					defer v.cfg.Calls.Release(1)
+					var s wire.StoreFile
+					err := v.Shows(ctx, id, func() (err error) {
+						s, _, err = v.cfg.Wire.StoreFile(ctx, id)
+						return err
+					})
+					switch {
+					case err == nil:
+						a.Entry, a.there, a.err = v.entry(ctx, s, v.Tick())
+					case !errors.Is(err, fail.NotFound):
+						a.err = err
+					}
+				}
+				answers <- a
+			})
+		}
+		for range ids {
+			a := <-answers
+			if (a.there || a.err != nil) && !yield(a.Entry, a.err) {
+				return
+			}
+		}
+	}
+}
+
+// entry finds the key of an entry of the listing. It is not there when its File is
+// gone: then the listing is behind.
+func (v *View) entry(ctx context.Context, s wire.StoreFile, at uint32) (e Entry, there bool, err error) {
+	if v.ledger.IsGone(s.ID) {
+		return e, false, nil
+	}
+	known := v.ledger.Named(s.ID)
+	e = Entry{StoreFile: s, Identity: v.observe(s, ledger.Listed, at)}
+	e.Key = e.Identity.Key
+	if known && e.Identity.Ours {
+		return e, true, nil
+	}
+	// No list of Files has shown it, or its name is its key.
+	f, err := v.cfg.Wire.File(ctx, s.ID)
+	if errors.Is(err, fail.NotFound) {
+		v.ledger.Gone(s.ID, v.Tick())
+		return e, false, nil
+	}
+	if !e.Identity.Ours {
+		e.Key = f.Filename
+	}
+	return e, err == nil, err
+}

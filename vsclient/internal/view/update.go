@@ -1,0 +1,83 @@
+package view
+
+import (
+	"context"
+	"errors"
+	"time"
+
+	"github.com/conduitio-labs/conduit-connector-openai-vectorstore/vsclient/internal/fail"
+	"github.com/conduitio-labs/conduit-connector-openai-vectorstore/vsclient/internal/ledger"
+	"github.com/conduitio-labs/conduit-connector-openai-vectorstore/vsclient/internal/naming"
+	"github.com/conduitio-labs/conduit-connector-openai-vectorstore/vsclient/internal/wire"
+)
+
+// ErrMoved says that the store does not hold the version any more, so that the key
+// has to be looked at again.
+var ErrMoved = errors.New("the version is not there any more")
+
+// Update gives a store file other attributes.
+func (v *View) Update(ctx context.Context, d Doc, id string, next naming.Identity) error {
+	moved := false
+	err := v.Shows(ctx, id, func() (err error) {
+		_, err = v.cfg.Wire.UpdateStoreFile(ctx, id, next.Encode())
+		return err
+	})
+	switch f, known := errors.AsType[*wire.Failure](err); {
+	case err == nil:
+		v.ledger.Marked(id, v.Marks(next))
+		return nil
+	case errors.Is(err, fail.NotFound):
+		v.ledger.Absent(id, v.Tick())
+		moved = true
+	case !known || f.Unknown || f.Retry || f.Kind == nil:
+		// It may be carried out yet: the attributes that are asked for next are set anew.
+		v.ledger.DoubtAttributes(id, next.Version)
+	}
+	if moved {
+		return ErrMoved
+	}
+	return err
+}
+
+// Shows makes a request about a store file again as long as the answer is 404 and
+// the File exists: just after an attach that is normal. It gives up after a while.
+func (v *View) Shows(ctx context.Context, id string, ask func() error) error {
+	var last error
+	_, err := Poll(ctx, Patience, func() (bool, error) {
+		last = ask()
+		if !errors.Is(last, fail.NotFound) {
+			return true, nil
+		}
+		file, known := v.ledger.Find(id)
+		if !known || file.Status <= ledger.Absent || !v.young(file.Created) {
+			return true, nil
+		}
+		_, err := v.cfg.Wire.File(ctx, id)
+		if errors.Is(err, fail.NotFound) {
+			v.ledger.Gone(id, v.Tick())
+			return true, nil
+		}
+		return false, err
+	})
+	if err != nil {
+		return err
+	}
+	return last
+}
+
+// Poll calls try with growing pauses until it reports true or an error, and for at
+// most limit. It reports whether try has reported true.
+func Poll(ctx context.Context, limit time.Duration, try func() (bool, error)) (bool, error) {
+	began := time.Now()
+	for wait := 250 * time.Millisecond; ; wait = min(2*wait, 5*time.Second) {
+		if done, err := try(); done || err != nil {
+			return done, err
+		}
+		if time.Since(began)+wait > limit {
+			return false, nil
+		}
+		if err := wire.Pause(ctx, wait, nil); err != nil {
+			return false, err
+		}
+	}
+}

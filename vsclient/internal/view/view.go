@@ -1,0 +1,192 @@
+// Package view knows which versions of a document the store holds: it reads the list
+// of Files and the store's listing, looks at single store files, and enters every reply
+// in the ledger. It removes nothing.
+package view
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"slices"
+	"time"
+
+	"golang.org/x/sync/semaphore"
+
+	"github.com/conduitio-labs/conduit-connector-openai-vectorstore/vsclient/internal/fail"
+	"github.com/conduitio-labs/conduit-connector-openai-vectorstore/vsclient/internal/ledger"
+	"github.com/conduitio-labs/conduit-connector-openai-vectorstore/vsclient/internal/naming"
+	"github.com/conduitio-labs/conduit-connector-openai-vectorstore/vsclient/internal/wire"
+)
+
+// Config is the configuration of a View. All of it but Extension is required.
+type Config struct {
+	Wire         *wire.Client
+	Extension    string                           // for keys without an extension that OpenAI indexes; "": by content
+	IndexTimeout time.Duration                    // how long after its upload a File may still be attached
+	Life         context.Context                  // ends all reading
+	Go           func(func(context.Context)) bool // runs a function in a goroutine that ends with Life; false: it has ended
+	Calls        *semaphore.Weighted              // bounds the requests that are made side by side
+	Logger       *slog.Logger
+}
+
+// View is safe for concurrent use.
+type View struct {
+	cfg    Config
+	born   time.Time
+	ledger *ledger.Ledger
+	lists  lists
+}
+
+// New returns a View that enters replies in the ledger. It makes no request.
+func New(l *ledger.Ledger, cfg Config) *View { return &View{cfg: cfg, born: time.Now(), ledger: l} }
+
+// Doc is a key with the ways that lead to its document.
+type Doc struct {
+	Key   string // empty: longer than attributes can hold
+	ID    ledger.Key
+	Names naming.Names
+}
+
+func (v *View) Doc(key string) Doc {
+	digest := naming.DigestOf(key)
+	return Doc{key, ledger.Key(digest[:16]), naming.NamesOf(key, v.cfg.Extension)}
+}
+
+// Tick is the time in the ledger's grain, tenths of a second; never zero.
+func (v *View) Tick() uint32 { return v.tickAt(time.Now()) }
+
+func (v *View) tickAt(t time.Time) uint32 {
+	return uint32(max(0, t.Sub(v.born)/(100*time.Millisecond))) + 1 //nolint:gosec // 13 years
+}
+
+// since returns how long ago a tick was.
+func (v *View) since(tick uint32) time.Duration {
+	return time.Duration(v.Tick()-tick) * 100 * time.Millisecond
+}
+
+// look asks for one store file.
+func (v *View) Look(ctx context.Context, id string) error {
+	if err := v.cfg.Calls.Acquire(ctx, 1); err != nil {
+		return context.Cause(ctx)
+	}
+	defer v.cfg.Calls.Release(1)
+	return v.LookWith(ctx, v.cfg.Wire, id)
+}
+
+func (v *View) LookWith(ctx context.Context, w *wire.Client, id string) error {
+	s, _, err := w.StoreFile(ctx, id)
+	switch {
+	case errors.Is(err, fail.NotFound):
+		v.ledger.Absent(id, v.Tick())
+		return nil
+	case err != nil:
+		return err
+	}
+	v.observe(s, ledger.Read, v.Tick())
+	return nil
+}
+
+// Read records a GET of a store file.
+func (v *View) Read(s wire.StoreFile) naming.Identity { return v.observe(s, ledger.Read, v.Tick()) }
+
+// Listed records an entry of a listing that was asked for at that tick.
+func (v *View) Listed(s wire.StoreFile, at uint32) naming.Identity {
+	return v.observe(s, ledger.Listed, at)
+}
+
+// observe records a reply that shows a store file.
+func (v *View) observe(s wire.StoreFile, seen ledger.Seen, at uint32) naming.Identity {
+	id := naming.Decode(s.Attributes)
+	marks, marked := v.Marks(id), naming.Marked(s.Attributes)
+	v.ledger.Observe(s.ID, marks, marked, StatusOf(s.Status), seen, at)
+	if id.Key != "" && !v.ledger.Altered() {
+		stems := naming.NamesOf(id.Key, v.cfg.Extension).Stems
+		if known, among := v.ledger.Stem(s.ID, stems); known && !among {
+			v.altered(s.ID)
+		}
+	}
+	return id
+}
+
+// altered records that the server lists a File under a name that leads nowhere.
+func (v *View) altered(id string) {
+	v.cfg.Logger.Warn("the server alters file names; documents are looked for in the store's listing from now on", "file_id", id)
+	v.ledger.Alter()
+}
+
+func (v *View) Marks(id naming.Identity) ledger.Marks {
+	return ledger.Marks{Key: ledger.Key(id.Digest[:16]), Number: id.Version, Content: id.Source.Fingerprint(), Own: v.Prints(id.Own)}
+}
+
+// prints packs attributes for comparison.
+func (v *View) Prints(own map[string]any) string {
+	return v.ledger.Prints(func(yield func(name, value string)) {
+		for name, value := range own {
+			yield(name, fmt.Sprintf("%T:%v", value, value))
+		}
+	})
+}
+
+// StatusOf is the state that a reply shows.
+func StatusOf(s wire.Status) ledger.Status {
+	switch s {
+	case wire.Completed:
+		return ledger.Completed
+	case wire.Failed, wire.Cancelled:
+		return ledger.Failed
+	}
+	return ledger.InProgress
+}
+
+// Uploaded records a File that the client has made as a version of a key.
+func (v *View) Uploaded(f wire.File, next naming.Identity) {
+	file := FileOf(f)
+	if stems := naming.NamesOf(next.Key, v.cfg.Extension).Stems; !slices.Contains(stems, file.Stem) {
+		v.altered(f.ID)
+		file.Stem = stems[0]
+	}
+	v.lists.show(f.CreatedAt)
+	v.ledger.Uploaded(file, v.Marks(next), v.Tick())
+}
+
+// Ended records how the attach of a File that the client has made has ended.
+func (v *View) Ended(id string, s ledger.Status, seen ledger.Seen) {
+	file, _ := v.ledger.Find(id)
+	v.ledger.Observe(id, file.Marks, true, s, seen, v.Tick())
+}
+
+// Known returns the versions of a key by what is known of them.
+func (v *View) Known(d Doc) ledger.Holdings { return v.ledger.Holdings(d.ID, d.Names) }
+
+// Now is OpenAI's time, in Unix seconds, and never ahead.
+func (v *View) Now() int64 { return v.lists.now() }
+
+// Age returns how long ago, at least, a File was made.
+func (v *View) Age(created int64) time.Duration { return v.lists.age(created) }
+
+// Files returns when a list of Files has been read.
+func (v *View) Files(ctx context.Context) error { return v.listFiles(ctx, trustedFor) }
+
+// Renew reads the list of Files again.
+func (v *View) Renew(ctx context.Context) error { return v.listFiles(ctx, 0) }
+
+// Absent records that the store was seen without the File.
+func (v *View) Absent(id string) { v.ledger.Absent(id, v.Tick()) }
+
+// KeepsAttributes returns an error when the store file of a version that the client
+// has made shows other attributes than it was attached with.
+func (v *View) KeepsAttributes(ctx context.Context, id string) error {
+	var s wire.StoreFile
+	err := v.Shows(ctx, id, func() (err error) {
+		s, _, err = v.cfg.Wire.StoreFile(ctx, id)
+		return err
+	})
+	if err != nil {
+		return err
+	}
+	if file, _ := v.ledger.Find(id); v.Marks(naming.Decode(s.Attributes)).Key != file.Key {
+		return fail.New(fail.Endpoint, "the server does not keep the attributes of store files, by which documents are found again; nothing is written to it")
+	}
+	return nil
+}

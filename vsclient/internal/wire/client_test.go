@@ -1,0 +1,256 @@
+package wire
+
+import (
+	"errors"
+	"fmt"
+	"net/http"
+	"strings"
+	"testing"
+	"testing/synctest"
+
+	"github.com/matryer/is"
+
+	"github.com/conduitio-labs/conduit-connector-openai-vectorstore/vsclient/internal/fail"
+)
+
+func TestAConfigurationWithWhichNoRequestCanBeMadeIsRefused(t *testing.T) {
+	for _, row := range []struct {
+		sentence string
+		change   func(*Config)
+		says     string
+	}{
+		{"a query", func(c *Config) { c.BaseURL = "https://u:pa55word@h/v1?api-version=1" }, "query"},
+		{"an empty query", func(c *Config) { c.BaseURL = "https://h/v1?" }, "query"},
+		{"a fragment", func(c *Config) { c.BaseURL = "https://h/v1#x" }, "fragment"},
+		{"a port beyond all", func(c *Config) { c.BaseURL = "https://u:pa55word@h:65536/v1" }, "port"},
+		{"port 0", func(c *Config) { c.BaseURL = "https://h:0/v1" }, "port"},
+		{"a port that is no number", func(c *Config) { c.BaseURL = "https://u:pa55word@h:x/v1" }, "no URL"},
+		{"another scheme", func(c *Config) { c.BaseURL = "ftp://u:pa55word@h/v1" }, "http or https"},
+		{"no scheme", func(c *Config) { c.BaseURL = "u:pa55word@h/v1" }, "http or https"},
+		{"no host", func(c *Config) { c.BaseURL = "https:///v1" }, "http or https"},
+		{"a line end in the URL", func(c *Config) { c.BaseURL = "https://u:pa55word@h/\n\x1b" }, "no URL"},
+		{"a line end in the organization", func(c *Config) { c.Organization = "org\r\nX-Evil: 1" }, "organization"},
+		{"a line end in the project", func(c *Config) { c.Project = "proj\n" }, "project"},
+		{"a letter that no header carries in the project", func(c *Config) { c.Project = "é" }, "project"},
+		{"a space in the key", func(c *Config) { c.APIKey = "pa55word " }, "API key"},
+		{"a store id that leads elsewhere", func(c *Config) { c.StoreID = "../files" }, "store id"},
+		{"no store id", func(c *Config) { c.StoreID = "" }, "store id"},
+	} {
+		t.Run(row.sentence, func(t *testing.T) {
+			cfg := Config{BaseURL: "https://h/v1", APIKey: "k", StoreID: "vs_1"}
+			row.change(&cfg)
+			_, err := New(cfg)
+			if err == nil || !strings.Contains(err.Error(), row.says) || strings.Contains(err.Error(), "pa55word") || strings.ContainsAny(err.Error(), "\r\n\x1b") {
+				t.Errorf("%v", err)
+			}
+		})
+	}
+}
+
+func TestAURLIsShownWithoutItsPassword(t *testing.T) {
+	is := is.New(t)
+	for raw, want := range map[string]string{
+		"https://h/v1":              "https://h/v1",
+		"https://h/a@b":             "https://h/a@b",
+		"https://u:pa%2F55@h:1/v1":  "https://[redacted]@h:1/v1",
+		"https://token@h/v1":        "https://[redacted]@h/v1",
+		"https://u:pa/55@h/v1":      "https://[redacted]@h/v1", // no URL, since the slash ends the host
+		"u:pa55@h/v1":               "[redacted]@h/v1",
+		"https://u:\n@h":            "https://[redacted]@h",
+		"https://u:p@h/" + "\u202e": `https://[redacted]@h/\u202e`,
+		"":                          "",
+	} {
+		is.Equal(SafeURL(raw), want)
+	}
+}
+
+// FuzzSafeURL looks for a password that shows.
+func FuzzSafeURL(f *testing.F) {
+	f.Add("https://u:", "@h/v1")
+	f.Add("u:", "@h")
+	f.Add("//", "@")
+	f.Fuzz(func(t *testing.T, before, after string) {
+		if !strings.Contains(before, ":") || !strings.HasPrefix(after, "@") || strings.ContainsAny(before, "@/?#") && !strings.HasPrefix(before, "https://") || strings.Count(before, "/") > 2 || strings.ContainsAny(before, "?#") {
+			t.Skip()
+		}
+		if shown := SafeURL(before + "pa55word" + after); strings.Contains(shown, "pa55word") {
+			t.Errorf("%q is shown as %q", before+"pa55word"+after, shown)
+		}
+	})
+}
+
+func TestARedirectIsNotFollowed(t *testing.T) {
+	is := is.New(t)
+	var hosts []string
+	c := newClient(t, transport(func(r *http.Request) (*http.Response, error) {
+		hosts = append(hosts, r.URL.Host)
+		return answer(307, ``, "Location", "https://other.example/v1/files/file-1")(r)
+	}))
+	_, err := c.File(t.Context(), "file-1")
+	is.True(errors.Is(err, fail.Endpoint))
+	is.Equal(hosts, []string{"api.example"})
+}
+
+// absences are answers to a request, while the store is there.
+var absences = []struct {
+	sentence string
+	status   int
+	message  string
+	endpoint string
+	kind     error
+	storeToo int // requests for the store
+}{
+	{"a 404 that names the file", 404, "No file found with id 'file-1' in vector store 'vs_1'.", "StoreFile", fail.NotFound, 0},
+	{"a 404 that names nothing", 404, "Not Found", "StoreFile", fail.NotFound, 1},
+	{"a 404 that speaks of the store", 404, "Vector store vs_1: no such file", "StoreFile", fail.NotFound, 1},
+	{"a 400 that names the file", 400, "File 'file-1' not found in vector store 'vs_1'.", "StoreFile", fail.NotFound, 0},
+	{"a 400 that names the store", 400, "Vector store 'vs_1' not found.", "StoreFile", fail.NotFound, 1},
+	{"a 400 that names another file", 400, "File 'file-2' not found.", "UpdateStoreFile", fail.Rejected, 0},
+	{"a 400 that names the file, and does not miss it", 400, "File 'file-1' is being indexed.", "UpdateStoreFile", fail.Rejected, 0},
+	{"a 404 for a File", 404, "", "File", fail.NotFound, 0},
+	{"a 400 for a File", 400, "No such File object: file-1", "File", fail.NotFound, 0},
+	{"a 404 for the list of Files", 404, "Not Found", "Files", fail.Endpoint, 0},
+	{"a 404 for the list of store files", 404, "Not Found", "StoreFiles", fail.Endpoint, 1},
+	{"a 404 for an upload", 404, "Not Found", "Upload", fail.Endpoint, 0},
+	{"a 404 for an attach that names the File", 404, "No such File object: file-1", "CreateStoreFile", fail.NotFound, 0},
+	{"a 404 for an attach that names nothing", 404, "Not Found", "CreateStoreFile", fail.NotFound, 1},
+	{"a 400 for an attach that names the File", 400, "The file file-1 does not exist", "CreateStoreFile", fail.NotFound, 0},
+	{"a 404 for a batch that names a File", 404, "No such File object: file-1", "CreateBatch", fail.NotFound, 0},
+	{"a 404 for a batch that names nothing", 404, "Invalid URL (POST /v1/vector_stores/vs_1/file_batches)", "CreateBatch", fail.Endpoint, 1},
+	{"a 404 for a search", 404, "Not Found", "Search", fail.Endpoint, 1},
+}
+
+func TestAbsenceIsOfTheObjectThatWasAskedFor(t *testing.T) {
+	calls := make(map[string]func(*testing.T, *Client) error)
+	for _, e := range endpoints {
+		calls[e.name] = func(t *testing.T, c *Client) error { return e.call(t.Context(), c) }
+	}
+	for _, row := range absences {
+		for reply, want := range map[string]error{
+			`200 {"id":"vs_1","status":"completed"}`: row.kind, `200 {"id":"vs_1","status":"expired"}`: fail.StoreGone, `404 {}`: fail.StoreGone, `500 {}`: fail.Unavailable,
+		} {
+			if row.storeToo == 0 {
+				want = row.kind
+			}
+			var status int
+			_, err := fmt.Sscan(reply, &status)
+			if err != nil {
+				t.Fatal(err)
+			}
+			t.Run(fmt.Sprint(row.sentence, ", and the store says ", reply), func(t *testing.T) {
+				synctest.Test(t, func(t *testing.T) {
+					asked, others := 0, 0
+					c := newClient(t, transport(func(r *http.Request) (*http.Response, error) {
+						if r.Method == http.MethodGet && strings.HasSuffix(r.URL.Path, "/vector_stores/vs_1") {
+							asked++
+							return answer(status, reply[4:])(r)
+						}
+						others++
+						return answer(row.status, fmt.Sprintf(`{"error":{"message":%q}}`, row.message))(r)
+					}))
+					err := calls[row.endpoint](t, c)
+					if !errors.Is(err, want) || errors.Is(want, fail.StoreGone) && errors.Is(err, fail.NotFound) {
+						t.Errorf("%v is not %v", err, want)
+					}
+					if others != 1 || (asked > 0) != (row.storeToo > 0) {
+						t.Errorf("%d requests, and %d for the store", others, asked)
+					}
+				})
+			})
+		}
+	}
+}
+
+func TestADeleteOfAnAbsentObjectSucceedsOnlyWhileTheStoreIsThere(t *testing.T) {
+	is := is.New(t)
+	refused := answer(404, `{"error":{"message":"Not Found"}}`)
+	there, err := newClient(t, storeThere(refused)).Detach(t.Context(), "file-1")
+	is.NoErr(err)
+	is.True(!there)
+	_, err = newClient(t, refused).Detach(t.Context(), "file-1")
+	is.True(errors.Is(err, fail.StoreGone))
+	there, err = newClient(t, refused).DeleteFile(t.Context(), "file-1")
+	is.NoErr(err)
+	is.True(!there)
+}
+
+func TestAListingWhoseCursorIsRefusedBeginsAnew(t *testing.T) {
+	is := is.New(t)
+	deleted := false
+	c := newClient(t, transport(func(r *http.Request) (*http.Response, error) {
+		after := r.URL.Query().Get("after")
+		switch {
+		case after == "file-2" && !deleted:
+			deleted = true
+			return answer(404, `{"error":{"message":"No such File object: file-2"}}`)(r)
+		case after == "":
+			id := 2
+			if deleted {
+				id = 1
+			}
+			return answer(200, fmt.Sprintf(`{"object":"list","data":[{"id":"file-%d"}],"has_more":true}`, id))(r)
+		}
+		return answer(200, `{"object":"list","data":[{"id":"file-0"}]}`)(r)
+	}))
+	var seen []string
+	for page, err := range c.Files(t.Context(), 1) {
+		is.NoErr(err)
+		for _, f := range page {
+			seen = append(seen, f.ID)
+		}
+	}
+	is.Equal(seen, []string{"file-2", "file-1", "file-0"})
+}
+
+func TestAListingWhoseCursorsAreAllRefusedFails(t *testing.T) {
+	for _, status := range []int{400, 404} {
+		n := 0
+		c := newClient(t, transport(func(r *http.Request) (*http.Response, error) {
+			n++
+			if r.URL.Query().Get("after") != "" {
+				return answer(status, `{"error":{"message":"bad cursor file-1"}}`)(r)
+			}
+			return answer(200, `{"object":"list","data":[{"id":"file-1"}],"has_more":true}`)(r)
+		}))
+		err := all(c.StoreFiles(t.Context()))
+		if err == nil || n > 10 {
+			t.Errorf("%v after %d requests", err, n)
+		}
+	}
+}
+
+func TestTextsOfAReplyAreSingleLinesWithoutSecrets(t *testing.T) {
+	is := is.New(t)
+	reply := `{"id":"file-1","status":"in\u001bprogress","last_error":{"code":"bad\r\n","message":"` + strings.Repeat(`no \u001b[31m\n`+secretKey, 9000) + `"},"attributes":{"a":"kept\nas it is"}}`
+	for _, get := range []func(*Client) (StoreFile, error){
+		func(c *Client) (StoreFile, error) { s, _, err := c.StoreFile(t.Context(), "file-1"); return s, err },
+		func(c *Client) (StoreFile, error) {
+			for page, err := range c.StoreFiles(t.Context()) {
+				return page[0], err
+			}
+			return StoreFile{}, errors.New("no page")
+		},
+	} {
+		s, err := get(newClient(t, transport(func(r *http.Request) (*http.Response, error) {
+			if strings.HasSuffix(r.URL.Path, "/files") {
+				return answer(200, `{"object":"list","data":[`+reply+`]}`)(r)
+			}
+			return answer(200, reply)(r)
+		})))
+		is.NoErr(err)
+		shown := s.LastError.String()
+		is.True(strings.HasPrefix(shown, `bad: no \x1b[31m [redacted]no`))
+		is.True(len(shown) < 600)
+		is.True(!strings.Contains(shown, secretKey))
+		is.Equal(string(s.Status), `in\x1bprogress`)
+		is.Equal(s.Attributes["a"], "kept\nas it is") // the caller's
+	}
+}
+
+func TestALineIsOneLineThatCanBeSeen(t *testing.T) {
+	is := is.New(t)
+	is.Equal(fail.Line(" a\r\n\tb\u2028c ", 100), "a b c")
+	is.Equal(fail.Line("\x1b[31m\x00\u202e\ufeff\xff", 100), `\x1b[31m\x00\u202e\ufeff\xff`)
+	is.Equal(fail.Line("日本語", 7), "日本…")
+	is.Equal(fail.Line(strings.Repeat("x", 1<<20), 10), "xxxxxxxxxx…")
+}

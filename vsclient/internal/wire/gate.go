@@ -1,0 +1,193 @@
+package wire
+
+import (
+	"context"
+	"math"
+	"sync"
+	"time"
+)
+
+// Limits are how much a Pacer lets through in any 60 seconds.
+type Limits struct {
+	Uploads        int
+	AttachRequests int // for each vector store
+	AttachedFiles  int
+	Changes        int // removals and attribute updates: in force once the server has answered 429
+}
+
+// NoLimit turns a limit off.
+const NoLimit = -1
+
+// Pacer holds the gates that requests pass.
+type Pacer struct {
+	limits   Limits
+	uploads  *Gate
+	attached *Gate
+	changes  *Gate // removals and attribute updates
+	others   *Gate // no limit of its own: it only keeps the pauses that a 429 asks for
+
+	mu       sync.Mutex
+	attaches map[string]*Gate // by vector store
+}
+
+// NewPacer returns a Pacer for the limits.
+func NewPacer(limits Limits) *Pacer {
+	return &Pacer{
+		limits:   limits,
+		uploads:  NewGate(limits.Uploads),
+		attached: NewGate(limits.AttachedFiles),
+		changes:  newLearningGate(limits.Changes),
+		others:   NewGate(NoLimit),
+		attaches: make(map[string]*Gate),
+	}
+}
+
+// attachRequests returns the gate of one vector store.
+func (p *Pacer) attachRequests(store string) *Gate {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	g := p.attaches[store]
+	if g == nil {
+		g = NewGate(p.limits.AttachRequests)
+		p.attaches[store] = g
+	}
+	return g
+}
+
+// window is a minute and a little, against clocks that differ in their grain.
+const window = time.Minute + 50*time.Millisecond
+
+// grain is the time within which requests count as one passage.
+const grain = 10 * time.Millisecond
+
+// Gate lets at most limit units through in any window.
+type Gate struct {
+	limit int
+	learn int           // the limit once the server has answered 429; 0: the limit stays
+	turn  chan struct{} // held by the one at the head of the line
+
+	mu      sync.Mutex
+	inside  int       // units whose request has not ended
+	ended   []passage // in order of time
+	counted int       // units in ended
+	closed  time.Time // nothing passes before: the server has said so
+	even    time.Time // until then what passes is spaced
+	next    time.Time // when the next may pass, while it is
+	changed chan struct{}
+}
+
+type passage struct {
+	at    time.Time
+	units int
+}
+
+// NewGate returns a Gate; NoLimit lets everything through.
+func NewGate(limit int) *Gate {
+	return &Gate{limit: limit, turn: make(chan struct{}, 1), changed: make(chan struct{})}
+}
+
+// newLearningGate returns a Gate that lets everything through until it is closed for the
+// first time, and keeps to the limit from then on.
+func newLearningGate(limit int) *Gate {
+	if limit == NoLimit {
+		return NewGate(NoLimit)
+	}
+	g := NewGate(math.MaxInt32)
+	g.learn = limit
+	return g
+}
+
+// Pass waits until n units may go. The caller calls leave when their request has
+// ended; only from then on does their minute run.
+func (g *Gate) Pass(ctx context.Context, n int) (leave func(), err error) {
+	select {
+	case g.turn <- struct{}{}:
+	case <-ctx.Done():
+		return nil, context.Cause(ctx)
+	}
+	defer func() { <-g.turn }()
+	for {
+		wait, changed := g.enter(n, time.Now())
+		if changed == nil {
+			var once sync.Once
+			return func() { once.Do(func() { g.leave(n) }) }, nil
+		}
+		if err := Pause(ctx, wait, changed); err != nil {
+			return nil, err
+		}
+	}
+}
+
+// enter takes n units when they may go now. Otherwise it returns how long to wait
+// at the most (0: until something changes) and a channel that is closed when
+// trying again is worth while sooner.
+func (g *Gate) enter(n int, now time.Time) (time.Duration, <-chan struct{}) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	if wait := g.closed.Sub(now); wait > 0 {
+		return wait, g.changed
+	}
+	if g.limit == NoLimit {
+		return 0, nil
+	}
+	spaced := now.Before(g.even)
+	if wait := g.next.Sub(now); spaced && wait > 0 {
+		return wait, g.changed
+	}
+	for len(g.ended) > 0 && now.Sub(g.ended[0].at) >= window {
+		g.counted -= g.ended[0].units
+		g.ended = g.ended[1:]
+	}
+	n = min(n, g.limit)
+	free := g.limit - g.inside - g.counted
+	if n <= free {
+		g.inside += n
+		if spaced {
+			g.next = now.Add(window * time.Duration(n) / time.Duration(g.limit))
+		}
+		return 0, nil
+	}
+	for _, p := range g.ended {
+		free += p.units
+		if n <= free {
+			return window - now.Sub(p.at), g.changed
+		}
+	}
+	return 0, g.changed // what is inside has to end first
+}
+
+func (g *Gate) leave(n int) {
+	if g.limit == NoLimit {
+		return
+	}
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	n = min(n, g.limit)
+	g.inside -= n
+	g.counted += n
+	now := time.Now()
+	if last := len(g.ended) - 1; last >= 0 && now.Sub(g.ended[last].at) < grain {
+		g.ended[last] = passage{now, g.ended[last].units + n}
+	} else {
+		g.ended = append(g.ended, passage{now, n})
+	}
+	g.wake()
+}
+
+// close lets nothing pass for d.
+func (g *Gate) close(d time.Duration) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	if g.learn > 0 {
+		g.limit, g.learn = g.learn, 0
+	}
+	if until := time.Now().Add(d); until.After(g.closed) {
+		g.closed, g.next, g.even = until, until, until.Add(window)
+		g.wake()
+	}
+}
+
+func (g *Gate) wake() {
+	close(g.changed)
+	g.changed = make(chan struct{})
+}

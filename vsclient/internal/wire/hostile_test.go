@@ -1,0 +1,551 @@
+package wire
+
+import (
+	"bytes"
+	"context"
+	"crypto/tls"
+	"errors"
+	"fmt"
+	"io"
+	"iter"
+	"log/slog"
+	"net"
+	"net/http"
+	"strings"
+	"sync/atomic"
+	"testing"
+	"testing/synctest"
+	"time"
+	"unicode"
+	"unicode/utf8"
+
+	"github.com/matryer/is"
+	"github.com/openai/openai-go/v3"
+
+	"github.com/conduitio-labs/conduit-connector-openai-vectorstore/vsclient/internal/fail"
+)
+
+// The key has no form that could be known for a key; a gateway's may not, either.
+const (
+	secretKey      = "Tr0ub4dor-and-3" //nolint:gosec // made up: the ones that are looked for
+	secretPassword = "c0rrect/horse"   //nolint:gosec // likewise
+)
+
+// transport answers requests.
+type transport func(*http.Request) (*http.Response, error)
+
+func (t transport) RoundTrip(r *http.Request) (*http.Response, error) {
+	if r.Body != nil {
+		_, _ = io.Copy(io.Discard, r.Body)
+		r.Body.Close()
+	}
+	if err := r.Context().Err(); err != nil {
+		return nil, err
+	}
+	return t(r)
+}
+
+func answer(status int, body string, header ...string) transport {
+	return func(r *http.Request) (*http.Response, error) {
+		h := http.Header{"Content-Type": {"application/json"}}
+		for i := 0; i+1 < len(header); i += 2 {
+			h.Set(header[i], header[i+1])
+		}
+		return &http.Response{
+			StatusCode: status, Status: fmt.Sprint(status), Proto: "HTTP/1.1", ProtoMajor: 1, ProtoMinor: 1, Header: h, Body: io.NopCloser(strings.NewReader(body)), Request: r,
+		}, nil
+	}
+}
+
+// storeThere answers for the vector store, and leaves everything else to t.
+func storeThere(t transport) transport {
+	return func(r *http.Request) (*http.Response, error) {
+		if r.Method == http.MethodGet && strings.HasSuffix(r.URL.Path, "/vector_stores/vs_1") {
+			return answer(200, `{"id":"vs_1","status":"completed"}`)(r)
+		}
+		return t(r)
+	}
+}
+
+// body answers with what read yields.
+func body(status int, r io.Reader) transport {
+	return func(req *http.Request) (*http.Response, error) {
+		resp, err := answer(status, "")(req)
+		resp.Body = io.NopCloser(&reading{req.Context(), r})
+		return resp, err
+	}
+}
+
+// reading ends with its request, as a transport's body does.
+type reading struct {
+	ctx context.Context
+	r   io.Reader
+}
+
+func (r *reading) Read(p []byte) (int, error) {
+	if err := r.ctx.Err(); err != nil {
+		return 0, err
+	}
+	return r.r.Read(p)
+}
+
+// endlessText repeats a text.
+type endlessText struct {
+	text string
+	rest string
+	read atomic.Int64
+}
+
+func (e *endlessText) Read(p []byte) (int, error) {
+	if e.rest == "" {
+		e.rest = strings.Repeat(e.text, 1+len(p)/len(e.text))
+	}
+	n := copy(p, e.rest)
+	e.rest = e.rest[n:]
+	e.read.Add(int64(n))
+	return n, nil
+}
+
+// trickle yields a space every so often.
+type trickle time.Duration
+
+func (t trickle) Read(p []byte) (int, error) {
+	time.Sleep(time.Duration(t))
+	p[0] = ' '
+	return 1, nil
+}
+
+const (
+	testRetry   = 20 * time.Second
+	testRequest = time.Minute
+)
+
+func newClient(t testing.TB, rt http.RoundTripper, change ...func(*Config)) *Client {
+	t.Helper()
+	cfg := Config{
+		BaseURL: "https://user:" + strings.ReplaceAll(secretPassword, "/", "%2F") + "@api.example/v1", APIKey: secretKey, StoreID: "vs_1", HTTPClient: &http.Client{Transport: rt},
+		RetryTimeout: testRetry, RequestTimeout: testRequest,
+		Pacer: NewPacer(Limits{NoLimit, NoLimit, NoLimit, NoLimit}), Logger: slog.New(slog.DiscardHandler),
+	}
+	for _, c := range change {
+		c(&cfg)
+	}
+	c, err := New(cfg)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return c
+}
+
+func all[T any](pages iter.Seq2[T, error]) error {
+	for _, err := range pages {
+		if err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func last2[T, U any](_ T, _ U, err error) error { return err }
+
+func attachCall() AttachCall {
+	return AttachCall{Files: func() []Attachment { return []Attachment{{FileID: "file-1"}} }, Most: 1}
+}
+
+// endpoints are all methods that make a request, each asking for File file-1.
+var endpoints = []struct {
+	name string
+	call func(context.Context, *Client) error
+	// object is a good reply, and list tells that it is a page.
+	object string
+	list   bool
+}{
+	{"Store", func(ctx context.Context, c *Client) error { _, err := c.Store(ctx); return err }, `{"id":"vs_1"}`, false},
+	{"Stores", func(ctx context.Context, c *Client) error { return all(c.Stores(ctx)) }, `{"object":"list","data":[{"id":"vs_1"}]}`, true},
+	{"File", func(ctx context.Context, c *Client) error { _, err := c.File(ctx, "file-1"); return err }, `{"id":"file-1"}`, false},
+	{"Files", func(ctx context.Context, c *Client) error { return all(c.Files(ctx, 100)) }, `{"object":"list","data":[{"id":"file-1"}]}`, true},
+	{"DeleteFile", func(ctx context.Context, c *Client) error { _, err := c.DeleteFile(ctx, "file-1"); return err }, `{"deleted":true}`, false},
+	{"StoreFile", func(ctx context.Context, c *Client) error { return last2(c.StoreFile(ctx, "file-1")) }, `{"id":"file-1"}`, false},
+	{"StoreFiles", func(ctx context.Context, c *Client) error { return all(c.StoreFiles(ctx)) }, `{"object":"list","data":[{"id":"file-1"}]}`, true},
+	{"NewestStoreFiles", func(ctx context.Context, c *Client) error { return all(c.NewestStoreFiles(ctx)) }, `{"object":"list","data":[{"id":"file-1"}]}`, true},
+	{"UpdateStoreFile", func(ctx context.Context, c *Client) error {
+		_, err := c.UpdateStoreFile(ctx, "file-1", nil)
+		return err
+	}, `{"id":"file-1"}`, false},
+	{"Detach", func(ctx context.Context, c *Client) error { _, err := c.Detach(ctx, "file-1"); return err }, `{"deleted":true}`, false},
+	{"CreateStoreFile", func(ctx context.Context, c *Client) error { return last2(c.CreateStoreFile(ctx, attachCall())) }, `{"id":"file-1"}`, false},
+	{"CreateBatch", func(ctx context.Context, c *Client) error { return last2(c.CreateBatch(ctx, attachCall())) }, `{"id":"vsfb_1"}`, false},
+	{"Batch", func(ctx context.Context, c *Client) error { return last2(c.Batch(ctx, "vsfb_1")) }, `{"id":"vsfb_1"}`, false},
+	{"BatchFiles", func(ctx context.Context, c *Client) error { return all(c.BatchFiles(ctx, "vsfb_1", Completed)) }, `{"object":"list","data":[{"id":"file-1"}]}`, true},
+	{"Content", func(ctx context.Context, c *Client) error { return all(c.Content(ctx, "file-1")) }, `{"data":[{"text":"x"}]}`, false},
+	{"Search", func(ctx context.Context, c *Client) error { _, err := c.Search(ctx, Query{Text: "x"}); return err }, `{"object":"p","data":[{"file_id":"file-1"}]}`, false},
+	{"Upload", func(ctx context.Context, c *Client) error {
+		_, err := c.Upload(ctx, Upload{Name: "a.md", ContentType: "text/markdown", Size: 1, Open: func() (io.ReadCloser, error) { return io.NopCloser(strings.NewReader("x")), nil }})
+		return err
+	}, `{"id":"file-1"}`, false},
+}
+
+var ansi = "\x1b[31mred\x1b[0m\r\n\u202e\u2028\x00"
+
+// hostile are replies that mean harm, with the verdict expected at every endpoint.
+var hostile = []struct {
+	sentence string
+	answer   func() transport
+	kind     error  // nil: any
+	says     string // part of the error
+	tries    int    // 1: it is not tried again; 0: any number
+}{
+	{"nothing", func() transport { return answer(200, ``) }, fail.Unavailable, "", 0},
+	{"no JSON", func() transport { return answer(200, `Bearer `+secretKey+ansi) }, fail.Unavailable, "", 0},
+	{"half an object", func() transport { return answer(200, `{"id":"fi`) }, fail.Unavailable, "", 0},
+	{"an array in place of an object", func() transport { return answer(200, `[1,2,3]`) }, fail.Unavailable, "", 0},
+	{"a web page", func() transport {
+		return answer(200, `<html>sign in</html>`, "Content-Type", "text/html; charset=utf-8")
+	}, fail.Endpoint, "base URL", 1},
+	{"a web page for a 404", func() transport { return answer(404, `<html>nginx</html>`, "Content-Type", "text/html") }, fail.Endpoint, "base URL", 1},
+	{"a redirect to another host", func() transport { return answer(301, ``, "Location", "https://u:p@evil.example/v1?k="+secretKey) }, fail.Endpoint, "https://[redacted]@evil.example/v1?k=[redacted]", 1},
+	{"a redirect to a place that is none", func() transport { return answer(302, ``, "Location", "https://u:"+secretKey+"@evil"+ansi) }, fail.Unavailable, "Location", 0},
+	{"a redirect without a place", func() transport { return answer(307, ``) }, fail.Endpoint, "redirects", 1},
+	{"not modified", func() transport { return answer(304, ``) }, fail.Endpoint, "", 1},
+	{"an endless object", func() transport { return body(200, &endlessText{text: `{"a":`}) }, fail.Unavailable, "", 0},
+	{"an endless string", func() transport {
+		return body(200, io.MultiReader(strings.NewReader(`{"id":"`), &endlessText{text: `x`}))
+	}, fail.Unavailable, "longer than any", 1},
+	{"endless space", func() transport { return body(200, &endlessText{text: " "}) }, fail.Unavailable, "longer than any", 1},
+	{"an object with an endless tail", func() transport {
+		return body(200, io.MultiReader(strings.NewReader(`{"id":"file-1","object":"list","data":[]}`), &endlessText{text: "\n"}))
+	}, fail.Unavailable, "longer than any", 1},
+	{"a body that trickles", func() transport { return body(200, trickle(30*time.Second)) }, fail.Unavailable, "not complete after 5m0s", 0},
+	{"a body that stops", func() transport { return body(200, trickle(24*time.Hour)) }, fail.Unavailable, "no sign of life from the server for 1m0s", 0},
+	{"a refusal that trickles", func() transport { return body(400, trickle(30*time.Second)) }, fail.Unavailable, "", 0},
+	{"an endless refusal", func() transport {
+		return body(400, io.MultiReader(strings.NewReader(`{"error":{"message":"`), &endlessText{text: "y"}))
+	}, fail.Rejected, "400", 1},
+	{"megabytes of reason with line feeds, escapes and the key", func() transport {
+		return answer(400, `{"error":{"message":"`+strings.Repeat(`no \u001b[31m\r\n\u202e`+secretKey, 30_000)+`","code":"a\nb","type":"`+secretKey+`"}}`, "X-Request-Id", "r"+secretKey+strings.Repeat("x", 9000))
+	}, fail.Rejected, `no \u001b[31m\r\n\u202e[redacted]`, 1},
+	{"a page of reason with line feeds, escapes and the key", func() transport {
+		return answer(400, `{"error":{"message":"`+strings.Repeat(`no \u001b[31m\r\n\u202e`+secretKey, 3_000)+`","code":"a\nb","type":"`+secretKey+`"}}`)
+	}, fail.Rejected, `no \x1b[31m \u202e[redacted]no`, 1},
+	{"the key in pieces of other shapes", func() transport {
+		return answer(422, `{"detail":[{"loc":["body"],"msg":"bad `+secretKey+`"}]}`)
+	}, fail.Rejected, "bad [redacted]", 1},
+	{"an error that is a string", func() transport { return answer(400, `{"error":"`+secretKey+` is no good"}`) }, fail.Rejected, "[redacted] is no good", 1},
+	{"plain text", func() transport { return answer(400, "bad\n"+secretKey+ansi, "Content-Type", "text/plain") }, fail.Rejected, `bad [redacted]\x1b[31mred`, 1},
+	{"the password in the reason", func() transport { return answer(400, `{"error":{"message":"no `+secretPassword+`"}}`) }, fail.Rejected, "no [redacted]", 1},
+	{"unauthorized", func() transport {
+		return answer(401, `{"error":{"message":"Incorrect API key provided: `+secretKey+`."}}`)
+	}, fail.Unauthorized, "provided: [redacted].", 1},
+	{"forbidden", func() transport { return answer(403, `<html>`) }, fail.Unauthorized, "403", 1},
+	{"no such method", func() transport { return answer(405, ``) }, fail.Endpoint, "405", 1},
+	{"not implemented", func() transport { return answer(501, ``) }, fail.Unavailable, "501", 0},
+	{"no quota", func() transport { return answer(429, `{"error":{"code":"insufficient_quota"}}`) }, fail.Quota, "", 1},
+	{"a full storage", func() transport {
+		return answer(400, `{"error":{"message":"You have exceeded your file storage quota."}}`)
+	}, fail.Quota, "", 1},
+	{"a full store", func() transport {
+		return answer(400, `{"error":{"message":"Vector store 'vs_1' cannot hold more than 10000 files."}}`)
+	}, fail.StoreFull, "remove files", 1},
+	{"an expired store", func() transport {
+		return answer(400, `{"error":{"message":"Vector store with id 'vs_1' is expired."}}`)
+	}, fail.StoreGone, "expired", 1},
+	{"a document that is called like a reason", func() transport {
+		return answer(400, `{"error":{"message":"Invalid name: 'quota, vector store is full, expired, no such file.md'"}}`)
+	}, fail.Rejected, "", 1},
+	{"too many requests, for a day", func() transport { return answer(429, `{}`, "Retry-After", "86400") }, fail.RateLimited, "429", 1},
+	{"too many requests, until a time beyond any", func() transport { return answer(429, `{}`, "Retry-After", "Fri, 31 Dec 9999 23:59:59 GMT") }, fail.RateLimited, "429", 1},
+	{"too many requests, for a time that is none", func() transport { return answer(429, `{}`, "Retry-After", "NaN", "Retry-After-Ms", "-Inf") }, fail.RateLimited, "429", 0},
+	{"a server error", func() transport { return answer(500, `{"error":{"message":"`+secretKey+`"}}`) }, fail.Unavailable, "[redacted]", 0},
+	{"a status that is none", func() transport { return answer(999, ansi) }, fail.Unavailable, "999", 0},
+	{"a wrong certificate", func() transport {
+		return func(*http.Request) (*http.Response, error) {
+			return nil, &tls.CertificateVerificationError{Err: errors.New("unknown " + secretKey)}
+		}
+	}, fail.Endpoint, "unknown [redacted]", 1},
+	{"plain HTTP in place of TLS", func() transport {
+		return func(*http.Request) (*http.Response, error) { return nil, http.ErrSchemeMismatch }
+	}, fail.Endpoint, "HTTP response to HTTPS", 1},
+	{"a connection that is refused", func() transport {
+		return func(*http.Request) (*http.Response, error) {
+			return nil, &net.OpError{Op: "dial", Net: "tcp", Err: errors.New("connection refused")}
+		}
+	}, fail.Unavailable, "refused", 0},
+	{"a transport that tells too much", func() transport {
+		return func(r *http.Request) (*http.Response, error) {
+			return nil, fmt.Errorf("cannot send\n%v to %s%s", r.Header, r.URL, ansi)
+		}
+	}, fail.Unavailable, "cannot send map[", 0},
+}
+
+func TestEveryEndpointSurvivesHostileReplies(t *testing.T) {
+	for _, row := range hostile {
+		t.Run(row.sentence, func(t *testing.T) {
+			for _, e := range endpoints {
+				if row.says == "longer than any" && e.name != "Store" && e.name != "StoreFiles" {
+					continue // TestAnEndlessReplyIsReadInBounds reads to the limit of every endpoint
+				}
+				synctest.Test(t, func(t *testing.T) {
+					calls := 0
+					reply := row.answer()
+					c := newClient(t, transport(func(r *http.Request) (*http.Response, error) { calls++; return reply(r) }))
+					err := e.call(t.Context(), c)
+					if err == nil {
+						t.Fatalf("%s: no error", e.name)
+					}
+					if row.kind != nil && !errors.Is(err, row.kind) {
+						t.Errorf("%s: %v is not %v", e.name, err, row.kind)
+					}
+					if !strings.Contains(err.Error(), row.says) {
+						t.Errorf("%s: %q does not say %q", e.name, err, row.says)
+					}
+					if row.tries > 0 && calls != row.tries {
+						t.Errorf("%s: %d requests, want %d", e.name, calls, row.tries)
+					}
+					if row.tries == 0 && calls < 2 {
+						t.Errorf("%s: it is not tried again", e.name)
+					}
+					checkShowable(t, err)
+				})
+			}
+		})
+	}
+}
+
+// checkShowable fails where an error of wire, or one within, cannot be shown.
+func checkShowable(t *testing.T, err error) {
+	t.Helper()
+	var check func(error)
+	check = func(err error) {
+		texts := []string{err.Error(), fmt.Sprintf("%+v", err)}
+		if f, ok := err.(*Failure); ok { //nolint:errorlint // each by itself
+			texts = append(texts, f.Reason, f.Message, f.Code, f.Type, f.RequestID)
+		}
+		if e, ok := err.(*openai.Error); ok { //nolint:errorlint // each by itself
+			texts = append(texts, e.Message, e.Code, e.Type, e.Param, e.RawJSON())
+			for _, dump := range [][]byte{e.DumpRequest(true), e.DumpResponse(true)} {
+				if bytes.Contains(dump, []byte(secretKey)) || bytes.Contains(dump, []byte("horse")) || len(dump) > 4000 {
+					t.Errorf("a dump shows %.5000q", dump)
+				}
+			}
+		}
+		for _, text := range texts {
+			odd := func(r rune) bool { return !unicode.IsPrint(r) }
+			if len(text) > 2000 || !utf8.ValidString(text) || strings.ContainsFunc(text, odd) || strings.Contains(text, secretKey) || strings.Contains(text, "horse") {
+				t.Errorf("it shows %.3000q", text)
+			}
+		}
+		switch w := err.(type) { //nolint:errorlint // each by itself
+		case interface{ Unwrap() error }:
+			if w.Unwrap() != nil {
+				check(w.Unwrap())
+			}
+		case interface{ Unwrap() []error }:
+			for _, err := range w.Unwrap() {
+				check(err)
+			}
+		}
+	}
+	check(err)
+}
+
+func TestEveryEndpointTakesAGoodReply(t *testing.T) {
+	for _, e := range endpoints {
+		for how, reply := range map[string]transport{
+			"plain":      answer(200, e.object),
+			"odd type":   answer(200, e.object, "Content-Type", "text/html"),
+			"with space": answer(201, " "+e.object+"\n"),
+			"with more":  answer(200, strings.Replace(e.object, "{", `{"new":{"deep":[1,{"x":null}]},`, 1)),
+			"with nulls": answer(200, strings.Replace(e.object, "{", `{"has_more":null,"last_id":null,"next_page":null,"last_error":null,"attributes":null,"bytes":null,`, 1)),
+		} {
+			if err := e.call(t.Context(), newClient(t, reply)); err != nil {
+				t.Errorf("%s, %s: %v", e.name, how, err)
+			}
+		}
+	}
+}
+
+func TestAnObjectWithoutAnIDThatCanBeUsedIsNone(t *testing.T) {
+	for _, id := range []string{`""`, `"."`, `".."`, `"../../x"`, `"a/b"`, `"a?b"`, `"a#b"`, `"%2e%2e"`, `"a b"`, `"a\nb"`, `"é"`, `null`, `"` + strings.Repeat("x", 257) + `"`} {
+		for _, e := range endpoints {
+			if !strings.Contains(e.object, `"file-1"`) && !strings.Contains(e.object, `"vs`) {
+				continue
+			}
+			synctest.Test(t, func(t *testing.T) {
+				object := strings.NewReplacer(`"file-1"`, id, `"vs_1"`, id, `"vsfb_1"`, id).Replace(e.object)
+				if err := e.call(t.Context(), newClient(t, answer(200, object))); !errors.Is(err, fail.Unavailable) {
+					t.Errorf("%s takes %s: %v", e.name, object, err)
+				}
+			})
+		}
+	}
+}
+
+func TestAnIDNeverLeadsARequestElsewhere(t *testing.T) {
+	is := is.New(t)
+	c := newClient(t, transport(func(r *http.Request) (*http.Response, error) {
+		t.Errorf("%s %s is sent", r.Method, r.URL)
+		return answer(200, `{"deleted":true}`)(r)
+	}))
+	for _, id := range []string{"", ".", "..", "../x", "a/../..", "?", "#", "%2e%2e", "a\r\nb"} {
+		_, err := c.Detach(t.Context(), id)
+		is.True(errors.Is(err, fail.Rejected))
+		_, err = c.DeleteFile(t.Context(), id)
+		is.True(errors.Is(err, fail.Rejected))
+	}
+}
+
+// endlessLists are listings that do not end; n counts the requests from 0.
+var endlessLists = []struct {
+	sentence string
+	page     func(n int) string
+	says     string
+	most     int // requests
+}{
+	{"the same page for ever", func(int) string { return `"data":[{"id":"file-1"}]` }, "comes back", 3},
+	{"two pages by turns", func(n int) string { return fmt.Sprintf(`"data":[{"id":"file-%d"}]`, n%2) }, "comes back", 10},
+	{"a circle of a hundred after a straight of a hundred", func(n int) string {
+		if n >= 100 {
+			n = 100 + n%100
+		}
+		return fmt.Sprintf(`"data":[{"id":"file-%d"}]`, n)
+	}, "comes back", 1000},
+	{"a page more for ever", func(n int) string { return fmt.Sprintf(`"data":[{"id":"file-%d"}]`, n) }, "not ended after 1112", 1_112},
+	{"an empty page more for ever", func(n int) string { return fmt.Sprintf(`"data":[],"last_id":"file-%d"`, n) }, "not ended after 1001", 1_001},
+	{"more, and no place to go on from", func(int) string { return `"data":[],"last_id":null` }, "no place", 1},
+}
+
+func TestAListingThatDoesNotEndIsAnError(t *testing.T) {
+	for _, row := range endlessLists {
+		for _, e := range endpoints {
+			if !e.list {
+				continue
+			}
+			t.Run(row.sentence+", "+e.name, func(t *testing.T) {
+				n := -1
+				c := newClient(t, transport(func(r *http.Request) (*http.Response, error) {
+					n++
+					return answer(200, `{"object":"list",`+row.page(n)+`,"has_more":true}`)(r)
+				}))
+				err := e.call(t.Context(), c)
+				if !errors.Is(err, fail.Unavailable) || !strings.Contains(err.Error(), row.says) {
+					t.Error(err)
+				}
+				if n+1 > row.most {
+					t.Errorf("%d requests", n+1)
+				}
+			})
+		}
+	}
+}
+
+func TestTextThatDoesNotEndIsAnError(t *testing.T) {
+	for sentence, page := range map[string]func(n int) string{
+		"the same page for ever": func(int) string { return "p" },
+		"two pages by turns":     func(n int) string { return fmt.Sprint("p", n%2) },
+		"a page more for ever":   func(n int) string { return fmt.Sprint("p", n) },
+	} {
+		t.Run(sentence, func(t *testing.T) {
+			is := is.New(t)
+			n := 0
+			c := newClient(t, transport(func(r *http.Request) (*http.Response, error) {
+				n++
+				return answer(200, fmt.Sprintf(`{"data":[{"text":"x"}],"has_more":true,"next_page":%q}`, page(n)))(r)
+			}))
+			is.True(errors.Is(all(c.Content(t.Context(), "file-1")), fail.Unavailable))
+			is.True(n <= sparePages+1)
+		})
+	}
+}
+
+func TestACircleOfPagesEndsWithTheCallersContext(t *testing.T) {
+	is := is.New(t)
+	ctx, cancel := context.WithCancel(t.Context())
+	n := 0
+	c := newClient(t, transport(func(r *http.Request) (*http.Response, error) {
+		if n++; n == 5 {
+			cancel()
+		}
+		return answer(200, fmt.Sprintf(`{"object":"list","data":[{"id":"file-%d"}],"has_more":true}`, n))(r)
+	}))
+	is.True(errors.Is(all(c.StoreFiles(ctx)), context.Canceled))
+	is.True(n <= 6)
+}
+
+// TestAnEndlessReplyIsReadInBounds counts the bytes that are read, and the heap, of
+// replies that amplify: many small objects in few bytes.
+func TestAnEndlessReplyIsReadInBounds(t *testing.T) {
+	for _, e := range endpoints {
+		text := &endlessText{text: `{"id":"a","text":"","file_id":"a"},`}
+		start := `{"object":"list","data":[`
+		if !e.list {
+			start = `{"id":"file-1","attributes":{"a":0},"content":[`
+		}
+		c := newClient(t, body(200, io.MultiReader(strings.NewReader(start), text)), func(cfg *Config) { cfg.RetryTimeout = time.Nanosecond })
+		err := e.call(t.Context(), c)
+		if !errors.Is(err, fail.Unavailable) {
+			t.Errorf("%s: %v", e.name, err)
+		}
+		if n := text.read.Load(); n > maxContent+1<<20 {
+			t.Errorf("%s reads %d bytes", e.name, n)
+		}
+	}
+}
+
+func TestAnUploadThatIsAnsweredWithNonsenseIsRepeatedTwice(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		is := is.New(t)
+		n := 0
+		c := newClient(t, transport(func(r *http.Request) (*http.Response, error) { n++; return answer(200, `{}`)(r) }))
+		err := endpoints[len(endpoints)-1].call(t.Context(), c)
+		f, ok := errors.AsType[*Failure](err)
+		is.True(ok && f.Unknown)
+		is.Equal(n, maxGarbled)
+	})
+}
+
+func TestAFailureTellsWhetherARequestMayHaveBeenCarriedOut(t *testing.T) {
+	for sentence, row := range map[string]struct {
+		reply   transport
+		unknown bool
+	}{
+		"no connection": {func(*http.Request) (*http.Response, error) {
+			return nil, &net.OpError{Op: "dial", Err: errors.New("refused")}
+		}, false},
+		"a connection that broke": {func(*http.Request) (*http.Response, error) { return nil, io.ErrUnexpectedEOF }, true},
+		"a wrong certificate": {func(*http.Request) (*http.Response, error) {
+			return nil, &tls.CertificateVerificationError{Err: errors.New("x")}
+		}, false},
+		"a refusal":         {answer(400, `{}`), false},
+		"too many requests": {answer(429, `{}`), false},
+		"a redirect":        {answer(302, ``), false},
+		"a server error":    {answer(503, `{}`), true},
+		"a time-out":        {answer(408, `{}`), true},
+		"a reply cut off":   {answer(200, `{"id":`), true},
+		"a reply too long":  {body(200, &endlessText{text: " "}), true},
+		"a web page":        {answer(200, `<p>`, "Content-Type", "text/html"), true},
+	} {
+		t.Run(sentence, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				err := endpoints[len(endpoints)-1].call(t.Context(), newClient(t, row.reply))
+				if f, ok := errors.AsType[*Failure](err); !ok || f.Unknown != row.unknown {
+					t.Errorf("%+v", err)
+				}
+			})
+		})
+	}
+}
+
+func TestACallThatIsGivenUpDuringARequestIsUnknown(t *testing.T) {
+	is := is.New(t)
+	ctx, cancel := context.WithCancel(t.Context())
+	c := newClient(t, transport(func(r *http.Request) (*http.Response, error) {
+		cancel()
+		return nil, r.Context().Err()
+	}))
+	err := last2(c.CreateStoreFile(ctx, attachCall()))
+	f, ok := errors.AsType[*Failure](err)
+	is.True(ok && f.Unknown)
+	err = last2(c.CreateStoreFile(ctx, attachCall())) // never sent
+	f, ok = errors.AsType[*Failure](err)
+	is.True(ok && !f.Unknown)
+}

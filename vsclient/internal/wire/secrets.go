@@ -1,0 +1,114 @@
+package wire
+
+import (
+	"encoding/json"
+	"errors"
+	"net/http"
+	"net/url"
+	"regexp"
+	"strings"
+
+	"github.com/openai/openai-go/v3"
+
+	"github.com/conduitio-labs/conduit-connector-openai-vectorstore/vsclient/internal/fail"
+)
+
+// secrets takes the API key, and a password in the base URL, out of texts that are
+// shown. They are held in a closure, which no format verb looks into.
+type secrets struct {
+	hide func(string) string
+}
+
+const redacted = "[redacted]"
+
+// keyLike is the form of keys of OpenAI, also half masked, as some of its errors quote
+// them.
+var keyLike = regexp.MustCompile(`sk-[A-Za-z0-9_*-]{4,}`)
+
+func newSecrets(key string, base *url.URL) secrets {
+	secret := []string{key}
+	if password, ok := base.User.Password(); ok {
+		secret = append(secret, base.User.String(), password)
+	}
+	var own []string
+	for _, s := range secret {
+		escaped, _ := json.Marshal(s) //nolint:errchkjson // a string
+		for _, form := range []string{s, strings.Trim(string(escaped), `"`), url.QueryEscape(s), url.PathEscape(s), strings.ReplaceAll(s, "/", `\/`)} {
+			if form != "" {
+				own = append(own, form, redacted)
+			}
+		}
+	}
+	replacer := strings.NewReplacer(own...)
+	return secrets{hide: func(s string) string { return keyLike.ReplaceAllString(replacer.Replace(s), redacted) }}
+}
+
+// maxRead is how much of a text is looked at to show its beginning, in bytes.
+const maxRead = 64 << 10
+
+// line makes one line without secrets, of n bytes at the most, of a text that a server
+// has sent. Every such text that an error, a log or a reason for a failure shows has
+// passed here.
+func (s secrets) line(text string, n int) string {
+	if len(text) > maxRead {
+		text = s.hide(text[:maxRead])
+		text = text[:len(text)*3/4] // the cut may have left half of a key
+	}
+	return fail.Line(s.hide(text), n)
+}
+
+// clean returns err or, where its text cannot be shown, an error of the line that can.
+// That wraps nothing: the text within would show.
+func (s secrets) clean(err error) error {
+	text := err.Error()
+	if shown := s.line(text, fail.MaxReason); shown != text {
+		return errors.New(shown)
+	}
+	return err
+}
+
+// redact takes the secrets out of the request that an error of the SDK carries. Its reply
+// holds none: see tame.
+func (s secrets) redact(e *openai.Error) {
+	if e.Request == nil {
+		return
+	}
+	e.Request.Header = e.Request.Header.Clone()
+	e.Request.Header.Set("Authorization", "Bearer "+redacted)
+	if e.Request.URL != nil && e.Request.URL.User != nil {
+		shown := *e.Request.URL
+		shown.User = nil
+		e.Request.URL = &shown
+	}
+	if e.Response != nil {
+		e.Response.Request = e.Request
+	}
+}
+
+// header returns the part of a reply's header that an error of the SDK keeps.
+func (s secrets) header(h http.Header) http.Header {
+	kept := http.Header{}
+	for _, name := range []string{"X-Request-Id", "Retry-After", "Retry-After-Ms"} {
+		if v := h.Get(name); v != "" {
+			kept.Set(name, s.line(v, maxRequestID))
+		}
+	}
+	return kept
+}
+
+// SafeURL returns the URL in one line and without the user and password in it, also where
+// it is none.
+func SafeURL(raw string) string {
+	if u, err := url.Parse(raw); err != nil || u.Host == "" || u.User != nil {
+		before, rest, ok := strings.Cut(raw, "//")
+		if !ok {
+			before, rest = "", raw
+		} else {
+			before += "//"
+		}
+		if at := strings.LastIndexByte(rest, '@'); at >= 0 {
+			raw = before + redacted + rest[at:]
+		}
+	}
+	return fail.Line(raw, fail.MaxReason)
+}

@@ -1,0 +1,120 @@
+package wire
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"mime/multipart"
+	"net/http"
+	"net/textproto"
+
+	"github.com/openai/openai-go/v3/option"
+
+	"github.com/conduitio-labs/conduit-connector-openai-vectorstore/vsclient/internal/fail"
+)
+
+// Upload is a File to be made.
+type Upload struct {
+	Name        string // holds nothing that a multipart header has to escape
+	ContentType string
+	Size        int64
+	Open        func() (io.ReadCloser, error) // opens the content at its beginning, for each attempt anew
+	// Landed is asked after an attempt whose outcome is unknown and before the next one.
+	// true ends the attempts: the File is there. nil: the upload is repeated, and the
+	// unknown attempt may leave a File of its own.
+	Landed func(context.Context) (bool, error)
+}
+
+// Upload makes a File. POST /files knows no idempotency key: each attempt whose reply
+// was lost may have made a File as well. The File is empty where Landed has ended the
+// attempts.
+func (c *Client) Upload(ctx context.Context, u Upload) (File, error) {
+	var body *multipartBody
+	f, _, err := send[File](ctx, c, request{
+		method: http.MethodPost, path: "files", gate: c.cfg.Pacer.uploads, size: max(u.Size, 1),
+		opts: func(w *watchdog) (_ []option.RequestOption, err error) {
+			if body, err = u.body(w); err != nil {
+				return nil, err
+			}
+			return []option.RequestOption{
+				option.WithRequestBody(body.contentType, body),
+				option.WithMiddleware(body.sized),
+			}, nil
+		},
+		landed: func(ctx context.Context) (bool, error) {
+			if body.err != nil {
+				return true, body.err
+			}
+			if u.Landed == nil {
+				return false, nil
+			}
+			return u.Landed(ctx)
+		},
+	})
+	if err != nil && body != nil && body.err != nil {
+		err = body.err
+	}
+	return f, err
+}
+
+// multipartBody streams the form: the SDK's own upload would hold it whole in
+// memory. It remembers why the content could not be read, since a transport
+// reports that as it likes.
+type multipartBody struct {
+	io.Reader
+	contentType string
+	size        int64
+	content     io.Closer
+	dog         *watchdog
+	err         error
+}
+
+func (u *Upload) body(w *watchdog) (*multipartBody, error) {
+	var frame bytes.Buffer
+	form := multipart.NewWriter(&frame)
+	if err := form.WriteField("purpose", Purpose); err != nil {
+		return nil, err
+	}
+	if _, err := form.CreatePart(textproto.MIMEHeader{
+		"Content-Disposition": {fmt.Sprintf(`form-data; name="file"; filename="%s"`, u.Name)},
+		"Content-Type":        {u.ContentType},
+	}); err != nil {
+		return nil, err
+	}
+	head := bytes.Clone(frame.Bytes())
+	frame.Reset()
+	if err := form.Close(); err != nil {
+		return nil, err
+	}
+	content, err := u.Open()
+	if err != nil {
+		return nil, err
+	}
+	b := &multipartBody{contentType: form.FormDataContentType(), content: content, dog: w}
+	b.size = int64(len(head)) + u.Size + int64(frame.Len())
+	b.Reader = io.MultiReader(bytes.NewReader(head), content, &frame)
+	return b, nil
+}
+
+func (b *multipartBody) Read(p []byte) (int, error) {
+	n, err := b.Reader.Read(p)
+	if n > 0 {
+		b.dog.alive()
+	}
+	if err != nil && !errors.Is(err, io.EOF) {
+		b.err = fail.Because(fail.Content, err)
+		err = b.err
+	}
+	return n, err
+}
+
+func (b *multipartBody) Close() error { return b.content.Close() }
+
+// sized announces the length of the body, which a plain reader does not tell.
+// Whether OpenAI takes a body of unknown length is not documented.
+func (b *multipartBody) sized(req *http.Request, next option.MiddlewareNext) (*http.Response, error) {
+	req.ContentLength = b.size
+	return next(req)
+}

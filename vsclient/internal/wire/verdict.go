@@ -1,0 +1,316 @@
+package wire
+
+import (
+	"context"
+	"crypto/tls"
+	"errors"
+	"fmt"
+	"math"
+	"net"
+	"net/http"
+	"regexp"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/openai/openai-go/v3"
+
+	"github.com/conduitio-labs/conduit-connector-openai-vectorstore/vsclient/internal/fail"
+)
+
+// Failure is the verdict on a request. Its texts are single lines of bounded length
+// without secrets.
+type Failure struct {
+	Kind       error // one of the kinds of package fail, or nil when the caller's own context has ended
+	Status     int   // of the last reply; 0: none came
+	Code       string
+	Type       string
+	Message    string
+	RequestID  string
+	Reason     string        // with status, code and request id
+	Retry      bool          // another attempt may succeed
+	RetryAfter time.Duration // the least wait that the server asks for
+	Tries      int           // attempts made
+	Unknown    bool          // one of the attempts may have been carried out
+	Err        error         // the cause
+}
+
+func (f *Failure) Error() string {
+	if f.Kind == nil {
+		return f.Reason
+	}
+	return f.Kind.Error() + ": " + f.Reason
+}
+
+// Unwrap returns the kind and the cause.
+func (f *Failure) Unwrap() []error {
+	return slices.DeleteFunc([]error{f.Kind, f.Err}, func(err error) bool { return err == nil })
+}
+
+// exchanged is what an attempt at a request is judged by, beside its error.
+type exchanged struct {
+	status   int // 0: no reply
+	header   http.Header
+	html     bool   // the reply is a page for people
+	location string // of a redirect
+	cut      error  // why the body of a refusal could not be read
+}
+
+// judge turns the outcome of one attempt into a verdict; nil means success. This
+// is the one place in which a status becomes an error.
+func (c *Client) judge(ctx context.Context, got exchanged, err error, now time.Time) *Failure {
+	if err == nil {
+		return nil
+	}
+	if cause := context.Cause(ctx); cause != nil {
+		return cutShort(cause, nil)
+	}
+	if unread, ok := errors.AsType[*fail.Error](err); ok {
+		return &Failure{Kind: unread.Kind, Reason: unread.Reason, Err: err}
+	}
+	f := &Failure{Status: got.status, RequestID: c.secrets.line(got.header.Get("x-request-id"), maxRequestID), RetryAfter: retryAfter(got.header, now)}
+	if apiErr, ok := errors.AsType[*openai.Error](err); ok {
+		c.secrets.redact(apiErr)
+		f.Code, f.Type, f.Message = apiErr.Code, apiErr.Type, apiErr.Message
+		f.Err = apiErr
+	} else {
+		f.Err = c.secrets.clean(err)
+	}
+	failed := func(kind error, retry bool, format string, args ...any) *Failure {
+		f.Kind, f.Retry = kind, retry
+		f.Reason = fmt.Sprintf(format, args...)
+		return f
+	}
+	switch status := got.status; {
+	case status == 0 && hopeless(err):
+		return failed(fail.Endpoint, false, "%v; check the base URL", f.Err)
+	case status == 0:
+		f.Unknown = !undialed(err)
+		return failed(fail.Unavailable, true, "no reply: %v", f.Err)
+	case status < 300:
+		f.Unknown = true
+		switch {
+		case got.html && !errors.Is(err, errNoObject):
+			return failed(fail.Endpoint, false, "it answers with a web page; check the base URL")
+		case errors.Is(err, errTooLong):
+			return failed(fail.Unavailable, false, "the reply cannot be read: %v", f.Err)
+		}
+		return failed(fail.Unavailable, true, "the reply to a successful request could not be read: %v", f.Err)
+	case status < 400:
+		return failed(fail.Endpoint, false, "it redirects to %q, which is not followed; set the base URL to where the API is", got.location)
+	case status == http.StatusUnauthorized, status == http.StatusForbidden:
+		f.Kind = fail.Unauthorized
+	case status == http.StatusNotFound && got.html:
+		return failed(fail.Endpoint, false, "it answers 404 with a web page; check the base URL")
+	case status == http.StatusNotFound:
+		f.Kind = fail.NotFound
+	case status == http.StatusMethodNotAllowed:
+		f.Kind = fail.Endpoint
+	case status == http.StatusRequestEntityTooLarge:
+		f.Kind = fail.TooLarge
+	case status == http.StatusTooManyRequests && (f.Code == "insufficient_quota" || f.Type == "insufficient_quota"):
+		f.Kind = fail.Quota
+	case status == http.StatusTooManyRequests:
+		f.Kind, f.Retry = fail.RateLimited, true
+	case status == http.StatusRequestTimeout, status == http.StatusConflict, status >= 500:
+		f.Kind, f.Retry, f.Unknown = fail.Unavailable, true, true
+	case got.cut != nil:
+		return failed(fail.Unavailable, true, "the reply, a %d, could not be read: %v", status, c.secrets.clean(got.cut))
+	default:
+		f.Kind = kindOfRefusal(f.Code, f.Message)
+	}
+	f.Reason = f.describe()
+	return f
+}
+
+// undialed reports whether no connection came about, so that nothing was sent.
+func undialed(err error) bool {
+	dial, ok := errors.AsType[*net.OpError](err)
+	return ok && dial.Op == "dial"
+}
+
+// hopeless reports whether a request that had no reply would never have one.
+func hopeless(err error) bool {
+	if _, ok := errors.AsType[*tls.CertificateVerificationError](err); ok {
+		return true
+	}
+	_, wrongPort := errors.AsType[*net.AddrError](err)
+	return wrongPort || errors.Is(err, http.ErrSchemeMismatch)
+}
+
+// quoted finds the parts of a message that quote the request, so that a document
+// called "quota" is not taken for a lack of it.
+var quoted = regexp.MustCompile("(^|[\\s(:=\\[,])(\"[^\"]*\"|'[^']*'|`[^`]*`)")
+
+// fullStore finds the wordings of a store that holds as many files as it can. OpenAI's
+// own is not known; its limit is 10,000 in stores from before November 2025.
+var fullStore = regexp.MustCompile(`cannot hold more|maximum (number )?of ([0-9,]+ )?files|file limit|is full\b|too many files`)
+
+// kindOfRefusal tells apart what OpenAI answers with a 400: the code where it
+// sends one, else the wording that users have reported (a full storage quota has
+// no code).
+func kindOfRefusal(code, message string) error {
+	m := strings.ToLower(quoted.ReplaceAllString(message, "$1''"))
+	has := func(parts ...string) bool {
+		return slices.ContainsFunc(parts, func(part string) bool { return strings.Contains(m, part) })
+	}
+	switch {
+	case code == "unsupported_file", has("invalid extension", "not supported for retrieval"):
+		return fail.UnsupportedType
+	case code == "organization_disabled", code == "account_deactivated", has("organization", "account", "project") && has("disabled", "deactivated", "suspended"):
+		return fail.Unauthorized
+	case has("file is empty"):
+		return fail.Empty
+	case has("vector store", "vector_store") && has("expired"):
+		return fail.StoreGone
+	case has("vector store", "vector_store") && !has("batch", "array") && fullStore.MatchString(m):
+		return fail.StoreFull
+	case code == "insufficient_quota", has("quota", "storage limit"):
+		return fail.Quota
+	case has("too large", "maximum file size"):
+		return fail.TooLarge
+	case has("no such file", "cannot find file"):
+		return fail.NotFound
+	}
+	return fail.Rejected
+}
+
+// saysAbsent reports whether a message says that something is not there.
+func saysAbsent(message string) bool {
+	m := strings.ToLower(message)
+	return slices.ContainsFunc([]string{"not found", "no such", "not exist", "cannot find", "no file found", "no vector store found", "unknown"}, func(words string) bool {
+		return strings.Contains(m, words)
+	})
+}
+
+// absent decides what a 404, or a 400 that says "not found", is about: the object that
+// was asked for, the vector store, or an endpoint that the server does not have. Where
+// the message does not name a file that was asked for, the store is asked for: absence
+// of the store must not pass for absence of a document.
+func (c *Client) absent(ctx context.Context, r request, f *Failure) *Failure {
+	asked := r.names()
+	inStore := strings.HasPrefix(r.path, "vector_stores/%s")
+	if !inStore && len(r.ids) > 0 {
+		asked = append(asked, r.ids[0])
+	} else if len(r.ids) > 1 {
+		asked = append(asked, r.ids[1])
+	}
+	names := func(id string) bool { return strings.Contains(f.Message, id) }
+	of := func(kind error) *Failure {
+		f.Kind = kind
+		return f
+	}
+	switch absent := errors.Is(f.Kind, fail.NotFound); {
+	case absent:
+	case f.Status != http.StatusBadRequest || !errors.Is(f.Kind, fail.Rejected) || !saysAbsent(f.Message):
+		return f
+	case !slices.ContainsFunc(append(asked, r.ids...), names):
+		return f // it may be the fault of anything else
+	}
+	switch {
+	case slices.ContainsFunc(asked, names):
+		return of(fail.NotFound)
+	case !inStore && len(asked) > 0:
+		return of(fail.NotFound)
+	case !inStore:
+		return of(fail.Endpoint)
+	case r.path == "vector_stores/%s":
+		return of(fail.StoreGone)
+	}
+	s, _, err := send[Store](ctx, c, request{method: http.MethodGet, path: "vector_stores/%s", ids: r.ids[:1]})
+	other, failed := errors.AsType[*Failure](err)
+	switch {
+	case s.Status == "expired", errors.Is(err, fail.StoreGone):
+		return of(fail.StoreGone)
+	case failed:
+		other.Retry = false // it has been tried for as long as anything is
+		return other
+	case len(asked) > 0 && !r.many:
+		return of(fail.NotFound)
+	}
+	return of(fail.Endpoint)
+}
+
+// describe says what OpenAI answered, in one line.
+func (f *Failure) describe() string {
+	var b strings.Builder
+	fmt.Fprintf(&b, "%d %s", f.Status, http.StatusText(f.Status))
+	if f.Message != "" {
+		fmt.Fprintf(&b, ": %s", f.Message)
+	}
+	var notes []string
+	if f.Code != "" {
+		notes = append(notes, "code "+f.Code)
+	}
+	if f.RequestID != "" {
+		notes = append(notes, "request id "+f.RequestID)
+	}
+	if len(notes) > 0 {
+		fmt.Fprintf(&b, " (%s)", strings.Join(notes, ", "))
+	}
+	if errors.Is(f.Kind, fail.StoreFull) {
+		b.WriteString("; remove files from it, or write to a new store (those made since November 2025 hold 100,000,000)")
+	}
+	return b.String()
+}
+
+// cutShort is the failure of a call that was given up from outside, with the last
+// answer that it had.
+func cutShort(cause error, last *Failure) *Failure {
+	f := &Failure{Reason: fail.Line(cause.Error(), fail.MaxReason), Err: cause}
+	switch {
+	case errors.Is(cause, fail.Closed):
+		f.Kind, f.Reason = fail.Closed, "it was closed while the call was under way"
+	case errors.Is(cause, fail.Timeout):
+		f.Kind = fail.Timeout
+		f.Reason = strings.TrimPrefix(f.Reason, fail.Timeout.Error()+": ")
+	}
+	if last != nil {
+		f.Reason += "; last answer: " + last.Error()
+		f.Err = errors.Join(cause, last)
+	}
+	return f
+}
+
+// meta reads the header of a reply.
+func (c *Client) meta(got exchanged) Meta {
+	return Meta{RequestID: c.secrets.line(got.header.Get("x-request-id"), maxRequestID), PollAfter: pollAfter(got.header)}
+}
+
+// maxHint caps openai-poll-after-ms, as the SDK does.
+const maxHint = 8 * time.Second
+
+// pollAfter reads how long the server asks to wait before the next look.
+func pollAfter(h http.Header) time.Duration {
+	ms, err := strconv.Atoi(h.Get("openai-poll-after-ms"))
+	if err != nil || ms <= 0 {
+		return 0
+	}
+	return time.Duration(min(ms, int(maxHint/time.Millisecond))) * time.Millisecond
+}
+
+// retryAfter reads how long the server asks to wait, as the SDK does:
+// milliseconds first, then seconds or a date.
+func retryAfter(h http.Header, now time.Time) time.Duration {
+	if ms, err := strconv.ParseFloat(h.Get("Retry-After-Ms"), 64); err == nil && ms > 0 {
+		return atMost(ms * float64(time.Millisecond))
+	}
+	v := h.Get("Retry-After")
+	if s, err := strconv.ParseFloat(v, 64); err == nil && s > 0 {
+		return atMost(s * float64(time.Second))
+	}
+	if t, err := http.ParseTime(v); err == nil && t.After(now) {
+		return t.Sub(now)
+	}
+	return 0
+}
+
+// atMost is that many nanoseconds as a duration, and the longest that there is for
+// what is too long to be one.
+func atMost(ns float64) time.Duration {
+	if ns >= math.MaxInt64 {
+		return math.MaxInt64
+	}
+	return time.Duration(ns)
+}

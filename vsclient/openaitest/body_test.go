@@ -1,0 +1,111 @@
+package openaitest_test
+
+import (
+	"bufio"
+	"context"
+	"io"
+	"net"
+	"net/http"
+	"runtime"
+	"strconv"
+	"strings"
+	"sync"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/matryer/is"
+
+	"github.com/conduitio-labs/conduit-connector-openai-vectorstore/vsclient/openaitest"
+)
+
+const formHead = "--b\r\nContent-Disposition: form-data; name=\"file\"; filename=\"a.md\"\r\n\r\n"
+
+func TestAnAnnouncedBodyTakesNoMemoryUntilItComes(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		is := is.New(t)
+		s := openaitest.New(openaitest.Config{})
+		defer s.Close()
+		ctx, cancel := context.WithCancel(t.Context())
+		defer cancel()
+		var before, after runtime.MemStats
+		runtime.ReadMemStats(&before)
+		for range 50 {
+			r, err := http.NewRequestWithContext(ctx, "POST", s.URL()+"/files", io.MultiReader(strings.NewReader(formHead+"x"), waiting{ctx}))
+			is.NoErr(err)
+			r.ContentLength = 500 << 20
+			r.Header.Set("Authorization", "Bearer sk-test")
+			r.Header.Set("Content-Type", "multipart/form-data; boundary=b")
+			go s.Client().Do(r) //nolint:bodyclose,errcheck // no reply comes
+		}
+		synctest.Wait()
+		runtime.ReadMemStats(&after)
+		is.Equal(s.RequestCount(), 50)
+		is.True(after.TotalAlloc-before.TotalAlloc < 50<<20) // less than the KeepBytes of four of them
+	})
+}
+
+// waiting is a body that brings nothing more until the client gives up.
+type waiting struct{ ctx context.Context }
+
+func (w waiting) Read([]byte) (int, error) { <-w.ctx.Done(); return 0, w.ctx.Err() }
+
+func TestAConnectionThatBringsNothingOfItsBodyIsGivenUp(t *testing.T) {
+	for _, tt := range []struct {
+		name  string
+		pause time.Duration // before the rest of the body
+		taken bool          // or else cut
+	}{
+		{"in time", 29 * time.Second, true},
+		{"too late", 31 * time.Second, false},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				is := is.New(t)
+				s := openaitest.New(openaitest.Config{})
+				door := pipeDoor{make(chan net.Conn), make(chan struct{})}
+				srv := &http.Server{Handler: s}
+				go srv.Serve(door) //nolint:errcheck // it says that it was closed
+				client, server := net.Pipe()
+				door.conns <- server
+				rest := "x\r\n--b\r\nContent-Disposition: form-data; name=\"purpose\"\r\n\r\nassistants\r\n--b--\r\n"
+				var sending sync.WaitGroup
+				sending.Go(func() {
+					length := len(formHead) + len(rest)
+					_, _ = io.WriteString(client, "POST /v1/files HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer k\r\nContent-Type: multipart/form-data; boundary=b\r\nContent-Length: "+
+						strconv.Itoa(length)+"\r\n\r\n"+formHead)
+					time.Sleep(tt.pause)
+					_, _ = io.WriteString(client, rest)
+				})
+				start := time.Now()
+				resp, err := http.ReadResponse(bufio.NewReader(client), nil)
+				is.Equal(err == nil, tt.taken)
+				if tt.taken {
+					resp.Body.Close()
+					is.Equal(resp.StatusCode, 200)
+				}
+				is.True(time.Since(start) <= 30*time.Second)
+				client.Close()
+				srv.Close()
+				sending.Wait()
+			})
+		})
+	}
+}
+
+// pipeDoor is a listener of connections that are no sockets.
+type pipeDoor struct {
+	conns  chan net.Conn
+	closed chan struct{}
+}
+
+func (d pipeDoor) Accept() (net.Conn, error) {
+	select {
+	case c := <-d.conns:
+		return c, nil
+	case <-d.closed:
+		return nil, net.ErrClosed
+	}
+}
+func (d pipeDoor) Close() error   { close(d.closed); return nil }
+func (d pipeDoor) Addr() net.Addr { return &net.TCPAddr{} }

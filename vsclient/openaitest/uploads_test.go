@@ -1,0 +1,81 @@
+package openaitest_test
+
+import (
+	"crypto/md5"
+	"encoding/hex"
+	"fmt"
+	"strings"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/matryer/is"
+
+	"github.com/conduitio-labs/conduit-connector-openai-vectorstore/vsclient/openaitest"
+)
+
+// beginUpload starts an upload of so many bytes and adds the parts.
+func beginUpload(t *testing.T, s *openaitest.Server, size int, parts ...string) (upload string, ids []string) {
+	t.Helper()
+	var made struct{ ID string }
+	sendJSON(t, s, "POST", "/uploads", fmt.Sprintf(`{"filename":"a.md","purpose":"assistants","bytes":%d,"mime_type":"text/markdown"}`, size), &made)
+	upload = made.ID
+	for _, p := range parts {
+		got, err := step{request: "POST /uploads/" + upload + "/parts", name: "part", purpose: "part", body: p}.send(t.Context(), s, nil)
+		if err != nil || got.status != 200 {
+			t.Fatal(got, err)
+		}
+		_, id, _ := strings.Cut(got.body, `"id":"`)
+		id, _, _ = strings.Cut(id, `"`)
+		ids = append(ids, id)
+	}
+	return upload, ids
+}
+
+func completion(ids []string, sum [md5.Size]byte) string {
+	return `{"part_ids":["` + strings.Join(ids, `","`) + `"],"md5":"` + hex.EncodeToString(sum[:]) + `"}`
+}
+
+func TestTheMD5OfAnUploadIsCheckedThoughNotAllIsKept(t *testing.T) {
+	is := is.New(t)
+	s := openaitest.New(openaitest.Config{KeepBytes: 1000})
+	parts := []string{strings.Repeat("a", 1500), strings.Repeat("b", 2000)}
+	upload, ids := beginUpload(t, s, 3500, parts...)
+	turned := []string{ids[1], ids[0]}
+	path := "/uploads/" + upload + "/complete"
+	is.Equal(sendJSON(t, s, "POST", path, completion(turned, md5.Sum([]byte(parts[0]+parts[1]))), nil).status, 400)
+	is.Equal(sendJSON(t, s, "POST", path, completion(turned, md5.Sum([]byte(parts[1]+parts[0]))), nil).status, 200)
+	f := s.Snapshot().Files[0]
+	is.Equal(f.Bytes, int64(3500))
+	is.True(f.SHA256 != "")
+	is.Equal(string(s.Content(f.ID)), parts[1][:1000])
+}
+
+func TestAnUploadOfOnePartHasItsContent(t *testing.T) {
+	is := is.New(t)
+	s := openaitest.New(openaitest.Config{})
+	upload, ids := beginUpload(t, s, 5, "hello")
+	is.Equal(sendJSON(t, s, "POST", "/uploads/"+upload+"/complete", `{"part_ids":["`+ids[0]+`"]}`, nil).status, 200)
+	f := s.Snapshot().Files[0]
+	is.Equal(string(s.Content(f.ID)), "hello")
+	is.Equal(f.SHA256, "2cf24dba5fb0a30e26e83b2ac5b9e29e1b161e5c1fa7425e73043362938b9824")
+}
+
+func TestAnAbandonedUploadExpires(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		is := is.New(t)
+		s := openaitest.New(openaitest.Config{})
+		defer s.Close()
+		upload, ids := beginUpload(t, s, 5, "hello")
+		done, parts := beginUpload(t, s, 5, "hello")
+		is.Equal(sendJSON(t, s, "POST", "/uploads/"+done+"/complete", `{"part_ids":["`+parts[0]+`"]}`, nil).status, 200)
+		time.Sleep(time.Hour - 1)
+		is.Equal(s.Snapshot().Uploads, 1)
+		time.Sleep(1)
+		is.Equal(s.Snapshot().Uploads, 0)
+		got := sendJSON(t, s, "POST", "/uploads/"+upload+"/complete", `{"part_ids":["`+ids[0]+`"]}`, nil)
+		is.Equal(got.status, 400)
+		is.True(strings.Contains(got.body, "expired"))
+		is.Equal(len(s.Snapshot().Files), 1) // the completed one stays
+	})
+}
