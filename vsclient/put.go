@@ -93,6 +93,9 @@ func (c *Client) replace(ctx context.Context, p *prepared, h ledger.Holdings, yo
 	if len(h.Versions) > 0 {
 		outcome = Replaced
 	}
+	if err := c.view.Outlast(ctx, young); err != nil {
+		return Result{}, err
+	}
 	p.source.Replaces = replaced(h, "")
 	for try := 0; ; try++ {
 		r := Result{Outcome: outcome}
@@ -108,7 +111,11 @@ func (c *Client) replace(ctx context.Context, p *prepared, h ledger.Holdings, yo
 			return r, err
 		}
 		stuck := fate == index.Accepted && errors.Is(err, fail.Timeout) && try == 0
-		again := stuck || fate >= index.Accepted && index.Passing(err) && try < len(freshUploads)
+		vanished := fate == index.NotAttached && r.FileID != "" && errors.Is(err, fail.NotFound)
+		if vanished {
+			err = fail.New(fail.Unavailable, "File %s was gone before it could be attached; another process may have deleted it", r.FileID)
+		}
+		again := stuck || (vanished || fate >= index.Accepted && index.Passing(err)) && try < len(freshUploads)
 		if again {
 			again = wire.Pause(ctx, freshUploads[try], nil) == nil
 		}

@@ -174,6 +174,24 @@ func (v *View) Renew(ctx context.Context) error { return v.listFiles(ctx, 0) }
 // Absent records that the store was seen without the File.
 func (v *View) Absent(id string) { v.ledger.Absent(id, v.Tick()) }
 
+// Outlast waits until OpenAI's clock has passed the second in which the newest of the
+// Files was made. The number of a version that is uploaded then is above those of all
+// versions among them, which cannot be seen yet.
+func (v *View) Outlast(ctx context.Context, ids []string) error {
+	var newest int64
+	for _, id := range ids {
+		if file, known := v.ledger.Find(id); known {
+			newest = max(newest, file.Created)
+		}
+	}
+	for newest > 0 && v.Now() <= newest {
+		if err := wire.Pause(ctx, 100*time.Millisecond, nil); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
 // KeepsAttributes returns an error when the store file of a version that the client
 // has made shows other attributes than it was attached with.
 func (v *View) KeepsAttributes(ctx context.Context, id string) error {

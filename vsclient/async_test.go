@@ -1,0 +1,181 @@
+package vsclient_test
+
+import (
+	"errors"
+	"fmt"
+	"net/http"
+	"strings"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/matryer/is"
+
+	"github.com/conduitio-labs/conduit-connector-openai-vectorstore/vsclient"
+	"github.com/conduitio-labs/conduit-connector-openai-vectorstore/vsclient/openaitest"
+)
+
+func TestAsyncPutReturnsOnceAttachedAndFlushWaitsForTheRest(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		is := is.New(t)
+		cfg := slow
+		cfg.IndexTime = time.Minute
+		w := newWorld(t, cfg)
+		c := w.client(async)
+		began := time.Now()
+		for key, err := range putAll(t.Context(), c, numbered(40)...) {
+			if err != nil {
+				t.Error(key, err)
+			}
+		}
+		is.True(time.Since(began) < time.Second)
+		is.Equal(len(w.searchable()), 0)
+		is.Equal(len(w.srv.Snapshot().Store(w.store).Files), 40)
+		is.NoErr(c.Flush(t.Context()))
+		is.Equal(len(w.searchable()), 40)
+
+		// A call that comes after is in its turn, although the one before has returned.
+		for i := range 3 {
+			is.NoErr(onlyErr(c.Put(t.Context(), doc("d-0000.md", fmt.Sprint(i)))))
+		}
+		is.NoErr(onlyErr(c.Put(t.Context(), doc("d-0000.md", "the last"))))
+		is.NoErr(c.Flush(t.Context()))
+		is.Equal(w.holds()["d-0000.md"], "the last")
+		is.Equal(w.files(), 40)
+		w.noGap("d-0000.md")
+	})
+}
+
+func TestFlushWaitsForThePutsBeforeItAlone(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		is := is.New(t)
+		w := newWorld(t, openaitest.Config{IndexTime: 10 * time.Second})
+		c := w.client(async)
+		stop := make(chan struct{})
+		go func() {
+			for i := 0; ; i++ {
+				select {
+				case <-stop:
+					return
+				case <-time.After(time.Second):
+					_, _ = c.Put(t.Context(), doc(fmt.Sprintf("%d.md", i), "text"))
+				}
+			}
+		}()
+		time.Sleep(5 * time.Second)
+		began := time.Now()
+		is.NoErr(c.Flush(t.Context()))
+		is.True(time.Since(began) < 30*time.Second)
+		close(stop)
+	})
+}
+
+// An acknowledged document that comes to nothing is told by the next Flush, once.
+func TestFlushReturnsAnErrorForEachAcknowledgedDocumentThatCannotBeIndexed(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		is := is.New(t)
+		w := newWorld(t, unreadable(slow))
+		c := w.client(async)
+		for _, d := range []vsclient.Document{doc("a.md", "unreadable"), doc("b.md", "fine"), doc("c.md", "unreadable")} {
+			is.NoErr(onlyErr(c.Put(t.Context(), d)))
+		}
+		err := c.Flush(t.Context())
+		is.True(errors.Is(err, vsclient.ErrIndexing))
+		is.Equal(vsclient.ClassOf(err), vsclient.BadDocument)
+		for _, part := range []string{`"a.md"`, `"c.md"`, "It cannot be read."} {
+			is.True(strings.Contains(err.Error(), part))
+		}
+		is.True(!strings.Contains(err.Error(), `"b.md"`))
+		is.NoErr(c.Flush(t.Context()))
+		time.Sleep(time.Minute)
+		w.expect(map[string]string{"b.md": "fine"})
+		is.Equal(w.files(), 1)
+	})
+}
+
+// The acknowledged version that cannot be indexed does not take the older one along.
+func TestTheOlderVersionStaysWhenTheAcknowledgedOneCannotBeIndexed(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		is := is.New(t)
+		w := newWorld(t, unreadable(slow))
+		c := w.client(async)
+		is.NoErr(onlyErr(c.Put(t.Context(), doc("a.md", "old"))))
+		is.NoErr(c.Flush(t.Context()))
+		is.NoErr(onlyErr(c.Put(t.Context(), doc("a.md", "unreadable"))))
+		is.True(errors.Is(c.Flush(t.Context()), vsclient.ErrIndexing))
+		time.Sleep(time.Minute)
+		w.expect(map[string]string{"a.md": "old"})
+		w.noGap("a.md")
+		is.Equal(w.files(), 1)
+	})
+}
+
+// Close takes nothing back that was acknowledged, and the next process finishes it.
+func TestCloseTakesBackNoAcknowledgedDocument(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		is := is.New(t)
+		w := newWorld(t, openaitest.Config{Latency: 50 * time.Millisecond, IndexTime: time.Minute})
+		is.NoErr(onlyErr(w.client().Put(t.Context(), doc("a.md", "old"))))
+		c := w.client(async)
+		is.NoErr(onlyErr(c.Put(t.Context(), doc("a.md", "new"))))
+		is.NoErr(onlyErr(c.Put(t.Context(), doc("b.md", "first"))))
+		err := c.Close()
+		is.True(err != nil) // it says that two are open yet
+		time.Sleep(2 * time.Minute)
+		is.Equal(w.holds()["b.md"], "first")
+		is.True(strings.Contains(w.holds()["a.md"], "new"))
+		w.noGap("a.md")
+		is.NoErr(onlyErr(w.client().Put(t.Context(), doc("a.md", "new"))))
+		w.expect(map[string]string{"a.md": "new", "b.md": "first"})
+		is.Equal(w.files(), 2)
+	})
+}
+
+func TestShutdownWaitsForAcknowledgedDocuments(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		is := is.New(t)
+		w := newWorld(t, openaitest.Config{Latency: 50 * time.Millisecond, IndexTime: time.Minute})
+		is.NoErr(onlyErr(w.client().Put(t.Context(), doc("a.md", "old"))))
+		c := w.client(async)
+		is.NoErr(onlyErr(c.Put(t.Context(), doc("a.md", "new"))))
+		is.NoErr(c.Shutdown(t.Context()))
+		w.expect(map[string]string{"a.md": "new"})
+		is.Equal(w.files(), 1)
+	})
+}
+
+// Looks that fail prove nothing: the document is neither removed nor reported lost
+// while it is searchable.
+func TestAnOutageOfLooksAfterTheAcknowledgementLosesNothing(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		is := is.New(t)
+		w := newWorld(t, openaitest.Config{Latency: 50 * time.Millisecond, IndexTime: time.Second})
+		c := w.client(async)
+		is.NoErr(onlyErr(c.Put(t.Context(), doc("a.md", "text"))))
+		w.strike(http.MethodGet, "/vector_stores/**", openaitest.Fault{Times: -1, Kind: openaitest.FaultStatus, Status: 503})
+		time.Sleep(40 * time.Minute)
+		w.expect(map[string]string{"a.md": "text"})
+		w.srv.ClearFaults()
+		err := c.Flush(t.Context())
+		if err != nil { // it may say that it did not see the end; it must not blame the document
+			is.Equal(vsclient.ClassOf(err), vsclient.Transient)
+		}
+		time.Sleep(time.Hour)
+		w.expect(map[string]string{"a.md": "text"})
+	})
+}
+
+func TestAReaderFindsAnAcknowledgedDocumentThatCannotBeSeenYet(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		is := is.New(t)
+		w := newWorld(t, openaitest.Config{NotFoundWindow: 20 * time.Second, ListLag: openaitest.Lag{Attach: 2 * time.Minute}})
+		c := w.client(async)
+		is.NoErr(onlyErr(c.Put(t.Context(), doc("a.md", "text"))))
+		var keys []string
+		for i, err := range c.List(t.Context()) {
+			is.NoErr(err)
+			keys = append(keys, i.Key)
+		}
+		is.Equal(keys, []string{"a.md"})
+	})
+}

@@ -1,0 +1,77 @@
+package vsclient_test
+
+import (
+	"errors"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/matryer/is"
+
+	"github.com/conduitio-labs/conduit-connector-openai-vectorstore/vsclient"
+	"github.com/conduitio-labs/conduit-connector-openai-vectorstore/vsclient/openaitest"
+)
+
+// ownedBy makes changes to the one key that two tables share, each on condition
+// that the stored document is its own.
+func ownedBy(table string) (put, set, del vsclient.Change) {
+	const key = `{"id":7}`
+	own := vsclient.Attributes{"table": table}
+	return vsclient.Put(with(doc(key, "of "+table), own)).If(own), vsclient.SetAttributes(key, own).If(own), vsclient.Delete(key).If(own)
+}
+
+func TestAChangeIsRefusedUnlessTheStoredDocumentHasTheAttributesItAsksFor(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		is := is.New(t)
+		w := newWorld(t, openaitest.Config{IndexTime: time.Second})
+		c := w.client()
+		ours, _, give := ownedBy("users")
+		theirs, set, del := ownedBy("orders")
+		// In one call, too, the second owner's change is not merged with the first's.
+		r := c.Apply(t.Context(), []vsclient.Change{ours, theirs}, nil)
+		is.NoErr(r[0].Err)
+		is.True(errors.Is(r[1].Err, vsclient.ErrConflict))
+		for _, client := range []*vsclient.Client{c, w.client()} {
+			for _, ch := range []vsclient.Change{theirs, set, del} {
+				r = client.Apply(t.Context(), []vsclient.Change{ch}, nil)
+				is.True(errors.Is(r[0].Err, vsclient.ErrConflict))
+				is.Equal(vsclient.ClassOf(r[0].Err), vsclient.BadDocument)
+			}
+		}
+		w.expect(map[string]string{`{"id":7}`: "of users"})
+
+		// Once its owner has given it up, the key is free.
+		for _, r := range w.client().Apply(t.Context(), []vsclient.Change{give, theirs}, nil) {
+			is.NoErr(r.Err)
+		}
+		w.expect(map[string]string{`{"id":7}`: "of orders"})
+	})
+}
+
+// A put that gives the document no such attribute at all is guarded as well.
+func TestAConditionDoesNotRestOnTheAttributesThatAPutGives(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		is := is.New(t)
+		w := newWorld(t, openaitest.Config{})
+		ours, _, _ := ownedBy("users")
+		r := w.client().Apply(t.Context(), []vsclient.Change{ours}, nil)
+		is.NoErr(r[0].Err)
+		bare := put(`{"id":7}`, "another").If(vsclient.Attributes{"table": "orders"})
+		r = w.client().Apply(t.Context(), []vsclient.Change{bare}, nil)
+		is.True(errors.Is(r[0].Err, vsclient.ErrConflict))
+		w.expect(map[string]string{`{"id":7}`: "of users"})
+	})
+}
+
+func TestAConditionReadsTheAttributesThatAnotherProcessHasJustSet(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		is := is.New(t)
+		w := newWorld(t, openaitest.Config{})
+		c := w.client()
+		is.NoErr(onlyErr(c.Put(t.Context(), with(doc("a.md", "text"), vsclient.Attributes{"owner": "me"}))))
+		is.NoErr(onlyErr(w.client().SetAttributes(t.Context(), "a.md", vsclient.Attributes{"owner": "them"})))
+		r := c.Apply(t.Context(), []vsclient.Change{vsclient.Delete("a.md").If(vsclient.Attributes{"owner": "them"})}, nil)
+		is.NoErr(r[0].Err) // the client believed "me", and looked before it refused
+		is.Equal(w.files(), 0)
+	})
+}

@@ -1,0 +1,179 @@
+package vsclient_test
+
+import (
+	"bytes"
+	"crypto/sha256"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"os"
+	"path/filepath"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/matryer/is"
+
+	"github.com/conduitio-labs/conduit-connector-openai-vectorstore/vsclient"
+	"github.com/conduitio-labs/conduit-connector-openai-vectorstore/vsclient/openaitest"
+)
+
+// endless is content of that many bytes which takes no memory.
+func endless(size int64, opened *atomic.Int64) vsclient.Content {
+	return vsclient.Open(func() (io.ReadCloser, error) {
+		if opened != nil {
+			opened.Add(1)
+		}
+		return io.NopCloser(io.LimitReader(letters{}, size)), nil
+	})
+}
+
+type letters struct{}
+
+var page = bytes.Repeat([]byte("a"), 1<<20)
+
+func (letters) Read(p []byte) (int, error) { return copy(p, page), nil }
+
+func TestLargeFilesSideBySideStayWithinTheBytesInFlight(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		is := is.New(t)
+		const size, room = 3 << 20, 10 << 20
+		w := newWorld(t, openaitest.Config{Latency: time.Second, KeepBytes: 1})
+		c := w.client(func(cfg *vsclient.Config) { cfg.BytesInFlight = room })
+		var changes []vsclient.Change
+		for i := range 20 {
+			changes = append(changes, of(fmt.Sprintf("%d.txt", i), endless(size, nil)))
+		}
+		for _, r := range c.Apply(t.Context(), changes, nil) {
+			is.NoErr(r.Err)
+		}
+		is.Equal(w.mostAtOnce("POST", "/v1/files"), room/size)
+
+		// One that is larger than the room goes alone, and small ones are not starved.
+		var calls sync.WaitGroup
+		for i, size := range []int64{12 << 20, 100, 11 << 20, 100, 100} {
+			calls.Go(func() {
+				if _, err := c.Put(t.Context(), vsclient.Document{Key: fmt.Sprintf("more-%d.txt", i), Content: endless(size, nil)}); err != nil {
+					t.Error(err)
+				}
+			})
+		}
+		calls.Wait()
+	})
+}
+
+func TestAStreamedUploadThatFailsIsRetriedByOpeningTheContentAgain(t *testing.T) {
+	for name, fault := range map[string]openaitest.Fault{
+		"refused before it is read":    {Kind: openaitest.FaultStatus, Status: 503},
+		"the connection breaks":        {Kind: openaitest.FaultCut},
+		"the server does not answer":   {Kind: openaitest.FaultHang},
+		"the answer says to come back": {Kind: openaitest.FaultStatus, Status: 429, RetryAfter: seconds(5)},
+	} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				is := is.New(t)
+				w := newWorld(t, slow)
+				w.strike(http.MethodPost, pathFiles, fault)
+				var opened atomic.Int64
+				const size = 5 << 20
+				_, err := w.client().Put(t.Context(), vsclient.Document{Key: "large.txt", Content: endless(size, &opened)})
+				is.NoErr(err)
+				is.True(opened.Load() >= 2) // for the digest and for the upload, at least
+				files := w.srv.Snapshot().Files
+				is.Equal(len(files), 1) // and no second File
+				is.Equal(files[0].Bytes, int64(size))
+				sum := sha256.Sum256(bytes.Repeat([]byte("a"), size))
+				is.Equal(files[0].SHA256, hex.EncodeToString(sum[:]))
+			})
+		})
+	}
+}
+
+func TestContentThatIsNotTheSameEachTimeIsRefusedAndLeavesNoFile(t *testing.T) {
+	for name, second := range map[string]func() (io.Reader, error){
+		"shorter": func() (io.Reader, error) { return bytes.NewReader(make([]byte, 999)), nil },
+		"longer":  func() (io.Reader, error) { return bytes.NewReader(make([]byte, 1001)), nil },
+		"other":   func() (io.Reader, error) { return bytes.NewReader(bytes.Repeat([]byte("b"), 1000)), nil },
+		"gone":    func() (io.Reader, error) { return nil, os.ErrNotExist },
+		"broken off": func() (io.Reader, error) {
+			return io.MultiReader(bytes.NewReader(bytes.Repeat([]byte("a"), 500)), broken{}), nil
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				is := is.New(t)
+				w := newWorld(t, slow)
+				c := w.client()
+				_, err := c.Put(t.Context(), doc("f.txt", "old"))
+				is.NoErr(err)
+				opened := 0
+				content := vsclient.Open(func() (io.ReadCloser, error) {
+					opened++
+					if opened == 1 {
+						return io.NopCloser(bytes.NewReader(bytes.Repeat([]byte("a"), 1000))), nil
+					}
+					r, err := second()
+					return io.NopCloser(r), err
+				})
+				_, err = c.Put(t.Context(), vsclient.Document{Key: "f.txt", Content: content})
+				is.True(errors.Is(err, vsclient.ErrContent))
+				is.Equal(vsclient.ClassOf(err), vsclient.BadDocument)
+				is.Equal(opened, 2) // trying again would not help
+				is.Equal(len(w.srv.Snapshot().Files), 1)
+				text, err := c.Text(t.Context(), "f.txt")
+				is.NoErr(err)
+				is.Equal(text, "old")
+			})
+		})
+	}
+}
+
+type broken struct{}
+
+func (broken) Read([]byte) (int, error) { return 0, errors.New("the disk is gone") }
+
+func TestAFileOnDiskIsUploadedAsItIs(t *testing.T) {
+	is := is.New(t)
+	name := filepath.Join(t.TempDir(), "x.txt")
+	content := bytes.Repeat([]byte("line é\n"), 1<<17)
+	is.NoErr(os.WriteFile(name, content, 0o600))
+	w := newWorld(t, openaitest.Config{})
+	r, err := w.client().Put(t.Context(), vsclient.Document{Key: "notes", Content: vsclient.Path(name)})
+	is.NoErr(err)
+	is.True(bytes.Equal(w.srv.Content(r.FileID), content))
+	is.Equal(w.srv.Snapshot().Files[0].Name, "notes.txt") // it was recognized as text
+}
+
+func TestAFileAboveTheLimitIsRefusedWithoutARequest(t *testing.T) {
+	is := is.New(t)
+	w := newWorld(t, openaitest.Config{})
+	_, err := w.client().Put(t.Context(), vsclient.Document{Key: "huge.pdf", Content: endless(vsclient.MaxFileSize+1, nil)})
+	is.True(errors.Is(err, vsclient.ErrTooLarge))
+	is.Equal(w.srv.RequestCount(), 0)
+}
+
+func TestContentThatIsOneByteTooLargeIsReadNoFurther(t *testing.T) {
+	is := is.New(t)
+	w := newWorld(t, openaitest.Config{})
+	var read int64
+	big := vsclient.Open(func() (io.ReadCloser, error) {
+		return io.NopCloser(io.TeeReader(letters{}, counter{&read})), nil
+	})
+	_, err := w.client().Put(t.Context(), vsclient.Document{Key: "big.txt", Content: big})
+	is.True(errors.Is(err, vsclient.ErrTooLarge))
+	is.True(read <= vsclient.MaxFileSize+1<<20)
+	_, err = w.client().Put(t.Context(), vsclient.Document{Key: "big.txt", Content: vsclient.Bytes(bytes.Repeat([]byte{'x'}, vsclient.MaxFileSize+1))})
+	is.True(errors.Is(err, vsclient.ErrTooLarge))
+	is.Equal(w.srv.RequestCount(), 0)
+}
+
+type counter struct{ n *int64 }
+
+func (c counter) Write(p []byte) (int, error) {
+	*c.n += int64(len(p))
+	return len(p), nil
+}

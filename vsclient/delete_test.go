@@ -1,0 +1,213 @@
+package vsclient_test
+
+import (
+	"context"
+	"errors"
+	"net/http"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/matryer/is"
+
+	"github.com/conduitio-labs/conduit-connector-openai-vectorstore/vsclient"
+	"github.com/conduitio-labs/conduit-connector-openai-vectorstore/vsclient/openaitest"
+)
+
+func TestDeleteSaysWhatItHasFound(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		is := is.New(t)
+		w := newWorld(t, slow)
+		put, err := w.client().Put(t.Context(), doc("a.md", "text"))
+		is.NoErr(err)
+		r, err := w.client().Delete(t.Context(), "a.md")
+		is.NoErr(err)
+		is.Equal(r, vsclient.Result{Key: "a.md", Outcome: vsclient.Deleted, FileID: put.FileID, Version: put.Version})
+		r, err = w.client().Delete(t.Context(), "a.md")
+		is.NoErr(err)
+		is.Equal(r, vsclient.Result{Key: "a.md", Outcome: vsclient.Absent})
+		is.Equal(w.files(), 0)
+	})
+}
+
+func TestADeletionFindsADocumentThatAnotherProcessHasJustPut(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		is := is.New(t)
+		w := newWorld(t, openaitest.Config{})
+		a, b := w.client(), w.client()
+		is.NoErr(onlyErr(b.Put(t.Context(), doc("b.md", "x")))) // it has read the list of Files
+		time.Sleep(time.Second)
+		is.NoErr(onlyErr(a.Put(t.Context(), doc("a.md", "x"))))
+		r, err := b.SetAttributes(t.Context(), "a.md", vsclient.Attributes{"lang": "en"})
+		is.NoErr(err)
+		is.Equal(r.Outcome, vsclient.AttributesUpdated)
+		is.NoErr(onlyErr(w.client().Delete(t.Context(), "a.md")))
+		is.Equal(w.files(), 1)
+	})
+}
+
+func TestADeletionFollowsAReplacementByAnotherProcess(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		is := is.New(t)
+		w := newWorld(t, openaitest.Config{})
+		one, other := w.client(), w.client()
+		is.NoErr(onlyErr(one.Put(t.Context(), doc("a.md", "old"))))
+		is.NoErr(onlyErr(other.Put(t.Context(), doc("a.md", "new"))))
+		is.NoErr(onlyErr(one.Delete(t.Context(), "a.md")))
+		is.Equal(w.files(), 0)
+	})
+}
+
+// A put is given up while its attach is under way. The Delete after it removes the
+// version, also when the attach arrives after the Delete.
+func TestADeletionRemovesAVersionWhosePutWasGivenUp(t *testing.T) {
+	for sentence, fault := range map[string]openaitest.Fault{
+		"attached, its reply lost":    {Kind: openaitest.FaultHang, AfterEffect: true},
+		"attached five seconds later": {Kind: openaitest.FaultHang, EffectAfter: seconds(5)},
+		"attached a minute later":     {Kind: openaitest.FaultHang, EffectAfter: seconds(60)},
+		"never attached":              {Kind: openaitest.FaultHang},
+	} {
+		t.Run(sentence, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				is := is.New(t)
+				w := newWorld(t, slow)
+				c := w.client()
+				is.NoErr(onlyErr(c.Put(t.Context(), doc("a.md", "old"))))
+				w.strike(http.MethodPost, pathAttach, fault)
+				ctx, cancel := context.WithTimeout(t.Context(), time.Second)
+				defer cancel()
+				_, err := c.Put(ctx, doc("a.md", "new"))
+				is.True(errors.Is(err, context.DeadlineExceeded))
+				is.NoErr(onlyErr(c.Delete(t.Context(), "a.md")))
+				time.Sleep(20 * time.Minute)
+				w.expect(map[string]string{})
+				is.Equal(w.files(), 0)
+			})
+		})
+	}
+}
+
+// A put is given up and may land. The put of the older content after it must not rest
+// on the older version: the given-up one would complete and have it removed.
+func TestAPutOfTheOlderContentAfterOneThatWasGivenUpIsTheNewestVersion(t *testing.T) {
+	for sentence, fault := range map[string]openaitest.Fault{
+		"attached, its reply lost":    {Kind: openaitest.FaultHang, AfterEffect: true},
+		"attached five seconds later": {Kind: openaitest.FaultHang, EffectAfter: seconds(5)},
+		"attached a minute later":     {Kind: openaitest.FaultHang, EffectAfter: seconds(60)},
+		"never attached":              {Kind: openaitest.FaultHang},
+	} {
+		t.Run(sentence, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				is := is.New(t)
+				w := newWorld(t, slow)
+				c := w.client()
+				is.NoErr(onlyErr(c.Put(t.Context(), doc("a.md", "old"))))
+				w.strike(http.MethodPost, pathAttach, fault)
+				ctx, cancel := context.WithTimeout(t.Context(), time.Second)
+				defer cancel()
+				_, err := c.Put(ctx, doc("a.md", "new"))
+				is.True(errors.Is(err, context.DeadlineExceeded))
+				is.NoErr(onlyErr(c.Put(t.Context(), doc("a.md", "old"))))
+				time.Sleep(20 * time.Minute)
+				w.expect(map[string]string{"a.md": "old"})
+				w.noGap("a.md")
+				is.Equal(w.files(), 1)
+				r, err := w.client().Put(t.Context(), doc("a.md", "old"))
+				is.NoErr(err)
+				is.Equal(r.Outcome, vsclient.Unchanged)
+			})
+		})
+	}
+}
+
+// A Delete that has seen a version and cannot remove it does not succeed.
+func TestADeletionThatFailsSaysSoAndIsFinishedLater(t *testing.T) {
+	for sentence, path := range map[string]string{"the detach": pathAttached, "the deletion of the File": pathFile} {
+		t.Run(sentence, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				is := is.New(t)
+				w := newWorld(t, slow)
+				c := w.client(func(cfg *vsclient.Config) { cfg.RetryTimeout = 10 * time.Second })
+				is.NoErr(onlyErr(c.Put(t.Context(), doc("a.md", "text"))))
+				w.strike(http.MethodDelete, path, openaitest.Fault{Times: -1, Kind: openaitest.FaultStatus, Status: 503})
+				_, err := c.Delete(t.Context(), "a.md")
+				is.True(err != nil)
+				is.Equal(vsclient.ClassOf(err), vsclient.Transient)
+				w.srv.ClearFaults()
+				is.NoErr(onlyErr(c.Delete(t.Context(), "a.md")))
+				is.Equal(w.files(), 0)
+			})
+		})
+	}
+}
+
+// A key's removal that has begun hands its File to no other key of the same name, and
+// no later look gives it back.
+func TestAFileWhoseRemovalHasBegunIsKeptForNoKey(t *testing.T) {
+	for _, next := range []string{"a", "a.txt"} {
+		t.Run(next, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				is := is.New(t)
+				w := newWorld(t, slow)
+				c := w.client(func(cfg *vsclient.Config) { cfg.RetryTimeout = 10 * time.Second })
+				is.NoErr(onlyErr(c.Put(t.Context(), doc("a.txt", "text"))))
+				// The detach times out, and takes effect a minute later.
+				w.strike(http.MethodDelete, pathAttached, openaitest.Fault{Times: -1, Kind: openaitest.FaultStatus, Status: 504, EffectAfter: seconds(60)})
+				_, err := c.Delete(t.Context(), "a.txt")
+				is.True(err != nil)
+				w.srv.ClearFaults()
+				is.NoErr(onlyErr(c.Put(t.Context(), doc(next, "text"))))
+				time.Sleep(20 * time.Minute)
+				is.Equal(w.holds()[next], "text")
+				is.NoErr(onlyErr(c.Put(t.Context(), doc(next, "text"))))
+				is.Equal(w.holds()[next], "text")
+			})
+		})
+	}
+}
+
+// A process was killed and its attach has not shown when the Delete runs. Whatever
+// shows within index_timeout and three minutes is removed.
+func TestADeletionRemovesAVersionOfAKilledProcessThatShowsLate(t *testing.T) {
+	for sentence, fault := range map[string]openaitest.Fault{
+		"attached, and not to be seen yet": {},
+		"attached a minute later":          {Kind: openaitest.FaultHang, EffectAfter: seconds(60)},
+	} {
+		t.Run(sentence, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				is := is.New(t)
+				cfg := slow
+				cfg.NotFoundWindow = 20 * time.Second
+				cfg.ListLag = openaitest.Lag{Attach: time.Minute}
+				w := newWorld(t, cfg)
+				if fault.Kind != "" {
+					w.strike(http.MethodPost, pathAttach, fault)
+				}
+				w.killed(2*time.Second, doc("a.md", "text"))
+				c := w.client()
+				is.NoErr(onlyErr(c.Delete(t.Context(), "a.md")))
+				time.Sleep(15 * time.Minute)
+				w.expect(map[string]string{})
+				is.Equal(w.files(), 0)
+			})
+		})
+	}
+}
+
+// A version that somebody puts after the Delete is not one of before it.
+func TestADeletionDoesNotWatchForALaterPut(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		is := is.New(t)
+		cfg := slow
+		cfg.NotFoundWindow = 20 * time.Second
+		w := newWorld(t, cfg)
+		w.killed(time.Second, doc("a.md", "of before"))
+		c := w.client()
+		is.NoErr(onlyErr(c.Delete(t.Context(), "a.md")))
+		time.Sleep(2 * time.Second)
+		is.NoErr(onlyErr(w.client().Put(t.Context(), doc("a.md", "of after"))))
+		time.Sleep(20 * time.Minute)
+		w.expect(map[string]string{"a.md": "of after"})
+		is.Equal(w.files(), 1)
+	})
+}

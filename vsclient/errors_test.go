@@ -1,0 +1,205 @@
+package vsclient_test
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net/http"
+	"strings"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/matryer/is"
+
+	"github.com/conduitio-labs/conduit-connector-openai-vectorstore/vsclient"
+	"github.com/conduitio-labs/conduit-connector-openai-vectorstore/vsclient/openaitest"
+)
+
+// refusals are replies of the API to every request, and the error that each makes.
+var refusals = []struct {
+	sentence string
+	status   int
+	body     string
+	kind     error
+	class    vsclient.Class
+	again    bool // it is tried again
+}{
+	{"a wrong key", 401, `{"error":{"message":"Incorrect API key provided.","type":"invalid_request_error","code":"invalid_api_key"}}`, vsclient.ErrUnauthorized, vsclient.Fatal, false},
+	{"no permission", 403, `{"error":{"message":"You have insufficient permissions.","type":"invalid_request_error","code":null}}`, vsclient.ErrUnauthorized, vsclient.Fatal, false},
+	{"an organization that is disabled", 400, `{"error":{"message":"The organization is disabled.","type":"invalid_request_error","code":"organization_disabled"}}`, nil, vsclient.Fatal, false},
+	{"a region that is not served", 403, `{"error":{"message":"Country, region, or territory not supported","type":"request_forbidden","code":"unsupported_country_region_territory"}}`, vsclient.ErrUnauthorized, vsclient.Fatal, false},
+	{"no quota, by code", 429, `{"error":{"message":"You exceeded your current quota.","type":"insufficient_quota","code":"insufficient_quota"}}`, vsclient.ErrQuota, vsclient.Fatal, false},
+	{"no quota, by type", 429, `{"error":{"message":"You exceeded your current quota.","type":"insufficient_quota","code":null}}`, vsclient.ErrQuota, vsclient.Fatal, false},
+	{"too many requests", 429, `{"error":{"message":"Slow down.","type":"requests","code":"rate_limit_exceeded"}}`, vsclient.ErrRateLimited, vsclient.Transient, true},
+	{"a timeout of theirs", 408, `{"error":{"message":"Timed out."}}`, vsclient.ErrUnavailable, vsclient.Transient, true},
+	{"a conflict of theirs", 409, `{"error":{"message":"Another request is under way."}}`, vsclient.ErrUnavailable, vsclient.Transient, true},
+	{"a fault of theirs", 500, `{"error":{"message":"The server had an error."}}`, vsclient.ErrUnavailable, vsclient.Transient, true},
+	{"a proxy's page", 502, `<html>Bad gateway</html>`, vsclient.ErrUnavailable, vsclient.Transient, true},
+	{"overload", 503, ``, vsclient.ErrUnavailable, vsclient.Transient, true},
+	{"a redirect", 307, ``, vsclient.ErrIncompatible, vsclient.Fatal, false},
+	{"a page that is no API", 404, `<html>Not found</html>`, vsclient.ErrIncompatible, vsclient.Fatal, false},
+	{"a page in place of a reply", 200, `<html>Welcome</html>`, vsclient.ErrIncompatible, vsclient.Fatal, false},
+}
+
+func TestARefusalHasItsKindItsClassAndOpenAIsOwnWords(t *testing.T) {
+	for _, row := range refusals {
+		t.Run(row.sentence, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				is := is.New(t)
+				w := newWorld(t, openaitest.Config{})
+				n := 0
+				c := w.client(func(cfg *vsclient.Config) { cfg.RetryTimeout = 30 * time.Second }, over(func(_ http.RoundTripper, r *http.Request) (*http.Response, error) {
+					n++
+					resp, err := replies(row.status, row.body)(r)
+					if strings.HasPrefix(row.body, "<html>") {
+						resp.Header.Set("Content-Type", "text/html")
+					}
+					return resp, err
+				}))
+				_, err := c.Put(t.Context(), doc("a.md", "text"))
+				is.True(err != nil)
+				if row.kind != nil && !errors.Is(err, row.kind) {
+					t.Errorf("%v is not %v", err, row.kind)
+				}
+				if got := vsclient.ClassOf(err); got != row.class {
+					t.Errorf("%v is %v, not %v", err, got, row.class)
+				}
+				is.Equal(strings.Count(err.Error(), "vsclient: put \"a.md\": "), 1)
+				is.Equal(strings.Count(err.Error(), `"a.md"`), 1)
+				is.True(!strings.ContainsAny(err.Error(), "\r\n"))
+				var e *vsclient.Error
+				is.True(errors.As(err, &e))
+				is.Equal(e.Op, "put")
+				is.Equal(e.Key, "a.md")
+				if row.again {
+					is.True(e.Tries > 3)
+					is.True(errors.Is(err, vsclient.ErrTimeout)) // giving up is told as well as the last cause
+				}
+				var api *vsclient.APIError
+				is.True(errors.As(err, &api))
+				is.Equal(api.Status, row.status)
+				is.Equal(api.RequestID, "req_1")
+			})
+		})
+	}
+}
+
+func TestAnErrorTellsHowLongTheServerAskedToWait(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		is := is.New(t)
+		w := newWorld(t, openaitest.Config{})
+		w.strike(http.MethodPost, pathFiles, openaitest.Fault{Times: -1, Kind: openaitest.FaultStatus, Status: 429, Code: "rate_limit_exceeded", Message: "Slow\ndown.", RetryAfter: seconds(20)})
+		_, err := w.client(func(cfg *vsclient.Config) { cfg.RetryTimeout = time.Minute }).Put(t.Context(), doc("a.md", "text"))
+		var e *vsclient.Error
+		is.True(errors.As(err, &e))
+		is.Equal(e.RetryAfter, 20*time.Second)
+		var api *vsclient.APIError
+		is.True(errors.As(err, &api))
+		is.Equal(api.Code, "rate_limit_exceeded")
+		is.True(!strings.Contains(api.Message, "\n")) // one line
+	})
+}
+
+func TestAStorageQuotaThatIsFullIsNotTriedAgainAndIsNobodysDocumentsFault(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		is := is.New(t)
+		w := newWorld(t, openaitest.Config{StorageQuota: 10})
+		_, err := w.client().Put(t.Context(), doc("a.md", "more than ten bytes"))
+		is.True(errors.Is(err, vsclient.ErrQuota))
+		is.Equal(vsclient.ClassOf(err), vsclient.Fatal)
+		is.Equal(len(w.times(filesCreate)), 1)
+	})
+}
+
+func TestAStoreThatTakesNoMoreFilesIsNobodysDocumentsFault(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		is := is.New(t)
+		w := newWorld(t, openaitest.Config{Quirks: openaitest.Quirks{StoreFilesMax: 3}})
+		full := 0
+		for _, r := range w.client().Apply(t.Context(), many("d", 5), nil) {
+			if r.Err != nil {
+				full++
+				is.True(errors.Is(r.Err, vsclient.ErrStoreFull))
+				is.Equal(vsclient.ClassOf(r.Err), vsclient.Fatal)
+			}
+		}
+		is.True(full >= 2)
+		time.Sleep(time.Minute)
+		is.Equal(w.files(), 5-full)
+	})
+}
+
+func TestACallersOwnStopIsAClassOfItsOwn(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		is := is.New(t)
+		w := newWorld(t, slow)
+		c := w.client()
+		reason := errors.New("the pipeline stops")
+		for sentence, end := range map[string]func() (context.Context, error){
+			"canceled": func() (context.Context, error) {
+				ctx, cancel := context.WithCancel(t.Context())
+				time.AfterFunc(10*time.Millisecond, cancel)
+				return ctx, context.Canceled
+			},
+			"timed out": func() (context.Context, error) {
+				ctx, cancel := context.WithTimeout(t.Context(), 10*time.Millisecond)
+				t.Cleanup(cancel)
+				return ctx, context.DeadlineExceeded
+			},
+			"canceled for a reason": func() (context.Context, error) {
+				ctx, cancel := context.WithCancelCause(t.Context())
+				time.AfterFunc(10*time.Millisecond, func() { cancel(reason) })
+				return ctx, reason
+			},
+			"over before it began": func() (context.Context, error) {
+				ctx, cancel := context.WithCancel(t.Context())
+				cancel()
+				return ctx, context.Canceled
+			},
+		} {
+			ctx, cause := end()
+			_, err := c.Put(ctx, doc("a.md", sentence))
+			if !errors.Is(err, cause) || vsclient.ClassOf(err) != vsclient.Stopped {
+				t.Errorf("%s: %v, which is %v", sentence, err, vsclient.ClassOf(err))
+			}
+		}
+		is.NoErr(c.Close())
+		_, err := c.Put(t.Context(), doc("a.md", "text"))
+		is.True(errors.Is(err, vsclient.ErrClosed))
+		is.Equal(vsclient.ClassOf(err), vsclient.Stopped)
+	})
+}
+
+// Every kind has one class, also when it is wrapped, joined or told by a fault of
+// the context of a request.
+func TestEachKindHasExactlyOneClass(t *testing.T) {
+	classes := map[vsclient.Class][]error{
+		vsclient.BadDocument: {
+			vsclient.ErrNotFound, vsclient.ErrInvalidKey, vsclient.ErrInvalidAttributes, vsclient.ErrInvalidChunking, vsclient.ErrContent, vsclient.ErrEmpty,
+			vsclient.ErrTooLarge, vsclient.ErrUnsupportedType, vsclient.ErrConflict, vsclient.ErrIndexing, vsclient.ErrRejected,
+		},
+		vsclient.Transient: {vsclient.ErrRateLimited, vsclient.ErrUnavailable, vsclient.ErrTimeout},
+		vsclient.Fatal:     {vsclient.ErrUnauthorized, vsclient.ErrQuota, vsclient.ErrStoreGone, vsclient.ErrStoreFull, vsclient.ErrIncompatible},
+		vsclient.Stopped:   {vsclient.ErrClosed, context.Canceled, context.DeadlineExceeded},
+	}
+	is := is.New(t)
+	var all []error
+	for class, kinds := range classes {
+		for _, kind := range kinds {
+			all = append(all, kind)
+			for _, err := range []error{kind, fmt.Errorf("wrapped: %w", kind), errors.Join(errors.New("another"), kind), fmt.Errorf("twice: %w", fmt.Errorf("wrapped: %w", kind))} {
+				if got := vsclient.ClassOf(err); got != class {
+					t.Errorf("%v is %v, not %v", err, got, class)
+				}
+			}
+		}
+	}
+	for i, a := range all {
+		for k, b := range all {
+			is.Equal(errors.Is(a, b), i == k) // no kind is another
+		}
+	}
+	is.Equal(vsclient.ClassOf(nil), vsclient.Class(0))
+	is.Equal(vsclient.ClassOf(errors.New("of unknown origin")), vsclient.Fatal)
+}

@@ -1,0 +1,120 @@
+package vsclient_test
+
+import (
+	"fmt"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/matryer/is"
+
+	"github.com/conduitio-labs/conduit-connector-openai-vectorstore/vsclient"
+	"github.com/conduitio-labs/conduit-connector-openai-vectorstore/vsclient/openaitest"
+)
+
+// plant fills the project with n Files of other people's that are all in the
+// store, made one a second until an hour ago.
+func (w *world) plant(n int) {
+	ago := time.Now().Add(-time.Hour)
+	for i := range n {
+		made := ago.Add(time.Duration(i-n) * time.Second)
+		id := w.srv.AddFile(openaitest.NewFile{Name: fmt.Sprintf("other-%06d.md", i), Bytes: 100, CreatedAt: made})
+		w.srv.AddStoreFile(w.store, id, map[string]any{"source": "another tool"})
+	}
+}
+
+func TestTheFirstPutInALargeProjectReadsNoStorePageAndTheSecondListsNothing(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		is := is.New(t)
+		cfg := slow
+		cfg.KeepBytes = 1
+		w := newWorld(t, cfg)
+		w.plant(100_000)
+		c := w.client()
+
+		_, err := c.Put(t.Context(), doc("new.md", "text"))
+		is.NoErr(err)
+		counts := w.srv.Counts()
+		is.Equal(counts[storeListing], 2) // the look at the newest 200, in the background
+		is.True(w.srv.RequestCount()-counts[storeListing] <= 15)
+		is.Equal(counts[filesList], 10)
+
+		before := w.srv.RequestCount()
+		_, err = c.Put(t.Context(), doc("newer.md", "text"))
+		is.NoErr(err)
+		is.Equal(w.srv.Counts()[filesList], 10)
+		is.True(w.srv.RequestCount()-before <= 5)
+
+		// Nor does a replacement, by a client that has just started, read the store.
+		before = w.srv.RequestCount()
+		_, err = w.client().Put(t.Context(), doc("new.md", "another"))
+		is.NoErr(err)
+		is.Equal(w.srv.Counts()[storeListing], 4)    // again the newest 200 alone
+		is.True(w.srv.RequestCount()-before-2 <= 20) // in addition: looks at both versions, detach and delete
+	})
+}
+
+func TestAgingKnowledgeIsRefreshedByOnePage(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		is := is.New(t)
+		w := newWorld(t, slow)
+		w.plant(12_000)
+		c := w.client()
+		for i := range 5 {
+			_, err := c.Put(t.Context(), doc(fmt.Sprintf("%d.md", i), "text"))
+			is.NoErr(err)
+			time.Sleep(time.Hour)
+		}
+		is.Equal(w.srv.Counts()[filesList], 2+4) // two pages once, and one small one an hour
+	})
+}
+
+func TestDeliveringASnapshotAgainAsksOnceForAHundredDocuments(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		is := is.New(t)
+		const n = 2000
+		w := newWorld(t, slow)
+		for _, r := range w.client().Apply(t.Context(), many("d", n), nil) {
+			is.NoErr(r.Err)
+		}
+		time.Sleep(time.Hour)
+		before := w.srv.RequestCount()
+		c := w.client()
+		for _, r := range c.Apply(t.Context(), many("d", n), nil) {
+			is.NoErr(r.Err)
+			is.Equal(r.Outcome, vsclient.Unchanged)
+		}
+		is.True(w.srv.RequestCount()-before <= 2*n/100)
+		before = w.srv.RequestCount()
+		for _, r := range c.Apply(t.Context(), many("d", n), nil) {
+			is.Equal(r.Outcome, vsclient.Unchanged)
+		}
+		is.Equal(w.srv.RequestCount(), before) // what is known need not be asked for
+	})
+}
+
+func TestNamesakesInAnotherStoreCostAReplayNothing(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		is := is.New(t)
+		w := newWorld(t, openaitest.Config{})
+		changes := many("d", 500)
+		for _, r := range w.client().Apply(t.Context(), changes, nil) {
+			is.NoErr(r.Err)
+		}
+		other := w.srv.NewVectorStore("other")
+		for _, c := range changes {
+			w.srv.AddStoreFile(other, w.file(c.Key(), "theirs"), nil)
+		}
+		earlier := w.attached(changes[7].Key(), "earlier", nil) // an older version, in this store
+		time.Sleep(time.Hour)
+		w.file("new.md", "new") // tells how late it is
+		before := w.srv.RequestCount()
+		for _, r := range w.client().Apply(t.Context(), changes, nil) {
+			is.NoErr(r.Err)
+			is.Equal(r.Outcome, vsclient.Unchanged)
+		}
+		is.True(w.srv.RequestCount()-before < 40)
+		is.True(!w.exists(earlier))
+		is.Equal(len(w.srv.Snapshot().Store(other).Files), 500)
+	})
+}

@@ -1,0 +1,286 @@
+package vsclient_test
+
+import (
+	"context"
+	"fmt"
+	"slices"
+	"sync"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/matryer/is"
+
+	"github.com/conduitio-labs/conduit-connector-openai-vectorstore/vsclient"
+	"github.com/conduitio-labs/conduit-connector-openai-vectorstore/vsclient/openaitest"
+)
+
+// busiestMinute returns how many of the moments lie in the fullest 60 seconds.
+func busiestMinute(at []time.Time) (most int) {
+	at = slices.SortedFunc(slices.Values(at), time.Time.Compare)
+	for first, last := 0, 0; last < len(at); last++ {
+		for at[last].Sub(at[first]) >= time.Minute {
+			first++
+		}
+		most = max(most, last-first+1)
+	}
+	return most
+}
+
+// within counts the moments in the first ten minutes.
+func within(at []time.Time, began time.Time) (n int) {
+	for _, t := range at {
+		if t.Sub(began) < 10*time.Minute {
+			n++
+		}
+	}
+	return n
+}
+
+// Each limit is filled for more than ten minutes, against a server that counts it
+// in one of three ways and begins somewhere in the middle of its minute.
+func TestARunThatFillsALimitSeesNo429AndReachesIt(t *testing.T) {
+	unlimited := vsclient.Limits{UploadsPerMinute: vsclient.NoLimit, AttachRequestsPerMinute: vsclient.NoLimit, AttachedFilesPerMinute: vsclient.NoLimit}
+	for _, row := range []struct {
+		sentence  string
+		limit     int // of the one that is filled
+		documents int
+		batch     int
+		set       func(*vsclient.Limits, *openaitest.Limits)
+		counted   func(*world) []time.Time
+	}{
+		{
+			"uploads", 60, 720, 0,
+			func(c *vsclient.Limits, s *openaitest.Limits) { c.UploadsPerMinute, s.UploadsPerMinute = 60, 60 },
+			func(w *world) []time.Time { return w.times(filesCreate) },
+		},
+		{
+			"attach requests of a store", 40, 480, 1,
+			func(c *vsclient.Limits, s *openaitest.Limits) {
+				c.AttachRequestsPerMinute, s.AttachRequestsPerMinute = 40, 40
+			},
+			func(w *world) []time.Time { return append(w.times(singleAttach), w.times(batchAttach)...) },
+		},
+		{
+			"attached files, in batches", 120, 1440, 20,
+			func(c *vsclient.Limits, s *openaitest.Limits) {
+				c.AttachedFilesPerMinute, s.AttachedFilesPerMinute = 120, 120
+			},
+			func(w *world) (at []time.Time) {
+				for _, f := range w.srv.Snapshot().Store(w.store).Files {
+					at = append(at, f.AttachedAt)
+				}
+				return at
+			},
+		},
+		{
+			"attached files, fewer than a batch may hold", 60, 720, 500,
+			func(c *vsclient.Limits, s *openaitest.Limits) {
+				c.AttachedFilesPerMinute, s.AttachedFilesPerMinute = 60, 60
+			},
+			func(w *world) (at []time.Time) {
+				for _, f := range w.srv.Snapshot().Store(w.store).Files {
+					at = append(at, f.AttachedAt)
+				}
+				return at
+			},
+		},
+	} {
+		for _, kind := range []openaitest.LimitKind{openaitest.Bucket, openaitest.FixedWindow, openaitest.SlidingWindow} {
+			t.Run(row.sentence+"/"+string(kind), func(t *testing.T) {
+				synctest.Test(t, func(t *testing.T) {
+					is := is.New(t)
+					limits, server := unlimited, openaitest.Limits{Kind: kind}
+					row.set(&limits, &server)
+					w := newWorld(t, openaitest.Config{Latency: 200 * time.Millisecond, IndexTime: time.Second, Limits: server})
+					c := w.client(func(cfg *vsclient.Config) { cfg.Limits, cfg.BatchSize = limits, row.batch })
+					time.Sleep(37 * time.Second)
+					began := time.Now()
+					for _, r := range c.Apply(t.Context(), many("d", row.documents), nil) {
+						is.NoErr(r.Err)
+					}
+					at := row.counted(w)
+					is.Equal(len(at), row.documents)
+					is.Equal(w.answered(429), 0)
+					is.True(busiestMinute(at) <= row.limit)           // in any 60 seconds
+					is.True(within(at, began) >= 10*row.limit*95/100) // over ten minutes
+					is.True(time.Since(began) > 10*time.Minute)       // it was the limit that it waited for
+				})
+			})
+		}
+	}
+}
+
+func TestClientsThatShareAPacerShareTheLimitOnUploads(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		is := is.New(t)
+		w := newWorld(t, openaitest.Config{Latency: 100 * time.Millisecond, Limits: openaitest.Limits{UploadsPerMinute: 50, Kind: openaitest.SlidingWindow}})
+		pacer := vsclient.NewPacer(vsclient.Limits{UploadsPerMinute: 50})
+		var writers sync.WaitGroup
+		for i := range 3 {
+			store := w.srv.NewVectorStore(fmt.Sprint(i))
+			c := w.client(func(cfg *vsclient.Config) { cfg.Pacer, cfg.VectorStoreID = pacer, store })
+			writers.Go(func() {
+				for _, r := range c.Apply(t.Context(), many(fmt.Sprint(i), 60), nil) {
+					if r.Err != nil {
+						t.Error(r.Err)
+					}
+				}
+			})
+		}
+		writers.Wait()
+		is.Equal(w.answered(429), 0)
+		is.Equal(busiestMinute(w.times(filesCreate)), 50)
+	})
+}
+
+func TestTheLimitOnAttachRequestsIsOneOfEachStore(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		is := is.New(t)
+		w := newWorld(t, openaitest.Config{Limits: openaitest.Limits{AttachRequestsPerMinute: 10}})
+		pacer := vsclient.NewPacer(vsclient.Limits{AttachRequestsPerMinute: 10})
+		began := time.Now()
+		var writers sync.WaitGroup
+		for i := range 3 {
+			store := w.srv.NewVectorStore(fmt.Sprint(i))
+			c := w.client(func(cfg *vsclient.Config) { cfg.Pacer, cfg.VectorStoreID, cfg.BatchSize = pacer, store, 1 })
+			writers.Go(func() {
+				for _, r := range c.Apply(t.Context(), many(fmt.Sprint(i), 10), nil) {
+					if r.Err != nil {
+						t.Error(r.Err)
+					}
+				}
+			})
+		}
+		writers.Wait()
+		is.Equal(len(w.times(singleAttach)), 30)
+		is.True(time.Since(began) < time.Minute) // nobody waited for another store's minute
+		is.Equal(w.answered(429), 0)
+	})
+}
+
+func TestAfterA429EverythingUnderTheLimitWaitsOnceForAllOfThem(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		is := is.New(t)
+		w := newWorld(t, openaitest.Config{Latency: 50 * time.Millisecond, IndexTime: time.Second})
+		c := w.client()
+		// Several that are under way at once are refused, as happens when a limit is
+		// hit: each says to wait, and one wait is enough.
+		w.srv.Inject(openaitest.Fault{Path: "/files", Method: "POST", Nth: 40, Times: 5, Kind: openaitest.FaultStatus, Status: 429, RetryAfter: seconds(20)})
+		began := time.Now()
+		for _, r := range c.Apply(t.Context(), many("d", 200), nil) {
+			is.NoErr(r.Err)
+		}
+		is.True(time.Since(began) >= 20*time.Second)
+		is.True(time.Since(began) < 30*time.Second) // not 20 seconds for each
+
+		var refused time.Time
+		for _, r := range w.srv.Requests() {
+			if r.Status == 429 {
+				refused = r.Time.Add(r.Took)
+			}
+		}
+		for _, at := range w.times(filesCreate) {
+			wait := at.Sub(refused)
+			is.True(wait <= 0 || wait >= 20*time.Second) // an upload began although the server had said to wait
+		}
+		is.Equal(w.answered(429), 5)
+		is.Equal(len(w.times(filesCreate)), 205)
+	})
+}
+
+func TestA429IsWaitedForByTheOtherClientsOfThePacer(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		is := is.New(t)
+		w := newWorld(t, openaitest.Config{Latency: 50 * time.Millisecond})
+		pacer := vsclient.NewPacer(vsclient.Limits{UploadsPerMinute: vsclient.NoLimit})
+		shared := func(cfg *vsclient.Config) { cfg.Pacer = pacer }
+		a, b := w.client(shared), w.client(shared)
+		w.srv.Inject(openaitest.Fault{Path: "/files", Method: "POST", Kind: openaitest.FaultStatus, Status: 429, RetryAfter: seconds(30)})
+		var writers sync.WaitGroup
+		began := time.Now()
+		writers.Go(func() {
+			if _, err := a.Put(t.Context(), doc("a.md", "text")); err != nil {
+				t.Error(err)
+			}
+		})
+		time.Sleep(time.Second)
+		_, err := b.Put(t.Context(), doc("b.md", "text"))
+		is.NoErr(err)
+		is.True(time.Since(began) >= 30*time.Second)
+		writers.Wait()
+		is.True(time.Since(began) < 32*time.Second)
+		is.Equal(w.answered(429), 1)
+	})
+}
+
+// A bucket that holds less than a minute's worth cannot be known beforehand.
+func TestALimitThatTheServerCountsMoreStrictlyCostsNoDocument(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		is := is.New(t)
+		w := newWorld(t, openaitest.Config{Latency: 50 * time.Millisecond, Limits: openaitest.Limits{UploadsPerMinute: 120, Burst: 10}})
+		c := w.client(func(cfg *vsclient.Config) { cfg.Limits.UploadsPerMinute = 120 })
+		began := time.Now()
+		for _, r := range c.Apply(t.Context(), many("d", 600), nil) {
+			is.NoErr(r.Err)
+		}
+		is.True(time.Since(began) < 7*time.Minute) // five at best
+		is.True(w.answered(429) < 200)
+	})
+}
+
+func TestNoLimitTurnsEachLimitOff(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		is := is.New(t)
+		w := newWorld(t, openaitest.Config{Latency: 10 * time.Millisecond})
+		c := w.client(func(cfg *vsclient.Config) { cfg.BatchSize = 1 })
+		began := time.Now()
+		for _, r := range c.Apply(t.Context(), many("d", 2500), nil) {
+			is.NoErr(r.Err)
+		}
+		is.True(time.Since(began) < time.Minute) // beyond all three published limits
+	})
+}
+
+func TestOneThatGivesUpWhileItWaitsForALimitHoldsNobodyUp(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		is := is.New(t)
+		w := newWorld(t, openaitest.Config{Latency: 10 * time.Millisecond})
+		c := w.client(func(cfg *vsclient.Config) { cfg.Limits.UploadsPerMinute = 1 })
+		_, err := c.Put(t.Context(), doc("first.md", "text"))
+		is.NoErr(err)
+		began := time.Now()
+		ctx, cancel := context.WithTimeout(t.Context(), time.Second)
+		defer cancel()
+		_, err = c.Put(ctx, doc("second.md", "text"))
+		is.True(err != nil)
+		is.Equal(time.Since(began), time.Second)
+		_, err = c.Put(t.Context(), doc("third.md", "text"))
+		is.NoErr(err)
+		is.True(time.Since(began) < 62*time.Second) // the place of the second was not counted
+	})
+}
+
+// DELETE and attribute updates have no published limit. A server that answers 429 to
+// them is obeyed: everything under its limit waits, and the documents are all removed.
+func TestALimitOnDeletesIsLearntFromA429AndCostsNoDocument(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		is := is.New(t)
+		w := newWorld(t, openaitest.Config{Latency: 50 * time.Millisecond, Limits: openaitest.Limits{DeletesPerMinute: 300}})
+		c := w.client()
+		changes := many("d", 700)
+		for _, r := range c.Apply(t.Context(), changes, nil) {
+			is.NoErr(r.Err)
+		}
+		for i, ch := range changes {
+			changes[i] = vsclient.Delete(ch.Key())
+		}
+		began := time.Now()
+		for _, r := range c.Apply(t.Context(), changes, nil) {
+			is.NoErr(r.Err)
+		}
+		is.Equal(w.files(), 0)
+		is.True(w.answered(429) <= vsclient.DefaultConcurrency) // those under way when the first was refused
+		is.True(time.Since(began) < 7*time.Minute)              // 1,400 requests at 300 a minute
+	})
+}

@@ -1,0 +1,174 @@
+package vsclient_test
+
+import (
+	"fmt"
+	"net/http"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/matryer/is"
+
+	"github.com/conduitio-labs/conduit-connector-openai-vectorstore/vsclient"
+	"github.com/conduitio-labs/conduit-connector-openai-vectorstore/vsclient/openaitest"
+)
+
+func TestAPutDocumentIsCreatedThenUnchangedThenReplacedThenItsAttributesAreUpdated(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		is := is.New(t)
+		w := newWorld(t, slow)
+		c := w.client()
+		attributed := with(doc("a.md", "two"), vsclient.Attributes{"n": 1, "s": "x", "b": true})
+		chunked := attributed
+		chunked.Chunking = vsclient.Chunking{MaxTokens: 200}
+		version := int64(0)
+		for _, step := range []struct {
+			d       vsclient.Document
+			want    vsclient.Outcome
+			uploads int
+		}{
+			{doc("a.md", "one"), vsclient.Created, 1},
+			{doc("a.md", "one"), vsclient.Unchanged, 1},
+			{doc("a.md", "two"), vsclient.Replaced, 2},
+			{attributed, vsclient.AttributesUpdated, 2},
+			{attributed, vsclient.Unchanged, 2},
+			{chunked, vsclient.Replaced, 3},
+			{doc("a.md", "one"), vsclient.Replaced, 4}, // content that an older version had is uploaded anew
+		} {
+			r, err := c.Put(t.Context(), step.d)
+			is.NoErr(err)
+			is.Equal(r.Outcome, step.want)
+			is.Equal(len(w.times(filesCreate)), step.uploads)
+			is.True(r.Version > version || step.want == vsclient.Unchanged && r.Version == version)
+			version = r.Version
+			is.Equal(w.files(), 1)
+		}
+		w.noGap("a.md")
+	})
+}
+
+// An unchanged document makes no request while the client believes its last reply;
+// other attributes make one.
+func TestAnUnchangedDocumentMakesNoRequestAndOtherAttributesMakeOne(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		is := is.New(t)
+		w := newWorld(t, slow)
+		c := w.client()
+		is.NoErr(onlyErr(c.Put(t.Context(), doc("a.md", "text"))))
+		time.Sleep(5 * time.Second)
+		before := w.srv.RequestCount()
+		is.NoErr(onlyErr(c.Put(t.Context(), doc("a.md", "text"))))
+		is.Equal(w.srv.RequestCount(), before)
+		is.NoErr(onlyErr(c.Put(t.Context(), with(doc("a.md", "text"), vsclient.Attributes{"lang": "en"}))))
+		is.Equal(w.srv.RequestCount(), before+1)
+		is.Equal(w.srv.Counts()[singleUpdate], 1)
+	})
+}
+
+func TestAFreshClientKnowsTheDocumentsOfAnother(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		is := is.New(t)
+		w := newWorld(t, slow)
+		for _, round := range []struct {
+			content string
+			want    vsclient.Outcome
+		}{{"x", vsclient.Created}, {"x", vsclient.Unchanged}, {"y", vsclient.Replaced}} {
+			changes := make([]vsclient.Change, 1000)
+			for i := range changes {
+				changes[i] = put(fmt.Sprintf("%d.md", i), round.content)
+			}
+			for _, r := range w.client().Apply(t.Context(), changes, nil) {
+				is.NoErr(r.Err)
+				is.Equal(r.Outcome, round.want)
+			}
+		}
+		is.Equal(len(w.searchable()), 1000)
+		is.Equal(w.files(), 1000)
+	})
+}
+
+func TestAttributesOfADocumentThatCannotBeFoundYetChangeWithoutAnUpload(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		is := is.New(t)
+		w := newWorld(t, openaitest.Config{NotFoundWindow: 20 * time.Second, Quirks: openaitest.Quirks{WritesNotFound: true}})
+		c := w.client()
+		is.NoErr(onlyErr(c.Put(t.Context(), doc("a.md", "text"))))
+		r, err := c.Put(t.Context(), with(doc("a.md", "text"), vsclient.Attributes{"lang": "en"}))
+		is.NoErr(err)
+		is.Equal(r.Outcome, vsclient.AttributesUpdated)
+		is.Equal(w.srv.Counts()[filesCreate], 1)
+		is.Equal(w.srv.Snapshot().Store(w.store).Files[0].Attributes["lang"], "en")
+	})
+}
+
+func TestAnUpdateWaitsForADocumentThatMayShowYet(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		is := is.New(t)
+		w := newWorld(t, openaitest.Config{NotFoundWindow: 20 * time.Second})
+		is.NoErr(onlyErr(w.client(async).Put(t.Context(), doc("a.md", "text"))))
+		is.NoErr(onlyErr(w.client().SetAttributes(t.Context(), "a.md", vsclient.Attributes{"lang": "en"})))
+		is.Equal(w.srv.Snapshot().Store(w.store).Files[0].Attributes["lang"], "en")
+	})
+}
+
+func TestAnUpdateWaitsForAVersionThatIsBeingIndexed(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		is := is.New(t)
+		w := newWorld(t, openaitest.Config{Latency: 50 * time.Millisecond, IndexTime: 2 * time.Minute, Quirks: openaitest.Quirks{UpdateWhileIndexingRefused: true}})
+		c := w.client(async)
+		is.NoErr(onlyErr(c.Put(t.Context(), doc("a.md", "text"))))
+		r, err := w.client().SetAttributes(t.Context(), "a.md", vsclient.Attributes{"lang": "en"})
+		is.NoErr(err)
+		is.Equal(r.Outcome, vsclient.AttributesUpdated)
+		is.NoErr(c.Flush(t.Context()))
+		is.Equal(w.srv.Snapshot().Store(w.store).Files[0].Attributes["lang"], "en")
+		is.Equal(w.answered(409), 0)
+	})
+}
+
+// The reply to an update is lost, and the update takes effect later than the next one:
+// the attributes that were asked for last hold in the end, once they are put again.
+func TestAnUpdateThatTakesEffectLateIsSetRightByTheNextPut(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		is := is.New(t)
+		w := newWorld(t, slow)
+		c := w.client(func(cfg *vsclient.Config) { cfg.RetryTimeout = 5 * time.Second })
+		is.NoErr(onlyErr(c.Put(t.Context(), with(doc("a.md", "text"), vsclient.Attributes{"n": "0"}))))
+		w.strike(http.MethodPost, pathAttached, openaitest.Fault{Times: -1, Kind: openaitest.FaultStatus, Status: 504, EffectAfter: seconds(30)})
+		_, err := c.SetAttributes(t.Context(), "a.md", vsclient.Attributes{"n": "1"})
+		is.Equal(vsclient.ClassOf(err), vsclient.Transient)
+		w.srv.ClearFaults()
+		time.Sleep(time.Minute)
+		r, err := c.Put(t.Context(), with(doc("a.md", "text"), vsclient.Attributes{"n": "0"}))
+		is.NoErr(err)
+		is.Equal(r.Outcome, vsclient.AttributesUpdated) // it does not believe that "0" is still there
+		is.Equal(w.srv.Snapshot().Store(w.store).Files[0].Attributes["n"], "0")
+	})
+}
+
+func TestSetAttributesOfAKeyWithoutADocumentFails(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		is := is.New(t)
+		w := newWorld(t, slow)
+		_, err := w.client().SetAttributes(t.Context(), "never.md", vsclient.Attributes{"lang": "en"})
+		is.Equal(vsclient.ClassOf(err), vsclient.BadDocument)
+		is.Equal(err.Error(), `vsclient: set attributes of "never.md": not found: the key has no document to update; put it whole`)
+	})
+}
+
+// Files have the purpose that is configured, which others' files of another purpose
+// are no concern of.
+func TestFilesHaveTheConfiguredPurpose(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		is := is.New(t)
+		w := newWorld(t, slow)
+		user := func(cfg *vsclient.Config) { cfg.Purpose = "user_data" }
+		is.NoErr(onlyErr(w.client(user).Put(t.Context(), doc("a.md", "one"))))
+		is.Equal(w.srv.Snapshot().Files[0].Purpose, "user_data")
+		time.Sleep(time.Hour)
+		r, err := w.client(user).Put(t.Context(), doc("a.md", "two"))
+		is.NoErr(err)
+		is.Equal(r.Outcome, vsclient.Replaced)
+		is.Equal(w.files(), 1)
+	})
+}

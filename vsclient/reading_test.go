@@ -1,0 +1,243 @@
+package vsclient_test
+
+import (
+	"errors"
+	"fmt"
+	"net/http"
+	"strings"
+	"sync"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/matryer/is"
+
+	"github.com/conduitio-labs/conduit-connector-openai-vectorstore/vsclient"
+	"github.com/conduitio-labs/conduit-connector-openai-vectorstore/vsclient/openaitest"
+)
+
+func TestGetListAndTextShowTheDocument(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		is := is.New(t)
+		w := newWorld(t, slow)
+		c := w.client()
+		d := with(doc("a.md", "two"), vsclient.Attributes{"n": 1, "s": "x", "b": true})
+		d.Chunking = vsclient.Chunking{MaxTokens: 200, OverlapTokens: 50}
+		r, err := c.Put(t.Context(), d)
+		is.NoErr(err)
+		info, err := w.client().Get(t.Context(), "a.md")
+		is.NoErr(err)
+		is.Equal(info.Key, "a.md")
+		is.Equal(info.FileID, r.FileID)
+		is.Equal(info.Version, r.Version)
+		is.Equal(info.Size, int64(3))
+		is.Equal(info.SHA256, "3fc4ccfe745870e2c0d99f71f30ff0656c8dedd41cc1d7d3d376b0dbe685e2f3")
+		is.Equal(info.Status, vsclient.Completed)
+		is.Equal(info.Attributes, vsclient.Attributes{"n": 1.0, "s": "x", "b": true})
+		is.Equal(info.Chunking, d.Chunking)
+		is.True(!info.AttachedAt.IsZero())
+		text, err := c.Text(t.Context(), "a.md")
+		is.NoErr(err)
+		is.Equal(text, "two")
+		for i, err := range w.client().List(t.Context()) {
+			is.NoErr(err)
+			is.Equal(i, info)
+		}
+	})
+}
+
+func TestAReaderInAnotherProcessMissesNoReplacedDocument(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		is := is.New(t)
+		w := newWorld(t, openaitest.Config{Latency: 20 * time.Millisecond, IndexTime: time.Second})
+		writer, reader := w.client(), w.client()
+		is.NoErr(onlyErr(writer.Put(t.Context(), doc("a.md", "0"))))
+		is.NoErr(onlyErr(reader.Put(t.Context(), doc("b.md", "x")))) // it has read the list of Files
+		var writes sync.WaitGroup
+		writes.Go(func() {
+			for i := range 3 {
+				is.NoErr(onlyErr(writer.Put(t.Context(), doc("a.md", fmt.Sprint(i+1)))))
+				time.Sleep(2 * time.Second)
+			}
+		})
+		for range 60 {
+			began := time.Now()
+			is.NoErr(onlyErr(reader.Get(t.Context(), "a.md")))
+			is.True(time.Since(began) < 5*time.Second)
+			listed := false
+			for i, err := range reader.List(t.Context()) {
+				is.NoErr(err)
+				listed = listed || i.Key == "a.md"
+			}
+			is.True(listed)
+			time.Sleep(100 * time.Millisecond)
+		}
+		writes.Wait()
+	})
+}
+
+func TestAReaderThatLookedTooEarlyFindsTheDocumentWhenItShows(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		is := is.New(t)
+		w := newWorld(t, openaitest.Config{NotFoundWindow: 20 * time.Second})
+		reader := w.client()
+		is.NoErr(onlyErr(w.client(async).Put(t.Context(), doc("a.md", "text"))))
+		_, err := reader.Get(t.Context(), "a.md")
+		is.True(errors.Is(err, vsclient.ErrNotFound))
+		time.Sleep(25 * time.Second)
+		is.NoErr(onlyErr(reader.Get(t.Context(), "a.md")))
+	})
+}
+
+func TestAListingDoesNotShowDocumentsThatThisClientHasDeleted(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		is := is.New(t)
+		w := newWorld(t, openaitest.Config{ListLag: openaitest.Lag{Detach: 2 * time.Minute}})
+		c := w.client()
+		for _, key := range []string{"short.md", strings.Repeat("long/", 200) + ".md"} {
+			is.NoErr(onlyErr(c.Put(t.Context(), doc(key, "text"))))
+			is.NoErr(onlyErr(c.Delete(t.Context(), key)))
+		}
+		for i, err := range c.List(t.Context()) {
+			is.NoErr(err)
+			t.Errorf("%s is listed", i.FileID)
+		}
+	})
+}
+
+func TestDocumentsCanBeDeletedAsTheyAreListed(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		is := is.New(t)
+		w := newWorld(t, openaitest.Config{Quirks: openaitest.Quirks{DeletedCursorRefused: true}})
+		c := w.client()
+		for _, r := range c.Apply(t.Context(), many("d", 250), nil) {
+			is.NoErr(r.Err)
+		}
+		for i, err := range c.List(t.Context()) {
+			is.NoErr(err)
+			is.NoErr(onlyErr(c.Delete(t.Context(), i.Key)))
+		}
+		is.Equal(w.files(), 0)
+	})
+}
+
+// A list of Files that was asked for before the deletion, and comes after it, still
+// has the File; and the store still shows a ghost of it.
+func TestADeletedDocumentIsGoneWhateverIsBeingListed(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		for lead := range 40 {
+			is := is.New(t)
+			w := newWorld(t, openaitest.Config{Latency: 20 * time.Millisecond, GhostWindow: time.Minute})
+			c := w.client()
+			is.NoErr(onlyErr(c.Put(t.Context(), doc("a.md", "text"))))
+			var listing sync.WaitGroup
+			listing.Go(func() {
+				time.Sleep(time.Duration(lead) * time.Millisecond)
+				_, err := c.Get(t.Context(), "never.md")
+				is.True(errors.Is(err, vsclient.ErrNotFound))
+			})
+			is.NoErr(onlyErr(c.Delete(t.Context(), "a.md")))
+			listing.Wait()
+			_, err := c.Get(t.Context(), "a.md")
+			is.True(errors.Is(err, vsclient.ErrNotFound))
+			r, err := c.Put(t.Context(), doc("a.md", "text"))
+			is.NoErr(err)
+			is.Equal(r.Outcome, vsclient.Created)
+		}
+	})
+}
+
+// With a wrong store id no call succeeds, and none says that a document is missing.
+func TestNoCallSucceedsWithAWrongStore(t *testing.T) {
+	for sentence, row := range map[string]struct {
+		cfg    openaitest.Config
+		expire bool
+	}{
+		"missing":               {},
+		"missing, answered 400": {cfg: openaitest.Config{Quirks: openaitest.Quirks{Absent400: true}}},
+		"expired":               {expire: true},
+	} {
+		t.Run(sentence, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				is := is.New(t)
+				w := newWorld(t, row.cfg)
+				c := w.client(inStore("vs_0123456789"))
+				if row.expire {
+					c = w.client()
+					w.srv.ExpireVectorStore(w.store, 0)
+				}
+				for name, err := range map[string]error{
+					"Check":         onlyErr(c.Check(t.Context())),
+					"Put":           onlyErr(c.Put(t.Context(), doc("a.md", "text"))),
+					"SetAttributes": onlyErr(c.SetAttributes(t.Context(), "a.md", nil)),
+					"Delete":        onlyErr(c.Delete(t.Context(), "a.md")),
+					"Get":           onlyErr(c.Get(t.Context(), "a.md")),
+					"Text":          onlyErr(c.Text(t.Context(), "a.md")),
+					"Sweep":         onlyErr(c.Sweep(t.Context(), vsclient.SweepOptions{})),
+				} {
+					if !errors.Is(err, vsclient.ErrStoreGone) || errors.Is(err, vsclient.ErrNotFound) || vsclient.ClassOf(err) != vsclient.Fatal {
+						t.Errorf("%s: %v, which is %v", name, err, vsclient.ClassOf(err))
+					}
+				}
+				listed := 0
+				for _, err := range c.List(t.Context()) {
+					is.True(errors.Is(err, vsclient.ErrStoreGone))
+					listed++
+				}
+				is.Equal(listed, 1)
+				is.Equal(w.files(), 0)
+			})
+		})
+	}
+}
+
+// A search that finds a store gone in the middle of a run says so of every document,
+// and nothing is uploaded for it after that.
+func TestAStoreThatExpiresInARunIsReportedAndNothingIsUploadedAfterIt(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		is := is.New(t)
+		w := newWorld(t, slow)
+		c := w.client()
+		for _, r := range c.Apply(t.Context(), many("d", 20), nil) {
+			is.NoErr(r.Err)
+		}
+		w.srv.ExpireVectorStore(w.store, 0)
+		for _, r := range c.Apply(t.Context(), many("e", 300), nil) {
+			is.True(errors.Is(r.Err, vsclient.ErrStoreGone))
+			is.Equal(vsclient.ClassOf(r.Err), vsclient.Fatal)
+		}
+		is.True(len(w.times(filesCreate)) <= 20+2*vsclient.DefaultBatchSize) // the first batches found it out
+		time.Sleep(time.Minute)
+		before := len(w.times(filesCreate))
+		for _, r := range c.Apply(t.Context(), many("f", 300), nil) {
+			is.True(errors.Is(r.Err, vsclient.ErrStoreGone))
+		}
+		is.Equal(len(w.times(filesCreate)), before)
+		is.Equal(w.files(), 20) // the uploads that came to nothing are gone
+	})
+}
+
+// A listing that repeats its cursor, or a body that never ends, ends in an error.
+func TestNoReplyMakesAReaderRunWithoutEnd(t *testing.T) {
+	for sentence, body := range map[string]string{
+		"a page that says there is more and has nothing": `{"object":"list","data":[],"has_more":true}`,
+		"the same page again and again":                  `{"object":"list","data":[{"id":"file-1","object":"vector_store.file","status":"completed","created_at":1,"filename":"a.md","bytes":1}],"has_more":true,"last_id":"file-1"}`,
+	} {
+		t.Run(sentence, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				is := is.New(t)
+				w := newWorld(t, openaitest.Config{})
+				n := 0
+				c := w.client(over(func(_ http.RoundTripper, r *http.Request) (*http.Response, error) {
+					n++
+					return replies(200, body)(r)
+				}))
+				var err error
+				for _, err = range c.List(t.Context()) {
+				}
+				is.True(err != nil)
+				is.True(n < 50)
+			})
+		})
+	}
+}

@@ -1,0 +1,113 @@
+package vsclient_test
+
+import (
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/matryer/is"
+
+	"github.com/conduitio-labs/conduit-connector-openai-vectorstore/vsclient"
+	"github.com/conduitio-labs/conduit-connector-openai-vectorstore/vsclient/openaitest"
+)
+
+// The tests in this file are about Files that are somebody else's.
+
+// calls are every call that changes a.md.
+var calls = map[string]func(t *testing.T, c *vsclient.Client) error{
+	"a put":        func(t *testing.T, c *vsclient.Client) error { return onlyErr(c.Put(t.Context(), doc("a.md", "new"))) },
+	"the same put": func(t *testing.T, c *vsclient.Client) error { return onlyErr(c.Put(t.Context(), doc("a.md", "same"))) },
+	"a deletion":   func(t *testing.T, c *vsclient.Client) error { return onlyErr(c.Delete(t.Context(), "a.md")) },
+	"a sweep": func(t *testing.T, c *vsclient.Client) error {
+		return onlyErr(c.Sweep(t.Context(), vsclient.SweepOptions{}))
+	},
+}
+
+func TestAFileThatIsNotInTheStoreIsLeftAlone(t *testing.T) {
+	for sentence, call := range calls {
+		t.Run(sentence, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				is := is.New(t)
+				w := newWorld(t, slow)
+				other := w.srv.NewVectorStore("other")
+				theirs := []string{w.file("a.md", "same"), w.file("A.md", "same"), w.srv.AddFile(openaitest.NewFile{Name: "a.md", Purpose: "batch", Content: []byte("same")})}
+				elsewhere := w.file("a.md", "same")
+				w.srv.AddStoreFile(other, elsewhere, map[string]any{"vs_key": "a.md"})
+				is.NoErr(onlyErr(w.client().Put(t.Context(), doc("a.md", "same"))))
+				time.Sleep(time.Hour)
+				for range 2 {
+					is.NoErr(call(t, w.client()))
+					time.Sleep(time.Hour)
+				}
+				for _, id := range append(theirs, elsewhere) {
+					is.Equal(string(w.srv.Content(id)), "same")
+				}
+				is.Equal(w.holdsIn(other), map[string]string{"a.md": "same"})
+			})
+		})
+	}
+}
+
+// A store file that bears another key is that key's, whatever its File's name.
+func TestAStoreFileThatBearsAnotherKeyIsLeftAlone(t *testing.T) {
+	for sentence, call := range calls {
+		t.Run(sentence, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				is := is.New(t)
+				w := newWorld(t, slow)
+				theirs := w.attached("a.md", "same", map[string]any{"vs_key": "b.md", "vs_version": "0001700000000000"})
+				is.NoErr(onlyErr(w.client().Put(t.Context(), doc("a.md", "same"))))
+				is.NoErr(call(t, w.client()))
+				time.Sleep(time.Hour)
+				is.True(w.exists(theirs))
+				is.Equal(w.holds()["b.md"], "same")
+			})
+		})
+	}
+}
+
+// The other stores of the project and every other File stay as they are, bit for bit.
+func TestNothingElseInTheProjectChanges(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		is := is.New(t)
+		w := newWorld(t, slow)
+		other := w.srv.NewVectorStore("other")
+		for _, name := range []string{"a.md", "b.txt", "c.html"} {
+			w.srv.AddStoreFile(other, w.file(name, "theirs"), map[string]any{"lang": "en"})
+			w.attached("x-"+name, "theirs", map[string]any{"source": "another tool"})
+		}
+		before := w.srv.Snapshot()
+		c := w.client()
+		changes := many("d", 100)
+		changes = append(changes, put("a.md", "ours"), put("b", "ours"), put("c.html", "ours"))
+		for _, r := range c.Apply(t.Context(), changes, nil) {
+			is.NoErr(r.Err)
+		}
+		for i, ch := range changes {
+			changes[i] = vsclient.Delete(ch.Key())
+		}
+		for _, r := range c.Apply(t.Context(), changes, nil) {
+			is.NoErr(r.Err)
+		}
+		time.Sleep(2 * time.Hour)
+		is.NoErr(onlyErr(c.Sweep(t.Context(), vsclient.SweepOptions{})))
+		after := w.srv.Snapshot()
+		after.Time = before.Time
+		is.Equal(after, before)
+	})
+}
+
+// A File of the earlier connector is replaced and deleted like any other version.
+func TestAFileOfTheEarlierConnectorIsReplacedWithoutAGap(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		is := is.New(t)
+		w := newWorld(t, slow)
+		old := w.attached("a.md", "old", nil)
+		r, err := w.client().Put(t.Context(), doc("a.md", "new"))
+		is.NoErr(err)
+		is.Equal(r.Outcome, vsclient.Replaced)
+		is.True(!w.exists(old))
+		w.expect(map[string]string{"a.md": "new"})
+		w.noGap("a.md")
+	})
+}

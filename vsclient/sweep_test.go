@@ -1,0 +1,201 @@
+package vsclient_test
+
+import (
+	"fmt"
+	"net/http"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/matryer/is"
+
+	"github.com/conduitio-labs/conduit-connector-openai-vectorstore/vsclient"
+	"github.com/conduitio-labs/conduit-connector-openai-vectorstore/vsclient/openaitest"
+)
+
+// twoVersions puts a document, and plants an older version as a crash or a second
+// writer leaves it. It returns the newest.
+func (w *world) twoVersions(key string) vsclient.Result {
+	w.t.Helper()
+	c := w.client()
+	newest, err := c.Put(w.t.Context(), doc(key, "newer"))
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	_ = c.Close() // so that nobody settles it in the background
+	w.attached(w.srv.Snapshot().Files[0].Name, "older", map[string]any{"vs_key": key, "vs_version": fmt.Sprintf("%016d", newest.Version-1)})
+	return newest
+}
+
+func TestASweepLeavesEachKeyItsNewestVersion(t *testing.T) {
+	for _, key := range []string{"a.md", `{"id":7}`} {
+		t.Run(key, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				is := is.New(t)
+				w := newWorld(t, openaitest.Config{IndexTime: time.Second})
+				newest := w.twoVersions(key)
+				is.Equal(len(w.srv.Snapshot().Store(w.store).Files), 2)
+				dry, err := w.client().Sweep(t.Context(), vsclient.SweepOptions{DryRun: true})
+				is.NoErr(err)
+				is.Equal(len(dry), 1)
+				is.Equal(dry[0].Key, key)
+				is.Equal(dry[0].Why, vsclient.Superseded)
+				is.True(!dry[0].Removed)
+				is.Equal(w.files(), 2)
+				swept, err := w.client().Sweep(t.Context(), vsclient.SweepOptions{})
+				is.NoErr(err)
+				dry[0].Removed = true
+				is.Equal(swept, dry)
+				is.Equal(w.files(), 1)
+				is.Equal(w.srv.Snapshot().Store(w.store).Files[0].FileID, newest.FileID)
+			})
+		})
+	}
+}
+
+// Of a version that failed and one that is searchable, a sweep removes the former,
+// and whatever comes after it loses nothing.
+func TestASweepKeepsTheSearchableVersionWhenANewerOneHasFailed(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		is := is.New(t)
+		w := newWorld(t, unreadable(openaitest.Config{}))
+		c := w.client()
+		is.NoErr(onlyErr(c.Put(t.Context(), doc("a.md", "fine"))))
+		is.NoErr(c.Close()) // so that nobody settles it in the background
+		c = w.client()
+		w.failedVersion("a.md")
+		time.Sleep(time.Hour)
+		found, err := c.Sweep(t.Context(), vsclient.SweepOptions{})
+		is.NoErr(err)
+		is.Equal(len(found), 1)
+		is.Equal(found[0].Why, vsclient.Unindexed)
+		w.expect(map[string]string{"a.md": "fine"})
+		r, err := c.Put(t.Context(), doc("a.md", "fine"))
+		is.NoErr(err)
+		is.Equal(r.Outcome, vsclient.Unchanged)
+		w.expect(map[string]string{"a.md": "fine"})
+		w.noGap("a.md")
+		is.Equal(w.files(), 1)
+	})
+}
+
+// A sweep takes the key's turn: it comes before a put or after it, not in the middle.
+func TestASweepDuringPutsRemovesNoVersionThatCounts(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		is := is.New(t)
+		w := newWorld(t, slow)
+		c := w.client()
+		swept := make(chan struct{})
+		stop := make(chan struct{})
+		go func() {
+			defer close(swept)
+			for {
+				select {
+				case <-stop:
+					return
+				default:
+					if _, err := c.Sweep(t.Context(), vsclient.SweepOptions{}); err != nil {
+						t.Error(err)
+						return
+					}
+				}
+			}
+		}()
+		for _, content := range []string{"1", "2", "3", "4", "5"} {
+			is.NoErr(onlyErr(c.Put(t.Context(), doc("a.md", content))))
+		}
+		close(stop)
+		<-swept
+		w.expect(map[string]string{"a.md": "5"})
+		w.noGap("a.md")
+		is.Equal(w.files(), 1)
+	})
+}
+
+// A sweep leaves alone the store files that nobody has put by key.
+func TestASweepLeavesHandUploadedFilesAlone(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		is := is.New(t)
+		w := newWorld(t, openaitest.Config{})
+		w.attached("README.md", "one", nil)
+		w.attached("README.md", "two", nil)
+		w.attached("README.md", "three", map[string]any{"source": "another tool"})
+		time.Sleep(2 * time.Hour)
+		w.file("new.md", "tells the time")
+		c := w.client()
+		found, err := c.Sweep(t.Context(), vsclient.SweepOptions{Keys: []string{"README.md"}})
+		is.NoErr(err)
+		is.Equal(len(found), 0)
+		is.Equal(w.files(), 4)
+	})
+}
+
+func TestAVouchedKeyStandsForItsOwnFileNameAlone(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		is := is.New(t)
+		w := newWorld(t, openaitest.Config{})
+		theirs := w.file("report.pdf", "%PDF")
+		before := w.file("report.md", "of before the run")
+		time.Sleep(time.Hour)
+		since := time.Now()
+		ours := w.file("report.md", "ours")
+		time.Sleep(2 * time.Hour)
+		young := w.file("report.md", "its attach is still to come")
+		found, err := w.client().Sweep(t.Context(), vsclient.SweepOptions{Keys: []string{"report.md"}, Since: since})
+		is.NoErr(err)
+		removed := 0
+		for _, f := range found {
+			if f.Removed {
+				removed++
+				is.Equal(f.FileID, ours)
+				is.Equal(f.Why, vsclient.Vouched)
+			}
+		}
+		is.Equal(removed, 1)
+		for _, id := range []string{theirs, before, young} {
+			is.True(w.exists(id))
+		}
+	})
+}
+
+// A File that a document records as the one that it has replaced, and that a killed
+// process has detached and not deleted, needs no person.
+func TestASweepRemovesAFileThatADocumentRecordsAsReplaced(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		is := is.New(t)
+		w := newWorld(t, slow)
+		first := w.client()
+		is.NoErr(onlyErr(first.Put(t.Context(), doc("a.md", "old"))))
+		is.NoErr(first.Close())
+		c, kill := w.process()
+		w.strike(http.MethodDelete, pathFile, openaitest.Fault{Times: -1, Kind: openaitest.FaultHang})
+		go func() { _, _ = c.Put(t.Context(), doc("a.md", "new")) }()
+		time.Sleep(10 * time.Second)
+		kill()
+		w.srv.ClearFaults()
+		is.Equal(w.files(), 2)
+		time.Sleep(2 * time.Hour)
+		w.file("new.md", "tells the time")
+		found, err := w.client().Sweep(t.Context(), vsclient.SweepOptions{DryRun: true})
+		is.NoErr(err)
+		is.Equal(len(found), 1)
+		is.Equal(found[0].Why, vsclient.Recorded)
+		_, err = w.client().Sweep(t.Context(), vsclient.SweepOptions{})
+		is.NoErr(err)
+		w.expect(map[string]string{"a.md": "new"})
+		is.Equal(w.files(), 2)
+	})
+}
+
+func TestASweepOfAWrongStoreRemovesNothing(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		is := is.New(t)
+		w := newWorld(t, openaitest.Config{})
+		id := w.file("a.md", "text")
+		time.Sleep(2 * time.Hour)
+		w.file("new.md", "tells the time")
+		_, err := w.client(inStore("vs_0123456789")).Sweep(t.Context(), vsclient.SweepOptions{Keys: []string{"a.md"}})
+		is.True(err != nil)
+		is.True(w.exists(id))
+	})
+}

@@ -1,0 +1,149 @@
+package vsclient_test
+
+import (
+	"net/http"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/matryer/is"
+
+	"github.com/conduitio-labs/conduit-connector-openai-vectorstore/vsclient"
+	"github.com/conduitio-labs/conduit-connector-openai-vectorstore/vsclient/openaitest"
+)
+
+// lostUploads are the ways in which POST /files can fail without telling whether the
+// File was made.
+var lostUploads = map[string]openaitest.Fault{
+	"a 500 without effect":          {Kind: openaitest.FaultStatus, Status: 500},
+	"a 500 after the effect":        {Kind: openaitest.FaultStatus, Status: 500, AfterEffect: true},
+	"a cut before the effect":       {Kind: openaitest.FaultCut},
+	"a cut after the effect":        {Kind: openaitest.FaultCut, AfterEffect: true},
+	"a reply that breaks off":       {Kind: openaitest.FaultCutReply},
+	"a hang with a late effect":     {Kind: openaitest.FaultHang, EffectAfter: seconds(5)},
+	"a hang after the effect":       {Kind: openaitest.FaultHang, AfterEffect: true},
+	"a 503 that takes effect later": {Kind: openaitest.FaultStatus, Status: 503, EffectAfter: seconds(30)},
+}
+
+// Two pipelines mirror one source into two stores of a project: the same names, and
+// often the same sizes, at the same time.
+func TestALostUploadReplyTakesNoFileOfAnotherStore(t *testing.T) {
+	for sentence, fault := range lostUploads {
+		t.Run(sentence, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				is := is.New(t)
+				w := newWorld(t, openaitest.Config{Latency: 50 * time.Millisecond, NotFoundWindow: 20 * time.Second})
+				other := w.srv.NewVectorStore("other")
+				a, b := w.client(), w.client(inStore(other))
+				is.NoErr(onlyErr(a.Put(t.Context(), doc("x.md", "x")))) // both have read the lists
+				is.NoErr(onlyErr(b.Put(t.Context(), doc("x.md", "x"))))
+				w.strike(http.MethodPost, pathFiles, fault)
+				done := make(chan error)
+				go func() { done <- onlyErr(a.Put(t.Context(), doc("a.md", "of A"))) }()
+				time.Sleep(60 * time.Millisecond) // its upload has failed
+				is.NoErr(onlyErr(b.Put(t.Context(), doc("a.md", "of B"))))
+				is.NoErr(<-done)
+				is.Equal(w.holds()["a.md"], "of A")
+				is.NoErr(onlyErr(a.Put(t.Context(), doc("a.md", "of A, again"))))
+				is.NoErr(onlyErr(a.Delete(t.Context(), "x.md")))
+				time.Sleep(30 * time.Minute)
+				is.Equal(w.holds()["a.md"], "of A, again")
+				is.Equal(w.holdsIn(other)["a.md"], "of B")
+				is.Equal(w.holdsIn(other)["x.md"], "x")
+				is.True(w.files() <= 4) // the copy that may have arrived is neither used nor deleted
+				is.NoErr(onlyErr(a.Delete(t.Context(), "a.md")))
+				is.Equal(w.holdsIn(other)["a.md"], "of B")
+			})
+		})
+	}
+}
+
+func TestALostUploadReplyTakesNoFileOfAnotherKeyWithTheSameName(t *testing.T) {
+	for sentence, fault := range lostUploads {
+		t.Run(sentence, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				is := is.New(t)
+				w := newWorld(t, openaitest.Config{Latency: 50 * time.Millisecond, NotFoundWindow: 20 * time.Second})
+				c := w.client()
+				w.strike(http.MethodPost, pathFiles, fault)
+				results := make(chan error)
+				go func() { results <- onlyErr(c.Put(t.Context(), doc("a", "of key a"))) }()
+				time.Sleep(60 * time.Millisecond)
+				go func() { results <- onlyErr(c.Put(t.Context(), doc("a.txt", "of a.txt"))) }()
+				is.NoErr(<-results)
+				is.NoErr(<-results)
+				time.Sleep(30 * time.Minute)
+				for _, client := range []*vsclient.Client{c, w.client()} {
+					r, err := client.Put(t.Context(), doc("a.txt", "of a.txt"))
+					is.NoErr(err)
+					is.Equal(r.Outcome, vsclient.Unchanged)
+				}
+				w.expect(map[string]string{"a": "of key a", "a.txt": "of a.txt"})
+				is.True(w.files() <= 3)
+			})
+		})
+	}
+}
+
+// A lost copy is told by name, size and time, and goes only when a person names it.
+func TestACopyOfALostUploadIsListedAndRemovedOnRequest(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		is := is.New(t)
+		w := newWorld(t, openaitest.Config{})
+		w.strike(http.MethodPost, pathFiles, openaitest.Fault{Kind: openaitest.FaultCut, AfterEffect: true})
+		is.NoErr(onlyErr(w.client().Put(t.Context(), doc("a.md", "text"))))
+		is.Equal(w.files(), 2)
+		time.Sleep(2 * time.Hour)
+		w.file("later.md", "tells the time")
+		found, err := w.client().Sweep(t.Context(), vsclient.SweepOptions{})
+		is.NoErr(err)
+		is.Equal(len(found), 1)
+		is.Equal(found[0].Name, "a.md")
+		is.Equal(found[0].Size, int64(4))
+		is.Equal(found[0].Why, vsclient.NamedAlike)
+		is.True(!found[0].Removed)
+		found, err = w.client().Sweep(t.Context(), vsclient.SweepOptions{Files: []string{found[0].FileID}})
+		is.NoErr(err)
+		is.True(found[0].Removed)
+		w.expect(map[string]string{"a.md": "text"})
+		is.Equal(w.files(), 2)
+	})
+}
+
+// A File that another tool has uploaded and attached to two stores stays in the other
+// one, whatever happens to it in this one.
+func TestAFileOfAnotherToolStaysInItsOtherStore(t *testing.T) {
+	set := func(t *testing.T, c *vsclient.Client) error {
+		return onlyErr(c.SetAttributes(t.Context(), "a.md", vsclient.Attributes{"lang": "en"}))
+	}
+	put := func(t *testing.T, c *vsclient.Client) error { return onlyErr(c.Put(t.Context(), doc("a.md", "new"))) }
+	same := func(t *testing.T, c *vsclient.Client) error { return onlyErr(c.Put(t.Context(), doc("a.md", "old"))) }
+	del := func(t *testing.T, c *vsclient.Client) error { return onlyErr(c.Delete(t.Context(), "a.md")) }
+	sweep := func(t *testing.T, c *vsclient.Client) error {
+		return onlyErr(c.Sweep(t.Context(), vsclient.SweepOptions{Keys: []string{"a.md"}, MinAge: time.Second}))
+	}
+	for sentence, calls := range map[string][]func(*testing.T, *vsclient.Client) error{
+		"put":                             {put, put},
+		"delete":                          {del, del},
+		"an update, then a delete":        {set, del},
+		"an update, then a put":           {set, put},
+		"the same content, then a delete": {same, del},
+		"a put, a delete, a sweep":        {put, del, sweep},
+	} {
+		t.Run(sentence, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				is := is.New(t)
+				w := newWorld(t, openaitest.Config{})
+				other := w.srv.NewVectorStore("other")
+				id := w.attached("a.md", "old", nil)
+				w.srv.AddStoreFile(other, id, nil)
+				for _, call := range calls {
+					is.NoErr(call(t, w.client())) // each by one that knows nothing of those before
+					time.Sleep(time.Hour)
+				}
+				is.Equal(string(w.srv.Content(id)), "old")
+				is.Equal(w.holdsIn(other)["a.md"], "old")
+			})
+		})
+	}
+}

@@ -1,0 +1,201 @@
+package vsclient_test
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net/http"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/matryer/is"
+
+	"github.com/conduitio-labs/conduit-connector-openai-vectorstore/vsclient"
+	"github.com/conduitio-labs/conduit-connector-openai-vectorstore/vsclient/openaitest"
+)
+
+// The tests in this file are about another writer of the same key, at the same moment
+// or shortly before.
+
+func TestTwoWritersOfOneKeyAtOnceLeaveAVersion(t *testing.T) {
+	for name, attrs := range map[string]vsclient.Attributes{"the older content again": nil, "the older content with attributes": {"lang": "en"}} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				is := is.New(t)
+				w := newWorld(t, openaitest.Config{NotFoundWindow: 20 * time.Second, IndexTime: time.Second})
+				one, other := w.client(), w.client()
+				is.NoErr(onlyErr(one.Put(t.Context(), doc("a.md", "old"))))
+				time.Sleep(10 * time.Minute)
+				done := make(chan error)
+				go func() { done <- onlyErr(other.Put(t.Context(), doc("a.md", "new!!"))) }()
+				time.Sleep(5 * time.Second) // attached, and not to be seen yet
+				is.NoErr(onlyErr(one.Put(t.Context(), with(doc("a.md", "old"), attrs))))
+				is.NoErr(<-done)
+				time.Sleep(10 * time.Minute)
+				is.True(w.searchable()["a.md"])
+				is.NoErr(onlyErr(one.Sweep(t.Context(), vsclient.SweepOptions{})))
+				is.Equal(len(w.srv.Snapshot().Store(w.store).Files), 1)
+				w.noGap("a.md")
+			})
+		})
+	}
+}
+
+func TestManyWritersOfOneKeyLeaveOneVersionAndNoGap(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		is := is.New(t)
+		cfg := slow
+		cfg.IndexJitter = 3 * time.Second
+		w := newWorld(t, cfg)
+		is.NoErr(onlyErr(w.client().Put(t.Context(), doc("a.md", "first"))))
+		done := make(chan error)
+		for i := range 4 {
+			go func() {
+				c := w.client()
+				for n := range 5 {
+					time.Sleep(time.Duration(i*137+n*731) * time.Millisecond)
+					if _, err := c.Put(t.Context(), doc("a.md", fmt.Sprintf("%d of writer %d", n, i))); err != nil {
+						done <- err
+						return
+					}
+				}
+				done <- nil
+			}()
+		}
+		for range 4 {
+			is.NoErr(<-done)
+		}
+		time.Sleep(10 * time.Minute)
+		is.NoErr(onlyErr(w.client().Put(t.Context(), doc("a.md", "last"))))
+		time.Sleep(10 * time.Minute)
+		w.expect(map[string]string{"a.md": "last"})
+		w.noGap("a.md")
+		is.Equal(w.files(), 1)
+	})
+}
+
+// An engine was killed and its plugin lives on: the plugin's put is given up at some
+// moment, while a new process has got the same record.
+func TestAPutThatIsGivenUpTakesNothingFromAnotherProcessWithTheSameRecord(t *testing.T) {
+	for second := time.Duration(0); second < 4*time.Second; second += 450 * time.Millisecond {
+		for gap := 50 * time.Millisecond; gap < 3*time.Second; gap += 700 * time.Millisecond {
+			synctest.Test(t, func(t *testing.T) {
+				is := is.New(t)
+				w := newWorld(t, openaitest.Config{Latency: 50 * time.Millisecond, IndexTime: 2 * time.Second, NotFoundWindow: time.Second})
+				is.NoErr(onlyErr(w.client().Put(t.Context(), doc("a.md", "old"))))
+				time.Sleep(time.Hour)
+				a, b := w.client(), w.client()
+				ctx, giveUp := context.WithTimeout(t.Context(), second+gap)
+				defer giveUp()
+				given := make(chan struct{})
+				go func() {
+					defer close(given)
+					_, _ = a.Put(ctx, doc("a.md", "new"))
+				}()
+				time.Sleep(second)
+				began := time.Now()
+				is.NoErr(onlyErr(b.Put(t.Context(), doc("a.md", "new"))))
+				is.True(time.Since(began) < time.Minute)
+				<-given
+				_ = a.Close()
+				time.Sleep(15 * time.Minute)
+				is.Equal(w.holds()["a.md"], "new")
+				w.noGap("a.md")
+				is.Equal(w.files(), 1)
+				if t.Failed() {
+					t.Logf("the other began after %v, the first was given up %v later", second, gap)
+				}
+			})
+		}
+	}
+}
+
+// A version of a put that failed and was not cleaned up is not the one that counts,
+// however new it is.
+func TestAnUpdateGoesToTheVersionThatReadersFind(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		is := is.New(t)
+		w := newWorld(t, unreadable(openaitest.Config{}))
+		is.NoErr(onlyErr(w.client().Put(t.Context(), doc("a.md", "fine"))))
+		w.failedVersion("a.md")
+		time.Sleep(time.Hour)
+		c := w.client()
+		is.NoErr(onlyErr(c.SetAttributes(t.Context(), "a.md", vsclient.Attributes{"lang": "en"})))
+		info, err := c.Get(t.Context(), "a.md")
+		is.NoErr(err)
+		is.Equal(info.Status, vsclient.Completed)
+		is.Equal(info.Attributes["lang"], "en")
+		is.Equal(w.files(), 1) // the other has gone
+	})
+}
+
+// failedVersion leaves a newer version that cannot be indexed, as a process does that
+// is killed before it has cleaned up.
+func (w *world) failedVersion(key string) {
+	w.t.Helper()
+	id := w.file(key, "unreadable")
+	body := fmt.Sprintf(`{"file_id":%q,"attributes":{"vs_key":%q,"vs_version":"%016d"}}`, id, key, time.Now().Add(time.Second).UnixMicro())
+	if status := w.request(http.MethodPost, "/vector_stores/"+w.store+"/files", body); status != http.StatusOK {
+		w.t.Fatal(status)
+	}
+}
+
+// Files that others have deleted, or documents that they have taken out of the store,
+// are not believed in for ever.
+func TestADocumentThatSomebodyElseHasRemovedIsPutAgain(t *testing.T) {
+	for sentence, gone := range map[string]func(w *world, id string){
+		"the File deleted": func(w *world, id string) { w.request(http.MethodDelete, "/files/"+id, "") },
+		"detached":         func(w *world, id string) { w.srv.DetachStoreFile(w.store, id) },
+		"replaced, then deleted": func(w *world, _ string) {
+			c := w.client()
+			if err := onlyErr(c.Put(w.t.Context(), doc("a.md", "another"))); err != nil {
+				w.t.Error(err)
+			}
+			if err := onlyErr(c.Delete(w.t.Context(), "a.md")); err != nil {
+				w.t.Error(err)
+			}
+		},
+	} {
+		t.Run(sentence, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				is := is.New(t)
+				w := newWorld(t, slow)
+				c := w.client()
+				r, err := c.Put(t.Context(), doc("a.md", "text"))
+				is.NoErr(err)
+				gone(w, r.FileID)
+				time.Sleep(15 * time.Minute)
+				_, err = c.Get(t.Context(), "a.md")
+				is.True(errors.Is(err, vsclient.ErrNotFound))
+				r, err = c.Put(t.Context(), doc("a.md", "text"))
+				is.NoErr(err)
+				is.Equal(r.Outcome, vsclient.Created)
+				w.expect(map[string]string{"a.md": "text"})
+			})
+		})
+	}
+}
+
+// The Files of another store are no part of this store's listing, however many
+// somebody has just uploaded.
+func TestAListingDoesNotAskForTheFilesOfAnotherStoreOneByOne(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		is := is.New(t)
+		w := newWorld(t, openaitest.Config{})
+		c := w.client()
+		is.NoErr(onlyErr(c.Put(t.Context(), doc("a.md", "text"))))
+		other := w.srv.NewVectorStore("other")
+		for i := range 1000 {
+			w.srv.AddStoreFile(other, w.file(fmt.Sprintf("other-%d.md", i), "x"), nil)
+		}
+		before := w.srv.RequestCount()
+		n := 0
+		for _, err := range c.List(t.Context()) {
+			is.NoErr(err)
+			n++
+		}
+		is.Equal(n, 1)
+		is.True(w.srv.RequestCount()-before <= 120)
+	})
+}
