@@ -488,28 +488,27 @@ func (h *history) apply(ctx context.Context, p *process, changes []Change) {
 	}
 	closed := p.closed
 	h.mu.Unlock()
-	var answers []Answer
-	if len(list) == 1 {
-		answers = append(answers, p.c.Do(ctx, list[0]))
-	} else {
-		answers = p.c.Apply(ctx, list)
-	}
-	if p.line.isDead() {
-		return
-	}
-	h.mu.Lock()
-	defer h.mu.Unlock()
-	for i, a := range answers {
+	ended := func(i int, a Answer) {
+		if p.line.isDead() {
+			return
+		}
+		h.mu.Lock()
+		defer h.mu.Unlock()
 		if a.Err == nil && (closed || p.store < 0) {
 			h.out.Wrong = append(h.out.Wrong, Finding{kindAnswer, fmt.Sprintf("process %d: %s %s succeeds though its client is closed or its store does not exist", p.n, list[i].Op, shown(list[i].Key))})
 		}
 		if calls[i] == nil {
-			continue
+			return
 		}
 		h.tell("process %d: %s %s %q {%s}: %s %v", p.n, list[i].Op, shown(list[i].Key), list[i].Doc.Text, AttrsText(list[i].Doc.Attrs), a.Outcome, a.Err)
 		delete(p.open, calls[i])
 		h.answered(p, cells[i], calls[i], a)
 	}
+	if len(list) == 1 {
+		ended(0, p.c.Do(ctx, list[0]))
+		return
+	}
+	p.c.Apply(ctx, list, ended)
 }
 
 // answered tells the model how a change has ended, and judges the answer. The
@@ -739,17 +738,24 @@ func (h *history) strip(s Step) {
 		return
 	}
 	var found []string
+	var name string
 	for _, f := range h.srv.Snapshot().Store(h.stores[0]).Files {
 		if marked(f.Attributes) && h.owner(f.FileID, f.Attributes, f.Filename) == c.key {
-			found = append(found, f.FileID)
+			found, name = append(found, f.FileID), f.Filename
 		}
 	}
-	if len(found) != 1 {
+	if len(found) != 1 || !tells(name, c.key) {
 		return
 	}
 	h.srv.AddStoreFile(h.stores[0], found[0], map[string]any{"by": "another tool"})
 	c.replace(map[string]any{"by": "another tool"}, h.gate.now())
 	h.out.States[stateStripped]++
+}
+
+// tells reports whether a File's name alone shows that it is the key's: it is the key,
+// or carries its digest.
+func tells(name, key string) bool {
+	return name == key || strings.Contains(name, "-"+digest(key)[:8]+".")
 }
 
 // hand attaches a key's File to somebody else's store.
