@@ -149,8 +149,8 @@ func (c *Client) Do(ctx context.Context, k Keyed) Answer {
 	return c.Put(ctx, k.Key, k.Doc)
 }
 
-// Apply makes many changes at once.
-func (c *Client) Apply(ctx context.Context, changes []Keyed) []Answer {
+// Apply makes many changes at once. done is called as each ends, with its place.
+func (c *Client) Apply(ctx context.Context, changes []Keyed, done func(int, Answer)) {
 	list := make([]vsclient.Change, len(changes))
 	for i, ch := range changes {
 		list[i] = vsclient.Put(document(ch.Key, ch.Doc))
@@ -161,11 +161,7 @@ func (c *Client) Apply(ctx context.Context, changes []Keyed) []Answer {
 			list[i] = vsclient.Delete(ch.Key)
 		}
 	}
-	var out []Answer
-	for _, r := range c.c.Apply(ctx, list, nil) {
-		out = append(out, answer(r.Outcome, r.Err))
-	}
-	return out
+	c.c.Apply(ctx, list, func(i int, r vsclient.Result) { done(i, answer(r.Outcome, r.Err)) })
 }
 
 func seen(i vsclient.Info) Seen {

@@ -276,11 +276,10 @@ func (g *gate) number(name string) string {
 
 // line is the connection of one process.
 type line struct {
-	g      *gate
-	p      int
-	death  context.Context
-	die    context.CancelFunc
-	closed bool // since when no request may come; guarded by g.mu
+	g     *gate
+	p     int
+	death context.Context
+	die   context.CancelFunc
 }
 
 func (g *gate) line(p int) *line {

@@ -124,15 +124,22 @@ func shared(t *testing.T, n int) (s histories.Summary) {
 	return s
 }
 
+// records is a folder of this process's own, which outlives it.
+var records = sync.OnceValues(func() (string, error) { return os.MkdirTemp("", "histories-") })
+
 // report tells what is wrong with a red history and how it comes back, and cuts it
 // down.
 func report(t *testing.T, plan histories.Plan, out histories.Outcome) {
 	for _, f := range out.Wrong {
 		fmt.Printf("seed %d: %s: %s\n", plan.Seed, f.Kind, f.Text)
 	}
-	path, err := histories.Record{Plan: plan, Order: out.Order}.Save(filepath.Join(os.TempDir(), "vsclient-histories"))
+	dir, err := records()
 	if err != nil {
-		t.Error(err)
+		t.Fatal(err)
+	}
+	path, err := histories.Record{Plan: plan, Order: out.Order}.Save(dir)
+	if err != nil {
+		t.Fatal(err)
 	}
 	fmt.Printf("seed %d is red. To repeat it:\n  go -C vsclient test -count=1 ./internal/histories -run TestARecordedHistory -args -record %s -times 20\n", plan.Seed, path)
 	told := map[string]bool{}

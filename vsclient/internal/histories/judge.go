@@ -59,7 +59,7 @@ func (h *history) finish() {
 		}
 		h.flush(context.Background(), p)
 	}
-	for from := h.gate.now(); h.gate.now()-from < settled; {
+	for from := h.gate.now(); h.gate.now()-from < h.settled(); {
 		time.Sleep(time.Minute)
 		if !h.healthy() {
 			h.out.Healthy = h.gate.now() - from + time.Minute
@@ -70,6 +70,16 @@ func (h *history) finish() {
 		return
 	}
 	h.tidy()
+}
+
+// settled is the time within which healthy clients have everything right: a version
+// that stays in_progress after its put has failed is removed last.
+func (h *history) settled() time.Duration {
+	limit := time.Duration(0)
+	for _, p := range h.procs {
+		limit = max(limit, cmp.Or(time.Duration(p.step.RetryFor), retryFor)+max(openTime, cmp.Or(time.Duration(p.step.IndexFor), indexFor)))
+	}
+	return limit + watched
 }
 
 // healthy reports whether each key has at most one version, and that searchable,
@@ -500,7 +510,7 @@ func (h *history) excusedBack(c *cell, found []openaitest.StoreFile) bool {
 	}
 	d := c.deleted[len(c.deleted)-1]
 	by := h.procs[d.p]
-	watch := d.to + max(time.Duration(by.step.IndexFor), 10*time.Minute*boolAs(by.step.IndexFor == 0)) + 3*time.Minute
+	watch := d.to + cmp.Or(time.Duration(by.step.IndexFor), indexFor) + 3*time.Minute
 	if by.gone > 0 {
 		watch = min(watch, by.gone)
 	}
@@ -515,13 +525,6 @@ func (h *history) excusedBack(c *cell, found []openaitest.StoreFile) bool {
 		}
 	}
 	return true
-}
-
-func boolAs(b bool) time.Duration {
-	if b {
-		return 1
-	}
-	return 0
 }
 
 // excusedWatch reports whether a version that shows after a deletion is one whose

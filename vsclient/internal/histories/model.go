@@ -42,7 +42,8 @@ func (v value) after(op Op, d Doc) value {
 
 // cell is the model of one key in one store. A call that has not ended, or that
 // was given up, may have taken effect or not; it takes effect before the next
-// call of its process for the key that succeeds, or never.
+// call of its process for the key that succeeds, or never. Calls of one process that
+// were made at the same moment, by different callers, take effect in either order.
 type cell struct {
 	store   int
 	key     string
@@ -132,12 +133,12 @@ func (c *cell) succeed(call *pending, at time.Duration, attachedOnly bool) {
 	if call.op == OpDelete {
 		c.deleted = append(c.deleted, call)
 	}
-	switch i := slices.Index(c.pending, call); {
+	switch {
 	case attachedOnly && call.op == OpPut:
-		if i == len(c.pending)-1 && !call.overlaps {
+		if call == c.pending[len(c.pending)-1] && !call.overlaps {
 			c.accepted = call
 		}
-		c.states = union(c.allowedBefore(call), result)
+		c.states = union(c.allowedWith(call), result)
 	case call.overlaps:
 		c.states = union(c.allowedWith(call), result)
 	default:
@@ -159,7 +160,10 @@ func (c *cell) fail(call *pending, at time.Duration, maybe bool) {
 			c.states = union(c.states, []value{v.after(call.op, call.doc)})
 		}
 	}
-	c.pending = slices.DeleteFunc(c.pending, func(p *pending) bool { return p == call })
+	// While a call before it has not ended, this one may still take effect after that.
+	if !maybe || !slices.ContainsFunc(c.pending, func(p *pending) bool { return p.p == call.p && !p.ended }) {
+		c.pending = slices.DeleteFunc(c.pending, func(p *pending) bool { return p == call })
+	}
 	c.note(at)
 }
 
@@ -174,32 +178,19 @@ func (c *cell) end(call *pending, at time.Duration) bool {
 
 // drop removes a call and those that its process had made before.
 func (c *cell) drop(call *pending) {
-	i := slices.Index(c.pending, call)
-	var left []*pending
-	for j, p := range c.pending {
-		if j > i || p.p != call.p {
-			left = append(left, p)
-		}
-	}
-	c.pending = left
+	c.pending = slices.DeleteFunc(c.pending, func(p *pending) bool { return p == call || p.before(call) })
 }
+
+// before reports whether p takes effect before other, or never.
+func (p *pending) before(other *pending) bool { return p.p == other.p && p.from < other.from }
 
 // allowedWith is what may have been there when a call took effect: without those
 // of its process that came after it.
 func (c *cell) allowedWith(call *pending) []value {
-	i := slices.Index(c.pending, call)
 	other := *c
-	other.pending = nil
-	for j, p := range c.pending {
-		if j < i || j > i && p.p != call.p {
-			other.pending = append(other.pending, p)
-		}
-	}
+	other.pending = slices.DeleteFunc(slices.Clone(c.pending), func(p *pending) bool { return p == call || call.before(p) })
 	return other.allowed()
 }
-
-// allowedBefore is what may have been there apart from the call.
-func (c *cell) allowedBefore(call *pending) []value { return c.allowedWith(call) }
 
 // settle makes a put that was only attached certain.
 func (c *cell) settle(call *pending, at time.Duration) {

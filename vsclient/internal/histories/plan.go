@@ -155,7 +155,9 @@ const (
 	afterEffect   = " after"
 	retryAfterOf  = 7 * time.Second
 	longestLate   = 90 * time.Second
-	settled       = 30 * time.Minute // within which a healthy client has everything right
+	retryFor      = 5 * time.Minute  // where a process sets nothing else
+	indexFor      = 10 * time.Minute // likewise
+	openTime      = 15 * time.Minute // after which a version that was never seen searchable goes, at the earliest
 	watched       = 5 * time.Minute  // after which no view lags
 	promptly      = 2 * time.Second  // within which a call returns whose context has ended
 	graceOfStrays = time.Hour

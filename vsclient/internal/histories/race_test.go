@@ -2,4 +2,4 @@
 
 package histories_test
 
-const few = 40
+const few = 25

@@ -63,7 +63,6 @@ type process struct {
 	step   Step
 	c      *Client
 	line   *line
-	name   string
 	closed bool
 	dead   bool
 	orphan bool
@@ -307,13 +306,13 @@ func (h *history) take(s Step) {
 		}
 	case doSweep:
 		if !p.dead {
-			h.do(p, s, func(ctx context.Context) { h.failed(p, ctx, "sweep", p.c.Sweep(ctx)) })
+			h.do(p, s, func(ctx context.Context) { h.failed(p, "sweep", p.c.Sweep(ctx)) })
 		}
 	case doStrays:
 		if !p.dead {
 			h.do(p, s, func(ctx context.Context) {
 				_, err := p.c.Strays(ctx, graceOfStrays, nil, time.Time{})
-				h.failed(p, ctx, "leftovers", err)
+				h.failed(p, "leftovers", err)
 			})
 		}
 	case doFlush:
@@ -489,28 +488,27 @@ func (h *history) apply(ctx context.Context, p *process, changes []Change) {
 	}
 	closed := p.closed
 	h.mu.Unlock()
-	var answers []Answer
-	if len(list) == 1 {
-		answers = append(answers, p.c.Do(ctx, list[0]))
-	} else {
-		answers = p.c.Apply(ctx, list)
-	}
-	if p.line.isDead() {
-		return
-	}
-	h.mu.Lock()
-	defer h.mu.Unlock()
-	for i, a := range answers {
+	ended := func(i int, a Answer) {
+		if p.line.isDead() {
+			return
+		}
+		h.mu.Lock()
+		defer h.mu.Unlock()
 		if a.Err == nil && (closed || p.store < 0) {
 			h.out.Wrong = append(h.out.Wrong, Finding{kindAnswer, fmt.Sprintf("process %d: %s %s succeeds though its client is closed or its store does not exist", p.n, list[i].Op, shown(list[i].Key))})
 		}
 		if calls[i] == nil {
-			continue
+			return
 		}
 		h.tell("process %d: %s %s %q {%s}: %s %v", p.n, list[i].Op, shown(list[i].Key), list[i].Doc.Text, AttrsText(list[i].Doc.Attrs), a.Outcome, a.Err)
 		delete(p.open, calls[i])
 		h.answered(p, cells[i], calls[i], a)
 	}
+	if len(list) == 1 {
+		ended(0, p.c.Do(ctx, list[0]))
+		return
+	}
+	p.c.Apply(ctx, list, ended)
 }
 
 // answered tells the model how a change has ended, and judges the answer. The
@@ -581,7 +579,7 @@ func refused(key string, d Doc) bool {
 	return key == "" || len(key) > 1024 || len(d.Attrs)+2+parts > 16
 }
 
-func (h *history) failed(p *process, ctx context.Context, name string, err error) {
+func (h *history) failed(p *process, name string, err error) {
 	if err == nil {
 		return
 	}
@@ -589,7 +587,6 @@ func (h *history) failed(p *process, ctx context.Context, name string, err error
 	if a.Class != Service && a.Class != Stopped && p.store >= 0 && !p.line.isDead() && !(p.store == 0 && h.expired) {
 		h.wrong(kindError, "process %d: %s: %v", p.n, name, err)
 	}
-	_ = ctx
 }
 
 func (h *history) flush(ctx context.Context, p *process) {
@@ -641,7 +638,7 @@ func (h *history) get(ctx context.Context, p *process, key int) {
 		return
 	}
 	if a.Err != nil && !a.NotFound {
-		h.failed(p, ctx, "get", a.Err)
+		h.failed(p, "get", a.Err)
 		return
 	}
 	h.mu.Lock()
@@ -674,7 +671,7 @@ func (h *history) list(ctx context.Context, p *process) {
 		h.wrong(kindCostly, "process %d: a listing of %d documents makes %d requests, since others have made %d Files", p.n, len(got), n, h.crowds)
 	}
 	if err != nil {
-		h.failed(p, ctx, "list", err)
+		h.failed(p, "list", err)
 		return
 	}
 	if p.store < 0 {
@@ -741,17 +738,24 @@ func (h *history) strip(s Step) {
 		return
 	}
 	var found []string
+	var name string
 	for _, f := range h.srv.Snapshot().Store(h.stores[0]).Files {
 		if marked(f.Attributes) && h.owner(f.FileID, f.Attributes, f.Filename) == c.key {
-			found = append(found, f.FileID)
+			found, name = append(found, f.FileID), f.Filename
 		}
 	}
-	if len(found) != 1 {
+	if len(found) != 1 || !tells(name, c.key) {
 		return
 	}
 	h.srv.AddStoreFile(h.stores[0], found[0], map[string]any{"by": "another tool"})
 	c.replace(map[string]any{"by": "another tool"}, h.gate.now())
 	h.out.States[stateStripped]++
+}
+
+// tells reports whether a File's name alone shows that it is the key's: it is the key,
+// or carries its digest.
+func tells(name, key string) bool {
+	return name == key || strings.Contains(name, "-"+digest(key)[:8]+".")
 }
 
 // hand attaches a key's File to somebody else's store.
