@@ -145,6 +145,10 @@ test-node: ## Run OpenAI's Node SDK against the emulator
 	npm ci --prefix vsclient/conformance/node --no-audit --no-fund
 	npm test --prefix vsclient/conformance/node
 
+.PHONY: test-python
+test-python: ## Run OpenAI's Python SDK, and vecsync, against the emulator, installed into the user's cache
+	vsclient/conformance/python/run -v
+
 .PHONY: clean
 clean: ## Remove what was built
 	rm -rf $(BIN) dist

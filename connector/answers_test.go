@@ -8,8 +8,7 @@ import (
 	"github.com/conduitio-labs/conduit-connector-openai-vectorstore/vsclient/openaitest"
 )
 
-// suite is what must hold whatever OpenAI's API does where its documents leave it
-// open.
+// suite holds whichever way OpenAI's API goes where its documents leave it open.
 var suite = map[string]func(*testing.T){
 	"every operation":                       TestEachOperationLeavesTheStoreAsTheSource,
 	"two records of one key":                TestTwoRecordsOfOneKeyLeaveOneDocument,
@@ -50,7 +49,7 @@ func TestTheSuiteHoldsUnderEachAnswer(t *testing.T) {
 	}
 }
 
-// answerOf is what a test runs under.
+// answerOf returns the answer that a test runs under.
 func answerOf(t testing.TB) openaitest.Quirks {
 	path, ok := strings.CutPrefix(t.Name(), "TestTheSuiteHoldsUnderEachAnswer/")
 	if !ok {

@@ -11,11 +11,13 @@ import (
 	"time"
 
 	sdk "github.com/conduitio/conduit-connector-sdk"
+	"github.com/conduitio/conduit-connector-sdk/schema"
 
+	"github.com/conduitio-labs/conduit-connector-openai-vectorstore/connector/internal/translate"
 	"github.com/conduitio-labs/conduit-connector-openai-vectorstore/vsclient"
 )
 
-// Config is what a user can set on the destination.
+// Config holds the parameters of the destination.
 type Config struct {
 	sdk.DefaultDestinationMiddleware
 
@@ -23,8 +25,11 @@ type Config struct {
 	APIKey string `json:"api_key" validate:"required"`
 	// ID of the vector store to write to (`vs_...`).
 	VectorStoreID string `json:"vector_store_id" validate:"required"`
-	// Base URL of an OpenAI-compatible endpoint. Empty means OpenAI itself
-	// (`https://api.openai.com/v1`).
+	// Base URL of an OpenAI-compatible endpoint, with its `/v1`. Empty means OpenAI
+	// itself (`https://api.openai.com/v1`). The server must refuse an absent
+	// object with 404 (or with a 400 that says "not found" and names the id), keep the
+	// attributes of files in a vector store, and not change the id of a file. It
+	// may alter file names, and need not know batches.
 	BaseURL string `json:"base_url"`
 	// OpenAI organization that the requests are made for. Empty means the
 	// default organization of the API key.
@@ -34,10 +39,16 @@ type Config struct {
 	Project string `json:"project"`
 
 	// Field of a structured payload that holds the document. Empty means that
-	// the document is the whole payload. A dot leads into nested fields. When
-	// the field is null or missing in an update, the stored content stays and
-	// the attributes alone change.
+	// the document is the whole payload. A dot leads into nested fields, also
+	// into those of JSON columns. When the field is null in an update, the text
+	// has not changed: it is taken from the row before, or the stored content
+	// stays and the attributes alone change.
 	ContentField string `json:"content_field"`
+	// Effect of a record without content, as one with an empty text, a new row
+	// whose text is null, or a tombstone: `delete` removes the document of its
+	// key, so that the old text cannot be found any more (OpenAI takes no empty
+	// files); `refuse` refuses the record, and the document stays.
+	EmptyContent string `json:"empty_content" default:"delete" validate:"inclusion=delete|refuse"`
 	// Extension for files whose key has none that OpenAI indexes (e.g. `.md`).
 	// Empty means `.json` for JSON and `.txt` for other text.
 	FileExtension string `json:"file_extension"`
@@ -46,6 +57,13 @@ type Config struct {
 	// collections with equal keys go into one vector store; without it, the
 	// second of them is refused.
 	CollectionInKey bool `json:"collection_in_key" default:"false"`
+	// Whose documents these are: the value of the attribute `collection`, which
+	// guards a document against another owner's record with the same key. Empty
+	// means the collection of the record (e.g. the table). Pipelines with equally
+	// named tables need an owner each; after a table was renamed, set it to the
+	// old name. Tables that share an owner replace each other's documents where
+	// their keys are equal, unless collection_in_key is set.
+	Owner string `json:"owner"`
 	// Attribute NAME of the stored document, to filter searches by. The value
 	// says where it comes from: `metadata:FIELD`, `key` (the whole of it),
 	// `key:FIELD`, `payload:FIELD` or `constant:VALUE`, each optionally followed
@@ -60,7 +78,7 @@ type Config struct {
 	// `chunk_max_tokens`, which has to be set as well.
 	ChunkOverlapTokens int `json:"chunk_overlap_tokens" default:"0" validate:"gt=-1,lt=2049"`
 
-	// What a record is acknowledged after: `indexed`, when its document can be
+	// When a record is acknowledged: `indexed`, when its document can be
 	// searched, or `attached`, when OpenAI has accepted it for indexing. With
 	// `attached` a document that cannot be indexed goes unnoticed.
 	WaitFor string `json:"wait_for" default:"indexed" validate:"inclusion=indexed|attached"`
@@ -70,6 +88,8 @@ type Config struct {
 	// reach.
 	RetryTimeout time.Duration `json:"retry_timeout" default:"5m"`
 
+	// Files in one request that attaches them to the vector store.
+	AttachBatchSize int `json:"batch_size" default:"500" validate:"gt=0,lt=2001"`
 	// Uploads side by side.
 	Concurrency int `json:"concurrency" default:"32" validate:"gt=0,lt=1001"`
 	// Uploads a minute. 0 means no limit. OpenAI allows 1000.
@@ -82,8 +102,8 @@ type Config struct {
 	AttachedFilesPerMinute int `json:"attached_files_per_minute" default:"2000" validate:"gt=-1"`
 }
 
-// Validate checks what the generated validations cannot: each error names the
-// setting, its value and what is allowed.
+// Validate checks the settings beyond the generated validations. Each error names the
+// setting, its value and the allowed ones.
 func (c *Config) Validate(ctx context.Context) error {
 	errs := []error{
 		c.DefaultDestinationMiddleware.Validate(ctx),
@@ -96,16 +116,16 @@ func (c *Config) Validate(ctx context.Context) error {
 	}
 
 	if u, err := url.Parse(c.BaseURL); c.BaseURL != "" && (err != nil || u.Host == "" || u.Scheme != "http" && u.Scheme != "https") {
-		bad("base_url", c.BaseURL, "give an http or https URL, as "+vsclient.DefaultBaseURL)
+		bad("base_url", redacted(c.BaseURL), "give an http or https URL, as "+vsclient.DefaultBaseURL)
 	}
 	if strings.ContainsFunc(c.APIKey, func(r rune) bool { return r <= ' ' || r > '~' }) {
 		errs = append(errs, errors.New("api_key: the value (not shown) holds a space, a line end or another character that no API key has; copy it again"))
 	}
-	if c.FileExtension != "" && !slices.Contains(vsclient.SupportedExtensions(), c.fileExtension()) {
-		bad("file_extension", c.FileExtension, "OpenAI indexes "+strings.Join(vsclient.SupportedExtensions(), " "))
+	if c.FileExtension != "" && !slices.Contains(vsclient.Extensions(), c.fileExtension()) {
+		bad("file_extension", c.FileExtension, "OpenAI indexes "+strings.Join(vsclient.Extensions(), " "))
 	}
 	if c.ContentField != "" && c.hasRecordFormat() {
-		bad("content_field", c.ContentField, "leave it empty when sdk.record.format is set: the document is then what the format makes of the record")
+		bad("content_field", c.ContentField, "leave it empty when sdk.record.format is set: the format then makes the document of the record")
 	}
 	if c.ChunkMaxTokens > 0 && c.ChunkMaxTokens < 100 {
 		bad("chunk_max_tokens", strconv.Itoa(c.ChunkMaxTokens), "give 100 to 4096, or 0 for OpenAI's own chunking")
@@ -119,10 +139,18 @@ func (c *Config) Validate(ctx context.Context) error {
 	if c.RetryTimeout <= 0 {
 		bad("retry_timeout", c.RetryTimeout.String(), "give a time above 0, as 5m")
 	}
-	if _, err := parseAttributes(c.Attributes); err != nil {
+	if err := translate.CheckAttributes(c.Attributes, vsclient.MaxAttributes); err != nil {
 		errs = append(errs, err)
 	}
 	return errors.Join(errs...)
+}
+
+// endpoint is the base URL as it may be shown.
+func (c *Config) endpoint() string {
+	if c.BaseURL == "" {
+		return vsclient.DefaultBaseURL
+	}
+	return redacted(c.BaseURL)
 }
 
 // fileExtension has its dot, also when the user left it out.
@@ -139,12 +167,47 @@ func (c *Config) hasRecordFormat() bool {
 	return c.RecordFormat != nil && *c.RecordFormat != defaultRecordFormat
 }
 
+// defaultRecordFormat is the SDK's default of sdk.record.format. It would make
+// the document out of the whole record; here it stands for "the payload".
+const defaultRecordFormat = "opencdc/json"
+
+// translation returns the settings for the translation of records.
+func (c *Config) translation(warn func(error)) (translate.Config, error) {
+	cfg := translate.Config{
+		ContentField:    c.ContentField,
+		KeepEmpty:       c.EmptyContent == "refuse",
+		CollectionInKey: c.CollectionInKey,
+		Owner:           c.Owner,
+		Attributes:      c.Attributes,
+		MaxAttributes:   vsclient.MaxAttributes,
+		Extensions:      vsclient.Extensions(),
+		DecodeKey:       *c.KeyEnabled,
+		DecodePayload:   *c.PayloadEnabled,
+		MaxBytes:        maxRecordSize,
+		Schema:          schema.Get,
+		Warn:            warn,
+	}
+	if !c.hasRecordFormat() {
+		return cfg, nil
+	}
+	// Record.Bytes falls back to JSON without a word when a template fails on a
+	// record, so the serializer is called directly.
+	for _, s := range c.DefaultRecordSerializers() {
+		if s.Name() == *c.RecordFormat {
+			var err error
+			cfg.Format, err = s.Configure(c.RecordFormatOptions)
+			return cfg, err
+		}
+	}
+	return cfg, fmt.Errorf("sdk.record.format: %q is not a format that the SDK knows", *c.RecordFormat)
+}
+
+func (c *Config) chunking() vsclient.Chunking {
+	return vsclient.Chunking{MaxTokens: c.ChunkMaxTokens, OverlapTokens: c.ChunkOverlapTokens}
+}
+
 // client translates the settings for the client.
 func (c *Config) client() vsclient.Config {
-	waitFor := vsclient.WaitIndexed
-	if c.WaitFor == "attached" {
-		waitFor = vsclient.WaitAttached
-	}
 	return vsclient.Config{
 		APIKey:        c.APIKey,
 		VectorStoreID: c.VectorStoreID,
@@ -152,12 +215,11 @@ func (c *Config) client() vsclient.Config {
 		Organization:  c.Organization,
 		Project:       c.Project,
 		Concurrency:   c.Concurrency,
-		WaitFor:       waitFor,
+		BatchSize:     c.AttachBatchSize,
+		Async:         c.WaitFor == "attached",
 		IndexTimeout:  c.IndexTimeout,
 		RetryTimeout:  c.RetryTimeout,
 		FileExtension: c.fileExtension(),
-		// The row 7 of one table and the row 7 of another have the same key.
-		OwnerAttribute: collectionAttribute,
 		Limits: vsclient.Limits{
 			UploadsPerMinute:        limit(c.UploadsPerMinute),
 			AttachRequestsPerMinute: limit(c.AttachRequestsPerMinute),

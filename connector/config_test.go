@@ -19,10 +19,10 @@ func TestTheParametersHaveTheseDefaults(t *testing.T) {
 	}
 	is.Equal(got, map[string]string{
 		"api_key": "", "vector_store_id": "", "base_url": "", "organization": "", "project": "",
-		"content_field": "", "file_extension": "", "collection_in_key": "false", "attributes.*": "",
+		"content_field": "", "empty_content": "delete", "owner": "", "file_extension": "", "collection_in_key": "false", "attributes.*": "",
 		"chunk_max_tokens": "0", "chunk_overlap_tokens": "0",
 		"wait_for": "indexed", "index_timeout": "10m", "retry_timeout": "5m",
-		"concurrency": "32", "uploads_per_minute": "1000", "attach_requests_per_minute": "300", "attached_files_per_minute": "2000",
+		"concurrency": "32", "batch_size": "500", "uploads_per_minute": "1000", "attach_requests_per_minute": "300", "attached_files_per_minute": "2000",
 		"sdk.batch.delay": "0", "sdk.batch.size": "0",
 		"sdk.rate.burst": "0", "sdk.rate.perSecond": "0",
 		"sdk.record.format": "opencdc/json", "sdk.record.format.options": "",
@@ -35,7 +35,7 @@ func TestSettingsAreCheckedAtStart(t *testing.T) {
 		name    string
 		setting string
 		value   string
-		allowed string // what the error says is; "": the value is good
+		allowed string // the error says so; "": the value is good
 	}{
 		{"the API key is required", "api_key", "", "required"},
 		{"the vector store is required", "vector_store_id", "", "required"},
@@ -49,6 +49,9 @@ func TestSettingsAreCheckedAtStart(t *testing.T) {
 		{"a chunk has at most 4096 tokens", "chunk_max_tokens", "4097", "4097"},
 		{"an overlap needs a chunk size", "chunk_overlap_tokens", "50", "half of chunk_max_tokens"},
 		{"waiting is for indexed or attached", "wait_for", "searchable", "indexed,attached"},
+		{"an empty content is deleted or refused", "empty_content", "keep", "delete,refuse"},
+		{"a batch has at most 2000 files", "batch_size", "2001", "2001"},
+		{"an attribute's field may have a space before it", "attributes.team", "payload: team", ""},
 		{"a time is a duration", "index_timeout", "10", "duration"},
 		{"a time is above zero", "index_timeout", "0s", "above 0"},
 		{"a retry time is above zero", "retry_timeout", "-1s", "above 0"},
@@ -61,7 +64,7 @@ func TestSettingsAreCheckedAtStart(t *testing.T) {
 		{"an attribute comes from somewhere", "attributes.team", "docs", "constant:VALUE"},
 		{"an attribute names a field", "attributes.team", "payload:", "payload:FIELD"},
 		{"an attribute has a known type", "attributes.team", "payload:team as text", "as string"},
-		{"a constant fits its type", "attributes.team", "constant:docs as number", "not a number"},
+		{"a constant fits its type", "attributes.team", "constant:docs as number", "neither a number"},
 		{"the client's names are reserved", "attributes.vs_key", "key", "reserved"},
 		{"the collection's name is taken", "attributes.collection", "constant:x", "choose another name"},
 		{"an attribute may be a typed constant", "attributes.year", "constant:2026 as number", ""},

@@ -1,10 +1,10 @@
 // Package openaivs is a Conduit destination that keeps records as documents in an
 // OpenAI vector store: a create, snapshot or update puts the document of the
-// record's key, a delete removes it. See package vsclient for what that promises.
+// record's key, a delete removes it. See package vsclient for the promises.
 //
 // [Serve] runs it as a standalone plugin. [Connector] can also be built into a
-// Conduit of one's own; it then keeps to what the SDK alone can do, which is one
-// write a record and one error for all that follows a failure.
+// Conduit of one's own; it then has the SDK's limits: one
+// write a record, and one error for all that follows a failure.
 package openaivs
 
 import (
@@ -18,8 +18,8 @@ import (
 var specification string
 
 // version is set by the linker for releases. Else the module's version counts,
-// which the go command records when it installs one; without either it is what
-// connector.yaml says.
+// which the go command records when it installs one; without either it is
+// the one in connector.yaml.
 var version string
 
 // Connector is the plugin: a specification and a destination.

@@ -4,20 +4,25 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"net/url"
+	"strings"
 	"time"
 
 	"github.com/conduitio/conduit-commons/lang"
 	"github.com/conduitio/conduit-commons/opencdc"
 	sdk "github.com/conduitio/conduit-connector-sdk"
 
+	"github.com/conduitio-labs/conduit-connector-openai-vectorstore/connector/internal/deliver"
+	"github.com/conduitio-labs/conduit-connector-openai-vectorstore/connector/internal/report"
 	"github.com/conduitio-labs/conduit-connector-openai-vectorstore/connector/internal/runstream"
+	"github.com/conduitio-labs/conduit-connector-openai-vectorstore/connector/internal/translate"
 	"github.com/conduitio-labs/conduit-connector-openai-vectorstore/vsclient"
 )
 
-// store is what the destination needs of a *vsclient.Client.
+// store is the part of a *vsclient.Client that the destination needs.
 type store interface {
+	deliver.Store
 	Check(ctx context.Context) (vsclient.Store, error)
-	Apply(ctx context.Context, changes []vsclient.Change, progress func(vsclient.Progress)) []vsclient.Result
 	Flush(ctx context.Context) error
 	Close() error
 }
@@ -26,30 +31,33 @@ type store interface {
 type Destination struct {
 	sdk.UnimplementedDestination
 
-	config     Config
-	store      store
-	translator *translator
+	config    Config
+	store     store
+	deliverer *deliver.Deliverer
+	watch     *report.Watch
 }
 
 // NewDestination returns a destination within the SDK's middleware.
 func NewDestination() sdk.Destination {
 	d := &Destination{}
-	// Sources that attach no schema are the common case; a record that has one is
-	// refused with a word about these two settings.
+	// Most sources attach no schema. A record that has one is refused with advice on
+	// these two settings.
 	d.config.KeyEnabled = lang.Ptr(false)
 	d.config.PayloadEnabled = lang.Ptr(false)
 	return sdk.DestinationWithMiddleware(d)
 }
 
-// Config returns where the SDK puts the settings.
+// Config returns the struct that the SDK reads the settings into.
 func (d *Destination) Config() sdk.DestinationConfig { return &d.config }
 
 // Open checks the API key and the vector store. The context is not kept: the SDK
 // may cancel it as soon as Open has returned.
 func (d *Destination) Open(ctx context.Context) error {
-	log := logger{sdk.Logger(ctx)}
+	log := report.Logger{Logger: sdk.Logger(ctx)}
+	d.watch = report.NewWatch(log, d.config.endpoint())
 	cfg := d.config.client()
-	cfg.Logger = log.slog()
+	cfg.Logger = log.Slog()
+	cfg.OnRequest = d.watch.See
 	client, err := vsclient.New(cfg)
 	if err != nil {
 		return fmt.Errorf("opening the destination: %w", err)
@@ -60,53 +68,70 @@ func (d *Destination) Open(ctx context.Context) error {
 	return nil
 }
 
-func (d *Destination) open(ctx context.Context, s store, log logger) error {
+func (d *Destination) open(ctx context.Context, s store, log report.Logger) error {
 	found, err := s.Check(ctx)
 	if err != nil {
 		return d.explain(err)
 	}
-	log.storeFound(found)
-	d.translator, err = newTranslator(&d.config, log.once())
+	log.StoreFound(found)
+	cfg, err := d.config.translation(log.Once())
 	if err != nil {
 		return err
 	}
+	translator, err := translate.New(cfg)
+	if err != nil {
+		return err
+	}
+	// The translation decodes. The SDK reads these two with each write.
+	d.config.KeyEnabled, d.config.PayloadEnabled = lang.Ptr(false), lang.Ptr(false)
 	if runstream.TakeBatching(ctx, d.config.BatchSize, d.config.BatchDelay) {
 		// The stream does it. The SDK reads these two when Open has returned.
 		d.config.BatchSize, d.config.BatchDelay = 0, 0
 	}
 	d.store = s
+	d.deliverer = deliver.New(s, translator.Translate, d.config.chunking(), log.Once())
 	return nil
 }
 
 // explain names the setting behind a failed check.
 func (d *Destination) explain(err error) error {
-	endpoint := d.config.BaseURL
-	if endpoint == "" {
-		endpoint = vsclient.DefaultBaseURL
-	}
+	endpoint := d.config.endpoint()
 	switch {
+	case errors.Is(err, vsclient.ErrStoreGone) && (strings.HasSuffix(strings.TrimRight(endpoint, "/"), "/v1") || strings.Contains(err.Error(), "expired;")):
+		return fmt.Errorf("vector_store_id: %s has no vector store %q that takes documents: %w", endpoint, d.config.VectorStoreID, err)
 	case errors.Is(err, vsclient.ErrUnauthorized):
 		return fmt.Errorf("api_key: %s does not accept the key: %w", endpoint, err)
-	case errors.Is(err, vsclient.ErrNotFound):
-		return fmt.Errorf("vector_store_id: %s has no vector store %q for this key: %w", endpoint, d.config.VectorStoreID, err)
 	case errors.Is(err, vsclient.ErrTimeout), errors.Is(err, vsclient.ErrUnavailable):
 		return fmt.Errorf("base_url: %s cannot be reached: %w", endpoint, err)
+	case !strings.HasSuffix(strings.TrimRight(endpoint, "/"), "/v1"):
+		return fmt.Errorf("base_url: %s does not end in /v1, as the API's paths do at OpenAI and most other servers; try %s/v1: %w", endpoint, strings.TrimRight(endpoint, "/"), err)
 	}
 	return fmt.Errorf("checking the vector store %q at %s: %w", d.config.VectorStoreID, endpoint, err)
+}
+
+// redacted returns a URL without its password.
+func redacted(text string) string {
+	u, err := url.Parse(text)
+	if err != nil {
+		return "the URL (not shown)"
+	}
+	return u.Redacted()
 }
 
 // Write puts and deletes the documents of the records. Where the stream is
 // wrapped each record gets its own verdict, and Write returns no error; else it
 // does as the SDK asks.
 func (d *Destination) Write(ctx context.Context, recs []opencdc.Record) (int, error) {
-	log := logger{sdk.Logger(ctx)}
+	log := report.Logger{Logger: sdk.Logger(ctx)}
 	start := time.Now()
-	w := d.write(ctx, recs, log.progress())
-	log.written(w, time.Since(start))
-	if runstream.Report(ctx, w.verdicts) {
+	stop := d.watch.Follow(len(recs))
+	result := d.deliverer.Write(ctx, recs, d.watch.Progress)
+	stop()
+	log.Written(recs, result, time.Since(start))
+	if runstream.Report(ctx, result.Verdicts) {
 		return len(recs), nil
 	}
-	for n, err := range w.verdicts {
+	for n, err := range result.Verdicts {
 		if err != nil {
 			return n, err
 		}
@@ -126,7 +151,7 @@ func (d *Destination) Teardown(ctx context.Context) error {
 	ctx, cancel := context.WithTimeout(ctx, flushTime)
 	defer cancel()
 	if err := s.Flush(ctx); err != nil {
-		sdk.Logger(ctx).Warn().Err(withoutKey(err)).Msg("documents were still being indexed; older versions of them go the next time that they are written")
+		sdk.Logger(ctx).Warn().Str("reason", report.Reason(err)).Msg("documents were still being indexed; older versions of them go the next time that they are written")
 	}
 	if err := s.Close(); err != nil {
 		return fmt.Errorf("closing the client: %w", err)
@@ -134,4 +159,5 @@ func (d *Destination) Teardown(ctx context.Context) error {
 	return nil
 }
 
-const flushTime = 30 * time.Second
+// flushTime bounds the time that a stop waits once the writes are done.
+const flushTime = 20 * time.Second

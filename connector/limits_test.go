@@ -8,6 +8,7 @@ import (
 
 	"github.com/matryer/is"
 
+	"github.com/conduitio-labs/conduit-connector-openai-vectorstore/connector/internal/translate"
 	"github.com/conduitio-labs/conduit-connector-openai-vectorstore/vsclient"
 )
 
@@ -30,13 +31,15 @@ func TestTheLimitsInTheDocsAreThoseOfTheCode(t *testing.T) {
 			Records int `json:"records"`
 			Bytes   int `json:"bytes"`
 		} `json:"read_ahead"`
+		RecordBytes int `json:"record_bytes"`
 	}
 	is.NoErr(json.Unmarshal(data, &told))
 	is.Equal(told.Document.MaxBytes, int64(vsclient.MaxFileSize))
 	is.Equal(told.Document.Attributes, vsclient.MaxAttributes-1) // one is the collection's
-	is.Equal(told.Document.AttributeCharacters, maxAttributeValue)
+	is.Equal(told.Document.AttributeCharacters, translate.MaxAttributeValue)
 	is.Equal(told.ReadAhead.Records, readAhead.Records)
 	is.Equal(told.ReadAhead.Bytes, readAhead.Bytes)
+	is.Equal(told.RecordBytes, maxRecordSize)
 
 	params := Connector.NewSpecification().DestinationParams
 	is.Equal(strconv.Itoa(told.PerMinute.Uploads), params["uploads_per_minute"].Default)

@@ -4,20 +4,27 @@ import (
 	"context"
 	"fmt"
 	"io"
+	"net"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"runtime"
+	"strconv"
 	"sync"
 	"testing"
 
 	"github.com/conduitio/conduit-commons/opencdc"
 	"github.com/conduitio/conduit-connector-protocol/pconnector"
 	"github.com/conduitio/conduit-connector-protocol/pconnector/client"
+	"github.com/conduitio/conduit-connector-protocol/pconnector/server"
 	"github.com/conduitio/conduit-connector-protocol/pconnutils"
+	schemaserver "github.com/conduitio/conduit-connector-protocol/pconnutils/v1/server"
+	connutilsv1 "github.com/conduitio/conduit-connector-protocol/proto/connutils/v1"
+	"github.com/conduitio/conduit-connector-sdk/schema"
 	"github.com/hashicorp/go-hclog"
 	"github.com/hashicorp/go-plugin"
 	"github.com/matryer/is"
+	"google.golang.org/grpc"
 )
 
 // program is the built plugin, run as Conduit runs it.
@@ -31,8 +38,7 @@ type program struct {
 	log    *lines
 }
 
-// destination is what the gRPC client can do; NewStream is not in the interface
-// of the protocol.
+// destination is the interface of the gRPC client; the protocol's lacks NewStream.
 type destination interface {
 	pconnector.DestinationPlugin
 	NewStream() pconnector.DestinationRunStream
@@ -56,6 +62,9 @@ var build = sync.OnceValues(func() (string, error) {
 })
 
 func TestMain(m *testing.M) {
+	if os.Getenv(engineVariable) != "" {
+		beEngine()
+	}
 	code := m.Run()
 	if path, err := build(); err == nil {
 		os.RemoveAll(filepath.Dir(path))
@@ -64,36 +73,71 @@ func TestMain(m *testing.M) {
 }
 
 // newProgram starts the plugin.
-func newProgram(t testing.TB) *program {
+func newProgram(t testing.TB) *program { return newProgramOf(t, server.DefaultMaxReceiveRecordSize) }
+
+// newProgramOf starts it as an engine does that lets records have that many bytes.
+func newProgramOf(t testing.TB, maxRecordSize int) *program {
 	t.Helper()
 	is := is.New(t)
 	path, err := build()
 	is.NoErr(err)
 	p := &program{TB: t, log: new(lines)}
-	p.process, err = client.New(hcLogger{hclog.New(&hclog.LoggerOptions{Output: p.log, Level: hclog.Trace, JSONFormat: true})}, path,
-		// It has to be there, but is dialled when a record bears a schema, not before.
-		client.WithEnvVar(pconnutils.EnvConduitConnectorUtilitiesGRPCTarget, "127.0.0.1:1"),
-		client.WithEnvVar(pconnutils.EnvConduitConnectorToken, "token"),
-		client.WithEnvVar(pconnector.EnvConduitConnectorID, "pipeline:destination"),
-		client.WithEnvVar(pconnector.EnvConduitConnectorLogLevel, "debug"),
-		client.WithEnvVar(pconnector.EnvConduitConnectorMaxReceiveRecordSize, "20000000"))
+	p.process, err = launch(path, schemaService(t), maxRecordSize, p.log)
 	is.NoErr(err)
 	t.Cleanup(p.process.Kill)
-	rpc, err := p.process.Client()
+	p.destination, err = dispense(p.process)
 	is.NoErr(err)
-	raw, err := rpc.Dispense("destination")
-	is.NoErr(err)
-	p.destination = raw.(destination)
 	p.ctx, p.cancel = context.WithCancel(context.Background())
 	t.Cleanup(p.cancel)
 	return p
 }
 
+// launch prepares the start of the plugin's process.
+func launch(path, utilities string, maxRecordSize int, log io.Writer) (*plugin.Client, error) {
+	return client.New(hcLogger{hclog.New(&hclog.LoggerOptions{Output: log, Level: hclog.Trace, JSONFormat: true})}, path,
+		client.WithEnvVar(pconnutils.EnvConduitConnectorUtilitiesGRPCTarget, utilities),
+		client.WithEnvVar(pconnutils.EnvConduitConnectorToken, "token"),
+		client.WithEnvVar(pconnector.EnvConduitConnectorID, "pipeline:destination"),
+		client.WithEnvVar(pconnector.EnvConduitConnectorLogLevel, "debug"),
+		client.WithEnvVar(pconnector.EnvConduitConnectorMaxReceiveRecordSize, strconv.Itoa(maxRecordSize)))
+}
+
+// schemaService serves the schemas of this process, and returns where.
+func schemaService(t testing.TB) string {
+	t.Helper()
+	l, err := new(net.ListenConfig).Listen(t.Context(), "tcp", "127.0.0.1:0")
+	is.New(t).NoErr(err)
+	s := grpc.NewServer()
+	connutilsv1.RegisterSchemaServiceServer(s, schemaserver.NewSchemaServiceServer(schema.Service))
+	go s.Serve(l) //nolint:errcheck // it ends with the test
+	t.Cleanup(s.Stop)
+	return l.Addr().String()
+}
+
+// dispense starts the process and returns its destination.
+func dispense(process *plugin.Client) (destination, error) {
+	rpc, err := process.Client()
+	if err != nil {
+		return nil, err
+	}
+	raw, err := rpc.Dispense("destination")
+	if err != nil {
+		return nil, err
+	}
+	return raw.(destination), nil
+}
+
 // start takes the plugin through configuration up to an open stream.
 func start(t testing.TB, cfg map[string]string) *program {
 	t.Helper()
-	is := is.New(t)
 	p := newProgram(t)
+	p.run(cfg)
+	return p
+}
+
+func (p *program) run(cfg map[string]string) {
+	p.Helper()
+	is := is.New(p.TB)
 	_, err := p.Configure(p.ctx, pconnector.DestinationConfigureRequest{Config: cfg})
 	is.NoErr(err)
 	_, err = p.LifecycleOnCreated(p.ctx, pconnector.DestinationLifecycleOnCreatedRequest{Config: cfg})
@@ -102,7 +146,6 @@ func start(t testing.TB, cfg map[string]string) *program {
 	is.NoErr(err)
 	p.stream = p.NewStream()
 	is.NoErr(p.Run(p.ctx, p.stream))
-	return p
 }
 
 // send sends each record in a message of its own, as Conduit does.
@@ -157,7 +200,7 @@ type hcLogger struct{ hclog.Logger }
 
 func (hcLogger) StandardWriter(*hclog.StandardLoggerOptions) io.Writer { return io.Discard }
 
-// lines collects what the plugin logs.
+// lines collects the plugin's log.
 type lines struct {
 	mu  sync.Mutex
 	all []byte

@@ -52,7 +52,9 @@ func TestABadRecordIsRefusedAlone(t *testing.T) {
 		t.Run(tt.name, func(t *testing.T) {
 			is := is.New(t)
 			e := emulate(t, tt.server)
-			p := start(t, e.settings())
+			cfg := e.settings()
+			cfg["empty_content"] = "refuse"
+			p := start(t, cfg)
 			recs := numbered(100)
 			if tt.spoil != nil {
 				tt.spoil(&recs[57])
@@ -92,10 +94,10 @@ func TestAVectorStoreThatIsGoneStopsTheWholeWrite(t *testing.T) {
 	write(t, d, row("docs", 1, "body", "text"), row("docs", 2, "body", "text"))
 	e.removeStore(t)
 	uploads := e.Counts()["POST /files"]
-	n, err := d.Write(t.Context(), []opencdc.Record{move(1, 3), row("docs", 1, "body", "a new row under the old key")})
+	n, err := d.Write(t.Context(), []opencdc.Record{move(1, 3), row("others", 1, "body", "another's row under the old key")})
 	is.Equal(n, 0)
-	is.True(errors.Is(err, vsclient.ErrStoreNotFound))
-	is.Equal(e.Counts()["POST /files"], uploads+1) // what waits for the old key to be free is not tried
+	is.True(errors.Is(err, vsclient.ErrStoreGone))
+	is.Equal(e.Counts()["POST /files"], uploads+1) // the step that waits for the old key is not tried
 }
 
 func TestAKillInMidWriteLosesAndDoublesNothing(t *testing.T) {
@@ -113,7 +115,7 @@ func TestAKillInMidWriteLosesAndDoublesNothing(t *testing.T) {
 	is.True(err != nil)
 
 	p = start(t, e.settings())
-	p.send(recs...) // Conduit sends again what it has no acknowledgement of, and the last it has
+	p.send(recs...) // Conduit sends again the records without an acknowledgement, and the last ones with one
 	for _, a := range p.acks(30) {
 		is.Equal(a.Error, "")
 	}

@@ -7,7 +7,7 @@ import (
 	"github.com/conduitio/conduit-connector-protocol/pconnutils"
 )
 
-// schemas remembers what the schema service answered: a version of a schema never
+// schemas remembers the answers of the schema service: a version of a schema never
 // changes, and each record asks for two.
 type schemas struct {
 	pconnutils.SchemaService

@@ -2,8 +2,10 @@ package openaivs
 
 import (
 	"fmt"
+	"math"
 	"os"
 	"strconv"
+	"time"
 
 	"github.com/conduitio/conduit-connector-protocol/pconnector"
 	"github.com/conduitio/conduit-connector-protocol/pconnector/server"
@@ -11,21 +13,32 @@ import (
 	schemaclient "github.com/conduitio/conduit-connector-protocol/pconnutils/v1/client"
 	sdk "github.com/conduitio/conduit-connector-sdk"
 	"github.com/conduitio/conduit-connector-sdk/schema"
+	"github.com/hamba/avro/v2"
 	"github.com/rs/zerolog"
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/credentials/insecure"
 
+	"github.com/conduitio-labs/conduit-connector-openai-vectorstore/connector/internal/lifeline"
 	"github.com/conduitio-labs/conduit-connector-openai-vectorstore/connector/internal/runstream"
 )
 
-// readAhead bounds what is taken from Conduit before it can be written. At
-// OpenAI's published limits 1,000 documents are a minute's work: what a stop has
-// to wait for, and what is delivered again after a crash.
+// readAhead bounds the records that are taken from Conduit before they can be written.
+// At OpenAI's published limits 1,000 documents are a minute's work: a stop has to wait
+// for them, and a crash has them delivered again.
 var readAhead = runstream.Limits{Records: 1000, Bytes: 32 << 20}
 
-// Serve runs the plugin until Conduit lets go of it. It does what [sdk.Serve]
-// does, with the stream of records wrapped (see package runstream), for which the
-// SDK has no opening. Nothing may be written to standard output or standard error
+// maxRecordSize is the largest payload of a record that is taken, in bytes: a record
+// needs a few times its size in memory.
+var maxRecordSize = 64 << 20
+
+// connectTime is how long Conduit may take to connect to the plugin that it has
+// started. It gives up after a minute itself.
+const connectTime = time.Minute
+
+// Serve runs the plugin until Conduit lets go of it. It does the same as
+// [sdk.Serve], with the stream of records wrapped (see package runstream), for which the
+// SDK has no opening, and it ends at once when Conduit is gone (see package
+// lifeline). Nothing may be written to standard output or standard error
 // before: Conduit reads the handshake there.
 func Serve() {
 	if len(os.Args) > 1 {
@@ -57,10 +70,12 @@ func serve() error {
 	}
 	schema.Service = &schemas{SchemaService: schemaclient.NewSchemaServiceClient(conn)}
 
-	maxRecordSize, err := strconv.Atoi(os.Getenv(pconnector.EnvConduitConnectorMaxReceiveRecordSize))
-	if err != nil {
-		maxRecordSize = server.DefaultMaxReceiveRecordSize
+	// Conduit always names a size. Only one that is not the default is a user's wish.
+	if n, err := strconv.Atoi(os.Getenv(pconnector.EnvConduitConnectorMaxReceiveRecordSize)); err == nil && n != server.DefaultMaxReceiveRecordSize {
+		maxRecordSize = n
 	}
+	// The decoder refuses texts of more than 1 MiB by itself.
+	avro.DefaultConfig = avro.Config{MaxByteSliceSize: maxRecordSize}.Freeze()
 	spec := Connector.NewSpecification()
 	return server.Serve(
 		func() pconnector.SpecifierPlugin { return sdk.NewSpecifierPlugin(spec) },
@@ -68,12 +83,18 @@ func serve() error {
 		func() pconnector.DestinationPlugin {
 			return runstream.Wrap(sdk.NewDestinationPlugin(Connector.NewDestination(), cfg, spec.DestinationParams), readAhead)
 		},
-		server.WithGRPCServerOptions(grpc.MaxRecvMsgSize(maxRecordSize)),
+		server.WithGRPCServerOptions(
+			// A message that gRPC refuses ends the stream, and its neighbours in flight with
+			// it. A record that is too large is refused alone instead, by its translation.
+			grpc.MaxRecvMsgSize(math.MaxInt32),
+			// At once, without deferred functions: nothing is taken back.
+			lifeline.Watch(connectTime, func() { os.Exit(1) }),
+		),
 	)
 }
 
-// logTo makes the SDK's logger write what Conduit reads from the plugin, under
-// the field names that it looks for.
+// logTo has the SDK's logger write to w, where Conduit reads, under the field names
+// that Conduit looks for.
 func logTo(w *os.File, level string) {
 	zerolog.LevelFieldName = "@level"
 	zerolog.CallerFieldName = "@caller"

@@ -8,7 +8,7 @@ import (
 	"github.com/conduitio-labs/conduit-connector-openai-vectorstore/vsclient/openaitest"
 )
 
-// document is what the emulator holds under a key.
+// document is a document in the emulator.
 type document struct {
 	name       string
 	content    string

@@ -16,7 +16,7 @@ import (
 // 4 KB, records that are in flight together with records that are sent one at a
 // time, each after the acknowledgement of the one before. The emulator takes 50
 // ms for a request and 500 ms to index a file. Absolute figures are the
-// emulator's; the ratio is what counts.
+// emulator's; the ratio counts.
 func BenchmarkThroughput(b *testing.B) {
 	const together, single = 200, 10
 	for b.Loop() {

@@ -50,6 +50,11 @@ func (ch Change) If(stored Attributes) Change {
 // Key returns the key whose document the change is about.
 func (ch Change) Key() string { return ch.doc.Key }
 
+// String names the operation and the key.
+func (ch Change) String() string {
+	return fmt.Sprintf("%s %q", ch.op, fail.Shorten(ch.doc.Key, maxKeyShown))
+}
+
 // Outcome is the result of a change.
 type Outcome string
 

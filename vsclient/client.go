@@ -75,7 +75,7 @@ func New(cfg Config) (*Client, error) {
 	if c.wire, err = wire.New(cfg.wire()); err != nil {
 		return nil, wrap("new", "", err)
 	}
-	cfg.APIKey = ""
+	cfg.APIKey, cfg.BaseURL = "", wire.SafeURL(cfg.BaseURL)
 	c.cfg = cfg
 	c.index = index.New(c.wire, index.Config{
 		BatchSize: cfg.batchSize(), IndexTimeout: cfg.IndexTimeout, Life: c.life.ctx, Calls: c.lookups, Logger: c.log,

@@ -50,10 +50,10 @@ type Config struct {
 	RetryTimeout   time.Duration // how long one request is tried again; 0: 5 min. After an endpoint has failed for this long, each request to it is tried once for 2 minutes.
 	RequestTimeout time.Duration // how long one attempt may go without a sign of life; 0: 1 min
 	FileExtension  string        // for keys without an indexed extension, as ".md"; "": by content
+	Purpose        string        // of the Files, as "user_data"; "": "assistants". Documents under the purpose "assistants" are found in any case
 
-	Purpose string // of the Files, as "user_data"; "": "assistants"
-	Limits  Limits // of this client alone; ignored when Pacer is set
-	Pacer   *Pacer // shared by the clients of one API key; nil: one of its own
+	Limits Limits // of this client alone; ignored when Pacer is set
+	Pacer  *Pacer // shared by the clients of one API key; nil: one of its own
 
 	Logger *slog.Logger // nil: silent. No content, no secret; keys at debug level alone.
 
@@ -76,7 +76,7 @@ type RequestEvent struct {
 func (c *Config) wire() wire.Config {
 	return wire.Config{
 		BaseURL: c.BaseURL, APIKey: c.APIKey, StoreID: c.VectorStoreID, Organization: c.Organization, Project: c.Project,
-		HTTPClient: c.HTTPClient, Connections: 2*c.Concurrency + 8, RetryTimeout: c.RetryTimeout, RequestTimeout: c.RequestTimeout,
+		Purpose: c.Purpose, HTTPClient: c.HTTPClient, Connections: 2*c.Concurrency + 8, RetryTimeout: c.RetryTimeout, RequestTimeout: c.RequestTimeout,
 		Pacer: c.Pacer.gates, Logger: c.Logger, OnRequest: c.told(),
 	}
 }

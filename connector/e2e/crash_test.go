@@ -50,6 +50,10 @@ func TestAStopDrains(t *testing.T) {
 func TestAKilledConduitLosesAndDoublesNothing(t *testing.T) {
 	w := snapshot(t)
 	w.engine.Kill() //nolint:errcheck // the test is that it is gone
+	w.await("its plugin has ended as well", func() bool {
+		n, err := w.engine.Running(plugin)
+		return err == nil && n == 0
+	})
 	w.start()
 	w.awaitOnce(300)
 }
@@ -84,4 +88,5 @@ func (w *world) awaitOnce(n int) {
 	})
 	w.stop()
 	w.once(n)
+	w.Logf("%d Files are left that are attached nowhere", len(w.openai.Snapshot().Files)-n)
 }

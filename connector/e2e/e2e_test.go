@@ -20,8 +20,21 @@ import (
 )
 
 var programs struct {
-	conduit string
+	conduit string // v0.14
+	given   string // a newer one, which the variable CONDUIT names; "": none is given
 	plugins string // folder
+}
+
+// onEachEngine runs a test on Conduit v0.14, and on a newer one that is given.
+func onEachEngine(t *testing.T, test func(t *testing.T, conduit string)) {
+	t.Helper()
+	t.Run("v0.14", func(t *testing.T) { test(t, programs.conduit) })
+	t.Run("given", func(t *testing.T) {
+		if programs.given == "" {
+			t.Skip("the variable CONDUIT names no newer Conduit")
+		}
+		test(t, programs.given)
+	})
 }
 
 func TestMain(m *testing.M) {
@@ -33,7 +46,9 @@ func TestMain(m *testing.M) {
 		}
 		defer os.RemoveAll(dir)
 		programs.plugins = dir
-		programs.conduit, err = rig.Conduit(ctx, func(s string) { fmt.Println(s) })
+		if programs.given, err = rig.GivenConduit(); err == nil {
+			programs.conduit, err = rig.PinnedConduit(ctx, func(s string) { fmt.Println(s) })
+		}
 		if err == nil {
 			err = rig.Plugins(ctx, dir)
 		}
@@ -56,8 +71,13 @@ type world struct {
 
 func newWorld(t *testing.T, cfg openaitest.Config) *world {
 	t.Helper()
+	return newWorldOf(t, programs.conduit, cfg)
+}
+
+func newWorldOf(t *testing.T, conduit string, cfg openaitest.Config) *world {
+	t.Helper()
 	is := is.New(t)
-	w := &world{T: t, engine: &rig.Engine{Program: programs.conduit, Dir: t.TempDir()}, openai: openaitest.New(cfg)}
+	w := &world{T: t, engine: &rig.Engine{Program: conduit, Dir: t.TempDir()}, openai: openaitest.New(cfg)}
 	t.Cleanup(w.openai.Close)
 	t.Cleanup(w.engine.Clean)
 	t.Cleanup(func() {
@@ -120,12 +140,12 @@ func (w *world) stop() {
 }
 
 // await waits until something holds.
-func (w *world) await(what string, holds func() bool) {
+func (w *world) await(state string, holds func() bool) {
 	w.Helper()
 	deadline := time.Now().Add(2 * time.Minute)
 	for !holds() {
 		if time.Now().After(deadline) {
-			w.Fatalf("after two minutes still not so: %s; the store holds %d documents", what, len(w.documents()))
+			w.Fatalf("after two minutes still not so: %s; the store holds %d documents", state, len(w.documents()))
 		}
 		time.Sleep(50 * time.Millisecond)
 	}
@@ -154,7 +174,7 @@ type document struct {
 	versions   int
 }
 
-// documents are what the store holds, by key.
+// documents are the store's documents by key.
 func (w *world) documents() map[string]document {
 	docs := make(map[string]document)
 	for _, f := range w.openai.Snapshot().Store(w.store).Files {

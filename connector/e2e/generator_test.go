@@ -3,6 +3,7 @@
 package e2e_test
 
 import (
+	"encoding/json"
 	"os"
 	"path/filepath"
 	"strings"
@@ -80,6 +81,17 @@ func TestABadRecordGoesToTheDeadLetterQueueAlone(t *testing.T) {
 	text, err := os.ReadFile(letters)
 	is.NoErr(err)
 	is.Equal(strings.Count(strings.TrimSpace(string(text)), "\n")+1, 1) // exactly one record
-	is.True(strings.Contains(string(text), "could not be parsed"))
+	// As docs/recovery.md says how to read it.
+	var letter struct {
+		Metadata map[string]string `json:"metadata"`
+		Payload  struct {
+			After struct {
+				Key any `json:"key"`
+			} `json:"after"`
+		} `json:"payload"`
+	}
+	is.NoErr(json.Unmarshal(text, &letter))
+	is.True(strings.Contains(letter.Metadata["conduit.dlq.nack.error"], "could not be parsed"))
+	is.True(letter.Payload.After.Key != nil)
 	w.once(99)
 }

@@ -157,7 +157,10 @@ func TestASnapshotOf5000RowsIsWrittenWhole(t *testing.T) {
 	w.start()
 	w.await("5000 documents", func() bool { return len(w.openai.Snapshot().Store(w.store).Files) == 5000 })
 	took := time.Since(began)
+	memory, err := w.engine.PluginMemory(plugin)
+	is.New(t).NoErr(err)
 	w.stop()
 	w.once(5000)
-	t.Logf("5000 rows in %.1f s: %.0f rows a second, %.2f requests a row", took.Seconds(), 5000/took.Seconds(), float64(w.openai.RequestCount())/5000)
+	t.Logf("5000 rows in %.1f s: %.0f rows a second, %.2f requests a row, %d MB of memory in the plugin",
+		took.Seconds(), 5000/took.Seconds(), float64(w.openai.RequestCount())/5000, memory>>20)
 }

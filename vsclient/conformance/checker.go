@@ -28,7 +28,7 @@ type rules struct {
 	operations []string   // of the document, as "GET /files"
 }
 
-// checker validates exchanges and counts what it finds.
+// checker validates exchanges and counts its findings.
 type checker struct {
 	*rules
 
@@ -40,7 +40,7 @@ type checker struct {
 	unread                                 int // bodies of requests that were recorded in part
 	cut                                    int // replies that did not arrive, or not whole
 	pages                                  int // injected replies that are no API's
-	outside                                int // requests to what the document does not describe
+	outside                                int // requests to paths that the document does not describe
 	violations                             []string
 }
 
@@ -122,7 +122,7 @@ func (r *reading) reply(e openaitest.Exchange) []*liberrors.ValidationError {
 	return errs
 }
 
-// finding is what one exchange counts for.
+// finding is the result of one exchange.
 type finding struct {
 	endpoint                                                      string
 	answered, request, reply, refused, unread, cut, page, outside bool
@@ -184,7 +184,7 @@ func (c *checker) checkRequest(e openaitest.Exchange, deliberate bool) (refused 
 
 func (c *checker) checkReply(e openaitest.Exchange, known bool) {
 	if !known {
-		// What is outside the document is refused in the words of the API.
+		// A path outside the document is refused in the words of the API.
 		e.Method, e.URL = http.MethodGet, "/v1/files"
 	}
 	validate := func(r *reading) []*liberrors.ValidationError { return r.reply(e) }
@@ -194,7 +194,7 @@ func (c *checker) checkReply(e openaitest.Exchange, known bool) {
 }
 
 // excused validates with the document and then with one exception after the
-// other, and returns what the document finds unless one of them excuses it.
+// other, and returns the errors of the document unless one of them excuses them.
 func (c *checker) excused(validate func(*reading) []*liberrors.ValidationError, deliberate bool) []*liberrors.ValidationError {
 	errs := validate(c.plain)
 	if len(errs) == 0 {
@@ -209,9 +209,9 @@ func (c *checker) excused(validate func(*reading) []*liberrors.ValidationError, 
 	return errs
 }
 
-func (c *checker) violate(e openaitest.Exchange, what string, errs []*liberrors.ValidationError) {
+func (c *checker) violate(e openaitest.Exchange, part string, errs []*liberrors.ValidationError) {
 	var b strings.Builder
-	fmt.Fprintf(&b, "%s of %s %s (%d):", what, e.Method, e.URL, e.Status)
+	fmt.Fprintf(&b, "%s of %s %s (%d):", part, e.Method, e.URL, e.Status)
 	for _, err := range errs {
 		fmt.Fprintf(&b, "\n\t%s: %s", err.Message, err.Reason)
 		for _, f := range err.SchemaValidationErrors {
@@ -219,7 +219,7 @@ func (c *checker) violate(e openaitest.Exchange, what string, errs []*liberrors.
 		}
 	}
 	body := e.ReplyBody
-	if what == "request" {
+	if part == "request" {
 		body = e.RequestBody
 	}
 	fmt.Fprintf(&b, "\n\t%.500q", body)

@@ -12,8 +12,8 @@ type exception struct {
 	deliberate bool // holds only for requests that are wrong deliberately
 }
 
-// repairs hold for all validation. They make the document mean what it says, or allow
-// what every recorded reply of the live API shows.
+// repairs hold for all validation. They give the document its evident meaning, or allow
+// the values that every recorded reply of the live API shows.
 var repairs = []exception{
 	{
 		name:   "recursive filters",
@@ -34,6 +34,18 @@ var repairs = []exception{
 		name:   "closed objects",
 		reason: "an object has the members that the document declares and no others, so that a misspelt one is found",
 		amend:  func(doc document) { closeObjects(doc["components"]) },
+	},
+	{
+		name:   "nulls",
+		reason: "every recorded reply of the live API has status_details of a File, expires_after of a store without a policy and name of a store without a name as null",
+		amend: func(doc document) {
+			for schema, names := range map[string][]string{"OpenAIFile": {"status_details"}, "VectorStoreObject": {"name", "expires_after"}} {
+				properties := doc.schema(schema, "properties")
+				for _, name := range names {
+					properties[name] = orNull(properties[name])
+				}
+			}
+		},
 	},
 }
 
@@ -92,7 +104,7 @@ var exceptions = []exception{
 	},
 	{
 		name:   "file content is bytes",
-		reason: "the document says that content is a JSON string; what is answered are the bytes of the file, under their own type",
+		reason: "the document says that content is a JSON string; the reply is the bytes of the file",
 		amend: func(doc document) {
 			doc.response("/files/{file_id}/content", "get")["content"] = map[string]any{"*/*": map[string]any{}}
 		},
@@ -221,7 +233,7 @@ func closeObjects(v any) {
 // document is an OpenAPI document as decoded JSON.
 type document map[string]any
 
-// schema returns what is at a path below a named schema.
+// schema returns the value at a path below a named schema.
 func (d document) schema(name string, path ...string) map[string]any {
 	m := d["components"].(map[string]any)["schemas"].(map[string]any)[name].(map[string]any)
 	for _, p := range path {

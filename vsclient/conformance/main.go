@@ -4,7 +4,7 @@
 //	OPENAITEST_RECORD=/tmp/record go -C vsclient test ./...
 //	GOWORK=off go -C vsclient/conformance run . -spec openapi.json /tmp/record
 //
-// It reads what package openaitest records while tests run (files *.jsonl in
+// It reads the exchanges that package openaitest records while tests run (files *.jsonl in
 // the directories named, or the files named), and validates every request and
 // every reply. A deviation that the live API is known to have is an exception,
 // listed in exceptions.go with its reason; any other fails the run.

@@ -84,7 +84,7 @@ func TestViolationsAreFound(t *testing.T) {
 		{name: "a reply without a field", e: exchange("DELETE", "/v1/files/file-1", "/files/{file_id}", "", 200, `{"id":"file-1","object":"file"}`), want: "deleted"},
 		{name: "a reply with an undeclared field", e: exchange("DELETE", "/v1/files/file-1", "/files/{file_id}", "", 200, strings.Replace(deleted, `"id"`, `"uid":1,"id"`, 1)), want: "uid"},
 		{name: "an error without its members", e: exchange("DELETE", "/v1/files/file-1", "/files/{file_id}", "", 404, `{"error":"no"}`), want: "error"},
-		{name: "an error of what the document does not describe", e: exchange("GET", "/v1/models", "/models", "", 501, refusal)},
+		{name: "an error of a path that the document does not describe", e: exchange("GET", "/v1/models", "/models", "", 501, refusal)},
 		{name: "an undeclared parameter", e: exchange("GET", store+"/files?sort=1", files, "", 200, `{"object":"list","data":[],"first_id":"","last_id":"","has_more":false}`), want: `"sort" is not declared`},
 		{name: "a parameter that is no number", e: exchange("GET", store+"/files?limit=x", files, "", 400, refusal), want: "limit"},
 		{name: "a refused request with an unknown field", e: exchange("POST", store+"/files", files, `{"file_id":"file-1","id":1}`, 400, refusal), want: "id"},

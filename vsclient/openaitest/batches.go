@@ -4,22 +4,24 @@ import (
 	"fmt"
 	"strings"
 	"time"
+
+	"github.com/conduitio-labs/conduit-connector-openai-vectorstore/vsclient/openaitest/internal/project"
 )
 
 // batchObject is a file batch on the wire.
 type batchObject struct {
-	ID            string     `json:"id"`
-	Object        string     `json:"object"`
-	CreatedAt     int64      `json:"created_at"`
-	VectorStoreID string     `json:"vector_store_id"`
-	Status        status     `json:"status"`
-	FileCounts    fileCounts `json:"file_counts"`
+	ID            string         `json:"id"`
+	Object        string         `json:"object"`
+	CreatedAt     int64          `json:"created_at"`
+	VectorStoreID string         `json:"vector_store_id"`
+	Status        project.Status `json:"status"`
+	FileCounts    fileCounts     `json:"file_counts"`
 }
 
-func (s *Server) batchObject(b *batch) batchObject {
+func (s *Server) batchObject(b *project.Batch) batchObject {
 	o := batchObject{
-		ID: b.id, Object: "vector_store.file_batch", CreatedAt: b.createdAt.Unix(),
-		VectorStoreID: b.store.id, Status: b.status(), FileCounts: b.tally().wire(),
+		ID: b.ID, Object: "vector_store.file_batch", CreatedAt: b.CreatedAt.Unix(),
+		VectorStoreID: b.Store.ID, Status: b.Status(), FileCounts: objectOfCounts(b.Counts()),
 	}
 	if s.cfg.Quirks.SpecBatchObject {
 		o.Object = "vector_store.files_batch"
@@ -31,10 +33,10 @@ func (s *Server) batchObject(b *batch) batchObject {
 type wanted struct {
 	id         string
 	attributes map[string]any
-	chunking   chunking
+	chunking   project.Chunking
 }
 
-// batchFiles reads what a batch is to attach.
+// batchFiles reads the files that a batch is to attach.
 func (c *call) batchFiles() ([]wanted, *apiError) {
 	most := c.s.cfg.Quirks.BatchMax
 	if most == 0 {
@@ -101,41 +103,35 @@ func (c *call) createBatch() (any, *apiError) {
 	if s.cfg.Quirks.BatchesNotTaken == BatchesEmpty {
 		all = nil
 	}
-	files := make([]*file, len(all))
-	verdicts := make([]*apiError, len(all))
+	files := make([]project.Attachment, 0, len(all))
+	refusedFiles := 0
 	added := make(map[string]bool)
-	for i, w := range all {
-		files[i], verdicts[i] = c.attachable(w.id)
-		if verdicts[i] != nil && s.batchRefused() {
-			return nil, verdicts[i]
+	for _, w := range all {
+		f, bad := c.attachable(w.id)
+		if bad != nil && s.batchRefused() {
+			return nil, bad
 		}
-		if st.files[w.id] == nil {
+		if st.File(w.id) == nil {
 			added[w.id] = true
+		}
+		switch {
+		case bad == nil:
+			files = append(files, project.Attachment{File: f, Attributes: w.attributes, Chunking: w.chunking})
+		case s.cfg.Quirks.BadFileInBatch == BadFileSkipped:
+		case bad.code == "unsupported_file":
+			files = append(files, project.Attachment{
+				File: f, Attributes: w.attributes, Chunking: w.chunking, Bad: &project.Failure{Code: bad.code, Message: bad.message},
+			})
+		default:
+			refusedFiles++
 		}
 	}
 	if refused := s.room(st, len(added)); refused != nil {
 		return nil, refused
 	}
-	now := s.now()
-	s.attachedLimit.take(now, len(all))
-	b := &batch{id: s.newID("vsfb_", 32), store: st, createdAt: now, byID: make(map[string]*storeFile, len(all))}
-	for i, w := range all {
-		bad := verdicts[i]
-		if bad != nil && s.cfg.Quirks.BadFileInBatch == BadFileSkipped {
-			continue
-		}
-		if bad != nil && bad.code != "unsupported_file" {
-			b.refused++
-			continue
-		}
-		f := s.attach(st, files[i], w.attributes, w.chunking, now, bad)
-		if b.byID[w.id] == nil {
-			b.byID[w.id] = f
-			b.files.insert(f)
-		}
-	}
-	st.batches[b.id] = b
-	c.pollAfter(b.status())
+	s.attachedLimit.take(s.state.Now(), len(all))
+	b := s.state.NewBatch(st, files, refusedFiles)
+	c.pollAfter(b.Status())
 	return s.batchObject(b), nil
 }
 
@@ -145,13 +141,13 @@ func (s *Server) batchRefused() bool {
 }
 
 // batch returns the batch that the request's path names; s.mu is held.
-func (c *call) batch() (*batch, *apiError) {
+func (c *call) batch() (*project.Batch, *apiError) {
 	st, refused := c.store()
 	if refused != nil {
 		return nil, refused
 	}
 	id := c.params[1]
-	if b := st.batches[id]; b != nil {
+	if b := st.Batch(id); b != nil {
 		return b, nil
 	}
 	if c.s.cfg.Quirks.UnknownBatch500 {
@@ -160,7 +156,7 @@ func (c *call) batch() (*batch, *apiError) {
 	if !strings.HasPrefix(id, "vsfb_") {
 		return nil, badRequest("invalid_value", "batch_id", "Invalid 'batch_id': '%s'. Expected an ID that begins with 'vsfb'.", id)
 	}
-	return nil, notFound("", "No batch found with id '%s' in vector store '%s'.", id, st.id)
+	return nil, notFound("", "No batch found with id '%s' in vector store '%s'.", id, st.ID)
 }
 
 func (c *call) getBatch() (any, *apiError) {
@@ -169,9 +165,9 @@ func (c *call) getBatch() (any, *apiError) {
 	if refused != nil {
 		return nil, refused
 	}
-	c.pollAfter(b.status())
+	c.pollAfter(b.Status())
 	if s.cfg.Quirks.BatchGetReturnsStore {
-		return s.storeObject(b.store), nil
+		return s.storeObject(b.Store), nil
 	}
 	return s.batchObject(b), nil
 }
@@ -187,15 +183,7 @@ func (c *call) cancelBatch() (any, *apiError) {
 	if s.cfg.Quirks.CancelBatch500 {
 		return nil, serverError()
 	}
-	now := s.now()
-	for f := range b.files.ascend(nil) {
-		if f.status == inProgress && f.detachedAt.IsZero() {
-			v := f.version
-			v.status = cancelled
-			s.become(f, v, now)
-			b.cancelled = true
-		}
-	}
+	s.state.CancelBatch(b)
 	return s.batchObject(b), nil
 }
 
@@ -203,7 +191,7 @@ func (c *call) cancelBatch() (any, *apiError) {
 const freshBatch = 2 * time.Second
 
 func (c *call) listBatchFiles() (any, *apiError) {
-	p, refused := c.statusFilter()
+	p, status, refused := c.statusFilter()
 	if refused != nil {
 		return nil, refused
 	}
@@ -212,14 +200,9 @@ func (c *call) listBatchFiles() (any, *apiError) {
 	if refused != nil {
 		return nil, refused
 	}
-	if s.cfg.Quirks.FreshBatchListing500 && s.now().Before(b.createdAt.Add(freshBatch)) {
+	if s.cfg.Quirks.FreshBatchListing500 && s.state.Now().Before(b.CreatedAt.Add(freshBatch)) {
 		return nil, serverError()
 	}
-	return c.listFilesOf(&b.files, p, func(id string) (place, bool) {
-		f := b.byID[id]
-		if f == nil || !f.detachedAt.IsZero() && s.cfg.Quirks.DeletedCursorRefused {
-			return place{}, false
-		}
-		return f.place, true
-	})
+	l, bad := s.state.ListBatchFiles(b, p, status)
+	return list(l, bad, objectOfSeen)
 }

@@ -98,7 +98,7 @@ func BenchmarkList100000Files(b *testing.B) {
 					}
 					data := mustSend(b, s.Client(), "GET", s.URL()+path+after, "", "")
 					n += strings.Count(string(data), `"created_at"`)
-					// What the client decodes is not the server's work.
+					// The decoding by the client is not the server's work.
 					if err := json.Unmarshal(append([]byte("{"), data[strings.LastIndex(string(data), `"first_id"`):]...), &page); err != nil {
 						b.Fatal(err)
 					}

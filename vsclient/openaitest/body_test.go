@@ -31,12 +31,12 @@ func TestAnAnnouncedBodyTakesNoMemoryUntilItComes(t *testing.T) {
 		var before, after runtime.MemStats
 		runtime.ReadMemStats(&before)
 		for range 50 {
-			r, err := http.NewRequestWithContext(ctx, "POST", s.URL()+"/files", io.MultiReader(strings.NewReader(formHead+"x"), waiting{ctx}))
+			r, err := http.NewRequestWithContext(ctx, http.MethodPost, s.URL()+"/files", io.MultiReader(strings.NewReader(formHead+"x"), waiting{ctx}))
 			is.NoErr(err)
 			r.ContentLength = 500 << 20
 			r.Header.Set("Authorization", "Bearer sk-test")
 			r.Header.Set("Content-Type", "multipart/form-data; boundary=b")
-			go s.Client().Do(r) //nolint:bodyclose,errcheck // no reply comes
+			go s.Client().Do(r) //nolint:errcheck // no reply comes
 		}
 		synctest.Wait()
 		runtime.ReadMemStats(&after)
@@ -64,8 +64,8 @@ func TestAConnectionThatBringsNothingOfItsBodyIsGivenUp(t *testing.T) {
 				is := is.New(t)
 				s := openaitest.New(openaitest.Config{})
 				door := pipeDoor{make(chan net.Conn), make(chan struct{})}
-				srv := &http.Server{Handler: s}
-				go srv.Serve(door) //nolint:errcheck // it says that it was closed
+				srv := &http.Server{Handler: s, ReadHeaderTimeout: time.Minute}
+				go srv.Serve(door)
 				client, server := net.Pipe()
 				door.conns <- server
 				rest := "x\r\n--b\r\nContent-Disposition: form-data; name=\"purpose\"\r\n\r\nassistants\r\n--b--\r\n"
@@ -85,7 +85,7 @@ func TestAConnectionThatBringsNothingOfItsBodyIsGivenUp(t *testing.T) {
 					is.Equal(resp.StatusCode, 200)
 				}
 				is.True(time.Since(start) <= 30*time.Second)
-				client.Close()
+				is.NoErr(client.Close())
 				srv.Close()
 				sending.Wait()
 			})

@@ -25,7 +25,7 @@ type Config struct {
 	// testing/synctest bubble. [Server.Advance] moves the clock on.
 	Now func() time.Time
 
-	// Latency is what a request and its reply spend on the way: half of it
+	// Latency is the time that a request and its reply spend on the way: half of it
 	// passes before the request takes effect, half after.
 	Latency time.Duration
 
@@ -38,7 +38,7 @@ type Config struct {
 	PollAfter time.Duration
 
 	// ListLag is how late the listings of a store's and of a batch's files show
-	// what happened. GET /files never lags.
+	// changes. GET /files never lags.
 	ListLag Lag
 
 	// CountsLag is how far behind file_counts, usage_bytes and status of a
@@ -63,7 +63,7 @@ type Config struct {
 
 	// KeepBytes is how much of a file's content is kept; 0 is 16 MiB. Of a
 	// larger file the size and the SHA-256 are kept, and of its content the
-	// first KeepBytes bytes, which are what search and the parsed content see. The
+	// first KeepBytes bytes: search and the parsed content see no more. The
 	// parts of an upload are kept whole until it ends.
 	KeepBytes int64
 
@@ -134,7 +134,7 @@ type Limits struct {
 	DeletesPerMinute        int // DELETE under /vector_stores and /files
 
 	Kind  LimitKind
-	Burst int // what a full bucket holds; 0: as much as a minute's limit
+	Burst int // the size of a full bucket; 0: as much as a minute's limit
 }
 
 // PublishedLimits are the limits in the description of createFile and
@@ -162,7 +162,7 @@ func ParseIndexRules(data []byte) ([]IndexRule, error) {
 	return rules, nil
 }
 
-// Check reports what is wrong with the Config, if anything: [New] panics on it.
+// Check returns an error when the Config contradicts itself: [New] panics on it.
 func (cfg *Config) Check() error {
 	counts := map[string]int64{
 		"Latency": int64(cfg.Latency), "IndexTime": int64(cfg.IndexTime), "IndexJitter": int64(cfg.IndexJitter), "PollAfter": int64(cfg.PollAfter),

@@ -9,21 +9,21 @@ import (
 	"time"
 )
 
-// The control door does for programs in other languages what tests in Go do by
-// calling methods: it looks inside, moves the clock and injects faults. Its
-// requests are no requests of the API; they are neither counted nor struck.
+// The control door stands for the methods of [Server] where those cannot be called, as in
+// other languages: it looks inside, moves the clock and injects faults. Its requests are
+// no requests of the API; they are neither counted nor struck.
 
 // control returns the handler of everything under /-/.
 func (s *Server) control() http.Handler {
 	mux := http.NewServeMux()
-	show := func(pattern string, what func(r *http.Request) any) {
-		mux.HandleFunc(pattern, func(w http.ResponseWriter, r *http.Request) { writeControl(w, http.StatusOK, what(r)) })
+	show := func(pattern string, get func(r *http.Request) any) {
+		mux.HandleFunc(pattern, func(w http.ResponseWriter, r *http.Request) { writeControl(w, http.StatusOK, get(r)) })
 	}
 	show("GET /-/snapshot", func(*http.Request) any { return s.Snapshot() })
 	show("GET /-/history/{store}", func(r *http.Request) any { return orEmpty(s.History(r.PathValue("store"))) })
 	show("GET /-/requests", func(*http.Request) any { return orEmpty(s.Requests()) })
 	show("GET /-/counts", func(*http.Request) any { return s.Counts() })
-	do := func(pattern string, what func(body []byte) error) {
+	do := func(pattern string, act func(body []byte) error) {
 		mux.HandleFunc(pattern, func(w http.ResponseWriter, r *http.Request) {
 			// A page of another site can make a browser send any other type unasked.
 			if typ, _, _ := mime.ParseMediaType(r.Header.Get("Content-Type")); r.Method == http.MethodPost && typ != "application/json" {
@@ -32,7 +32,7 @@ func (s *Server) control() http.Handler {
 			}
 			body, err := io.ReadAll(io.LimitReader(r.Body, 1<<20))
 			if err == nil {
-				err = what(body)
+				err = act(body)
 			}
 			if err != nil {
 				writeControl(w, http.StatusBadRequest, map[string]string{"error": err.Error()})

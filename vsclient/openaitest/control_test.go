@@ -99,7 +99,7 @@ func TestTheControlDoorOpensForTheClientInMemory(t *testing.T) {
 	status, body := page(t, s, "/-/snapshot")
 	is.Equal(status, http.StatusOK)
 	is.True(strings.Contains(body, `"stores":[]`))
-	r, err := http.NewRequestWithContext(t.Context(), "POST", strings.TrimSuffix(s.URL(), "v1")+"-/faults", strings.NewReader(`[{"kind":"status","status":503}]`))
+	r, err := http.NewRequestWithContext(t.Context(), http.MethodPost, strings.TrimSuffix(s.URL(), "v1")+"-/faults", strings.NewReader(`[{"kind":"status","status":503}]`))
 	is.NoErr(err)
 	r.Header.Set("Content-Type", "application/json")
 	resp, err := s.Client().Do(r)
@@ -118,7 +118,11 @@ func TestABaseURLWithoutItsVersionIsNamed(t *testing.T) {
 		status, body := page(t, s, path)
 		is.Equal(status, http.StatusNotFound)
 		is.True(strings.Contains(body, "base URL of openaitest ends in /v1"))
-		var refusal struct{ Error struct{ Message string } }
+		var refusal struct {
+			Error struct {
+				Message string `json:"message"`
+			} `json:"error"`
+		}
 		is.NoErr(json.Unmarshal([]byte(body), &refusal)) // SDKs can show it
 	}
 }

@@ -12,14 +12,16 @@ import (
 	"slices"
 	"strings"
 	"unicode/utf8"
+
+	"github.com/conduitio-labs/conduit-connector-openai-vectorstore/vsclient/openaitest/internal/project"
 )
 
-// maxJSONBody bounds what a JSON request may hold; a batch of 2,000 files with
+// maxJSONBody is the most bytes of a JSON request; a batch of 2,000 files with
 // 16 attributes of 512 characters each stays well below.
 const maxJSONBody = 64 << 20
 
 // fields reads the members of a JSON object. Its first failed check is kept in
-// err, and what is read after it is zero.
+// err, and every value that is read after it is zero.
 type fields struct {
 	c    *call
 	path string // of the object, with a trailing dot unless it is the body
@@ -78,6 +80,7 @@ func decodeStrictly(data []byte, to any) error {
 	return nil
 }
 
+// fail keeps the first refusal; nil is none.
 func (b *fields) fail(err *apiError) {
 	if b.err == nil {
 		b.err = err
@@ -118,7 +121,7 @@ func (b *fields) requireOrNull(name string) {
 	}
 }
 
-// require refuses it also when the member is null, and not what want says.
+// require refuses it also when the member is null; want names the type that it should have.
 func (b *fields) require(name, want string) {
 	b.requireOrNull(name)
 	if v, ok := b.m[name]; ok && v == nil {
@@ -185,9 +188,7 @@ func (b *fields) enum(name, standard string, allowed ...string) string {
 		return standard
 	}
 	if b.err == nil {
-		if err := oneOf(b.path+name, v, allowed...); err != nil {
-			b.fail(err)
-		}
+		b.fail(oneOf(b.path+name, v, allowed...))
 	}
 	return v
 }
@@ -223,13 +224,7 @@ func (b *fields) integer(name string, standard, least, most int64) int64 {
 		}
 		n = int64(f)
 	}
-	p := b.path + name
-	switch {
-	case n < least:
-		b.fail(badRequest("integer_below_min_value", p, "Invalid '%s': integer below minimum value. Expected a value >= %d, but got %d instead.", p, least, n))
-	case n > most:
-		b.fail(badRequest("integer_above_max_value", p, "Invalid '%s': integer above maximum value. Expected a value <= %d, but got %d instead.", p, most, n))
-	}
+	b.fail(outOfBounds(b.path+name, "integer", n, least, most))
 	return n
 }
 
@@ -244,13 +239,7 @@ func (b *fields) decimal(name string, standard, least, most float64) float64 {
 		return 0
 	}
 	f, _ := num.Float64()
-	p := b.path + name
-	switch {
-	case f < least:
-		b.fail(badRequest("decimal_below_min_value", p, "Invalid '%s': decimal below minimum value. Expected a value >= %v, but got %s instead.", p, least, num))
-	case f > most:
-		b.fail(badRequest("decimal_above_max_value", p, "Invalid '%s': decimal above maximum value. Expected a value <= %v, but got %s instead.", p, most, num))
-	}
+	b.fail(outOfBounds(b.path+name, "decimal", f, least, most))
 	return f
 }
 
@@ -316,9 +305,7 @@ func (b *fields) attributes() map[string]any {
 		return map[string]any{}
 	}
 	o.checkAttributes(&b.c.s.cfg.Quirks)
-	if o.err != nil {
-		b.fail(o.err)
-	}
+	b.fail(o.err)
 	for k, v := range o.m {
 		if s, ok := v.(string); ok && len(s) > 256 {
 			b.c.unwisely(fmt.Sprintf("attribute %q is longer than the 256 characters of OpenAI's retrieval guide", k))
@@ -361,9 +348,7 @@ func (b *fields) metadata(name string) map[string]any {
 		return map[string]any{}
 	}
 	o.pairs(512, utf8.RuneCountInString, "a string", func(v any) bool { _, ok := v.(string); return ok })
-	if o.err != nil {
-		b.fail(o.err)
-	}
+	b.fail(o.err)
 	return o.m
 }
 
@@ -394,13 +379,13 @@ func (b *fields) pairs(longest int, length func(string) int, want string, valid 
 }
 
 // chunking reads a chunking strategy; absent is auto.
-func (b *fields) chunking() chunking {
+func (b *fields) chunking() project.Chunking {
 	o := b.object("chunking_strategy", "type", "static")
 	if o == nil {
-		return autoChunking
+		return project.AutoChunking
 	}
 	o.require("type", "a string")
-	ch := autoChunking
+	ch := project.AutoChunking
 	switch o.enum("type", "", "auto", "static") {
 	case "auto":
 		if o.has("static") {
@@ -412,19 +397,15 @@ func (b *fields) chunking() chunking {
 		if st != nil && o.err == nil {
 			st.require("max_chunk_size_tokens", "an integer")
 			st.require("chunk_overlap_tokens", "an integer")
-			ch.size = int(st.integer("max_chunk_size_tokens", 800, 100, 4096))
-			ch.overlap = int(st.integer("chunk_overlap_tokens", 400, 0, math.MaxInt32))
-			if st.err == nil && ch.overlap > ch.size/2 {
+			ch.Size = int(st.integer("max_chunk_size_tokens", 800, 100, 4096))
+			ch.Overlap = int(st.integer("chunk_overlap_tokens", 400, 0, math.MaxInt32))
+			if st.err == nil && ch.Overlap > ch.Size/2 {
 				st.fail(badRequest("invalid_value", st.path+"chunk_overlap_tokens",
 					"Invalid '%schunk_overlap_tokens': must not exceed half of max_chunk_size_tokens.", st.path))
 			}
-			if st.err != nil {
-				o.fail(st.err)
-			}
+			o.fail(st.err)
 		}
 	}
-	if o.err != nil {
-		b.fail(o.err)
-	}
+	b.fail(o.err)
 	return ch
 }

@@ -18,13 +18,13 @@
 // reaches it without a socket; in a testing/synctest bubble its waits take no
 // real time, so that a test of a ten-minute indexing ends at once.
 // [Server.Listen] serves on a TCP address, as the program cmd/openaitest does,
-// which also shows at / what is stored and what is asked.
+// which also shows the stored objects and the latest requests at /.
 //
-// # What is modelled
+// # Scope
 //
 // /files, /uploads, /vector_stores with search, and their files and
 // file_batches: all operations, fields, defaults, limits and errors of OpenAI's
-// OpenAPI document of 2026-08-21, and what users and OpenAI's guides report
+// OpenAPI document of 2026-08-21, and behaviour that OpenAI's guides and users report
 // beyond it. Anything else that OpenAI has is answered 501. Where sources
 // disagree or are silent, a switch in [Quirks] takes either side, and
 // [EachQuirk] goes through them, so that a client can be tested under either
@@ -37,8 +37,8 @@
 // fails by content as it does in the API: text must be UTF-8, or UTF-16 with a
 // byte order mark; docx and pptx must be zips with the parts that hold their
 // text; pdf and doc must begin as such files do. Text is read out of all of
-// them but doc, and out of PDFs with fonts of standard encoding; of what is
-// compressed, the first 8 MiB. A file of which not all is kept (Config.KeepBytes)
+// them but doc, and out of PDFs with fonts of standard encoding; of compressed
+// text, the first 8 MiB. A file of which not all is kept (Config.KeepBytes)
 // is read as far as it is, and a docx or pptx not at all.
 //
 // # Search
@@ -70,13 +70,13 @@
 //
 // # Looking inside
 //
-// [Server.Requests] and [Server.Counts] tell what was asked, [Server.Snapshot]
-// what is true now, and [Server.History] when each file was searchable: with it
+// [Server.Requests] and [Server.Counts] return the requests, [Server.Snapshot] the
+// true state of now, and [Server.History] when each file was searchable: with it
 // a test asserts that a replaced document was missing at no time. Planting with
 // [Server.AddFile] and [Server.AddStoreFile] counts as no request.
 //
-// What these methods do, programs in other languages do through the handler and the
-// listener, beside the API: GET /-/snapshot, /-/history/{vector_store_id},
+// Programs in other languages reach the same through the handler and the listener,
+// beside the API: GET /-/snapshot, /-/history/{vector_store_id},
 // /-/requests and /-/counts, POST /-/advance with {"by":"24h"}, POST /-/expire with
 // {"vector_store_id":"vs_…","after":"5m"}, POST /-/faults with an array of faults,
 // and DELETE /-/faults. Names in their JSON are those of the

@@ -46,6 +46,17 @@ func badRequest(code, param, format string, args ...any) *apiError {
 	return &apiError{status: http.StatusBadRequest, code: code, param: param, message: fmt.Sprintf(format, args...)}
 }
 
+// outOfBounds refuses a number of a kind, integer or decimal, below least or above most.
+func outOfBounds[N int | int64 | float64](param, kind string, n, least, most N) *apiError {
+	switch {
+	case n < least:
+		return badRequest(kind+"_below_min_value", param, "Invalid '%s': %s below minimum value. Expected a value >= %v, but got %v instead.", param, kind, least, n)
+	case n > most:
+		return badRequest(kind+"_above_max_value", param, "Invalid '%s': %s above maximum value. Expected a value <= %v, but got %v instead.", param, kind, most, n)
+	}
+	return nil
+}
+
 func notFound(param, format string, args ...any) *apiError {
 	return &apiError{status: http.StatusNotFound, param: param, message: fmt.Sprintf(format, args...)}
 }
@@ -57,8 +68,8 @@ func serverError() *apiError {
 	}
 }
 
-// notModelled is what the emulator answers where the API has something that it
-// does not have; the header keeps SDKs from trying again.
+// notModelled is the refusal of a part of the API that the emulator does not have; the
+// header keeps SDKs from trying again.
 func notModelled(format string, args ...any) *apiError {
 	return &apiError{
 		status: http.StatusNotImplemented, typ: "server_error", code: "not_modelled", final: true,
@@ -87,10 +98,10 @@ func (q *Quirks) noSuchStoreFile(id, store string) *apiError {
 	return notFound("", "No file found with id '%s' in vector store '%s'.", id, store)
 }
 
-func rateLimited(what string, limit int, wait time.Duration) *apiError {
+func rateLimited(requests string, limit int, wait time.Duration) *apiError {
 	return &apiError{
 		status: http.StatusTooManyRequests, code: "rate_limit_exceeded", retryAfter: wait,
-		message: fmt.Sprintf("Rate limit reached for %s: Limit %d / min. Please try again in %.3fs.", what, limit, wait.Seconds()),
+		message: fmt.Sprintf("Rate limit reached for %s: Limit %d / min. Please try again in %.3fs.", requests, limit, wait.Seconds()),
 	}
 }
 

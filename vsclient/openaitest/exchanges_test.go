@@ -160,7 +160,7 @@ func send(t *testing.T, s *openaitest.Server, names *idNames, lines []string) st
 	return out.String()
 }
 
-// fixture is what every scenario finds.
+// fixture returns a server with the objects that every scenario finds.
 func fixture(cfg openaitest.Config, names *idNames) *openaitest.Server {
 	s := openaitest.New(cfg)
 	docs := s.NewVectorStore("docs")
@@ -179,8 +179,8 @@ func fixture(cfg openaitest.Config, names *idNames) *openaitest.Server {
 	return s
 }
 
-// idNames replaces ids by names: those of the fixture, and for what a scenario
-// creates {file.1}, {file.2}, {vs.1} and so on.
+// idNames replaces ids by names: those of the fixture, and for the objects that a
+// scenario creates {file.1}, {file.2}, {vs.1} and so on.
 type idNames struct {
 	byID  map[string]string
 	order []string

@@ -32,9 +32,9 @@ type step struct {
 	has    []string // in the body or in a header
 }
 
-// TestWhatOthersHaveSeenOfTheAPIIsSoHere holds what was seen of the live API against the
+// TestTheAPIBehavesHereAsOthersHaveSeenIt holds facts about the live API against the
 // emulator. It finds a vector store that is empty, and a File a.md that is not attached.
-func TestWhatOthersHaveSeenOfTheAPIIsSoHere(t *testing.T) {
+func TestTheAPIBehavesHereAsOthersHaveSeenIt(t *testing.T) {
 	for _, tt := range []struct {
 		fact   string
 		source string
@@ -53,12 +53,14 @@ func TestWhatOthersHaveSeenOfTheAPIIsSoHere(t *testing.T) {
 			{request: "POST /vector_stores/{vs}/files", body: `{"file_id":"{last}"}`, status: 200, has: []string{`"usage_bytes":1036,`}},
 			{request: "GET /vector_stores/{vs}", status: 200, has: []string{`"usage_bytes":1036,`}},
 		}},
-		{fact: "the listing of a new batch is answered 500, and two seconds later it is not", source: recorded + " (2024-10-15)",
+		{
+			fact: "the listing of a new batch is answered 500, and two seconds later it is not", source: recorded + " (2024-10-15)",
 			cfg: openaitest.Config{Quirks: openaitest.Quirks{FreshBatchListing500: true}}, steps: []step{
 				{request: "POST /vector_stores/{vs}/file_batches", body: `{"file_ids":["{file}"]}`, status: 200},
 				{request: "GET /vector_stores/{vs}/file_batches/{last}/files", status: 500, has: []string{`"server_error"`}},
 				{request: "GET /vector_stores/{vs}/file_batches/{last}/files", wait: 2 * time.Second, status: 200, has: []string{"{file}"}},
-			}},
+			},
+		},
 		{fact: "content comes as application/octet-stream with the name of the file", source: recorded + " (2025-02)", steps: []step{
 			{request: "POST /files", name: "a \"b\".png", purpose: "vision", body: "x", status: 200},
 			{request: "GET /files/{last}/content", status: 200, has: []string{"application/octet-stream", `attachment; filename="a \"b\".png"`}},
@@ -79,10 +81,12 @@ func TestWhatOthersHaveSeenOfTheAPIIsSoHere(t *testing.T) {
 			{request: "POST /uploads", body: `{"filename":"a.md","purpose":"assistants","bytes":5,"mime_type":"text/markdown"}`, status: 200},
 			{request: "POST /uploads/{last}/complete", body: `{"part_ids":["part_unknown"]}`, status: 400, has: []string{"part_unknown", "invalid_request_error"}},
 		}},
-		{fact: "an upload of application/octet-stream is taken", source: stdapi,
+		{
+			fact: "an upload of application/octet-stream is taken", source: stdapi,
 			cfg: openaitest.Config{Quirks: openaitest.Quirks{OctetStreamUploads: true}}, steps: []step{
 				{request: "POST /uploads", body: `{"filename":"a.md","purpose":"assistants","bytes":5,"mime_type":"application/octet-stream"}`, status: 200},
-			}},
+			},
+		},
 		{fact: "an upload of application/octet-stream is refused", source: "OpenAI's OpenAPI document of 2026-08-21, CreateUploadRequest", steps: []step{
 			{request: "POST /uploads", body: `{"filename":"a.md","purpose":"assistants","bytes":5,"mime_type":"application/octet-stream"}`, status: 400, has: []string{"mime_type"}},
 		}},
@@ -90,23 +94,27 @@ func TestWhatOthersHaveSeenOfTheAPIIsSoHere(t *testing.T) {
 			{request: "POST /files", name: "LICENSE", body: "x", status: 200},
 			{request: "POST /vector_stores/{vs}/files", body: `{"file_id":"{last}"}`, status: 400, has: []string{"Files with extensions [none] are not supported for retrieval"}},
 		}},
-		{fact: "an extension in capitals is refused", source: "kaapi-backend#1192, unconfirmed",
+		{
+			fact: "an extension in capitals is refused", source: "kaapi-backend#1192, unconfirmed",
 			cfg: openaitest.Config{Quirks: openaitest.Quirks{ExtensionCase: true}}, steps: []step{
 				{request: "POST /files", name: "A.MD", body: "x", status: 200},
 				{request: "POST /vector_stores/{vs}/files", body: `{"file_id":"{last}"}`, status: 400, has: []string{"unsupported_file"}},
-			}},
+			},
+		},
 		{fact: "an unsupported extension is refused with its code", source: stdapi, steps: []step{
 			{request: "POST /files", name: "a.png", body: "x", status: 200},
 			{request: "POST /vector_stores/{vs}/files", body: `{"file_id":"{last}"}`, status: 400, has: []string{`"code":"unsupported_file"`, `"param":"file_ids"`, "[.png]"}},
 			{request: "GET /vector_stores/{vs}/files", status: 200, has: []string{`"data":[]`}},
 		}},
-		{fact: "a detach in one store detaches in all", source: "openai-node#1710, open",
+		{
+			fact: "a detach in one store detaches in all", source: "openai-node#1710, open",
 			cfg: openaitest.Config{Quirks: openaitest.Quirks{DetachEverywhere: true}}, steps: []step{
 				{request: "POST /vector_stores", body: `{"file_ids":["{file}"]}`, status: 200, has: []string{`"total":1`}},
 				{request: "POST /vector_stores/{vs}/files", body: `{"file_id":"{file}"}`, status: 200},
 				{request: "DELETE /vector_stores/{vs}/files/{file}", status: 200},
 				{request: "GET /vector_stores", status: 200, has: []string{`"total":0`}},
-			}},
+			},
+		},
 		{fact: "an unknown File is not found, and after its deletion at once", source: stdapi, steps: []step{
 			{request: "GET /files/file-1234567890123456789012", status: 404, has: []string{"invalid_request_error", "No such"}},
 			{request: "DELETE /files/{file}", status: 200},
@@ -125,12 +133,14 @@ func TestWhatOthersHaveSeenOfTheAPIIsSoHere(t *testing.T) {
 		{fact: "the object of a batch is vector_store.file_batch", source: stdapi, steps: []step{
 			{request: "POST /vector_stores/{vs}/file_batches", body: `{"file_ids":["{file}"]}`, status: 200, has: []string{`"object":"vector_store.file_batch"`}},
 		}},
-		{fact: "an unknown batch and every cancel are answered 500", source: stdapi,
+		{
+			fact: "an unknown batch and every cancel are answered 500", source: stdapi,
 			cfg: openaitest.Config{Quirks: openaitest.Quirks{UnknownBatch500: true, CancelBatch500: true}}, steps: []step{
 				{request: "GET /vector_stores/{vs}/file_batches/vsfb_1", status: 500},
 				{request: "POST /vector_stores/{vs}/file_batches", body: `{"file_ids":["{file}"]}`, status: 200},
 				{request: "POST /vector_stores/{vs}/file_batches/{last}/cancel", status: 500},
-			}},
+			},
+		},
 		{fact: "a search of an unknown store is not found", source: stdapi, steps: []step{
 			{request: "POST /vector_stores/vs_1/search", body: `{"query":"x"}`, status: 404},
 		}},
@@ -144,10 +154,12 @@ func TestWhatOthersHaveSeenOfTheAPIIsSoHere(t *testing.T) {
 		{fact: "content of some purposes cannot be downloaded", source: forum, steps: []step{
 			{request: "GET /files/{file}/content", status: 400, has: []string{"Not allowed to download files of purpose: assistants"}},
 		}},
-		{fact: "a full storage is a bad request without a code", source: "bespokelabsai/curator#189",
+		{
+			fact: "a full storage is a bad request without a code", source: "bespokelabsai/curator#189",
 			cfg: openaitest.Config{StorageQuota: 20}, steps: []step{
 				{request: "POST /files", name: "a.md", body: "more than there is room for", status: 400, has: []string{"file storage quota", `"code":null`}},
-			}},
+			},
+		},
 	} {
 		t.Run(tt.fact, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {

@@ -7,7 +7,7 @@ import (
 	"time"
 )
 
-// FaultKind is what a fault does to a request.
+// FaultKind is the effect of a fault on a request.
 type FaultKind string
 
 const (
@@ -18,7 +18,7 @@ const (
 	FaultDelay    FaultKind = "delay"     // Delay passes, then all goes well
 )
 
-// Fault is one script: which requests it strikes, and what happens to them.
+// Fault is one script: which requests it strikes, and how.
 // It strikes the requests that match Method and Path; of those, from the Nth
 // on, as many as Times says.
 type Fault struct {
@@ -35,14 +35,14 @@ type Fault struct {
 	Rate float64 `json:"rate,omitempty"`
 
 	Kind FaultKind `json:"kind"`
-	// AfterEffect lets the request take effect before the fault strikes; what it
-	// would have been answered is lost.
+	// AfterEffect lets the request take effect before the fault strikes; its own
+	// reply is lost.
 	AfterEffect bool `json:"after_effect,omitempty"`
-	// EffectAfter, when positive, lets the request take effect late: this long after
-	// the status was answered, the connection was cut or, for a hang, the client
-	// gave up. The server has read the whole body before. What the request does then
-	// depends on the state of that moment; its reply is lost. It needs kind status,
-	// cut or hang, and not AfterEffect. [Snapshot] tells how many are still to come.
+	// EffectAfter, when positive, lets the request take effect late: so long after
+	// the status was answered, the connection was cut or, for a hang, the client gave
+	// up. The server has read the whole body before. The effect depends on the state
+	// of its moment, and its own reply is lost. It needs kind status, cut or hang, and
+	// not AfterEffect. [Snapshot] tells how many effects are still to come.
 	EffectAfter Duration `json:"effect_after,omitempty"`
 
 	Status     int      `json:"status,omitempty"`      // FaultStatus; 0 is 500
@@ -80,7 +80,7 @@ func (f Fault) status() int {
 	return f.Status
 }
 
-// check reports what is wrong with the script itself.
+// check returns an error when the script makes no sense.
 func (f Fault) check() error {
 	switch f.Kind {
 	case FaultStatus, FaultCut, FaultCutReply, FaultHang, FaultDelay:
@@ -133,14 +133,14 @@ func ParseFaults(data []byte) ([]Fault, error) {
 	return faults, nil
 }
 
-// script is a fault with the count of what it saw.
+// script is a fault with the count of the requests that it saw.
 type script struct {
 	Fault
 	seen, struck int
 }
 
-// due reports whether the script would strike this request, and counts what it
-// matches; who strikes counts that.
+// due reports whether the script would strike this request, and counts the requests
+// that match; who strikes counts that.
 func (f *script) due(method, path string, chance func() float64) bool {
 	if f.Method != "" && f.Method != method || f.Path != "" && !matchPath(f.Path, path) {
 		return false

@@ -1,8 +1,12 @@
 package openaitest
 
 import (
+	"slices"
 	"strconv"
 	"strings"
+
+	"github.com/conduitio-labs/conduit-connector-openai-vectorstore/vsclient/openaitest/internal/nfc"
+	"github.com/conduitio-labs/conduit-connector-openai-vectorstore/vsclient/openaitest/internal/project"
 )
 
 // AlterFilenames is an alteration that a server makes to every file name that it stores.
@@ -21,7 +25,7 @@ const (
 var alterations = map[AlterFilenames]func(string) string{
 	filenamesAsSent:         func(name string) string { return name },
 	LowerCaseFilenames:      strings.ToLower,
-	NFCFilenames:            nfc,
+	NFCFilenames:            nfc.String,
 	UnderscoreForSpace:      func(name string) string { return strings.ReplaceAll(name, " ", "_") },
 	UnderscoreForUnsafe:     underscoreUnsafe,
 	Latin1Filenames:         readAsLatin1,
@@ -59,4 +63,28 @@ func decodePercent(name string) string {
 		b.WriteByte(name[i])
 	}
 	return strings.ToValidUTF8(b.String(), "\ufffd")
+}
+
+// extensionNames and retrievalTypes are the file types that OpenAI's retrieval
+// guide lists: those of files that can be attached to a vector store.
+var (
+	extensionNames = []string{
+		"c", "cpp", "cs", "css", "doc", "docx", "go", "html", "java", "js", "json", "md", "pdf", "php", "pptx", "py", "rb", "sh", "tex", "ts", "txt",
+	}
+	retrievalTypes = []string{
+		"text/x-c", "text/x-c++", "text/x-csharp", "text/css", "application/msword",
+		"application/vnd.openxmlformats-officedocument.wordprocessingml.document", "text/x-golang", "text/html", "text/x-java",
+		"text/javascript", "application/json", "text/markdown", "application/pdf", "text/x-php",
+		"application/vnd.openxmlformats-officedocument.presentationml.presentation", "text/x-python", "text/x-script.python",
+		"text/x-ruby", "application/x-sh", "text/x-tex", "application/typescript", "text/plain",
+	}
+)
+
+// retrievable reports whether the name has an extension that can be attached.
+func (q *Quirks) retrievable(name string) bool {
+	ext := project.Extension(name)
+	if q.ExtensionCase && !strings.HasSuffix(name, ext) {
+		return false
+	}
+	return ext != "" && slices.Contains(extensionNames, ext[1:])
 }

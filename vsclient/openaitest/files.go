@@ -2,10 +2,13 @@ package openaitest
 
 import (
 	"path"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
 	"unicode/utf8"
+
+	"github.com/conduitio-labs/conduit-connector-openai-vectorstore/vsclient/openaitest/internal/project"
 )
 
 const (
@@ -30,10 +33,10 @@ type fileObject struct {
 	StatusDetails *string `json:"status_details"`
 }
 
-func (f *file) object() fileObject {
+func objectOfFile(f *project.File) fileObject {
 	return fileObject{
-		ID: f.id, Object: "file", Bytes: &f.bytes, CreatedAt: f.place.createdAt, ExpiresAt: f.expiresAt,
-		Filename: f.name, Purpose: f.purpose, Status: "processed",
+		ID: f.ID, Object: "file", Bytes: &f.Size, CreatedAt: f.CreatedAt.Unix(), ExpiresAt: f.ExpiresAt,
+		Filename: f.Name, Purpose: f.Purpose, Status: "processed",
 	}
 }
 
@@ -65,7 +68,7 @@ func (c *call) createFile() (any, *apiError) {
 	if refused != nil {
 		return nil, refused
 	}
-	if f.file.size == 0 {
+	if f.file.Size == 0 {
 		return nil, badRequest("", "file", "File is empty.")
 	}
 	seconds, refused := formExpiry(f.values)
@@ -75,11 +78,12 @@ func (c *call) createFile() (any, *apiError) {
 
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if refused := s.checkQuota(f.file.size); refused != nil {
+	if refused := s.checkQuota(f.file.Size); refused != nil {
 		return nil, refused
 	}
-	made := s.makeFile(name, purpose, f.file.content, seconds)
-	o := made.object()
+	made := s.newFile(name, purpose, f.file.Content, seconds)
+	s.state.AddFile(made)
+	o := objectOfFile(made)
 	if s.cfg.Quirks.NullBytes {
 		o.Bytes = nil
 	}
@@ -87,15 +91,13 @@ func (c *call) createFile() (any, *apiError) {
 }
 
 func checkPurpose(purpose string) *apiError {
-	for _, p := range uploadPurposes {
-		if p == purpose {
-			return nil
-		}
+	if slices.Contains(uploadPurposes, purpose) {
+		return nil
 	}
 	return badRequest("", "purpose", "'%s' is not one of ['%s'] - 'purpose'", purpose, strings.Join(uploadPurposes, "', '"))
 }
 
-// fileName checks the name of a new File and makes of it what the API keeps.
+// fileName checks the name of a new File and returns the name that is stored.
 func (c *call) fileName(name, purpose string) (string, *apiError) {
 	q := c.s.cfg.Quirks
 	if q.DecodeFilenames {
@@ -156,41 +158,27 @@ func formExpiry(values map[string]string) (seconds int64, refused *apiError) {
 	if err != nil {
 		return 0, badRequest("invalid_type", "expires_after.seconds", "Invalid type for 'expires_after.seconds': expected an integer, but got a string instead.")
 	}
-	return n, checkExpirySeconds(n)
+	return n, outOfBounds("expires_after.seconds", "integer", n, 3600, 2592000)
 }
 
-func checkExpirySeconds(n int64) *apiError {
-	const p = "expires_after.seconds"
-	switch {
-	case n < 3600:
-		return badRequest("integer_below_min_value", p, "Invalid '%s': integer below minimum value. Expected a value >= 3600, but got %d instead.", p, n)
-	case n > 2592000:
-		return badRequest("integer_above_max_value", p, "Invalid '%s': integer above maximum value. Expected a value <= 2592000, but got %d instead.", p, n)
-	}
-	return nil
-}
-
-// checkQuota refuses what the project has no room for; s.mu is held.
+// checkQuota refuses bytes that the project has no room for; s.mu is held.
 func (s *Server) checkQuota(size int64) *apiError {
-	if q := s.cfg.StorageQuota; q > 0 && s.stored+size > q {
+	if q := s.cfg.StorageQuota; q > 0 && s.state.Stored()+size > q {
 		return badRequest("", "", "You have exceeded your file storage quota. Projects can store up to %s MB of files.", megabytes(q))
 	}
 	return nil
 }
 
-// makeFile creates a File; seconds is its time to live, 0 the default of its
+// newFile returns a File to add; seconds is its time to live, 0 the default of its
 // purpose. s.mu is held.
-func (s *Server) makeFile(name, purpose string, data content, seconds int64) *file {
-	now := s.now()
-	s.tick(now)
-	f := &file{name: name, purpose: purpose, bytes: data.size, sha256: data.sha256, content: data.kept}
+func (s *Server) newFile(name, purpose string, data project.Content, seconds int64) *project.File {
+	f := &project.File{Name: name, Purpose: purpose, Content: data}
 	if seconds == 0 && purpose == "batch" {
 		seconds = 30 * 24 * 3600
 	}
 	if seconds > 0 {
-		f.expiresAt = now.Unix() + seconds
+		f.ExpiresAt = s.state.Now().Unix() + seconds
 	}
-	s.addFile(f, now)
 	return f
 }
 
@@ -199,38 +187,17 @@ func (c *call) listFiles() (any, *apiError) {
 	if refused != nil {
 		return nil, refused
 	}
-	if p.before != "" {
-		p.before = "" // GET /files has no such parameter
-	}
+	p.Before = "" // GET /files has no such parameter
 	purpose := c.query.Get("purpose")
-	s := c.s
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	s.tick(s.now())
-	found, ends, more, refused := cutPage(c, &s.fileList, p,
-		func(*file) bool { return true },
-		func(f *file) bool { return purpose == "" || f.purpose == purpose },
-		func(id string) (place, bool) {
-			if f := s.files[id]; f != nil {
-				return f.place, true
-			}
-			pl, ok := s.filesLeft[id]
-			return pl, ok && !s.cfg.Quirks.DeletedCursorRefused
-		})
-	if refused != nil {
-		return nil, refused
-	}
-	data := make([]fileObject, len(found))
-	for i, f := range found {
-		data[i] = f.object()
-	}
-	return listing{Object: "list", Data: data, FirstID: ends[0], LastID: ends[1], HasMore: more}, nil
+	c.s.mu.Lock()
+	defer c.s.mu.Unlock()
+	l, bad := c.s.state.ListFiles(p, func(f *project.File) bool { return purpose == "" || f.Purpose == purpose })
+	return list(l, bad, objectOfFile)
 }
 
 // file returns the File that the request's path names; s.mu is held.
-func (c *call) file(id string) (*file, *apiError) {
-	c.s.tick(c.s.now())
-	f := c.s.files[id]
+func (c *call) file(id string) (*project.File, *apiError) {
+	f := c.s.state.File(id)
 	if f == nil {
 		return nil, c.s.cfg.Quirks.noSuchFile(id)
 	}
@@ -244,7 +211,7 @@ func (c *call) getFile() (any, *apiError) {
 	if refused != nil {
 		return nil, refused
 	}
-	return f.object(), nil
+	return objectOfFile(f), nil
 }
 
 // deleted answers every kind of DELETE.
@@ -260,11 +227,11 @@ func (c *call) deleteFile() (any, *apiError) {
 	if refused != nil {
 		return nil, refused
 	}
-	if len(f.attached) > 0 {
+	if f.Attached() {
 		c.unwisely("the File is still attached to a vector store; users report that its file_counts keep it")
 	}
-	s.removeFile(f, s.now(), s.cfg.Quirks.DeleteLeavesStoreFile)
-	return deleted{f.id, "file", true}, nil
+	s.state.DeleteFile(f)
+	return deleted{f.ID, "file", true}, nil
 }
 
 func (c *call) fileContent() (any, *apiError) {
@@ -274,26 +241,26 @@ func (c *call) fileContent() (any, *apiError) {
 	if refused != nil {
 		return nil, refused
 	}
-	switch f.purpose {
+	switch f.Purpose {
 	case "assistants", "user_data", "fine-tune", "evals":
-		return nil, badRequest("", "", "Not allowed to download files of purpose: %s", f.purpose)
+		return nil, badRequest("", "", "Not allowed to download files of purpose: %s", f.Purpose)
 	}
-	if int64(len(f.content)) < f.bytes {
+	if int64(len(f.Kept)) < f.Size {
 		return nil, notModelled("the content of a file larger than Config.KeepBytes")
 	}
-	c.header.Set("Content-Disposition", `attachment; filename="`+quotable.Replace(f.name)+`"`)
-	return rawContent{f.content, "application/octet-stream"}, nil
+	c.header.Set("Content-Disposition", `attachment; filename="`+quotable.Replace(f.Name)+`"`)
+	return rawContent{f.Kept, "application/octet-stream"}, nil
 }
 
 // quotable escapes a file name for a quoted string in a header.
 var quotable = strings.NewReplacer(`\`, `\\`, `"`, `\"`, "\r", "%0D", "\n", "%0A")
 
 // limit counts n against a limit, or refuses them. s.mu is held.
-func (s *Server) limit(c *call, what string, n int, l *limiter) *apiError {
-	now := s.now()
+func (s *Server) limit(c *call, requests string, n int, l *limiter) *apiError {
+	now := s.state.Now()
 	if wait := l.wait(now, n); wait > 0 {
 		c.limitHeaders(l, wait)
-		return rateLimited(what, l.perMinute, wait)
+		return rateLimited(requests, l.perMinute, wait)
 	}
 	l.take(now, n)
 	c.limitHeaders(l, 0)

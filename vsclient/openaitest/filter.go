@@ -16,9 +16,7 @@ func (b *fields) filter(name string) filter {
 		return nil
 	}
 	f := o.anyFilter()
-	if o.err != nil {
-		b.fail(o.err)
-	}
+	b.fail(o.err)
 	return f
 }
 

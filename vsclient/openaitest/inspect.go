@@ -10,6 +10,8 @@ import (
 	"reflect"
 	"slices"
 	"time"
+
+	"github.com/conduitio-labs/conduit-connector-openai-vectorstore/vsclient/openaitest/internal/project"
 )
 
 // Request is a line of the request log.
@@ -23,7 +25,7 @@ type Request struct {
 	Endpoint string        `json:"endpoint"`       // e.g. "POST /vector_stores/{vector_store_id}/files"
 	Done     bool          `json:"done"`           // false: still under way
 	Status   int           `json:"status"`         // 0: no reply was sent
-	Fault    string        `json:"fault,omitzero"` // what was injected, if anything
+	Fault    string        `json:"fault,omitzero"` // that was injected, if any
 	// LateEffect is when the request took effect after it was over, see
 	// [Fault.EffectAfter]; zero: not, or not yet.
 	LateEffect time.Time `json:"late_effect,omitzero"`
@@ -140,45 +142,35 @@ func (s Snapshot) Store(id string) VectorStore {
 func (s *Server) Snapshot() Snapshot {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	now := s.now()
-	s.tick(now)
-	snap := Snapshot{Time: now, Late: s.late, Files: []FileInfo{}, Stores: []VectorStore{}}
-	for f := range s.fileList.ascend(nil) {
-		snap.Files = append(snap.Files, f.info())
+	snap := Snapshot{Time: s.state.Now(), Late: s.late, Uploads: s.state.PendingUploads(), Files: []FileInfo{}, Stores: []VectorStore{}}
+	for f := range s.state.Files() {
+		snap.Files = append(snap.Files, fileInfo(f))
 	}
-	for st := range s.storeList.ascend(nil) {
-		s.settle(st, now)
-		v := VectorStore{ID: st.id, Name: st.shownName(), CreatedAt: st.createdAt, Expired: st.expired, Files: []StoreFile{}}
-		for f := range st.listed.ascend(nil) {
-			if f.detachedAt.IsZero() {
-				v.Files = append(v.Files, f.info())
-			}
+	for st := range s.state.Stores() {
+		v := VectorStore{ID: st.ID, Name: st.ShownName(), CreatedAt: st.CreatedAt, Expired: st.Expired, Files: []StoreFile{}}
+		for f := range st.Files() {
+			v.Files = append(v.Files, storeFileInfo(f))
 		}
 		snap.Stores = append(snap.Stores, v)
-	}
-	for _, u := range s.uploads {
-		if u.state == "pending" {
-			snap.Uploads++
-		}
 	}
 	return snap
 }
 
-func (f *file) info() FileInfo {
+func fileInfo(f *project.File) FileInfo {
 	i := FileInfo{
-		ID: f.id, Name: f.name, Purpose: f.purpose, Bytes: f.bytes, SHA256: f.sha256, CreatedAt: f.createdAt, Attaches: f.attaches,
+		ID: f.ID, Name: f.Name, Purpose: f.Purpose, Bytes: f.Size, SHA256: f.SHA256, CreatedAt: f.CreatedAt, Attaches: f.Attaches,
 	}
-	if f.expiresAt != 0 {
-		i.ExpiresAt = time.Unix(f.expiresAt, 0)
+	if f.ExpiresAt != 0 {
+		i.ExpiresAt = time.Unix(f.ExpiresAt, 0)
 	}
 	return i
 }
 
-func (f *storeFile) info() StoreFile {
+func storeFileInfo(f *project.StoreFile) StoreFile {
 	return StoreFile{
-		FileID: f.file.id, Filename: f.file.name, Bytes: f.file.bytes, SHA256: f.file.sha256, Status: string(f.status),
-		ErrorCode: f.code, ErrorText: f.message, Attributes: plain(f.attributes),
-		CreatedAt: f.createdAt, AttachedAt: f.attachedAt, FileGone: f.file.gone, MaxTokens: f.chunking.size, Overlap: f.chunking.overlap,
+		FileID: f.File.ID, Filename: f.File.Name, Bytes: f.File.Size, SHA256: f.File.SHA256, Status: string(f.Status),
+		ErrorCode: f.Code, ErrorText: f.Message, Attributes: plain(f.Attributes),
+		CreatedAt: f.CreatedAt, AttachedAt: f.AttachedAt, FileGone: f.File.Gone, MaxTokens: f.Chunking.Size, Overlap: f.Chunking.Overlap,
 	}
 }
 
@@ -213,40 +205,32 @@ func (i Interval) At(t time.Time) bool {
 }
 
 // History returns when each file was searchable in a store, also in one that
-// was deleted, in order of beginning. It is what true readers could find; lags
-// of views do not count. With it a test asserts that at no time a document was
+// was deleted, in order of beginning. It shows the truth; lags of views do
+// not count. With it a test asserts that at no time a document was
 // missing: that some interval with its attributes begins no later than the one
 // before it ends.
 func (s *Server) History(storeID string) []Interval {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	st := s.stores[storeID]
-	if st == nil {
-		st = s.buried[storeID]
-	}
-	if st == nil {
-		return nil
-	}
-	now := s.now()
-	s.tick(now)
-	s.settle(st, now)
-	out := slices.Clone(st.intervals)
-	for i := range out {
-		out[i].Attributes = plain(out[i].Attributes)
+	var out []Interval
+	for _, i := range s.state.History(storeID) {
+		out = append(out, Interval{
+			FileID: i.File.ID, Filename: i.File.Name, SHA256: i.File.SHA256, Attributes: plain(i.Attributes), From: i.From, To: i.To,
+		})
 	}
 	return out
 }
 
-// Content returns what is kept of a File's content: of an uploaded one at most
+// Content returns the kept part of a File's content: of an uploaded one at most
 // Config.KeepBytes, of a planted one all.
 func (s *Server) Content(fileID string) []byte {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	f := s.files[fileID]
+	f := s.state.File(fileID)
 	if f == nil {
 		return nil
 	}
-	return bytes.Clone(f.content)
+	return bytes.Clone(f.Kept)
 }
 
 // ExpireVectorStore lets a store expire once the server's clock has moved on by
@@ -261,22 +245,14 @@ func (s *Server) ExpireVectorStore(id string, after time.Duration) {
 func (s *Server) expireVectorStore(id string, after time.Duration) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	st := s.stores[id]
-	switch {
-	case st == nil:
-		return fmt.Errorf("there is no vector store %q", id)
-	case after < 0:
-		return fmt.Errorf("a vector store cannot expire in the past: %v", after)
-	}
-	st.endsAt = s.now().Add(after)
-	return nil
+	return s.state.ExpireStore(id, after)
 }
 
 // NewVectorStore makes an empty store and returns its id, without a request.
 func (s *Server) NewVectorStore(name string) string {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	return s.newStore(&name, s.now()).id
+	return s.state.NewStore(project.StoreSettings{Name: &name, Metadata: map[string]any{}}).ID
 }
 
 // NewFile is a File to plant with [Server.AddFile].
@@ -291,25 +267,18 @@ type NewFile struct {
 
 // AddFile plants a File and returns its id, without a request and unchecked.
 func (s *Server) AddFile(n NewFile) string {
-	f := &file{name: n.Name, purpose: n.Purpose, bytes: n.Bytes}
-	if f.purpose == "" {
-		f.purpose = "assistants"
-	}
+	f := &project.File{Name: n.Name, Purpose: orElse(n.Purpose, "assistants"), CreatedAt: n.CreatedAt, Content: project.Content{Size: n.Bytes}}
 	if n.Content != nil {
 		sum := sha256.Sum256(n.Content)
-		f.content, f.bytes, f.sha256 = bytes.Clone(n.Content), int64(len(n.Content)), hex.EncodeToString(sum[:])
+		f.Content = project.Content{Size: int64(len(n.Content)), SHA256: hex.EncodeToString(sum[:]), Kept: bytes.Clone(n.Content)}
 	}
 	if !n.ExpiresAt.IsZero() {
-		f.expiresAt = n.ExpiresAt.Unix()
+		f.ExpiresAt = n.ExpiresAt.Unix()
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	at := n.CreatedAt
-	if at.IsZero() {
-		at = s.now()
-	}
-	s.addFile(f, at)
-	return f.id
+	s.state.AddFile(f)
+	return f.ID
 }
 
 // AddStoreFile attaches a File to a store as completed, without a request, whatever
@@ -318,7 +287,7 @@ func (s *Server) AddFile(n NewFile) string {
 func (s *Server) AddStoreFile(storeID, fileID string, attributes map[string]any) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	st, f := s.stores[storeID], s.files[fileID]
+	st, f := s.state.Store(storeID), s.state.File(fileID)
 	if st == nil || f == nil {
 		panic(fmt.Sprintf("openaitest: no store %q or no file %q", storeID, fileID))
 	}
@@ -326,13 +295,7 @@ func (s *Server) AddStoreFile(storeID, fileID string, attributes map[string]any)
 	if refused := checkPlanted(attributes, &s.cfg.Quirks); refused != nil {
 		panic("openaitest: " + refused.message)
 	}
-	now := s.now()
-	s.settle(st, now)
-	if sf := st.files[fileID]; sf != nil {
-		s.become(sf, version{status: completed, attributes: attributes}, now)
-		return
-	}
-	s.plant(st, f, attributes, now)
+	s.state.Plant(st, f, attributes)
 }
 
 func checkPlanted(attributes map[string]any, quirks *Quirks) *apiError {
@@ -346,11 +309,9 @@ func checkPlanted(attributes map[string]any, quirks *Quirks) *apiError {
 func (s *Server) DetachStoreFile(storeID, fileID string) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if st := s.stores[storeID]; st != nil {
-		now := s.now()
-		s.settle(st, now)
-		if f := st.files[fileID]; f != nil {
-			s.detachAsAsked(f, now)
+	if st := s.state.Store(storeID); st != nil {
+		if f := st.File(fileID); f != nil {
+			s.state.Detach(f)
 		}
 	}
 }

@@ -84,7 +84,7 @@ func TestEveryKindOfRequestCanTakeEffectLate(t *testing.T) {
 					is.Equal(s.Snapshot().Late, 1)
 					time.Sleep(90*time.Second - 1)
 					is.True(!tt.done(s.Snapshot(), vs, id))
-					time.Sleep(1)
+					time.Sleep(time.Nanosecond)
 					synctest.Wait()
 					is.True(tt.done(s.Snapshot(), vs, id))
 					is.Equal(s.Snapshot().Late, 0)
@@ -148,7 +148,7 @@ func TestTheListenerTakesLateEffectsToo(t *testing.T) {
 	is.NoErr(err)
 	r.Header.Set("Authorization", "Bearer sk-test")
 	r.Header.Set("Content-Type", "multipart/form-data; boundary=b")
-	_, err = http.DefaultClient.Do(r)
+	_, err = http.DefaultClient.Do(r) //nolint:bodyclose // no reply comes
 	is.True(err != nil)
 	for len(s.Snapshot().Files) == 0 && t.Context().Err() == nil {
 		time.Sleep(time.Millisecond)

@@ -11,6 +11,8 @@ import (
 	"mime/multipart"
 	"net/http"
 	"slices"
+
+	"github.com/conduitio-labs/conduit-connector-openai-vectorstore/vsclient/openaitest/internal/project"
 )
 
 // form is a multipart body that was read to its end.
@@ -23,14 +25,7 @@ type form struct {
 type formFile struct {
 	name  string // as sent, directories and all
 	named bool   // a name was sent: without one it is a plain field
-	content
-}
-
-// content is a file's bytes as far as they are kept.
-type content struct {
-	size   int64
-	sha256 string
-	kept   []byte // the first bytes
+	project.Content
 }
 
 // multipartForm reads a multipart body whose file part has the given name and
@@ -50,7 +45,7 @@ func (c *call) multipartForm(fileField string, limit, keep int64, known ...strin
 	for {
 		part, err := parts.NextRawPart()
 		if err == io.EOF { //nolint:errorlint // wrapped it is of a form without its last boundary
-			_, _ = io.Copy(io.Discard, io.LimitReader(c.body, 1<<16)) // what follows the last boundary
+			_, _ = io.Copy(io.Discard, io.LimitReader(c.body, 1<<16)) // the rest behind the last boundary
 			return f, nil
 		}
 		if err != nil {
@@ -98,7 +93,7 @@ var errTooLarge = errors.New("too large")
 
 // readContent reads, counts and hashes, and keeps the first keep bytes. It takes
 // memory as bytes come, whatever length was announced.
-func readContent(r io.Reader, limit, keep int64) (content, error) {
+func readContent(r io.Reader, limit, keep int64) (project.Content, error) {
 	w := &contentWriter{hash: sha256.New(), keep: keep}
 	n, err := io.Copy(w, io.LimitReader(r, limit+1))
 	if err == nil && n > limit {
@@ -123,9 +118,9 @@ func (w *contentWriter) Write(p []byte) (int, error) {
 	return len(p), nil
 }
 
-func (w *contentWriter) content() content {
+func (w *contentWriter) content() project.Content {
 	if cap(w.kept) > len(w.kept)+len(w.kept)/8 {
 		w.kept = bytes.Clone(w.kept)
 	}
-	return content{size: w.size, sha256: hex.EncodeToString(w.hash.Sum(nil)), kept: w.kept}
+	return project.Content{Size: w.size, SHA256: hex.EncodeToString(w.hash.Sum(nil)), Kept: w.kept}
 }

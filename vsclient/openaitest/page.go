@@ -6,16 +6,22 @@ import (
 	"encoding/json"
 	"fmt"
 	"html/template"
+	"iter"
+	"maps"
 	"net/http"
+	"net/url"
 	"regexp"
 	"slices"
 	"strconv"
 	"strings"
 	"time"
+
+	"github.com/conduitio-labs/conduit-connector-openai-vectorstore/vsclient/openaitest/internal/project"
 )
 
-// The page for people: what is there, and what is being asked. It is rendered
-// whole by the server and reloads itself.
+// The page for people shows the state and the latest requests. The server renders it
+// whole; its script fetches it anew every two seconds and replaces all but the search
+// box.
 
 //go:embed page.html
 var pageSource string
@@ -37,6 +43,7 @@ var pageTemplate = template.Must(template.New("page").Funcs(template.FuncMap{
 	},
 	"clock":   func(t time.Time) string { return t.UTC().Format("15:04:05") },
 	"date":    func(t time.Time) string { return t.UTC().Format("2006-01-02 15:04:05") },
+	"key":     documentKey,
 	"percent": func(f float64) string { return fmt.Sprintf("%.0f %%", f*100) },
 	"class": func(status int) string {
 		switch {
@@ -59,13 +66,69 @@ const (
 	pageRequests = 40
 )
 
+// documentKey returns the key of a document that vsclient wrote, or else its file name.
+func documentKey(attributes map[string]any, filename string) string {
+	key, ok := attributes["vs_key"].(string)
+	if !ok {
+		return filename
+	}
+	for i := 2; ; i++ {
+		part, ok := attributes[fmt.Sprintf("vs_key_%d", i)].(string)
+		if !ok {
+			return key
+		}
+		key += part
+	}
+}
+
+// pages says which page of a list is shown, the newest being page 1.
+type pages struct {
+	Page, Last int
+	param      string
+	query      url.Values
+}
+
+// pagesOf reads the page of a list of n rows from the parameter of that name.
+func pagesOf(query url.Values, param string, n int) pages {
+	p := pages{param: param, query: query, Last: max(1, (n+pageRows-1)/pageRows)}
+	asked, _ := strconv.Atoi(query.Get(param))
+	p.Page = min(max(asked, 1), p.Last)
+	return p
+}
+
+func (p pages) Newer() int { return p.Page - 1 }
+func (p pages) Older() int { return p.Page + 1 }
+
+// Link is the URL of the same view with another page of this list.
+func (p pages) Link(page int) string {
+	q := maps.Clone(p.query)
+	q.Set(p.param, strconv.Itoa(page))
+	return "?" + q.Encode()
+}
+
+// rows returns the rows of the page that seq has, newest first.
+func rows[T any](p pages, seq iter.Seq[T]) []T {
+	var got []T
+	skip := (p.Page - 1) * pageRows
+	for v := range seq {
+		if skip--; skip >= 0 {
+			continue
+		}
+		if got = append(got, v); len(got) == pageRows {
+			break
+		}
+	}
+	return got
+}
+
 // pageData is all that the template shows.
 type pageData struct {
-	Now     time.Time
-	Refresh int // seconds; 0: not at all
-	Stores  []pageStore
-	Files   []FileInfo
-	Log     []Request
+	Now    time.Time
+	Stores []pageStore
+	Files  []FileInfo
+	Log    []Request
+
+	StorePages, FilePages, EntryPages pages
 
 	FileCount, StoreCount, RequestCount, Waiting, Scripts int
 	Stored                                                int64
@@ -73,16 +136,13 @@ type pageData struct {
 
 	Store   *pageStore // the one looked at
 	Entries []StoreFile
-	More    int // entries that are not shown
 	Query   string
-	Results []searchResult
+	Results []project.Hit
 }
 
 type pageStore struct {
 	ID, Name, Status string
-	CreatedAt        time.Time
-	Counts           fileCounts
-	Usage            int64
+	Counts           project.Counts
 }
 
 func (s *Server) servePage(w http.ResponseWriter, r *http.Request) {
@@ -98,14 +158,9 @@ func (s *Server) servePage(w http.ResponseWriter, r *http.Request) {
 		http.Error(w, "method not allowed", http.StatusMethodNotAllowed)
 		return
 	}
-	data := pageData{Refresh: 2, Query: r.URL.Query().Get("q")}
-	if v := r.URL.Query().Get("refresh"); v != "" {
-		data.Refresh, _ = strconv.Atoi(v)
-	}
-	if data.Query != "" {
-		data.Refresh = 0
-	}
-	if !s.fillPage(&data, storeID) {
+	query := r.URL.Query()
+	data := pageData{Query: query.Get("q")}
+	if !s.fillPage(&data, storeID, query) {
 		http.NotFound(w, r)
 		return
 	}
@@ -120,13 +175,12 @@ func (s *Server) servePage(w http.ResponseWriter, r *http.Request) {
 }
 
 // fillPage reads the state, and reports whether the store is there if one is named.
-func (s *Server) fillPage(d *pageData, storeID string) bool {
+func (s *Server) fillPage(d *pageData, storeID string, query url.Values) bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	d.Now = s.now()
-	s.tick(d.Now)
-	d.FileCount, d.StoreCount, d.RequestCount = s.fileList.count, s.storeList.count, s.logged
-	d.Stored = s.stored
+	d.Now = s.state.Now()
+	d.FileCount, d.StoreCount, d.RequestCount = s.state.FileCount(), s.state.StoreCount(), s.logged
+	d.Stored = s.state.Stored()
 	d.Settings = s.cfg.settings()
 	for _, f := range s.scripts {
 		if !f.spent() {
@@ -140,51 +194,45 @@ func (s *Server) fillPage(d *pageData, storeID string) bool {
 			d.Waiting++
 		}
 	}
-	for st := range s.storeList.descend(nil) {
-		if len(d.Stores) == pageRows {
-			break
-		}
-		d.Stores = append(d.Stores, s.pageStore(st, d.Now))
-	}
-	for f := range s.fileList.descend(nil) {
-		if len(d.Files) == pageRows {
-			break
-		}
-		d.Files = append(d.Files, f.info())
-	}
 	if storeID == "" {
+		d.StorePages = pagesOf(query, "stores", d.StoreCount)
+		for _, st := range rows(d.StorePages, s.state.NewestStores()) {
+			d.Stores = append(d.Stores, storeOnPage(st))
+		}
+		d.FilePages = pagesOf(query, "files", d.FileCount)
+		for _, f := range rows(d.FilePages, s.state.NewestFiles()) {
+			d.Files = append(d.Files, fileInfo(f))
+		}
 		return true
 	}
-	st := s.stores[storeID]
+	st := s.state.Store(storeID)
 	if st == nil {
 		return false
 	}
-	ps := s.pageStore(st, d.Now)
+	ps := storeOnPage(st)
 	d.Store = &ps
-	for f := range st.listed.descend(nil) {
-		if !f.detachedAt.IsZero() {
-			continue
-		}
-		if len(d.Entries) == 2*pageRows {
-			d.More++
-			continue
-		}
-		d.Entries = append(d.Entries, f.info())
+	d.EntryPages = pagesOf(query, "files", st.FileCount())
+	for _, f := range rows(d.EntryPages, st.NewestFiles()) {
+		d.Entries = append(d.Entries, storeFileInfo(f))
 	}
 	if d.Query != "" {
-		d.Results = s.rank(st, []string{d.Query}, nil)
-		d.Results = d.Results[:min(5, len(d.Results))]
+		for _, hit := range s.state.Search(st, []string{d.Query}, nil) {
+			if hit.Score == 0 || len(d.Results) == 10 {
+				break
+			}
+			d.Results = append(d.Results, hit)
+		}
 	}
 	return true
 }
 
-func (s *Server) pageStore(st *store, now time.Time) pageStore {
-	s.settle(st, now)
-	p := pageStore{ID: st.id, Name: st.shownName(), Status: "completed", CreatedAt: st.createdAt, Counts: st.counts.wire(), Usage: st.counts.usage}
+func storeOnPage(st *project.Store) pageStore {
+	counts := st.Counts()
+	p := pageStore{ID: st.ID, Name: st.ShownName(), Status: "completed", Counts: counts}
 	switch {
-	case st.expired:
+	case st.Expired:
 		p.Status = "expired"
-	case st.counts.inProgress > 0:
+	case counts.InProgress > 0:
 		p.Status = "in_progress"
 	}
 	return p

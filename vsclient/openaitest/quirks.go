@@ -7,17 +7,17 @@ import (
 	"strings"
 )
 
-// Quirks are switches for what OpenAI's documents leave open, contradict each
-// other in, or what users report the live API to do against them. The zero
-// value keeps to the documents. The names in JSON are those of the flags of
+// Quirks are switches for questions that OpenAI's documents leave open or answer in
+// more than one way, for behaviour that users report of the live API against them, and
+// for that of other servers. The zero value keeps to the documents. The names in JSON are those of the flags of
 // the program openaitest.
 type Quirks struct {
-	// MissingExtension is what happens to a file whose name has no extension.
+	// MissingExtension is the fate of a file whose name has no extension.
 	MissingExtension MissingExtension `json:"missing_extension,omitempty"`
 
 	// MaxFilename is the longest file name accepted, in characters; 0: any.
 	MaxFilename int `json:"max_filename,omitempty"`
-	// BaseFilenames keeps of a file name only what follows its last slash.
+	// BaseFilenames keeps of a file name only the part behind its last slash.
 	BaseFilenames bool `json:"base_filenames,omitempty"`
 	// DecodeFilenames decodes %22, %0D and %0A, which is how browsers and SDKs
 	// write a quote, CR and LF into a multipart header.
@@ -48,7 +48,7 @@ type Quirks struct {
 	// in_progress. A file that is not completed is always indexed anew.
 	ReattachReindexes bool `json:"reattach_reindexes,omitempty"`
 
-	// BadFileInBatch is what one unknown id or unsupported file does to the
+	// BadFileInBatch is the effect of one unknown id or unsupported file on the
 	// batch that holds it.
 	BadFileInBatch BadFileInBatch `json:"bad_file_in_batch,omitempty"`
 	// UnknownFile400 answers 400 instead of 404 when a file that does not exist
@@ -97,14 +97,14 @@ type Quirks struct {
 	// ExpiryLeavesStoreFile keeps the store file when its File expires.
 	ExpiryLeavesStoreFile bool `json:"expiry_leaves_store_file,omitempty"`
 
-	// DeletedCursorRefused answers 400 to `after` and `before` that name what
-	// was in the listing but no longer is, instead of going on from its place.
+	// DeletedCursorRefused answers 400 to `after` and `before` that name an object that
+	// is no longer in the listing, instead of going on from its place.
 	DeletedCursorRefused bool `json:"deleted_cursor_refused,omitempty"`
 	// FilterAfterPage filters a listing after its pages were cut: pages may
 	// be short or empty though has_more is true.
 	FilterAfterPage bool `json:"filter_after_page,omitempty"`
-	// ShuffledTies orders what was created in the same second by chance, not in
-	// the order of creation.
+	// ShuffledTies orders objects that were created in the same second by chance, not
+	// in the order of creation.
 	ShuffledTies bool `json:"shuffled_ties,omitempty"`
 
 	// UpdateWhileIndexingRefused answers 409 to an update of the attributes of
@@ -151,7 +151,7 @@ type Quirks struct {
 	IgnoreUnknownFields bool `json:"ignore_unknown_fields,omitempty"`
 }
 
-// MissingExtension is what happens to a file whose name has no extension.
+// MissingExtension is the fate of a file whose name has no extension.
 type MissingExtension string
 
 const (
@@ -160,7 +160,7 @@ const (
 	MissingAccepted MissingExtension = "accepted" // indexed as text
 )
 
-// BadFileInBatch is what one file that cannot be attached does to its batch.
+// BadFileInBatch is the effect of a file that cannot be attached on its batch.
 type BadFileInBatch string
 
 const (

@@ -17,7 +17,7 @@ import (
 // recordedBody is how much of a request's body is recorded.
 const recordedBody = 1 << 20
 
-// Exchange is a line of what Config.Record and OPENAITEST_RECORD receive: one
+// Exchange is one line of the record that Config.Record and OPENAITEST_RECORD receive: a
 // request and its reply, as they were on the wire. The value of Authorization is
 // left out.
 type Exchange struct {
@@ -92,7 +92,7 @@ var (
 	anyTime = regexp.MustCompile(`"(created_at|last_active_at|expires_at)":\d+`)
 )
 
-// shape is the same for exchanges that differ only in what Exchange.Again says.
+// shape is the same for exchanges that differ only as Exchange.Again says.
 func (e *Exchange) shape() [32]byte {
 	typ, body := e.RequestHeader.Get("Content-Type"), e.RequestBody
 	if i := strings.Index(typ, "boundary="); i >= 0 {

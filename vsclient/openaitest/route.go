@@ -7,6 +7,8 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+
+	"github.com/conduitio-labs/conduit-connector-openai-vectorstore/vsclient/openaitest/internal/project"
 )
 
 type handler func(*call) (any, *apiError)
@@ -18,12 +20,12 @@ var (
 	deleting = counted("deletes", func(s *Server) *limiter { return s.deleteLimit })
 )
 
-func counted(what string, limit func(*Server) *limiter) func(handler) handler {
+func counted(requests string, limit func(*Server) *limiter) func(handler) handler {
 	return func(serve handler) handler {
 		return func(c *call) (any, *apiError) {
 			c.s.mu.Lock()
 			defer c.s.mu.Unlock()
-			if refused := c.s.limit(c, what, 1, limit(c.s)); refused != nil {
+			if refused := c.s.limit(c, requests, 1, limit(c.s)); refused != nil {
 				return nil, refused
 			}
 			return serve(c)
@@ -87,7 +89,7 @@ var endpoints = func() []*endpoint {
 	return all
 }()
 
-// otherAPIs are the first path segments of what OpenAI has besides.
+// otherAPIs are the first path segments of OpenAI's other APIs.
 var otherAPIs = []string{
 	"agents", "assistants", "audio", "batches", "chat", "chatkit", "completions", "containers", "content_provenance_checks", "conversations",
 	"decisions", "edits", "embeddings", "engines", "evals", "fine-tunes", "fine_tuning", "images", "live", "models", "moderations",
@@ -173,38 +175,26 @@ func (c *call) endpointName() string {
 	return c.endpoint.name
 }
 
-// page is what a listing was asked for.
-type page struct {
-	limit         int
-	desc          bool
-	after, before string
-	filter        string // of status or purpose; empty: none
-}
-
 // page reads the paging parameters; most is the largest limit.
-func (c *call) page(standard, most int) (page, *apiError) {
-	p := page{limit: standard, desc: true}
+func (c *call) page(standard, most int) (project.Page, *apiError) {
+	p := project.Page{Limit: standard, Desc: true}
 	if v := c.query.Get("limit"); c.query.Has("limit") {
 		n, err := strconv.Atoi(v) // of one that is too large, the largest that there is
-		switch {
-		case err != nil && !errors.Is(err, strconv.ErrRange):
+		if err != nil && !errors.Is(err, strconv.ErrRange) {
 			return p, badRequest("invalid_type", "limit", "Invalid type for 'limit': expected an integer, but got a string instead.")
-		case n < 1:
-			return p, badRequest("integer_below_min_value", "limit",
-				"Invalid 'limit': integer below minimum value. Expected a value >= 1, but got %d instead.", n)
-		case n > most:
-			return p, badRequest("integer_above_max_value", "limit",
-				"Invalid 'limit': integer above maximum value. Expected a value <= %d, but got %d instead.", most, n)
 		}
-		p.limit = n
+		if refused := outOfBounds("limit", "integer", n, 1, most); refused != nil {
+			return p, refused
+		}
+		p.Limit = n
 	}
 	if v := c.query.Get("order"); c.query.Has("order") {
 		if err := oneOf("order", v, "asc", "desc"); err != nil {
 			return p, err
 		}
-		p.desc = v == "desc"
+		p.Desc = v == "desc"
 	}
-	p.after, p.before = c.query.Get("after"), c.query.Get("before")
+	p.After, p.Before = c.query.Get("after"), c.query.Get("before")
 	return p, nil
 }
 
@@ -242,74 +232,14 @@ type listing struct {
 	HasMore bool   `json:"has_more"`
 }
 
-// listed is what a listing can hold.
-type listed interface {
-	placed
-	objectID() string
-}
-
-// cutPage takes from an ordered list what p asks for. visible tells what the view
-// shows at all, wanted what passes the filter, cursor the place of an id. The ends
-// are the ids for first_id and last_id.
-func cutPage[T listed](c *call, o *ordered[T], p page, visible, wanted func(T) bool, cursor func(id string) (place, bool)) (got []T, ends [2]string, more bool, err *apiError) {
-	at := func(param, id string) (*place, *apiError) {
-		if id == "" {
-			return nil, nil
-		}
-		pl, ok := cursor(id)
-		if !ok {
-			return nil, badRequest("invalid_value", param, "Invalid '%s' cursor: no object found with id '%s'.", param, id)
-		}
-		return &pl, nil
+// list renders a page of a list, or refuses its cursor.
+func list[T, O any](l project.Listing[T], bad *project.BadCursor, object func(T) O) (any, *apiError) {
+	if bad != nil {
+		return nil, badRequest("invalid_value", bad.Param, "Invalid '%s' cursor: no object found with id '%s'.", bad.Param, bad.ID)
 	}
-	after, err := at("after", p.after)
-	if err != nil {
-		return nil, ends, false, err
+	data := make([]O, len(l.Items))
+	for i, v := range l.Items {
+		data[i] = object(v)
 	}
-	before, err := at("before", p.before)
-	if err != nil {
-		return nil, ends, false, err
-	}
-	// A page before a cursor is read backwards from it and then turned round.
-	backwards := before != nil && after == nil
-	desc, from, until := p.desc, after, before
-	if backwards {
-		desc, from, until = !p.desc, before, nil
-	}
-	seq := o.ascend(from)
-	if desc {
-		seq = o.descend(from)
-	}
-	cutFirst := c.s.cfg.Quirks.FilterAfterPage
-	n := 0
-	for v := range seq {
-		if until != nil {
-			if d := v.where().compare(*until); d == 0 || d > 0 != desc {
-				break
-			}
-		}
-		if !visible(v) {
-			continue
-		}
-		ok := wanted(v)
-		if !ok && !cutFirst {
-			continue
-		}
-		if n == p.limit {
-			more = true
-			break
-		}
-		if n++; n == 1 {
-			ends[0] = v.objectID()
-		}
-		ends[1] = v.objectID()
-		if ok {
-			got = append(got, v)
-		}
-	}
-	if backwards {
-		slices.Reverse(got)
-		slices.Reverse(ends[:])
-	}
-	return got, ends, more, nil
+	return listing{Object: "list", Data: data, FirstID: l.First, LastID: l.Last, HasMore: l.More}, nil
 }

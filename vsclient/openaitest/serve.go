@@ -34,7 +34,7 @@ type call struct {
 	unwise   []string    // for Config.Strict
 }
 
-// reply is what goes back.
+// reply is the answer to a request.
 type reply struct {
 	status int
 	header http.Header
@@ -65,8 +65,8 @@ func (s *Server) serve(r *http.Request) *reply {
 	c.path, modelled = c.route(escaped)
 
 	s.mu.Lock()
-	c.start = s.now()
-	c.id = s.newID("req_", 32)
+	c.start = s.state.Now()
+	c.id = s.state.NewID("req_", 32)
 	s.logged++
 	c.n = s.logged
 	s.appendLog(Request{
@@ -95,7 +95,7 @@ func (s *Server) serve(r *http.Request) *reply {
 	}
 	rep := s.answer(c, modelled)
 	if len(s.recorders) > 0 && rep.cut != cutBefore {
-		_, _ = io.Copy(io.Discard, io.LimitReader(c.body, recordedBody)) // what a refusal left unread
+		_, _ = io.Copy(io.Discard, io.LimitReader(c.body, recordedBody)) // the part that a refusal left unread
 	}
 	c.finish(rep)
 	return rep
@@ -181,7 +181,7 @@ func (c *call) takeEffectAfter(d time.Duration, modelled *apiError) {
 			c.effect(modelled)
 			s.mu.Lock()
 			if e := s.logEntry(c.n); e != nil {
-				e.LateEffect = s.now()
+				e.LateEffect = s.state.Now()
 			}
 			s.mu.Unlock()
 			c.reportUnwise()
@@ -192,7 +192,7 @@ func (c *call) takeEffectAfter(d time.Duration, modelled *apiError) {
 	}()
 }
 
-// effect runs the endpoint and renders what it returns.
+// effect runs the endpoint and renders its result.
 func (c *call) effect(refused *apiError) *reply {
 	if refused == nil {
 		refused = c.authorize()
@@ -328,7 +328,7 @@ func (c *call) finish(rep *reply) {
 			e.Status = rep.status
 			e.BytesOut = int64(len(rep.body))
 		}
-		e.Took = s.now().Sub(c.start)
+		e.Took = s.state.Now().Sub(c.start)
 	}
 	s.mu.Unlock()
 	c.reportUnwise()
@@ -337,7 +337,7 @@ func (c *call) finish(rep *reply) {
 	}
 }
 
-// reportUnwise tells Config.Strict what was unwise in the request.
+// reportUnwise tells Config.Strict each unwise thing about the request.
 func (c *call) reportUnwise() {
 	if c.s.cfg.Strict == nil {
 		return
@@ -347,14 +347,14 @@ func (c *call) reportUnwise() {
 	}
 }
 
-// unwisely notes a request that is legal but not what a careful client sends.
-func (c *call) unwisely(what string) { c.unwise = append(c.unwise, what) }
+// unwisely notes why the request, though legal, is not one of a careful client.
+func (c *call) unwisely(why string) { c.unwise = append(c.unwise, why) }
 
 // strike returns the fault that strikes this request, if any; s.mu is held.
 func (s *Server) strike(c *call) *Fault {
 	var struck *Fault
 	for _, f := range s.scripts {
-		// Each script counts what it matches, even when another strikes.
+		// Each script counts the requests that match, even when another strikes.
 		if f.due(c.method, c.path, s.rng.Float64) && struck == nil {
 			f.struck++
 			struck = &f.Fault
@@ -392,8 +392,8 @@ func (s *Server) hang(ctx context.Context) {
 	}
 }
 
-// meteredBody counts what is read of a request's body, and copies the start of
-// it for the record.
+// meteredBody counts the bytes that are read of a request's body, and copies the first
+// of them for the record.
 type meteredBody struct {
 	io.ReadCloser
 	n     int64
@@ -419,10 +419,10 @@ func isAPI(r *http.Request) bool { return strings.HasPrefix(r.URL.Path, "/v1/") 
 // serveOther serves everything beside the API.
 func (s *Server) serveOther(w http.ResponseWriter, r *http.Request) {
 	first, _, _ := strings.Cut(strings.TrimPrefix(r.URL.Path, "/"), "/")
-	switch {
-	case first == "-":
+	switch first {
+	case "-":
 		s.control().ServeHTTP(w, r)
-	case first == "files" || first == "uploads" || first == "vector_stores":
+	case "files", "uploads", "vector_stores":
 		refused := invalidURL(r.Method, r.URL.EscapedPath())
 		refused.message += ". (HINT: the base URL of openaitest ends in /v1.)"
 		writeControl(w, refused.status, refused.body())
@@ -450,8 +450,8 @@ func (b *patientBody) Read(p []byte) (int, error) {
 	return n, err
 }
 
-// ServeHTTP serves the API under /v1, a page for people at /, and under /-/ what
-// tests in other languages look inside with.
+// ServeHTTP serves the API under /v1, a page for people at /, and under /-/ the control
+// door for tests in other languages.
 func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	if !isAPI(r) {
 		s.serveOther(w, r)

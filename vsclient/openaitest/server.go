@@ -9,6 +9,8 @@ import (
 	"os"
 	"sync"
 	"time"
+
+	"github.com/conduitio-labs/conduit-connector-openai-vectorstore/vsclient/openaitest/internal/project"
 )
 
 // baseURL is the host that the in-memory client speaks to.
@@ -17,27 +19,15 @@ const baseURL = "http://openai.test/v1"
 // Server is one emulated project of OpenAI's API. It is an http.Handler and
 // safe for concurrent use; make one with [New].
 type Server struct {
-	cfg       Config
-	ghostTime time.Duration // how long something remembers a detached file
+	cfg Config
 
-	mu       sync.Mutex
-	offset   time.Duration // by which Advance moved the clock
-	rng      *rand.Rand    // ids and what the seed decides
-	seq      uint64
-	files    map[string]*file
-	fileList ordered[*file]
-	stored   int64 // bytes of all files
-	// filesLeft and storesLeft hold the places of what was deleted: a cursor may name it.
-	filesLeft, storesLeft map[string]place
-	expiring              expiryHeap
-	stores                map[string]*store
-	storeList             ordered[*store]
-	buried                map[string]*store // deleted, for their history
-	uploads               map[string]*upload
-	pendingUploads        []*upload         // oldest first; those that have ended stay until they would have expired
-	replayed              map[string]*reply // by idempotency key
+	mu       sync.Mutex // held around every call of state
+	state    *project.Project
+	rng      *rand.Rand        // decides ids and chances
+	replayed map[string]*reply // by idempotency key
 
 	uploadLimit, attachedLimit, readLimit, deleteLimit *limiter
+	attachLimits                                       map[string]*limiter // by store
 
 	scripts   []*script
 	onRequest func(n int, r *http.Request)
@@ -68,15 +58,9 @@ func New(cfg Config) *Server {
 	}
 	s := &Server{
 		cfg:           cfg,
-		ghostTime:     max(cfg.ListLag.Detach, cfg.GhostWindow, cfg.SearchLag.Detach),
 		rng:           rand.New(rand.NewPCG(cfg.Seed, 0x6f70656e61697473)), //nolint:gosec // not secret, but reproducible
-		files:         make(map[string]*file),
-		filesLeft:     make(map[string]place),
-		storesLeft:    make(map[string]place),
-		stores:        make(map[string]*store),
-		buried:        make(map[string]*store),
-		uploads:       make(map[string]*upload),
 		replayed:      make(map[string]*reply),
+		attachLimits:  make(map[string]*limiter),
 		uploadLimit:   newLimiter(cfg.Limits.UploadsPerMinute, cfg.Limits),
 		attachedLimit: newLimiter(cfg.Limits.AttachedFilesPerMinute, cfg.Limits),
 		readLimit:     newLimiter(cfg.Limits.ReadsPerMinute, cfg.Limits),
@@ -85,6 +69,7 @@ func New(cfg Config) *Server {
 		closed:        make(chan struct{}),
 		url:           baseURL,
 	}
+	s.state = project.New(s.rules())
 	if cfg.Record != nil {
 		s.recorders = append(s.recorders, &recorder{w: cfg.Record})
 	}
@@ -154,14 +139,14 @@ func (s *Server) Close() {
 }
 
 // Advance moves the server's clock on by d: files expire, indexing ends, lags
-// pass. It does not shorten what is waiting at the moment. It panics on a negative d.
+// pass. It does not shorten the waits of requests under way. It panics on a negative d.
 func (s *Server) Advance(d time.Duration) {
 	if d < 0 {
 		panic(fmt.Sprintf("openaitest: the clock cannot go back by %v", -d))
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.offset += d
+	s.state.Advance(d)
 }
 
 // Inject adds fault scripts. Of several that match a request the first strikes.
@@ -191,27 +176,4 @@ func (s *Server) OnRequest(f func(n int, r *http.Request)) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.onRequest = f
-}
-
-const (
-	base62 = "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"
-	hexSet = "0123456789abcdef"
-)
-
-// newID returns a new id of n characters behind prefix, in the alphabet that
-// OpenAI uses for that kind; s.mu is held.
-func (s *Server) newID(prefix string, n int) string {
-	set := hexSet
-	if prefix == "file-" {
-		set = base62
-	}
-	b := make([]byte, len(prefix)+n)
-	copy(b, prefix)
-	for i := len(prefix); i < len(b); {
-		for v, k := s.rng.Uint64(), 0; k < 10 && i < len(b); k, i = k+1, i+1 {
-			b[i] = set[v%uint64(len(set))]
-			v /= uint64(len(set))
-		}
-	}
-	return string(b)
 }

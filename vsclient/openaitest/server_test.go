@@ -69,7 +69,7 @@ func TestFaultsStrikeTheRequestsTheyName(t *testing.T) {
 		name   string
 		fault  openaitest.Fault
 		status int   // of the reply, 0: none came
-		is     error // what the client's error is
+		is     error // the client's error
 		made   int   // files there are afterwards
 	}{
 		{name: "a status before the effect", fault: openaitest.Fault{Kind: openaitest.FaultStatus, Status: 503}, status: 503},
@@ -306,7 +306,7 @@ func TestStrictReportsWhatIsLegalButUnwise(t *testing.T) {
 		resp, err := do(t.Context(), s, r.method, r.path, strings.NewReader(r.body), json)
 		is.NoErr(err)
 		is.Equal(resp.status, 200)
-		is.True(strings.Contains(strings.Join(reports, "\n"), r.want)) // the report names what is unwise
+		is.True(strings.Contains(strings.Join(reports, "\n"), r.want)) // the report names it
 	}
 }
 
@@ -437,9 +437,30 @@ func TestAConfigThatContradictsItselfPanics(t *testing.T) {
 
 func TestOnlyTheStandardLibraryIsImported(t *testing.T) {
 	is := is.New(t)
-	out, err := exec.CommandContext(t.Context(), "go", "list", "-deps", "-f", "{{if not .Standard}}{{.ImportPath}}{{end}}", ".").Output()
-	is.NoErr(err)
-	is.Equal(strings.TrimSpace(string(out)), "github.com/conduitio-labs/conduit-connector-openai-vectorstore/vsclient/openaitest")
+	for path := range dependencies(t, ".", "{{if not .Standard}}{{.ImportPath}}{{end}}") {
+		is.True(strings.HasPrefix(path, "github.com/conduitio-labs/conduit-connector-openai-vectorstore/vsclient/openaitest"))
+	}
+}
+
+func TestTheStateKnowsNoRequestsAndNoJSON(t *testing.T) {
+	is := is.New(t)
+	all := dependencies(t, "./internal/project", "{{.ImportPath}}")
+	is.True(all["time"])
+	is.True(!all["net/http"] && !all["encoding/json"])
+}
+
+// dependencies returns the lines that go list prints for a package and all that it imports.
+func dependencies(t *testing.T, path, format string) map[string]bool {
+	t.Helper()
+	out, err := exec.CommandContext(t.Context(), "go", "list", "-deps", "-f", format, path).Output()
+	if err != nil {
+		t.Fatal(err)
+	}
+	all := make(map[string]bool)
+	for _, line := range strings.Fields(string(out)) {
+		all[line] = true
+	}
+	return all
 }
 
 func TestALimitHoldsHoweverItIsCounted(t *testing.T) {

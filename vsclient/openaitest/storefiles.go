@@ -7,6 +7,8 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+
+	"github.com/conduitio-labs/conduit-connector-openai-vectorstore/vsclient/openaitest/internal/project"
 )
 
 // storeFileObject is a store file on the wire.
@@ -16,7 +18,7 @@ type storeFileObject struct {
 	UsageBytes       int64          `json:"usage_bytes"`
 	CreatedAt        int64          `json:"created_at"`
 	VectorStoreID    string         `json:"vector_store_id"`
-	Status           status         `json:"status"`
+	Status           project.Status `json:"status"`
 	LastError        *lastError     `json:"last_error"`
 	ChunkingStrategy chunkingObject `json:"chunking_strategy"`
 	Attributes       map[string]any `json:"attributes"`
@@ -37,49 +39,48 @@ type staticChunking struct {
 	Overlap int `json:"chunk_overlap_tokens"`
 }
 
-func (f *storeFile) object() storeFileObject { return f.objectAs(f.version) }
+func objectOfStoreFile(f *project.StoreFile) storeFileObject {
+	return objectOfSeen(project.Seen{StoreFile: f, As: f.Version})
+}
 
-func (f *storeFile) objectAs(v version) storeFileObject {
+func objectOfSeen(f project.Seen) storeFileObject {
 	o := storeFileObject{
-		ID: f.file.id, Object: "vector_store.file", CreatedAt: f.place.createdAt, VectorStoreID: f.store.id,
-		Status: v.status, Attributes: v.attributes,
-		ChunkingStrategy: chunkingObject{"static", staticChunking{f.chunking.size, f.chunking.overlap}},
+		ID: f.File.ID, Object: "vector_store.file", UsageBytes: f.UsageAs(f.As), CreatedAt: f.CreatedAt.Unix(), VectorStoreID: f.Store.ID,
+		Status: f.As.Status, Attributes: f.As.Attributes,
+		ChunkingStrategy: chunkingObject{"static", staticChunking{f.Chunking.Size, f.Chunking.Overlap}},
 	}
-	if v.status == completed {
-		o.UsageBytes = f.chunking.usage(f.file.textBytes())
-	}
-	if v.code != "" {
-		o.LastError = &lastError{v.code, v.message}
+	if f.As.Code != "" {
+		o.LastError = &lastError{f.As.Code, f.As.Message}
 	}
 	return o
 }
 
 // attachable returns the File of that id if it may be attached; s.mu is held.
-func (c *call) attachable(id string) (*file, *apiError) {
+func (c *call) attachable(id string) (*project.File, *apiError) {
 	s := c.s
 	if !strings.HasPrefix(id, "file-") {
 		return nil, badRequest("invalid_value", "file_id", "Invalid 'file_id': '%s'. Expected an ID that begins with 'file'.", id)
 	}
-	f := s.files[id]
+	f := s.state.File(id)
 	cannotFind := badRequest("", "file_id", "Cannot find file %s or organization or project does not have access to it.", id)
 	switch {
 	case f == nil && s.cfg.Quirks.UnknownFile400:
 		return nil, cannotFind
 	case f == nil:
 		return nil, s.cfg.Quirks.noSuchFile(id)
-	case s.now().Before(f.createdAt.Add(s.cfg.FreshFileWindow)):
+	case s.state.Now().Before(f.CreatedAt.Add(s.cfg.FreshFileWindow)):
 		return nil, cannotFind
 	}
-	switch f.purpose {
+	switch f.Purpose {
 	case "assistants", "user_data", "assistants_output":
 	default:
-		return nil, badRequest("", "file_id", "File %s has purpose '%s', which cannot be attached to a vector store. Use 'assistants' or 'user_data'.", id, f.purpose)
+		return nil, badRequest("", "file_id", "File %s has purpose '%s', which cannot be attached to a vector store. Use 'assistants' or 'user_data'.", id, f.Purpose)
 	}
-	if f.expiresAt > 0 {
+	if f.ExpiresAt > 0 {
 		c.unwisely("the File expires, and a File's expiry cannot be changed")
 	}
-	if ext := path.Ext(f.name); !s.cfg.Quirks.retrievable(f.name) && (extension(f.name) != "" || s.missingRefused()) {
-		if extension(f.name) == "" {
+	if ext := path.Ext(f.Name); !s.cfg.Quirks.retrievable(f.Name) && (project.Extension(f.Name) != "" || s.missingRefused()) {
+		if project.Extension(f.Name) == "" {
 			ext = "none"
 		}
 		return f, badRequest("unsupported_file", "file_ids", "Files with extensions [%s] are not supported for retrieval. See"+
@@ -94,21 +95,26 @@ func (s *Server) missingRefused() bool {
 }
 
 // room refuses files that would be too many for the store.
-func (s *Server) room(st *store, n int) *apiError {
-	if most := s.cfg.Quirks.StoreFilesMax; most > 0 && len(st.files)+n > most {
-		return badRequest("", "", "Vector store '%s' cannot hold more than %d files.", st.id, most)
+func (s *Server) room(st *project.Store, n int) *apiError {
+	if most := s.cfg.Quirks.StoreFilesMax; most > 0 && st.FileCount()+n > most {
+		return badRequest("", "", "Vector store '%s' cannot hold more than %d files.", st.ID, most)
 	}
 	return nil
 }
 
 // limitAttach counts an attach request, unless it or its n files are over a
 // limit. The files are counted once they are attached. s.mu is held.
-func (s *Server) limitAttach(c *call, st *store, n int) *apiError {
-	if wait := s.attachedLimit.wait(s.now(), n); wait > 0 {
+func (s *Server) limitAttach(c *call, st *project.Store, n int) *apiError {
+	if wait := s.attachedLimit.wait(s.state.Now(), n); wait > 0 {
 		c.limitHeaders(s.attachedLimit, wait)
 		return rateLimited("attached files", s.attachedLimit.perMinute, wait)
 	}
-	return s.limit(c, "vector store file attach requests", 1, st.attaches)
+	requests := s.attachLimits[st.ID]
+	if requests == nil {
+		requests = newLimiter(s.cfg.Limits.AttachRequestsPerMinute, s.cfg.Limits)
+		s.attachLimits[st.ID] = requests
+	}
+	return s.limit(c, "vector store file attach requests", 1, requests)
 }
 
 func (c *call) createStoreFile() (any, *apiError) {
@@ -130,113 +136,77 @@ func (c *call) createStoreFile() (any, *apiError) {
 		return nil, b.err
 	}
 	f, refused := c.attachable(id)
-	if refused == nil && st.files[id] == nil {
+	if refused == nil && st.File(id) == nil {
 		refused = s.room(st, 1)
 	}
 	if refused != nil {
 		return nil, refused
 	}
-	if old := st.files[id]; old != nil && old.status == completed {
+	if old := st.File(id); old != nil && old.Status == project.Completed {
 		c.unwisely("the file is attached and completed already")
 	}
-	now := s.now()
-	s.attachedLimit.take(now, 1)
-	sf := s.attach(st, f, attributes, ch, now, nil)
-	c.pollAfter(sf.status)
-	return sf.object(), nil
+	s.attachedLimit.take(s.state.Now(), 1)
+	sf := s.state.Attach(st, f, attributes, ch, nil)
+	c.pollAfter(sf.Status)
+	return objectOfStoreFile(sf), nil
 }
 
-func (c *call) pollAfter(st status) {
-	if d := c.s.cfg.PollAfter; d > 0 && st == inProgress {
+func (c *call) pollAfter(st project.Status) {
+	if d := c.s.cfg.PollAfter; d > 0 && st == project.InProgress {
 		c.header.Set("Openai-Poll-After-Ms", strconv.FormatInt(d.Milliseconds(), 10))
 	}
 }
 
-// statusFilter reads the parameter filter of a listing of store files.
-func (c *call) statusFilter() (page, *apiError) {
-	p, refused := c.page(20, 100)
-	if refused != nil {
-		return p, refused
+// statusFilter reads the parameters of a listing of store files.
+func (c *call) statusFilter() (p project.Page, st project.Status, refused *apiError) {
+	if p, refused = c.page(20, 100); refused != nil {
+		return p, st, refused
 	}
 	if c.query.Has("filter") {
-		p.filter = c.query.Get("filter")
-		refused = oneOf("filter", p.filter, "in_progress", "completed", "failed", "cancelled")
+		filter := c.query.Get("filter")
+		st = project.Status(filter)
+		refused = oneOf("filter", filter, "in_progress", "completed", "failed", "cancelled")
 	}
-	return p, refused
-}
-
-// listFilesOf lists the store files of a store or a batch as its lag shows them.
-func (c *call) listFilesOf(o *ordered[*storeFile], p page, cursor func(id string) (place, bool)) (any, *apiError) {
-	s := c.s
-	now := s.now()
-	lag := s.cfg.ListLag
-	asOf := now.Add(-lag.Update)
-	found, ends, more, refused := cutPage(c, o, p,
-		func(f *storeFile) bool { return f.seenThrough(lag, now) },
-		func(f *storeFile) bool { return p.filter == "" || string(f.asOf(asOf).status) == p.filter },
-		cursor)
-	if refused != nil {
-		return nil, refused
-	}
-	data := make([]storeFileObject, len(found))
-	for i, f := range found {
-		data[i] = f.objectAs(f.asOf(asOf))
-	}
-	return listing{Object: "list", Data: data, FirstID: ends[0], LastID: ends[1], HasMore: more}, nil
+	return p, st, refused
 }
 
 func (c *call) listStoreFiles() (any, *apiError) {
-	p, refused := c.statusFilter()
+	p, status, refused := c.statusFilter()
 	if refused != nil {
 		return nil, refused
 	}
-	s := c.s
 	st, refused := c.store()
 	if refused != nil {
 		return nil, refused
 	}
-	return c.listFilesOf(&st.listed, p, func(id string) (place, bool) {
-		if f := st.files[id]; f != nil {
-			return f.place, true
-		}
-		pl, ok := st.left[id]
-		return pl, ok && (!s.cfg.Quirks.DeletedCursorRefused || st.ghostOf[id] != nil)
-	})
+	l, bad := c.s.state.ListStoreFiles(st, p, status)
+	return list(l, bad, objectOfSeen)
 }
 
 // storeFile returns the store file that the request's path names; s.mu is held.
-func (c *call) storeFile() (*storeFile, *apiError) {
+func (c *call) storeFile() (*project.StoreFile, *apiError) {
 	st, refused := c.store()
 	if refused != nil {
 		return nil, refused
 	}
 	id := c.params[1]
-	if f := st.files[id]; f != nil {
+	if f := st.File(id); f != nil {
 		return f, nil
 	}
-	return nil, c.s.cfg.Quirks.noSuchStoreFile(id, st.id)
+	return nil, c.s.cfg.Quirks.noSuchStoreFile(id, st.ID)
 }
 
 // readableStoreFile is the same as GET sees it: late, and ghosts.
-func (c *call) readableStoreFile() (*storeFile, *apiError) {
+func (c *call) readableStoreFile() (*project.StoreFile, *apiError) {
 	s := c.s
 	st, refused := c.store()
 	if refused != nil {
 		return nil, refused
 	}
-	id := c.params[1]
-	if f := st.files[id]; f != nil && !s.hidden(f) {
+	if f := s.state.ReadStoreFile(st, c.params[1]); f != nil {
 		return f, nil
 	}
-	if g := st.ghostOf[id]; g != nil && s.now().Before(g.detachedAt.Add(s.cfg.GhostWindow)) {
-		return g, nil
-	}
-	return nil, s.cfg.Quirks.noSuchStoreFile(id, st.id)
-}
-
-// hidden reports whether the store file was attached too shortly ago to be found.
-func (s *Server) hidden(f *storeFile) bool {
-	return s.now().Before(f.createdAt.Add(s.cfg.NotFoundWindow))
+	return nil, s.cfg.Quirks.noSuchStoreFile(c.params[1], st.ID)
 }
 
 func (c *call) getStoreFile() (any, *apiError) {
@@ -244,8 +214,8 @@ func (c *call) getStoreFile() (any, *apiError) {
 	if refused != nil {
 		return nil, refused
 	}
-	c.pollAfter(f.status)
-	return f.object(), nil
+	c.pollAfter(f.Status)
+	return objectOfStoreFile(f), nil
 }
 
 func (c *call) updateStoreFile() (any, *apiError) {
@@ -262,16 +232,14 @@ func (c *call) updateStoreFile() (any, *apiError) {
 	if refused != nil {
 		return nil, refused
 	}
-	if s.cfg.Quirks.WritesNotFound && s.hidden(f) {
+	if s.cfg.Quirks.WritesNotFound && s.state.Hidden(f) {
 		return nil, s.cfg.Quirks.noSuchStoreFile(c.params[1], c.params[0])
 	}
-	if f.status == inProgress && s.cfg.Quirks.UpdateWhileIndexingRefused {
+	if f.Status == project.InProgress && s.cfg.Quirks.UpdateWhileIndexingRefused {
 		return nil, &apiError{status: http.StatusConflict, message: "The file is still being processed. Please try again later."}
 	}
-	v := f.version
-	v.attributes = attributes
-	s.become(f, v, s.now())
-	return f.object(), nil
+	s.state.SetAttributes(f, attributes)
+	return objectOfStoreFile(f), nil
 }
 
 func (c *call) deleteStoreFile() (any, *apiError) {
@@ -282,17 +250,17 @@ func (c *call) deleteStoreFile() (any, *apiError) {
 	}
 	id := c.params[1]
 	done := deleted{id, "vector_store.file.deleted", true}
-	f := st.files[id]
+	f := st.File(id)
 	if f == nil {
-		if _, was := st.left[id]; was && s.cfg.Quirks.SecondDetachOK {
+		if st.HadFile(id) && s.cfg.Quirks.SecondDetachOK {
 			return done, nil
 		}
-		return nil, s.cfg.Quirks.noSuchStoreFile(id, st.id)
+		return nil, s.cfg.Quirks.noSuchStoreFile(id, st.ID)
 	}
-	if s.cfg.Quirks.WritesNotFound && s.hidden(f) {
-		return nil, s.cfg.Quirks.noSuchStoreFile(id, st.id)
+	if s.cfg.Quirks.WritesNotFound && s.state.Hidden(f) {
+		return nil, s.cfg.Quirks.noSuchStoreFile(id, st.ID)
 	}
-	s.detachAsAsked(f, s.now())
+	s.state.Detach(f)
 	return done, nil
 }
 
@@ -328,14 +296,12 @@ func (c *call) storeFileContent() (any, *apiError) {
 		return nil, s.cfg.Quirks.noSuchStoreFile(c.params[1], c.params[0])
 	}
 	parts := []textPart{}
-	if f.status == completed {
-		for _, chunk := range f.file.document().chunks(f.chunking) {
-			text := chunk.fresh
-			if q.ContentOverlap {
-				text = chunk.text
-			}
-			parts = append(parts, textPart{"text", text})
+	for _, chunk := range f.Chunks() {
+		text := chunk.Fresh
+		if q.ContentOverlap {
+			text = chunk.Text
 		}
+		parts = append(parts, textPart{"text", text})
 	}
 	p := contentPage{Object: "vector_store.file_content.page", Data: parts}
 	if q.ContentPageSize > 0 {
@@ -357,7 +323,7 @@ func (c *call) storeFileContent() (any, *apiError) {
 		c.unwisely(`the query parameter "page" is ignored`)
 	}
 	if q.ContentLegacyShape {
-		return legacyContent{f.file.id, f.file.name, maps.Clone(f.attributes), slices.Clone(p.Data)}, nil
+		return legacyContent{f.File.ID, f.File.Name, maps.Clone(f.Attributes), slices.Clone(p.Data)}, nil
 	}
 	return p, nil
 }

@@ -3,7 +3,8 @@ package openaitest
 import (
 	"slices"
 	"strings"
-	"time"
+
+	"github.com/conduitio-labs/conduit-connector-openai-vectorstore/vsclient/openaitest/internal/project"
 )
 
 // storeObject is a vector store on the wire.
@@ -29,8 +30,8 @@ type fileCounts struct {
 	Total      int `json:"total"`
 }
 
-func (t tally) wire() fileCounts {
-	return fileCounts{t.inProgress, t.completed, t.failed, t.cancelled, t.total()}
+func objectOfCounts(c project.Counts) fileCounts {
+	return fileCounts{c.InProgress, c.Completed, c.Failed, c.Cancelled, c.Total()}
 }
 
 type storeExpiry struct {
@@ -38,54 +39,51 @@ type storeExpiry struct {
 	Days   int    `json:"days"`
 }
 
-// object renders a settled store; s.mu is held.
-func (s *Server) storeObject(st *store) storeObject {
-	seen := s.countsAsSeen(st, s.now())
+// storeObject renders a store; s.mu is held.
+func (s *Server) storeObject(st *project.Store) storeObject {
+	seen := s.state.CountsSeen(st)
 	o := storeObject{
-		ID: st.id, Object: "vector_store", CreatedAt: st.place.createdAt, Name: st.name,
-		UsageBytes: seen.usage, FileCounts: seen.wire(), Status: "completed",
-		LastActiveAt: st.activeAt.Unix(), Metadata: st.metadata,
+		ID: st.ID, Object: "vector_store", CreatedAt: st.CreatedAt.Unix(), Name: st.Name,
+		UsageBytes: seen.Usage, FileCounts: objectOfCounts(seen), Status: "completed",
+		LastActiveAt: st.ActiveAt.Unix(), Metadata: st.Metadata,
 	}
 	switch {
-	case st.expired:
+	case st.Expired:
 		o.Status = "expired"
-	case seen.inProgress > 0 && !s.cfg.Quirks.EarlyCompleted:
+	case seen.InProgress > 0 && !s.cfg.Quirks.EarlyCompleted:
 		o.Status = "in_progress"
 	}
-	if st.expiryDays > 0 {
-		o.ExpiresAfter = &storeExpiry{"last_active_at", st.expiryDays}
-		at := st.expiresAt().Unix()
+	if st.ExpiryDays > 0 {
+		o.ExpiresAfter = &storeExpiry{"last_active_at", st.ExpiryDays}
+		at := st.ExpiresAt().Unix()
 		o.ExpiresAt = &at
 	}
 	return o
 }
 
-// store returns the store that the request's path names, settled; s.mu is held.
-func (c *call) store() (*store, *apiError) {
+// store returns the store that the request's path names; s.mu is held.
+func (c *call) store() (*project.Store, *apiError) {
 	id := c.params[0]
 	if !strings.HasPrefix(id, "vs_") {
 		return nil, badRequest("invalid_value", "vector_store_id", "Invalid 'vector_store_id': '%s'. Expected an ID that begins with 'vs'.", id)
 	}
-	now := c.s.now()
-	c.s.tick(now)
-	st := c.s.stores[id]
+	st := c.s.state.Store(id)
 	if st == nil {
 		return nil, c.s.cfg.Quirks.noSuchStore(id)
 	}
-	c.s.settle(st, now)
 	return st, nil
 }
 
 // liveStore is a store that is not expired, and that the request keeps alive.
-func (c *call) liveStore() (*store, *apiError) {
+func (c *call) liveStore() (*project.Store, *apiError) {
 	st, refused := c.store()
 	if refused != nil {
 		return nil, refused
 	}
-	if st.expired {
-		return nil, badRequest("", "vector_store_id", "Vector store with id '%s' is expired.", st.id)
+	if st.Expired {
+		return nil, badRequest("", "vector_store_id", "Vector store with id '%s' is expired.", st.ID)
 	}
-	st.activeAt = c.s.now()
+	c.s.state.Touch(st)
 	return st, nil
 }
 
@@ -99,9 +97,7 @@ func (b *fields) storeExpiry(name string) int {
 	o.require("days", "an integer")
 	o.enum("anchor", "", "last_active_at")
 	days := o.integer("days", 0, 1, 365)
-	if o.err != nil {
-		b.fail(o.err)
-	}
+	b.fail(o.err)
 	return int(days)
 }
 
@@ -109,24 +105,6 @@ func distinct(ids []string) int {
 	ids = slices.Clone(ids)
 	slices.Sort(ids)
 	return len(slices.Compact(ids))
-}
-
-// newStore makes a store; s.mu is held.
-func (s *Server) newStore(name *string, now time.Time) *store {
-	st := &store{
-		place: s.nextPlace(now), id: s.newID("vs_", 32), name: name, createdAt: now, activeAt: now,
-		metadata: map[string]any{},
-		files:    make(map[string]*storeFile), ghostOf: make(map[string]*storeFile),
-		left: make(map[string]place), batches: make(map[string]*batch),
-		attaches: newLimiter(s.cfg.Limits.AttachRequestsPerMinute, s.cfg.Limits),
-	}
-	if d := s.cfg.StoresExpireAfter; d > 0 {
-		st.endsAt = now.Add(d)
-	}
-	s.remember(st, now)
-	s.stores[st.id] = st
-	s.storeList.insert(st)
-	return st
 }
 
 func (c *call) createStore() (any, *apiError) {
@@ -146,9 +124,7 @@ func (c *call) createStore() (any, *apiError) {
 	s := c.s
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	now := s.now()
-	s.tick(now)
-	files := make([]*file, len(ids))
+	files := make([]*project.File, len(ids))
 	for i, id := range ids {
 		f, refused := c.attachable(id)
 		if refused != nil {
@@ -167,10 +143,9 @@ func (c *call) createStore() (any, *apiError) {
 			return nil, refused
 		}
 	}
-	st := s.newStore(name, now)
-	st.expiryDays, st.metadata = days, metadata
+	st := s.state.NewStore(project.StoreSettings{Name: name, ExpiryDays: days, Metadata: metadata})
 	for _, f := range files {
-		s.attach(st, f, map[string]any{}, ch, now, nil)
+		s.state.Attach(st, f, map[string]any{}, ch, nil)
 	}
 	return s.storeObject(st), nil
 }
@@ -180,26 +155,8 @@ func (c *call) listStores() (any, *apiError) {
 	if refused != nil {
 		return nil, refused
 	}
-	s := c.s
-	now := s.now()
-	s.tick(now)
-	all := func(*store) bool { return true }
-	found, ends, more, refused := cutPage(c, &s.storeList, p, all, all, func(id string) (place, bool) {
-		if st := s.stores[id]; st != nil {
-			return st.place, true
-		}
-		pl, ok := s.storesLeft[id]
-		return pl, ok && !s.cfg.Quirks.DeletedCursorRefused
-	})
-	if refused != nil {
-		return nil, refused
-	}
-	data := make([]storeObject, len(found))
-	for i, st := range found {
-		s.settle(st, now)
-		data[i] = s.storeObject(st)
-	}
-	return listing{Object: "list", Data: data, FirstID: ends[0], LastID: ends[1], HasMore: more}, nil
+	l, bad := c.s.state.ListStores(p)
+	return list(l, bad, c.s.storeObject)
 }
 
 func (c *call) getStore() (any, *apiError) {
@@ -225,15 +182,17 @@ func (c *call) modifyStore() (any, *apiError) {
 	if refused != nil {
 		return nil, refused
 	}
+	settings := st.StoreSettings
 	if b.has("name") {
-		st.name = name
+		settings.Name = name
 	}
 	if _, set := b.m["expires_after"]; set {
-		st.expiryDays = days // null removes the policy
+		settings.ExpiryDays = days // null removes the policy
 	}
 	if b.has("metadata") {
-		st.metadata = metadata
+		settings.Metadata = metadata
 	}
+	s.state.SetStore(st, settings)
 	return s.storeObject(st), nil
 }
 
@@ -243,13 +202,6 @@ func (c *call) deleteStore() (any, *apiError) {
 	if refused != nil {
 		return nil, refused
 	}
-	now := s.now()
-	for _, f := range st.sorted() {
-		s.detach(f, now)
-	}
-	delete(s.stores, st.id)
-	s.storeList.remove(st.place)
-	s.storesLeft[st.id] = st.place
-	s.buried[st.id] = st
-	return deleted{st.id, "vector_store.deleted", true}, nil
+	s.state.DeleteStore(st)
+	return deleted{st.ID, "vector_store.deleted", true}, nil
 }

@@ -5,46 +5,16 @@ import (
 	"crypto/sha256"
 	"encoding/hex"
 	"math"
-	"net/http"
 	"slices"
 	"strings"
-	"time"
+
+	"github.com/conduitio-labs/conduit-connector-openai-vectorstore/vsclient/openaitest/internal/project"
 )
 
 const (
 	maxUploadBytes = 8 << 30
 	maxPartBytes   = 64 << 20
-	uploadLifetime = time.Hour
 )
-
-// upload is an object of /uploads.
-type upload struct {
-	id        string
-	createdAt time.Time
-	name      string
-	bytes     int64
-	purpose   string
-	seconds   int64 // to live, of the File
-	state     string
-	parts     map[string]content // kept whole while the upload is pending
-	received  int64              // bytes of the parts
-	file      *file
-}
-
-func (u *upload) expiresAt() time.Time { return u.createdAt.Add(uploadLifetime) }
-
-// end gives up the parts of the upload.
-func (u *upload) end(state string) { u.state, u.parts = state, nil }
-
-// expireUploads ends the uploads that nobody has completed in time; s.mu is held.
-func (s *Server) expireUploads(now time.Time) {
-	for len(s.pendingUploads) > 0 && !now.Before(s.pendingUploads[0].expiresAt()) {
-		if u := s.pendingUploads[0]; u.state == "pending" {
-			u.end("expired")
-		}
-		s.pendingUploads = s.pendingUploads[1:]
-	}
-}
 
 // uploadObject is an upload on the wire.
 type uploadObject struct {
@@ -59,13 +29,13 @@ type uploadObject struct {
 	File      *fileObject `json:"file,omitempty"`
 }
 
-func (u *upload) object() uploadObject {
+func objectOfUpload(u *project.Upload) uploadObject {
 	o := uploadObject{
-		ID: u.id, Object: "upload", Bytes: u.bytes, CreatedAt: u.createdAt.Unix(), Filename: u.name, Purpose: u.purpose,
-		Status: u.state, ExpiresAt: u.expiresAt().Unix(),
+		ID: u.ID, Object: "upload", Bytes: u.Bytes, CreatedAt: u.CreatedAt.Unix(), Filename: u.Name, Purpose: u.Purpose,
+		Status: string(u.State), ExpiresAt: u.ExpiresAt().Unix(),
 	}
-	if u.file != nil {
-		f := u.file.object()
+	if u.File != nil {
+		f := objectOfFile(u.File)
 		o.File = &f
 	}
 	return o
@@ -83,7 +53,7 @@ func (c *call) createUpload() (any, *apiError) {
 	name := b.needText("filename")
 	purpose := b.needText("purpose")
 	b.require("bytes", "an integer")
-	size := b.integer("bytes", 0, 1, math.MaxInt64)
+	size := b.integer("bytes", 0, 1, maxUploadBytes)
 	mimeType := b.needText("mime_type")
 	var seconds int64
 	if e := b.object("expires_after", "anchor", "seconds"); e != nil {
@@ -91,19 +61,13 @@ func (c *call) createUpload() (any, *apiError) {
 		e.require("seconds", "an integer")
 		e.enum("anchor", "", "created_at")
 		seconds = e.integer("seconds", 0, 3600, 2592000)
-		if e.err != nil {
-			b.fail(e.err)
-		}
+		b.fail(e.err)
 	}
 	if b.err != nil {
 		return nil, b.err
 	}
 	if refused := checkPurpose(purpose); refused != nil {
 		return nil, refused
-	}
-	if size > maxUploadBytes {
-		return nil, badRequest("integer_above_max_value", "bytes",
-			"Invalid 'bytes': integer above maximum value. Expected a value <= %d, but got %d instead.", int64(maxUploadBytes), size)
 	}
 	typ, _, _ := strings.Cut(mimeType, ";")
 	typ = strings.ToLower(strings.TrimSpace(typ))
@@ -118,21 +82,14 @@ func (c *call) createUpload() (any, *apiError) {
 	s := c.s
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	now := s.now()
-	s.tick(now)
-	u := &upload{
-		id: s.newID("upload_", 32), createdAt: now, name: name, bytes: size, purpose: purpose, seconds: seconds,
-		state: "pending", parts: make(map[string]content),
-	}
-	s.uploads[u.id] = u
-	s.pendingUploads = append(s.pendingUploads, u)
-	return u.object(), nil
+	u := &project.Upload{Name: name, Bytes: size, Purpose: purpose, Lifetime: seconds}
+	s.state.NewUpload(u)
+	return objectOfUpload(u), nil
 }
 
 // upload returns the upload that the request's path names; s.mu is held.
-func (c *call) upload() (*upload, *apiError) {
-	c.s.tick(c.s.now())
-	u := c.s.uploads[c.params[0]]
+func (c *call) upload() (*project.Upload, *apiError) {
+	u := c.s.state.Upload(c.params[0])
 	if u == nil {
 		return nil, notFound("", "No such Upload object: %s", c.params[0])
 	}
@@ -140,10 +97,10 @@ func (c *call) upload() (*upload, *apiError) {
 }
 
 // pendingUpload is the same when it can still change.
-func (c *call) pendingUpload() (*upload, *apiError) {
+func (c *call) pendingUpload() (*project.Upload, *apiError) {
 	u, refused := c.upload()
-	if refused == nil && u.state != "pending" {
-		refused = badRequest("", "", "Upload %s is %s.", u.id, u.state)
+	if refused == nil && u.State != project.UploadPending {
+		refused = badRequest("", "", "Upload %s is %s.", u.ID, u.State)
 	}
 	return u, refused
 }
@@ -163,20 +120,18 @@ func (c *call) addPart() (any, *apiError) {
 	if f.file == nil {
 		return nil, badRequest("missing_required_parameter", "data", "Missing required parameter: 'data'.")
 	}
-	data := f.file.content
+	data := f.file.Content
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	u, refused := c.pendingUpload()
 	if refused != nil {
 		return nil, refused
 	}
-	if u.received+data.size > u.bytes {
-		return nil, badRequest("", "data", "The parts of upload %s would hold %d bytes, more than the %d bytes declared.", u.id, u.received+data.size, u.bytes)
+	if u.Received+data.Size > u.Bytes {
+		return nil, badRequest("", "data", "The parts of upload %s would hold %d bytes, more than the %d bytes declared.", u.ID, u.Received+data.Size, u.Bytes)
 	}
-	u.received += data.size
-	id := s.newID("part_", 32)
-	u.parts[id] = data
-	return partObject{id, "upload.part", s.now().Unix(), u.id}, nil
+	id := s.state.AddPart(u, data)
+	return partObject{id, "upload.part", s.state.Now().Unix(), u.ID}, nil
 }
 
 func (c *call) completeUpload() (any, *apiError) {
@@ -194,8 +149,8 @@ func (c *call) completeUpload() (any, *apiError) {
 	if refused != nil {
 		return nil, refused
 	}
-	if u.state == "completed" && s.cfg.Quirks.CompleteTwiceOK {
-		return u.object(), nil
+	if u.State == project.UploadCompleted && s.cfg.Quirks.CompleteTwiceOK {
+		return objectOfUpload(u), nil
 	}
 	if u, refused = c.pendingUpload(); refused != nil {
 		return nil, refused
@@ -204,19 +159,19 @@ func (c *call) completeUpload() (any, *apiError) {
 	var size int64
 	seen := make(map[string]bool)
 	for i, id := range ids {
-		p, ok := u.parts[id]
+		p, ok := u.Part(id)
 		if !ok {
-			return nil, badRequest("invalid_value", "part_ids", "Invalid 'part_ids': no part with id '%s' was added to upload %s.", id, u.id)
+			return nil, badRequest("invalid_value", "part_ids", "Invalid 'part_ids': no part with id '%s' was added to upload %s.", id, u.ID)
 		}
 		if seen[id] {
 			return nil, badRequest("invalid_value", "part_ids", "Invalid 'part_ids': '%s' is listed twice.", id)
 		}
 		seen[id] = true
-		size += p.size
-		parts[i] = p.kept
+		size += p.Size
+		parts[i] = p.Kept
 	}
-	if size != u.bytes {
-		return nil, badRequest("", "", "The number of bytes uploaded (%d) does not match the number of bytes declared (%d).", size, u.bytes)
+	if size != u.Bytes {
+		return nil, badRequest("", "", "The number of bytes uploaded (%d) does not match the number of bytes declared (%d).", size, u.Bytes)
 	}
 	if refused := s.checkQuota(size); refused != nil {
 		return nil, refused
@@ -237,22 +192,22 @@ func (c *call) completeUpload() (any, *apiError) {
 	for _, p := range parts {
 		_, _ = whole.Write(p) // it never fails
 	}
-	u.file = s.makeFile(u.name, u.purpose, whole.content(), u.seconds)
-	u.end("completed")
-	return u.object(), nil
+	s.state.CompleteUpload(u, s.newFile(u.Name, u.Purpose, whole.content(), u.Lifetime))
+	return objectOfUpload(u), nil
 }
 
 func (c *call) cancelUpload() (any, *apiError) {
-	c.s.mu.Lock()
-	defer c.s.mu.Unlock()
+	s := c.s
+	s.mu.Lock()
+	defer s.mu.Unlock()
 	u, refused := c.upload()
 	if refused != nil {
 		return nil, refused
 	}
-	switch u.state {
-	case "completed", "expired":
-		return nil, &apiError{status: http.StatusBadRequest, message: "Upload " + u.id + " is " + u.state + "."}
+	switch u.State {
+	case project.UploadCompleted, project.UploadExpired:
+		return nil, badRequest("", "", "Upload %s is %s.", u.ID, u.State)
 	}
-	u.end("cancelled")
-	return u.object(), nil
+	s.state.CancelUpload(u)
+	return objectOfUpload(u), nil
 }

@@ -145,7 +145,7 @@ func (t *target) await(ctx context.Context, folder string) error {
 		}
 		extra := 0
 		for _, d := range docs {
-			if want[d.Key] == d.SHA256 && d.Status == vsclient.StatusCompleted {
+			if want[d.Key] == d.SHA256 && d.Status == vsclient.Completed {
 				delete(want, d.Key)
 			} else {
 				extra++
@@ -208,7 +208,7 @@ func (t *target) removeAll(ctx context.Context) error {
 	defer client.Close()
 	gone := make([]vsclient.Change, len(docs))
 	for i, d := range docs {
-		gone[i] = vsclient.Change{Op: vsclient.OpDelete, Document: vsclient.Document{Key: d.Key}}
+		gone[i] = vsclient.Delete(d.Key)
 	}
 	for _, r := range client.Apply(ctx, gone, nil) {
 		err = errors.Join(err, r.Err)

@@ -28,18 +28,33 @@ var root = sync.OnceValues(func() (string, error) {
 func Root() (string, error) { return root() }
 
 // Conduit returns the engine's program: the one that the variable CONDUIT names,
-// else the one on PATH, else one that is built from connector/e2e/engine, which
-// takes a minute or two the first time. say is told of that.
+// else the one on PATH, else the pinned one. say is told of a build.
 func Conduit(ctx context.Context, say func(string)) (string, error) {
-	if path := os.Getenv("CONDUIT"); path != "" {
-		if _, err := exec.LookPath(path); err != nil {
-			return "", fmt.Errorf("the variable CONDUIT names no program: %w", err)
-		}
-		return filepath.Abs(path)
+	if path, err := GivenConduit(); path != "" || err != nil {
+		return path, err
 	}
 	if path, err := exec.LookPath("conduit"); err == nil {
 		return path, nil
 	}
+	return PinnedConduit(ctx, say)
+}
+
+// GivenConduit returns the engine's program that the variable CONDUIT names, "" when
+// it is not set.
+func GivenConduit() (string, error) {
+	path := os.Getenv("CONDUIT")
+	if path == "" {
+		return "", nil
+	}
+	if _, err := exec.LookPath(path); err != nil {
+		return "", fmt.Errorf("the variable CONDUIT names no program: %w", err)
+	}
+	return filepath.Abs(path)
+}
+
+// PinnedConduit builds Conduit v0.14 from connector/e2e/engine, which takes a minute or
+// two the first time. say is told of that.
+func PinnedConduit(ctx context.Context, say func(string)) (string, error) {
 	dir, err := Root()
 	if err != nil {
 		return "", err

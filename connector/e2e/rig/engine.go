@@ -129,7 +129,7 @@ func (e *Engine) read(r io.Reader) {
 	}
 }
 
-// Log returns what Conduit has logged.
+// Log returns Conduit's log so far.
 func (e *Engine) Log() string {
 	e.mu.Lock()
 	defer e.mu.Unlock()
@@ -176,6 +176,33 @@ func (e *Engine) KillPlugin(name string) error {
 		err = errors.Join(err, syscall.Kill(pid, syscall.SIGKILL))
 	}
 	return err
+}
+
+// Running returns the number of processes of the plugin of that file name.
+func (e *Engine) Running(name string) (int, error) {
+	pids, err := e.plugins(name)
+	return len(pids), err
+}
+
+// PluginMemory returns the memory that the plugin of that file name takes, in bytes.
+func (e *Engine) PluginMemory(name string) (int64, error) {
+	pids, err := e.plugins(name)
+	if err != nil {
+		return 0, err
+	}
+	var sum int64
+	for _, pid := range pids {
+		out, err := exec.CommandContext(context.Background(), "ps", "-o", "rss=", "-p", strconv.Itoa(pid)).Output()
+		if err != nil {
+			return 0, fmt.Errorf("looking at a process: %w", err)
+		}
+		kib, err := strconv.ParseInt(strings.TrimSpace(string(out)), 10, 64)
+		if err != nil {
+			return 0, err
+		}
+		sum += kib << 10
+	}
+	return sum, nil
 }
 
 // Clean ends Conduit and plugins that have lost theirs.

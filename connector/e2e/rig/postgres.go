@@ -64,7 +64,7 @@ func StartPostgres(ctx context.Context) (*Postgres, error) {
 	}
 	p.cmd = exec.CommandContext(context.WithoutCancel(ctx), bin["postgres"], "-D", data, "-p", port,
 		"-c", "listen_addresses=127.0.0.1", "-c", "unix_socket_directories=",
-		"-c", "wal_level=logical", "-c", "fsync=off", "-c", "max_replication_slots=20", "-c", "max_wal_senders=20")
+		"-c", "wal_level=logical", "-c", "fsync=off", "-c", "max_replication_slots=100", "-c", "max_wal_senders=100", "-c", "max_connections=400")
 	p.cmd.SysProcAttr, p.cmd.Dir = who, dir
 	if err := p.cmd.Start(); err != nil {
 		return nil, errors.Join(err, os.RemoveAll(dir))
@@ -81,7 +81,7 @@ func StartPostgres(ctx context.Context) (*Postgres, error) {
 	}
 }
 
-// Query runs SQL and returns what psql prints, without alignment.
+// Query runs SQL and returns the output of psql, without alignment.
 func (p *Postgres) Query(ctx context.Context, sql string) (string, error) {
 	cmd := exec.CommandContext(ctx, p.bin["psql"], "-X", "-q", "-A", "-t", "-v", "ON_ERROR_STOP=1", p.URL)
 	cmd.Stdin = strings.NewReader(sql)

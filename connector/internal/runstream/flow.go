@@ -23,7 +23,6 @@ type flow struct {
 
 	waiting []opencdc.Record
 	bytes   int
-	singly  int   // that many at the front are handed over one at a time
 	over    error // why no more will come
 
 	handed   []opencdc.Record
@@ -98,7 +97,7 @@ func (f *flow) fill(ctx context.Context, from pconnector.DestinationRunStreamSer
 	}
 }
 
-// take returns what is waiting, at least one record, or why there will be none.
+// take returns the waiting records, at least one, or the error that ended the stream.
 func (f *flow) take(ctx context.Context) ([]opencdc.Record, error) {
 	if err := f.await(ctx, nil, func(bool) bool { return len(f.waiting) > 0 || f.over != nil }); err != nil {
 		return nil, err
@@ -108,7 +107,7 @@ func (f *flow) take(ctx context.Context) ([]opencdc.Record, error) {
 		timer := time.NewTimer(f.delay)
 		defer timer.Stop()
 		enough := func(late bool) bool {
-			return late || len(f.waiting) >= f.size || f.singly > 0 || f.stopping || f.over != nil
+			return late || len(f.waiting) >= f.size || f.stopping || f.over != nil
 		}
 		if err := f.await(ctx, timer.C, enough); err != nil {
 			return nil, err
@@ -133,10 +132,6 @@ func (f *flow) take(ctx context.Context) ([]opencdc.Record, error) {
 
 // portion is how many of the waiting records go next. The caller holds mu.
 func (f *flow) portion() int {
-	if f.singly > 0 {
-		f.singly--
-		return 1
-	}
 	n := len(f.waiting)
 	if f.size > 0 {
 		n = min(n, f.size)
@@ -159,29 +154,16 @@ func (f *flow) report(verdicts []error) {
 }
 
 // judge turns the SDK's acknowledgements into those that Conduit is to get. They
-// come in the order of the records handed over, which is what counts here:
+// come in the order of the records handed over, and that order counts here:
 // positions may be empty or equal.
-func (f *flow) judge(ctx context.Context, acks []pconnector.DestinationRunResponseAck) []pconnector.DestinationRunResponseAck {
+func (f *flow) judge(acks []pconnector.DestinationRunResponseAck) []pconnector.DestinationRunResponseAck {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	out := make([]pconnector.DestinationRunResponseAck, 0, len(acks))
-	for i, ack := range acks {
-		rest := len(acks) - i
-		switch {
-		case len(f.verdicts) > 0:
+	for _, ack := range acks {
+		if len(f.verdicts) > 0 {
 			ack.Error = text(f.verdicts[0])
 			f.verdicts = f.verdicts[1:]
-		case ack.Error != "" && rest > 1 && rest == len(f.handed) && ctx.Err() == nil:
-			// The SDK refused these before the destination saw them, all for the
-			// sake of one.
-			f.waiting = append(f.handed, f.waiting...)
-			for _, r := range f.handed {
-				f.bytes += sizeOf(r)
-			}
-			f.singly += rest
-			f.handed = nil
-			f.notify()
-			return out
 		}
 		out = append(out, ack)
 		if len(f.handed) > 0 {
@@ -189,7 +171,7 @@ func (f *flow) judge(ctx context.Context, acks []pconnector.DestinationRunRespon
 		}
 	}
 	if len(f.handed) == 0 {
-		f.handed = nil // free what its array still holds
+		f.handed = nil // free the records in its array
 	}
 	return out
 }
@@ -204,7 +186,7 @@ func text(err error) string {
 	return "the record was refused without a reason" // an empty text would acknowledge it
 }
 
-// answered notes what Conduit has been told.
+// answered notes the acknowledgements that Conduit has got.
 func (f *flow) answered(acks []pconnector.DestinationRunResponseAck) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
@@ -275,7 +257,7 @@ func (f *flow) setBatching(size int, delay time.Duration) {
 	f.size, f.delay = size, delay
 }
 
-// abandon forgets what will not be answered any more: the stream is over.
+// abandon forgets the records that will not be answered: the stream is over.
 func (f *flow) abandon() {
 	f.mu.Lock()
 	defer f.mu.Unlock()

@@ -14,15 +14,10 @@
 // each, returns len(records) and no error, and the acknowledgements are put right
 // on their way out. They keep the order in which Conduit sent the records.
 //
-// Two more things follow from standing here:
-//
-//   - A batch that the SDK refuses before the destination has seen it, because
-//     one record cannot be decoded, is handed over again one record at a time, so
-//     that the bad one alone is refused.
-//   - The SDK's own batching (sdk.batch.size, sdk.batch.delay) is done here when
-//     the destination says so with [TakeBatching]: the SDK leaves an incomplete
-//     batch unwritten for ever when no delay is set, and waits for a minute at
-//     each stop that follows a full batch.
+// The SDK's own batching (sdk.batch.size, sdk.batch.delay) is done here as well when
+// the destination says so with [TakeBatching]: the SDK leaves an incomplete batch
+// unwritten for ever when no delay is set, and waits for a minute at each stop that
+// follows a full batch.
 package runstream
 
 import (
@@ -35,7 +30,7 @@ import (
 	"github.com/conduitio/conduit-connector-protocol/pconnector"
 )
 
-// Limits bound what is read ahead. A message that alone is larger is still taken,
+// Limits bound the reading ahead. A message that alone is larger is still taken,
 // when nothing else waits.
 type Limits struct {
 	Records int
@@ -79,7 +74,7 @@ func (p *plugin) Stop(ctx context.Context, req pconnector.DestinationStopRequest
 	return resp, errors.Join(err, stopErr)
 }
 
-// stream is what the SDK's adapter gets to see of the real stream.
+// stream is the real stream as the SDK's adapter sees it.
 type stream struct {
 	ctx   context.Context // Recv and Send take none, and this one lives as long as the stream
 	flow  *flow
@@ -98,7 +93,7 @@ func (s *stream) Recv() (pconnector.DestinationRunRequest, error) {
 }
 
 func (s *stream) Send(resp pconnector.DestinationRunResponse) error {
-	acks := s.flow.judge(s.ctx, resp.Acks)
+	acks := s.flow.judge(resp.Acks)
 	if len(acks) > 0 {
 		if err := s.under.Send(pconnector.DestinationRunResponse{Acks: acks}); err != nil {
 			return fmt.Errorf("sending acknowledgements: %w", err)

@@ -87,29 +87,6 @@ func TestVerdictsGoByOrderWhenPositionsDoNot(t *testing.T) {
 	})
 }
 
-func TestARecordThatTheSDKCannotDecodeIsRefusedAlone(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		is := is.New(t)
-		h := start(t, &destination{decode: true}, nil)
-		recs := []opencdc.Record{record("1"), record("2"), record("3"), record("4")}
-		recs[2].Metadata = opencdc.Metadata{
-			opencdc.MetadataKeySchemaSubject: "unknown",
-			opencdc.MetadataKeySchemaVersion: "1",
-		}
-		h.sendRecords(recs...)
-		acks := h.acks(4)
-		is.Equal(acks[0].Error, "")
-		is.Equal(acks[1].Error, "")
-		is.True(strings.Contains(acks[2].Error, "failed to get schema"))
-		is.Equal(acks[3].Error, "")
-		is.Equal(h.dest.written, []string{"1", "2", "4"})
-		h.send("5", "6") // and the next ones go together again
-		h.acks(2)
-		is.Equal(h.dest.sizes, []int{1, 1, 1, 2})
-		h.stop("6")
-	})
-}
-
 func TestADestinationThatReportsNothingKeepsTheSDKsMeaning(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		is := is.New(t)
@@ -191,7 +168,7 @@ func TestAStopAtAPositionWithinWhatWaitsDoesNotWaitForTheRest(t *testing.T) {
 		synctest.Wait()
 		h.send("2", "3", "4", "5")
 		h.stop("3")
-		is.Equal(time.Since(h.began), 2*time.Minute) // what comes behind is not waited for
+		is.Equal(time.Since(h.began), 2*time.Minute) // the records behind are not waited for
 		h.acks(5)
 		is.Equal(h.dest.sizes, []int{1, 2, 2})
 	})
@@ -345,7 +322,7 @@ func startLimited(t *testing.T, d *destination, batch func(*sdk.DestinationWithB
 		batch(&d.cfg.DestinationWithBatch)
 	}
 	d.cfg.RatePerSecond = d.rate
-	d.cfg.KeyEnabled, d.cfg.PayloadEnabled = lang.Ptr(d.decode), lang.Ptr(false)
+	d.cfg.KeyEnabled, d.cfg.PayloadEnabled = lang.Ptr(false), lang.Ptr(false)
 	h := &harness{
 		t:      t,
 		dest:   d,
@@ -439,12 +416,11 @@ type destination struct {
 	sdk.UnimplementedDestination
 	cfg config
 
-	took   time.Duration // by a write
-	bad    []string      // positions that are refused
-	badAt  []int         // places in a write that are refused
-	plain  bool          // answers as the SDK asks, not with Report
-	decode bool          // has the SDK decode keys
-	rate   float64       // records a second
+	took  time.Duration // by a write
+	bad   []string      // positions that are refused
+	badAt []int         // places in a write that are refused
+	plain bool          // answers as the SDK asks, not with Report
+	rate  float64       // records a second
 
 	sizes   []int
 	written []string

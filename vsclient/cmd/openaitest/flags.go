@@ -14,7 +14,7 @@ import (
 	"github.com/conduitio-labs/conduit-connector-openai-vectorstore/vsclient/openaitest"
 )
 
-// options are what the flags say.
+// options are the settings that the flags give.
 type options struct {
 	cfg    openaitest.Config
 	addr   string
@@ -48,7 +48,7 @@ func parseFlags(args []string, help io.Writer) (options, error) {
 		to    *time.Duration
 		usage string
 	}{
-		{"latency", &c.Latency, "what a request and its reply spend on the way"},
+		{"latency", &c.Latency, "the time that a request and its reply spend on the way"},
 		{"index-time", &c.IndexTime, "how long a file is in_progress"},
 		{"index-jitter", &c.IndexJitter, "up to how much longer, at random"},
 		{"poll-after", &c.PollAfter, "openai-poll-after-ms to send; 0: none"},
@@ -77,7 +77,7 @@ func parseFlags(args []string, help io.Writer) (options, error) {
 	fs.IntVar(&c.Limits.AttachedFilesPerMinute, "attached-files-per-minute", 0, "limit of attached files; 0: none")
 	fs.IntVar(&c.Limits.ReadsPerMinute, "reads-per-minute", 0, "limit of GET under /vector_stores; 0: none")
 	fs.IntVar(&c.Limits.DeletesPerMinute, "deletes-per-minute", 0, "limit of DELETE; 0: none")
-	fs.IntVar(&c.Limits.Burst, "limit-burst", 0, "what a full bucket holds; 0: a minute's limit")
+	fs.IntVar(&c.Limits.Burst, "limit-burst", 0, "the size of a full bucket; 0: a minute's limit")
 	fs.Func("limit-kind", "how limits are counted: bucket, fixed or sliding `window`", func(v string) error {
 		switch k := openaitest.LimitKind(v); k {
 		case openaitest.Bucket, openaitest.FixedWindow, openaitest.SlidingWindow:

@@ -1,7 +1,7 @@
 // Openaitest serves an emulator of OpenAI's Files, Uploads and Vector Stores
 // API, with a page for people at /. See package
 // github.com/conduitio-labs/conduit-connector-openai-vectorstore/vsclient/openaitest
-// for what it does; each of its settings is a flag here, but for the functions,
+// for its behaviour; each of its settings is a flag here, but for the functions,
 // which -index-rules and -faults say as data.
 //
 //	openaitest -addr 127.0.0.1:8080 -store docs -latency 50ms -index-time 2s
@@ -9,7 +9,7 @@
 //
 // While it runs, tests in any language can look inside and take a hand:
 //
-//	curl localhost:8080/-/snapshot                          # what is true now
+//	curl localhost:8080/-/snapshot                          # the true state of now
 //	curl localhost:8080/-/history/vs_…                      # when each file was searchable
 //	curl localhost:8080/-/requests                          # the log; /-/counts by endpoint
 //	curl localhost:8080/-/advance --json '{"by":"24h"}' # moves the clock on
@@ -17,7 +17,7 @@
 //	curl localhost:8080/-/faults --json '[{"path":"/files","kind":"cut","effect_after":"30s"}]'
 //	curl -X DELETE localhost:8080/-/faults
 //
-// It ends at SIGINT or SIGTERM and cuts off what is under way.
+// It ends at SIGINT or SIGTERM and cuts off requests under way.
 package main
 
 import (
@@ -85,8 +85,8 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) error {
 		fmt.Fprintln(stdout, id, opts.stores[i])
 	}
 	<-ctx.Done()
-	// Requests under way end at once; what may outlast the grace are connections
-	// that browsers open in advance and never use.
+	// Requests under way end at once. Connections that a browser opened in advance and
+	// never used may outlast the grace.
 	grace, cancel := context.WithTimeout(context.Background(), time.Second)
 	defer cancel()
 	if err := s.Shutdown(grace); err != nil && !errors.Is(err, context.DeadlineExceeded) {

@@ -63,7 +63,7 @@ func TestBadFlagsAreErrors(t *testing.T) {
 		t.Run(strings.Join(args, " "), func(t *testing.T) {
 			is := is.New(t)
 			ctx, cancel := context.WithCancel(t.Context())
-			cancel() // what starts after all ends at once
+			cancel() // a server that starts after all ends at once
 			is.True(run(ctx, args, io.Discard, io.Discard) != nil)
 		})
 	}

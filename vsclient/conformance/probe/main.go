@@ -1,4 +1,4 @@
-// Probe asks OpenAI's live API what its documents leave open, and writes down
+// Probe asks OpenAI's live API the questions that its documents leave open, and writes down
 // the answers. Package openaitest has a switch for each answer.
 //
 //	OPENAI_API_KEY=… GOWORK=off go -C vsclient/conformance run ./probe

@@ -13,7 +13,7 @@ import (
 	"time"
 )
 
-// prober speaks to one project and remembers what it made there.
+// prober speaks to one project and remembers the objects that it made there.
 type prober struct {
 	base, key string
 	client    *http.Client
@@ -31,7 +31,7 @@ type finding struct {
 	Failed   bool     `json:"failed,omitempty"` // the answer tells why there is none
 }
 
-// reply is what a request was answered.
+// reply is the answer to a request.
 type reply struct {
 	status int
 	header http.Header
@@ -55,7 +55,7 @@ func (r reply) String() string {
 	return s
 }
 
-// message is what an error says in words.
+// message returns the words of an error.
 func (r reply) message() string { return r.refusal().Message }
 
 type refusal struct {
@@ -114,7 +114,7 @@ func (p *prober) post(ctx context.Context, path string, body any) (reply, error)
 	return p.send(ctx, http.MethodPost, path, "application/json", data)
 }
 
-// fileObject is what the questions look at of a File.
+// fileObject is the part of a File that the questions look at.
 type fileObject struct{ ID, Filename string }
 
 // tryUpload uploads a small text under a name, that may be refused.
@@ -152,7 +152,7 @@ func (p *prober) upload(ctx context.Context, name, content string) (string, erro
 	return f.ID, err
 }
 
-// storeFile is what the questions look at of a store file.
+// storeFile is the part of a store file that the questions look at.
 type storeFile struct {
 	ID         string
 	Status     string
@@ -232,8 +232,8 @@ func (p *prober) note(format string, args ...any) {
 	p.details = append(p.details, fmt.Sprintf(format, args...))
 }
 
-// cleanUp removes what the prober made, also after ctx is done, and returns
-// what it could not remove.
+// cleanUp removes the objects that the prober made, also after ctx is done, and returns
+// those that it could not remove.
 func (p *prober) cleanUp(ctx context.Context) error {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), time.Minute)
 	defer cancel()

@@ -11,7 +11,7 @@ import (
 	"time"
 )
 
-// questions are what OpenAI's documents leave open.
+// questions are those that OpenAI's documents leave open.
 var questions = []struct {
 	text string
 	ask  func(*prober, context.Context) (string, error)
@@ -33,7 +33,7 @@ var questions = []struct {
 }
 
 // askAll asks every question, and goes on after one that has no answer. Its
-// error is about what could not be removed afterwards.
+// error is about objects that could not be removed afterwards.
 func (p *prober) askAll(ctx context.Context) (all []finding, err error) {
 	defer func() { err = p.cleanUp(ctx) }()
 	for i, q := range questions {
@@ -190,14 +190,14 @@ func (p *prober) badFileInBatch(ctx context.Context) (string, error) {
 		return "", err
 	}
 	var answers []string
-	for _, c := range []struct{ what, id string }{{"an unsupported extension", bad}, {"an unknown id", "file-" + strings.Repeat("A", 22)}} {
+	for _, c := range []struct{ file, id string }{{"an unsupported extension", bad}, {"an unknown id", "file-" + strings.Repeat("A", 22)}} {
 		r, err := p.post(ctx, p.path("/file_batches"), map[string]any{"file_ids": []string{good, c.id}})
 		if err != nil {
 			return "", err
 		}
 		if r.status != http.StatusOK {
-			p.note("%s: %s", c.what, r.message())
-			answers = append(answers, c.what+" refuses it: "+r.String())
+			p.note("%s: %s", c.file, r.message())
+			answers = append(answers, c.file+" refuses it: "+r.String())
 			continue
 		}
 		var b struct {
@@ -219,7 +219,7 @@ func (p *prober) badFileInBatch(ctx context.Context) (string, error) {
 		if err != nil {
 			return "", err
 		}
-		answers = append(answers, fmt.Sprintf("%s leaves it %s: %d completed, %d failed of %d", c.what, b.Status, b.FileCounts.Completed, b.FileCounts.Failed, b.FileCounts.Total))
+		answers = append(answers, fmt.Sprintf("%s leaves it %s: %d completed, %d failed of %d", c.file, b.Status, b.FileCounts.Completed, b.FileCounts.Failed, b.FileCounts.Total))
 	}
 	return strings.Join(answers, "; "), nil
 }
@@ -246,11 +246,11 @@ func (p *prober) secondDetach(ctx context.Context) (string, error) {
 
 func (p *prober) limits(ctx context.Context) (string, error) {
 	seen := map[string]bool{}
-	look := func(what string, r reply) {
+	look := func(request string, r reply) {
 		for name, v := range r.header {
 			if strings.HasPrefix(name, "X-Ratelimit-") {
 				seen[name] = true
-				p.note("%s: %s: %s", what, name, v[0])
+				p.note("%s: %s: %s", request, name, v[0])
 			}
 		}
 	}
@@ -296,7 +296,7 @@ func (p *prober) lags(ctx context.Context) (string, error) {
 		name string
 		ask  func() (bool, error)
 	}{{"GET", get}, {"listing", list}, {"search", search}}
-	watch := func(what string, there bool) ([]string, error) {
+	watch := func(change string, there bool) ([]string, error) {
 		start := time.Now()
 		took := make([]time.Duration, len(views))
 		_, err := until(ctx, func() (bool, error) {
@@ -324,7 +324,7 @@ func (p *prober) lags(ctx context.Context) (string, error) {
 			}
 			out = append(out, fmt.Sprintf("%s %s", v.name, d))
 		}
-		return []string{what + ": " + strings.Join(out, ", ")}, err
+		return []string{change + ": " + strings.Join(out, ", ")}, err
 	}
 	r, err := p.attach(ctx, id, nil)
 	if err != nil {

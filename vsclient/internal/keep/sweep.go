@@ -138,7 +138,7 @@ func (s *sweep) settle(ctx context.Context, d view.Doc) error {
 // unattached finds Files that are attached to no store of the project.
 func (s *sweep) unattached(ctx context.Context) error {
 	var candidates []Stray
-	for page, err := range s.wire.Files(ctx, wire.FilesPage) {
+	for page, err := range s.wire.Files(ctx, wire.FilesPage, 0) {
 		if err != nil {
 			return err
 		}

@@ -149,7 +149,7 @@ func FuzzFold(f *testing.F) {
 func TestTheNamesOfAKeyAreThoseOfEveryRelease(t *testing.T) {
 	is := is.New(t)
 	plain := NamesOf("travel.md", "")
-	is.Equal(plain, Names{Stems: []string{"travel"}, Whole: []string{"travel.md"}, Ext: ".md"})
+	is.Equal(plain, Names{Stems: []string{"travel"}, Whole: []string{"travel.md"}, Sent: []string{"travel.md"}, Ext: ".md"})
 
 	capital := NamesOf("REPORT.PDF", "")
 	is.Equal(capital.Whole, []string{"REPORT.PDF", "REPORT.pdf", "REPORT.PDF.txt", "REPORT.PDF.json"}) // the last two: before 0.2

@@ -29,12 +29,13 @@ func (v *View) Entries(ctx context.Context) iter.Seq2[Entry, error] {
 			return
 		}
 		unseen := v.ledger.Fresh(v.tickAt(time.Now().Add(-ShowTime)), v.lists.now()-int64(ShowTime/time.Second), mostUnseen)
-		at := v.Tick()
+		at, empty := v.Tick(), true
 		for page, err := range v.cfg.Wire.StoreFiles(ctx) {
 			if err != nil {
 				yield(Entry{}, err)
 				return
 			}
+			empty = empty && len(page) == 0
 			for _, s := range page {
 				delete(unseen, s.ID)
 				e, there, err := v.entry(ctx, s, at)
@@ -47,6 +48,13 @@ func (v *View) Entries(ctx context.Context) iter.Seq2[Entry, error] {
 				}
 			}
 			at = v.Tick()
+		}
+		if empty {
+			// The emptiness of a store that has expired must not pass for that of a store.
+			if err := v.StoreThere(ctx); err != nil {
+				yield(Entry{}, err)
+				return
+			}
 		}
 		for e, err := range v.unseen(ctx, unseen) {
 			if !yield(e, err) || err != nil {

@@ -163,7 +163,7 @@ func (v *View) shared(ctx context.Context, p **flight, read func(context.Context
 func (v *View) listFiles(ctx context.Context, age time.Duration) error {
 	l := &v.lists
 	l.mu.Lock()
-	if !l.listed.IsZero() && time.Since(l.listed) <= age {
+	if !l.listed.IsZero() && time.Since(l.listed) < age {
 		l.mu.Unlock()
 		return nil
 	}
@@ -189,25 +189,20 @@ func (v *View) readFiles(ctx context.Context) error {
 	newest := l.newest
 	whole := l.whole.IsZero()
 	l.mu.Unlock()
-	first := newestFiles
+	first, since := newestFiles, newest
 	if whole {
-		first = wire.FilesPage
+		first, since = wire.FilesPage, 0
 		v.ledger.Begin()
 	}
 	top := newest
-pages:
-	for page, err := range v.cfg.Wire.Files(ctx, first) {
+	for page, err := range v.cfg.Wire.Files(ctx, first, since) {
 		if err != nil {
 			return err
 		}
-		files := make([]ledger.File, 0, len(page))
-		for _, f := range page {
-			if !whole && f.CreatedAt < newest {
-				v.ledger.Listed(files)
-				break pages
-			}
+		files := make([]ledger.File, len(page))
+		for i, f := range page {
 			top = max(top, f.CreatedAt)
-			files = append(files, FileOf(f))
+			files[i] = FileOf(f)
 		}
 		v.ledger.Listed(files)
 	}

@@ -18,7 +18,7 @@ func BenchmarkMultipartBody(b *testing.B) {
 	defer dog.release()
 	b.ReportAllocs()
 	for b.Loop() {
-		body, err := u.body(dog)
+		body, err := u.body(DefaultPurpose, dog)
 		if err != nil {
 			b.Fatal(err)
 		}

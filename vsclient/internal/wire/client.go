@@ -24,6 +24,7 @@ type Config struct {
 	StoreID        string // the vector store of the methods that name no other
 	Organization   string
 	Project        string
+	Purpose        string        // of the Files; "": DefaultPurpose
 	HTTPClient     *http.Client  // nil: one of its own
 	Connections    int           // idle ones kept by a client of its own
 	RetryTimeout   time.Duration // how long one request is tried again
@@ -71,6 +72,9 @@ func New(cfg Config) (*Client, error) {
 	}
 	if !plain(cfg.StoreID) {
 		return nil, fmt.Errorf("the vector store id %q is none; OpenAI's are like vs_abc123", fail.Line(cfg.StoreID, 100))
+	}
+	if cfg.Purpose == "" {
+		cfg.Purpose = DefaultPurpose
 	}
 	base, err := parseURL(cfg.BaseURL)
 	if err != nil {

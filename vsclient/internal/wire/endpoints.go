@@ -7,6 +7,7 @@ import (
 	"iter"
 	"net/http"
 	"net/url"
+	"slices"
 	"strconv"
 
 	"github.com/conduitio-labs/conduit-connector-openai-vectorstore/vsclient/internal/fail"
@@ -23,8 +24,8 @@ const (
 	storesPage     = 100
 )
 
-// Purpose is the purpose for which documents are uploaded.
-const Purpose = "assistants"
+// DefaultPurpose is the purpose for which documents are uploaded.
+const DefaultPurpose = "assistants"
 
 // File is an object of /files.
 type File struct {
@@ -189,16 +190,40 @@ func (c *Client) File(ctx context.Context, id string) (File, error) {
 	return f, err
 }
 
-// Files lists Files of our purpose page by page, the newest first. The first page has
-// at most first of them, the others FilesPage.
-func (c *Client) Files(ctx context.Context, first int) iter.Seq2[[]File, error] {
+// Files lists Files of the purpose for which documents are uploaded, and of
+// DefaultPurpose, page by page, for each the newest first, down to those made in the
+// second since. The first page of each has at most first of them, the others FilesPage.
+func (c *Client) Files(ctx context.Context, first int, since int64) iter.Seq2[[]File, error] {
+	return func(yield func([]File, error) bool) {
+		purposes := []string{c.cfg.Purpose}
+		if c.cfg.Purpose != DefaultPurpose {
+			purposes = append(purposes, DefaultPurpose)
+		}
+		for _, purpose := range purposes {
+			for page, err := range c.filesOf(ctx, purpose, first) {
+				older := slices.IndexFunc(page, func(f File) bool { return f.CreatedAt < since })
+				if older >= 0 {
+					page = page[:older]
+				}
+				if !yield(page, err) || err != nil {
+					return
+				}
+				if older >= 0 {
+					break
+				}
+			}
+		}
+	}
+}
+
+func (c *Client) filesOf(ctx context.Context, purpose string, first int) iter.Seq2[[]File, error] {
 	return pages(File.id, func(after string) (Page[File], error) {
 		limit := FilesPage
 		if after == "" {
 			limit = first
 		}
 		q := listQuery(limit, "desc", after)
-		q.Set("purpose", Purpose)
+		q.Set("purpose", purpose)
 		return list[File](ctx, c, request{path: "files", query: q, most: maxFiles})
 	})
 }

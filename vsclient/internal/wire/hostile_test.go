@@ -163,7 +163,7 @@ var endpoints = []struct {
 	{"Store", func(ctx context.Context, c *Client) error { _, err := c.Store(ctx); return err }, `{"id":"vs_1"}`, false},
 	{"Stores", func(ctx context.Context, c *Client) error { return all(c.Stores(ctx)) }, `{"object":"list","data":[{"id":"vs_1"}]}`, true},
 	{"File", func(ctx context.Context, c *Client) error { _, err := c.File(ctx, "file-1"); return err }, `{"id":"file-1"}`, false},
-	{"Files", func(ctx context.Context, c *Client) error { return all(c.Files(ctx, 100)) }, `{"object":"list","data":[{"id":"file-1"}]}`, true},
+	{"Files", func(ctx context.Context, c *Client) error { return all(c.Files(ctx, 100, 0)) }, `{"object":"list","data":[{"id":"file-1"}]}`, true},
 	{"DeleteFile", func(ctx context.Context, c *Client) error { _, err := c.DeleteFile(ctx, "file-1"); return err }, `{"deleted":true}`, false},
 	{"StoreFile", func(ctx context.Context, c *Client) error { return last2(c.StoreFile(ctx, "file-1")) }, `{"id":"file-1"}`, false},
 	{"StoreFiles", func(ctx context.Context, c *Client) error { return all(c.StoreFiles(ctx)) }, `{"object":"list","data":[{"id":"file-1"}]}`, true},

@@ -35,7 +35,7 @@ func (c *Client) Upload(ctx context.Context, u Upload) (File, error) {
 	f, _, err := send[File](ctx, c, request{
 		method: http.MethodPost, path: "files", gate: c.cfg.Pacer.uploads, size: max(u.Size, 1),
 		opts: func(w *watchdog) (_ []option.RequestOption, err error) {
-			if body, err = u.body(w); err != nil {
+			if body, err = u.body(c.cfg.Purpose, w); err != nil {
 				return nil, err
 			}
 			return []option.RequestOption{
@@ -71,10 +71,10 @@ type multipartBody struct {
 	err         error
 }
 
-func (u *Upload) body(w *watchdog) (*multipartBody, error) {
+func (u *Upload) body(purpose string, w *watchdog) (*multipartBody, error) {
 	var frame bytes.Buffer
 	form := multipart.NewWriter(&frame)
-	if err := form.WriteField("purpose", Purpose); err != nil {
+	if err := form.WriteField("purpose", purpose); err != nil {
 		return nil, err
 	}
 	if _, err := form.CreatePart(textproto.MIMEHeader{

@@ -1,4 +1,4 @@
-package openaitest
+package project
 
 import (
 	"math/rand/v2"
@@ -27,7 +27,7 @@ func TestOrderedKeepsOrderThroughInsertionsAndRemovals(t *testing.T) {
 		k, _ := slices.BinarySearchFunc(model, p, place.compare)
 		model = slices.Insert(model, k, p)
 	}
-	o.remove(place{createdAt: 99}) // what is not there
+	o.remove(place{createdAt: 99}) // it is not there
 	if o.count != len(model) {
 		t.Fatalf("count is %d, want %d", o.count, len(model))
 	}

@@ -1,4 +1,4 @@
-package openaitest
+package project
 
 import (
 	"cmp"
@@ -80,7 +80,7 @@ func (o *ordered[T]) remove(p place) {
 	}
 }
 
-// ascend yields what stands after p, or everything when p is nil.
+// ascend yields the objects after p, or everything when p is nil.
 func (o *ordered[T]) ascend(p *place) iter.Seq[T] {
 	return func(yield func(T) bool) {
 		ci, i := 0, 0
@@ -100,7 +100,7 @@ func (o *ordered[T]) ascend(p *place) iter.Seq[T] {
 	}
 }
 
-// descend yields what stands before p, or everything when p is nil, backwards.
+// descend yields the objects before p, or everything when p is nil, backwards.
 func (o *ordered[T]) descend(p *place) iter.Seq[T] {
 	return func(yield func(T) bool) {
 		ci, i := len(o.chunks), 0

@@ -1,4 +1,4 @@
-package openaivs
+package translate
 
 import (
 	"bytes"
@@ -12,10 +12,10 @@ import (
 	"github.com/conduitio/conduit-commons/opencdc"
 )
 
-// documentKey puts the collection before the key when that is asked for. What is
+// documentKey puts the collection before the key when that is asked for. The text
 // before the first slash is always the collection, so no two pairs meet.
-func (t *translator) documentKey(collection, key string) string {
-	if !t.collectionInKey || collection == "" {
+func (t *Translator) documentKey(collection, key string) string {
+	if !t.CollectionInKey || collection == "" {
 		return key
 	}
 	return strings.NewReplacer("%", "%25", "/", "%2F").Replace(collection) + "/" + key
@@ -32,6 +32,9 @@ func keyText(data opencdc.Data) (string, error) {
 			}
 		}
 	}
+	if fields, err := fieldsOf(data); err == nil && len(fields) > 0 && allNull(fields) {
+		return "", errors.New("every field of the record's key is null, so that it names no document; with PostgreSQL, REPLICA IDENTITY USING INDEX leaves the primary key out: use DEFAULT or FULL")
+	}
 	b, err := dataBytes(data)
 	if err != nil {
 		return "", fmt.Errorf("the key: %w", err)
@@ -40,6 +43,15 @@ func keyText(data opencdc.Data) (string, error) {
 		return "", errors.New("the record has no key, so that its document cannot be found again; give it one in the source, or with the processor field.set on .Key")
 	}
 	return string(b), nil
+}
+
+func allNull(fields map[string]any) bool {
+	for _, v := range fields {
+		if v != nil {
+			return false
+		}
+	}
+	return true
 }
 
 // oldKey is the key that the row of an update had before, "" when the record does
@@ -69,8 +81,8 @@ func oldKey(rec opencdc.Record) string {
 		if !ok || v == nil {
 			return ""
 		}
-		// A time, say, is one text in a source's JSON and may be another in ours: what
-		// looks like another key may be the same.
+		// A time, say, is one text in a source's JSON and may be another in ours: a key
+		// that looks like another one may be the same.
 		if (keyIsRaw || beforeIsRaw) && (kindOf(v) == "" || kindOf(v) != kindOf(key[name])) {
 			return ""
 		}

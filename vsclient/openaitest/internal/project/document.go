@@ -1,32 +1,16 @@
-package openaitest
+package project
 
 import (
 	"encoding/binary"
 	"path"
-	"slices"
 	"strings"
 	"unicode"
 	"unicode/utf16"
 	"unicode/utf8"
 )
 
-// extensionNames and retrievalTypes are the file types that OpenAI's retrieval
-// guide lists: what can be attached to a vector store.
-var (
-	extensionNames = []string{
-		"c", "cpp", "cs", "css", "doc", "docx", "go", "html", "java", "js", "json", "md", "pdf", "php", "pptx", "py", "rb", "sh", "tex", "ts", "txt",
-	}
-	retrievalTypes = []string{
-		"text/x-c", "text/x-c++", "text/x-csharp", "text/css", "application/msword",
-		"application/vnd.openxmlformats-officedocument.wordprocessingml.document", "text/x-golang", "text/html", "text/x-java",
-		"text/javascript", "application/json", "text/markdown", "application/pdf", "text/x-php",
-		"application/vnd.openxmlformats-officedocument.presentationml.presentation", "text/x-python", "text/x-script.python",
-		"text/x-ruby", "application/x-sh", "text/x-tex", "application/typescript", "text/plain",
-	}
-)
-
-// extension returns the extension of a file name with its dot, in lower case.
-func extension(name string) string {
+// Extension returns the extension of a file name with its dot, in lower case.
+func Extension(name string) string {
 	ext := strings.ToLower(path.Ext(name))
 	if ext == "." {
 		return ""
@@ -34,50 +18,41 @@ func extension(name string) string {
 	return ext
 }
 
-// retrievable reports whether the name has an extension that can be attached.
-func (q *Quirks) retrievable(name string) bool {
-	ext := extension(name)
-	if q.ExtensionCase && !strings.HasSuffix(name, ext) {
-		return false
-	}
-	return ext != "" && slices.Contains(extensionNames, ext[1:])
-}
-
 // document is the text that was parsed out of a File, or why none could be.
 type document struct {
 	text          string
 	code, message string
-	indexed       map[chunking][]indexedChunk
+	indexed       map[Chunking][]indexedChunk
 }
 
 const (
-	unsupportedContent = "The file type is not supported."
+	UnsupportedContent = "The file type is not supported."
 	invalidContent     = "The file could not be parsed because it is not valid."
 	tooManyTokens      = "The file could not be parsed because it is too large."
 )
 
 // document parses the file once.
-func (f *file) document() *document {
+func (f *File) document() *document {
 	if f.parsed == nil {
-		f.parsed = parseDocument(f.name, f.content, int64(len(f.content)) < f.bytes)
+		f.parsed = parseDocument(f.Name, f.Kept, int64(len(f.Kept)) < f.Size)
 	}
 	return f.parsed
 }
 
 // textBytes returns the size of the text that was parsed out of the file or, where
 // none is known, of the file.
-func (f *file) textBytes() int64 {
-	if n := int64(len(f.document().text)); n > 0 && int64(len(f.content)) == f.bytes {
+func (f *File) textBytes() int64 {
+	if n := int64(len(f.document().text)); n > 0 && int64(len(f.Kept)) == f.Size {
 		return n
 	}
-	return f.bytes
+	return f.Size
 }
 
 func parseDocument(name string, data []byte, truncated bool) *document {
 	if len(data) == 0 {
 		return &document{} // planted without content
 	}
-	switch extension(name) {
+	switch Extension(name) {
 	case ".pdf":
 		return parsePDF(data)
 	case ".docx", ".pptx":
@@ -87,9 +62,9 @@ func parseDocument(name string, data []byte, truncated bool) *document {
 	}
 	text, ok := decodeText(data, truncated)
 	if !ok {
-		return &document{code: "unsupported_file", message: unsupportedContent}
+		return &document{code: "unsupported_file", message: UnsupportedContent}
 	}
-	if extension(name) == ".html" {
+	if Extension(name) == ".html" {
 		text = htmlText(text)
 	}
 	return &document{text: text}
@@ -125,25 +100,25 @@ func decodeText(data []byte, truncated bool) (string, bool) {
 	return strings.TrimPrefix(string(data), "\ufeff"), true
 }
 
-// chunk is a piece of a document: its whole text, and what of that is not in
+// Chunk is a piece of a document: its whole text, and the part of that which is not in
 // the chunk before.
-type chunk struct{ text, fresh string }
+type Chunk struct{ Text, Fresh string }
 
-// bytesPerToken is what a token is taken to be long.
+// bytesPerToken is the length that a token is taken to have.
 const bytesPerToken = 4
 
 // chunks cuts the text into chunks that begin and end between words.
-func (d *document) chunks(ch chunking) []chunk {
-	var all []chunk
+func (d *document) chunks(ch Chunking) []Chunk {
+	var all []Chunk
 	text := d.text
 	for start, covered := 0, 0; covered < len(text); {
-		end := min(start+ch.size*bytesPerToken, len(text))
+		end := min(start+ch.Size*bytesPerToken, len(text))
 		if end < len(text) {
 			end = wordBreak(text, max(covered+1, end-end/8), end)
 		}
-		all = append(all, chunk{text[start:end], text[covered:end]})
+		all = append(all, Chunk{text[start:end], text[covered:end]})
 		covered = end
-		next := wordBreak(text, start+1, max(start+1, end-ch.overlap*bytesPerToken))
+		next := wordBreak(text, start+1, max(start+1, end-ch.Overlap*bytesPerToken))
 		start = min(next, covered)
 	}
 	return all
@@ -161,4 +136,12 @@ func wordBreak(text string, least, most int) int {
 		most++
 	}
 	return most
+}
+
+// Chunks returns the chunks of a completed file, in the order of its text.
+func (f *StoreFile) Chunks() []Chunk {
+	if f.Status != Completed {
+		return nil
+	}
+	return f.File.document().chunks(f.Chunking)
 }

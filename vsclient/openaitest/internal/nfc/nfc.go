@@ -1,4 +1,5 @@
-package openaitest
+// Package nfc brings text into Unicode's normal form C, from tables of its own.
+package nfc
 
 import (
 	_ "embed"
@@ -8,25 +9,25 @@ import (
 	"sync"
 )
 
-// nfcSource is the part of Unicode's character database that its normal form C needs.
+// source is the part of Unicode's character database that its normal form C needs.
 //
 //go:embed nfc.txt
-var nfcSource string
+var source string
 
-// nfcTables are the decompositions, compositions and combining classes of nfc.txt.
-type nfcTables struct {
+// tables are the decompositions, compositions and combining classes of nfc.txt.
+type tables struct {
 	decomposed map[rune][]rune
 	composed   map[[2]rune]rune
 	class      map[rune]int
 }
 
-var nfcData = sync.OnceValue(func() nfcTables {
-	t := nfcTables{map[rune][]rune{}, map[[2]rune]rune{}, map[rune]int{}}
-	decompositions, classes, _ := strings.Cut(nfcSource, "classes\n")
+var data = sync.OnceValue(func() tables {
+	t := tables{map[rune][]rune{}, map[[2]rune]rune{}, map[rune]int{}}
+	decompositions, classes, _ := strings.Cut(source, "classes\n")
 	hex := func(s string) rune {
 		n, err := strconv.ParseInt(s, 16, 32)
 		if err != nil {
-			panic("openaitest: nfc.txt: " + err.Error())
+			panic("nfc.txt: " + err.Error())
 		}
 		return rune(n)
 	}
@@ -63,9 +64,9 @@ const (
 	leads, vowels, trails                      = 19, 21, 28
 )
 
-// nfc returns Unicode's normal form C of s.
-func nfc(s string) string {
-	t := nfcData()
+// String returns Unicode's normal form C of s.
+func String(s string) string {
+	t := data()
 	var runes []rune
 	for _, r := range s {
 		runes = t.decompose(runes, r)
@@ -75,7 +76,7 @@ func nfc(s string) string {
 }
 
 // decompose appends the full canonical decomposition of r.
-func (t nfcTables) decompose(to []rune, r rune) []rune {
+func (t tables) decompose(to []rune, r rune) []rune {
 	if n := r - hangulBase; n >= 0 && n < leads*vowels*trails {
 		to = append(to, leadBase+n/(vowels*trails), vowelBase+n%(vowels*trails)/trails)
 		if n%trails != 0 {
@@ -94,7 +95,7 @@ func (t nfcTables) decompose(to []rune, r rune) []rune {
 }
 
 // order sorts each run of combining marks by class.
-func (t nfcTables) order(runes []rune) {
+func (t tables) order(runes []rune) {
 	for i := 0; i < len(runes); i++ {
 		end := i
 		for end < len(runes) && t.class[runes[end]] != 0 {
@@ -106,7 +107,7 @@ func (t nfcTables) order(runes []rune) {
 }
 
 // compose joins each starter with the marks behind it that are not blocked.
-func (t nfcTables) compose(runes []rune) []rune {
+func (t tables) compose(runes []rune) []rune {
 	var out []rune
 	starter, last := -1, 0 // the class of the last mark that stayed
 	for _, r := range runes {
@@ -127,7 +128,7 @@ func (t nfcTables) compose(runes []rune) []rune {
 }
 
 // pair returns the primary composite of two characters.
-func (t nfcTables) pair(a, b rune) (rune, bool) {
+func (t tables) pair(a, b rune) (rune, bool) {
 	if l, v := a-leadBase, b-vowelBase; l >= 0 && l < leads && v >= 0 && v < vowels {
 		return hangulBase + (l*vowels+v)*trails, true
 	}

@@ -1,4 +1,4 @@
-package openaitest
+package project
 
 import (
 	"archive/zip"
@@ -15,8 +15,8 @@ import (
 	"strings"
 )
 
-// maxUnpacked bounds what is unpacked out of a compressed file, all its parts
-// together: the server stands still meanwhile. What is behind it is not found.
+// maxUnpacked is the most bytes that are unpacked out of a compressed file, all its parts
+// together: the server stands still meanwhile. Text behind it is not found.
 const maxUnpacked = 8 << 20
 
 var (
@@ -26,7 +26,7 @@ var (
 	blankLines = regexp.MustCompile(`\s*\n\s*`)
 )
 
-// htmlText is what a browser would show of a page.
+// htmlText returns the text that a browser would show of a page.
 func htmlText(page string) string {
 	page = htmlHidden.ReplaceAllString(page, "")
 	page = htmlBlock.ReplaceAllString(page, "\n")

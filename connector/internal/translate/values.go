@@ -1,4 +1,4 @@
-package openaivs
+package translate
 
 import (
 	"encoding/json"
@@ -73,21 +73,18 @@ func asText(v any) string {
 	case json.Number:
 		return v.String()
 	case *big.Rat:
-		if f, exact := v.Float64(); exact {
-			return strconv.FormatFloat(f, 'f', -1, 64)
-		}
-		return v.FloatString(10)
+		return decimal(v)
 	case time.Time:
 		return v.Format(time.RFC3339Nano)
 	case float64:
+		if math.IsInf(v, 0) {
+			return strings.TrimSuffix(strings.TrimPrefix(strconv.FormatFloat(v, 'f', -1, 64), "+"), "Inf") + "Infinity"
+		}
 		return strconv.FormatFloat(v, 'f', -1, 64)
 	case bool, int64, uint64:
 		return fmt.Sprint(v)
 	}
-	if b, err := json.Marshal(v); err == nil {
-		return string(b)
-	}
-	return fmt.Sprint(v)
+	return string(readableJSON(v))
 }
 
 // maxExact is the largest integer that a JSON number keeps exactly.
@@ -120,17 +117,49 @@ func asNumber(v any) (float64, error) {
 		f, err = v.Float64()
 	case string:
 		s := strings.TrimSpace(v)
+		if at, ok := timeIn(s); ok {
+			return asNumber(at)
+		}
 		if i, err := strconv.ParseInt(s, 10, 64); err == nil {
 			return asNumber(i)
+		}
+		if r, ok := new(big.Rat).SetString(s); ok && strings.Contains(s, "/") {
+			return asNumber(r) // as field.convert writes a decimal
 		}
 		f, err = strconv.ParseFloat(s, 64)
 	default:
 		err = errors.ErrUnsupported
 	}
 	if err != nil || math.IsNaN(f) || math.IsInf(f, 0) {
-		return 0, errors.New("the value is not a number; leave the type out, or use \" as string\"")
+		return 0, errors.New("the value is neither a number nor a time; leave the type out, or use \" as string\"")
 	}
 	return f, nil
+}
+
+// timeLayouts are the forms in which sources write times as text: JSON's, dates, and
+// those of PostgreSQL and of Go.
+var timeLayouts = []string{
+	time.RFC3339Nano,
+	time.DateOnly,
+	"2006-01-02T15:04:05.999999999",
+	"2006-01-02 15:04:05.999999999Z07:00",
+	"2006-01-02 15:04:05.999999999Z07",
+	"2006-01-02 15:04:05.999999999",
+	"2006-01-02 15:04:05.999999999 -0700 MST",
+	"2006-01-02 15:04:05.999999999 -0700 -0700",
+}
+
+// timeIn reads a time that is written as text. One without a zone is in UTC.
+func timeIn(s string) (time.Time, bool) {
+	if len(s) < len(time.DateOnly) || s[4] != '-' || s[7] != '-' {
+		return time.Time{}, false
+	}
+	for _, layout := range timeLayouts {
+		if at, err := time.Parse(layout, s); err == nil {
+			return at, true
+		}
+	}
+	return time.Time{}, false
 }
 
 func errDigits(digits string) error {

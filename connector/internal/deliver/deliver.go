@@ -1,0 +1,276 @@
+// Package deliver makes the changes that the records of a write ask for, in an order
+// in which no document is lost.
+package deliver
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+
+	"github.com/conduitio/conduit-commons/opencdc"
+
+	"github.com/conduitio-labs/conduit-connector-openai-vectorstore/connector/internal/translate"
+	"github.com/conduitio-labs/conduit-connector-openai-vectorstore/vsclient"
+)
+
+// Store is the part of a *vsclient.Client that a write needs.
+type Store interface {
+	Apply(ctx context.Context, changes []vsclient.Change, done func(i int, r vsclient.Result)) []vsclient.Result
+}
+
+// Deliverer writes records to a store. It is not safe for concurrent use.
+type Deliverer struct {
+	store     Store
+	translate func(context.Context, opencdc.Record) (translate.Step, error)
+	chunking  vsclient.Chunking
+	warn      func(error)
+	taken     *holders
+}
+
+// New returns a deliverer. warn is told of records that are acknowledged and not written.
+func New(store Store, translate func(context.Context, opencdc.Record) (translate.Step, error), chunking vsclient.Chunking, warn func(error)) *Deliverer {
+	return &Deliverer{store: store, translate: translate, chunking: chunking, warn: warn, taken: newHolders()}
+}
+
+// Result is the result of a write.
+type Result struct {
+	Verdicts []error // for each record; nil: its change is made
+	Outcomes map[vsclient.Outcome]int
+	Outage   error // the fault of the service for which the rest was not tried, or nil
+}
+
+// Write makes the changes of the records. Records of one key take effect in their
+// order, and a record that is refused leaves the others alone.
+func (d *Deliverer) Write(ctx context.Context, recs []opencdc.Record, progress func(vsclient.Result)) Result {
+	w := &writing{
+		Deliverer: d,
+		progress:  progress,
+		steps:     make([]step, len(recs)),
+		result:    Result{Verdicts: make([]error, len(recs)), Outcomes: make(map[vsclient.Outcome]int)},
+	}
+	w.begin(0)
+	for i, rec := range recs {
+		w.steps[i].at = d.taken.advance()
+		var err error
+		if w.steps[i].Step, err = d.translate(ctx, rec); err != nil {
+			w.result.Verdicts[i] = err
+			continue
+		}
+		if w.mustWait(i) {
+			w.carryOut(ctx, i)
+		}
+		w.join(i)
+	}
+	w.carryOut(ctx, len(recs))
+	return w.result
+}
+
+// writing is one write under way.
+type writing struct {
+	*Deliverer
+	progress func(vsclient.Result) // told of each record's change
+	steps    []step
+	result   Result
+
+	// The steps that go out together next are those from this one on.
+	from    int
+	puts    map[string][]int  // key to the steps that write it
+	removed map[string]string // old key to the owner that it is removed for
+}
+
+type step struct {
+	translate.Step
+	at        int  // the number of the record
+	skip      bool // it deletes a row that has lost its key to another row
+	overwrote bool // it was written, and there was another document
+}
+
+func (s *step) owner() string {
+	name, _ := s.Attributes[translate.CollectionAttribute].(string)
+	return name
+}
+
+func (w *writing) begin(i int) {
+	w.from, w.puts, w.removed = i, make(map[string][]int), make(map[string]string)
+}
+
+// mustWait reports whether the step can only be made, or decided on, when the ones
+// before it have been carried out.
+func (w *writing) mustWait(i int) bool {
+	s := &w.steps[i]
+	if of, ok := w.removed[s.Key]; ok && of != s.owner() {
+		return true // another owner can have the key once it is free
+	}
+	if !s.Gone || w.puts[s.Key] == nil {
+		return false
+	}
+	// Whether another row has taken the key over is known when that row is written.
+	var row translate.Row
+	if holder := w.taken.get(s.Key); holder != nil {
+		row = holder.row
+	}
+	for _, j := range w.puts[s.Key] {
+		row = w.steps[j].Row(row)
+	}
+	return s.RemovesAnother(row)
+}
+
+// join adds the step to those that go out together next.
+func (w *writing) join(i int) {
+	s := &w.steps[i]
+	if s.OldKey != "" {
+		w.removed[s.OldKey] = s.owner()
+	}
+	holder := w.taken.get(s.Key)
+	switch {
+	case s.Op != translate.Delete:
+		w.puts[s.Key] = append(w.puts[s.Key], i)
+	case w.puts[s.Key] != nil || holder == nil:
+	case s.Gone && s.RemovesAnother(holder.row):
+		s.skip = true
+		holder.passed++
+	case s.Tombstone && holder.passed > 0:
+		// A tombstone follows the deletion of its row.
+		s.skip = true
+		holder.passed--
+	}
+}
+
+// carryOut makes the changes of the steps up to n, and then removes the documents
+// that they had under old keys: an old document goes once the new one is in the
+// store.
+func (w *writing) carryOut(ctx context.Context, n int) {
+	var changes []vsclient.Change
+	var at []int
+	for i := w.from; i < n; i++ {
+		if s := &w.steps[i]; w.result.Verdicts[i] == nil && !s.skip {
+			changes = append(changes, w.change(s))
+			at = append(at, i)
+		}
+	}
+	for j, r := range w.apply(ctx, changes, w.progress) {
+		w.note(at[j], r)
+	}
+
+	changes, at = nil, nil
+	for i := w.from; i < n; i++ {
+		w.hold(i)
+		if s := &w.steps[i]; w.result.Verdicts[i] == nil && s.OldKey != "" && !w.replaced(i) {
+			changes = append(changes, s.owned(vsclient.Delete(s.OldKey)))
+			at = append(at, i)
+		}
+	}
+	for j, r := range w.apply(ctx, changes, nil) {
+		if w.note(at[j], r); r.Err == nil {
+			w.taken.forget(r.Key)
+		}
+	}
+	w.begin(n)
+}
+
+// change is the change that the step asks for.
+func (w *writing) change(s *step) vsclient.Change {
+	switch s.Op {
+	case translate.Put:
+		return s.owned(vsclient.Put(vsclient.Document{Key: s.Key, Content: vsclient.Bytes(s.Content), Attributes: s.Attributes, Chunking: w.chunking}))
+	case translate.Update:
+		return s.owned(vsclient.SetAttributes(s.Key, s.Attributes))
+	}
+	return s.owned(vsclient.Delete(s.Key))
+}
+
+// owned returns the change with the condition that the document is its owner's: the
+// row 7 of one table and the row 7 of another have the same key.
+func (s *step) owned(ch vsclient.Change) vsclient.Change {
+	if s.owner() == "" {
+		return ch
+	}
+	return ch.If(vsclient.Attributes{translate.CollectionAttribute: s.owner()})
+}
+
+// hold remembers whose the key of a step is when it has taken the key over from
+// another row.
+func (w *writing) hold(i int) {
+	s := &w.steps[i]
+	written := w.result.Verdicts[i] == nil
+	holder := w.taken.get(s.Key)
+	switch {
+	case s.skip:
+	case s.Op == translate.Delete:
+		if written {
+			w.taken.forget(s.Key)
+		}
+	case holder != nil:
+		// Also when the step has failed: the row has the key in the source.
+		holder.row = s.Row(holder.row)
+	case written && (s.OldKey != "" || s.Created && s.overwrote):
+		w.taken.set(s.Key, s.Row(nil), s.at)
+	}
+}
+
+// replaced reports whether nothing is left to remove under the old key of a step:
+// its document has been replaced by that of another row.
+func (w *writing) replaced(i int) bool {
+	s := &w.steps[i]
+	later := func(j int) bool { return j > i && w.result.Verdicts[j] == nil && w.steps[j].Op == translate.Put }
+	if slices.ContainsFunc(w.puts[s.OldKey], later) {
+		return true
+	}
+	holder := w.taken.get(s.OldKey)
+	return holder != nil && s.RemovesAnother(holder.row)
+}
+
+// apply makes the changes, unless the service has failed before.
+func (w *writing) apply(ctx context.Context, changes []vsclient.Change, progress func(vsclient.Result)) []vsclient.Result {
+	if len(changes) == 0 {
+		return nil
+	}
+	if w.result.Outage != nil {
+		results := make([]vsclient.Result, len(changes))
+		for i, c := range changes {
+			results[i] = vsclient.Result{Key: c.Key(), Err: w.result.Outage}
+		}
+		return results
+	}
+	var done func(int, vsclient.Result)
+	if progress != nil {
+		done = func(_ int, r vsclient.Result) { progress(r) }
+	}
+	return w.store.Apply(ctx, changes, done)
+}
+
+// note takes in the result of a step's change.
+func (w *writing) note(i int, r vsclient.Result) {
+	s := &w.steps[i]
+	switch {
+	case r.Err == nil:
+		w.result.Outcomes[r.Outcome]++
+		s.overwrote = r.Outcome == vsclient.Replaced || r.Outcome == vsclient.AttributesUpdated || r.Outcome == vsclient.Unchanged
+	case s.Op == translate.Update && errors.Is(r.Err, vsclient.ErrNotFound):
+		// A row that has been deleted or moved since looks the same when its update is
+		// delivered again, and nothing could ever mend the refusal.
+		w.result.Outcomes[vsclient.Absent]++
+		w.warn(errNoContent)
+	case errors.Is(r.Err, vsclient.ErrConflict):
+		w.result.Verdicts[i] = fmt.Errorf("%w; %s", r.Err, adviceOnConflict(s))
+	default:
+		w.result.Verdicts[i] = r.Err
+		if vsclient.ClassOf(r.Err) != vsclient.BadDocument {
+			w.result.Outage = r.Err
+		}
+	}
+}
+
+// adviceOnConflict returns advice on a key that another owner has. A new row
+// meets it when two collections have equal keys, an older one when the collection
+// has a new name.
+func adviceOnConflict(s *step) string {
+	if s.Op == translate.Put && !s.Changed {
+		return "set collection_in_key to true, or give each collection a vector store of its own"
+	}
+	return "if the collection (the table) has got another name, set owner to the old one"
+}
+
+// errNoContent is a warning.
+var errNoContent = errors.New("an update of a row without its text (content_field) was acknowledged, though its key has no document: the row was deleted or has another key by now, or its text has never been delivered; in the latter case update the text in the source, or take a new snapshot")

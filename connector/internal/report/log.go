@@ -1,0 +1,112 @@
+// Package report tells in the log how the writes go: people read it.
+package report
+
+import (
+	"cmp"
+	"errors"
+	"log/slog"
+	"maps"
+	"regexp"
+	"slices"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/conduitio/conduit-commons/opencdc"
+	"github.com/rs/zerolog"
+
+	"github.com/conduitio-labs/conduit-connector-openai-vectorstore/connector/internal/deliver"
+	"github.com/conduitio-labs/conduit-connector-openai-vectorstore/connector/internal/translate"
+	"github.com/conduitio-labs/conduit-connector-openai-vectorstore/vsclient"
+)
+
+// Logger tells about the destination, through the SDK's logger. Keys and single
+// records are at debug level alone, and no content is anywhere.
+type Logger struct{ *zerolog.Logger }
+
+// Slog returns the logger for the client.
+func (l Logger) Slog() *slog.Logger { return slog.New(zerolog.NewSlogHandler(*l.Logger)) }
+
+// StoreFound tells which store is written to.
+func (l Logger) StoreFound(s vsclient.Store) {
+	l.Info().Str("vector_store_id", s.ID).Str("name", s.Name).Int("files", s.Files).Int64("usage_bytes", s.UsageBytes).
+		Msg("vector store found")
+	if !s.ExpiresAt.IsZero() {
+		l.Warn().Str("vector_store_id", s.ID).Time("expires_at", s.ExpiresAt).
+			Msg("the vector store expires unless it is used; remove its expires_after to keep it")
+	}
+}
+
+// Written writes the one line about a write, and one more when records were refused.
+func (l Logger) Written(recs []opencdc.Record, r deliver.Result, took time.Duration) {
+	reasons := make(map[string]int)
+	for i, err := range r.Verdicts {
+		if err != nil {
+			reasons[Reason(err)]++
+			l.Debug().Str("record_position", string(recs[i].Position)).Err(err).Msg("record refused")
+		}
+	}
+	failed := 0
+	for _, n := range reasons {
+		failed += n
+	}
+	l.Info().Int("records", len(r.Verdicts)).Func(func(e *zerolog.Event) {
+		for _, o := range []vsclient.Outcome{vsclient.Created, vsclient.Replaced, vsclient.AttributesUpdated, vsclient.Unchanged, vsclient.Deleted, vsclient.Absent} {
+			if n := r.Outcomes[o]; n > 0 {
+				e.Int(string(o), n)
+			}
+		}
+		if failed > 0 {
+			e.Int("refused", failed)
+		}
+	}).Dur("took_ms", took).Msg("write done")
+	if failed == 0 {
+		return
+	}
+	const most = 5
+	byNumber := slices.SortedFunc(maps.Keys(reasons), func(a, b string) int {
+		return cmp.Or(reasons[b]-reasons[a], strings.Compare(a, b))
+	})
+	for _, text := range byNumber[:min(most, len(byNumber))] {
+		l.Warn().Int("records", reasons[text]).Str("reason", text).Msg("records refused")
+	}
+	if more := len(byNumber) - most; more > 0 {
+		l.Warn().Int("reasons", more).Msg("records refused for more reasons, each at debug level")
+	}
+}
+
+// Once returns a function that gives each warning a single time.
+func (l Logger) Once() func(error) {
+	var mu sync.Mutex
+	given := make(map[string]bool)
+	return func(err error) {
+		mu.Lock()
+		defer mu.Unlock()
+		if !given[err.Error()] {
+			given[err.Error()] = true
+			l.Warn().Msg(err.Error())
+		}
+	}
+}
+
+// Reason returns an error as it may be logged above debug level: without a key.
+func Reason(err error) string {
+	if e, ok := errors.AsType[*translate.Error](err); ok {
+		return e.Err.Error()
+	}
+	e, ok := errors.AsType[*vsclient.Error](err)
+	if !ok {
+		return err.Error()
+	}
+	text := e.Op
+	if e.Kind != nil {
+		text += ": " + e.Kind.Error()
+	}
+	if e.Reason != "" {
+		text += ": " + e.Reason
+	}
+	return fileID.ReplaceAllString(text, "file-…")
+}
+
+// fileID matches the id of a File, which would make each reason another one.
+var fileID = regexp.MustCompile(`\bfile-\w+`)

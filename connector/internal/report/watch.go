@@ -1,0 +1,135 @@
+package report
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net/http"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/conduitio-labs/conduit-connector-openai-vectorstore/vsclient"
+)
+
+// Watch tells in the log how the service is and how far a long write is: one line
+// when an outage begins, one when it is over, and one now and then during a write.
+type Watch struct {
+	log      Logger
+	endpoint string
+
+	mu sync.Mutex
+
+	since    time.Time // the outage's first failure; zero: there is none
+	failedAt time.Time // its last failure
+	better   bool      // a request has succeeded since
+
+	done    int  // records of the write whose change has ended
+	refused int  // of them, those with an error
+	uploads int  // of the write
+	paced   bool // a request has waited for leave since the last line
+}
+
+const (
+	// progressEvery is how often a long write says how far it is.
+	progressEvery = 10 * time.Second
+	// calm is for how long no request may fail until an outage counts as over.
+	calm = 5 * time.Second
+)
+
+// NewWatch returns a watch. endpoint is the server's name in the log.
+func NewWatch(log Logger, endpoint string) *Watch { return &Watch{log: log, endpoint: endpoint} }
+
+// See takes in an attempt at a request.
+func (w *Watch) See(e vsclient.RequestEvent) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if e.Waited > time.Second || e.Status == http.StatusTooManyRequests {
+		w.paced = true
+	}
+	if e.Err == nil && e.Endpoint == "POST /files" {
+		w.uploads++
+	}
+	now := time.Now()
+	switch {
+	case e.Status >= http.StatusInternalServerError, e.Status == 0 && !errors.Is(e.Err, context.Canceled):
+		if w.since.IsZero() {
+			w.since = now
+			w.log.Warn().Msgf("%s %s; tried again since %s", w.endpoint, answer(e), now.UTC().Format(time.TimeOnly+" UTC"))
+		}
+		w.failedAt, w.better = now, false
+	case e.Err == nil:
+		w.better = true
+		if now.Sub(w.failedAt) >= calm {
+			w.over(now)
+		}
+	}
+}
+
+func answer(e vsclient.RequestEvent) string {
+	if e.Status > 0 {
+		return fmt.Sprintf("answers %d", e.Status)
+	}
+	text, _, _ := strings.Cut(e.Err.Error(), "\n")
+	return "cannot be reached (" + text + ")"
+}
+
+// over ends an outage. The caller holds mu.
+func (w *Watch) over(now time.Time) {
+	if w.since.IsZero() {
+		return
+	}
+	w.log.Warn().Msgf("%s answers again, after %s", w.endpoint, now.Sub(w.since).Round(time.Second))
+	w.since = time.Time{}
+}
+
+// Progress takes in the result of one record's change.
+func (w *Watch) Progress(r vsclient.Result) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.done++
+	if r.Err != nil {
+		w.refused++
+	}
+}
+
+// Follow tells how far a write is until the function that it returns is called.
+func (w *Watch) Follow(records int) (stop func()) {
+	w.mu.Lock()
+	w.done, w.refused, w.uploads, w.paced = 0, 0, 0, false
+	w.mu.Unlock()
+	done := make(chan struct{})
+	var ended sync.WaitGroup
+	ended.Go(func() {
+		tick := time.NewTicker(progressEvery)
+		defer tick.Stop()
+		for {
+			select {
+			case <-tick.C:
+				w.tell(records)
+			case <-done:
+				return
+			}
+		}
+	})
+	return func() {
+		close(done)
+		ended.Wait()
+		w.mu.Lock()
+		defer w.mu.Unlock()
+		if w.better {
+			w.over(time.Now())
+		}
+	}
+}
+
+func (w *Watch) tell(records int) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	e := w.log.Info().Int("records", records).Int("done", w.done).Int("refused", w.refused).Int("uploads", w.uploads)
+	if w.paced {
+		e = e.Bool("waits_for_limits", true)
+		w.paced = false
+	}
+	e.Msg("writing")
+}

@@ -1,0 +1,201 @@
+package translate
+
+import (
+	"bytes"
+	"encoding/base64"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"iter"
+	"maps"
+	"slices"
+	"strings"
+
+	"github.com/conduitio/conduit-commons/opencdc"
+	gojson "github.com/goccy/go-json"
+)
+
+// object reads fields of a record's key or payload. Raw data that is a JSON
+// object has fields as well; it is parsed when the first of them is asked for.
+type object struct {
+	data   opencdc.Data
+	read   bool
+	fields map[string]any
+	err    error
+}
+
+var errNoObject = errors.New("it is neither structured nor a JSON object")
+
+// placeholder stands in Debezium's records for a large value that has not changed.
+const placeholder = "__debezium_unavailable_value"
+
+func isPlaceholder(v any) bool {
+	switch v := v.(type) {
+	case string:
+		return v == placeholder
+	case []byte:
+		return string(v) == placeholder
+	}
+	return false
+}
+
+// field returns the value at the path, nil when it is null or unknown, and whether
+// the field is there. A field whose name is the whole path goes before nested ones.
+func (o *object) field(path string) (v any, there bool, err error) {
+	fields, err := o.all()
+	if err != nil {
+		return nil, false, err
+	}
+	v, there = find(fields, path)
+	if isPlaceholder(v) {
+		v = nil
+	}
+	return v, there, nil
+}
+
+func (o *object) has(path string) bool {
+	v, _, _ := o.field(path)
+	return v != nil
+}
+
+// all returns all fields. A record that could not be decoded has no object.
+func (o *object) all() (map[string]any, error) {
+	if o == nil {
+		return nil, errNoObject
+	}
+	if !o.read {
+		o.read = true
+		o.fields, o.err = fieldsOf(o.data)
+	}
+	return o.fields, o.err
+}
+
+// names lists the names of the fields, for an error.
+func (o *object) names() string {
+	const most = 10
+	fields, _ := o.all()
+	names := slices.Sorted(keys(fields))
+	if len(names) > most {
+		names = append(names[:most], "…")
+	}
+	return strings.Join(names, ", ")
+}
+
+func keys(fields map[string]any) iter.Seq[string] { return maps.Keys(fields) }
+
+// find returns the value at the path. A path that leads through null ends in null.
+func find(fields map[string]any, path string) (v any, there bool) {
+	if v, there = fields[path]; there {
+		return v, true
+	}
+	for i := range len(path) {
+		if path[i] != '.' {
+			continue
+		}
+		outer, ok := fields[path[:i]]
+		if ok && (outer == nil || isPlaceholder(outer)) {
+			there = true
+		}
+		if inner, ok := objectIn(outer); ok {
+			if v, ok := find(inner, path[i+1:]); ok {
+				return v, true
+			}
+		}
+	}
+	return nil, there
+}
+
+// objectIn returns the fields of a value. PostgreSQL's jsonb comes as bytes, as
+// their base64 between Conduit and its plugins when no schema is attached, or as
+// text.
+func objectIn(v any) (map[string]any, bool) {
+	switch v := v.(type) {
+	case map[string]any:
+		return v, true
+	case opencdc.StructuredData:
+		return v, true
+	case []byte:
+		fields, err := parse(v)
+		return fields, err == nil
+	case string:
+		text := []byte(v)
+		if b, ok := jsonInBase64(v); ok {
+			text = b
+		}
+		fields, err := parse(text)
+		return fields, err == nil
+	}
+	return nil, false
+}
+
+// jsonInBase64 returns the JSON object or array that a text is the base64 of.
+func jsonInBase64(s string) ([]byte, bool) {
+	if !strings.HasPrefix(s, "ey") && !strings.HasPrefix(s, "W") { // {" and [
+		return nil, false
+	}
+	b, err := base64.StdEncoding.DecodeString(s)
+	return b, err == nil && len(b) > 1 && (b[0] == '{' || b[0] == '[') && json.Valid(b)
+}
+
+func fieldsOf(data opencdc.Data) (map[string]any, error) {
+	switch data := data.(type) {
+	case nil:
+		return map[string]any{}, nil
+	case opencdc.StructuredData:
+		return data, nil
+	case opencdc.RawData:
+		if len(data) == 0 {
+			return map[string]any{}, nil
+		}
+		return parse(bytes.TrimPrefix(data, []byte("\uFEFF")))
+	}
+	return nil, errNoObject
+}
+
+// parse returns the fields of a JSON object.
+func parse(text []byte) (map[string]any, error) {
+	if !strings.HasPrefix(string(bytes.TrimLeft(text[:min(len(text), 64)], " \t\r\n")), "{") {
+		return nil, errNoObject
+	}
+	dec := json.NewDecoder(bytes.NewReader(text))
+	dec.UseNumber() // float64 would round integers beyond 2^53
+	var fields map[string]any
+	if err := dec.Decode(&fields); err != nil {
+		return nil, errNoObject
+	}
+	if _, err := dec.Token(); !errors.Is(err, io.EOF) {
+		return nil, errNoObject
+	}
+	return fields, nil
+}
+
+// isEmpty reports whether the data holds nothing.
+func isEmpty(data opencdc.Data) bool {
+	switch data := data.(type) {
+	case nil:
+		return true
+	case opencdc.RawData:
+		return len(data) == 0
+	case opencdc.StructuredData:
+		return len(data) == 0
+	}
+	return false
+}
+
+// dataBytes is data.Bytes without its panic, and nothing for data that holds
+// nothing.
+func dataBytes(data opencdc.Data) ([]byte, error) {
+	fields, ok := data.(opencdc.StructuredData)
+	switch {
+	case isEmpty(data):
+		return nil, nil
+	case !ok:
+		return data.Bytes(), nil
+	}
+	b, err := gojson.Marshal(fields)
+	if err != nil {
+		return nil, fmt.Errorf("it cannot be written as JSON: %w", err)
+	}
+	return b, nil
+}

@@ -1,0 +1,307 @@
+// Package translate makes changes to documents of Conduit's records. It knows
+// neither the store nor Conduit's services: records in, changes out.
+package translate
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"path"
+	"slices"
+
+	"github.com/conduitio/conduit-commons/opencdc"
+	"github.com/conduitio/conduit-commons/schema"
+)
+
+// Config is how records are translated.
+type Config struct {
+	ContentField    string            // field that is the document; "": the whole payload is
+	KeepEmpty       bool              // a record without content is refused; else its document goes
+	CollectionInKey bool              // keys begin with the collection
+	Owner           string            // whose documents they are; "": the collection's
+	Attributes      map[string]string // the attributes.NAME settings
+	MaxAttributes   int               // of them, and of the collection
+	Extensions      []string          // that OpenAI indexes, with their dots
+	Format          Format            // makes the document of the record; nil: ContentField does
+	DecodeKey       bool              // with the schema that the metadata names
+	DecodePayload   bool              // likewise
+	MaxBytes        int               // of a payload
+
+	// Schema returns a schema of Conduit's.
+	Schema func(ctx context.Context, subject string, version int) (schema.Schema, error)
+	// Warn is told of values that are not kept as they came, again with each record.
+	Warn func(error)
+}
+
+// Format makes a document of a whole record.
+type Format interface {
+	Serialize(opencdc.Record) ([]byte, error)
+}
+
+// Op is the effect of a step on the document of its key.
+type Op int
+
+// The operations. Update leaves the content as it is.
+const (
+	Put Op = iota + 1
+	Update
+	Delete
+)
+
+// Step is the change that one record asks for.
+type Step struct {
+	Op         Op
+	Key        string
+	Content    []byte
+	Attributes map[string]any
+	// OldKey is the key that the document had before, "" when that is the same one.
+	// Its document goes once the one of Key is in the store.
+	OldKey string
+
+	Created   bool // the row is new to the source
+	Changed   bool // the row has changed
+	Gone      bool // the source has deleted the row
+	Tombstone bool // the record has a key and nothing else
+
+	key, before, after *object
+	whole              bool // the row before is surely the whole row
+}
+
+// Translator translates records. It is not safe for concurrent use.
+type Translator struct {
+	Config
+	attributes []attribute
+	collection string // of the first record
+}
+
+// New returns a translator, or the errors in the settings of the attributes.
+func New(cfg Config) (*Translator, error) {
+	attrs, err := parseAttributes(cfg.Attributes, cfg.MaxAttributes)
+	if err != nil {
+		return nil, err
+	}
+	return &Translator{Config: cfg, attributes: attrs}, nil
+}
+
+// Error is the error of a record that cannot be translated. Err holds no key.
+type Error struct {
+	Key string // of the document; "" when it is not known
+	At  string // the position of the record
+	Err error
+}
+
+func (e *Error) Error() string {
+	if e.Key == "" {
+		return fmt.Sprintf("record at position %q: %v", shorten(e.At), e.Err)
+	}
+	return fmt.Sprintf("key %q: %v", shorten(e.Key), e.Err)
+}
+
+func (e *Error) Unwrap() error { return e.Err }
+
+// Translate returns the step of a record. Its error is an *Error.
+func (t *Translator) Translate(ctx context.Context, rec opencdc.Record) (Step, error) {
+	s := Step{Created: rec.Operation == opencdc.OperationCreate, Changed: rec.Operation == opencdc.OperationUpdate}
+	if err := t.translate(ctx, rec, &s); err != nil {
+		return s, &Error{Key: s.Key, At: string(rec.Position), Err: err}
+	}
+	return s, nil
+}
+
+func (t *Translator) translate(ctx context.Context, rec opencdc.Record, s *Step) error {
+	var err error
+	if rec.Key, err = t.decoded(ctx, rec.Key, rec.Metadata, ofKey, t.DecodeKey); err != nil {
+		return err
+	}
+	key, err := keyText(rec.Key)
+	if err != nil {
+		return err
+	}
+	collection, _ := rec.Metadata.GetCollection()
+	s.Key = t.documentKey(collection, key)
+	t.warnOfSharing(collection)
+	if err := t.decodePayloads(ctx, &rec); err != nil {
+		return err
+	}
+	s.key, s.before, s.after = &object{data: rec.Key}, &object{data: rec.Payload.Before}, &object{data: rec.Payload.After}
+	s.whole = t.ContentField != "" && s.before.has(t.ContentField)
+
+	switch rec.Operation {
+	case opencdc.OperationCreate, opencdc.OperationSnapshot, opencdc.OperationUpdate:
+	case opencdc.OperationDelete:
+		s.Op, s.Gone = Delete, true
+		s.Attributes = t.ownerOf(collection)
+		return nil
+	default:
+		return fmt.Errorf("the operation %v is unknown; create, snapshot, update and delete are known", rec.Operation)
+	}
+	if chunked(rec.Metadata) {
+		return errors.New("the record is one chunk of a bigger file, and would be taken for the whole; have the source send whole files, or leave this one out")
+	}
+	if old := oldKey(rec); s.Changed && old != "" && old != key {
+		s.OldKey = t.documentKey(collection, old)
+	}
+
+	content, unchanged, err := t.content(rec, s)
+	switch {
+	case err != nil:
+		return err
+	case unchanged:
+		s.Op = Update
+	case len(content) > 0:
+		s.Op, s.Content = Put, content
+		t.warnOfExtension(s.Key)
+	case t.KeepEmpty:
+		return errors.New("the content is empty, which OpenAI refuses, and empty_content is \"refuse\"; delete the record in the source, or leave it out with a filter")
+	default:
+		s.Op = Delete
+		s.Tombstone = isEmpty(rec.Payload.After) && isEmpty(rec.Payload.Before)
+		s.Attributes = t.ownerOf(collection)
+		return nil
+	}
+	s.Attributes, err = t.attributesOf(rec.Metadata, collection, key, s)
+	return err
+}
+
+// decodePayloads decodes the payload before and after.
+func (t *Translator) decodePayloads(ctx context.Context, rec *opencdc.Record) error {
+	p := &rec.Payload
+	var err error
+	if t.DecodePayload {
+		if p.Before, err = t.decoded(ctx, p.Before, rec.Metadata, ofPayload, true); err != nil {
+			return fmt.Errorf("before the change, %w", err)
+		}
+	}
+	if rec.Operation != opencdc.OperationDelete {
+		p.After, err = t.decoded(ctx, p.After, rec.Metadata, ofPayload, t.DecodePayload)
+	}
+	return err
+}
+
+// content returns the document, or that it has not changed.
+func (t *Translator) content(rec opencdc.Record, s *Step) (content []byte, unchanged bool, err error) {
+	switch {
+	case isEmpty(rec.Payload.After):
+	case t.Format != nil:
+		content, err = t.formatted(rec, s)
+	case t.ContentField != "":
+		content, unchanged, err = t.field(s)
+	default:
+		content, err = wholePayload(rec.Payload.After, s)
+	}
+	if err == nil && len(content) > t.MaxBytes {
+		err = errTooLarge(len(content), t.MaxBytes)
+	}
+	return content, unchanged, err
+}
+
+// field returns the document out of ContentField.
+func (t *Translator) field(s *Step) (content []byte, unchanged bool, err error) {
+	v, there, err := s.after.field(t.ContentField)
+	if err != nil {
+		return nil, false, fmt.Errorf("content_field is %q, but the payload has no fields: %w", t.ContentField, err)
+	}
+	if v == nil && s.Changed {
+		// A large text that has not changed is null or left out here. The row before has
+		// it when the source sends that whole.
+		v, _, _ = s.before.field(t.ContentField)
+	}
+	switch {
+	case v != nil:
+		return contentOf(v), false, nil
+	case !there:
+		return nil, false, fmt.Errorf("the payload has no field %q (content_field), it has %s; correct content_field if the column has another name now", t.ContentField, s.after.names())
+	case !s.Changed:
+		return nil, false, nil
+	case s.OldKey != "":
+		// There is no document under the new key whose content could stay.
+		return nil, false, fmt.Errorf("the key has changed and the field %q (content_field) is not in the record, so that there is no content for the new key; with PostgreSQL, set REPLICA IDENTITY FULL on the table", t.ContentField)
+	}
+	return nil, true, nil
+}
+
+// noValue stands in the output of a template for a field that is null.
+const noValue = "<no value>"
+
+// formatted returns the document as Format makes it.
+func (t *Translator) formatted(rec opencdc.Record, s *Step) ([]byte, error) {
+	if fields, ok := rec.Payload.After.(opencdc.StructuredData); ok {
+		filled := opencdc.StructuredData(s.filled(fields))
+		for name, v := range filled {
+			// In an update that does not tell the row before, null may mean "unchanged".
+			if v == nil && (!s.Changed || s.carriesRow()) {
+				filled[name] = ""
+			}
+		}
+		rec.Payload.After = filled
+	}
+	content, err := t.Format.Serialize(rec)
+	if err != nil {
+		return nil, fmt.Errorf("sdk.record.format cannot be applied to this record: %w", err)
+	}
+	if bytes.Contains(content, []byte(noValue)) && !bytes.Contains(readableJSON(rec.Payload.After), []byte(noValue)) {
+		return nil, fmt.Errorf("the template in sdk.record.format.options writes %q, since a field is null, and perhaps a large text that has not changed; with PostgreSQL, set REPLICA IDENTITY FULL on the table, or write {{ or .Payload.After.FIELD \"\" }}", noValue)
+	}
+	return content, nil
+}
+
+// wholePayload returns the payload as a document.
+func wholePayload(after opencdc.Data, s *Step) ([]byte, error) {
+	raw, isRaw := after.(opencdc.RawData)
+	if isRaw && !bytes.Contains(raw, []byte(placeholder)) {
+		return raw, nil
+	}
+	fields, err := s.after.all()
+	if err != nil {
+		return raw, nil //nolint:nilerr // raw data that is no object is text
+	}
+	fields = s.filled(fields)
+	for _, name := range slices.Sorted(keys(fields)) {
+		if isPlaceholder(fields[name]) {
+			return nil, fmt.Errorf("the field %q is unchanged and not in the record (it holds %s), so that the row is not whole; with PostgreSQL, set REPLICA IDENTITY FULL on the table, or set content_field", name, placeholder)
+		}
+	}
+	return readableJSON(fields), nil
+}
+
+// warnOfSharing tells of a second collection with the same owner.
+func (t *Translator) warnOfSharing(collection string) {
+	switch {
+	case t.Owner == "" || t.CollectionInKey || collection == "":
+	case t.collection == "":
+		t.collection = collection
+	case t.collection != collection:
+		t.Warn(fmt.Errorf("records of the collections %q and %q have one owner: where their keys are equal they replace each other's documents; set collection_in_key to true, unless these are two names of one table", t.collection, collection))
+	}
+}
+
+// warnOfExtension tells of keys that look like names of files that OpenAI does
+// not index; their files get another extension behind that one.
+func (t *Translator) warnOfExtension(key string) {
+	ext := path.Ext(key)
+	if len(ext) < 2 || len(ext) > 6 || slices.Contains(t.Extensions, ext) {
+		return
+	}
+	letters := 0
+	for _, r := range ext[1:] {
+		switch {
+		case r >= 'a' && r <= 'z', r >= 'A' && r <= 'Z':
+			letters++
+		case r < '0' || r > '9':
+			return
+		}
+	}
+	if letters > 0 {
+		t.Warn(fmt.Errorf("OpenAI does not index files with the extension %q; text in them is stored with an extension that it does (see file_extension), anything else is refused", ext))
+	}
+}
+
+// shorten keeps a quotation in an error readable.
+func shorten(s string) string {
+	const most = 200
+	if r := []rune(s); len(r) > most {
+		return string(r[:most]) + "…"
+	}
+	return s
+}

@@ -1,0 +1,124 @@
+package translate
+
+import (
+	"hash/maphash"
+	"maps"
+)
+
+// Row is a fingerprint of a row of the source: the possible values of its fields. A
+// field that is not in it may hold anything.
+type Row map[string]cell
+
+// cell is the possible value of a field: one with that sum, null, or either.
+type cell struct {
+	sum  uint64 // 0: no value
+	null bool
+}
+
+var seed = maphash.MakeSeed()
+
+// sumOf is never 0 for a value.
+func sumOf(v any) uint64 {
+	if v == nil || isPlaceholder(v) {
+		return 0
+	}
+	return max(maphash.String(seed, asText(plain(v))), 1)
+}
+
+// Row returns the fingerprint of the row that the step has written. known is the
+// fingerprint of the row as it was before, nil when there is none.
+func (s *Step) Row(known Row) Row {
+	after, err := s.after.all()
+	if err != nil {
+		return nil
+	}
+	before, _ := s.before.all()
+	r := make(Row, len(after))
+	for name, v := range after {
+		old, had := known[name]
+		now, then := sumOf(v), sumOf(before[name])
+		switch {
+		case now != 0, s.Created:
+			r[name] = cell{sum: now, null: now == 0}
+		case then != 0: // a large text that has not changed is null, too
+			r[name] = cell{sum: then, null: true}
+		case had:
+			old.null = true
+			r[name] = old
+		}
+	}
+	return r
+}
+
+// RemovesAnother reports whether the row that the step removes is surely not r. A
+// step that carries no row removes whichever has the key.
+func (s *Step) RemovesAnother(r Row) bool {
+	if !s.carriesRow() {
+		return false
+	}
+	before, _ := s.before.all()
+	for name, v := range before {
+		c, ok := r[name]
+		if !ok || isPlaceholder(v) {
+			continue
+		}
+		if v == nil && s.whole && !c.null || v != nil && c.sum != sumOf(v) {
+			return true
+		}
+	}
+	return false
+}
+
+// carriesRow reports whether the row before holds more than the key.
+func (s *Step) carriesRow() bool {
+	key, _ := s.key.all()
+	before, err := s.before.all()
+	if err != nil {
+		return false
+	}
+	for name, v := range before {
+		if _, ofKey := key[name]; v != nil && !ofKey {
+			return true
+		}
+	}
+	return false
+}
+
+// largeText is the least number of bytes of a value that PostgreSQL is taken to
+// have left out of an update because it has not changed. It does so with values
+// that it stores apart, which it begins with the largest of a row of over 2 KB; a
+// smaller one that is null has become null.
+const largeText = 500
+
+// unchanged reports whether the field of an update is null because its value is
+// large and has not changed, and the row before has it.
+func (s *Step) unchanged(path string) bool {
+	after, err := s.after.all()
+	if err != nil || !s.Changed {
+		return false
+	}
+	v, _ := find(after, path)
+	before, _, _ := s.before.field(path)
+	switch before := before.(type) {
+	case nil:
+		return false
+	case string:
+		return isPlaceholder(v) || v == nil && len(before) >= largeText
+	case []byte:
+		return isPlaceholder(v) || v == nil && len(before) >= largeText
+	}
+	return isPlaceholder(v)
+}
+
+// filled returns the fields with those that have not changed taken from the row
+// before.
+func (s *Step) filled(fields map[string]any) map[string]any {
+	out := maps.Clone(fields)
+	before, _ := s.before.all()
+	for name, v := range out {
+		if (v == nil || isPlaceholder(v)) && s.unchanged(name) {
+			out[name] = before[name]
+		}
+	}
+	return out
+}

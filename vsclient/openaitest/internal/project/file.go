@@ -1,0 +1,140 @@
+package project
+
+import (
+	"container/heap"
+	"iter"
+	"time"
+)
+
+// Content is the bytes of a file as far as they are kept.
+type Content struct {
+	Size   int64
+	SHA256 string // hex; empty when the content was never seen whole
+	Kept   []byte // the first bytes
+}
+
+// File is an object of /files. It does not change once made, but for its attachments.
+type File struct {
+	place
+	Content
+	ID        string
+	Name      string
+	Purpose   string
+	CreatedAt time.Time
+	ExpiresAt int64 // unix seconds; 0: never
+	Gone      bool  // deleted or expired
+	Attaches  int   // ever, to any store
+
+	attached []*StoreFile // to any store, now
+	parsed   *document    // made when first indexed or searched
+}
+
+func (f *File) where() place { return f.place }
+
+func (f *File) objectID() string { return f.ID }
+
+// Attached reports whether the File is attached to a store.
+func (f *File) Attached() bool { return len(f.attached) > 0 }
+
+// AddFile adds a File and sets its id and, unless it is set, its time of creation.
+func (p *Project) AddFile(f *File) {
+	now := p.tick()
+	if f.CreatedAt.IsZero() {
+		f.CreatedAt = now
+	}
+	f.place = p.nextPlace(f.CreatedAt)
+	f.ID = p.NewID("file-", 22)
+	p.files[f.ID] = f
+	p.stored += f.Size
+	p.fileList.insert(f)
+	if f.ExpiresAt != 0 {
+		heap.Push(&p.expiring, f)
+	}
+}
+
+// File returns the File of that id; nil when there is none.
+func (p *Project) File(id string) *File {
+	p.tick()
+	return p.files[id]
+}
+
+// FileCount returns how many Files there are.
+func (p *Project) FileCount() int { return p.fileList.count }
+
+// Stored returns how many bytes all Files hold.
+func (p *Project) Stored() int64 { return p.stored }
+
+// Files yields all Files, oldest first.
+func (p *Project) Files() iter.Seq[*File] {
+	p.tick()
+	return p.fileList.ascend(nil)
+}
+
+// NewestFiles yields all Files, newest first.
+func (p *Project) NewestFiles() iter.Seq[*File] {
+	p.tick()
+	return p.fileList.descend(nil)
+}
+
+// ListFiles returns a page of the Files that are wanted.
+func (p *Project) ListFiles(page Page, wanted func(*File) bool) (Listing[*File], *BadCursor) {
+	p.tick()
+	return cut(&p.fileList, page, p.rules.FilterAfterPage, func(*File) bool { return true }, wanted, func(id string) (place, bool) {
+		if f := p.files[id]; f != nil {
+			return f.place, true
+		}
+		pl, ok := p.filesLeft[id]
+		return pl, ok && !p.rules.DeletedCursorRefused
+	})
+}
+
+// DeleteFile deletes a File, and with it its attachments unless the rules say otherwise.
+func (p *Project) DeleteFile(f *File) { p.removeFile(f, p.Now(), p.rules.DeleteLeavesStoreFile) }
+
+func (p *Project) removeFile(f *File, now time.Time, keepAttached bool) {
+	f.Gone = true
+	delete(p.files, f.ID)
+	p.stored -= f.Size
+	p.fileList.remove(f.place)
+	p.filesLeft[f.ID] = f.place
+	if keepAttached {
+		return
+	}
+	for len(f.attached) > 0 {
+		sf := f.attached[0]
+		p.settle(sf.Store, now)
+		counted := sf.Status
+		p.detach(sf, now)
+		if p.rules.DeleteLeavesCounts {
+			if counted == InProgress {
+				counted = Cancelled // nobody indexes it any more
+			}
+			*sf.Store.counts.of(counted)++
+			p.remember(sf.Store, now)
+		}
+	}
+}
+
+func (p *Project) expireFiles(now time.Time) {
+	for len(p.expiring) > 0 && p.expiring[0].ExpiresAt <= now.Unix() {
+		f := heap.Pop(&p.expiring).(*File)
+		if !f.Gone {
+			p.removeFile(f, time.Unix(f.ExpiresAt, 0), p.rules.ExpiryLeavesStoreFile)
+		}
+	}
+}
+
+// expiryHeap holds the files that expire, soonest first.
+type expiryHeap []*File
+
+func (h expiryHeap) Len() int           { return len(h) }
+func (h expiryHeap) Less(i, j int) bool { return h[i].ExpiresAt < h[j].ExpiresAt }
+func (h expiryHeap) Swap(i, j int)      { h[i], h[j] = h[j], h[i] }
+func (h *expiryHeap) Push(v any)        { *h = append(*h, v.(*File)) }
+func (h *expiryHeap) Pop() any {
+	old := *h
+	v := old[len(old)-1]
+	old[len(old)-1] = nil
+	*h = old[:len(old)-1]
+	return v
+}

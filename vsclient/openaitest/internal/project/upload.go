@@ -1,0 +1,97 @@
+package project
+
+import "time"
+
+// uploadLifetime is how long an upload can be completed.
+const uploadLifetime = time.Hour
+
+// UploadState is the status of an upload.
+type UploadState string
+
+const (
+	UploadPending   UploadState = "pending"
+	UploadCompleted UploadState = "completed"
+	UploadCancelled UploadState = "cancelled"
+	UploadExpired   UploadState = "expired"
+)
+
+// Upload is an object of /uploads.
+type Upload struct {
+	ID        string
+	CreatedAt time.Time
+	Name      string
+	Bytes     int64 // declared
+	Purpose   string
+	Lifetime  int64 // of the File, in seconds; 0: the default of its purpose
+	State     UploadState
+	Received  int64 // bytes of the parts
+	File      *File // once completed
+
+	parts map[string]Content // kept whole while the upload is pending
+}
+
+// ExpiresAt returns when the upload expires unless it is completed.
+func (u *Upload) ExpiresAt() time.Time { return u.CreatedAt.Add(uploadLifetime) }
+
+// NewUpload begins an upload: it sets id, time of creation and state.
+func (p *Project) NewUpload(u *Upload) {
+	u.CreatedAt = p.tick()
+	u.ID, u.State, u.parts = p.NewID("upload_", 32), UploadPending, make(map[string]Content)
+	p.uploads[u.ID] = u
+	p.pending = append(p.pending, u)
+}
+
+// Upload returns the upload of that id; nil when there is none.
+func (p *Project) Upload(id string) *Upload {
+	p.tick()
+	return p.uploads[id]
+}
+
+// PendingUploads returns how many uploads can still be completed.
+func (p *Project) PendingUploads() int {
+	p.tick()
+	n := 0
+	for _, u := range p.pending {
+		if u.State == UploadPending {
+			n++
+		}
+	}
+	return n
+}
+
+// AddPart adds a part to a pending upload and returns its id.
+func (p *Project) AddPart(u *Upload, data Content) string {
+	id := p.NewID("part_", 32)
+	u.parts[id] = data
+	u.Received += data.Size
+	return id
+}
+
+// Part returns a part of the upload.
+func (u *Upload) Part(id string) (Content, bool) {
+	data, ok := u.parts[id]
+	return data, ok
+}
+
+// CompleteUpload ends the upload with its File.
+func (p *Project) CompleteUpload(u *Upload, f *File) {
+	p.AddFile(f)
+	u.File = f
+	u.end(UploadCompleted)
+}
+
+// CancelUpload ends the upload without a File.
+func (p *Project) CancelUpload(u *Upload) { u.end(UploadCancelled) }
+
+// end gives up the parts of the upload.
+func (u *Upload) end(state UploadState) { u.State, u.parts = state, nil }
+
+// expireUploads ends the uploads that nobody has completed in time.
+func (p *Project) expireUploads(now time.Time) {
+	for len(p.pending) > 0 && !now.Before(p.pending[0].ExpiresAt()) {
+		if u := p.pending[0]; u.State == UploadPending {
+			u.end(UploadExpired)
+		}
+		p.pending = p.pending[1:]
+	}
+}
