@@ -13,7 +13,7 @@
 //	if err != nil {
 //		log.Fatal(err)
 //	}
-//	defer client.Close()
+//	defer func() { _ = client.Close() }()
 //	result, err := client.Put(ctx, vsclient.Document{
 //		Key:     "handbook/travel.md",
 //		Content: vsclient.Path("docs/travel.md"),
@@ -25,13 +25,13 @@
 //
 // # Keys
 //
-// A key is any UTF-8 text but the empty one. Where it can be a file name with an
+// A key is UTF-8 text of 1 to 1,024 bytes. Where it can be a file name with an
 // extension that OpenAI indexes, it is the File's name; otherwise the name is made
 // from it. A document is known by the attributes that the client writes on its
 // store file ("vs_key", "vs_version", "vs_content"), never by its name alone, so
-// that a File of somebody else's with the same name is left alone. Files without
-// such attributes whose name is the key, in this store, are taken for that key's:
-// earlier tools wrote them.
+// that a File of somebody else's with the same name is left alone. A file of this
+// store that has no such attributes and bears a name of the key is the key's: the
+// earlier connector wrote it.
 //
 // # Many documents
 //
@@ -44,18 +44,24 @@
 //
 // Connection errors, 408, 409, 429 and 5xx are tried again, with exponential
 // waits, never sooner than Retry-After says, until Config.RetryTimeout or the
-// context ends; requests are paced to OpenAI's published limits beforehand. An
-// upload whose reply was lost is looked for before it is repeated. What fails
-// leaves the older version as it was, and no File behind unless OpenAI stays out of
-// reach. Every error is an [*Error]: it names operation and key, and [errors.Is]
-// tells its kind.
+// context ends; requests are paced to OpenAI's published limits beforehand.
 //
-// Config.Logger tells what goes on, Config.OnRequest of each request, for counters
-// and timings.
+// A put that is refused leaves the older version as it was, and no File. A version
+// whose attach may have been accepted is not taken back: it becomes searchable, and
+// the older one goes then, by this client or by the next one that changes the key.
+// An upload whose reply was lost is repeated; the copy that may have arrived is
+// neither used nor deleted, since nothing shows whose it is, and [Client.Sweep] lists
+// it.
+//
+// Every error is an [*Error]: it names operation and key, [errors.Is] tells its kind,
+// and [ClassOf] who has to act on it.
+//
+// Config.Logger is told of work in the background, Config.OnRequest of each request,
+// for counters and timings.
 //
 // # One writer a key
 //
 // One process at a time should write a given key. Two that do still converge to
-// one version: the newest "vs_version" wins, at the next change of the key or in
-// [Client.Sweep].
+// one version: the newest "vs_version" wins, at the next change of the key, when the
+// next process starts, or in [Client.Sweep].
 package vsclient

@@ -11,6 +11,7 @@ import (
 	"net/http"
 	"net/http/httputil"
 	"strings"
+	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -126,12 +127,15 @@ func TestNothingShowsTheAPIKey(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				is := is.New(t)
 				var log bytes.Buffer
+				var mu sync.Mutex
 				events := ""
 				cfg := vsclient.Config{
 					APIKey: secret, VectorStoreID: "vs_1", HTTPClient: &http.Client{Transport: roundTrip(wire.answer)},
 					RetryTimeout: time.Second, IndexTimeout: time.Second, Logger: slog.New(slog.NewJSONHandler(&log, &slog.HandlerOptions{Level: slog.LevelDebug})),
 				}
 				cfg.OnRequest = func(e vsclient.RequestEvent) {
+					mu.Lock()
+					defer mu.Unlock()
 					events += shapes(t, e)
 					if e.Err != nil {
 						events += show(t, e.Err)
@@ -248,13 +252,18 @@ func TestNothingShowsAPasswordInTheBaseURL(t *testing.T) {
 			APIKey: "sk-test", VectorStoreID: "vs_1", BaseURL: "https://someone:" + secret + "@localhost/v1", RetryTimeout: time.Second,
 			HTTPClient: &http.Client{Transport: roundTrip(replies(502, `<html>`+secret+`</html>`))}, Logger: slog.New(slog.NewTextHandler(&log, &slog.HandlerOptions{Level: slog.LevelDebug})),
 		}
+		var mu sync.Mutex
 		events := ""
-		cfg.OnRequest = func(e vsclient.RequestEvent) { events += shapes(t, e) + show(t, e.Err) }
+		cfg.OnRequest = func(e vsclient.RequestEvent) {
+			mu.Lock()
+			defer mu.Unlock()
+			events += shapes(t, e) + show(t, e.Err)
+		}
 		c, err := vsclient.New(cfg)
 		is.NoErr(err)
-		defer func() { _ = c.Close() }()
 		_, err = c.Put(t.Context(), doc("a.md", "text"))
 		is.True(err != nil)
+		_ = c.Close()
 		is.True(!strings.Contains(show(t, err)+log.String()+events+shapes(t, c)+shapes(t, cfg)+shapes(t, &cfg), secret))
 	})
 }

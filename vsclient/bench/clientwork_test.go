@@ -132,7 +132,7 @@ func throughClient(e *emulated, n int) {
 	if err != nil {
 		e.t.Fatal(err)
 	}
-	defer c.Close()
+	defer func() { _ = c.Close() }()
 	for _, r := range c.Apply(context.Background(), puts(n, first), nil) {
 		if r.Err != nil {
 			e.t.Fatal(r.Err)

@@ -4,6 +4,7 @@ package bench
 
 import (
 	"context"
+	"encoding/json"
 	"fmt"
 	"io"
 	"net/http"
@@ -13,6 +14,7 @@ import (
 	"runtime"
 	"runtime/metrics"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -36,13 +38,13 @@ func largeFile(t *testing.T) row {
 	if err := f.Close(); err != nil {
 		t.Fatal(err)
 	}
-	srv := httptest.NewServer(http.HandlerFunc(discard))
+	srv := httptest.NewServer(new(discarding))
 	defer srv.Close()
 	c, err := vsclient.New(vsclient.Config{APIKey: "sk-bench", VectorStoreID: "vs_1", BaseURL: srv.URL + "/v1"})
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer c.Close()
+	defer func() { _ = c.Close() }()
 	grown := heapGrowth(func() {
 		if _, err := c.Put(context.Background(), vsclient.Document{Key: "large.txt", Content: vsclient.Path(name)}); err != nil {
 			t.Fatal(err)
@@ -51,18 +53,39 @@ func largeFile(t *testing.T) row {
 	return atMost("512 MB from disk", "—", float64(grown)/(1<<20), 64, "MB of heap growth", "at its peak, server included")
 }
 
-// discard answers the requests of one Put.
-func discard(w http.ResponseWriter, r *http.Request) {
-	n, _ := io.Copy(io.Discard, r.Body)
+// discarding answers the requests of one Put, and keeps the attributes alone.
+type discarding struct {
+	mu         sync.Mutex
+	attributes json.RawMessage
+}
+
+func (d *discarding) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	w.Header().Set("Content-Type", "application/json")
 	switch {
-	case r.Method == http.MethodGet:
-		fmt.Fprint(w, `{"object":"list","data":[],"has_more":false}`)
-	case strings.HasSuffix(r.URL.Path, "/v1/files"):
+	case r.Method == http.MethodPost && r.URL.Path == "/v1/files":
+		n, _ := io.Copy(io.Discard, r.Body)
 		fmt.Fprintf(w, `{"id":"file-1","object":"file","bytes":%d,"created_at":%d,"filename":"large.txt","purpose":"assistants"}`, n, time.Now().Unix())
-	default:
-		fmt.Fprint(w, `{"id":"file-1","object":"vector_store.file","status":"completed"}`)
+		return
+	case r.Method == http.MethodGet && strings.HasSuffix(r.URL.Path, "/files"):
+		fmt.Fprint(w, `{"object":"list","data":[],"has_more":false}`)
+		return
+	case strings.HasSuffix(r.URL.Path, "/vs_1"):
+		fmt.Fprint(w, `{"id":"vs_1","object":"vector_store","status":"completed"}`)
+		return
 	}
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	if r.Method == http.MethodPost {
+		var attach struct {
+			Attributes json.RawMessage `json:"attributes"`
+		}
+		if err := json.NewDecoder(r.Body).Decode(&attach); err != nil {
+			http.Error(w, err.Error(), http.StatusBadRequest)
+			return
+		}
+		d.attributes = attach.Attributes
+	}
+	fmt.Fprintf(w, `{"id":"file-1","object":"vector_store.file","status":"completed","attributes":%s}`, d.attributes)
 }
 
 // heapGrowth is the growth of the heap, at its peak, during work.

@@ -10,6 +10,7 @@ import (
 	"io"
 	"net/http"
 	"runtime"
+	"strings"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -61,6 +62,12 @@ func knownDocument(t *testing.T) row {
 	listed := 0
 	list := func(r *http.Request) (*http.Response, error) {
 		var b bytes.Buffer
+		if !strings.HasSuffix(r.URL.Path, "/v1/files") {
+			b.WriteString(`{"object":"vector_store","id":"vs_1","status":"completed"}`)
+			return &http.Response{
+				StatusCode: http.StatusOK, Header: http.Header{"Content-Type": {"application/json"}}, Body: io.NopCloser(&b), Request: r,
+			}, nil
+		}
 		b.WriteString(`{"object":"list","data":[`)
 		for i := range min(page, n-listed) {
 			if i > 0 {
@@ -78,7 +85,7 @@ func knownDocument(t *testing.T) row {
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer c.Close()
+	defer func() { _ = c.Close() }()
 	before := heap()
 	if _, err := c.Get(context.Background(), "none.md"); !errors.Is(err, vsclient.ErrNotFound) || listed != n {
 		t.Fatal(listed, err)
