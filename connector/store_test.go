@@ -1,8 +1,6 @@
 package openaivs_test
 
 import (
-	"crypto/sha256"
-	"encoding/hex"
 	"fmt"
 
 	"github.com/conduitio-labs/conduit-connector-openai-vectorstore/vsclient/openaitest"
@@ -51,9 +49,4 @@ func documents(server *openaitest.Server, store string) map[string]document {
 		}
 	}
 	return docs
-}
-
-func digest(key string) string {
-	sum := sha256.Sum256([]byte(key))
-	return hex.EncodeToString(sum[:])
 }
