@@ -159,7 +159,7 @@ func inBatches(ctx context.Context, c *histories.Client, log *session, steps []s
 		log.asked(s)
 		changes[i] = s.change()
 	}
-	for i, r := range c.Apply(ctx, changes) {
+	for i, r := range c.Apply(ctx, changes, nil) {
 		if r.Err != nil {
 			log.failed(steps[i], began)
 			out = append(out, failed{steps[i], r})
