@@ -59,7 +59,7 @@ for id in set(want["others"]) - uploaded.keys():
     wrong.append(f"the File {id}, which is nobody's document, has gone")
 
 for key, attributes in want["documents"].items():
-    if "id" not in attributes or key in want["stale"] or key not in ids_by_key:
+    if not want["search"] or "id" not in attributes or key in want["stale"] or key not in ids_by_key:
         continue
     found = client.vector_stores.search(
         store,

@@ -9,7 +9,9 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"sync"
 	"testing"
+	"time"
 
 	"github.com/conduitio/conduit-commons/opencdc"
 	"github.com/conduitio/conduit-connector-protocol/pconnector"
@@ -20,18 +22,38 @@ import (
 	"github.com/matryer/is"
 )
 
-// The built plugin writes 60 records. It is killed among them, and all are
-// delivered again.
 func TestThePluginWrites60Records(t *testing.T) {
 	w := newWorld(t)
-	is := is.New(t)
-	path := filepath.Join(t.TempDir(), "plugin")
-	build := exec.CommandContext(t.Context(), "go", "build", "-o", path, "../../cmd/conduit-connector-openai-vectorstore")
-	out, err := build.CombinedOutput()
-	is.Equal(string(out), "")
-	is.NoErr(err)
+	records, docs := sixty()
+	p := w.plugin()
+	p.send(records)
+	p.acknowledged(len(records))
+	p.stop(records[len(records)-1].Position)
+	w.holdsRows(docs)
+}
 
-	var records []opencdc.Record
+func TestAKilledPluginLosesAndDoublesNothing(t *testing.T) {
+	w := newWorld(t)
+	w.twice = true // the killed plugin and its successor may each attach a document
+	records, docs := sixty()
+	p := w.plugin()
+	p.send(records)
+	p.acknowledged(20)
+	began := time.Now().Add(-time.Minute)
+	p.kill()
+
+	p = w.plugin()
+	p.send(records) // Conduit delivers again from the last acknowledged position at the latest
+	p.acknowledged(len(records))
+	p.stop(records[len(records)-1].Position)
+	w.must(call{Do: "sweep"})
+	w.removeLeftovers(began, rowKeys())
+	w.holdsRows(docs)
+}
+
+// sixty is 60 records, and the documents that they leave: 40 rows, of which ten
+// are updated and ten deleted.
+func sixty() (records []opencdc.Record, docs []document) {
 	for i := range 40 {
 		records = append(records, record(opencdc.OperationSnapshot, i, "old"))
 	}
@@ -44,27 +66,38 @@ func TestThePluginWrites60Records(t *testing.T) {
 	for i := range records {
 		records[i].Position = opencdc.Position(fmt.Sprint(i))
 	}
-	var docs []document
 	for i := range 30 {
-		docs = append(docs, document{Key: rowKey(i), Attributes: map[string]any{"id": rowKey(i)}})
+		content := records[i].Payload.After
+		if i < 10 {
+			content = records[40+i].Payload.After
+		}
+		docs = append(docs, document{Key: rowKey(i), Content: string(content.Bytes()), Attributes: map[string]any{"id": rowKey(i)}})
 	}
+	return records, docs
+}
 
-	p := w.plugin(path)
-	p.send(records)
-	p.acknowledged(20)
-	p.kill()
-
-	p = w.plugin(path)
-	p.send(records)
-	p.acknowledged(len(records))
-	p.stop(records[len(records)-1].Position)
-	w.must(call{Do: "sweep"})
+// holdsRows fails the test unless the store holds these documents, each with its text.
+func (w *world) holdsRows(docs []document) {
+	w.Helper()
 	w.lists(docs...)
-	for i, d := range docs[:12] {
-		want := record(opencdc.OperationCreate, i, map[bool]string{true: "new", false: "old"}[i < 10]).Payload.After.Bytes()
-		is.Equal(w.must(call{Do: "get", Document: d}).Found[0].Size, int64(len(want)))
+	calls := make([]call, len(docs))
+	for i, d := range docs {
+		calls[i] = call{Do: "text", Document: d}
+	}
+	for i, a := range w.once(calls...) {
+		if a.Text != docs[i].Content {
+			w.Errorf("%q has the text %q, want %q", docs[i].Key, a.Text, docs[i].Content)
+		}
 	}
 	w.holds(docs...)
+}
+
+func rowKeys() []string {
+	keys := make([]string, 40)
+	for i := range keys {
+		keys[i] = rowKey(i)
+	}
+	return keys
 }
 
 func rowKey(i int) string { return fmt.Sprint("row/", i) }
@@ -73,7 +106,7 @@ func rowKey(i int) string { return fmt.Sprint("row/", i) }
 func record(op opencdc.Operation, i int, body string) opencdc.Record {
 	r := opencdc.Record{Operation: op, Key: opencdc.RawData(rowKey(i))}
 	if op != opencdc.OperationDelete {
-		r.Payload.After = opencdc.StructuredData{"id": i, "body": body}
+		r.Payload.After = opencdc.StructuredData{"id": i, "body": body + " words"}
 	}
 	return r
 }
@@ -94,9 +127,21 @@ type pluginProcess struct {
 	end    context.CancelFunc
 }
 
-func (w *world) plugin(path string) *pluginProcess {
+// pluginProgram builds the plugin.
+var pluginProgram = sync.OnceValues(func() (string, error) {
+	path := filepath.Join(ogx.dir, "plugin")
+	out, err := exec.CommandContext(context.Background(), "go", "build", "-o", path, "../../cmd/conduit-connector-openai-vectorstore").CombinedOutput()
+	if err != nil {
+		return "", fmt.Errorf("building the plugin: %w\n%s", err, out)
+	}
+	return path, nil
+})
+
+func (w *world) plugin() *pluginProcess {
 	w.Helper()
 	is := is.New(w.T)
+	path, err := pluginProgram()
+	is.NoErr(err)
 	process, err := client.New(logger{hclog.NewNullLogger()}, path,
 		// It has to be there, and is dialled only for a record that bears a schema.
 		client.WithEnvVar(pconnutils.EnvConduitConnectorUtilitiesGRPCTarget, "127.0.0.1:1"),

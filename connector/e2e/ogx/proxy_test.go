@@ -18,9 +18,11 @@ func (w *world) through(before func(http.ResponseWriter, *http.Request) bool) {
 	w.Helper()
 	target, err := url.Parse(ogx.url)
 	is.New(w.T).NoErr(err)
-	proxy := &httputil.ReverseProxy{Rewrite: func(r *httputil.ProxyRequest) {
-		r.Out.URL.Scheme, r.Out.URL.Host = target.Scheme, target.Host
-	}}
+	proxy := &httputil.ReverseProxy{
+		Rewrite: func(r *httputil.ProxyRequest) { r.Out.URL.Scheme, r.Out.URL.Host = target.Scheme, target.Host },
+		// A connection that OGX has closed is one to the client, too.
+		ErrorHandler: func(http.ResponseWriter, *http.Request, error) { panic(http.ErrAbortHandler) },
+	}
 	server := httptest.NewServer(http.HandlerFunc(func(rw http.ResponseWriter, r *http.Request) {
 		if before == nil || !before(rw, r) {
 			proxy.ServeHTTP(rw, r)

@@ -130,7 +130,7 @@ func (s *server) run(ctx context.Context) error {
 		"OGX_EMBEDDINGS="+s.embeddings.URL+"/v1",
 		"OGX_LOG_FORMAT=json", // the default draws a traceback of each refusal, for seconds
 		"OTEL_SDK_DISABLED=true",
-		"HOME="+s.dir,
+		"HOME="+s.dir, "TMPDIR="+s.dir,
 		"PYTHONDONTWRITEBYTECODE=1",
 	)
 	if s.input, err = s.cmd.StdinPipe(); err != nil {
