@@ -141,8 +141,10 @@ func TestDeleteLeavesAnUnattachedFileOfThatNameAlone(t *testing.T) {
 
 func TestDeleteInAMissingStoreFails(t *testing.T) {
 	w := newWorld(t)
+	is := is.New(t)
+	is.Equal(w.missing().once(call{Do: "delete", Document: first})[0].Kind, kindNoStore)
 	w.stranger(key)
-	is.New(t).Equal(w.missing().once(call{Do: "delete", Document: first})[0].Kind, kindNoStore)
+	is.Equal(w.missing().once(call{Do: "delete", Document: first})[0].Kind, kindNoStore)
 	w.holds()
 }
 

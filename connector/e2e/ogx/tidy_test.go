@@ -7,6 +7,7 @@ import (
 	"encoding/json"
 	"io"
 	"net/http"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -44,6 +45,60 @@ func TestListAnswersBesideAYoungFileOfSomebodyElses(t *testing.T) {
 	w.stranger("somebody-elses.md")
 	w.lists(first)
 	w.holds(first)
+}
+
+// OGX refuses a listing while one of its files is being detached.
+func TestListAnswersBesideRemovals(t *testing.T) {
+	w := newWorld(t)
+	p := newProcess(t, w.settings)
+	var docs []document
+	var deletions []change
+	for i := range 5 {
+		docs = append(docs, numbered(i))
+		deletions = append(deletions, change{"delete", docs[i]})
+	}
+	p.create(docs...)
+	over := make(chan error, 1)
+	go func() {
+		_, err := p.try(call{Do: "apply", Changes: deletions})
+		over <- err
+	}()
+	reader := newProcess(t, w.settings)
+	is := is.New(t)
+	for {
+		is.Equal(reader.do(call{Do: "list"}).Err, "")
+		select {
+		case err := <-over:
+			is.NoErr(err)
+			w.holds()
+			return
+		default:
+		}
+	}
+}
+
+// Two attaches of one File side by side break a store of OGX: a detach then leaves
+// an entry that can be neither listed nor removed. An attach under way is not seen
+// by a look.
+func TestALostReplyOfAnAttachLeavesTheStoreWhole(t *testing.T) {
+	w := newWorld(t)
+	w.twice = true // the client may upload the text anew
+	began := time.Now()
+	var lost atomic.Bool
+	w.through(func(_ http.ResponseWriter, r *http.Request) bool {
+		if isAttach(r) && lost.CompareAndSwap(false, true) {
+			during.forward(r)
+			panic(http.ErrAbortHandler)
+		}
+		return false
+	})
+	w.put(first)
+	second := withContent(first, "How to travel by ship")
+	w.put(second)
+	w.must(call{Do: "sweep"})
+	w.removeLeftovers(began, []string{key})
+	w.lists(second)
+	w.holds(second)
 }
 
 func TestALeftoverIsListedAndRemovedOnlyWhenVouchedFor(t *testing.T) {
