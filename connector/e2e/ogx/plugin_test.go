@@ -137,6 +137,9 @@ var pluginProgram = sync.OnceValues(func() (string, error) {
 	return path, nil
 })
 
+// pluginTime is how long a plugin may take for its records.
+const pluginTime = 5 * time.Minute
+
 func (w *world) plugin() *pluginProcess {
 	w.Helper()
 	is := is.New(w.T)
@@ -155,7 +158,7 @@ func (w *world) plugin() *pluginProcess {
 	is.NoErr(err)
 	raw, err := rpc.Dispense("destination")
 	is.NoErr(err)
-	ctx, cancel := context.WithCancel(context.Background())
+	ctx, cancel := context.WithTimeout(context.Background(), pluginTime)
 	w.Cleanup(cancel)
 	p := &pluginProcess{TB: w.T, process: process, destination: raw.(destination), end: cancel}
 	cfg := map[string]string{
