@@ -76,7 +76,7 @@ const (
 	kindOther    = "other"
 )
 
-const nameOnly = string(vsclient.EvidenceName)
+const nameOnly = string(vsclient.NamedAlike)
 
 func open(s settings) (*vsclient.Client, error) {
 	return vsclient.New(vsclient.Config{
@@ -94,10 +94,9 @@ func perform(ctx context.Context, c *vsclient.Client, in call) (out answer) {
 	case "put":
 		result, err = c.Put(ctx, in.Document.client())
 	case "update":
-		result, err = c.UpdateAttributes(ctx, in.Document.Key, in.Document.Attributes)
+		result, err = c.SetAttributes(ctx, in.Document.Key, in.Document.Attributes)
 	case "delete":
-		result = c.Apply(ctx, []vsclient.Change{{Op: vsclient.OpDelete, Document: in.Document.client()}}, nil)[0]
-		err = result.Err
+		result, err = c.Delete(ctx, in.Document.Key)
 	case "get":
 		var info vsclient.Info
 		info, err = c.Get(ctx, in.Document.Key)
@@ -117,42 +116,55 @@ func perform(ctx context.Context, c *vsclient.Client, in call) (out answer) {
 	case "apply":
 		out.Outcomes = apply(ctx, c, in.Changes)
 	case "sweep":
-		var swept vsclient.SweepResult
-		swept, err = c.Sweep(ctx)
-		out.Removed = swept.Removed
+		out.Removed, _, err = sweep(ctx, c, vsclient.SweepOptions{})
 	case "leftovers":
-		var files []vsclient.Leftover
-		files, err = c.Leftovers(ctx, vsclient.LeftoverOptions{OlderThan: time.Nanosecond, Keys: in.Vouched, Since: in.Since})
-		for _, f := range files {
-			out.Orphans = append(out.Orphans, orphan{f.FileID, f.Name, string(f.Evidence)})
-		}
+		_, out.Orphans, err = sweep(ctx, c, vsclient.SweepOptions{DryRun: true, MinAge: time.Nanosecond, Keys: in.Vouched, Since: in.Since})
 	case "remove":
-		files := make([]vsclient.Leftover, len(in.Files))
+		ids := make([]string, len(in.Files))
 		for i, f := range in.Files {
-			files[i] = vsclient.Leftover{FileID: f.FileID, Name: f.Name, Evidence: vsclient.Evidence(f.Evidence)}
+			ids[i] = f.FileID
 		}
-		out.Removed, err = c.RemoveLeftovers(ctx, files)
+		out.Removed, _, err = sweep(ctx, c, vsclient.SweepOptions{Files: ids, MinAge: time.Nanosecond, Keys: in.Vouched, Since: in.Since})
 	default:
 		err = fmt.Errorf("there is no call %q", in.Do)
 	}
-	if result.Outcome != 0 {
-		out.Outcome = result.Outcome.String()
-	}
+	out.Outcome = string(result.Outcome)
 	if err != nil {
 		out.Err, out.Kind = err.Error(), kindOf(err)
 	}
 	return out
 }
 
+// sweep counts the Files that a sweep has removed, and lists those that are attached
+// nowhere.
+func sweep(ctx context.Context, c *vsclient.Client, o vsclient.SweepOptions) (removed int, left []orphan, err error) {
+	strays, err := c.Sweep(ctx, o)
+	for _, s := range strays {
+		if s.Removed {
+			removed++
+		}
+		if s.Why != vsclient.Superseded && s.Why != vsclient.Unindexed {
+			left = append(left, orphan{s.FileID, s.Name, string(s.Why)})
+		}
+	}
+	return removed, left, err
+}
+
 func apply(ctx context.Context, c *vsclient.Client, changes []change) []string {
-	ops := map[string]vsclient.Op{"put": vsclient.OpPut, "update": vsclient.OpUpdateAttributes, "delete": vsclient.OpDelete}
 	all := make([]vsclient.Change, len(changes))
 	for i, ch := range changes {
-		all[i] = vsclient.Change{Op: ops[ch.Do], Document: ch.Document.client()}
+		switch ch.Do {
+		case "put":
+			all[i] = vsclient.Put(ch.Document.client())
+		case "update":
+			all[i] = vsclient.SetAttributes(ch.Document.Key, ch.Document.Attributes)
+		case "delete":
+			all[i] = vsclient.Delete(ch.Document.Key)
+		}
 	}
 	outcomes := make([]string, len(changes))
 	for i, r := range c.Apply(ctx, all, nil) {
-		outcomes[i] = r.Outcome.String()
+		outcomes[i] = string(r.Outcome)
 		if r.Err != nil {
 			outcomes[i] = r.Err.Error()
 		}
@@ -161,7 +173,7 @@ func apply(ctx context.Context, c *vsclient.Client, changes []change) []string {
 }
 
 func (d document) client() vsclient.Document {
-	return vsclient.Document{Key: d.Key, Content: vsclient.String(d.Content), Attributes: d.Attributes}
+	return vsclient.Document{Key: d.Key, Content: vsclient.Bytes([]byte(d.Content)), Attributes: d.Attributes}
 }
 
 func foundIn(info vsclient.Info) found {
@@ -170,13 +182,13 @@ func foundIn(info vsclient.Info) found {
 
 func kindOf(err error) string {
 	switch {
-	case errors.Is(err, vsclient.ErrStoreNotFound):
+	case errors.Is(err, vsclient.ErrStoreGone):
 		return kindNoStore
 	case errors.Is(err, vsclient.ErrNotFound):
 		return kindNotFound
 	case errors.Is(err, vsclient.ErrIndexing):
 		return kindIndexing
-	case vsclient.IsDocumentError(err):
+	case vsclient.ClassOf(err) == vsclient.BadDocument:
 		return kindInput
 	}
 	return kindOther
