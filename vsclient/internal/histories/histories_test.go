@@ -13,7 +13,6 @@ import (
 	"sync"
 	"testing"
 
-	"github.com/conduitio-labs/conduit-connector-openai-vectorstore/vsclient/internal/histories"
 )
 
 var (
