@@ -93,10 +93,11 @@ func TestAServerThatAltersNamesBeyondRecognitionIsNoticedWhenOneIsSeen(t *testin
 	})
 }
 
-// A store file without attributes whose File bears a name that this client or the
-// earlier connector gives the key is that key's document once the key is touched.
-func TestAFileWithoutAttributesUnderAnyNameOfTheKeyIsTheKeysDocument(t *testing.T) {
-	for _, key := range []string{"a.md", "docs/a.md", "notes", `{"id":7}`, "two words.md"} {
+// A store file without attributes is the key's document, once the key is touched, when
+// its File bears the key, as the earlier connector named it, or a name that this client
+// gives no other key.
+func TestAFileWithoutAttributesUnderTheKeysOwnNameIsTheKeysDocument(t *testing.T) {
+	for _, key := range []string{"a.md", "docs/a.md", "docs/notes", `{"id":7}`, "two words.md"} {
 		t.Run(fmt.Sprintf("%x", key), func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				is := is.New(t)
@@ -118,6 +119,25 @@ func TestAFileWithoutAttributesUnderAnyNameOfTheKeyIsTheKeysDocument(t *testing.
 			})
 		})
 	}
+}
+
+// Two keys can have one file name. A store file without attributes under it is left to
+// the key that is the name.
+func TestAFileWithoutAttributesUnderANameOfTwoKeysIsTheKeysThatIsTheName(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		is := is.New(t)
+		w := newWorld(t, openaitest.Config{})
+		is.NoErr(onlyErr(w.client().Put(t.Context(), doc("notes.txt", "theirs"))))
+		f := w.srv.Snapshot().Files[0]
+		w.srv.AddStoreFile(w.store, f.ID, map[string]any{})
+		time.Sleep(time.Hour)
+		r, err := w.client().Put(t.Context(), doc("notes", "ours"))
+		is.NoErr(err)
+		is.Equal(r.Outcome, vsclient.Created)
+		info, err := w.client().Get(t.Context(), "notes.txt")
+		is.NoErr(err)
+		is.Equal(info.FileID, f.ID)
+	})
 }
 
 // A server that loses the attributes by which documents are found again is refused

@@ -37,11 +37,10 @@ func (c *Client) put(ctx context.Context, p *prepared) (Result, error) {
 				return c.replace(ctx, p, h, young)
 			}
 		}
-		r, err := c.retain(ctx, p, h, cur)
+		r, err := c.retain(ctx, p, h, cur, young)
 		if errors.Is(err, view.ErrMoved) {
 			continue
 		}
-		c.keep.Watch(p.Doc, young, false)
 		return r, err
 	}
 }
@@ -59,10 +58,11 @@ func current(h ledger.Holdings) (ledger.Version, bool) {
 
 // retain makes the current version, which has the content already, the key's only one,
 // with the attributes that are asked for.
-func (c *Client) retain(ctx context.Context, p *prepared, h ledger.Holdings, cur ledger.Version) (Result, error) {
+func (c *Client) retain(ctx context.Context, p *prepared, h ledger.Holdings, cur ledger.Version, young []string) (Result, error) {
+	c.keep.Watch(p.Doc, young, false)
 	r := Result{Outcome: Unchanged, FileID: cur.ID, Version: cur.Number}
 	if cur.Own != c.view.Prints(p.own) || cur.Key == (ledger.Key{}) {
-		next := naming.Identity{Key: p.Key, Digest: naming.DigestOf(p.Key), Version: h.Highest() + 1, Source: p.source, Own: p.own}
+		next := naming.Identity{Key: p.Key, Digest: naming.DigestOf(p.Key), Version: max(h.Highest()+1, c.view.Above(young)), Source: p.source, Own: p.own}
 		next.Source.Replaces = replaced(h, cur.ID)
 		if err := c.view.Update(ctx, p.Doc, cur.ID, next); err != nil {
 			return Result{}, err
@@ -210,7 +210,7 @@ func (c *Client) setAttributes(ctx context.Context, p *prepared) (Result, error)
 			waiting = fail.New(fail.Unavailable, "the newest version, File %s, is not searchable yet; its attributes cannot be set before", cur.ID)
 			return false, c.view.Look(ctx, cur.ID)
 		}
-		r, err = c.setAttributesOf(ctx, p, h, cur)
+		r, err = c.setAttributesOf(ctx, p, h, cur, young)
 		if errors.Is(err, view.ErrMoved) {
 			return false, nil
 		}
@@ -222,7 +222,7 @@ func (c *Client) setAttributes(ctx context.Context, p *prepared) (Result, error)
 	return r, err
 }
 
-func (c *Client) setAttributesOf(ctx context.Context, p *prepared, h ledger.Holdings, cur ledger.Version) (Result, error) {
+func (c *Client) setAttributesOf(ctx context.Context, p *prepared, h ledger.Holdings, cur ledger.Version, young []string) (Result, error) {
 	if cur.Own != c.view.Prints(p.own) || cur.Key == (ledger.Key{}) {
 		var s wire.StoreFile
 		err := c.view.Shows(ctx, cur.ID, func() (err error) {
@@ -238,7 +238,7 @@ func (c *Client) setAttributesOf(ctx context.Context, p *prepared, h ledger.Hold
 		}
 		p.source = naming.Decode(s.Attributes).Source
 	}
-	return c.retain(ctx, p, h, cur)
+	return c.retain(ctx, p, h, cur, young)
 }
 
 // delete removes every version of the key that is found, until none is found.

@@ -158,7 +158,9 @@ func inBatches(ctx context.Context, c *histories.Client, log *session, steps []s
 		log.asked(s)
 		changes[i] = s.change()
 	}
-	for i, r := range c.Apply(ctx, changes) {
+	answers := make([]histories.Answer, len(changes))
+	c.Apply(ctx, changes, func(i int, a histories.Answer) { answers[i] = a })
+	for i, r := range answers {
 		if r.Err != nil {
 			log.failed(steps[i], began)
 			out = append(out, failed{steps[i], r})

@@ -134,10 +134,10 @@ func (r *recent) entry(ctx context.Context, s wire.StoreFile, at uint32) {
 	r.mu.Lock()
 	w, late := r.watched[s.ID]
 	r.mu.Unlock()
-	late = late && w.deleted && id.Ours && w.ID == ledger.Key(id.Digest[:16])
+	late = late && id.Ours && w.ID == ledger.Key(id.Digest[:16])
 	switch {
 	case late:
-		if k.removeLate(ctx, w.Doc, s.ID) == nil {
+		if k.removeLate(ctx, w, s.ID) == nil {
 			r.mu.Lock()
 			delete(r.watched, s.ID)
 			r.mu.Unlock()
@@ -152,19 +152,43 @@ func (r *recent) entry(ctx context.Context, s wire.StoreFile, at uint32) {
 	}
 }
 
-// removeLate removes a version that a Delete should have found.
-func (k *Keeper) removeLate(ctx context.Context, d view.Doc, id string) error {
-	return k.AtTurn(ctx, d, func() error {
+// removeLate removes a version that is older than the change after which it was watched,
+// whatever its number: its File was there before. After a Delete nothing is kept; after
+// any other change, a version that is not watched has to be seen searchable.
+func (k *Keeper) removeLate(ctx context.Context, w watched, id string) error {
+	return k.AtTurn(ctx, w.Doc, func() error {
 		if err := k.view.Look(ctx, id); err != nil {
 			return err
 		}
 		v, known := k.ledger.Find(id)
-		if !known || v.Key != d.ID || v.Status <= ledger.Absent {
+		if !known || v.Key != w.ID || v.Status <= ledger.Absent {
+			return nil
+		}
+		kept := w.deleted
+		for _, other := range k.ledger.Holdings(w.ID, w.Names).Versions {
+			if kept || other.ID == id || other.Going || other.Status != ledger.Completed || k.recent.watches(other.ID) {
+				continue
+			}
+			if err := k.view.Look(ctx, other.ID); err != nil {
+				return err
+			}
+			now, known := k.ledger.Find(other.ID)
+			kept = known && now.Key == w.ID && now.Status == ledger.Completed
+		}
+		if !kept {
+			k.Tend(w.Doc)
 			return nil
 		}
 		_, err := k.Remove(ctx, []ledger.Version{v})
 		return err
 	})
+}
+
+func (r *recent) watches(id string) bool {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	_, watched := r.watched[id]
+	return watched
 }
 
 // removeReplaced deletes Files that a searchable version names as those that it has

@@ -11,7 +11,7 @@ import (
 // requests and prove nothing: identity is read from attributes.
 type Names struct {
 	Stems []string // folds of every stem under which a File of the key may be listed; the first is the one that is sent
-	Whole []string // names that make a store file without reserved attributes the key's document
+	Whole []string // names that make a store file without reserved attributes the key's document: the key itself, as the earlier connector named it, and names that no other key has
 	Sent  []string // names that this release may give the key
 	Ext   string   // the extension that all these names have; "": it differs
 }
@@ -27,6 +27,9 @@ func NamesOf(key, extension string) Names {
 		n.Ext = ""
 	}
 	for _, name := range []struct{ base, ext string }{{base, ext}, {older, olderExt}} {
+		if !strings.HasSuffix(name.base, keyMark(key)) {
+			continue // another key may have the name as well
+		}
 		for _, e := range []string{name.ext, ".txt", ".json", strings.ToLower(extension)} {
 			if e != "" && (name.ext == "" || name.ext == e) {
 				n.Whole = appendNew(n.Whole, name.base+e)

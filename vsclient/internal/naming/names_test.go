@@ -152,13 +152,14 @@ func TestTheNamesOfAKeyAreThoseOfEveryRelease(t *testing.T) {
 	is.Equal(plain, Names{Stems: []string{"travel"}, Whole: []string{"travel.md"}, Sent: []string{"travel.md"}, Ext: ".md"})
 
 	capital := NamesOf("REPORT.PDF", "")
-	is.Equal(capital.Whole, []string{"REPORT.PDF", "REPORT.pdf", "REPORT.PDF.txt", "REPORT.PDF.json"}) // the last two: before 0.2
+	is.Equal(capital.Whole, []string{"REPORT.PDF"}) // "REPORT.pdf" is another key's name as well
 	is.Equal(capital.Stems, []string{"report", "reportpdf"})
 	is.Equal(capital.Ext, "")
 
 	path := NamesOf("a..b.md", "")
 	is.True(slices.Contains(path.Whole, "a..b.md"))
-	is.Equal(NamesOf("notes", ".md").Whole, []string{"notes", "notes.txt", "notes.json", "notes.md"})
+	is.Equal(NamesOf("notes", ".md").Whole, []string{"notes"}) // "notes.txt" is another key's name as well
+	is.Equal(NamesOf("a/notes", ".md").Whole, []string{"a/notes", "a_notes-" + keyMark("a/notes") + ".txt", "a_notes-" + keyMark("a/notes") + ".json", "a_notes-" + keyMark("a/notes") + ".md"})
 }
 
 func TestANameIsNotOneThatAServerCouldTakeForAPath(t *testing.T) {

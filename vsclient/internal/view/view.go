@@ -175,16 +175,30 @@ func (v *View) Renew(ctx context.Context) error { return v.listFiles(ctx, 0) }
 // Absent records that the store was seen without the File.
 func (v *View) Absent(id string) { v.ledger.Absent(id, v.Tick()) }
 
-// Outlast waits until OpenAI's clock has passed the second in which the newest of the
-// Files was made. The number of a version that is uploaded then is above those of all
-// versions among them, which cannot be seen yet.
-func (v *View) Outlast(ctx context.Context, ids []string) error {
-	var newest int64
+// Above returns a number above those of all versions among the Files, none of which can
+// be seen yet: a number is the second in which its File was made, in millionths, and an
+// order within it.
+func (v *View) Above(ids []string) int64 {
+	if newest := v.newestOf(ids); newest > 0 {
+		return (newest + 1) * 1e6
+	}
+	return 0
+}
+
+func (v *View) newestOf(ids []string) (newest int64) {
 	for _, id := range ids {
 		if file, known := v.ledger.Find(id); known {
 			newest = max(newest, file.Created)
 		}
 	}
+	return newest
+}
+
+// Outlast waits until OpenAI's clock has passed the second in which the newest of the
+// Files was made. The number of a version that is uploaded then is above those of all
+// versions among them, which cannot be seen yet.
+func (v *View) Outlast(ctx context.Context, ids []string) error {
+	newest := v.newestOf(ids)
 	for newest > 0 && v.Now() <= newest {
 		if err := pace.Pause(ctx, 100*time.Millisecond, nil); err != nil {
 			return err
