@@ -6,6 +6,7 @@ import (
 	"strings"
 	"sync"
 
+	"github.com/conduitio-labs/conduit-connector-openai-vectorstore/vsclient/internal/histories"
 )
 
 // neverDone is the context of calls that nobody gives up.

@@ -13,6 +13,7 @@ import (
 	"sync"
 	"testing"
 
+	"github.com/conduitio-labs/conduit-connector-openai-vectorstore/vsclient/internal/histories"
 )
 
 var (
