@@ -160,11 +160,11 @@ func (g *Gate) enter(n int, now time.Time) (time.Duration, <-chan struct{}) {
 }
 
 func (g *Gate) leave(n int) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
 	if g.limit == NoLimit {
 		return
 	}
-	g.mu.Lock()
-	defer g.mu.Unlock()
 	n = min(n, g.limit)
 	g.inside -= n
 	g.counted += n
