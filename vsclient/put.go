@@ -10,6 +10,7 @@ import (
 	"github.com/conduitio-labs/conduit-connector-openai-vectorstore/vsclient/internal/index"
 	"github.com/conduitio-labs/conduit-connector-openai-vectorstore/vsclient/internal/ledger"
 	"github.com/conduitio-labs/conduit-connector-openai-vectorstore/vsclient/internal/naming"
+	"github.com/conduitio-labs/conduit-connector-openai-vectorstore/vsclient/internal/pace"
 	"github.com/conduitio-labs/conduit-connector-openai-vectorstore/vsclient/internal/view"
 	"github.com/conduitio-labs/conduit-connector-openai-vectorstore/vsclient/internal/wire"
 )
@@ -117,7 +118,7 @@ func (c *Client) replace(ctx context.Context, p *prepared, h ledger.Holdings, yo
 		}
 		again := stuck || (vanished || fate >= index.Accepted && index.Passing(err)) && try < len(freshUploads)
 		if again {
-			again = wire.Pause(ctx, freshUploads[try], nil) == nil
+			again = pace.Pause(ctx, freshUploads[try], nil) == nil
 		}
 		if !again {
 			if r.FileID != "" {

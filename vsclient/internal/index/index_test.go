@@ -15,7 +15,7 @@ import (
 
 	"github.com/conduitio-labs/conduit-connector-openai-vectorstore/vsclient/internal/fail"
 	"github.com/conduitio-labs/conduit-connector-openai-vectorstore/vsclient/internal/index"
-	"github.com/conduitio-labs/conduit-connector-openai-vectorstore/vsclient/internal/wire"
+	"github.com/conduitio-labs/conduit-connector-openai-vectorstore/vsclient/internal/pace"
 	"github.com/conduitio-labs/conduit-connector-openai-vectorstore/vsclient/openaitest"
 )
 
@@ -643,7 +643,7 @@ func TestOneThatGivesUpIsAnsweredAtOnceAndTakesNoneOfItsBatchAlong(t *testing.T)
 func TestOneThatGivesUpWhileItWaitsForItsPaceIsNeverSent(t *testing.T) {
 	requests, files := unlimited, unlimited
 	requests.AttachRequests, files.AttachedFiles = 1, 1
-	for name, limits := range map[string]wire.Limits{"requests": requests, "files": files} {
+	for name, limits := range map[string]pace.Limits{"requests": requests, "files": files} {
 		t.Run(name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				is := is.New(t)

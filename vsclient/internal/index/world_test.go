@@ -14,8 +14,10 @@ import (
 
 	"golang.org/x/sync/semaphore"
 
+	"github.com/conduitio-labs/conduit-connector-openai-vectorstore/vsclient/internal/exchange"
 	"github.com/conduitio-labs/conduit-connector-openai-vectorstore/vsclient/internal/fail"
 	"github.com/conduitio-labs/conduit-connector-openai-vectorstore/vsclient/internal/index"
+	"github.com/conduitio-labs/conduit-connector-openai-vectorstore/vsclient/internal/pace"
 	"github.com/conduitio-labs/conduit-connector-openai-vectorstore/vsclient/internal/wire"
 	"github.com/conduitio-labs/conduit-connector-openai-vectorstore/vsclient/openaitest"
 )
@@ -72,24 +74,24 @@ func (a *answering) RoundTrip(r *http.Request) (*http.Response, error) {
 }
 
 // unlimited are limits that hold up nothing.
-var unlimited = wire.Limits{Uploads: wire.NoLimit, AttachRequests: wire.NoLimit, AttachedFiles: wire.NoLimit}
+var unlimited = pace.Limits{Uploads: pace.NoLimit, AttachRequests: pace.NoLimit, AttachedFiles: pace.NoLimit}
 
 func newWorld(t *testing.T, cfg openaitest.Config, opts ...func(*index.Config)) *world {
 	t.Helper()
 	return newPacedWorld(t, cfg, unlimited, opts...)
 }
 
-func newPacedWorld(t *testing.T, cfg openaitest.Config, limits wire.Limits, opts ...func(*index.Config)) *world {
+func newPacedWorld(t *testing.T, cfg openaitest.Config, limits pace.Limits, opts ...func(*index.Config)) *world {
 	t.Helper()
 	w := &world{t: t, srv: openaitest.New(cfg)}
 	w.store = w.srv.NewVectorStore("docs")
 	reach := w.srv.Client()
 	reach.Transport = &answering{w, reach.Transport}
-	c, err := wire.New(wire.Config{
-		BaseURL: w.srv.URL(), APIKey: "sk-test", StoreID: w.store, HTTPClient: reach,
+	c, err := wire.New(wire.Config{StoreID: w.store, Config: exchange.Config{
+		BaseURL: w.srv.URL(), APIKey: "sk-test", HTTPClient: reach,
 		RetryTimeout: 5 * time.Minute, RequestTimeout: time.Minute, Logger: slog.New(slog.DiscardHandler),
-		Pacer: wire.NewPacer(limits),
-	})
+		Pacer: pace.NewPacer(limits),
+	}})
 	if err != nil {
 		t.Fatal(err)
 	}

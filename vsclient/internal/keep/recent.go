@@ -8,6 +8,7 @@ import (
 
 	"github.com/conduitio-labs/conduit-connector-openai-vectorstore/vsclient/internal/ledger"
 	"github.com/conduitio-labs/conduit-connector-openai-vectorstore/vsclient/internal/naming"
+	"github.com/conduitio-labs/conduit-connector-openai-vectorstore/vsclient/internal/pace"
 	"github.com/conduitio-labs/conduit-connector-openai-vectorstore/vsclient/internal/view"
 	"github.com/conduitio-labs/conduit-connector-openai-vectorstore/vsclient/internal/wire"
 )
@@ -80,12 +81,12 @@ func (r *recent) run(ctx context.Context) {
 		case now.Before(second):
 			wait = second.Sub(now)
 		default:
-			if wire.Pause(ctx, 0, r.wake) != nil {
+			if pace.Pause(ctx, 0, r.wake) != nil {
 				return
 			}
 			wait = firstWatch
 		}
-		if wire.Pause(ctx, wait, nil) != nil {
+		if pace.Pause(ctx, wait, nil) != nil {
 			return
 		}
 	}

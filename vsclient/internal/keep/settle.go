@@ -10,8 +10,8 @@ import (
 
 	"github.com/conduitio-labs/conduit-connector-openai-vectorstore/vsclient/internal/fail"
 	"github.com/conduitio-labs/conduit-connector-openai-vectorstore/vsclient/internal/ledger"
+	"github.com/conduitio-labs/conduit-connector-openai-vectorstore/vsclient/internal/pace"
 	"github.com/conduitio-labs/conduit-connector-openai-vectorstore/vsclient/internal/view"
-	"github.com/conduitio-labs/conduit-connector-openai-vectorstore/vsclient/internal/wire"
 )
 
 // settle removes the versions of a key that may go by [ledger.Settle]. The caller
@@ -215,7 +215,7 @@ func (t *tending) drop(d view.Doc) {
 func (t *tending) run(ctx context.Context, d view.Doc) {
 	until := time.Now().Add(t.k.cfg.RetryTimeout + max(openTime, t.k.cfg.IndexTimeout))
 	for wait, early := firstTend, t.hurry; ; wait = min(2*wait, longestTend) {
-		_ = wire.Pause(ctx, wait, early)
+		_ = pace.Pause(ctx, wait, early)
 		closing := t.hurrying()
 		if closing {
 			wait, early = firstTend/2, nil

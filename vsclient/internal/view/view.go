@@ -16,6 +16,7 @@ import (
 	"github.com/conduitio-labs/conduit-connector-openai-vectorstore/vsclient/internal/fail"
 	"github.com/conduitio-labs/conduit-connector-openai-vectorstore/vsclient/internal/ledger"
 	"github.com/conduitio-labs/conduit-connector-openai-vectorstore/vsclient/internal/naming"
+	"github.com/conduitio-labs/conduit-connector-openai-vectorstore/vsclient/internal/pace"
 	"github.com/conduitio-labs/conduit-connector-openai-vectorstore/vsclient/internal/wire"
 )
 
@@ -199,7 +200,7 @@ func (v *View) newestOf(ids []string) (newest int64) {
 func (v *View) Outlast(ctx context.Context, ids []string) error {
 	newest := v.newestOf(ids)
 	for newest > 0 && v.Now() <= newest {
-		if err := wire.Pause(ctx, 100*time.Millisecond, nil); err != nil {
+		if err := pace.Pause(ctx, 100*time.Millisecond, nil); err != nil {
 			return err
 		}
 	}
