@@ -24,9 +24,9 @@ func utf16Of(bom, s string) string {
 	b.WriteString(bom)
 	for _, u := range utf16.Encode([]rune(s)) {
 		if hi, lo := byte(u>>8), byte(u); bom[0] == 0xFE {
-			b.WriteString(string([]byte{hi, lo}))
+			b.Write([]byte{hi, lo})
 		} else {
-			b.WriteString(string([]byte{lo, hi}))
+			b.Write([]byte{lo, hi})
 		}
 	}
 	return b.String()
@@ -136,7 +136,7 @@ func (letters) Read(p []byte) (int, error) {
 func TestContentThatChangesWhileItIsReadIsRefused(t *testing.T) {
 	is := is.New(t)
 	file := filepath.Join(t.TempDir(), "a")
-	c := Reopen(func() (io.ReadCloser, error) { return os.Open(file) }) //nolint:gosec // a file of the test
+	c := Reopen(func() (io.ReadCloser, error) { return os.Open(file) })
 	for _, later := range []string{"other", "longer", ""} {
 		is.NoErr(os.WriteFile(file, []byte("first"), 0o600))
 		s, err := c.Summarize(t.Context())

@@ -45,7 +45,6 @@ type post struct {
 	leave  func()       // leave for the first attempt, or nil
 
 	single  bool           // no batch
-	probed  bool           // one File of the batch was accepted alone
 	last    []*attaching   // the Files of the latest attempt
 	failure *reply.Failure // of the latest attempt that failed
 	failing time.Time      // when the first attempt failed

@@ -171,8 +171,8 @@ func numbered(n int) (names []string) {
 }
 
 // wantSearchable fails the test unless each File is searchable, was told to be
-// accepted once, and has been attached so many times at the most.
-func (w *world) wantSearchable(results []result, attaches int) {
+// accepted once, and has been attached once.
+func (w *world) wantSearchable(results []result) {
 	w.t.Helper()
 	searchable := make(map[string]bool)
 	for _, f := range w.srv.Snapshot().Store(w.store).Files {
@@ -180,7 +180,7 @@ func (w *world) wantSearchable(results []result, attaches int) {
 	}
 	attached := w.attaches()
 	for _, r := range results {
-		if r.fate != index.Searchable || r.err != nil || r.accepted != 1 || !searchable[r.id] || attached[r.id] > attaches {
+		if r.fate != index.Searchable || r.err != nil || r.accepted != 1 || !searchable[r.id] || attached[r.id] > 1 {
 			w.t.Errorf("%s: %v, %v; accepted %d times, in the store %v, attached %d times", r.name, r.fate, r.err, r.accepted, searchable[r.id], attached[r.id])
 		}
 	}
