@@ -781,7 +781,7 @@ func (h *history) crowd(store int) {
 		store = 2
 	}
 	for i := range crowded {
-		name := fmt.Sprintf("crowd %d.md", i)
+		name := fmt.Sprintf("crowd %d of %d.md", i, h.gate.now())
 		id := h.srv.AddFile(openaitest.NewFile{Name: name, Content: []byte(name)})
 		if attrs != nil {
 			attrs = map[string]any{"vs_key": name, "vs_version": "0000000000000001"}

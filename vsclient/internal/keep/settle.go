@@ -22,14 +22,13 @@ func (k *Keeper) Settle(ctx context.Context, d view.Doc) error {
 		h := k.ledger.Holdings(d.ID, d.Names)
 		keep, remove, _ := ledger.Settle(h)
 		open, unread := len(remove) > 0, []string(nil)
-		own := slices.ContainsFunc(h.Versions, func(v ledger.Version) bool { return v.ID == keep && v.Made })
 		for _, v := range h.Versions {
 			listed := v.Status == ledger.Completed && v.Seen != ledger.Read && len(h.Versions) > 1
 			open = open || listed
-			// A version that this client has made rests on its own replies, and so does the removal of
-			// an older one. Any other is read once more before something rests on it.
-			victim := slices.Contains(remove, v.ID) && (!own || v.Status == ledger.Failed)
-			if (listed && !own || v.ID == keep || victim) && !read[v.ID] && !v.Open && (!v.Made || v.Seen != ledger.Read) {
+			// A version that this client has made rests on its own replies. Any other is read
+			// once more before something rests on it: another process may have given it
+			// attributes, and with them a higher number.
+			if (listed || v.ID == keep || slices.Contains(remove, v.ID)) && !read[v.ID] && !v.Open && (!v.Made || v.Seen != ledger.Read) {
 				unread = append(unread, v.ID)
 			}
 		}
