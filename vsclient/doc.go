@@ -1,10 +1,9 @@
 // Package vsclient keeps documents in an OpenAI vector store by key.
 //
-// OpenAI's API knows Files, which have ids and names, and their attachments to
-// vector stores. It has no replace: a document that changes gets a new File, and
-// the old one is the caller's to find and to remove. This package puts, gets and
-// deletes documents by a key of the caller's choice, and does so without a gap:
-// a new version is searchable before the old one goes.
+// OpenAI's API knows Files, which have ids and names, and their attachments to vector
+// stores. It has no replace: a document that changes gets a new File, and the old one
+// is the caller's to find and to remove. This package puts, gets and deletes documents
+// by a key of the caller's choice.
 //
 //	client, err := vsclient.New(vsclient.Config{
 //		APIKey:        os.Getenv("OPENAI_API_KEY"),
@@ -25,43 +24,92 @@
 //
 // # Keys
 //
-// A key is UTF-8 text of 1 to 1,024 bytes. Where it can be a file name with an
-// extension that OpenAI indexes, it is the File's name; otherwise the name is made
-// from it. A document is known by the attributes that the client writes on its
-// store file ("vs_key", "vs_version", "vs_content"), never by its name alone, so
-// that a File of somebody else's with the same name is left alone. A file of this
-// store that has no such attributes and bears a name of the key is the key's: the
-// earlier connector wrote it.
+// A key is UTF-8 text of 1 to 1,024 bytes, and one key has one document. Keys that
+// differ only in case are two keys. Where a key can be a file name with an extension
+// that OpenAI indexes, it is the name of the File; otherwise the name is made from it.
+//
+// A name proves nothing. The client writes the key, a version and a digest of the
+// content into attributes of the store file ("vs_key", "vs_version", "vs_content"), and
+// knows the document by them. A File of somebody else that bears the same name is left
+// alone. A file of this store that has no such attributes and bears a name of the key
+// is the key's: the earlier connector wrote it. [KeyOf] returns the key of a search hit.
+//
+// # Replacing
+//
+// [Client.Put] uploads the new version, attaches it, waits until it was seen searchable,
+// and then removes the older one: the store file first, then the File. So there is no
+// moment without a searchable version. For a short time both are there; the higher
+// "vs_version" is the newer one. The same content makes no upload, and the same content
+// with other attributes makes one request to update them.
+//
+// A put that is refused, or that OpenAI fails to index, leaves the older version as it
+// was and removes its own File. A version whose attach may have been accepted is not taken
+// back because a caller gave up or a process ended: it becomes searchable, and the older
+// one goes then, by this client or by the next one that changes the key.
+//
+// Everything may be repeated. A client that is killed leaves nothing that the next put
+// of the key, the next client of the store, or [Client.Sweep] does not settle, except
+// for an uploaded File that is attached nowhere.
 //
 // # Many documents
 //
-// Put waits until its document is searchable, which takes seconds. To be fast,
-// call it from many goroutines: calls for different keys run side by side and
-// share attach requests and polling. [Client.Apply] does this for a slice of
-// changes. Calls for one key take effect in the order in which they are made.
+// A put takes seconds, most of them OpenAI's. To be fast, call Put from many goroutines,
+// or [Client.Apply] with many changes: they share attach requests and looks. A client is
+// safe for concurrent use. Calls for one key take effect in the order in which they were
+// made; others run side by side, as many as Config.Concurrency allows.
 //
-// # Failures
+// With Config.Async, Put returns when the version is attached. [Client.Flush] waits
+// for the rest and returns an error for each document that came to nothing.
 //
-// Connection errors, 408, 409, 429 and 5xx are tried again, with exponential
-// waits, never sooner than Retry-After says, until Config.RetryTimeout or the
-// context ends; requests are paced to OpenAI's published limits beforehand.
+// # What is tried again
 //
-// A put that is refused leaves the older version as it was, and no File. A version
-// whose attach may have been accepted is not taken back: it becomes searchable, and
-// the older one goes then, by this client or by the next one that changes the key.
-// An upload whose reply was lost is repeated; the copy that may have arrived is
-// neither used nor deleted, since nothing shows whose it is, and [Client.Sweep] lists
-// it.
+// Connection errors, 408, 409, 429 and 5xx are tried again, with exponential waits and
+// never sooner than Retry-After says, until Config.RetryTimeout or the context ends. A
+// 429 holds up all requests of its kind. Requests are paced beforehand to the limits that
+// OpenAI publishes; clients of one API key share a [Pacer]. Other refusals, an exhausted
+// quota and a redirect are not tried again.
 //
-// Every error is an [*Error]: it names operation and key, [errors.Is] tells its kind,
-// and [ClassOf] who has to act on it.
+// A reply that was lost is no failure. An attach is repeated only after a look has found
+// the File absent. An upload is repeated as well; the copy that may have arrived is
+// neither used nor deleted, since nothing shows whose it is, and a sweep lists it. A
+// version that is stuck, or that OpenAI fails to index by its own fault, is followed by
+// a fresh upload, twice at the most.
 //
-// Config.Logger is told of work in the background, Config.OnRequest of each request,
+// # Errors
+//
+// Every error is an [*Error], which names the operation and the key. [ClassOf] says who
+// has to act:
+//
+//	switch vsclient.ClassOf(err) {
+//	case vsclient.BadDocument: // set this one aside and go on
+//	case vsclient.Transient: // the same call may succeed later
+//	case vsclient.Fatal: // a key, a quota, the store: nothing succeeds until a person has acted
+//	case vsclient.Stopped: // the context has ended, or the client is closed
+//	}
+//
+// [errors.Is] tells the kind ([ErrTooLarge], [ErrIndexing], [ErrStoreGone], …), and
+// [errors.As] finds an [*APIError] with the status and the request id where OpenAI has
+// answered. No error, log or printed Config holds the API key.
+//
+// Config.Logger tells what goes on, and Config.OnRequest of each attempt at a request,
 // for counters and timings.
+//
+// # Tidying
+//
+// [Client.Sweep] goes over the whole store and the project's Files. It settles each key
+// to one version, and removes Files that are attached to no store where something better
+// than a name shows whose they are. With SweepOptions.DryRun it lists them.
+//
+// [Client.Close] ends the client within ten seconds; [Client.Shutdown] lets calls under
+// way end first. Neither takes back anything that was acknowledged or accepted.
 //
 // # One writer a key
 //
-// One process at a time should write a given key. Two that do still converge to
-// one version: the newest "vs_version" wins, at the next change of the key, when the
-// next process starts, or in [Client.Sweep].
+// One process at a time should write a given key. Two that do still converge to one
+// version: the newest wins, at the next change of the key, when the next process
+// starts, or in a sweep. A running client may miss for up to ten minutes that another
+// process has changed a document.
+//
+// The API has no compare-and-swap, no idempotency key, and no owner of a File. The page
+// docs/limits.md tells what therefore cannot be promised.
 package vsclient

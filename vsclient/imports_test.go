@@ -1,7 +1,13 @@
 package vsclient_test
 
 import (
+	"cmp"
+	"go/parser"
+	"go/token"
+	"maps"
+	"os"
 	"os/exec"
+	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
@@ -11,7 +17,7 @@ import (
 // imports the package: OpenAI's SDK, the backoff and a semaphore, and nothing of Conduit.
 func TestTheLibraryPullsInNothingButItsOwn(t *testing.T) {
 	allowed := []string{
-		"github.com/conduitio-labs/conduit-connector-openai-vectorstore/vsclient",
+		module,
 		"github.com/cenkalti/backoff/v4",
 		"github.com/openai/openai-go/v3",
 		"github.com/coder/websocket", // of openai-go
@@ -26,6 +32,112 @@ func TestTheLibraryPullsInNothingButItsOwn(t *testing.T) {
 		for dep := range strings.FieldsSeq(string(out)) {
 			if !slices.ContainsFunc(ours, func(p string) bool { return dep == p || strings.HasPrefix(dep, p+"/") }) {
 				t.Errorf("%s imports %s", pkg, dep)
+			}
+		}
+	}
+}
+
+const module = "github.com/conduitio-labs/conduit-connector-openai-vectorstore/vsclient"
+
+// libraries are what rooms import of others, by the names that the table has for them.
+var libraries = map[string]string{
+	"github.com/openai/openai-go/v3":        "openai-go",
+	"github.com/openai/openai-go/v3/option": "openai-go",
+	"github.com/cenkalti/backoff/v4":        "backoff",
+	"golang.org/x/sync/semaphore":           "semaphore",
+}
+
+// rooms are the packages that make up the client, from the bottom up. Each imports the
+// ones that are named beside it, which come before it, and nothing else that is not in
+// the standard library. docs/architecture.md draws them.
+var rooms = []struct {
+	name    string
+	imports []string
+	lines   int // the most, with comments, without tests
+}{
+	{"internal/fail", nil, 1000},
+	{"internal/pace", nil, 1000},
+	{"internal/reply", []string{"fail", "openai-go"}, 1000},
+	{"internal/exchange", []string{"fail", "pace", "reply", "openai-go", "backoff"}, 1000},
+	{"internal/wire", []string{"fail", "reply", "exchange", "openai-go"}, 1000},
+	{"internal/index", []string{"fail", "pace", "reply", "wire", "semaphore"}, 1000},
+	{"internal/naming", []string{"fail"}, 1000},
+	{"internal/content", []string{"fail", "naming"}, 1000},
+	{"internal/ledger", []string{"naming"}, 1000},
+	{"internal/view", []string{"fail", "pace", "reply", "wire", "naming", "ledger", "semaphore"}, 1000},
+	{"internal/keep", []string{"fail", "pace", "wire", "naming", "ledger", "view", "semaphore"}, 1000},
+	{".", []string{"fail", "pace", "reply", "exchange", "wire", "index", "naming", "content", "ledger", "view", "keep", "semaphore"}, 2000},
+}
+
+// TestEachRoomIsSmallAndLeadsDown keeps the rooms apart: no arrow leads up or around, and
+// the table above has none that the code does not.
+func TestEachRoomIsSmallAndLeadsDown(t *testing.T) {
+	below := make(map[string]bool)
+	for _, library := range libraries {
+		below[library] = true
+	}
+	for _, room := range rooms {
+		files, err := filepath.Glob(filepath.Join(room.name, "*.go"))
+		if err != nil || len(files) == 0 {
+			t.Fatalf("%s: %v, %v", room.name, files, err)
+		}
+		found, lines := make(map[string]bool), 0
+		for _, name := range files {
+			if strings.HasSuffix(name, "_test.go") {
+				continue
+			}
+			text, err := os.ReadFile(name)
+			if err != nil {
+				t.Fatal(err)
+			}
+			lines += strings.Count(string(text), "\n")
+			parsed, err := parser.ParseFile(token.NewFileSet(), name, text, parser.ImportsOnly)
+			if err != nil {
+				t.Fatal(err)
+			}
+			for _, spec := range parsed.Imports {
+				if path := strings.Trim(spec.Path.Value, `"`); strings.Contains(path, ".") {
+					found[cmp.Or(libraries[path], strings.TrimPrefix(path, module+"/internal/"))] = true
+				}
+			}
+		}
+		if lines > room.lines {
+			t.Errorf("%s has %d lines; %d are allowed", room.name, lines, room.lines)
+		}
+		got, want := slices.Sorted(maps.Keys(found)), slices.Sorted(slices.Values(room.imports))
+		if !slices.Equal(got, want) {
+			t.Errorf("%s imports\n%v, and the table says\n%v", room.name, got, want)
+		}
+		for _, path := range room.imports {
+			if !below[path] {
+				t.Errorf("%s imports %s, which is not below it", room.name, path)
+			}
+		}
+		below[strings.TrimPrefix(room.name, "internal/")] = true
+	}
+}
+
+// TestNobodyGoesThroughTheWall keeps packages of the module that are not rooms off the
+// rooms, so that they can do only what any program can.
+func TestNobodyGoesThroughTheWall(t *testing.T) {
+	private := make(map[string]bool)
+	for _, room := range rooms {
+		if room.name != "." {
+			private[module+"/"+room.name] = true
+		}
+	}
+	out, err := exec.CommandContext(t.Context(), "go", "list", "-f", `{{.ImportPath}} {{join .Imports " "}}`, "./...").Output()
+	if err != nil {
+		t.Fatal(err)
+	}
+	for line := range strings.Lines(string(out)) {
+		fields := strings.Fields(line)
+		if fields[0] == module || private[fields[0]] {
+			continue
+		}
+		for _, path := range fields[1:] {
+			if private[path] {
+				t.Errorf("%s imports %s", fields[0], path)
 			}
 		}
 	}

@@ -47,8 +47,11 @@ func (j Judge) Tame(resp *http.Response) (cut error, html bool) {
 // other servers, and of text. A page of HTML is for people and gives none.
 func parseRefusal(raw []byte, contentType string) (r refusal, html bool) {
 	var body struct {
-		Error, Message, Detail any
-		Code, Type             any
+		Error   any `json:"error"`
+		Message any `json:"message"`
+		Detail  any `json:"detail"`
+		Code    any `json:"code"`
+		Type    any `json:"type"`
 	}
 	if json.Unmarshal(raw, &body) != nil {
 		if html = IsHTML(contentType, raw); !html {

@@ -11,7 +11,7 @@ import (
 
 func TestAURLIsShownWithoutItsPassword(t *testing.T) {
 	is := is.New(t)
-	for raw, want := range map[string]string{
+	for raw, want := range map[string]string{ //nolint:gosec // made-up passwords: the ones that must not show
 		"https://h/v1":              "https://h/v1",
 		"https://h/a@b":             "https://h/a@b",
 		"https://u:pa%2F55@h:1/v1":  "https://[redacted]@h:1/v1",
