@@ -41,6 +41,10 @@ test-vsclient test-connector: test-%:
 e2e: ## Run the plugin in a real Conduit, with generator and PostgreSQL pipelines
 	go -C connector test -tags e2e -count=1 -v -timeout 30m ./e2e
 
+.PHONY: e2e-ogx
+e2e-ogx: ## Run the client and the plugin over OGX, an independent server, installed into the user's cache (wants Python 3.12)
+	go -C connector test -tags ogx -count=1 -v -timeout 60m ./e2e/ogx
+
 .PHONY: build
 build: ## Build the plugin and the emulator into bin/
 	mkdir -p $(BIN)
@@ -75,7 +79,7 @@ $(TOOLS)/tools: $(wildcard .ci/tools/*/*.go)
 .PHONY: vet vet-vsclient vet-connector
 vet: $(MODULES:%=vet-%) ## Run go vet in both modules
 vet-vsclient vet-connector: vet-%:
-	go -C $* vet -tags e2e ./...
+	go -C $* vet -tags e2e,ogx ./...
 
 # Modules that are never published and stand outside the workspace.
 UNPUBLISHED := vsclient/conformance vsclient/examples/otel .ci/tools

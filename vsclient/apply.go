@@ -10,7 +10,7 @@ import (
 
 // applyWorkers is how many keys are worked on at once, in batches: enough to fill
 // one attach request while the next one gathers; at least as many as are uploaded.
-const applyWorkers = 2
+const applyWorkers = 10
 
 // Apply makes many changes, and returns a result for each, in their order. Those
 // of one key take effect in the order given, merged to the last: of ten versions

@@ -9,6 +9,7 @@ import (
 	"slices"
 	"strconv"
 
+	"github.com/conduitio-labs/conduit-connector-openai-vectorstore/vsclient/internal/content"
 	"github.com/conduitio-labs/conduit-connector-openai-vectorstore/vsclient/internal/fail"
 	"github.com/conduitio-labs/conduit-connector-openai-vectorstore/vsclient/internal/keep"
 	"github.com/conduitio-labs/conduit-connector-openai-vectorstore/vsclient/internal/ledger"
@@ -120,7 +121,7 @@ func (c *Client) Delete(ctx context.Context, key string) (Result, error) {
 type prepared struct {
 	view.Doc
 	op       op
-	content  naming.Content
+	content  content.Content
 	own      map[string]any
 	chunking naming.Chunking
 	ext      string         // for a key without an indexed extension; "": by content
@@ -128,7 +129,7 @@ type prepared struct {
 	stored   map[string]any // the same; nil: no condition
 
 	// known once the content has been read
-	sum    naming.Summary
+	sum    content.Summary
 	source naming.Source
 	name   string
 }
@@ -188,7 +189,7 @@ func (p *prepared) read(ctx context.Context) error {
 		return err
 	}
 	p.source = naming.Source{SHA256: hex.EncodeToString(p.sum.Digest[:]), Size: p.sum.Size, Chunking: p.chunking.String()}
-	p.name, err = naming.NameFor(p.Key, p.ext, p.sum)
+	p.name, err = content.NameFor(p.Key, p.ext, p.sum)
 	return err
 }
 

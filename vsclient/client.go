@@ -14,6 +14,7 @@ import (
 	"github.com/conduitio-labs/conduit-connector-openai-vectorstore/vsclient/internal/index"
 	"github.com/conduitio-labs/conduit-connector-openai-vectorstore/vsclient/internal/keep"
 	"github.com/conduitio-labs/conduit-connector-openai-vectorstore/vsclient/internal/ledger"
+	"github.com/conduitio-labs/conduit-connector-openai-vectorstore/vsclient/internal/reply"
 	"github.com/conduitio-labs/conduit-connector-openai-vectorstore/vsclient/internal/view"
 	"github.com/conduitio-labs/conduit-connector-openai-vectorstore/vsclient/internal/wire"
 )
@@ -75,7 +76,7 @@ func New(cfg Config) (*Client, error) {
 	if c.wire, err = wire.New(cfg.wire()); err != nil {
 		return nil, wrap("new", "", err)
 	}
-	cfg.APIKey, cfg.BaseURL = "", wire.SafeURL(cfg.BaseURL)
+	cfg.APIKey, cfg.BaseURL = "", reply.SafeURL(cfg.BaseURL)
 	c.cfg = cfg
 	c.index = index.New(c.wire, index.Config{
 		BatchSize: cfg.batchSize(), IndexTimeout: cfg.IndexTimeout, Life: c.life.ctx, Calls: c.lookups, Logger: c.log,
@@ -159,7 +160,7 @@ func (c *Client) shutdown(ctx context.Context, cut bool) error {
 	}
 	wait(ctx, &c.calls.WaitGroup)
 	if !cut {
-		c.async.wait(ctx)
+		_ = c.async.wait(ctx) // then the rest is cut
 	}
 	c.calls.end(ErrClosed)
 	c.calls.Wait()

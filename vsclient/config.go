@@ -8,7 +8,9 @@ import (
 	"strings"
 	"time"
 
+	"github.com/conduitio-labs/conduit-connector-openai-vectorstore/vsclient/internal/exchange"
 	"github.com/conduitio-labs/conduit-connector-openai-vectorstore/vsclient/internal/naming"
+	"github.com/conduitio-labs/conduit-connector-openai-vectorstore/vsclient/internal/reply"
 	"github.com/conduitio-labs/conduit-connector-openai-vectorstore/vsclient/internal/wire"
 )
 
@@ -74,18 +76,18 @@ type RequestEvent struct {
 
 // wire is the configuration of the room that makes the requests.
 func (c *Config) wire() wire.Config {
-	return wire.Config{
-		BaseURL: c.BaseURL, APIKey: c.APIKey, StoreID: c.VectorStoreID, Organization: c.Organization, Project: c.Project,
-		Purpose: c.Purpose, HTTPClient: c.HTTPClient, Connections: 2*c.Concurrency + 8, RetryTimeout: c.RetryTimeout, RequestTimeout: c.RequestTimeout,
+	return wire.Config{StoreID: c.VectorStoreID, Purpose: c.Purpose, Config: exchange.Config{
+		BaseURL: c.BaseURL, APIKey: c.APIKey, Organization: c.Organization, Project: c.Project,
+		HTTPClient: c.HTTPClient, Connections: 2*c.Concurrency + 8, RetryTimeout: c.RetryTimeout, RequestTimeout: c.RequestTimeout,
 		Pacer: c.Pacer.gates, Logger: c.Logger, OnRequest: c.told(),
-	}
+	}}
 }
 
-func (c *Config) told() func(wire.Event) {
+func (c *Config) told() func(exchange.Event) {
 	if c.OnRequest == nil {
 		return nil
 	}
-	return func(e wire.Event) { c.OnRequest(RequestEvent(e)) }
+	return func(e exchange.Event) { c.OnRequest(RequestEvent(e)) }
 }
 
 // batchSize is how many files one attach request carries: more than the limit allows
@@ -103,7 +105,7 @@ func (c Config) Format(s fmt.State, _ rune) {
 	if c.APIKey != "" {
 		key = "[redacted]"
 	}
-	fmt.Fprintf(s, "vsclient.Config{APIKey: %s, VectorStoreID: %q, BaseURL: %q}", key, c.VectorStoreID, wire.SafeURL(c.BaseURL))
+	fmt.Fprintf(s, "vsclient.Config{APIKey: %s, VectorStoreID: %q, BaseURL: %q}", key, c.VectorStoreID, reply.SafeURL(c.BaseURL))
 }
 
 // LogValue is what log/slog shows of the configuration, the same.

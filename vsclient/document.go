@@ -4,6 +4,7 @@ import (
 	"io"
 	"os"
 
+	"github.com/conduitio-labs/conduit-connector-openai-vectorstore/vsclient/internal/content"
 	"github.com/conduitio-labs/conduit-connector-openai-vectorstore/vsclient/internal/naming"
 )
 
@@ -11,7 +12,7 @@ import (
 const (
 	// MaxFileSize is the largest content, in bytes (API reference of POST /files: 512
 	// MB).
-	MaxFileSize = naming.MaxFileSize
+	MaxFileSize = content.MaxFileSize
 	// MaxKeyBytes is the longest key, in bytes of UTF-8.
 	MaxKeyBytes = naming.MaxKeyBytes
 	// MaxAttributes is how many attributes of its own a document may have: OpenAI
@@ -49,11 +50,11 @@ type Chunking struct {
 
 // Content is the bytes of a document: something that can be opened again, since a
 // request that failed is repeated. The zero Content is empty.
-type Content struct{ is naming.Content }
+type Content struct{ is content.Content }
 
 // Bytes is content that is in memory. The caller must not change b until the call
 // that it is passed to has returned.
-func Bytes(b []byte) Content { return Content{naming.Bytes(b)} }
+func Bytes(b []byte) Content { return Content{content.Bytes(b)} }
 
 // Path is the content of a file on disk. It is read twice, once for its digest and
 // once for the upload, and never held in memory.
@@ -64,7 +65,7 @@ func Path(path string) Content {
 // Open is content that open yields from its beginning, each time the same. It is
 // opened once for its digest and once for each attempt at the upload, and never held
 // in memory. A Put whose content changes in between fails with [ErrContent].
-func Open(open func() (io.ReadCloser, error)) Content { return Content{naming.Reopen(open)} }
+func Open(open func() (io.ReadCloser, error)) Content { return Content{content.Reopen(open)} }
 
 // Extensions returns the file extensions that OpenAI indexes, each with its dot
 // (OpenAI's guide "Retrieval").

@@ -9,7 +9,7 @@ import (
 	"time"
 
 	"github.com/conduitio-labs/conduit-connector-openai-vectorstore/vsclient/internal/fail"
-	"github.com/conduitio-labs/conduit-connector-openai-vectorstore/vsclient/internal/wire"
+	"github.com/conduitio-labs/conduit-connector-openai-vectorstore/vsclient/internal/reply"
 )
 
 // The kinds of failure. Every error of a method of [Client] answers [errors.Is] for
@@ -182,7 +182,7 @@ func wrap(op, key string, err error) error {
 		return e
 	}
 	e := &Error{Op: op, Key: key, Class: classify(err), Reason: err.Error(), Err: err}
-	if f, ok := errors.AsType[*wire.Failure](err); ok {
+	if f, ok := errors.AsType[*reply.Failure](err); ok {
 		e.Kind, e.Tries, e.RetryAfter = f.Kind, f.Tries, f.RetryAfter
 		e.Reason = strings.Replace(e.Reason, f.Error(), f.Reason, 1)
 		if f.Retry && f.Tries > 0 { // given up: the limit and the last cause can both be asked for

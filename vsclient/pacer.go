@@ -1,6 +1,6 @@
 package vsclient
 
-import "github.com/conduitio-labs/conduit-connector-openai-vectorstore/vsclient/internal/wire"
+import "github.com/conduitio-labs/conduit-connector-openai-vectorstore/vsclient/internal/pace"
 
 // Limits are how much a [Pacer] lets through in any 60 seconds. In each, 0 means
 // the limit that OpenAI publishes (API reference of POST /files and of the attach
@@ -13,7 +13,7 @@ type Limits struct {
 }
 
 // NoLimit turns a limit off.
-const NoLimit = wire.NoLimit
+const NoLimit = pace.NoLimit
 
 const (
 	publishedUploads        = 1000
@@ -33,7 +33,7 @@ const (
 // minute after that: the server may not count by the minute.
 type Pacer struct {
 	limits Limits
-	gates  *wire.Pacer
+	gates  *pace.Pacer
 }
 
 // NewPacer returns a Pacer for the limits.
@@ -50,7 +50,7 @@ func NewPacer(limits Limits) *Pacer {
 		AttachedFilesPerMinute:  or(limits.AttachedFilesPerMinute, publishedAttachedFiles),
 		ChangesPerMinute:        or(limits.ChangesPerMinute, reportedChanges),
 	}
-	return &Pacer{limits, wire.NewPacer(wire.Limits{
+	return &Pacer{limits, pace.NewPacer(pace.Limits{
 		Uploads: limits.UploadsPerMinute, AttachRequests: limits.AttachRequestsPerMinute, AttachedFiles: limits.AttachedFilesPerMinute, Changes: limits.ChangesPerMinute,
 	})}
 }

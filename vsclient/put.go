@@ -10,6 +10,7 @@ import (
 	"github.com/conduitio-labs/conduit-connector-openai-vectorstore/vsclient/internal/index"
 	"github.com/conduitio-labs/conduit-connector-openai-vectorstore/vsclient/internal/ledger"
 	"github.com/conduitio-labs/conduit-connector-openai-vectorstore/vsclient/internal/naming"
+	"github.com/conduitio-labs/conduit-connector-openai-vectorstore/vsclient/internal/pace"
 	"github.com/conduitio-labs/conduit-connector-openai-vectorstore/vsclient/internal/view"
 	"github.com/conduitio-labs/conduit-connector-openai-vectorstore/vsclient/internal/wire"
 )
@@ -117,7 +118,7 @@ func (c *Client) replace(ctx context.Context, p *prepared, h ledger.Holdings, yo
 		}
 		again := stuck || (vanished || fate >= index.Accepted && index.Passing(err)) && try < len(freshUploads)
 		if again {
-			again = wire.Pause(ctx, freshUploads[try], nil) == nil
+			again = pace.Pause(ctx, freshUploads[try], nil) == nil
 		}
 		if !again {
 			if r.FileID != "" {
@@ -147,6 +148,9 @@ func (c *Client) attempt(ctx context.Context, p *prepared, r *Result) (index.Fat
 		return c.attachAsync(ctx, p.Doc, at, arrived)
 	}
 	fate, err := c.index.Index(ctx, at, arrived, func() { c.view.Ended(f.ID, ledger.InProgress, ledger.Listed) })
+	if errors.Is(err, fail.StoreGone) {
+		c.gone.Store(true)
+	}
 	return c.ended(ctx, f.ID, fate, err)
 }
 
@@ -180,6 +184,9 @@ func (c *Client) upload(ctx context.Context, p *prepared) (wire.File, error) {
 		return wire.File{}, context.Cause(ctx)
 	}
 	defer c.uploads.Release(1)
+	if err := c.storeThere(ctx); err != nil { // another call may have found it gone meanwhile
+		return wire.File{}, err
+	}
 	return c.wire.Upload(ctx, wire.Upload{
 		Name: p.name, ContentType: naming.ContentType(p.name), Size: p.sum.Size, Open: func() (r io.ReadCloser, err error) { return p.content.Open(p.sum) },
 	})

@@ -78,9 +78,9 @@ func every(share, whole int) int {
 	case *all:
 		return whole
 	case underRace, testing.Short():
-		return 10 * share
+		return 50 * share
 	}
-	return share
+	return 5 * share
 }
 
 var verbose = flag.Bool("requests", false, "show what the clients log, and the requests of a run that went wrong")

@@ -10,6 +10,8 @@ import (
 	"time"
 
 	"github.com/conduitio-labs/conduit-connector-openai-vectorstore/vsclient/internal/fail"
+	"github.com/conduitio-labs/conduit-connector-openai-vectorstore/vsclient/internal/pace"
+	"github.com/conduitio-labs/conduit-connector-openai-vectorstore/vsclient/internal/reply"
 	"github.com/conduitio-labs/conduit-connector-openai-vectorstore/vsclient/internal/wire"
 )
 
@@ -42,12 +44,11 @@ type post struct {
 	files  []*attaching // less the one that was accepted alone
 	leave  func()       // leave for the first attempt, or nil
 
-	single  bool          // no batch
-	probed  bool          // one File of the batch was accepted alone
-	last    []*attaching  // the Files of the latest attempt
-	failure *wire.Failure // of the latest attempt that failed
-	failing time.Time     // when the first attempt failed
-	batch   string        // the id of the batch, once it is accepted
+	single  bool           // no batch
+	last    []*attaching   // the Files of the latest attempt
+	failure *reply.Failure // of the latest attempt that failed
+	failing time.Time      // when the first attempt failed
+	batch   string         // the id of the batch, once it is accepted
 	hint    time.Duration
 	seen    []wire.StoreFile // replies about single Files
 }
@@ -92,7 +93,7 @@ func (i *Indexer) deliver(files []*attaching, leave func()) bool {
 
 // part attaches the Files that the refusal names apart from the others, or, when it
 // names none, each half by itself. It reports whether all were accepted.
-func (i *Indexer) part(files []*attaching, f *wire.Failure) bool {
+func (i *Indexer) part(files []*attaching, f *reply.Failure) bool {
 	if strings.Contains(f.Message, "array too long") {
 		i.mu.Lock()
 		i.most = min(i.most, len(files)/2)
@@ -127,8 +128,8 @@ func (i *Indexer) part(files []*attaching, f *wire.Failure) bool {
 // refusal returns the failure of a request that was refused for a reason that may be
 // one File's, or the store's, and nil for any other error. Whether OpenAI refuses a
 // batch whole for one bad file is not documented.
-func refusal(err error) *wire.Failure {
-	f, ok := errors.AsType[*wire.Failure](err)
+func refusal(err error) *reply.Failure {
+	f, ok := errors.AsType[*reply.Failure](err)
 	if !ok || f.Retry {
 		return nil
 	}
@@ -141,7 +142,7 @@ func refusal(err error) *wire.Failure {
 }
 
 // aboutAFile reports whether the refusal speaks of a File.
-func aboutAFile(f *wire.Failure, files []*attaching) bool {
+func aboutAFile(f *reply.Failure, files []*attaching) bool {
 	message := strings.ToLower(f.Message)
 	return errors.Is(f.Kind, fail.UnsupportedType) || errors.Is(f.Kind, fail.TooLarge) ||
 		strings.Contains(message, "file-") || strings.Contains(message, "no such file") || strings.Contains(message, "cannot find file") ||
@@ -172,14 +173,14 @@ func (p *post) run() error {
 		}
 		unknown := f != nil && errors.Is(f.Kind, fail.NotFound) && !errors.Is(f.Kind, fail.StoreGone)
 		if !unknown || time.Since(p.files[0].tried)+wait >= patience {
-			if lost, ok := errors.AsType[*wire.Failure](err); ok && lost.Unknown {
+			if lost, ok := errors.AsType[*reply.Failure](err); ok && lost.Unknown {
 				if there, _ := p.look(w.For(quickly)); there {
 					return nil
 				}
 			}
 			return err
 		}
-		if err := wire.Pause(p.ctx, wait, nil); err != nil {
+		if err := pace.Pause(p.ctx, wait, nil); err != nil {
 			return err
 		}
 		p.leave = nil
@@ -190,16 +191,16 @@ func (p *post) run() error {
 func (p *post) attach(w *wire.Client) error {
 	call := wire.AttachCall{Files: p.attempt, Most: len(p.files), Leave: p.leave, Failed: p.failed, Landed: p.landed}
 	if p.single {
-		s, meta, err := w.CreateStoreFile(p.ctx, call)
+		s, hint, err := w.CreateStoreFile(p.ctx, call)
 		if s.ID != "" {
 			p.seen = append(p.seen, s)
 		}
-		p.hint = meta.PollAfter
+		p.hint = hint
 		return err
 	}
-	b, meta, err := w.CreateBatch(p.ctx, call)
+	b, hint, err := w.CreateBatch(p.ctx, call)
 	if b.ID != "" {
-		p.batch, p.hint = b.ID, meta.PollAfter
+		p.batch, p.hint = b.ID, hint
 	}
 	if err == nil && ended(b) && b.FileCounts == (wire.Counts{}) { // it took nothing
 		if there, err := p.look(w); there || err != nil {
@@ -248,7 +249,7 @@ func (p *post) attempt() []wire.Attachment {
 }
 
 // failed notes which Files may have been attached all the same.
-func (p *post) failed(f *wire.Failure) {
+func (p *post) failed(f *reply.Failure) {
 	p.failure = f
 	if p.failing.IsZero() {
 		p.failing = time.Now()
@@ -278,7 +279,7 @@ func (p *post) landed(context.Context) (bool, error) {
 		return p.look(p.i.wire)
 	}
 	err = p.attach(once) // it may be an outage that has just ended
-	switch f, ok := errors.AsType[*wire.Failure](err); {
+	switch f, ok := errors.AsType[*reply.Failure](err); {
 	case !ok || !f.Retry:
 		return err == nil, err
 	case !f.Unknown:

@@ -49,9 +49,9 @@ func Passing(err error) bool {
 
 // Indexer attaches Files to one vector store. It is safe for concurrent use.
 type Indexer struct {
-	cfg  Config
-	wire *wire.Client
-	pace pace
+	cfg     Config
+	wire    *wire.Client
+	typical estimate
 
 	mu      sync.Mutex // guards what follows, and the state of each attaching
 	most    int        // Files of one request

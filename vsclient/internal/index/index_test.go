@@ -15,7 +15,7 @@ import (
 
 	"github.com/conduitio-labs/conduit-connector-openai-vectorstore/vsclient/internal/fail"
 	"github.com/conduitio-labs/conduit-connector-openai-vectorstore/vsclient/internal/index"
-	"github.com/conduitio-labs/conduit-connector-openai-vectorstore/vsclient/internal/wire"
+	"github.com/conduitio-labs/conduit-connector-openai-vectorstore/vsclient/internal/pace"
 	"github.com/conduitio-labs/conduit-connector-openai-vectorstore/vsclient/openaitest"
 )
 
@@ -29,7 +29,7 @@ func TestConcurrentFilesShareOneAttachRequest(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		is := is.New(t)
 		w := newWorld(t, slow)
-		w.wantSearchable(w.all(60), 1)
+		w.wantSearchable(w.all(60))
 		c := w.counts()
 		is.Equal(c[batchAttach], 1)
 		is.Equal(c[singleAttach], 0)
@@ -42,7 +42,7 @@ func TestAnIdleIndexerAttachesASingleFileAtOnce(t *testing.T) {
 		is := is.New(t)
 		w := newWorld(t, slow)
 		began := time.Now()
-		w.wantSearchable(w.all(1), 1)
+		w.wantSearchable(w.all(1))
 		is.Equal(w.counts()[batchAttach], 0)
 		is.True(w.times(singleAttach)[0].Equal(began))
 	})
@@ -72,11 +72,11 @@ func TestAFileWaitsASecondForThoseThatAreAnnounced(t *testing.T) {
 				if row.comes > 0 {
 					other.Go(func() {
 						time.Sleep(row.comes)
-						w.wantSearchable([]result{w.index(t.Context(), "late.md", w.file("late.md"))}, 1)
+						w.wantSearchable([]result{w.index(t.Context(), "late.md", w.file("late.md"))})
 					})
 					time.AfterFunc(row.comes, arrived)
 				}
-				w.wantSearchable(w.all(1), 1)
+				w.wantSearchable(w.all(1))
 				other.Wait()
 				at := append(w.times(singleAttach), w.times(batchAttach)...)
 				is.Equal(at[0].Sub(began), row.want)
@@ -91,7 +91,7 @@ func TestAFullBatchWaitsForNothing(t *testing.T) {
 		w := newWorld(t, slow, func(c *index.Config) { c.BatchSize = 10 })
 		defer w.Expect()()
 		began := time.Now()
-		w.wantSearchable(w.all(30), 1)
+		w.wantSearchable(w.all(30))
 		at := w.times(batchAttach)
 		is.Equal(len(at), 3)
 		for _, at := range at {
@@ -106,7 +106,7 @@ func TestAServerThatTakesSmallerBatchesIsSentSmallerOnes(t *testing.T) {
 		cfg := slow
 		cfg.Quirks.BatchMax = 30
 		w := newWorld(t, cfg)
-		w.wantSearchable(w.all(300), 1)
+		w.wantSearchable(w.all(300))
 		refused := 0
 		for _, r := range w.srv.Requests() {
 			if r.Status == http.StatusBadRequest {
@@ -115,7 +115,7 @@ func TestAServerThatTakesSmallerBatchesIsSentSmallerOnes(t *testing.T) {
 		}
 		is.True(refused <= 9) // three batches are on their way when the first is refused
 		before := w.counts()[batchAttach]
-		w.wantSearchable(w.all(100), 1)
+		w.wantSearchable(w.all(100))
 		is.Equal(w.counts()[batchAttach]-before, 4) // of 25
 	})
 }
@@ -136,7 +136,7 @@ func TestAFileThatSpoilsItsBatchFailsAlone(t *testing.T) {
 						calls sync.WaitGroup
 					)
 					calls.Go(func() { bad = w.index(t.Context(), "bad.md", "file-none") })
-					w.wantSearchable(w.all(30), 1)
+					w.wantSearchable(w.all(30))
 					calls.Wait()
 					is.True(errors.Is(bad.err, fail.NotFound))
 					is.True(!index.Passing(bad.err))
@@ -158,7 +158,7 @@ func TestAFileWithAnUnsupportedExtensionDoesNotHoldUpItsBatch(t *testing.T) {
 		is := is.New(t)
 		w := newWorld(t, slow)
 		results := w.each(t.Context(), append(numbered(20), "bad.png")...)
-		w.wantSearchable(results[:20], 1)
+		w.wantSearchable(results[:20])
 		is.Equal(results[20].fate, index.NotAttached)
 		is.True(errors.Is(results[20].err, fail.UnsupportedType))
 	})
@@ -173,7 +173,7 @@ func TestAFileThatTheStoreDoesNotKnowYetIsAttachedALittleLater(t *testing.T) {
 					cfg := slow
 					cfg.FreshFileWindow, cfg.Quirks.BadFileInBatch = 3*time.Second, quirk
 					w := newWorld(t, cfg)
-					w.wantSearchable(w.all(n), 1)
+					w.wantSearchable(w.all(n))
 					is.Equal(w.log.String(), "")
 				})
 			})
@@ -191,7 +191,7 @@ func TestAFileThatCannotBeIndexedFailsAloneWithOpenAIsReason(t *testing.T) {
 					cfg.IndexRules = []openaitest.IndexRule{{Name: "bad.md", Code: code, Message: "Because."}}
 					w := newWorld(t, cfg)
 					results := w.each(t.Context(), append(numbered(n), "bad.md")...)
-					w.wantSearchable(results[:n], 1)
+					w.wantSearchable(results[:n])
 					bad := results[n]
 					is.Equal(bad.fate, index.Failed)
 					is.Equal(bad.accepted, 1)
@@ -223,7 +223,7 @@ func TestAFileThatIsStuckIsGivenUpAfterHalfTheTimeAndHoldsUpNobody(t *testing.T)
 					is.Equal(w.attaches()[r.id], 1)
 					is.True(time.Since(began) < 5*time.Minute+time.Second)
 				})
-				w.wantSearchable(w.all(n), 1)
+				w.wantSearchable(w.all(n))
 				is.True(time.Since(began) < 10*time.Second)
 				calls.Wait()
 				c := w.counts()
@@ -238,8 +238,12 @@ func TestAFileThatIsStuckIsGivenUpAfterHalfTheTimeAndHoldsUpNobody(t *testing.T)
 
 func TestAnAttachWhoseReplyWasLostIsRepeatedOnlyWhenItHadNoEffect(t *testing.T) {
 	for _, kind := range []openaitest.Fault{
-		{Kind: openaitest.FaultHang}, {Kind: openaitest.FaultCut}, {Kind: openaitest.FaultCutReply, AfterEffect: true},
-		{Kind: openaitest.FaultStatus, Status: 500}, {Kind: openaitest.FaultStatus, Status: 503}, {Kind: openaitest.FaultStatus, Body: text("{}"), Status: 200},
+		{Kind: openaitest.FaultHang},
+		{Kind: openaitest.FaultCut},
+		{Kind: openaitest.FaultCutReply, AfterEffect: true},
+		{Kind: openaitest.FaultStatus, Status: 500},
+		{Kind: openaitest.FaultStatus, Status: 503},
+		{Kind: openaitest.FaultStatus, Body: text("{}"), Status: 200},
 	} {
 		for _, effect := range []bool{false, true} {
 			for _, n := range []int{1, 30} {
@@ -253,7 +257,7 @@ func TestAnAttachWhoseReplyWasLostIsRepeatedOnlyWhenItHadNoEffect(t *testing.T) 
 						cfg.Quirks.ReattachReindexes = true
 						w := newWorld(t, cfg)
 						w.srv.Inject(fault)
-						w.wantSearchable(w.all(n), 1)
+						w.wantSearchable(w.all(n))
 						want := 2
 						if fault.AfterEffect {
 							want = 1
@@ -278,7 +282,7 @@ func TestAnAttachIsNotRepeatedAsLongAsNoLookHasShownWhetherItHadAnEffect(t *test
 					openaitest.Fault{Method: "POST", Path: "/vector_stores/*/*", Kind: openaitest.FaultCut, AfterEffect: true},
 					always("GET", looks, 503))
 				time.AfterFunc(time.Minute, w.srv.ClearFaults)
-				w.wantSearchable(w.all(n), 1)
+				w.wantSearchable(w.all(n))
 				is.Equal(w.counts()[singleAttach]+w.counts()[batchAttach], 1)
 			})
 		})
@@ -313,7 +317,7 @@ func TestTheLastAttemptWhoseReplyWasLostIsLookedFor(t *testing.T) {
 				}
 				w.srv.ClearFaults() // so soon after an outage a request is tried once
 				w.srv.Inject(openaitest.Fault{Method: "POST", Path: "/vector_stores/*/*", Kind: openaitest.FaultCut, AfterEffect: true})
-				w.wantSearchable(w.all(n), 1)
+				w.wantSearchable(w.all(n))
 			})
 		})
 	}
@@ -335,7 +339,7 @@ func TestAFileThatABatchHasAttachedIsNotAttachedAgainAlone(t *testing.T) {
 		var calls sync.WaitGroup
 		calls.Go(func() { is.Equal(w.index(t.Context(), "first.md", id).fate, index.Searchable) })
 		synctest.Wait()
-		calls.Go(func() { w.wantSearchable(w.all(20), 1) })
+		calls.Go(func() { w.wantSearchable(w.all(20)) })
 		synctest.Wait()
 		arrived()
 		calls.Wait()
@@ -354,7 +358,7 @@ func TestAFileThatIsMissingFromABatchWhoseReplyWasLostIsAttachedAlone(t *testing
 		var calls sync.WaitGroup
 		calls.Go(func() { is.Equal(w.index(t.Context(), "first.md", id).fate, index.Searchable) })
 		synctest.Wait()
-		calls.Go(func() { w.wantSearchable(w.all(20), 1) })
+		calls.Go(func() { w.wantSearchable(w.all(20)) })
 		synctest.Wait()
 		time.AfterFunc(200*time.Millisecond, func() { w.srv.DetachStoreFile(w.store, id) })
 		arrived()
@@ -455,7 +459,7 @@ func TestAServerThatTakesNoBatchesIsWrittenToSideBySide(t *testing.T) {
 				} else {
 					w.answers = map[string]string{"POST /file_batches": tookNothing}
 				}
-				w.wantSearchable(w.all(20), 1)
+				w.wantSearchable(w.all(20))
 				tries := w.times(batchAttach)
 				is.True(time.Since(tries[len(tries)-1]) < 2*time.Second) // from the finding on
 				if row.stays {
@@ -466,7 +470,7 @@ func TestAServerThatTakesNoBatchesIsWrittenToSideBySide(t *testing.T) {
 				is.True(strings.Contains(w.log.String(), "takes no batches"))
 
 				began := time.Now()
-				w.wantSearchable(w.all(100), 1) // the finding is remembered
+				w.wantSearchable(w.all(100)) // the finding is remembered
 				is.Equal(len(w.times(batchAttach)), len(tries))
 				is.True(time.Since(began) < 2*time.Second)
 				is.Equal(w.counts()[singleAttach], 120)
@@ -475,7 +479,7 @@ func TestAServerThatTakesNoBatchesIsWrittenToSideBySide(t *testing.T) {
 				w.srv.ClearFaults() // a server that has learnt it is offered batches again
 				w.answers = nil
 				time.Sleep(2 * time.Hour)
-				w.wantSearchable(w.all(100), 1)
+				w.wantSearchable(w.all(100))
 				is.Equal(len(w.times(batchAttach)), len(tries)+1)
 			})
 		})
@@ -491,8 +495,8 @@ func TestABatchThatTakesNothingAfterItWasAcceptedIsRemembered(t *testing.T) {
 			"POST /file_batches":       `{"id":"vsfb_1","status":"in_progress","file_counts":{}}`,
 			"GET /file_batches/vsfb_1": tookNothing,
 		}
-		w.wantSearchable(w.all(20), 1)
-		w.wantSearchable(w.all(20), 1)
+		w.wantSearchable(w.all(20))
+		w.wantSearchable(w.all(20))
 		is.Equal(len(w.times(batchAttach)), 1)
 		is.Equal(w.counts()[singleAttach], 40)
 	})
@@ -504,7 +508,7 @@ func TestAShortOutageOfBatchesIsNotTakenForAServerWithoutThem(t *testing.T) {
 		w := newWorld(t, slow)
 		w.srv.Inject(always("", "", 503))
 		time.AfterFunc(2*time.Minute, w.srv.ClearFaults)
-		w.wantSearchable(w.all(20), 1)
+		w.wantSearchable(w.all(20))
 		is.Equal(w.log.String(), "")
 	})
 }
@@ -540,7 +544,7 @@ func TestNoVerdictIsLostWhenTheBatchCannotBeAskedFor(t *testing.T) {
 						is.Equal(results[150].fate, index.Failed)
 						results = append(results[:150], results[151:]...)
 					}
-					w.wantSearchable(results, 1)
+					w.wantSearchable(results)
 					c := w.counts()
 					is.True(c[batchStatus]+c[batchListing]+c[singleLook] <= 2*n+20) // one a File and a few at the very worst, and not one a second
 				})
@@ -556,7 +560,7 @@ func TestALookThatHangsOrFailsCostsNoVerdict(t *testing.T) {
 				synctest.Test(t, func(t *testing.T) {
 					w := newWorld(t, slow)
 					w.srv.Inject(openaitest.Fault{Method: "GET", Path: "/vector_stores/**", Times: 3, Kind: kind})
-					w.wantSearchable(w.all(n), 1)
+					w.wantSearchable(w.all(n))
 				})
 			})
 		}
@@ -571,7 +575,7 @@ func TestThePollIntervalThatTheServerAsksForIsKept(t *testing.T) {
 				cfg := slow
 				cfg.IndexTime, cfg.PollAfter = 15*time.Second, 4*time.Second
 				w := newWorld(t, cfg)
-				w.wantSearchable(w.all(n), 1)
+				w.wantSearchable(w.all(n))
 				polls := append(append(w.times(batchAttach), w.times(singleAttach)...), w.times(batchStatus)...)
 				if n == 1 {
 					polls = append(polls, w.times(singleLook)...)
@@ -632,7 +636,7 @@ func TestOneThatGivesUpIsAnsweredAtOnceAndTakesNoneOfItsBatchAlong(t *testing.T)
 							is.Equal(w.attaches()[r.id] == 1, row.attached) // nothing attaches it for nobody
 						}
 					})
-					w.wantSearchable(w.all(n), 1)
+					w.wantSearchable(w.all(n))
 					calls.Wait()
 				})
 			})
@@ -643,19 +647,19 @@ func TestOneThatGivesUpIsAnsweredAtOnceAndTakesNoneOfItsBatchAlong(t *testing.T)
 func TestOneThatGivesUpWhileItWaitsForItsPaceIsNeverSent(t *testing.T) {
 	requests, files := unlimited, unlimited
 	requests.AttachRequests, files.AttachedFiles = 1, 1
-	for name, limits := range map[string]wire.Limits{"requests": requests, "files": files} {
+	for name, limits := range map[string]pace.Limits{"requests": requests, "files": files} {
 		t.Run(name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				is := is.New(t)
 				w := newPacedWorld(t, slow, limits)
-				w.wantSearchable(w.all(1), 1)
+				w.wantSearchable(w.all(1))
 				ctx, cancel := context.WithTimeout(t.Context(), 10*time.Second)
 				defer cancel()
 				began := time.Now()
 				r := w.index(ctx, "given-up.md", w.file("given-up.md"))
 				is.Equal(time.Since(began), 10*time.Second)
 				is.Equal(r.fate, index.NotAttached)
-				w.wantSearchable(w.all(1), 1)
+				w.wantSearchable(w.all(1))
 				time.Sleep(time.Hour)
 				is.Equal(w.attaches()[r.id], 0)
 			})
@@ -669,7 +673,7 @@ func TestFilesThatBecomeReadyWhileARequestWaitsForItsPaceGoWithIt(t *testing.T) 
 		limits := unlimited
 		limits.AttachRequests = 1
 		w := newPacedWorld(t, slow, limits)
-		w.wantSearchable(w.all(1), 1)
+		w.wantSearchable(w.all(1))
 		results := make([]result, 30)
 		var calls sync.WaitGroup
 		for i := range results {
@@ -680,7 +684,7 @@ func TestFilesThatBecomeReadyWhileARequestWaitsForItsPaceGoWithIt(t *testing.T) 
 			})
 		}
 		calls.Wait()
-		w.wantSearchable(results, 1)
+		w.wantSearchable(results)
 		is.Equal(w.counts()[batchAttach], 1)
 	})
 }
@@ -699,7 +703,7 @@ func TestAFileThatWasTriedAloneIsNotAttachedAgainWithItsBatch(t *testing.T) {
 						w.srv.Inject(openaitest.Fault{Method: "POST", Path: batches, Kind: openaitest.FaultStatus, Status: 400})
 					}
 				})
-				w.wantSearchable(w.all(n), 1)
+				w.wantSearchable(w.all(n))
 				is.True(w.counts()[singleAttach] >= 1)
 			})
 		})
@@ -738,7 +742,7 @@ func TestABatchOfManyPagesIsReadWhole(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		is := is.New(t)
 		w := newWorld(t, slow, func(c *index.Config) { c.BatchSize = 2000 })
-		w.wantSearchable(w.all(650), 1)
+		w.wantSearchable(w.all(650))
 		c := w.counts()
 		is.Equal(c[batchAttach], 1)
 		is.True(c[batchListing] <= 8)

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/conduitio-labs/conduit-connector-openai-vectorstore/vsclient/internal/fail"
+	"github.com/conduitio-labs/conduit-connector-openai-vectorstore/vsclient/internal/pace"
 	"github.com/conduitio-labs/conduit-connector-openai-vectorstore/vsclient/internal/wire"
 )
 
@@ -25,22 +26,22 @@ const (
 	unseenTime = 3 * time.Minute
 )
 
-// pace learns how long indexing takes, so that the first look comes when there is
+// estimate learns how long indexing takes, so that the first look comes when there is
 // something to see. It is 0 until something is known.
-type pace struct{ atomic.Int64 }
+type estimate struct{ atomic.Int64 }
 
-func (p *pace) learn(d time.Duration) {
-	typical := p.Load()
+func (e *estimate) learn(d time.Duration) {
+	typical := e.Load()
 	if typical == 0 {
-		p.Store(int64(d))
+		e.Store(int64(d))
 		return
 	}
-	p.Store(typical + (int64(d)-typical)/4)
+	e.Store(typical + (int64(d)-typical)/4)
 }
 
 // guess is the wait before the first look.
-func (p *pace) guess() time.Duration {
-	if typical := time.Duration(p.Load()); typical > 0 {
+func (e *estimate) guess() time.Duration {
+	if typical := time.Duration(e.Load()); typical > 0 {
 		return min(typical*9/10, maxPoll)
 	}
 	return firstGuess
@@ -48,8 +49,8 @@ func (p *pace) guess() time.Duration {
 
 // interval is the wait for the next look, when the one before came in vain: the finer,
 // the better the first one was aimed.
-func (p *pace) interval(since time.Duration) time.Duration {
-	if p.Load() == 0 {
+func (e *estimate) interval(since time.Duration) time.Duration {
+	if e.Load() == 0 {
 		return max(firstPoll, since/4)
 	}
 	return max(minPoll, since/10)
@@ -84,8 +85,8 @@ type watch struct {
 func (w *watch) run(ctx context.Context) {
 	w.began = time.Now()
 	w.read, w.relist = w.began, 2*time.Second
-	wait := max(w.i.pace.guess(), w.hint)
-	for wire.Pause(ctx, wait, nil) == nil {
+	wait := max(w.i.typical.guess(), w.hint)
+	for pace.Pause(ctx, wait, nil) == nil {
 		for id, at := range w.open {
 			if at.ctx.Err() != nil {
 				delete(w.open, id) // nobody waits for it
@@ -107,7 +108,7 @@ func (w *watch) run(ctx context.Context) {
 			return
 		}
 		since := time.Since(w.began)
-		wait = w.i.pace.interval(since)
+		wait = w.i.typical.interval(since)
 		if !w.heard || w.ended {
 			wait = max(firstPoll, since/4)
 		}
@@ -118,8 +119,8 @@ func (w *watch) run(ctx context.Context) {
 // ask reads the state of the batch. An answer about something else, as users have
 // seen, is no answer.
 func (w *watch) ask(ctx context.Context) {
-	b, meta, err := w.i.wire.For(quickly).Batch(ctx, w.batch)
-	w.hint = meta.PollAfter
+	b, hint, err := w.i.wire.For(quickly).Batch(ctx, w.batch)
+	w.hint = hint
 	if w.heard = err == nil && b.ID == w.batch; !w.heard {
 		return
 	}
@@ -175,7 +176,7 @@ func (w *watch) settle(s wire.StoreFile) {
 	switch s.Status {
 	case wire.Completed:
 		if since := w.heardAt.Sub(at.attached); since > 0 {
-			w.i.pace.learn(since)
+			w.i.typical.learn(since)
 		}
 		w.i.end(at, Searchable, nil)
 	case wire.Failed, wire.Cancelled:
@@ -232,14 +233,14 @@ func (w *watch) lookAt(ctx context.Context, files []*attaching) {
 	var mu sync.Mutex
 	heard := false
 	w.i.each(ctx, files, func(at *attaching) {
-		s, meta, err := w.i.wire.StoreFile(ctx, at.FileID)
+		s, hint, err := w.i.wire.StoreFile(ctx, at.FileID)
 		mu.Lock()
 		defer mu.Unlock()
 		switch {
 		case err == nil:
 			heard = true
 			if w.batch == "" {
-				w.heardAt, w.hint = time.Now(), max(w.hint, meta.PollAfter)
+				w.heardAt, w.hint = time.Now(), max(w.hint, hint)
 			}
 			w.settle(s)
 		case errors.Is(err, fail.NotFound):

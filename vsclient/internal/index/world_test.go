@@ -14,8 +14,10 @@ import (
 
 	"golang.org/x/sync/semaphore"
 
+	"github.com/conduitio-labs/conduit-connector-openai-vectorstore/vsclient/internal/exchange"
 	"github.com/conduitio-labs/conduit-connector-openai-vectorstore/vsclient/internal/fail"
 	"github.com/conduitio-labs/conduit-connector-openai-vectorstore/vsclient/internal/index"
+	"github.com/conduitio-labs/conduit-connector-openai-vectorstore/vsclient/internal/pace"
 	"github.com/conduitio-labs/conduit-connector-openai-vectorstore/vsclient/internal/wire"
 	"github.com/conduitio-labs/conduit-connector-openai-vectorstore/vsclient/openaitest"
 )
@@ -72,24 +74,24 @@ func (a *answering) RoundTrip(r *http.Request) (*http.Response, error) {
 }
 
 // unlimited are limits that hold up nothing.
-var unlimited = wire.Limits{Uploads: wire.NoLimit, AttachRequests: wire.NoLimit, AttachedFiles: wire.NoLimit}
+var unlimited = pace.Limits{Uploads: pace.NoLimit, AttachRequests: pace.NoLimit, AttachedFiles: pace.NoLimit}
 
 func newWorld(t *testing.T, cfg openaitest.Config, opts ...func(*index.Config)) *world {
 	t.Helper()
 	return newPacedWorld(t, cfg, unlimited, opts...)
 }
 
-func newPacedWorld(t *testing.T, cfg openaitest.Config, limits wire.Limits, opts ...func(*index.Config)) *world {
+func newPacedWorld(t *testing.T, cfg openaitest.Config, limits pace.Limits, opts ...func(*index.Config)) *world {
 	t.Helper()
 	w := &world{t: t, srv: openaitest.New(cfg)}
 	w.store = w.srv.NewVectorStore("docs")
 	reach := w.srv.Client()
 	reach.Transport = &answering{w, reach.Transport}
-	c, err := wire.New(wire.Config{
-		BaseURL: w.srv.URL(), APIKey: "sk-test", StoreID: w.store, HTTPClient: reach,
+	c, err := wire.New(wire.Config{StoreID: w.store, Config: exchange.Config{
+		BaseURL: w.srv.URL(), APIKey: "sk-test", HTTPClient: reach,
 		RetryTimeout: 5 * time.Minute, RequestTimeout: time.Minute, Logger: slog.New(slog.DiscardHandler),
-		Pacer: wire.NewPacer(limits),
-	})
+		Pacer: pace.NewPacer(limits),
+	}})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -169,8 +171,8 @@ func numbered(n int) (names []string) {
 }
 
 // wantSearchable fails the test unless each File is searchable, was told to be
-// accepted once, and has been attached so many times at the most.
-func (w *world) wantSearchable(results []result, attaches int) {
+// accepted once, and has been attached once.
+func (w *world) wantSearchable(results []result) {
 	w.t.Helper()
 	searchable := make(map[string]bool)
 	for _, f := range w.srv.Snapshot().Store(w.store).Files {
@@ -178,7 +180,7 @@ func (w *world) wantSearchable(results []result, attaches int) {
 	}
 	attached := w.attaches()
 	for _, r := range results {
-		if r.fate != index.Searchable || r.err != nil || r.accepted != 1 || !searchable[r.id] || attached[r.id] > attaches {
+		if r.fate != index.Searchable || r.err != nil || r.accepted != 1 || !searchable[r.id] || attached[r.id] > 1 {
 			w.t.Errorf("%s: %v, %v; accepted %d times, in the store %v, attached %d times", r.name, r.fate, r.err, r.accepted, searchable[r.id], attached[r.id])
 		}
 	}

@@ -10,11 +10,11 @@ import (
 
 	"github.com/conduitio-labs/conduit-connector-openai-vectorstore/vsclient/internal/fail"
 	"github.com/conduitio-labs/conduit-connector-openai-vectorstore/vsclient/internal/ledger"
+	"github.com/conduitio-labs/conduit-connector-openai-vectorstore/vsclient/internal/pace"
 	"github.com/conduitio-labs/conduit-connector-openai-vectorstore/vsclient/internal/view"
-	"github.com/conduitio-labs/conduit-connector-openai-vectorstore/vsclient/internal/wire"
 )
 
-// settle removes the versions of a key that may go by [ledger.Settle]. The caller
+// Settle removes the versions of a key that may go by [ledger.Settle]. The caller
 // has the key's turn. Where it fails, the client goes on in the background.
 func (k *Keeper) Settle(ctx context.Context, d view.Doc) error {
 	read := make(map[string]bool)
@@ -25,8 +25,9 @@ func (k *Keeper) Settle(ctx context.Context, d view.Doc) error {
 		for _, v := range h.Versions {
 			listed := v.Status == ledger.Completed && v.Seen != ledger.Read && len(h.Versions) > 1
 			open = open || listed
-			// A version that this client has made rests on its own replies. Any other is
-			// read once more before something rests on it.
+			// A version that this client has made rests on its own replies. Any other is read
+			// once more before something rests on it: another process may have given it
+			// attributes, and with them a higher number.
 			if (listed || v.ID == keep || slices.Contains(remove, v.ID)) && !read[v.ID] && !v.Open && (!v.Made || v.Seen != ledger.Read) {
 				unread = append(unread, v.ID)
 			}
@@ -52,7 +53,7 @@ func (k *Keeper) Settle(ctx context.Context, d view.Doc) error {
 	}
 }
 
-// settleLater settles the key as far as the call's context allows, and has the rest
+// SettleLater settles the key as far as the call's context allows, and has the rest
 // done in the background.
 func (k *Keeper) SettleLater(ctx context.Context, d view.Doc) {
 	if ctx.Err() != nil || k.Settle(ctx, d) != nil || k.open(d) {
@@ -65,7 +66,7 @@ func (k *Keeper) open(d view.Doc) bool {
 	return slices.ContainsFunc(k.ledger.Holdings(d.ID, d.Names).Versions, func(v ledger.Version) bool { return v.Open || v.Going })
 }
 
-// removeAll removes versions, the oldest first, so that a reader who comes in the
+// Remove removes versions, the oldest first, so that a reader who comes in the
 // middle finds the newest. moved reports that a version was not where a reply had
 // shown it: somebody else has changed the key.
 func (k *Keeper) Remove(ctx context.Context, versions []ledger.Version) (moved bool, err error) {
@@ -170,7 +171,7 @@ func (t *tending) init(k *Keeper) {
 	close(t.empty)
 }
 
-// tend has the key looked at in the background until nothing of it is open.
+// Tend has the key looked at in the background until nothing of it is open.
 func (k *Keeper) Tend(d view.Doc) {
 	t := &k.tending
 	t.mu.Lock()
@@ -214,7 +215,7 @@ func (t *tending) drop(d view.Doc) {
 func (t *tending) run(ctx context.Context, d view.Doc) {
 	until := time.Now().Add(t.k.cfg.RetryTimeout + max(openTime, t.k.cfg.IndexTimeout))
 	for wait, early := firstTend, t.hurry; ; wait = min(2*wait, longestTend) {
-		_ = wire.Pause(ctx, wait, early)
+		_ = pace.Pause(ctx, wait, early)
 		closing := t.hurrying()
 		if closing {
 			wait, early = firstTend/2, nil

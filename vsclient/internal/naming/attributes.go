@@ -3,7 +3,6 @@ package naming
 import (
 	"encoding/json"
 	"fmt"
-	"hash/maphash"
 	"maps"
 	"math"
 	"reflect"
@@ -30,9 +29,9 @@ const (
 	MaxAttributes = maxAttributes - 3
 )
 
-// Room returns how many attributes of its own a document of the key may have. Each 256
+// room returns how many attributes of its own a document of the key may have. Each 256
 // bytes of a key take one of the 16.
-func Room(key string) int { return maxAttributes - 2 - len(keyParts(key)) }
+func room(key string) int { return maxAttributes - 2 - len(keyParts(key)) }
 
 // maxNameShown is how much of an attribute's name an error shows, in bytes.
 const maxNameShown = 120
@@ -43,8 +42,8 @@ const maxExactInteger = 1 << 53
 // Normalize checks the attributes that a caller gives a key's document and returns them
 // with every number a float64.
 func Normalize(key string, a map[string]any) (map[string]any, error) {
-	if room := Room(key); len(a) > room {
-		return nil, fail.New(fail.InvalidAttributes, "%d attributes; beside a key of %d bytes a document may have %d of its own (OpenAI allows %d, the others carry key, version and content)", len(a), len(key), room, maxAttributes)
+	if most := room(key); len(a) > most {
+		return nil, fail.New(fail.InvalidAttributes, "%d attributes; beside a key of %d bytes a document may have %d of its own (OpenAI allows %d, the others carry key, version and content)", len(a), len(key), most, maxAttributes)
 	}
 	out := make(map[string]any, len(a))
 	for _, name := range slices.Sorted(maps.Keys(a)) {
@@ -123,14 +122,4 @@ func finite(f float64) (any, error) {
 		return nil, fmt.Errorf("%v is not a number that JSON can carry", f)
 	}
 	return f, nil
-}
-
-// Hash is equal for equal attributes, within one process.
-func Hash(seed maphash.Seed, a map[string]any) uint64 {
-	var h maphash.Hash
-	h.SetSeed(seed)
-	for _, name := range slices.Sorted(maps.Keys(a)) {
-		fmt.Fprintf(&h, "%d:%s=%T:%v;", len(name), name, a[name], a[name])
-	}
-	return h.Sum64()
 }

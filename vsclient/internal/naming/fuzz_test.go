@@ -23,7 +23,7 @@ func FuzzKey(f *testing.F) {
 		f.Add(key, MaxAttributes)
 	}
 	f.Fuzz(func(t *testing.T, key string, attributes int) {
-		if CheckKey(key) != nil || attributes < 0 || attributes > Room(key) {
+		if CheckKey(key) != nil || attributes < 0 || attributes > room(key) {
 			t.Skip()
 		}
 		base, ext := FileName(key)

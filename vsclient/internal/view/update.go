@@ -8,7 +8,8 @@ import (
 	"github.com/conduitio-labs/conduit-connector-openai-vectorstore/vsclient/internal/fail"
 	"github.com/conduitio-labs/conduit-connector-openai-vectorstore/vsclient/internal/ledger"
 	"github.com/conduitio-labs/conduit-connector-openai-vectorstore/vsclient/internal/naming"
-	"github.com/conduitio-labs/conduit-connector-openai-vectorstore/vsclient/internal/wire"
+	"github.com/conduitio-labs/conduit-connector-openai-vectorstore/vsclient/internal/pace"
+	"github.com/conduitio-labs/conduit-connector-openai-vectorstore/vsclient/internal/reply"
 )
 
 // ErrMoved says that the store does not hold the version any more, so that the key
@@ -22,7 +23,7 @@ func (v *View) Update(ctx context.Context, d Doc, id string, next naming.Identit
 		_, err = v.cfg.Wire.UpdateStoreFile(ctx, id, next.Encode())
 		return err
 	})
-	switch f, known := errors.AsType[*wire.Failure](err); {
+	switch f, known := errors.AsType[*reply.Failure](err); {
 	case err == nil:
 		v.ledger.Marked(id, v.Marks(next))
 		return nil
@@ -76,7 +77,7 @@ func Poll(ctx context.Context, limit time.Duration, try func() (bool, error)) (b
 		if time.Since(began)+wait > limit {
 			return false, nil
 		}
-		if err := wire.Pause(ctx, wait, nil); err != nil {
+		if err := pace.Pause(ctx, wait, nil); err != nil {
 			return false, err
 		}
 	}

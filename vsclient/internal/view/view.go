@@ -16,6 +16,7 @@ import (
 	"github.com/conduitio-labs/conduit-connector-openai-vectorstore/vsclient/internal/fail"
 	"github.com/conduitio-labs/conduit-connector-openai-vectorstore/vsclient/internal/ledger"
 	"github.com/conduitio-labs/conduit-connector-openai-vectorstore/vsclient/internal/naming"
+	"github.com/conduitio-labs/conduit-connector-openai-vectorstore/vsclient/internal/pace"
 	"github.com/conduitio-labs/conduit-connector-openai-vectorstore/vsclient/internal/wire"
 )
 
@@ -65,7 +66,7 @@ func (v *View) since(tick uint32) time.Duration {
 	return time.Duration(v.Tick()-tick) * 100 * time.Millisecond
 }
 
-// look asks for one store file.
+// Look asks for one store file.
 func (v *View) Look(ctx context.Context, id string) error {
 	if err := v.cfg.Calls.Acquire(ctx, 1); err != nil {
 		return context.Cause(ctx)
@@ -119,7 +120,7 @@ func (v *View) Marks(id naming.Identity) ledger.Marks {
 	return ledger.Marks{Key: ledger.Key(id.Digest[:16]), Number: id.Version, Content: id.Source.Fingerprint(), Own: v.Prints(id.Own)}
 }
 
-// prints packs attributes for comparison.
+// Prints packs attributes for comparison.
 func (v *View) Prints(own map[string]any) string {
 	return v.ledger.Prints(func(yield func(name, value string)) {
 		for name, value := range own {
@@ -199,7 +200,7 @@ func (v *View) newestOf(ids []string) (newest int64) {
 func (v *View) Outlast(ctx context.Context, ids []string) error {
 	newest := v.newestOf(ids)
 	for newest > 0 && v.Now() <= newest {
-		if err := wire.Pause(ctx, 100*time.Millisecond, nil); err != nil {
+		if err := pace.Pause(ctx, 100*time.Millisecond, nil); err != nil {
 			return err
 		}
 	}

@@ -5,7 +5,8 @@ import (
 	"io"
 	"strings"
 	"testing"
-	"time"
+
+	"github.com/conduitio-labs/conduit-connector-openai-vectorstore/vsclient/internal/reply"
 )
 
 func BenchmarkMultipartBody(b *testing.B) {
@@ -14,29 +15,15 @@ func BenchmarkMultipartBody(b *testing.B) {
 		Name: "travel.md", ContentType: "text/markdown", Size: int64(len(text)),
 		Open: func() (io.ReadCloser, error) { return io.NopCloser(strings.NewReader(text)), nil },
 	}
-	_, dog := watch(b.Context(), time.Minute, 0)
-	defer dog.release()
 	b.ReportAllocs()
 	for b.Loop() {
-		body, err := u.body(DefaultPurpose, dog)
+		body, err := u.body(DefaultPurpose, func() {})
 		if err != nil {
 			b.Fatal(err)
 		}
 		if _, err := io.Copy(io.Discard, body); err != nil {
 			b.Fatal(err)
 		}
-	}
-}
-
-func BenchmarkPassAGate(b *testing.B) {
-	g := NewGate(1 << 30)
-	b.ReportAllocs()
-	for b.Loop() {
-		leave, err := g.Pass(b.Context(), 1)
-		if err != nil {
-			b.Fatal(err)
-		}
-		leave()
 	}
 }
 
@@ -54,7 +41,7 @@ func BenchmarkReadAPageOfFiles(b *testing.B) {
 	b.SetBytes(int64(text.Len()))
 	for b.Loop() {
 		var p Page[File]
-		if err := decode(strings.NewReader(text.String()), maxFiles, &p); err != nil || len(p.Data) != FilesPage {
+		if err := reply.Decode(strings.NewReader(text.String()), maxFiles, &p); err != nil || len(p.Data) != FilesPage {
 			b.Fatal(err)
 		}
 	}

@@ -1,157 +1,135 @@
-// Package wire makes the requests to OpenAI's API: one method for each endpoint, with
-// retries, pacing and a verdict on each reply. It knows no keys of documents.
+// Package wire has a method for each endpoint of OpenAI's API that the client uses. It
+// knows no keys of documents.
 package wire
 
 import (
+	"context"
+	"errors"
 	"fmt"
-	"log/slog"
 	"net/http"
-	"net/url"
-	"strconv"
+	"slices"
 	"strings"
 	"time"
 
-	"github.com/openai/openai-go/v3"
-	"github.com/openai/openai-go/v3/option"
-
+	"github.com/conduitio-labs/conduit-connector-openai-vectorstore/vsclient/internal/exchange"
 	"github.com/conduitio-labs/conduit-connector-openai-vectorstore/vsclient/internal/fail"
+	"github.com/conduitio-labs/conduit-connector-openai-vectorstore/vsclient/internal/reply"
 )
 
-// Config is the configuration of a Client. BaseURL, APIKey and StoreID are required.
+// Config is the configuration of a Client. StoreID is required.
 type Config struct {
-	BaseURL        string
-	APIKey         string
-	StoreID        string // the vector store of the methods that name no other
-	Organization   string
-	Project        string
-	Purpose        string        // of the Files; "": DefaultPurpose
-	HTTPClient     *http.Client  // nil: one of its own
-	Connections    int           // idle ones kept by a client of its own
-	RetryTimeout   time.Duration // how long one request is tried again
-	RequestTimeout time.Duration // how long one attempt may go without a sign of life
-	Pacer          *Pacer
-	Logger         *slog.Logger
-	OnRequest      func(Event) // nil: nothing is told
-}
-
-// Event tells of one attempt at a request.
-type Event struct {
-	Endpoint string        // method and path, as "GET /vector_stores/{id}/files"
-	Try      int           // from 1
-	Status   int           // 0: no reply came
-	Waited   time.Duration // for leave to be sent
-	Took     time.Duration // from then until the reply was read, or had failed
-	Err      error         // nil on success; never holds the API key
-}
-
-// Meta is the part of a reply that is in its header.
-type Meta struct {
-	RequestID string
-	PollAfter time.Duration // how long the server asks to wait before the next look; at most 8 s
+	exchange.Config
+	StoreID string // the vector store of the methods that name no other
+	Purpose string // of the Files; "": DefaultPurpose
 }
 
 // Client makes requests. It is safe for concurrent use.
 type Client struct {
-	cfg     Config // without the key
-	api     openai.Client
-	secrets secrets
-	down    *outage
-	limit   time.Duration // how long a request is tried; 0: Config.RetryTimeout
-	own     *http.Client  // nil: it is the caller's
+	exchange *exchange.Client
+	cfg      Config // without the key
 }
 
 // New returns a Client. It makes no request. It refuses a configuration with which no
 // request can be made; the error holds no secret.
 func New(cfg Config) (*Client, error) {
-	for _, f := range []struct{ name, value string }{
-		{"API key", cfg.APIKey}, {"organization", cfg.Organization}, {"project", cfg.Project},
-	} {
-		if strings.ContainsFunc(f.value, func(r rune) bool { return r <= ' ' || r > '~' }) {
-			return nil, fmt.Errorf("the %s holds a character that none has (a space or a line end?)", f.name)
-		}
-	}
-	if !plain(cfg.StoreID) {
-		return nil, fmt.Errorf("the vector store id %q is none; OpenAI's are like vs_abc123", fail.Line(cfg.StoreID, 100))
+	if !exchange.IsID(cfg.StoreID) {
+		return nil, fmt.Errorf("the vector store id %q is none; OpenAI's are like vs_abc123", fail.Line(cfg.StoreID, reply.MaxCode))
 	}
 	if cfg.Purpose == "" {
 		cfg.Purpose = DefaultPurpose
 	}
-	base, err := parseURL(cfg.BaseURL)
+	x, err := exchange.New(cfg.Config)
 	if err != nil {
 		return nil, err
 	}
-	c := &Client{secrets: newSecrets(cfg.APIKey, base), down: new(outage)}
-	if cfg.HTTPClient == nil {
-		transport := http.DefaultTransport.(*http.Transport).Clone()
-		transport.MaxIdleConnsPerHost = cfg.Connections
-		transport.MaxIdleConns = cfg.Connections
-		c.own = &http.Client{Transport: transport}
-		cfg.HTTPClient = c.own
-	}
-	// A redirect is an answer: to follow it makes a GET of a POST, and takes the key
-	// where nobody has said that it may go.
-	client := *cfg.HTTPClient
-	client.CheckRedirect = func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }
-	// The SDK's client is made without openai.NewClient, which would read the
-	// environment: OPENAI_BASE_URL there must not decide where the key is sent.
-	opts := []option.RequestOption{
-		option.WithAPIKey(cfg.APIKey),
-		option.WithBaseURL(strings.TrimSuffix(cfg.BaseURL, "/") + "/"),
-		option.WithHTTPClient(&client),
-		option.WithMaxRetries(0),
-	}
-	if cfg.Organization != "" {
-		opts = append(opts, option.WithOrganization(cfg.Organization))
-	}
-	if cfg.Project != "" {
-		opts = append(opts, option.WithProject(cfg.Project))
-	}
-	c.api = openai.Client{Options: opts}
-	cfg.APIKey, cfg.BaseURL = "", SafeURL(cfg.BaseURL)
-	c.cfg = cfg
-	return c, nil
+	cfg.APIKey, cfg.BaseURL = "", ""
+	return &Client{exchange: x, cfg: cfg}, nil
 }
-
-// parseURL checks a base URL.
-func parseURL(raw string) (*url.URL, error) {
-	refuse := func(why string) error { return fmt.Errorf("the base URL %q %s", SafeURL(raw), why) }
-	u, err := url.Parse(raw)
-	if err != nil {
-		return nil, refuse("is no URL; it must be like https://api.openai.com/v1")
-	}
-	port, err := strconv.Atoi(u.Port())
-	switch {
-	case u.Scheme != "http" && u.Scheme != "https", u.Hostname() == "":
-		return nil, refuse("must be an http or https URL, like https://api.openai.com/v1")
-	case u.Port() != "" && (err != nil || port < 1 || port > 65535):
-		return nil, refuse("has a port that is none; 1 to 65535 are allowed")
-	case u.RawQuery != "" || u.ForceQuery || u.Fragment != "":
-		return nil, refuse("has a query or a fragment, which no request would carry; remove everything from the ? or # on")
-	}
-	return u, nil
-}
-
-// plain reports whether an id can stand in a path as it is, so that no reply and no
-// setting leads a request anywhere else.
-func plain(id string) bool {
-	return id != "" && len(id) <= maxID && strings.Trim(id, ".") != "" &&
-		!strings.ContainsFunc(id, func(r rune) bool { return r <= ' ' || r > '~' || strings.ContainsRune(`/\?#%"`, r) })
-}
-
-// maxID is the longest id, in bytes. OpenAI's have about 30.
-const maxID = 256
 
 // For returns a client that shares everything with c and tries each request for limit
 // at the most, instead of Config.RetryTimeout.
 func (c *Client) For(limit time.Duration) *Client {
-	other := *c
-	other.limit = limit
-	return &other
+	return &Client{exchange: c.exchange.For(limit), cfg: c.cfg}
 }
 
 // Close closes idle connections, unless the HTTP client is the caller's.
-func (c *Client) Close() {
-	if c.own != nil {
-		c.own.CloseIdleConnections()
+func (c *Client) Close() { c.exchange.Close() }
+
+// request is an exchange about the objects that it names.
+type request struct {
+	exchange.Request
+	// named are the ids of Files that the body or the query names, as of the latest
+	// attempt; nil: none. many tells that they may be several.
+	named func() []string
+	many  bool
+}
+
+// send makes the request, as [exchange.Send] does.
+func send[T any](ctx context.Context, c *Client, r request) (T, time.Duration, error) {
+	r.Refused = func(ctx context.Context, f *reply.Failure) *reply.Failure { return c.absent(ctx, r, f) }
+	return exchange.Send[T](ctx, c.exchange, r.Request)
+}
+
+// get makes a request that reads an object.
+func get[T any](ctx context.Context, c *Client, path string, ids ...string) (T, time.Duration, error) {
+	return send[T](ctx, c, request{Request: exchange.Request{Method: http.MethodGet, Path: path, IDs: ids}})
+}
+
+// saysAbsent reports whether a message says that something is not there.
+func saysAbsent(message string) bool {
+	m := strings.ToLower(message)
+	return slices.ContainsFunc([]string{"not found", "no such", "not exist", "cannot find", "no file found", "no vector store found", "unknown"}, func(words string) bool {
+		return strings.Contains(m, words)
+	})
+}
+
+// absent decides what a 404, or a 400 that says "not found", is about: the object that
+// was asked for, the vector store, or an endpoint that the server does not have. Where
+// the message does not name a file that was asked for, the store is asked for: absence
+// of the store must not pass for absence of a document.
+func (c *Client) absent(ctx context.Context, r request, f *reply.Failure) *reply.Failure {
+	var asked []string
+	if r.named != nil {
+		asked = slices.Clone(r.named())
 	}
+	inStore := strings.HasPrefix(r.Path, "vector_stores/%s")
+	if !inStore && len(r.IDs) > 0 {
+		asked = append(asked, r.IDs[0])
+	} else if len(r.IDs) > 1 {
+		asked = append(asked, r.IDs[1])
+	}
+	names := func(id string) bool { return strings.Contains(f.Message, id) }
+	of := func(kind error) *reply.Failure {
+		f.Kind = kind
+		return f
+	}
+	switch absent := errors.Is(f.Kind, fail.NotFound); {
+	case absent:
+	case f.Status != http.StatusBadRequest || !errors.Is(f.Kind, fail.Rejected) || !saysAbsent(f.Message):
+		return f
+	case !slices.ContainsFunc(append(asked, r.IDs...), names):
+		return f // it may be the fault of anything else
+	}
+	switch {
+	case slices.ContainsFunc(asked, names):
+		return of(fail.NotFound)
+	case !inStore && len(asked) > 0:
+		return of(fail.NotFound)
+	case !inStore:
+		return of(fail.Endpoint)
+	case r.Path == "vector_stores/%s":
+		return of(fail.StoreGone)
+	}
+	s, _, err := get[Store](ctx, c, "vector_stores/%s", r.IDs[0])
+	other, failed := errors.AsType[*reply.Failure](err)
+	switch {
+	case s.Status == "expired", errors.Is(err, fail.StoreGone):
+		return of(fail.StoreGone)
+	case failed:
+		other.Retry = false // it has been tried for as long as anything is
+		return other
+	case len(asked) > 0 && !r.many:
+		return of(fail.NotFound)
+	}
+	return of(fail.Endpoint)
 }

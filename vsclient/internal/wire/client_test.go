@@ -10,6 +10,7 @@ import (
 
 	"github.com/matryer/is"
 
+	"github.com/conduitio-labs/conduit-connector-openai-vectorstore/vsclient/internal/exchange"
 	"github.com/conduitio-labs/conduit-connector-openai-vectorstore/vsclient/internal/fail"
 )
 
@@ -37,7 +38,7 @@ func TestAConfigurationWithWhichNoRequestCanBeMadeIsRefused(t *testing.T) {
 		{"no store id", func(c *Config) { c.StoreID = "" }, "store id"},
 	} {
 		t.Run(row.sentence, func(t *testing.T) {
-			cfg := Config{BaseURL: "https://h/v1", APIKey: "k", StoreID: "vs_1"}
+			cfg := Config{StoreID: "vs_1", Config: exchange.Config{BaseURL: "https://h/v1", APIKey: "k"}}
 			row.change(&cfg)
 			_, err := New(cfg)
 			if err == nil || !strings.Contains(err.Error(), row.says) || strings.Contains(err.Error(), "pa55word") || strings.ContainsAny(err.Error(), "\r\n\x1b") {
@@ -45,38 +46,6 @@ func TestAConfigurationWithWhichNoRequestCanBeMadeIsRefused(t *testing.T) {
 			}
 		})
 	}
-}
-
-func TestAURLIsShownWithoutItsPassword(t *testing.T) {
-	is := is.New(t)
-	for raw, want := range map[string]string{
-		"https://h/v1":              "https://h/v1",
-		"https://h/a@b":             "https://h/a@b",
-		"https://u:pa%2F55@h:1/v1":  "https://[redacted]@h:1/v1",
-		"https://token@h/v1":        "https://[redacted]@h/v1",
-		"https://u:pa/55@h/v1":      "https://[redacted]@h/v1", // no URL, since the slash ends the host
-		"u:pa55@h/v1":               "[redacted]@h/v1",
-		"https://u:\n@h":            "https://[redacted]@h",
-		"https://u:p@h/" + "\u202e": `https://[redacted]@h/\u202e`,
-		"":                          "",
-	} {
-		is.Equal(SafeURL(raw), want)
-	}
-}
-
-// FuzzSafeURL looks for a password that shows.
-func FuzzSafeURL(f *testing.F) {
-	f.Add("https://u:", "@h/v1")
-	f.Add("u:", "@h")
-	f.Add("//", "@")
-	f.Fuzz(func(t *testing.T, before, after string) {
-		if !strings.Contains(before, ":") || !strings.HasPrefix(after, "@") || strings.ContainsAny(before, "@/?#") && !strings.HasPrefix(before, "https://") || strings.Count(before, "/") > 2 || strings.ContainsAny(before, "?#") {
-			t.Skip()
-		}
-		if shown := SafeURL(before + "pa55word" + after); strings.Contains(shown, "pa55word") {
-			t.Errorf("%q is shown as %q", before+"pa55word"+after, shown)
-		}
-	})
 }
 
 func TestARedirectIsNotFollowed(t *testing.T) {
@@ -117,7 +86,6 @@ var absences = []struct {
 	{"a 400 for an attach that names the File", 400, "The file file-1 does not exist", "CreateStoreFile", fail.NotFound, 0},
 	{"a 404 for a batch that names a File", 404, "No such File object: file-1", "CreateBatch", fail.NotFound, 0},
 	{"a 404 for a batch that names nothing", 404, "Invalid URL (POST /v1/vector_stores/vs_1/file_batches)", "CreateBatch", fail.Endpoint, 1},
-	{"a 404 for a search", 404, "Not Found", "Search", fail.Endpoint, 1},
 }
 
 func TestAbsenceIsOfTheObjectThatWasAskedFor(t *testing.T) {
@@ -245,12 +213,4 @@ func TestTextsOfAReplyAreSingleLinesWithoutSecrets(t *testing.T) {
 		is.Equal(string(s.Status), `in\x1bprogress`)
 		is.Equal(s.Attributes["a"], "kept\nas it is") // the caller's
 	}
-}
-
-func TestALineIsOneLineThatCanBeSeen(t *testing.T) {
-	is := is.New(t)
-	is.Equal(fail.Line(" a\r\n\tb\u2028c ", 100), "a b c")
-	is.Equal(fail.Line("\x1b[31m\x00\u202e\ufeff\xff", 100), `\x1b[31m\x00\u202e\ufeff\xff`)
-	is.Equal(fail.Line("日本語", 7), "日本…")
-	is.Equal(fail.Line(strings.Repeat("x", 1<<20), 10), "xxxxxxxxxx…")
 }

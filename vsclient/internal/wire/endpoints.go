@@ -9,13 +9,22 @@ import (
 	"net/url"
 	"slices"
 	"strconv"
+	"time"
 
+	"github.com/conduitio-labs/conduit-connector-openai-vectorstore/vsclient/internal/exchange"
 	"github.com/conduitio-labs/conduit-connector-openai-vectorstore/vsclient/internal/fail"
+	"github.com/conduitio-labs/conduit-connector-openai-vectorstore/vsclient/internal/reply"
 )
 
-// The endpoints, and of each object the fields that matter here. Types of the SDK
-// are not used for replies: they keep every object's raw JSON, which a listing of
-// 10,000 Files need not carry.
+// The largest replies, in bytes. Full pages of OpenAI's have about 2.5 MB (Files), 5 MB
+// (store files with 16 long attributes) and 25 MB (text of five million tokens).
+const (
+	maxStores      = 1 << 20
+	maxStoreFiles  = 16 << 20
+	maxFiles       = 32 << 20
+	maxContent     = 64 << 20
+	maxContentText = 512 << 20 // all pages of a document's text together
+)
 
 // Page sizes: the most that the API allows.
 const (
@@ -27,130 +36,12 @@ const (
 // DefaultPurpose is the purpose for which documents are uploaded.
 const DefaultPurpose = "assistants"
 
-// File is an object of /files.
-type File struct {
-	ID        string `json:"id"`
-	Bytes     *int64 `json:"bytes"` // null while the size is not known
-	CreatedAt int64  `json:"created_at"`
-	Filename  string `json:"filename"`
-	Purpose   string `json:"purpose"`
-}
-
-// Store is a vector store.
-type Store struct {
-	ID         string `json:"id"`
-	Name       string `json:"name"`
-	Status     string `json:"status"`
-	UsageBytes int64  `json:"usage_bytes"`
-	ExpiresAt  int64  `json:"expires_at"`
-	FileCounts Counts `json:"file_counts"`
-}
-
-// Counts are the files of a store or a batch by status. They may lag.
-type Counts struct {
-	InProgress int `json:"in_progress"`
-	Completed  int `json:"completed"`
-	Failed     int `json:"failed"`
-	Cancelled  int `json:"cancelled"`
-	Total      int `json:"total"`
-}
-
-// Status is the state of a store file or of a batch.
-type Status string
-
-// The states that OpenAI documents.
-const (
-	InProgress Status = "in_progress"
-	Completed  Status = "completed"
-	Failed     Status = "failed"
-	Cancelled  Status = "cancelled"
-)
-
-// StoreFile is a File's attachment to a vector store; its id is the File's.
-type StoreFile struct {
-	ID         string         `json:"id"`
-	Status     Status         `json:"status"`
-	CreatedAt  int64          `json:"created_at"`
-	UsageBytes int64          `json:"usage_bytes"`
-	LastError  *IndexingError `json:"last_error"`
-	Attributes map[string]any `json:"attributes"`
-	Chunking   struct {
-		Type   string          `json:"type"`
-		Static *StaticChunking `json:"static"`
-	} `json:"chunking_strategy"`
-}
-
-// StaticChunking are the sizes of chunks.
-type StaticChunking struct {
-	MaxTokens     int `json:"max_chunk_size_tokens"`
-	OverlapTokens int `json:"chunk_overlap_tokens"`
-}
-
-// IndexingError is OpenAI's reason. The code is read as an open set: older and
-// Azure variants know more than server_error, unsupported_file and invalid_file.
-type IndexingError struct {
-	Code    string `json:"code"`
-	Message string `json:"message"`
-}
-
-func (e *IndexingError) String() string {
-	if e == nil {
-		return "no reason given"
-	}
-	return e.Code + ": " + e.Message
-}
-
-// Batch is a set of files that were attached in one request.
-type Batch struct {
-	ID         string `json:"id"`
-	Status     Status `json:"status"`
-	FileCounts Counts `json:"file_counts"`
-}
-
 // Attachment is one store file to be.
 type Attachment struct {
 	FileID     string         `json:"file_id"`
 	Attributes map[string]any `json:"attributes"`
 	Chunking   any            `json:"chunking_strategy,omitempty"`
 }
-
-// Query is a search in a vector store.
-type Query struct {
-	Text       string `json:"query"`
-	MaxResults int    `json:"max_num_results,omitempty"` // 1 to 50; 0: OpenAI's default, 10
-	Filters    any    `json:"filters,omitempty"`
-}
-
-// Hit is one result of a search.
-type Hit struct {
-	FileID     string         `json:"file_id"`
-	Filename   string         `json:"filename"`
-	Score      float64        `json:"score"`
-	Attributes map[string]any `json:"attributes"`
-	Content    []textPart     `json:"content"`
-}
-
-type textPart struct {
-	Text string `json:"text"`
-}
-
-type deletion struct {
-	Deleted *bool `json:"deleted"`
-}
-
-// A reply that holds no object is as good as none: an upload that "{}" answers has
-// made a File all the same, and a listing that is "{}" does not say that there are none.
-
-func (f File) empty() bool      { return !plain(f.ID) }
-func (s Store) empty() bool     { return !plain(s.ID) }
-func (s StoreFile) empty() bool { return !plain(s.ID) }
-func (b Batch) empty() bool     { return !plain(b.ID) }
-func (h Hit) empty() bool       { return !plain(h.FileID) }
-func (p Page[T]) empty() bool   { return p.Data == nil && p.Object == "" }
-
-func (f File) id() string      { return f.ID }
-func (s Store) id() string     { return s.ID }
-func (s StoreFile) id() string { return s.ID }
 
 func listQuery(limit int, order, after string) url.Values {
 	q := url.Values{"limit": {strconv.Itoa(limit)}, "order": {order}}
@@ -161,9 +52,9 @@ func listQuery(limit int, order, after string) url.Values {
 }
 
 // list reads one page of a listing. The query names the File after which it begins.
-func list[T any](ctx context.Context, c *Client, r request) (Page[T], error) {
-	r.method = http.MethodGet
-	if after := r.query.Get("after"); after != "" {
+func list[T any](ctx context.Context, c *Client, path string, ids []string, q url.Values, most int64) (Page[T], error) {
+	r := request{Request: exchange.Request{Method: http.MethodGet, Path: path, IDs: ids, Query: q, Most: most}}
+	if after := q.Get("after"); after != "" {
 		r.named = func() []string { return []string{after} }
 	}
 	p, _, err := send[Page[T]](ctx, c, r)
@@ -172,21 +63,21 @@ func list[T any](ctx context.Context, c *Client, r request) (Page[T], error) {
 
 // Store asks for the client's vector store.
 func (c *Client) Store(ctx context.Context) (Store, error) {
-	s, _, err := send[Store](ctx, c, request{method: http.MethodGet, path: "vector_stores/%s", ids: []string{c.cfg.StoreID}})
+	s, _, err := get[Store](ctx, c, "vector_stores/%s", c.cfg.StoreID)
 	return s, err
 }
 
 // Stores lists the vector stores of the project, page by page.
 func (c *Client) Stores(ctx context.Context) iter.Seq2[[]Store, error] {
 	return pages(Store.id, func(after string) (Page[Store], error) {
-		return list[Store](ctx, c, request{path: "vector_stores", query: listQuery(storesPage, "asc", after)})
+		return list[Store](ctx, c, "vector_stores", nil, listQuery(storesPage, "asc", after), maxStores)
 	})
 }
 
 // File asks for a File. Of one that is deleted OpenAI knows nothing at once (seen by
 // third parties on the live API).
 func (c *Client) File(ctx context.Context, id string) (File, error) {
-	f, _, err := send[File](ctx, c, request{method: http.MethodGet, path: "files/%s", ids: []string{id}})
+	f, _, err := get[File](ctx, c, "files/%s", id)
 	return f, err
 }
 
@@ -224,24 +115,25 @@ func (c *Client) filesOf(ctx context.Context, purpose string, first int) iter.Se
 		}
 		q := listQuery(limit, "desc", after)
 		q.Set("purpose", purpose)
-		return list[File](ctx, c, request{path: "files", query: q, most: maxFiles})
+		return list[File](ctx, c, "files", nil, q, maxFiles)
 	})
 }
 
 // DeleteFile deletes a File, and reports whether it was there. It succeeds when it
 // was not.
 func (c *Client) DeleteFile(ctx context.Context, id string) (there bool, err error) {
-	return c.ensureGone(ctx, request{gate: c.cfg.Pacer.changes, method: http.MethodDelete, path: "files/%s", ids: []string{id}})
+	return c.remove(ctx, "files/%s", id)
 }
 
 // StoreFile asks for a file of the client's vector store.
-func (c *Client) StoreFile(ctx context.Context, id string) (StoreFile, Meta, error) {
+func (c *Client) StoreFile(ctx context.Context, id string) (StoreFile, time.Duration, error) {
 	return c.StoreFileIn(ctx, c.cfg.StoreID, id)
 }
 
-// StoreFileIn asks for a file of any vector store.
-func (c *Client) StoreFileIn(ctx context.Context, store, id string) (StoreFile, Meta, error) {
-	return send[StoreFile](ctx, c, request{method: http.MethodGet, path: "vector_stores/%s/files/%s", ids: []string{store, id}})
+// StoreFileIn asks for a file of any vector store. It returns as well how long the server
+// asks to wait before the next look, 0 where it does not, as all that return a duration.
+func (c *Client) StoreFileIn(ctx context.Context, store, id string) (StoreFile, time.Duration, error) {
+	return get[StoreFile](ctx, c, "vector_stores/%s/files/%s", store, id)
 }
 
 // StoreFiles lists the files of the client's vector store page by page, the oldest
@@ -258,36 +150,35 @@ func (c *Client) NewestStoreFiles(ctx context.Context) iter.Seq2[[]StoreFile, er
 
 func (c *Client) storeFiles(ctx context.Context, order string) iter.Seq2[[]StoreFile, error] {
 	return pages(StoreFile.id, func(after string) (Page[StoreFile], error) {
-		return list[StoreFile](ctx, c, request{
-			path: "vector_stores/%s/files", ids: []string{c.cfg.StoreID}, query: listQuery(StoreFilesPage, order, after), most: maxStoreFiles,
-		})
+		return list[StoreFile](ctx, c, "vector_stores/%s/files", []string{c.cfg.StoreID}, listQuery(StoreFilesPage, order, after), maxStoreFiles)
 	})
 }
 
 // UpdateStoreFile replaces the attributes of a store file.
 func (c *Client) UpdateStoreFile(ctx context.Context, id string, attributes map[string]any) (StoreFile, error) {
-	s, _, err := send[StoreFile](ctx, c, request{
-		gate: c.cfg.Pacer.changes, method: http.MethodPost, path: "vector_stores/%s/files/%s", ids: []string{c.cfg.StoreID, id},
-		body: func() any { return map[string]any{"attributes": attributes} },
-	})
+	s, _, err := send[StoreFile](ctx, c, request{Request: exchange.Request{
+		Method: http.MethodPost, Path: "vector_stores/%s/files/%s", IDs: []string{c.cfg.StoreID, id}, Gate: c.cfg.Pacer.Changes,
+		Body: func() any { return map[string]any{"attributes": attributes} },
+	}})
 	return s, err
 }
 
 // Detach takes a File out of the client's vector store, and reports whether it was
 // there. It succeeds when it was not.
 func (c *Client) Detach(ctx context.Context, id string) (there bool, err error) {
-	return c.ensureGone(ctx, request{gate: c.cfg.Pacer.changes, method: http.MethodDelete, path: "vector_stores/%s/files/%s", ids: []string{c.cfg.StoreID, id}})
+	return c.remove(ctx, "vector_stores/%s/files/%s", c.cfg.StoreID, id)
 }
 
-// ensureGone makes a request that deletes, and reports whether there was something. A
-// 404 is also the answer to one that was carried out before, its reply lost.
-func (c *Client) ensureGone(ctx context.Context, r request) (there bool, err error) {
+// remove makes a request that deletes, and reports whether there was something. A 404 is
+// also the answer to one that was carried out before, its reply lost.
+func (c *Client) remove(ctx context.Context, path string, ids ...string) (there bool, err error) {
+	r := request{Request: exchange.Request{Method: http.MethodDelete, Path: path, IDs: ids, Gate: c.cfg.Pacer.Changes}}
 	d, _, err := send[deletion](ctx, c, r)
 	if errors.Is(err, fail.NotFound) {
 		return false, nil
 	}
 	if err == nil && d.Deleted != nil && !*d.Deleted {
-		err = &Failure{Kind: fail.Unavailable, Reason: fmt.Sprintf("OpenAI answered %s with deleted=false", r.endpoint()), Retry: true, Tries: 1}
+		err = &reply.Failure{Kind: fail.Unavailable, Reason: fmt.Sprintf("OpenAI answered %s with deleted=false", r.Endpoint()), Retry: true, Tries: 1}
 	}
 	return err == nil, err
 }
@@ -301,7 +192,7 @@ type AttachCall struct {
 	// Leave is leave for the first attempt, taken with AdmitAttach; nil: none was taken.
 	Leave func()
 	// Failed is told of each attempt that has failed; nil: nothing is told.
-	Failed func(*Failure)
+	Failed func(*reply.Failure)
 	// Landed looks, after a failed attempt and before the next one, whether it took
 	// effect.
 	Landed func(context.Context) (bool, error)
@@ -310,22 +201,22 @@ type AttachCall struct {
 // AdmitAttach waits until an attach request may be sent. The caller passes leave on
 // in an AttachCall, or calls it.
 func (c *Client) AdmitAttach(ctx context.Context) (leave func(), err error) {
-	return c.cfg.Pacer.attachRequests(c.cfg.StoreID).Pass(ctx, 1)
+	return c.cfg.Pacer.AttachRequests(c.cfg.StoreID).Pass(ctx, 1)
 }
 
 // CreateStoreFile attaches the first of the Files.
-func (c *Client) CreateStoreFile(ctx context.Context, call AttachCall) (StoreFile, Meta, error) {
+func (c *Client) CreateStoreFile(ctx context.Context, call AttachCall) (StoreFile, time.Duration, error) {
 	return send[StoreFile](ctx, c, c.attach("vector_stores/%s/files", call, false))
 }
 
 // CreateBatch attaches the Files together.
-func (c *Client) CreateBatch(ctx context.Context, call AttachCall) (Batch, Meta, error) {
+func (c *Client) CreateBatch(ctx context.Context, call AttachCall) (Batch, time.Duration, error) {
 	return send[Batch](ctx, c, c.attach("vector_stores/%s/file_batches", call, true))
 }
 
 // attach is a request that attaches Files.
 func (c *Client) attach(path string, call AttachCall, many bool) request {
-	gate := c.cfg.Pacer.attachRequests(c.cfg.StoreID)
+	gate := c.cfg.Pacer.AttachRequests(c.cfg.StoreID)
 	leave := call.Leave
 	var sent []string
 	body := func() any {
@@ -339,9 +230,9 @@ func (c *Client) attach(path string, call AttachCall, many bool) request {
 		}
 		return files[0]
 	}
-	return request{
-		method: http.MethodPost, path: path, ids: []string{c.cfg.StoreID}, gate: gate, body: body, named: func() []string { return sent }, many: many, failed: call.Failed, landed: call.Landed,
-		admit: func(ctx context.Context) (func(), error) {
+	return request{named: func() []string { return sent }, many: many, Request: exchange.Request{
+		Method: http.MethodPost, Path: path, IDs: []string{c.cfg.StoreID}, Gate: gate, Body: body, Failed: call.Failed, Landed: call.Landed,
+		Admit: func(ctx context.Context) (func(), error) {
 			first := leave
 			leave = nil
 			if first == nil {
@@ -350,34 +241,27 @@ func (c *Client) attach(path string, call AttachCall, many bool) request {
 					return nil, err
 				}
 			}
-			counted, err := c.cfg.Pacer.attached.Pass(ctx, call.Most)
+			counted, err := c.cfg.Pacer.Attached.Pass(ctx, call.Most)
 			if err != nil {
 				first()
 				return nil, err
 			}
 			return func() { counted(); first() }, nil
 		},
-	}
+	}}
 }
 
 // Batch asks for a batch.
-func (c *Client) Batch(ctx context.Context, id string) (Batch, Meta, error) {
-	return send[Batch](ctx, c, request{method: http.MethodGet, path: "vector_stores/%s/file_batches/%s", ids: []string{c.cfg.StoreID, id}})
+func (c *Client) Batch(ctx context.Context, id string) (Batch, time.Duration, error) {
+	return get[Batch](ctx, c, "vector_stores/%s/file_batches/%s", c.cfg.StoreID, id)
 }
 
 // BatchFiles lists the files of a batch that have the status, page by page.
 func (c *Client) BatchFiles(ctx context.Context, batch string, status Status) iter.Seq2[[]StoreFile, error] {
 	return pages(StoreFile.id, func(after string) (Page[StoreFile], error) {
-		return c.BatchFilesAfter(ctx, batch, status, after)
-	})
-}
-
-// BatchFilesAfter reads the page that follows a file; "" means the first page.
-func (c *Client) BatchFilesAfter(ctx context.Context, batch string, status Status, after string) (Page[StoreFile], error) {
-	q := listQuery(StoreFilesPage, "asc", after)
-	q.Set("filter", string(status))
-	return list[StoreFile](ctx, c, request{
-		path: "vector_stores/%s/file_batches/%s/files", ids: []string{c.cfg.StoreID, batch}, query: q, most: maxStoreFiles,
+		q := listQuery(StoreFilesPage, "asc", after)
+		q.Set("filter", string(status))
+		return list[StoreFile](ctx, c, "vector_stores/%s/file_batches/%s/files", []string{c.cfg.StoreID, batch}, q, maxStoreFiles)
 	})
 }
 
@@ -390,11 +274,11 @@ func (c *Client) Content(ctx context.Context, id string) iter.Seq2[string, error
 		var t trail
 		left := maxContentText
 		for token := ""; ; {
-			r := request{method: http.MethodGet, path: "vector_stores/%s/files/%s/content", ids: []string{c.cfg.StoreID, id}, most: maxContent}
+			var q url.Values
 			if token != "" {
-				r.query = url.Values{"page": {token}}
+				q = url.Values{"page": {token}}
 			}
-			p, _, err := send[Page[textPart]](ctx, c, r)
+			p, err := list[textPart](ctx, c, "vector_stores/%s/files/%s/content", []string{c.cfg.StoreID, id}, q, maxContent)
 			if more := p.HasMore && p.NextPage != ""; err == nil && more {
 				if err = t.more(0); err == nil {
 					err = t.step(p.NextPage)
@@ -419,13 +303,4 @@ func (c *Client) Content(ctx context.Context, id string) iter.Seq2[string, error
 			token = p.NextPage
 		}
 	}
-}
-
-// Search searches the client's vector store. The spec knows further pages of results
-// and no way to ask for them.
-func (c *Client) Search(ctx context.Context, q Query) ([]Hit, error) {
-	p, _, err := send[Page[Hit]](ctx, c, request{
-		method: http.MethodPost, path: "vector_stores/%s/search", ids: []string{c.cfg.StoreID}, body: func() any { return q }, most: maxStoreFiles,
-	})
-	return p.Data, err
 }

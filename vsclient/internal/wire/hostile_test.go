@@ -22,7 +22,10 @@ import (
 	"github.com/matryer/is"
 	"github.com/openai/openai-go/v3"
 
+	"github.com/conduitio-labs/conduit-connector-openai-vectorstore/vsclient/internal/exchange"
 	"github.com/conduitio-labs/conduit-connector-openai-vectorstore/vsclient/internal/fail"
+	"github.com/conduitio-labs/conduit-connector-openai-vectorstore/vsclient/internal/pace"
+	"github.com/conduitio-labs/conduit-connector-openai-vectorstore/vsclient/internal/reply"
 )
 
 // The key has no form that could be known for a key; a gateway's may not, either.
@@ -122,11 +125,12 @@ const (
 
 func newClient(t testing.TB, rt http.RoundTripper, change ...func(*Config)) *Client {
 	t.Helper()
-	cfg := Config{
-		BaseURL: "https://user:" + strings.ReplaceAll(secretPassword, "/", "%2F") + "@api.example/v1", APIKey: secretKey, StoreID: "vs_1", HTTPClient: &http.Client{Transport: rt},
+	unlimited := pace.Limits{Uploads: pace.NoLimit, AttachRequests: pace.NoLimit, AttachedFiles: pace.NoLimit, Changes: pace.NoLimit}
+	cfg := Config{StoreID: "vs_1", Config: exchange.Config{
+		BaseURL: "https://user:" + strings.ReplaceAll(secretPassword, "/", "%2F") + "@api.example/v1", APIKey: secretKey, HTTPClient: &http.Client{Transport: rt},
 		RetryTimeout: testRetry, RequestTimeout: testRequest,
-		Pacer: NewPacer(Limits{NoLimit, NoLimit, NoLimit, NoLimit}), Logger: slog.New(slog.DiscardHandler),
-	}
+		Pacer: pace.NewPacer(unlimited), Logger: slog.New(slog.DiscardHandler),
+	}}
 	for _, c := range change {
 		c(&cfg)
 	}
@@ -178,7 +182,6 @@ var endpoints = []struct {
 	{"Batch", func(ctx context.Context, c *Client) error { return last2(c.Batch(ctx, "vsfb_1")) }, `{"id":"vsfb_1"}`, false},
 	{"BatchFiles", func(ctx context.Context, c *Client) error { return all(c.BatchFiles(ctx, "vsfb_1", Completed)) }, `{"object":"list","data":[{"id":"file-1"}]}`, true},
 	{"Content", func(ctx context.Context, c *Client) error { return all(c.Content(ctx, "file-1")) }, `{"data":[{"text":"x"}]}`, false},
-	{"Search", func(ctx context.Context, c *Client) error { _, err := c.Search(ctx, Query{Text: "x"}); return err }, `{"object":"p","data":[{"file_id":"file-1"}]}`, false},
 	{"Upload", func(ctx context.Context, c *Client) error {
 		_, err := c.Upload(ctx, Upload{Name: "a.md", ContentType: "text/markdown", Size: 1, Open: func() (io.ReadCloser, error) { return io.NopCloser(strings.NewReader("x")), nil }})
 		return err
@@ -317,7 +320,7 @@ func checkShowable(t *testing.T, err error) {
 	var check func(error)
 	check = func(err error) {
 		texts := []string{err.Error(), fmt.Sprintf("%+v", err)}
-		if f, ok := err.(*Failure); ok { //nolint:errorlint // each by itself
+		if f, ok := err.(*reply.Failure); ok { //nolint:errorlint // each by itself
 			texts = append(texts, f.Reason, f.Message, f.Code, f.Type, f.RequestID)
 		}
 		if e, ok := err.(*openai.Error); ok { //nolint:errorlint // each by itself
@@ -497,9 +500,9 @@ func TestAnUploadThatIsAnsweredWithNonsenseIsRepeatedTwice(t *testing.T) {
 		n := 0
 		c := newClient(t, transport(func(r *http.Request) (*http.Response, error) { n++; return answer(200, `{}`)(r) }))
 		err := endpoints[len(endpoints)-1].call(t.Context(), c)
-		f, ok := errors.AsType[*Failure](err)
+		f, ok := errors.AsType[*reply.Failure](err)
 		is.True(ok && f.Unknown)
-		is.Equal(n, maxGarbled)
+		is.Equal(n, 3)
 	})
 }
 
@@ -527,7 +530,7 @@ func TestAFailureTellsWhetherARequestMayHaveBeenCarriedOut(t *testing.T) {
 		t.Run(sentence, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				err := endpoints[len(endpoints)-1].call(t.Context(), newClient(t, row.reply))
-				if f, ok := errors.AsType[*Failure](err); !ok || f.Unknown != row.unknown {
+				if f, ok := errors.AsType[*reply.Failure](err); !ok || f.Unknown != row.unknown {
 					t.Errorf("%+v", err)
 				}
 			})
@@ -543,9 +546,9 @@ func TestACallThatIsGivenUpDuringARequestIsUnknown(t *testing.T) {
 		return nil, r.Context().Err()
 	}))
 	err := last2(c.CreateStoreFile(ctx, attachCall()))
-	f, ok := errors.AsType[*Failure](err)
+	f, ok := errors.AsType[*reply.Failure](err)
 	is.True(ok && f.Unknown)
 	err = last2(c.CreateStoreFile(ctx, attachCall())) // never sent
-	f, ok = errors.AsType[*Failure](err)
+	f, ok = errors.AsType[*reply.Failure](err)
 	is.True(ok && !f.Unknown)
 }

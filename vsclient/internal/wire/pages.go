@@ -6,6 +6,7 @@ import (
 	"iter"
 
 	"github.com/conduitio-labs/conduit-connector-openai-vectorstore/vsclient/internal/fail"
+	"github.com/conduitio-labs/conduit-connector-openai-vectorstore/vsclient/internal/reply"
 )
 
 // Page is one page of a listing.
@@ -119,6 +120,6 @@ func (t *trail) step(cursor string) error {
 
 // endless is the failure of a listing that cannot be read to its end, however often it
 // is tried.
-func endless(why string) *Failure {
-	return &Failure{Kind: fail.Unavailable, Reason: "the listing does not end: " + why}
+func endless(why string) *reply.Failure {
+	return &reply.Failure{Kind: fail.Unavailable, Reason: "the listing does not end: " + why}
 }

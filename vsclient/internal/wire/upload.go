@@ -12,6 +12,7 @@ import (
 
 	"github.com/openai/openai-go/v3/option"
 
+	"github.com/conduitio-labs/conduit-connector-openai-vectorstore/vsclient/internal/exchange"
 	"github.com/conduitio-labs/conduit-connector-openai-vectorstore/vsclient/internal/fail"
 )
 
@@ -21,21 +22,16 @@ type Upload struct {
 	ContentType string
 	Size        int64
 	Open        func() (io.ReadCloser, error) // opens the content at its beginning, for each attempt anew
-	// Landed is asked after an attempt whose outcome is unknown and before the next one.
-	// true ends the attempts: the File is there. nil: the upload is repeated, and the
-	// unknown attempt may leave a File of its own.
-	Landed func(context.Context) (bool, error)
 }
 
 // Upload makes a File. POST /files knows no idempotency key: each attempt whose reply
-// was lost may have made a File as well. The File is empty where Landed has ended the
-// attempts.
+// was lost may have made a File as well.
 func (c *Client) Upload(ctx context.Context, u Upload) (File, error) {
 	var body *multipartBody
-	f, _, err := send[File](ctx, c, request{
-		method: http.MethodPost, path: "files", gate: c.cfg.Pacer.uploads, size: max(u.Size, 1),
-		opts: func(w *watchdog) (_ []option.RequestOption, err error) {
-			if body, err = u.body(c.cfg.Purpose, w); err != nil {
+	f, _, err := send[File](ctx, c, request{Request: exchange.Request{
+		Method: http.MethodPost, Path: "files", Gate: c.cfg.Pacer.Uploads, Size: max(u.Size, 1),
+		Opts: func(alive func()) (_ []option.RequestOption, err error) {
+			if body, err = u.body(c.cfg.Purpose, alive); err != nil {
 				return nil, err
 			}
 			return []option.RequestOption{
@@ -43,18 +39,10 @@ func (c *Client) Upload(ctx context.Context, u Upload) (File, error) {
 				option.WithMiddleware(body.sized),
 			}, nil
 		},
-		landed: func(ctx context.Context) (bool, error) {
-			if body.err != nil {
-				return true, body.err
-			}
-			if u.Landed == nil {
-				return false, nil
-			}
-			return u.Landed(ctx)
-		},
-	})
-	if err != nil && body != nil && body.err != nil {
-		err = body.err
+		Landed: func(context.Context) (bool, error) { return false, body.failure() }, // content that cannot be read is not read again
+	}})
+	if unread := body.failure(); err != nil && unread != nil {
+		err = unread
 	}
 	return f, err
 }
@@ -67,11 +55,11 @@ type multipartBody struct {
 	contentType string
 	size        int64
 	content     io.Closer
-	dog         *watchdog
+	alive       func() // is called for each piece that is read
 	err         error
 }
 
-func (u *Upload) body(purpose string, w *watchdog) (*multipartBody, error) {
+func (u *Upload) body(purpose string, alive func()) (*multipartBody, error) {
 	var frame bytes.Buffer
 	form := multipart.NewWriter(&frame)
 	if err := form.WriteField("purpose", purpose); err != nil {
@@ -92,7 +80,7 @@ func (u *Upload) body(purpose string, w *watchdog) (*multipartBody, error) {
 	if err != nil {
 		return nil, err
 	}
-	b := &multipartBody{contentType: form.FormDataContentType(), content: content, dog: w}
+	b := &multipartBody{contentType: form.FormDataContentType(), content: content, alive: alive}
 	b.size = int64(len(head)) + u.Size + int64(frame.Len())
 	b.Reader = io.MultiReader(bytes.NewReader(head), content, &frame)
 	return b, nil
@@ -101,13 +89,21 @@ func (u *Upload) body(purpose string, w *watchdog) (*multipartBody, error) {
 func (b *multipartBody) Read(p []byte) (int, error) {
 	n, err := b.Reader.Read(p)
 	if n > 0 {
-		b.dog.alive()
+		b.alive()
 	}
 	if err != nil && !errors.Is(err, io.EOF) {
 		b.err = fail.Because(fail.Content, err)
 		err = b.err
 	}
 	return n, err
+}
+
+// failure is why the content could not be read; nil: it could, or was not asked for.
+func (b *multipartBody) failure() error {
+	if b == nil {
+		return nil
+	}
+	return b.err
 }
 
 func (b *multipartBody) Close() error { return b.content.Close() }

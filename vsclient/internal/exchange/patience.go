@@ -1,4 +1,4 @@
-package wire
+package exchange
 
 import (
 	"context"
@@ -105,22 +105,4 @@ func (l *lively) Read(p []byte) (int, error) {
 		l.dog.alive()
 	}
 	return n, err
-}
-
-// Pause waits for d (0: without end), until early is closed or ctx ends; only the
-// last is an error.
-func Pause(ctx context.Context, d time.Duration, early <-chan struct{}) error {
-	var after <-chan time.Time
-	if d > 0 {
-		t := time.NewTimer(d)
-		defer t.Stop()
-		after = t.C
-	}
-	select {
-	case <-after:
-	case <-early:
-	case <-ctx.Done():
-		return context.Cause(ctx)
-	}
-	return nil
 }

@@ -1,4 +1,4 @@
-package wire
+package reply
 
 import (
 	"context"
@@ -48,41 +48,42 @@ func (f *Failure) Unwrap() []error {
 	return slices.DeleteFunc([]error{f.Kind, f.Err}, func(err error) bool { return err == nil })
 }
 
-// exchanged is what an attempt at a request is judged by, beside its error.
-type exchanged struct {
-	status   int // 0: no reply
-	header   http.Header
-	html     bool   // the reply is a page for people
-	location string // of a redirect
-	cut      error  // why the body of a refusal could not be read
+// Received is the part of a reply by which an attempt at a request is judged, beside its
+// error.
+type Received struct {
+	Status   int // 0: no reply
+	Header   http.Header
+	HTML     bool   // the reply is a page for people
+	Location string // of a redirect
+	Cut      error  // why the body of a refusal could not be read
 }
 
-// judge turns the outcome of one attempt into a verdict; nil means success. This
+// Verdict turns the outcome of one attempt into a verdict; nil means success. This
 // is the one place in which a status becomes an error.
-func (c *Client) judge(ctx context.Context, got exchanged, err error, now time.Time) *Failure {
+func (j Judge) Verdict(ctx context.Context, got Received, err error, now time.Time) *Failure {
 	if err == nil {
 		return nil
 	}
 	if cause := context.Cause(ctx); cause != nil {
-		return cutShort(cause, nil)
+		return CutShort(cause, nil)
 	}
 	if unread, ok := errors.AsType[*fail.Error](err); ok {
 		return &Failure{Kind: unread.Kind, Reason: unread.Reason, Err: err}
 	}
-	f := &Failure{Status: got.status, RequestID: c.secrets.line(got.header.Get("x-request-id"), maxRequestID), RetryAfter: retryAfter(got.header, now)}
+	f := &Failure{Status: got.Status, RequestID: j.Line(got.Header.Get("x-request-id"), maxRequestID), RetryAfter: retryAfter(got.Header, now)}
 	if apiErr, ok := errors.AsType[*openai.Error](err); ok {
-		c.secrets.redact(apiErr)
+		j.redact(apiErr)
 		f.Code, f.Type, f.Message = apiErr.Code, apiErr.Type, apiErr.Message
 		f.Err = apiErr
 	} else {
-		f.Err = c.secrets.clean(err)
+		f.Err = j.clean(err)
 	}
 	failed := func(kind error, retry bool, format string, args ...any) *Failure {
 		f.Kind, f.Retry = kind, retry
 		f.Reason = fmt.Sprintf(format, args...)
 		return f
 	}
-	switch status := got.status; {
+	switch status := got.Status; {
 	case status == 0 && hopeless(err):
 		return failed(fail.Endpoint, false, "%v; check the base URL", f.Err)
 	case status == 0:
@@ -91,17 +92,17 @@ func (c *Client) judge(ctx context.Context, got exchanged, err error, now time.T
 	case status < 300:
 		f.Unknown = true
 		switch {
-		case got.html && !errors.Is(err, errNoObject):
+		case got.HTML && !errors.Is(err, ErrNoObject):
 			return failed(fail.Endpoint, false, "it answers with a web page; check the base URL")
 		case errors.Is(err, errTooLong):
 			return failed(fail.Unavailable, false, "the reply cannot be read: %v", f.Err)
 		}
 		return failed(fail.Unavailable, true, "the reply to a successful request could not be read: %v", f.Err)
 	case status < 400:
-		return failed(fail.Endpoint, false, "it redirects to %q, which is not followed; set the base URL to where the API is", got.location)
+		return failed(fail.Endpoint, false, "it redirects to %q, which is not followed; set the base URL to where the API is", got.Location)
 	case status == http.StatusUnauthorized, status == http.StatusForbidden:
 		f.Kind = fail.Unauthorized
-	case status == http.StatusNotFound && got.html:
+	case status == http.StatusNotFound && got.HTML:
 		return failed(fail.Endpoint, false, "it answers 404 with a web page; check the base URL")
 	case status == http.StatusNotFound:
 		f.Kind = fail.NotFound
@@ -115,8 +116,8 @@ func (c *Client) judge(ctx context.Context, got exchanged, err error, now time.T
 		f.Kind, f.Retry = fail.RateLimited, true
 	case status == http.StatusRequestTimeout, status == http.StatusConflict, status >= 500:
 		f.Kind, f.Retry, f.Unknown = fail.Unavailable, true, true
-	case got.cut != nil:
-		return failed(fail.Unavailable, true, "the reply, a %d, could not be read: %v", status, c.secrets.clean(got.cut))
+	case got.Cut != nil:
+		return failed(fail.Unavailable, true, "the reply, a %d, could not be read: %v", status, j.clean(got.Cut))
 	default:
 		f.Kind = kindOfRefusal(f.Code, f.Message)
 	}
@@ -176,62 +177,6 @@ func kindOfRefusal(code, message string) error {
 	return fail.Rejected
 }
 
-// saysAbsent reports whether a message says that something is not there.
-func saysAbsent(message string) bool {
-	m := strings.ToLower(message)
-	return slices.ContainsFunc([]string{"not found", "no such", "not exist", "cannot find", "no file found", "no vector store found", "unknown"}, func(words string) bool {
-		return strings.Contains(m, words)
-	})
-}
-
-// absent decides what a 404, or a 400 that says "not found", is about: the object that
-// was asked for, the vector store, or an endpoint that the server does not have. Where
-// the message does not name a file that was asked for, the store is asked for: absence
-// of the store must not pass for absence of a document.
-func (c *Client) absent(ctx context.Context, r request, f *Failure) *Failure {
-	asked := r.names()
-	inStore := strings.HasPrefix(r.path, "vector_stores/%s")
-	if !inStore && len(r.ids) > 0 {
-		asked = append(asked, r.ids[0])
-	} else if len(r.ids) > 1 {
-		asked = append(asked, r.ids[1])
-	}
-	names := func(id string) bool { return strings.Contains(f.Message, id) }
-	of := func(kind error) *Failure {
-		f.Kind = kind
-		return f
-	}
-	switch absent := errors.Is(f.Kind, fail.NotFound); {
-	case absent:
-	case f.Status != http.StatusBadRequest || !errors.Is(f.Kind, fail.Rejected) || !saysAbsent(f.Message):
-		return f
-	case !slices.ContainsFunc(append(asked, r.ids...), names):
-		return f // it may be the fault of anything else
-	}
-	switch {
-	case slices.ContainsFunc(asked, names):
-		return of(fail.NotFound)
-	case !inStore && len(asked) > 0:
-		return of(fail.NotFound)
-	case !inStore:
-		return of(fail.Endpoint)
-	case r.path == "vector_stores/%s":
-		return of(fail.StoreGone)
-	}
-	s, _, err := send[Store](ctx, c, request{method: http.MethodGet, path: "vector_stores/%s", ids: r.ids[:1]})
-	other, failed := errors.AsType[*Failure](err)
-	switch {
-	case s.Status == "expired", errors.Is(err, fail.StoreGone):
-		return of(fail.StoreGone)
-	case failed:
-		other.Retry = false // it has been tried for as long as anything is
-		return other
-	case len(asked) > 0 && !r.many:
-		return of(fail.NotFound)
-	}
-	return of(fail.Endpoint)
-}
-
 // describe says what OpenAI answered, in one line.
 func (f *Failure) describe() string {
 	var b strings.Builder
@@ -255,9 +200,9 @@ func (f *Failure) describe() string {
 	return b.String()
 }
 
-// cutShort is the failure of a call that was given up from outside, with the last
+// CutShort is the failure of a call that was given up from outside, with the last
 // answer that it had.
-func cutShort(cause error, last *Failure) *Failure {
+func CutShort(cause error, last *Failure) *Failure {
 	f := &Failure{Reason: fail.Line(cause.Error(), fail.MaxReason), Err: cause}
 	switch {
 	case errors.Is(cause, fail.Closed):
@@ -273,16 +218,11 @@ func cutShort(cause error, last *Failure) *Failure {
 	return f
 }
 
-// meta reads the header of a reply.
-func (c *Client) meta(got exchanged) Meta {
-	return Meta{RequestID: c.secrets.line(got.header.Get("x-request-id"), maxRequestID), PollAfter: pollAfter(got.header)}
-}
-
 // maxHint caps openai-poll-after-ms, as the SDK does.
 const maxHint = 8 * time.Second
 
-// pollAfter reads how long the server asks to wait before the next look.
-func pollAfter(h http.Header) time.Duration {
+// PollAfter reads how long the server asks to wait before the next look.
+func PollAfter(h http.Header) time.Duration {
 	ms, err := strconv.Atoi(h.Get("openai-poll-after-ms"))
 	if err != nil || ms <= 0 {
 		return 0

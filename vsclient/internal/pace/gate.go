@@ -1,4 +1,6 @@
-package wire
+// Package pace holds requests back: it lets through no more than the limits allow, and
+// waits. It knows no requests.
+package pace
 
 import (
 	"context"
@@ -20,11 +22,12 @@ const NoLimit = -1
 
 // Pacer holds the gates that requests pass.
 type Pacer struct {
-	limits   Limits
-	uploads  *Gate
-	attached *Gate
-	changes  *Gate // removals and attribute updates
-	others   *Gate // no limit of its own: it only keeps the pauses that a 429 asks for
+	Uploads  *Gate
+	Attached *Gate // files that are attached
+	Changes  *Gate // removals and attribute updates
+	Others   *Gate // no limit of its own: it only keeps the pauses that a 429 asks for
+
+	limits Limits
 
 	mu       sync.Mutex
 	attaches map[string]*Gate // by vector store
@@ -34,16 +37,16 @@ type Pacer struct {
 func NewPacer(limits Limits) *Pacer {
 	return &Pacer{
 		limits:   limits,
-		uploads:  NewGate(limits.Uploads),
-		attached: NewGate(limits.AttachedFiles),
-		changes:  newLearningGate(limits.Changes),
-		others:   NewGate(NoLimit),
+		Uploads:  NewGate(limits.Uploads),
+		Attached: NewGate(limits.AttachedFiles),
+		Changes:  newLearningGate(limits.Changes),
+		Others:   NewGate(NoLimit),
 		attaches: make(map[string]*Gate),
 	}
 }
 
-// attachRequests returns the gate of one vector store.
-func (p *Pacer) attachRequests(store string) *Gate {
+// AttachRequests returns the gate of one vector store.
+func (p *Pacer) AttachRequests(store string) *Gate {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	g := p.attaches[store]
@@ -157,11 +160,11 @@ func (g *Gate) enter(n int, now time.Time) (time.Duration, <-chan struct{}) {
 }
 
 func (g *Gate) leave(n int) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
 	if g.limit == NoLimit {
 		return
 	}
-	g.mu.Lock()
-	defer g.mu.Unlock()
 	n = min(n, g.limit)
 	g.inside -= n
 	g.counted += n
@@ -174,8 +177,8 @@ func (g *Gate) leave(n int) {
 	g.wake()
 }
 
-// close lets nothing pass for d.
-func (g *Gate) close(d time.Duration) {
+// Close lets nothing pass for d.
+func (g *Gate) Close(d time.Duration) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	if g.learn > 0 {
@@ -190,4 +193,22 @@ func (g *Gate) close(d time.Duration) {
 func (g *Gate) wake() {
 	close(g.changed)
 	g.changed = make(chan struct{})
+}
+
+// Pause waits for d (0: without end), until early is closed or ctx ends; only the
+// last is an error.
+func Pause(ctx context.Context, d time.Duration, early <-chan struct{}) error {
+	var after <-chan time.Time
+	if d > 0 {
+		t := time.NewTimer(d)
+		defer t.Stop()
+		after = t.C
+	}
+	select {
+	case <-after:
+	case <-early:
+	case <-ctx.Done():
+		return context.Cause(ctx)
+	}
+	return nil
 }

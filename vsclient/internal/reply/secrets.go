@@ -1,4 +1,4 @@
-package wire
+package reply
 
 import (
 	"encoding/json"
@@ -13,9 +13,9 @@ import (
 	"github.com/conduitio-labs/conduit-connector-openai-vectorstore/vsclient/internal/fail"
 )
 
-// secrets takes the API key, and a password in the base URL, out of texts that are
-// shown. They are held in a closure, which no format verb looks into.
-type secrets struct {
+// Judge judges replies. It takes the API key, and a password in the base URL, out of
+// texts that are shown. They are held in a closure, which no format verb looks into.
+type Judge struct {
 	hide func(string) string
 }
 
@@ -25,7 +25,8 @@ const redacted = "[redacted]"
 // them.
 var keyLike = regexp.MustCompile(`sk-[A-Za-z0-9_*-]{4,}`)
 
-func newSecrets(key string, base *url.URL) secrets {
+// NewJudge returns a Judge that hides the key and the password of the base URL.
+func NewJudge(key string, base *url.URL) Judge {
 	secret := []string{key}
 	if password, ok := base.User.Password(); ok {
 		secret = append(secret, base.User.String(), password)
@@ -40,36 +41,36 @@ func newSecrets(key string, base *url.URL) secrets {
 		}
 	}
 	replacer := strings.NewReplacer(own...)
-	return secrets{hide: func(s string) string { return keyLike.ReplaceAllString(replacer.Replace(s), redacted) }}
+	return Judge{hide: func(s string) string { return keyLike.ReplaceAllString(replacer.Replace(s), redacted) }}
 }
 
 // maxRead is how much of a text is looked at to show its beginning, in bytes.
 const maxRead = 64 << 10
 
-// line makes one line without secrets, of n bytes at the most, of a text that a server
+// Line makes one line without secrets, of n bytes at the most, of a text that a server
 // has sent. Every such text that an error, a log or a reason for a failure shows has
 // passed here.
-func (s secrets) line(text string, n int) string {
+func (j Judge) Line(text string, n int) string {
 	if len(text) > maxRead {
-		text = s.hide(text[:maxRead])
+		text = j.hide(text[:maxRead])
 		text = text[:len(text)*3/4] // the cut may have left half of a key
 	}
-	return fail.Line(s.hide(text), n)
+	return fail.Line(j.hide(text), n)
 }
 
 // clean returns err or, where its text cannot be shown, an error of the line that can.
 // That wraps nothing: the text within would show.
-func (s secrets) clean(err error) error {
+func (j Judge) clean(err error) error {
 	text := err.Error()
-	if shown := s.line(text, fail.MaxReason); shown != text {
+	if shown := j.Line(text, fail.MaxReason); shown != text {
 		return errors.New(shown)
 	}
 	return err
 }
 
 // redact takes the secrets out of the request that an error of the SDK carries. Its reply
-// holds none: see tame.
-func (s secrets) redact(e *openai.Error) {
+// holds none: see [Judge.Tame].
+func (j Judge) redact(e *openai.Error) {
 	if e.Request == nil {
 		return
 	}
@@ -86,11 +87,11 @@ func (s secrets) redact(e *openai.Error) {
 }
 
 // header returns the part of a reply's header that an error of the SDK keeps.
-func (s secrets) header(h http.Header) http.Header {
+func (j Judge) header(h http.Header) http.Header {
 	kept := http.Header{}
 	for _, name := range []string{"X-Request-Id", "Retry-After", "Retry-After-Ms"} {
 		if v := h.Get(name); v != "" {
-			kept.Set(name, s.line(v, maxRequestID))
+			kept.Set(name, j.Line(v, maxRequestID))
 		}
 	}
 	return kept

@@ -1,4 +1,4 @@
-package naming
+package content
 
 import "encoding/json"
 
@@ -63,7 +63,7 @@ func (j *jsonScanner) write(p []byte) {
 				j.want = wantString
 			}
 		case wantHex:
-			if _, ok := unhex(c); !ok {
+			if hex := c >= '0' && c <= '9' || c|0x20 >= 'a' && c|0x20 <= 'f'; !hex {
 				j.want = notJSON
 			} else if j.hex--; j.hex == 0 {
 				j.want = wantString

@@ -1,4 +1,4 @@
-package naming
+package content
 
 import (
 	"bytes"
@@ -24,9 +24,9 @@ func utf16Of(bom, s string) string {
 	b.WriteString(bom)
 	for _, u := range utf16.Encode([]rune(s)) {
 		if hi, lo := byte(u>>8), byte(u); bom[0] == 0xFE {
-			b.WriteString(string([]byte{hi, lo}))
+			b.Write([]byte{hi, lo})
 		} else {
-			b.WriteString(string([]byte{lo, hi}))
+			b.Write([]byte{lo, hi})
 		}
 	}
 	return b.String()
@@ -107,41 +107,6 @@ func TestTheNameFollowsFromKeyAndContent(t *testing.T) {
 	}
 }
 
-func TestAKeyTakesAsManyAttributesAsItNeeds(t *testing.T) {
-	is := is.New(t)
-	for key, room := range map[string]int{
-		"a": 13, strings.Repeat("x", 256): 13, strings.Repeat("x", 257): 12, strings.Repeat("x", 1024): 10, strings.Repeat("日", 341): 9,
-	} {
-		is.NoErr(CheckKey(key))
-		is.Equal(Room(key), room)
-		_, err := Normalize(key, attributesOf(room))
-		is.NoErr(err)
-		_, err = Normalize(key, attributesOf(room+1))
-		is.True(errors.Is(err, fail.InvalidAttributes))
-		own := attributesOf(room)
-		all := Identity{Key: key, Version: 1, Source: Source{SHA256: someDigest, Size: 1, Chunking: "auto"}, Own: own}.Encode()
-		is.Equal(len(all), 16)
-		is.Equal(Decode(all).Key, key)
-	}
-	is.True(errors.Is(CheckKey(strings.Repeat("x", 1025)), fail.InvalidKey))
-}
-
-func TestAKeyOfWhichAnOlderReleaseKeptTheDigestIsKnownByIt(t *testing.T) {
-	is := is.New(t)
-	id := Decode(map[string]any{"vs_key_sha256": DigestOf("long").String(), "vs_version": "0000000000000007"})
-	is.True(id.Ours)
-	is.Equal(id.Key, "")
-	is.Equal(id.Digest, DigestOf("long"))
-}
-
-func TestAVersionThatNoReleaseWritesIsNone(t *testing.T) {
-	is := is.New(t)
-	for _, v := range []string{"-1", "9223372036854775807", "9000000000000000", "1e3", ""} {
-		is.Equal(Decode(map[string]any{"vs_key": "a", "vs_version": v}).Version, int64(0))
-	}
-	is.Equal(Decode(map[string]any{"vs_key": "a", "vs_version": "0001700000000000"}).Version, int64(1_700_000_000_000))
-}
-
 // TestALongStringIsNotHeld measures the heap after one pass over a document that is one
 // JSON string.
 func TestALongStringIsNotHeld(t *testing.T) {
@@ -171,7 +136,7 @@ func (letters) Read(p []byte) (int, error) {
 func TestContentThatChangesWhileItIsReadIsRefused(t *testing.T) {
 	is := is.New(t)
 	file := filepath.Join(t.TempDir(), "a")
-	c := Reopen(func() (io.ReadCloser, error) { return os.Open(file) }) //nolint:gosec // a file of the test
+	c := Reopen(func() (io.ReadCloser, error) { return os.Open(file) })
 	for _, later := range []string{"other", "longer", ""} {
 		is.NoErr(os.WriteFile(file, []byte("first"), 0o600))
 		s, err := c.Summarize(t.Context())

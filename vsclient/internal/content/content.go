@@ -1,4 +1,6 @@
-package naming
+// Package content reads the content of a document: its size, its digest and its shape, from
+// which the name of its File follows. It holds none whole in memory.
+package content
 
 import (
 	"bytes"
@@ -11,6 +13,7 @@ import (
 	"sync"
 
 	"github.com/conduitio-labs/conduit-connector-openai-vectorstore/vsclient/internal/fail"
+	"github.com/conduitio-labs/conduit-connector-openai-vectorstore/vsclient/internal/naming"
 )
 
 // MaxFileSize is the largest document that OpenAI indexes, in bytes (API
@@ -117,7 +120,7 @@ func checkSize(size int64) error {
 // files). Text in which there is nothing to find, as white space or bare markup, is
 // taken: a page that was blanked must no longer be found with its old text.
 func NameFor(key, extension string, s Summary) (string, error) {
-	base, ext := FileName(key)
+	base, ext := naming.FileName(key)
 	if ext == "" {
 		ext = strings.ToLower(extension)
 	}
@@ -143,7 +146,7 @@ func NameFor(key, extension string, s Summary) (string, error) {
 // encoding matters. Of scripts and TypeScript, which it does not call text, this is
 // not known.
 func isText(ext string) bool {
-	t := ContentType("x" + ext)
+	t := naming.ContentType("x" + ext)
 	return strings.HasPrefix(t, "text/") || t == "application/json"
 }
 

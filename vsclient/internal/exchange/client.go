@@ -1,0 +1,144 @@
+// Package exchange makes requests to OpenAI's API: each is paced, tried again as long as
+// that may help, watched, and judged. It knows no endpoints.
+package exchange
+
+import (
+	"fmt"
+	"log/slog"
+	"net/http"
+	"net/url"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/openai/openai-go/v3"
+	"github.com/openai/openai-go/v3/option"
+
+	"github.com/conduitio-labs/conduit-connector-openai-vectorstore/vsclient/internal/pace"
+	"github.com/conduitio-labs/conduit-connector-openai-vectorstore/vsclient/internal/reply"
+)
+
+// Config is the configuration of a Client. BaseURL, APIKey, Pacer and Logger are required.
+type Config struct {
+	BaseURL        string
+	APIKey         string
+	Organization   string
+	Project        string
+	HTTPClient     *http.Client  // nil: one of its own
+	Connections    int           // idle ones kept by a client of its own
+	RetryTimeout   time.Duration // how long one request is tried again
+	RequestTimeout time.Duration // how long one attempt may go without a sign of life
+	Pacer          *pace.Pacer
+	Logger         *slog.Logger
+	OnRequest      func(Event) // nil: nothing is told
+}
+
+// Event tells of one attempt at a request.
+type Event struct {
+	Endpoint string        // method and path, as "GET /vector_stores/{id}/files"
+	Try      int           // from 1
+	Status   int           // 0: no reply came
+	Waited   time.Duration // for leave to be sent
+	Took     time.Duration // from then until the reply was read, or had failed
+	Err      error         // nil on success; never holds the API key
+}
+
+// Client makes requests. It is safe for concurrent use.
+type Client struct {
+	cfg   Config // without the key
+	api   openai.Client
+	judge reply.Judge
+	down  *outage
+	limit time.Duration // how long a request is tried; 0: Config.RetryTimeout
+	own   *http.Client  // nil: it is the caller's
+}
+
+// New returns a Client. It makes no request. It refuses a configuration with which no
+// request can be made; the error holds no secret.
+func New(cfg Config) (*Client, error) {
+	for _, f := range []struct{ name, value string }{
+		{"API key", cfg.APIKey}, {"organization", cfg.Organization}, {"project", cfg.Project},
+	} {
+		if strings.ContainsFunc(f.value, func(r rune) bool { return r <= ' ' || r > '~' }) {
+			return nil, fmt.Errorf("the %s holds a character that none has (a space or a line end?)", f.name)
+		}
+	}
+	base, err := parseURL(cfg.BaseURL)
+	if err != nil {
+		return nil, err
+	}
+	c := &Client{judge: reply.NewJudge(cfg.APIKey, base), down: new(outage)}
+	if cfg.HTTPClient == nil {
+		transport := http.DefaultTransport.(*http.Transport).Clone()
+		transport.MaxIdleConnsPerHost = cfg.Connections
+		transport.MaxIdleConns = cfg.Connections
+		c.own = &http.Client{Transport: transport}
+		cfg.HTTPClient = c.own
+	}
+	// A redirect is an answer: to follow it makes a GET of a POST, and takes the key
+	// where nobody has said that it may go.
+	client := *cfg.HTTPClient
+	client.CheckRedirect = func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }
+	// The SDK's client is made without openai.NewClient, which would read the
+	// environment: OPENAI_BASE_URL there must not decide where the key is sent.
+	opts := []option.RequestOption{
+		option.WithAPIKey(cfg.APIKey),
+		option.WithBaseURL(strings.TrimSuffix(cfg.BaseURL, "/") + "/"),
+		option.WithHTTPClient(&client),
+		option.WithMaxRetries(0),
+	}
+	if cfg.Organization != "" {
+		opts = append(opts, option.WithOrganization(cfg.Organization))
+	}
+	if cfg.Project != "" {
+		opts = append(opts, option.WithProject(cfg.Project))
+	}
+	c.api = openai.Client{Options: opts}
+	cfg.APIKey, cfg.BaseURL = "", reply.SafeURL(cfg.BaseURL)
+	c.cfg = cfg
+	return c, nil
+}
+
+// parseURL checks a base URL.
+func parseURL(raw string) (*url.URL, error) {
+	refuse := func(why string) error { return fmt.Errorf("the base URL %q %s", reply.SafeURL(raw), why) }
+	u, err := url.Parse(raw)
+	if err != nil {
+		return nil, refuse("is no URL; it must be like https://api.openai.com/v1")
+	}
+	port, err := strconv.Atoi(u.Port())
+	switch {
+	case u.Scheme != "http" && u.Scheme != "https", u.Hostname() == "":
+		return nil, refuse("must be an http or https URL, like https://api.openai.com/v1")
+	case u.Port() != "" && (err != nil || port < 1 || port > 65535):
+		return nil, refuse("has a port that is none; 1 to 65535 are allowed")
+	case u.RawQuery != "" || u.ForceQuery || u.Fragment != "":
+		return nil, refuse("has a query or a fragment, which no request would carry; remove everything from the ? or # on")
+	}
+	return u, nil
+}
+
+// IsID reports whether an id can stand in a path as it is, so that no reply and no
+// setting leads a request anywhere else.
+func IsID(id string) bool {
+	return id != "" && len(id) <= maxID && strings.Trim(id, ".") != "" &&
+		!strings.ContainsFunc(id, func(r rune) bool { return r <= ' ' || r > '~' || strings.ContainsRune(`/\?#%"`, r) })
+}
+
+// maxID is the longest id, in bytes. OpenAI's have about 30.
+const maxID = 256
+
+// For returns a client that shares everything with c and tries each request for limit
+// at the most, instead of Config.RetryTimeout.
+func (c *Client) For(limit time.Duration) *Client {
+	other := *c
+	other.limit = limit
+	return &other
+}
+
+// Close closes idle connections, unless the HTTP client is the caller's.
+func (c *Client) Close() {
+	if c.own != nil {
+		c.own.CloseIdleConnections()
+	}
+}

@@ -1,0 +1,286 @@
+package exchange
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net/http"
+	"net/url"
+	"strings"
+	"time"
+
+	"github.com/cenkalti/backoff/v4"
+	"github.com/openai/openai-go/v3"
+	"github.com/openai/openai-go/v3/option"
+
+	"github.com/conduitio-labs/conduit-connector-openai-vectorstore/vsclient/internal/fail"
+	"github.com/conduitio-labs/conduit-connector-openai-vectorstore/vsclient/internal/pace"
+	"github.com/conduitio-labs/conduit-connector-openai-vectorstore/vsclient/internal/reply"
+)
+
+// Request is one exchange with the API: how to make an attempt, and what governs it.
+type Request struct {
+	Method, Path string   // the path with "%s" for each of IDs
+	IDs          []string // a request with one that is no id is refused
+	Query        url.Values
+	Most         int64      // bytes of the reply; 0: maxReply
+	Gate         *pace.Gate // what a 429 closes; nil: that of requests without a limit
+	// Admit waits for leave to make an attempt; nil: only for the gate.
+	Admit func(context.Context) (leave func(), err error)
+	// Body is what JSON is made of, for each attempt anew; nil: none.
+	Body func() any
+	// Size is the length of a body that is no JSON, in bytes.
+	Size int64
+	// Opts are further options of the request, for each attempt anew. A body calls alive
+	// for each piece that was read of it.
+	Opts func(alive func()) ([]option.RequestOption, error)
+	// Refused gives the verdict on a reply of 400 to 499 its last form; nil: it stays.
+	Refused func(context.Context, *reply.Failure) *reply.Failure
+	// Failed is told of each attempt that has failed; nil: nothing is told.
+	Failed func(*reply.Failure)
+	// Landed looks, after an attempt whose outcome is unknown and before the next
+	// one, whether it took effect; nil: repeating it does no harm.
+	Landed func(context.Context) (bool, error)
+}
+
+// Endpoint is the method and the path without ids.
+func (r Request) Endpoint() string {
+	return r.Method + " /" + strings.ReplaceAll(r.Path, "%s", "{id}")
+}
+
+// url is the path with the ids and the query.
+func (r Request) url() (string, error) {
+	ids := make([]any, len(r.IDs))
+	for i, id := range r.IDs {
+		if !IsID(id) {
+			return "", fail.New(fail.Rejected, "%q is no id", fail.Line(id, reply.MaxCode))
+		}
+		ids[i] = id
+	}
+	u := fmt.Sprintf(r.Path, ids...)
+	if len(r.Query) > 0 {
+		u += "?" + r.Query.Encode()
+	}
+	return u, nil
+}
+
+// maxReply is the largest reply to a request that names no other limit, in bytes.
+const maxReply = 1 << 20
+
+// maxGarbled is how often an upload is repeated whose reply came and could not be read:
+// each may have made a File.
+const maxGarbled = 3
+
+// longestPause is how long a 429 may hold up other requests: a server that asks for a
+// day must not.
+const longestPause = 5 * time.Minute
+
+// Send makes the request until it succeeds, is refused, or may no longer be tried. It
+// returns the reply and the wait that the server asks for before the next look, 0 for
+// none.
+func Send[T any](ctx context.Context, c *Client, r Request) (T, time.Duration, error) {
+	var object T
+	pollAfter, err := c.send(ctx, r, func() any {
+		object = *new(T)
+		return &object
+	})
+	return object, pollAfter, err
+}
+
+// send is Send with a place for the reply of each attempt. Every call to the API passes
+// here.
+func (c *Client) send(ctx context.Context, r Request, into func() any) (time.Duration, error) {
+	if r.Gate == nil {
+		r.Gate = c.cfg.Pacer.Others
+	}
+	if r.Admit == nil {
+		r.Admit = func(ctx context.Context) (func(), error) { return r.Gate.Pass(ctx, 1) }
+	}
+	limit, whole := c.limit, c.limit == 0 // whole: it is tried for as long as anything is
+	if whole {
+		limit = c.cfg.RetryTimeout
+		if c.down.lately(r.Endpoint()) {
+			limit = once
+		}
+	}
+	waits := &waits{ExponentialBackOff: backoff.NewExponentialBackOff(
+		backoff.WithInitialInterval(firstRetryWait),
+		backoff.WithMaxInterval(maxRetryWait),
+		backoff.WithMaxElapsedTime(0),
+	), limit: limit}
+	var (
+		tries     int
+		garbled   int  // replies to an upload that could not be read
+		unknown   bool // an attempt may have been carried out
+		last      *reply.Failure
+		pollAfter time.Duration
+	)
+	attempt := func() error {
+		if tries > 0 && r.Landed != nil {
+			done, err := r.Landed(ctx)
+			if done || err != nil {
+				return stop(err)
+			}
+		}
+		tries++
+		var f *reply.Failure
+		pollAfter, f = c.attempt(ctx, r, into(), tries)
+		if f != nil && r.Size > 0 && f.Status > 0 && f.Status < 300 {
+			garbled++
+			f.Retry = f.Retry && garbled < maxGarbled
+		}
+		unknown = unknown || f != nil && f.Unknown
+		if f != nil && r.Failed != nil {
+			r.Failed(f)
+		}
+		if f == nil || !f.Retry {
+			c.down.over(r.Endpoint())
+		}
+		switch {
+		case f == nil:
+			return nil
+		case !f.Retry:
+			return stop(f)
+		}
+		if errors.Is(f.Kind, fail.RateLimited) {
+			// For everyone, and also when this request is not tried again.
+			r.Gate.Close(min(f.RetryAfter, longestPause))
+		}
+		last, waits.least = f, f.RetryAfter
+		return f
+	}
+	err := backoff.RetryNotify(attempt, backoff.WithContext(waits, ctx), func(err error, wait time.Duration) {
+		if errors.Is(err, fail.RateLimited) {
+			r.Gate.Close(wait)
+		}
+		c.cfg.Logger.LogAttrs(ctx, slog.LevelDebug, "request failed; it is tried again",
+			slog.String("endpoint", r.Endpoint()), slog.Int("try", tries), slog.Duration("wait", wait), slog.String("error", err.Error()))
+	})
+	if err == nil {
+		return pollAfter, nil
+	}
+	if cause := context.Cause(ctx); cause != nil {
+		f := reply.CutShort(cause, last)
+		f.Unknown = unknown
+		return pollAfter, f
+	}
+	if f, ok := errors.AsType[*reply.Failure](err); ok {
+		f.Tries, f.Unknown = tries, unknown
+		if whole && f.Retry {
+			c.down.seen(r.Endpoint())
+		}
+	}
+	return pollAfter, err
+}
+
+// stop ends the attempts with err; nil ends them with success.
+func stop(err error) error {
+	if err == nil {
+		return nil
+	}
+	return backoff.Permanent(err)
+}
+
+// attempt makes the request once and judges the outcome.
+func (c *Client) attempt(ctx context.Context, r Request, into any, try int) (time.Duration, *reply.Failure) {
+	queued := time.Now()
+	leave, err := r.Admit(ctx)
+	if err != nil {
+		return 0, c.judge.Verdict(ctx, reply.Received{}, err, time.Now())
+	}
+	if err := context.Cause(ctx); err != nil { // nothing is sent
+		leave()
+		return 0, c.judge.Verdict(ctx, reply.Received{}, err, time.Now())
+	}
+	began := time.Now()
+	got, err := c.roundTrip(ctx, r, into)
+	leave()
+	now := time.Now()
+	f := c.judge.Verdict(ctx, got, err, now)
+	if f != nil && context.Cause(ctx) != nil {
+		f.Unknown = true // cut short while it was under way
+	}
+	if f != nil && f.Status >= 400 && f.Status < 500 && r.Refused != nil {
+		f = r.Refused(ctx, f)
+	}
+	if c.cfg.OnRequest != nil {
+		event := Event{Endpoint: r.Endpoint(), Try: try, Status: got.Status, Waited: began.Sub(queued), Took: now.Sub(began)}
+		if f != nil {
+			event.Err = f
+		}
+		c.cfg.OnRequest(event)
+	}
+	return reply.PollAfter(got.Header), f
+}
+
+// roundTrip sends the request and reads the reply.
+func (c *Client) roundTrip(ctx context.Context, r Request, into any) (got reply.Received, err error) {
+	watched, dog := watch(ctx, c.cfg.RequestTimeout, r.Size)
+	defer dog.release()
+	opts := []option.RequestOption{option.WithMiddleware(func(req *http.Request, next option.MiddlewareNext) (*http.Response, error) {
+		resp, err := next(req)
+		if resp != nil {
+			got.Status, got.Header = resp.StatusCode, resp.Header
+			resp.Body = &lively{resp.Body, dog}
+			if got.HTML = reply.IsHTML(resp.Header.Get("Content-Type"), nil); got.Status >= 400 {
+				got.Cut, got.HTML = c.judge.Tame(resp)
+			}
+		}
+		return resp, err
+	})}
+	if strings.HasPrefix(r.Path, "vector_stores") {
+		opts = append(opts, option.WithHeader("OpenAI-Beta", "assistants=v2"))
+	}
+	path, err := r.url()
+	if err != nil {
+		return got, err
+	}
+	if r.Opts != nil {
+		more, err := r.Opts(dog.alive)
+		if err != nil {
+			return got, err
+		}
+		opts = append(opts, more...)
+	}
+	var body any
+	if r.Body != nil {
+		body = r.Body()
+	}
+	var resp *http.Response
+	err = c.api.Execute(watched, r.Method, path, body, &resp, opts...)
+	if err == nil {
+		defer resp.Body.Close()
+		err = c.read(resp, r, into, &got)
+	}
+	_, refused := errors.AsType[*openai.Error](err)
+	if cause := context.Cause(watched); err != nil && !refused && ctx.Err() == nil && cause != nil {
+		got.Status, err = 0, cause // the watchdog's
+	}
+	return got, err
+}
+
+// read reads the reply of a request that was not refused.
+func (c *Client) read(resp *http.Response, r Request, into any, got *reply.Received) error {
+	switch {
+	case resp.StatusCode >= 300:
+		got.Location = c.judge.Line(reply.SafeURL(resp.Header.Get("Location")), reply.MaxMessage)
+		return reply.ErrNoObject
+	case resp.StatusCode == http.StatusNoContent:
+		if o, ok := into.(reply.Empty); ok && o.Empty() {
+			return reply.ErrNoObject
+		}
+		return nil
+	}
+	most := r.Most
+	if most == 0 {
+		most = maxReply
+	}
+	if err := reply.Decode(resp.Body, most, into); err != nil {
+		return err
+	}
+	if o, ok := into.(reply.Shown); ok {
+		o.Show(c.judge.Line)
+	}
+	return nil
+}

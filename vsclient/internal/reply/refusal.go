@@ -1,0 +1,85 @@
+package reply
+
+import (
+	"bytes"
+	"encoding/json"
+	"fmt"
+	"io"
+	"mime"
+	"net/http"
+)
+
+// The most that is kept of a text that a server sends, in bytes.
+const (
+	MaxMessage   = 400
+	MaxCode      = 100
+	maxRequestID = 100
+)
+
+// maxRefusal is how much of a refusal is read, in bytes.
+const maxRefusal = 1 << 20
+
+// refusal is the reason that a reply of 400 and above gives.
+type refusal struct {
+	Message string `json:"message"`
+	Type    string `json:"type"`
+	Code    string `json:"code"`
+	Param   string `json:"param"`
+}
+
+// Tame replaces the body and the header of a reply of 400 and above by ones of bounded
+// length, in one line each and without secrets: from then on the SDK handles it, and its
+// error shows it. It returns why the body could not be read, and whether it is a page for
+// people.
+func (j Judge) Tame(resp *http.Response) (cut error, html bool) {
+	raw, cut := io.ReadAll(io.LimitReader(resp.Body, maxRefusal))
+	resp.Body.Close()
+	r, html := parseRefusal(raw, resp.Header.Get("Content-Type"))
+	r = refusal{j.Line(r.Message, MaxMessage), j.Line(r.Type, MaxCode), j.Line(r.Code, MaxCode), j.Line(r.Param, MaxCode)}
+	body, _ := json.Marshal(map[string]refusal{"error": r}) //nolint:errchkjson // strings
+	resp.Header = j.header(resp.Header)
+	resp.Status = fmt.Sprint(resp.StatusCode, " ", http.StatusText(resp.StatusCode))
+	resp.Body, resp.ContentLength, resp.Trailer = io.NopCloser(bytes.NewReader(body)), int64(len(body)), nil
+	return cut, html
+}
+
+// parseRefusal reads the reason out of OpenAI's form {"error":{…}}, out of the forms of
+// other servers, and of text. A page of HTML is for people and gives none.
+func parseRefusal(raw []byte, contentType string) (r refusal, html bool) {
+	var body struct {
+		Error, Message, Detail any
+		Code, Type             any
+	}
+	if json.Unmarshal(raw, &body) != nil {
+		if html = IsHTML(contentType, raw); !html {
+			r.Message = string(raw)
+		}
+		return r, html
+	}
+	text := func(all ...any) string {
+		for _, v := range all {
+			switch v := v.(type) {
+			case nil:
+				continue
+			case string:
+				if v != "" {
+					return v
+				}
+			default:
+				b, _ := json.Marshal(v) //nolint:errchkjson // it came as JSON
+				return string(b)
+			}
+		}
+		return ""
+	}
+	if e, ok := body.Error.(map[string]any); ok {
+		return refusal{text(e["message"], e["detail"]), text(e["type"]), text(e["code"]), text(e["param"])}, false
+	}
+	return refusal{Message: text(body.Error, body.Message, body.Detail), Type: text(body.Type), Code: text(body.Code)}, false
+}
+
+// IsHTML reports whether a reply is a page for people.
+func IsHTML(contentType string, beginning []byte) bool {
+	t, _, _ := mime.ParseMediaType(contentType)
+	return t == "text/html" || bytes.HasPrefix(bytes.TrimSpace(beginning), []byte("<"))
+}

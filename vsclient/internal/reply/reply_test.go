@@ -1,0 +1,70 @@
+package reply
+
+import (
+	"net/http"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/matryer/is"
+)
+
+func TestAURLIsShownWithoutItsPassword(t *testing.T) {
+	is := is.New(t)
+	for raw, want := range map[string]string{
+		"https://h/v1":              "https://h/v1",
+		"https://h/a@b":             "https://h/a@b",
+		"https://u:pa%2F55@h:1/v1":  "https://[redacted]@h:1/v1",
+		"https://token@h/v1":        "https://[redacted]@h/v1",
+		"https://u:pa/55@h/v1":      "https://[redacted]@h/v1", // no URL, since the slash ends the host
+		"u:pa55@h/v1":               "[redacted]@h/v1",
+		"https://u:\n@h":            "https://[redacted]@h",
+		"https://u:p@h/" + "\u202e": `https://[redacted]@h/\u202e`,
+		"":                          "",
+	} {
+		is.Equal(SafeURL(raw), want)
+	}
+}
+
+// FuzzSafeURL looks for a password that shows.
+func FuzzSafeURL(f *testing.F) {
+	f.Add("https://u:", "@h/v1")
+	f.Add("u:", "@h")
+	f.Add("//", "@")
+	f.Fuzz(func(t *testing.T, before, after string) {
+		if !strings.Contains(before, ":") || !strings.HasPrefix(after, "@") || strings.ContainsAny(before, "@/?#") && !strings.HasPrefix(before, "https://") || strings.Count(before, "/") > 2 || strings.ContainsAny(before, "?#") {
+			t.Skip()
+		}
+		if shown := SafeURL(before + "pa55word" + after); strings.Contains(shown, "pa55word") {
+			t.Errorf("%q is shown as %q", before+"pa55word"+after, shown)
+		}
+	})
+}
+
+// FuzzHeaders reads what a server says of waiting.
+func FuzzHeaders(f *testing.F) {
+	for _, v := range []string{"1", "0.5", "-1", "1e300", "Inf", "NaN", "9223372036854775807", "Wed, 21 Oct 2099 07:28:00 GMT", "Wed, 21 Oct 1999 07:28:00 GMT", "soon"} {
+		f.Add(v, v, v)
+	}
+	f.Fuzz(func(t *testing.T, after, afterMs, poll string) {
+		now := time.Date(2026, 1, 1, 0, 0, 0, 0, time.UTC)
+		h := http.Header{"Retry-After": {after}, "Retry-After-Ms": {afterMs}, "Openai-Poll-After-Ms": {poll}}
+		if d := retryAfter(h, now); d < 0 {
+			t.Errorf("wait for %v", d)
+		}
+		if d := PollAfter(h); d < 0 || d > 8*time.Second {
+			t.Errorf("poll after %v", d)
+		}
+	})
+}
+
+// FuzzRefusal finds some kind in any wording.
+func FuzzRefusal(f *testing.F) {
+	f.Add("unsupported_file", "")
+	f.Add("", "You exceeded your current quota")
+	f.Fuzz(func(t *testing.T, code, message string) {
+		if kindOfRefusal(code, message) == nil {
+			t.Error("no kind")
+		}
+	})
+}

@@ -1,0 +1,150 @@
+package wire
+
+import (
+	"github.com/conduitio-labs/conduit-connector-openai-vectorstore/vsclient/internal/exchange"
+	"github.com/conduitio-labs/conduit-connector-openai-vectorstore/vsclient/internal/reply"
+)
+
+// Of each object the fields that matter here. Types of the SDK are not used for replies:
+// they keep every object's raw JSON, which a listing of 10,000 Files need not carry.
+
+// File is an object of /files.
+type File struct {
+	ID        string `json:"id"`
+	Bytes     *int64 `json:"bytes"` // null while the size is not known
+	CreatedAt int64  `json:"created_at"`
+	Filename  string `json:"filename"`
+	Purpose   string `json:"purpose"`
+}
+
+// Store is a vector store.
+type Store struct {
+	ID         string `json:"id"`
+	Name       string `json:"name"`
+	Status     string `json:"status"`
+	UsageBytes int64  `json:"usage_bytes"`
+	ExpiresAt  int64  `json:"expires_at"`
+	FileCounts Counts `json:"file_counts"`
+}
+
+// Counts are the files of a store or a batch by status. They may lag.
+type Counts struct {
+	InProgress int `json:"in_progress"`
+	Completed  int `json:"completed"`
+	Failed     int `json:"failed"`
+	Cancelled  int `json:"cancelled"`
+	Total      int `json:"total"`
+}
+
+// Status is the state of a store file or of a batch.
+type Status string
+
+// The states that OpenAI documents.
+const (
+	InProgress Status = "in_progress"
+	Completed  Status = "completed"
+	Failed     Status = "failed"
+	Cancelled  Status = "cancelled"
+)
+
+// StoreFile is a File's attachment to a vector store; its id is the File's.
+type StoreFile struct {
+	ID         string         `json:"id"`
+	Status     Status         `json:"status"`
+	CreatedAt  int64          `json:"created_at"`
+	UsageBytes int64          `json:"usage_bytes"`
+	LastError  *IndexingError `json:"last_error"`
+	Attributes map[string]any `json:"attributes"`
+	Chunking   struct {
+		Type   string          `json:"type"`
+		Static *StaticChunking `json:"static"`
+	} `json:"chunking_strategy"`
+}
+
+// StaticChunking are the sizes of chunks.
+type StaticChunking struct {
+	MaxTokens     int `json:"max_chunk_size_tokens"`
+	OverlapTokens int `json:"chunk_overlap_tokens"`
+}
+
+// IndexingError is OpenAI's reason. The code is read as an open set: older and
+// Azure variants know more than server_error, unsupported_file and invalid_file.
+type IndexingError struct {
+	Code    string `json:"code"`
+	Message string `json:"message"`
+}
+
+func (e *IndexingError) String() string {
+	if e == nil {
+		return "no reason given"
+	}
+	return e.Code + ": " + e.Message
+}
+
+// Batch is a set of files that were attached in one request.
+type Batch struct {
+	ID         string `json:"id"`
+	Status     Status `json:"status"`
+	FileCounts Counts `json:"file_counts"`
+}
+
+type textPart struct {
+	Text string `json:"text"`
+}
+
+type deletion struct {
+	Deleted *bool `json:"deleted"`
+}
+
+// A reply that holds no object is as good as none: an upload that "{}" answers has
+// made a File all the same, and a listing that is "{}" does not say that there are none.
+
+func (f File) Empty() bool      { return !exchange.IsID(f.ID) }
+func (s Store) Empty() bool     { return !exchange.IsID(s.ID) }
+func (s StoreFile) Empty() bool { return !exchange.IsID(s.ID) }
+func (b Batch) Empty() bool     { return !exchange.IsID(b.ID) }
+func (p Page[T]) Empty() bool   { return p.Data == nil && p.Object == "" }
+
+func (f File) id() string      { return f.ID }
+func (s Store) id() string     { return s.ID }
+func (s StoreFile) id() string { return s.ID }
+
+// Field returns where the value of a field goes; nil means nowhere.
+func (p *Page[T]) Field(name string) any {
+	switch name {
+	case "object":
+		return &p.Object
+	case "data", "content": // the latter as the spec's example of a store file's text has it
+		return reply.Rows[T]{All: &p.Data}
+	case "last_id":
+		return &p.LastID
+	case "has_more":
+		return &p.HasMore
+	case "next_page":
+		return &p.NextPage
+	}
+	return nil
+}
+
+// The texts of a reply that are shown pass through line.
+
+func (s *StoreFile) Show(line func(string, int) string) {
+	s.Status = Status(line(string(s.Status), reply.MaxCode))
+	if s.LastError != nil {
+		s.LastError.Code, s.LastError.Message = line(s.LastError.Code, reply.MaxCode), line(s.LastError.Message, reply.MaxMessage)
+	}
+}
+
+func (b *Batch) Show(line func(string, int) string) {
+	b.Status = Status(line(string(b.Status), reply.MaxCode))
+}
+
+func (s *Store) Show(line func(string, int) string) { s.Status = line(s.Status, reply.MaxCode) }
+
+func (p *Page[T]) Show(line func(string, int) string) {
+	for i := range p.Data {
+		if o, ok := any(&p.Data[i]).(reply.Shown); ok {
+			o.Show(line)
+		}
+	}
+}
