@@ -89,12 +89,12 @@ type history struct {
 	begun   time.Time
 	clock   time.Duration
 
-	done      bool          // everything is judged
-	expired   bool          // the store under test
-	expiredAt time.Duration // since when
+	done      bool                  // everything is judged
+	expired   bool                  // the store under test
+	expiredAt time.Duration         // since when
 	told      map[int]time.Duration // when a call has told a process that it is gone: since then it may upload nothing
-	crowds    int      // Files that others have made meanwhile
-	crowd300  []string // their ids
+	crowds    int                   // Files that others have made meanwhile
+	crowd300  []string              // their ids
 
 	mu      sync.Mutex
 	out     Outcome
