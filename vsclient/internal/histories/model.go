@@ -67,6 +67,8 @@ type pending struct {
 	from, to time.Duration
 	ended    bool
 	vain     bool       // it has failed without any effect
+	base     []value    // what may have been there when it was asked for
+	left     []value    // what it may have led to
 	with     []*pending // changes of other processes that were under way meanwhile, or could not be seen yet
 }
 
@@ -101,7 +103,7 @@ func (c *cell) note(at time.Duration) { c.points = append(c.points, point{at, c.
 // begin notes that a process asks for a change.
 func (c *cell) begin(p int, k Op, d Doc, at time.Duration) *pending {
 	c.touched = true
-	call := &pending{p: p, op: k, doc: d, from: at}
+	call := &pending{p: p, op: k, doc: d, from: at, base: c.allowed()}
 	for _, other := range c.pending {
 		if other.p != p {
 			other.with, call.with = append(other.with, call), append(call.with, other)
@@ -131,6 +133,14 @@ func (c *cell) succeed(call *pending, at time.Duration, attachedOnly bool) {
 			result = append(result, w)
 		}
 	}
+	if call.op == OpUpdate && len(call.with) > 0 { // it may not have seen the others
+		for _, v := range call.base {
+			if !v.absent {
+				result = union(result, []value{v.after(call.op, call.doc)})
+			}
+		}
+		call.left = result
+	}
 	if call.op == OpDelete {
 		c.deleted = append(c.deleted, call)
 	}
@@ -151,6 +161,7 @@ func (p *pending) amid(values []value) []value {
 	for grown := true; grown; {
 		grown = false
 		for _, other := range p.with {
+			values = union(values, other.left)
 			for _, v := range slices.Clone(values) {
 				if w := v.after(other.op, other.doc); !other.vain && !slices.Contains(values, w) {
 					values, grown = append(values, w), true

@@ -655,6 +655,9 @@ func (h *history) get(ctx context.Context, p *process, key int) {
 	c := h.cells[[2]int{p.store, key}]
 	allowed := c.during(from, h.gate.now())
 	v := nothing
+	if a.NotFound && h.excusedRemoval(c, h.gate.now()) {
+		return
+	}
 	if a.Err == nil {
 		v = value{text: h.texts[got.SHA256], attrs: AttrsText(got.Attrs)}
 	}
