@@ -7,7 +7,6 @@ import (
 	"fmt"
 	"maps"
 	"slices"
-	"strconv"
 
 	"github.com/conduitio-labs/conduit-connector-openai-vectorstore/vsclient/internal/content"
 	"github.com/conduitio-labs/conduit-connector-openai-vectorstore/vsclient/internal/fail"
@@ -254,20 +253,9 @@ func (c *Client) check(ctx context.Context, p *prepared, h ledger.Holdings) erro
 		id := c.view.Read(s)
 		for _, name := range slices.Sorted(maps.Keys(p.stored)) {
 			if id.Own[name] != p.stored[name] {
-				return fail.New(fail.Conflict, "the attribute %q of the stored document is %s, and the change asks for %s", name, shown(id.Own[name]), shown(p.stored[name]))
+				return fail.New(fail.Conflict, "the attribute %q of the stored document is %s, and the change asks for %s", name, fail.Line(fmt.Sprintf("%#v", id.Own[name]), maxKeyShown), fail.Line(fmt.Sprintf("%#v", p.stored[name]), maxKeyShown))
 			}
 		}
 	}
 	return nil
-}
-
-// shown is an attribute's value in one line of bounded length.
-func shown(value any) string {
-	switch v := value.(type) {
-	case nil:
-		return "not set"
-	case string:
-		return strconv.Quote(fail.Shorten(v, maxKeyShown))
-	}
-	return fmt.Sprint(value)
 }

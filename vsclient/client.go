@@ -146,9 +146,7 @@ func (c *Client) Close() error {
 // and documents that were attached under Config.Async become searchable. When ctx
 // ends first, it cuts them and returns at once with an error that names the Files
 // that may be left.
-func (c *Client) Shutdown(ctx context.Context) error {
-	return c.shutdown(ctx, false)
-}
+func (c *Client) Shutdown(ctx context.Context) error { return c.shutdown(ctx, false) }
 
 func (c *Client) shutdown(ctx context.Context, cut bool) error {
 	c.closing.Lock()

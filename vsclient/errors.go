@@ -132,9 +132,7 @@ type APIError struct {
 	RequestID string // for OpenAI's support
 }
 
-func (e *APIError) Error() string {
-	return fmt.Sprintf("%d %s: %s", e.Status, e.Code, e.Message)
-}
+func (e *APIError) Error() string { return fmt.Sprintf("%d %s: %s", e.Status, e.Code, e.Message) }
 
 // maxKeyShown is how much of a key an error shows, in bytes.
 const maxKeyShown = 120

@@ -112,7 +112,7 @@ func (c *Client) replace(ctx context.Context, p *prepared, h ledger.Holdings, yo
 			return r, err
 		}
 		stuck := fate == index.Accepted && errors.Is(err, fail.Timeout) && try == 0
-		vanished := (fate == index.NotAttached || fate == index.Failed) && r.FileID != "" && errors.Is(err, fail.NotFound)
+		vanished := r.FileID != "" && errors.Is(err, fail.NotFound)
 		if vanished {
 			err = fail.New(fail.Unavailable, "File %s was gone before it could be attached; another process may have deleted it", r.FileID)
 		}

@@ -50,15 +50,20 @@ func (r *recent) start() { r.once.Do(func() { r.k.cfg.Go(r.run) }) }
 // Watch has Files looked for until their attach must have shown. One that turns out
 // to be an older version of the key is removed; after a Delete, any.
 func (k *Keeper) Watch(d view.Doc, young []string, deleted bool) {
-	if len(young) == 0 {
-		return
-	}
 	r := &k.recent
 	r.mu.Lock()
 	defer r.mu.Unlock()
+	for id, w := range r.watched {
+		if w.Key == d.Key { // this change is newer than the one before
+			w.deleted = w.deleted && deleted
+			r.watched[id] = w
+		}
+	}
+	if len(young) == 0 {
+		return
+	}
 	for _, id := range young {
-		w := watched{d, time.Now().Add(k.cfg.IndexTimeout + view.ShowTime), deleted || r.watched[id].deleted && r.watched[id].Key == d.Key}
-		r.watched[id] = w
+		r.watched[id] = watched{d, time.Now().Add(k.cfg.IndexTimeout + view.ShowTime), deleted}
 	}
 	select {
 	case r.wake <- struct{}{}:
@@ -70,41 +75,50 @@ func (r *recent) run(ctx context.Context) {
 	var since int64 // OpenAI's time of the look before
 	second := time.Now().Add(view.ShowTime)
 	for wait := firstWatch; ; {
-		since = r.look(ctx, since)
-		r.mu.Lock()
-		watching := len(r.watched) > 0
-		r.mu.Unlock()
+		ok := false
+		since, ok = r.look(ctx, since)
+		watching := r.watching()
 		now := time.Now()
 		switch {
-		case watching:
+		case !ok || watching:
 			wait = min(2*wait, longestWatch)
 		case now.Before(second):
 			wait = second.Sub(now)
 		default:
-			if pace.Pause(ctx, 0, r.wake) != nil {
-				return
-			}
-			wait = firstWatch
+			wait = 0 // until there is a File to watch
 		}
-		if pace.Pause(ctx, wait, nil) != nil {
+		if pace.Pause(ctx, wait, r.wake) != nil {
 			return
 		}
+		if !watching && r.watching() {
+			wait = firstWatch
+			if pace.Pause(ctx, wait, nil) != nil {
+				return
+			}
+		}
+		wait = max(wait, firstWatch)
 	}
+}
+
+func (r *recent) watching() bool {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return len(r.watched) > 0
 }
 
 // look reads the newest entries of the store's listing: so many as a look reads at
 // least, and all that were attached since the look before and may have been hidden
 // by the listing's lag. It returns OpenAI's time.
-func (r *recent) look(ctx context.Context, since int64) (began int64) {
+func (r *recent) look(ctx context.Context, since int64) (began int64, ok bool) {
 	k := r.k
 	if k.view.Files(ctx) != nil {
-		return since
+		return since, false
 	}
 	began = k.view.Now()
 	at, seen := k.view.Tick(), 0
 	for page, err := range k.wire.NewestStoreFiles(ctx) {
 		if err != nil {
-			return since // the next look reads as far back
+			return since, false // the next look reads as far back
 		}
 		last := int64(0)
 		for _, s := range page {
@@ -124,7 +138,7 @@ func (r *recent) look(ctx context.Context, since int64) (began int64) {
 			delete(r.watched, id)
 		}
 	}
-	return began
+	return began, true
 }
 
 // entry has the key of a store file settled, where there may be something to settle.
@@ -164,7 +178,11 @@ func (k *Keeper) removeLate(ctx context.Context, w watched, id string) error {
 		if !known || v.Key != w.ID || v.Status <= ledger.Absent {
 			return nil
 		}
-		kept := w.deleted
+		r := &k.recent
+		r.mu.Lock()
+		now, still := r.watched[id]
+		r.mu.Unlock()
+		kept := still && now.deleted
 		for _, other := range k.ledger.Holdings(w.ID, w.Names).Versions {
 			if kept || other.ID == id || other.Going || other.Status != ledger.Completed || k.recent.watches(other.ID) {
 				continue
@@ -172,8 +190,8 @@ func (k *Keeper) removeLate(ctx context.Context, w watched, id string) error {
 			if err := k.view.Look(ctx, other.ID); err != nil {
 				return err
 			}
-			now, known := k.ledger.Find(other.ID)
-			kept = known && now.Key == w.ID && now.Status == ledger.Completed
+			seen, known := k.ledger.Find(other.ID)
+			kept = known && seen.Key == w.ID && seen.Status == ledger.Completed
 		}
 		if !kept {
 			k.Tend(w.Doc)

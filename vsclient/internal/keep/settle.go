@@ -22,13 +22,17 @@ func (k *Keeper) Settle(ctx context.Context, d view.Doc) error {
 		h := k.ledger.Holdings(d.ID, d.Names)
 		keep, remove, _ := ledger.Settle(h)
 		open, unread := len(remove) > 0, []string(nil)
+		// A removal that rests on this client's own versions alone rests on its own replies.
+		// For any other, all that it rests on is read once more: another process may have
+		// given a version attributes, and with them a higher number, or have removed it.
+		concerned := func(v ledger.Version) bool { return v.ID == keep || slices.Contains(remove, v.ID) }
+		own := !slices.ContainsFunc(h.Versions, func(v ledger.Version) bool {
+			return concerned(v) && !v.Open && (!v.Made || v.Seen != ledger.Read)
+		})
 		for _, v := range h.Versions {
 			listed := v.Status == ledger.Completed && v.Seen != ledger.Read && len(h.Versions) > 1
 			open = open || listed
-			// A version that this client has made rests on its own replies. Any other is read
-			// once more before something rests on it: another process may have given it
-			// attributes, and with them a higher number.
-			if (listed || v.ID == keep || slices.Contains(remove, v.ID)) && !read[v.ID] && !v.Open && (!v.Made || v.Seen != ledger.Read) {
+			if (listed || concerned(v) && !own && len(remove) > 0) && !read[v.ID] && !v.Open && !(v.Made && v.Status == ledger.Failed) {
 				unread = append(unread, v.ID)
 			}
 		}

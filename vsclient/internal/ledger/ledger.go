@@ -299,7 +299,9 @@ func (l *Ledger) mark(r *record, m Marks, marked bool) {
 func (l *Ledger) Absent(id string, at uint32) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	if r := l.byID[id]; r != nil {
+	// A version of this client's that came to nothing stays on the books until its File
+	// is gone.
+	if r := l.byID[id]; r != nil && !(r.made && r.status == Failed) {
 		r.status, r.seen, r.at = Absent, Read, at
 	}
 }

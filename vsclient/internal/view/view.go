@@ -79,7 +79,10 @@ func (v *View) LookWith(ctx context.Context, w *wire.Client, id string) error {
 	s, _, err := w.StoreFile(ctx, id)
 	switch {
 	case errors.Is(err, fail.NotFound):
-		v.ledger.Absent(id, v.Tick())
+		// Just after the attach a 404 proves nothing of what was seen searchable.
+		if file, _ := v.ledger.Find(id); !file.Made || file.Status != ledger.Completed || v.since(file.At) >= ShowTime {
+			v.ledger.Absent(id, v.Tick())
+		}
 		return nil
 	case err != nil:
 		return err
