@@ -160,7 +160,7 @@ func (c *Client) shutdown(ctx context.Context, cut bool) error {
 	}
 	wait(ctx, &c.calls.WaitGroup)
 	if !cut {
-		c.async.wait(ctx)
+		_ = c.async.wait(ctx) // then the rest is cut
 	}
 	c.calls.end(ErrClosed)
 	c.calls.Wait()

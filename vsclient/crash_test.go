@@ -198,7 +198,7 @@ func TestAVersionDoesNotDependOnThisMachinesClock(t *testing.T) {
 				w := newWorld(t, openaitest.Config{Now: func() time.Time { return time.Now().Add(ahead) }})
 				r, err := w.client().Put(t.Context(), doc("a.md", "text"))
 				is.NoErr(err)
-				is.Equal(time.UnixMicro(r.Version).Sub(time.Now()).Round(time.Minute), ahead)
+				is.Equal(time.Until(time.UnixMicro(r.Version)).Round(time.Minute), ahead)
 				// A File of a few seconds whose attach is still to come is no stray.
 				fresh := w.file("a.md", "another process's")
 				_, err = w.client().Sweep(t.Context(), vsclient.SweepOptions{Keys: []string{"a.md"}})

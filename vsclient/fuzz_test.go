@@ -30,7 +30,7 @@ func FuzzReply(f *testing.F) {
 		}
 		synctest.Test(t, func(t *testing.T) {
 			c, err := vsclient.New(vsclient.Config{
-				APIKey: "sk-test", VectorStoreID: "vs_1", HTTPClient: &http.Client{Transport: roundTrip(replies(status, string(body)))}, RetryTimeout: time.Second, IndexTimeout: time.Minute,
+				APIKey: "sk-test", VectorStoreID: "vs_1", HTTPClient: &http.Client{Transport: roundTrip(replies(status, string(body)))}, RetryTimeout: time.Second, IndexTimeout: time.Minute, //nolint:bodyclose // the client closes it
 			})
 			if err != nil {
 				t.Fatal(err)

@@ -47,7 +47,7 @@ func TestAnOutageLongerThanTheRetryTimeLeavesNothingBehind(t *testing.T) {
 		"lists of Files": {http.MethodGet, pathFiles},
 		"every request":  {"", ""},
 	} {
-		for effect, f := range map[string]openaitest.Fault{"": {}, " after the effect": {AfterEffect: true}} {
+		for effect, f := range map[string]openaitest.Fault{"": {}, ", after the effect": {AfterEffect: true}} {
 			if effect != "" && (at.path == pathFiles || at.path == "") {
 				continue // a lost upload reply leaves a File, as twostores_test.go tells
 			}

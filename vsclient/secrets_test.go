@@ -235,7 +235,7 @@ func TestAKeyThatTheReplyEscapesIsNotShown(t *testing.T) {
 		for _, escaped := range []string{`k/very&secret`, `k\/very&secret`, `k/very\u0026secret`, `k\/very\u0026secret`} {
 			_, err := w.client(func(cfg *vsclient.Config) {
 				cfg.APIKey = "k/very&secret"
-				cfg.HTTPClient = &http.Client{Transport: roundTrip(replies(401, `{"error":{"message":"Incorrect API key: `+escaped+`","type":"x","code":null,"param":null}}`))}
+				cfg.HTTPClient = &http.Client{Transport: roundTrip(replies(401, `{"error":{"message":"Incorrect API key: `+escaped+`","type":"x","code":null,"param":null}}`))} //nolint:bodyclose // the client closes it
 			}).Put(t.Context(), doc("a.md", "text"))
 			is.True(errors.Is(err, vsclient.ErrUnauthorized))
 			is.True(!strings.Contains(show(t, err), "secret"))
@@ -250,7 +250,7 @@ func TestNothingShowsAPasswordInTheBaseURL(t *testing.T) {
 		var log bytes.Buffer
 		cfg := vsclient.Config{
 			APIKey: "sk-test", VectorStoreID: "vs_1", BaseURL: "https://someone:" + secret + "@localhost/v1", RetryTimeout: time.Second,
-			HTTPClient: &http.Client{Transport: roundTrip(replies(502, `<html>`+secret+`</html>`))}, Logger: slog.New(slog.NewTextHandler(&log, &slog.HandlerOptions{Level: slog.LevelDebug})),
+			HTTPClient: &http.Client{Transport: roundTrip(replies(502, `<html>`+secret+`</html>`))}, Logger: slog.New(slog.NewTextHandler(&log, &slog.HandlerOptions{Level: slog.LevelDebug})), //nolint:bodyclose // the client closes it
 		}
 		var mu sync.Mutex
 		events := ""

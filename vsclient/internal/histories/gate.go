@@ -538,7 +538,7 @@ func failure(req *http.Request, fate string) *http.Response {
 func describe(req *http.Request, body []byte) *Entry {
 	e := &Entry{Method: req.Method, Path: strings.TrimPrefix(req.URL.Path, "/v1"), Query: req.URL.RawQuery}
 	parts := strings.Split(strings.Trim(e.Path, "/"), "/")
-	name := ""
+	var name string
 	switch {
 	case parts[0] == "files" && len(parts) == 1:
 		name = "/files"

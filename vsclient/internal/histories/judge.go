@@ -7,6 +7,7 @@ import (
 	"encoding/hex"
 	"fmt"
 	"maps"
+	"net/http"
 	"slices"
 	"strings"
 	"time"
@@ -555,7 +556,7 @@ func (h *history) excusedWindow(c *cell, at time.Duration) bool {
 	removals := map[string]*Entry{} // the one that took effect, by File
 	var last *Entry
 	for _, e := range h.gate.log {
-		if e.Method != "DELETE" || e.At == 0 || e.At > at || len(e.Files) != 1 || e.Status >= 300 {
+		if e.Method != http.MethodDelete || e.At == 0 || e.At > at || len(e.Files) != 1 || e.Status >= 300 {
 			continue
 		}
 		if h.ownerLocked(e.Files[0]) != c.key {
@@ -675,7 +676,8 @@ func (h *history) harmed() {
 			if !p.Theirs {
 				continue
 			}
-			was = was[strings.Index(was, " in theirs"):]
+			_, theirs, _ := strings.Cut(was, " in theirs")
+			was = " in theirs" + theirs
 			if i := strings.Index(is, " in theirs"); i >= 0 {
 				is = is[i:]
 			}
@@ -748,7 +750,7 @@ func (h *history) ended(n int) bool {
 func (h *history) removerEnded(id string) bool {
 	h.gate.mu.Lock()
 	defer h.gate.mu.Unlock()
-	return slices.ContainsFunc(h.gate.of[id], func(e *Entry) bool { return e.Method == "DELETE" && h.ended(e.P) })
+	return slices.ContainsFunc(h.gate.of[id], func(e *Entry) bool { return e.Method == http.MethodDelete && h.ended(e.P) })
 }
 
 // requestsAfterClose finds requests of clients that had been closed.

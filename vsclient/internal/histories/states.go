@@ -1,6 +1,7 @@
 package histories
 
 import (
+	"net/http"
 	"slices"
 	"strings"
 	"time"
@@ -157,7 +158,7 @@ func (h *history) attachedBefore(e *Entry) (out []time.Duration) {
 		case n.At == 0 || n.At >= e.At || n.Status >= 300:
 		case n.Endpoint == "POST store/files" || n.Endpoint == "POST file_batches":
 			out = append(out, n.At)
-		case n.Method == "DELETE":
+		case n.Method == http.MethodDelete:
 			return nil
 		}
 	}

@@ -47,7 +47,7 @@ func (r *recent) init(k *Keeper) {
 // start begins the looks, once.
 func (r *recent) start() { r.once.Do(func() { r.k.cfg.Go(r.run) }) }
 
-// watch has Files looked for until their attach must have shown. One that turns out
+// Watch has Files looked for until their attach must have shown. One that turns out
 // to be an older version of the key is removed; after a Delete, any.
 func (k *Keeper) Watch(d view.Doc, young []string, deleted bool) {
 	if len(young) == 0 {
@@ -230,7 +230,7 @@ func (k *Keeper) removeReplaced(ctx context.Context, d view.Doc, s wire.StoreFil
 	return gone
 }
 
-// atTurn runs f when it is the key's turn.
+// AtTurn runs f when it is the key's turn.
 func (k *Keeper) AtTurn(ctx context.Context, d view.Doc, f func() error) error {
 	t := k.turns.ask(d.Key)
 	if err := t.Wait(ctx); err != nil {

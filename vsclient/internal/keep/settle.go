@@ -14,7 +14,7 @@ import (
 	"github.com/conduitio-labs/conduit-connector-openai-vectorstore/vsclient/internal/view"
 )
 
-// settle removes the versions of a key that may go by [ledger.Settle]. The caller
+// Settle removes the versions of a key that may go by [ledger.Settle]. The caller
 // has the key's turn. Where it fails, the client goes on in the background.
 func (k *Keeper) Settle(ctx context.Context, d view.Doc) error {
 	read := make(map[string]bool)
@@ -53,7 +53,7 @@ func (k *Keeper) Settle(ctx context.Context, d view.Doc) error {
 	}
 }
 
-// settleLater settles the key as far as the call's context allows, and has the rest
+// SettleLater settles the key as far as the call's context allows, and has the rest
 // done in the background.
 func (k *Keeper) SettleLater(ctx context.Context, d view.Doc) {
 	if ctx.Err() != nil || k.Settle(ctx, d) != nil || k.open(d) {
@@ -66,7 +66,7 @@ func (k *Keeper) open(d view.Doc) bool {
 	return slices.ContainsFunc(k.ledger.Holdings(d.ID, d.Names).Versions, func(v ledger.Version) bool { return v.Open || v.Going })
 }
 
-// removeAll removes versions, the oldest first, so that a reader who comes in the
+// Remove removes versions, the oldest first, so that a reader who comes in the
 // middle finds the newest. moved reports that a version was not where a reply had
 // shown it: somebody else has changed the key.
 func (k *Keeper) Remove(ctx context.Context, versions []ledger.Version) (moved bool, err error) {
@@ -171,7 +171,7 @@ func (t *tending) init(k *Keeper) {
 	close(t.empty)
 }
 
-// tend has the key looked at in the background until nothing of it is open.
+// Tend has the key looked at in the background until nothing of it is open.
 func (k *Keeper) Tend(d view.Doc) {
 	t := &k.tending
 	t.mu.Lock()

@@ -573,7 +573,7 @@ func (l *Ledger) Prints(each func(yield func(name, value string))) string {
 	packed := make([]byte, 0, 8*len(prints))
 	for _, p := range prints {
 		for shift := 0; shift < 64; shift += 8 {
-			packed = append(packed, byte(p>>shift))
+			packed = append(packed, byte(p>>shift)) //nolint:gosec // one byte of eight
 		}
 	}
 	return string(packed)

@@ -171,7 +171,7 @@ func (v *View) listFiles(ctx context.Context, age time.Duration) error {
 	return v.shared(ctx, &l.files, v.readFiles)
 }
 
-// listAllFiles returns when a complete list of Files has been read, which tells of
+// Relist returns when a complete list of Files has been read, which tells of
 // Files that others have deleted.
 func (v *View) Relist(ctx context.Context) error {
 	v.lists.mu.Lock()
@@ -229,7 +229,7 @@ func FileOf(f wire.File) ledger.File {
 	return file
 }
 
-// holdings returns the versions that the store holds of a key's document, and the
+// Holdings returns the versions that the store holds of a key's document, and the
 // Files that bear one of its names and are so young that their attach may not have
 // shown.
 func (v *View) Holdings(ctx context.Context, d Doc) (h ledger.Holdings, young []string, err error) {

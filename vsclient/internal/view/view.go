@@ -66,7 +66,7 @@ func (v *View) since(tick uint32) time.Duration {
 	return time.Duration(v.Tick()-tick) * 100 * time.Millisecond
 }
 
-// look asks for one store file.
+// Look asks for one store file.
 func (v *View) Look(ctx context.Context, id string) error {
 	if err := v.cfg.Calls.Acquire(ctx, 1); err != nil {
 		return context.Cause(ctx)
@@ -120,7 +120,7 @@ func (v *View) Marks(id naming.Identity) ledger.Marks {
 	return ledger.Marks{Key: ledger.Key(id.Digest[:16]), Number: id.Version, Content: id.Source.Fingerprint(), Own: v.Prints(id.Own)}
 }
 
-// prints packs attributes for comparison.
+// Prints packs attributes for comparison.
 func (v *View) Prints(own map[string]any) string {
 	return v.ledger.Prints(func(yield func(name, value string)) {
 		for name, value := range own {
