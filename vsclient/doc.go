@@ -91,8 +91,8 @@
 // [errors.As] finds an [*APIError] with the status and the request id where OpenAI has
 // answered. No error, log or printed Config holds the API key.
 //
-// Config.Logger tells what goes on, and Config.OnRequest of each attempt at a request,
-// for counters and timings.
+// Config.Logger gets warnings and progress, and Config.OnRequest each attempt at a
+// request, for counters and timings.
 //
 // # Tidying
 //
@@ -111,5 +111,5 @@
 // process has changed a document.
 //
 // The API has no compare-and-swap, no idempotency key, and no owner of a File. The page
-// docs/limits.md tells what therefore cannot be promised.
+// docs/limits.md lists the promises that therefore cannot be made.
 package vsclient
