@@ -26,12 +26,15 @@ const (
 	excuseKilled    = "a kill or a Close that said so left a File"
 	excuseReindexed = "an attach that landed late had the server index a searchable File anew"
 	excuseFailed    = "a version of a dead process that could not be indexed stays"
+	excuseUnseen    = "two processes on one key: one changed it before it could see the other's change"
+	excuseRemoval   = "a removal landed after its process had ended"
+	excuseShown     = "a version of a process that has ended became searchable after the last look"
 	excuseStuck     = "a version of a dead process stays in_progress"
 )
 
 // EveryExcuse lists what cannot be promised.
 func EveryExcuse() []string {
-	return []string{excuseBack, excuseWindow, excuseLost, excuseHand, excuseLate, excuseReindexed, excuseKilled, excuseFailed, excuseStuck}
+	return []string{excuseBack, excuseWindow, excuseLost, excuseHand, excuseLate, excuseReindexed, excuseKilled, excuseFailed, excuseStuck, excuseUnseen, excuseRemoval, excuseShown}
 }
 
 // finish ends all faults, lets everything settle, and judges the whole.
@@ -342,6 +345,10 @@ func (h *history) end(c *cell, swept bool) {
 			h.excuse(excuseWindow)
 			return
 		}
+		if h.excusedRemoval(c, h.gate.now()) {
+			h.excuse(excuseRemoval)
+			return
+		}
 		h.wrong(kindLost, "%s: nothing is left, where there must be %s", where, show(allowed))
 		return
 	case len(found) == 0:
@@ -356,6 +363,8 @@ func (h *history) end(c *cell, swept bool) {
 	case len(found) > 1 && !slices.ContainsFunc(found, func(f openaitest.StoreFile) bool { return marked(f.Attributes) }) && len(allowed) > 1:
 		// Attached by hand, twice, and never changed.
 		return
+	case len(found) > 1 && !swept && h.excusedShown(c, found):
+		h.excuse(excuseShown)
 	case len(found) > 1:
 		h.wrong(kindDoubled, "%s: %d versions: %s", where, len(found), tell())
 		return
@@ -436,6 +445,10 @@ func (h *history) readers(c *cell) {
 					h.excuse(excuseWindow)
 					return
 				}
+				if h.excusedRemoval(c, at) {
+					h.excuse(excuseRemoval)
+					return
+				}
 				if h.lateAttach(c, at) {
 					h.excuse(excuseReindexed)
 					continue
@@ -453,7 +466,7 @@ func (h *history) readers(c *cell) {
 			switch {
 			case h.excusedLate(s.FileID) && slices.ContainsFunc(allowed, func(w value) bool { return w.text == h.texts[s.SHA256] }):
 				h.excuse(excuseLate)
-			case mayBeAbsent && h.excusedWatch(c, file):
+			case mayBeAbsent && h.excusedWatch(c, file, at):
 				h.reached(stateLateDeletion)
 			default:
 				h.wrong(kindStale, "store %d, key %s: from %v to %v readers find %q {%s} of process %d (version %v), where there can be %s",
@@ -529,18 +542,20 @@ func (h *history) excusedBack(c *cell, found []openaitest.StoreFile) bool {
 }
 
 // excusedWatch reports whether a version that shows after a deletion is one whose
-// attach, by another process that is dead, could not be seen before it.
-func (h *history) excusedWatch(c *cell, f openaitest.StoreFile) bool {
+// attach, by another process, could not be seen before it: for two minutes at the most
+// when that process lives.
+func (h *history) excusedWatch(c *cell, f openaitest.StoreFile, at time.Duration) bool {
 	if len(c.deleted) == 0 {
 		return false
 	}
 	m := h.procs[h.maker(f.FileID)]
-	if m == nil || !m.dead && !m.closed {
-		return false
-	}
-	at := h.attached(f.FileID)
+	shown := h.attached(f.FileID)
 	for _, d := range c.deleted {
-		if d.p != m.n && len(at) > 0 && at[0]+time.Duration(h.plan.Sea.NotFound) >= d.from {
+		if m == nil || d.p == m.n || len(shown) == 0 {
+			continue
+		}
+		visible := shown[0] + time.Duration(h.plan.Sea.NotFound)
+		if visible >= d.from && (m.dead || m.closed || at <= max(visible, d.to)+2*time.Minute) {
 			return true
 		}
 	}
@@ -584,6 +599,49 @@ func (h *history) excusedWindow(c *cell, at time.Duration) bool {
 		}
 	}
 	return false
+}
+
+// excusedRemoval reports whether the last version of a key went by a request of a
+// process that had ended, or whose caller had given it up, before it landed.
+func (h *history) excusedRemoval(c *cell, at time.Duration) bool {
+	h.gate.mu.Lock()
+	defer h.gate.mu.Unlock()
+	var last *Entry
+	for _, e := range h.gate.log {
+		if e.Endpoint == "DELETE store/files/{id}" && e.At > 0 && e.At <= at && e.Status < 300 && h.ownerLocked(e.Files[0]) == c.key && (last == nil || e.At > last.At) {
+			last = e
+		}
+	}
+	if last == nil || !last.Late {
+		return false
+	}
+	p := h.procs[last.P]
+	return p != nil && (p.dead || p.closed) && p.gone > 0 && last.At >= p.gone
+}
+
+// excusedShown reports whether the versions are those of one process that lives, or
+// none, and of others that have ended, searchable since after these had ended and after
+// the looks of those that live.
+func (h *history) excusedShown(c *cell, found []openaitest.StoreFile) bool {
+	ended := 0
+	for _, f := range found {
+		m := h.procs[h.maker(f.FileID)]
+		if m == nil || !m.dead && !m.closed {
+			continue
+		}
+		for _, i := range h.srv.History(h.stores[c.store]) {
+			from := h.since2(i.From)
+			if i.FileID != f.FileID || !i.To.IsZero() || from < m.gone {
+				continue
+			}
+			if !slices.ContainsFunc(slices.Collect(maps.Values(h.procs)), func(p *process) bool {
+				return p.store == c.store && !p.dead && !p.closed && from < p.begun+3*time.Minute
+			}) {
+				ended++
+			}
+		}
+	}
+	return ended >= len(found)-1
 }
 
 // lateAttach reports whether readers miss a key because an attach landed at that
@@ -733,7 +791,7 @@ func (h *history) uploadsInVain() {
 	h.gate.mu.Lock()
 	defer h.gate.mu.Unlock()
 	for _, e := range h.gate.log {
-		if p := h.procs[e.P]; h.told && p != nil && p.store == 0 && p.begun < h.expiredAt && e.Endpoint == "POST /files" && e.Sent > h.toldAt {
+		if at, told := h.told[e.P]; told && e.Endpoint == "POST /files" && e.Sent > at {
 			h.wrong(kindCostly, "process %d uploads %q although the store has expired and a call has told so", e.P, e.Name)
 			return
 		}

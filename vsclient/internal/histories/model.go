@@ -66,7 +66,10 @@ type pending struct {
 	doc      Doc
 	from, to time.Duration
 	ended    bool
-	overlaps bool // another process had a change of the key under way meanwhile
+	vain     bool       // it has failed without any effect
+	base     []value    // what may have been there when it was asked for
+	left     []value    // what it may have led to
+	with     []*pending // changes of other processes that were under way meanwhile, or could not be seen yet
 }
 
 func (p *pending) String() string {
@@ -100,10 +103,10 @@ func (c *cell) note(at time.Duration) { c.points = append(c.points, point{at, c.
 // begin notes that a process asks for a change.
 func (c *cell) begin(p int, k Op, d Doc, at time.Duration) *pending {
 	c.touched = true
-	call := &pending{p: p, op: k, doc: d, from: at}
+	call := &pending{p: p, op: k, doc: d, from: at, base: c.allowed()}
 	for _, other := range c.pending {
 		if other.p != p {
-			other.overlaps, call.overlaps = true, true
+			other.with, call.with = append(other.with, call), append(call.with, other)
 		}
 	}
 	c.pending = append(c.pending, call)
@@ -121,7 +124,7 @@ func (c *cell) succeed(call *pending, at time.Duration, attachedOnly bool) {
 		return
 	}
 	var result []value
-	for _, v := range c.allowedWith(call) {
+	for _, v := range call.amid(c.allowedWith(call)) {
 		w := v.after(call.op, call.doc)
 		if call.op == OpUpdate && w.absent {
 			continue
@@ -130,22 +133,43 @@ func (c *cell) succeed(call *pending, at time.Duration, attachedOnly bool) {
 			result = append(result, w)
 		}
 	}
+	if call.op == OpUpdate && len(call.with) > 0 { // it may not have seen the others
+		for _, v := range call.base {
+			if !v.absent {
+				result = union(result, []value{v.after(call.op, call.doc)})
+			}
+		}
+		call.left = result
+	}
 	if call.op == OpDelete {
 		c.deleted = append(c.deleted, call)
 	}
-	switch {
-	case attachedOnly && call.op == OpPut:
-		if call == c.pending[len(c.pending)-1] && !call.overlaps {
+	if attachedOnly && call.op == OpPut {
+		if call == c.pending[len(c.pending)-1] && len(call.with) == 0 {
 			c.accepted = call
 		}
-		c.states = union(c.allowedWith(call), result)
-	case call.overlaps:
-		c.states = union(c.allowedWith(call), result)
-	default:
-		c.states = result
+		result = union(c.allowedWith(call), result)
 	}
+	c.states = call.amid(result)
 	c.drop(call)
 	c.note(at)
+}
+
+// amid is what may be there after a change that has led to these values: those of
+// other processes that were made at the same time may have come after it.
+func (p *pending) amid(values []value) []value {
+	for grown := true; grown; {
+		grown = false
+		for _, other := range p.with {
+			values = union(values, other.left)
+			for _, v := range slices.Clone(values) {
+				if w := v.after(other.op, other.doc); !other.vain && !slices.Contains(values, w) {
+					values, grown = append(values, w), true
+				}
+			}
+		}
+	}
+	return values
 }
 
 // fail notes that a change has failed, or was given up. maybe: it may have taken
@@ -154,6 +178,7 @@ func (c *cell) fail(call *pending, at time.Duration, maybe bool) {
 	if !c.end(call, at) {
 		return
 	}
+	call.vain = !maybe
 	if maybe {
 		c.states = union(c.states, c.allowedWith(call))
 		for _, v := range slices.Clone(c.states) {
@@ -190,6 +215,23 @@ func (c *cell) allowedWith(call *pending) []value {
 	other := *c
 	other.pending = slices.DeleteFunc(slices.Clone(c.pending), func(p *pending) bool { return p == call || call.before(p) })
 	return other.allowed()
+}
+
+// unseen returns the changes that other processes have made so shortly before that
+// this one need not have seen them: within the time for which the list of Files is
+// believed, or while a GET said 404.
+func (c *cell) unseen(call *pending, begun, notFound time.Duration) (hidden bool) {
+	for _, other := range c.calls {
+		since := call.from - other.to
+		if other.p == call.p || !other.ended || other.vain || slices.Contains(call.with, other) {
+			continue
+		}
+		if since < notFound || begun < other.to && since < listAge+notFound {
+			call.with = append(call.with, other)
+			hidden = true
+		}
+	}
+	return hidden
 }
 
 // settle makes a put that was only attached certain.

@@ -158,6 +158,7 @@ const (
 	retryFor      = 5 * time.Minute  // where a process sets nothing else
 	indexFor      = 10 * time.Minute // likewise
 	openTime      = 15 * time.Minute // after which a version that was never seen searchable goes, at the earliest
+	listAge       = 30 * time.Second // for which a client believes the list of Files
 	watched       = 5 * time.Minute  // after which no view lags
 	promptly      = 2 * time.Second  // within which a call returns whose context has ended
 	graceOfStrays = time.Hour

@@ -89,13 +89,12 @@ type history struct {
 	begun   time.Time
 	clock   time.Duration
 
-	done      bool          // everything is judged
-	expired   bool          // the store under test
-	expiredAt time.Duration // since when
-	told      bool          // that it is gone: since then nothing may be uploaded
-	toldAt    time.Duration
-	crowds    int      // Files that others have made meanwhile
-	crowd300  []string // their ids
+	done      bool                  // everything is judged
+	expired   bool                  // the store under test
+	expiredAt time.Duration         // since when
+	told      map[int]time.Duration // when a call has told a process that it is gone: since then it may upload nothing
+	crowds    int                   // Files that others have made meanwhile
+	crowd300  []string              // their ids
 
 	mu      sync.Mutex
 	out     Outcome
@@ -106,7 +105,7 @@ type history struct {
 func Run(t *testing.T, plan Plan, drive []string, verbose bool) Outcome {
 	h := &history{
 		plan: plan, verbose: verbose, procs: make(map[int]*process), cells: make(map[[2]int]*cell),
-		planted: make(map[string]Planted), texts: make(map[string]string),
+		planted: make(map[string]Planted), texts: make(map[string]string), told: make(map[int]time.Duration),
 	}
 	h.out.Excused, h.out.States = make(map[string]int), make(map[string]int)
 	// Waits between tries are drawn from here, see the directive in histories_test.go.
@@ -483,6 +482,9 @@ func (h *history) apply(ctx context.Context, p *process, changes []Change) {
 			}
 		}
 		call := c.begin(p.n, ch.Op, ch.Doc, h.gate.now())
+		if c.unseen(call, p.begun, time.Duration(h.plan.Sea.NotFound)) {
+			h.out.Excused[excuseUnseen]++
+		}
 		cells, calls = append(cells, c), append(calls, call)
 		p.open[call] = c
 	}
@@ -528,8 +530,8 @@ func (h *history) answered(p *process, c *cell, call *pending, a Answer) {
 		case a.Class != Everybody && a.Class != Stopped && a.Class != Service && !refused(c.key, call.doc):
 			wrong(kindError, "the store has expired, and the error is %v: %v", a.Class, a.Err)
 		}
-		if a.Class == Everybody && !h.told {
-			h.told, h.toldAt = true, now
+		if _, told := h.told[p.n]; !told && a.Class == Everybody {
+			h.told[p.n] = now
 		}
 		c.fail(call, now, true)
 		return
@@ -551,6 +553,10 @@ func (h *history) answered(p *process, c *cell, call *pending, a Answer) {
 			h.out.States[stateUnmarked]++
 		}
 		c.succeed(call, now, p.step.Attached)
+		if len(c.states) == 0 {
+			wrong(kindAnswer, "%s, where there can be nothing", a.Outcome)
+			c.states = []value{nothing}
+		}
 		return
 	case a.Class == Stopped:
 		c.fail(call, now, true)
@@ -559,6 +565,9 @@ func (h *history) answered(p *process, c *cell, call *pending, a Answer) {
 		c.fail(call, now, true)
 		return
 	case mustRefuse:
+	case a.Class == Everybody && c.store == 0 && h.expired: // while the call was under way
+		c.fail(call, now, true)
+		return
 	case a.Class == Everybody:
 		wrong(kindError, "an error of everybody: %v", a.Err)
 	case call.op == OpUpdate && a.NotFound:
@@ -646,10 +655,14 @@ func (h *history) get(ctx context.Context, p *process, key int) {
 	c := h.cells[[2]int{p.store, key}]
 	allowed := c.during(from, h.gate.now())
 	v := nothing
+	if a.NotFound && h.excusedRemoval(c, h.gate.now()) {
+		return
+	}
 	if a.Err == nil {
 		v = value{text: h.texts[got.SHA256], attrs: AttrsText(got.Attrs)}
 	}
-	if !anyLike(allowed, v) && !(a.Err == nil && got.SHA256 == "") {
+	late := a.Err == nil && h.excusedLate(got.FileID) && slices.ContainsFunc(allowed, func(w value) bool { return w.text == v.text })
+	if !anyLike(allowed, v) && !(a.Err == nil && got.SHA256 == "") && !late {
 		h.out.Wrong = append(h.out.Wrong, Finding{kindAnswer, fmt.Sprintf("process %d: get %s finds %v, where there can be %s", p.n, shown(c.key), v, show(allowed))})
 	}
 }
@@ -687,7 +700,7 @@ func (h *history) list(ctx context.Context, p *process) {
 		}
 		c := h.cells[[2]int{p.store, i}]
 		allowed := c.during(h.gate.now()-watched, h.gate.now())
-		if v := (value{text: h.texts[s.SHA256], attrs: AttrsText(s.Attrs)}); !anyLike(allowed, v) {
+		if v := (value{text: h.texts[s.SHA256], attrs: AttrsText(s.Attrs)}); !anyLike(allowed, v) && !h.excusedLate(s.FileID) {
 			h.out.Wrong = append(h.out.Wrong, Finding{kindAnswer, fmt.Sprintf("process %d: the listing has %s as %v, where there can be %s", p.n, shown(c.key), v, show(allowed))})
 		}
 	}
@@ -744,7 +757,7 @@ func (h *history) strip(s Step) {
 			found, name = append(found, f.FileID), f.Filename
 		}
 	}
-	if len(found) != 1 || !tells(name, c.key) {
+	if len(found) != 1 || !h.tells(found[0], name, c.key) {
 		return
 	}
 	h.srv.AddStoreFile(h.stores[0], found[0], map[string]any{"by": "another tool"})
@@ -753,9 +766,10 @@ func (h *history) strip(s Step) {
 }
 
 // tells reports whether a File's name alone shows that it is the key's: it is the key,
-// or carries its digest.
-func tells(name, key string) bool {
-	return name == key || strings.Contains(name, "-"+digest(key)[:8]+".")
+// or carries its digest and is the one that was sent.
+func (h *history) tells(id, name, key string) bool {
+	up := h.uploaded(id)
+	return name == key || up != nil && up.Name == name && strings.Contains(name, "-"+digest(key)[:8]+".")
 }
 
 // hand attaches a key's File to somebody else's store.
