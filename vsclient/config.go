@@ -93,7 +93,7 @@ func (c *Config) told() func(exchange.Event) {
 // batchSize is how many files one attach request carries: more than the limit allows
 // could never go at once.
 func (c *Config) batchSize() int {
-	if limit := c.Pacer.limits.AttachedFilesPerMinute; limit != NoLimit {
+	if limit := c.Pacer.gates.Batch; limit != NoLimit {
 		return min(c.BatchSize, limit)
 	}
 	return c.BatchSize

@@ -1,9 +1,8 @@
 // Package vsclient keeps documents in an OpenAI vector store by key.
 //
-// OpenAI's API knows Files, which have ids and names, and their attachments to vector
-// stores. It has no replace: a document that changes gets a new File, and the old one
-// is the caller's to find and to remove. This package puts, gets and deletes documents
-// by a key of the caller's choice.
+// OpenAI's API has no replace: a document that changes gets a new File with a new id, and
+// the old one is the caller's to find and to remove. This package puts, gets and deletes
+// documents by a key of the caller's choice.
 //
 //	client, err := vsclient.New(vsclient.Config{
 //		APIKey:        os.Getenv("OPENAI_API_KEY"),
@@ -24,15 +23,14 @@
 //
 // # Keys
 //
-// A key is UTF-8 text of 1 to 1,024 bytes, and one key has one document. Keys that
-// differ only in case are two keys. Where a key can be a file name with an extension
-// that OpenAI indexes, it is the name of the File; otherwise the name is made from it.
+// A key is UTF-8 text of 1 to 1,024 bytes, and one key has one document. Where a key can
+// be a file name with an extension that OpenAI indexes, it is the name of the File;
+// otherwise the name is made from it.
 //
-// A name proves nothing. The client writes the key, a version and a digest of the
-// content into attributes of the store file ("vs_key", "vs_version", "vs_content"), and
-// knows the document by them. A File of somebody else that bears the same name is left
-// alone. A file of this store that has no such attributes and bears a name of the key
-// is the key's: the earlier connector wrote it. [KeyOf] returns the key of a search hit.
+// A name proves nothing. The client writes "vs_key", "vs_version" and "vs_content" into
+// the attributes of the store file, and knows the document by them. A File of somebody
+// else that bears the same name is left alone. A file of this store that has no such
+// attributes and bears a name of the key is the key's: the earlier connector wrote it.
 //
 // # Replacing
 //
@@ -47,33 +45,28 @@
 // back because a caller gave up or a process ended: it becomes searchable, and the older
 // one goes then, by this client or by the next one that changes the key.
 //
-// Everything may be repeated. A client that is killed leaves nothing that the next put
-// of the key, the next client of the store, or [Client.Sweep] does not settle, except
-// for an uploaded File that is attached nowhere.
+// Everything may be repeated. After a kill, the next put of the key, the next client of
+// the store, or [Client.Sweep] settles the rest.
 //
 // # Many documents
 //
-// A put takes seconds, most of them OpenAI's. To be fast, call Put from many goroutines,
-// or [Client.Apply] with many changes: they share attach requests and looks. A client is
-// safe for concurrent use. Calls for one key take effect in the order in which they were
-// made; others run side by side, as many as Config.Concurrency allows.
-//
-// With Config.Async, Put returns when the version is attached. [Client.Flush] waits
-// for the rest and returns an error for each document that came to nothing.
+// A put takes seconds. To be fast, call Put from many goroutines, or [Client.Apply] with
+// many changes: they share attach requests and looks. A client is safe for concurrent
+// use. Calls for one key take effect in the order in which they were made; others run
+// side by side. With Config.Async, Put returns when the version is attached, and
+// [Client.Flush] waits for the rest.
 //
 // # What is tried again
 //
 // Connection errors, 408, 409, 429 and 5xx are tried again, with exponential waits and
 // never sooner than Retry-After says, until Config.RetryTimeout or the context ends. A
 // 429 holds up all requests of its kind. Requests are paced beforehand to the limits that
-// OpenAI publishes; clients of one API key share a [Pacer]. Other refusals, an exhausted
-// quota and a redirect are not tried again.
+// OpenAI publishes; clients of one API key share a [Pacer].
 //
 // A reply that was lost is no failure. An attach is repeated only after a look has found
 // the File absent. An upload is repeated as well; the copy that may have arrived is
-// neither used nor deleted, since nothing shows whose it is, and a sweep lists it. A
-// version that is stuck, or that OpenAI fails to index by its own fault, is followed by
-// a fresh upload, twice at the most.
+// neither used nor deleted, since nothing shows whose it is, and a sweep lists it. After a
+// version that OpenAI fails to index by its own fault, Put uploads afresh, twice at most.
 //
 // # Errors
 //
@@ -91,25 +84,19 @@
 // [errors.As] finds an [*APIError] with the status and the request id where OpenAI has
 // answered. No error, log or printed Config holds the API key.
 //
-// Config.Logger tells what goes on, and Config.OnRequest of each attempt at a request,
-// for counters and timings.
-//
 // # Tidying
 //
-// [Client.Sweep] goes over the whole store and the project's Files. It settles each key
-// to one version, and removes Files that are attached to no store where something better
-// than a name shows whose they are. With SweepOptions.DryRun it lists them.
-//
-// [Client.Close] ends the client within ten seconds; [Client.Shutdown] lets calls under
-// way end first. Neither takes back anything that was acknowledged or accepted.
+// [Client.Sweep] settles each key of the store to one version, and removes Files that are
+// attached to no store where more than a name shows whose they are; with
+// SweepOptions.DryRun it lists them. [Client.Close] ends the client within ten seconds,
+// and [Client.Shutdown] lets calls under way end first. Neither takes back anything that
+// was acknowledged or accepted.
 //
 // # One writer a key
 //
 // One process at a time should write a given key. Two that do still converge to one
 // version: the newest wins, at the next change of the key, when the next process
 // starts, or in a sweep. A running client may miss for up to ten minutes that another
-// process has changed a document.
-//
-// The API has no compare-and-swap, no idempotency key, and no owner of a File. The page
-// docs/limits.md tells what therefore cannot be promised.
+// process has changed a document. docs/limits.md lists the promises that OpenAI's API
+// allows nobody to make.
 package vsclient

@@ -15,13 +15,6 @@ type Limits struct {
 // NoLimit turns a limit off.
 const NoLimit = pace.NoLimit
 
-const (
-	publishedUploads        = 1000
-	publishedAttachRequests = 300
-	publishedAttachedFiles  = 2000
-	reportedChanges         = 300
-)
-
 // A Pacer keeps requests within [Limits]. Clients of one API key should share
 // one: pass it to each in [Config].
 //
@@ -31,26 +24,7 @@ const (
 // go at once. When the server answers 429 all the same, everything under that
 // limit waits until the server will have it again, and goes evenly spaced for the
 // minute after that: the server may not count by the minute.
-type Pacer struct {
-	limits Limits
-	gates  *pace.Pacer
-}
+type Pacer struct{ gates *pace.Pacer }
 
 // NewPacer returns a Pacer for the limits.
-func NewPacer(limits Limits) *Pacer {
-	or := func(v, published int) int {
-		if v == 0 {
-			return published
-		}
-		return max(v, NoLimit)
-	}
-	limits = Limits{
-		UploadsPerMinute:        or(limits.UploadsPerMinute, publishedUploads),
-		AttachRequestsPerMinute: or(limits.AttachRequestsPerMinute, publishedAttachRequests),
-		AttachedFilesPerMinute:  or(limits.AttachedFilesPerMinute, publishedAttachedFiles),
-		ChangesPerMinute:        or(limits.ChangesPerMinute, reportedChanges),
-	}
-	return &Pacer{limits, pace.NewPacer(pace.Limits{
-		Uploads: limits.UploadsPerMinute, AttachRequests: limits.AttachRequestsPerMinute, AttachedFiles: limits.AttachedFilesPerMinute, Changes: limits.ChangesPerMinute,
-	})}
-}
+func NewPacer(limits Limits) *Pacer { return &Pacer{pace.NewPacer(pace.Limits(limits))} }

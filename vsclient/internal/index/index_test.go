@@ -646,7 +646,7 @@ func TestOneThatGivesUpIsAnsweredAtOnceAndTakesNoneOfItsBatchAlong(t *testing.T)
 
 func TestOneThatGivesUpWhileItWaitsForItsPaceIsNeverSent(t *testing.T) {
 	requests, files := unlimited, unlimited
-	requests.AttachRequests, files.AttachedFiles = 1, 1
+	requests.AttachRequestsPerMinute, files.AttachedFilesPerMinute = 1, 1
 	for name, limits := range map[string]pace.Limits{"requests": requests, "files": files} {
 		t.Run(name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
@@ -671,7 +671,7 @@ func TestFilesThatBecomeReadyWhileARequestWaitsForItsPaceGoWithIt(t *testing.T) 
 	synctest.Test(t, func(t *testing.T) {
 		is := is.New(t)
 		limits := unlimited
-		limits.AttachRequests = 1
+		limits.AttachRequestsPerMinute = 1
 		w := newPacedWorld(t, slow, limits)
 		w.wantSearchable(w.all(1))
 		results := make([]result, 30)

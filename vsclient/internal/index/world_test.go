@@ -74,7 +74,7 @@ func (a *answering) RoundTrip(r *http.Request) (*http.Response, error) {
 }
 
 // unlimited are limits that hold up nothing.
-var unlimited = pace.Limits{Uploads: pace.NoLimit, AttachRequests: pace.NoLimit, AttachedFiles: pace.NoLimit}
+var unlimited = pace.Limits{UploadsPerMinute: pace.NoLimit, AttachRequestsPerMinute: pace.NoLimit, AttachedFilesPerMinute: pace.NoLimit}
 
 func newWorld(t *testing.T, cfg openaitest.Config, opts ...func(*index.Config)) *world {
 	t.Helper()

@@ -9,16 +9,20 @@ import (
 	"time"
 )
 
-// Limits are how much a Pacer lets through in any 60 seconds.
+// Limits are how much a Pacer lets through in any 60 seconds. 0 means the published limit.
 type Limits struct {
-	Uploads        int
-	AttachRequests int // for each vector store
-	AttachedFiles  int
-	Changes        int // removals and attribute updates: in force once the server has answered 429
+	UploadsPerMinute        int
+	AttachRequestsPerMinute int // for each vector store
+	AttachedFilesPerMinute  int
+	ChangesPerMinute        int // removals, and likewise attribute updates: in force once the server has answered 429
 }
 
 // NoLimit turns a limit off.
 const NoLimit = -1
+
+// published are the limits that OpenAI publishes, and the one of changes as users report
+// it.
+var published = Limits{UploadsPerMinute: 1000, AttachRequestsPerMinute: 300, AttachedFilesPerMinute: 2000, ChangesPerMinute: 300}
 
 // Pacer holds the gates that requests pass.
 type Pacer struct {
@@ -26,22 +30,31 @@ type Pacer struct {
 	Attached *Gate // files that are attached
 	Changes  *Gate // removals and attribute updates
 	Others   *Gate // no limit of its own: it only keeps the pauses that a 429 asks for
+	// Batch is how many files one attach request may have to go at once; NoLimit: any.
+	Batch int
 
-	limits Limits
-
-	mu       sync.Mutex
-	attaches map[string]*Gate // by vector store
+	attachRequests int
+	mu             sync.Mutex
+	attaches       map[string]*Gate // by vector store
 }
 
 // NewPacer returns a Pacer for the limits.
-func NewPacer(limits Limits) *Pacer {
+func NewPacer(l Limits) *Pacer {
+	or := func(v, published int) int {
+		if v == 0 {
+			return published
+		}
+		return max(v, NoLimit)
+	}
+	files := or(l.AttachedFilesPerMinute, published.AttachedFilesPerMinute)
 	return &Pacer{
-		limits:   limits,
-		Uploads:  NewGate(limits.Uploads),
-		Attached: NewGate(limits.AttachedFiles),
-		Changes:  newLearningGate(limits.Changes),
-		Others:   NewGate(NoLimit),
-		attaches: make(map[string]*Gate),
+		Uploads:        NewGate(or(l.UploadsPerMinute, published.UploadsPerMinute)),
+		Attached:       NewGate(files),
+		Changes:        newLearningGate(or(l.ChangesPerMinute, published.ChangesPerMinute)),
+		Others:         NewGate(NoLimit),
+		Batch:          files,
+		attachRequests: or(l.AttachRequestsPerMinute, published.AttachRequestsPerMinute),
+		attaches:       make(map[string]*Gate),
 	}
 }
 
@@ -51,7 +64,7 @@ func (p *Pacer) AttachRequests(store string) *Gate {
 	defer p.mu.Unlock()
 	g := p.attaches[store]
 	if g == nil {
-		g = NewGate(p.limits.AttachRequests)
+		g = NewGate(p.attachRequests)
 		p.attaches[store] = g
 	}
 	return g

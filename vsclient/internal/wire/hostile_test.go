@@ -125,7 +125,7 @@ const (
 
 func newClient(t testing.TB, rt http.RoundTripper, change ...func(*Config)) *Client {
 	t.Helper()
-	unlimited := pace.Limits{Uploads: pace.NoLimit, AttachRequests: pace.NoLimit, AttachedFiles: pace.NoLimit, Changes: pace.NoLimit}
+	unlimited := pace.Limits{UploadsPerMinute: pace.NoLimit, AttachRequestsPerMinute: pace.NoLimit, AttachedFilesPerMinute: pace.NoLimit, ChangesPerMinute: pace.NoLimit}
 	cfg := Config{StoreID: "vs_1", Config: exchange.Config{
 		BaseURL: "https://user:" + strings.ReplaceAll(secretPassword, "/", "%2F") + "@api.example/v1", APIKey: secretKey, HTTPClient: &http.Client{Transport: rt},
 		RetryTimeout: testRetry, RequestTimeout: testRequest,
