@@ -112,7 +112,7 @@ func noBatches(rw http.ResponseWriter, r *http.Request) bool {
 	if isBatch(r) {
 		rw.Header().Set("Content-Type", "application/json")
 		rw.WriteHeader(http.StatusNotFound)
-		rw.Write([]byte(`{"detail":"Not Found"}`)) //nolint:errcheck // the client has gone
+		rw.Write([]byte(`{"detail":"Not Found"}`))
 		return true
 	}
 	return false

@@ -81,7 +81,7 @@ func newProcess(t *testing.T, s settings) *process {
 	p.calls, p.out = json.NewEncoder(p.in), json.NewDecoder(out)
 	t.Cleanup(func() {
 		p.kill()
-		p.cmd.Wait() //nolint:errcheck // it was killed, or has been waited for
+		p.cmd.Wait()
 	})
 	return p
 }
@@ -112,7 +112,7 @@ func (p *process) try(c call) (a answer, err error) {
 // end closes the client and waits for the process.
 func (p *process) end() {
 	p.Helper()
-	p.in.Close() //nolint:errcheck // a process that has died is told by Wait
+	p.in.Close()
 	late := time.AfterFunc(callTime, p.kill)
 	defer late.Stop()
 	if err := p.cmd.Wait(); err != nil {
@@ -122,5 +122,5 @@ func (p *process) end() {
 
 // kill ends the process without a word.
 func (p *process) kill() {
-	p.killed.Do(func() { p.cmd.Process.Kill() }) //nolint:errcheck // it may have ended
+	p.killed.Do(func() { p.cmd.Process.Kill() })
 }

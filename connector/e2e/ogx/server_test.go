@@ -141,7 +141,7 @@ func (s *server) run(ctx context.Context) error {
 		return err
 	}
 	go func() {
-		s.cmd.Wait() //nolint:errcheck // it ends when its input does, or when it is killed
+		s.cmd.Wait()
 		close(s.done)
 	}()
 	ctx, cancel := context.WithTimeout(ctx, startTime)
@@ -163,11 +163,11 @@ func (s *server) run(ctx context.Context) error {
 // stop ends OGX and removes its state.
 func (s *server) stop() error {
 	if s.cmd != nil {
-		s.input.Close() //nolint:errcheck // it may have ended
+		s.input.Close()
 		select {
 		case <-s.done:
 		case <-time.After(stopTime):
-			s.cmd.Process.Kill() //nolint:errcheck // likewise
+			s.cmd.Process.Kill()
 			<-s.done
 		}
 	}
@@ -239,7 +239,7 @@ func embed(w http.ResponseWriter, r *http.Request) {
 		Input json.RawMessage `json:"input"`
 	}
 	if r.Method == http.MethodGet { // the list of models
-		json.NewEncoder(w).Encode(map[string]any{"object": "list", "data": []any{map[string]any{"id": "words", "object": "model", "owned_by": "test"}}}) //nolint:errcheck // the server has gone
+		json.NewEncoder(w).Encode(map[string]any{"object": "list", "data": []any{map[string]any{"id": "words", "object": "model", "owned_by": "test"}}})
 		return
 	}
 	if err := json.NewDecoder(r.Body).Decode(&in); err != nil {
@@ -271,7 +271,7 @@ func embed(w http.ResponseWriter, r *http.Request) {
 		data[i] = embedding{"embedding", i, v}
 	}
 	w.Header().Set("Content-Type", "application/json")
-	json.NewEncoder(w).Encode(map[string]any{"object": "list", "model": in.Model, "data": data, "usage": map[string]int{"prompt_tokens": 0, "total_tokens": 0}}) //nolint:errcheck // likewise
+	json.NewEncoder(w).Encode(map[string]any{"object": "list", "model": in.Model, "data": data, "usage": map[string]int{"prompt_tokens": 0, "total_tokens": 0}})
 }
 
 // request makes a request that is not the client's, with a body and an answer in JSON.
