@@ -75,8 +75,8 @@ func (r *recent) run(ctx context.Context) {
 	var since int64 // OpenAI's time of the look before
 	second := time.Now().Add(view.ShowTime)
 	for wait := firstWatch; ; {
-		ok := false
-		since, ok = r.look(ctx, since)
+		began, ok := r.look(ctx, since)
+		since = began
 		watching := r.watching()
 		now := time.Now()
 		switch {
