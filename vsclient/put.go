@@ -209,6 +209,9 @@ func (c *Client) setAttributes(ctx context.Context, p *prepared) (Result, error)
 		cur, ok := current(h)
 		switch {
 		case !ok && (len(young) == 0 || time.Since(began) > view.Patience):
+			if err := c.view.StoreThere(ctx); err != nil {
+				return false, err
+			}
 			return false, fail.New(fail.NotFound, "the key has no document to update; put it whole")
 		case !ok:
 			return false, nil // a version that another process has attached may show yet
