@@ -116,7 +116,7 @@ func (c *Client) replace(ctx context.Context, p *prepared, h ledger.Holdings, yo
 		if vanished {
 			err = fail.New(fail.Unavailable, "File %s was gone before it could be attached; another process may have deleted it", r.FileID)
 		}
-		again := stuck || (vanished || fate >= index.Accepted && index.Passing(err)) && try < len(freshUploads)
+		again := stuck || (vanished || fate >= index.Uncertain && index.Passing(err)) && try < len(freshUploads)
 		if again {
 			again = pace.Pause(ctx, freshUploads[try], nil) == nil
 		}

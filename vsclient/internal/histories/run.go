@@ -622,6 +622,9 @@ func (h *history) flush(ctx context.Context, p *process) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	for i, c := range accepted {
+		if strings.HasPrefix(calls[i].doc.Text, badText) && answer("", err).Class == BadDocument {
+			c.accepted = nil // this Flush has told it, and no later one does
+		}
 		if err != nil || c.accepted != calls[i] || p.closed || h.expired && c.store == 0 {
 			continue
 		}
