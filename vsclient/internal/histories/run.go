@@ -731,6 +731,9 @@ func (h *history) list(ctx context.Context, p *process) {
 func (h *history) close(p *process) {
 	h.mu.Lock()
 	p.closed = true
+	if len(p.open) > 0 {
+		h.out.States[stateClosed]++
+	}
 	h.mu.Unlock()
 	from := h.gate.now()
 	done := make(chan error, 1)
@@ -748,9 +751,6 @@ func (h *history) close(p *process) {
 	h.mu.Lock()
 	if p.gone == 0 {
 		p.gone = h.gate.now()
-	}
-	if len(p.open) > 0 {
-		h.out.States[stateClosed]++
 	}
 	h.mu.Unlock()
 	// Its calls have their answers; whatever comes after this is too late.
