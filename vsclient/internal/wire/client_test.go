@@ -3,8 +3,11 @@ package wire
 import (
 	"errors"
 	"fmt"
+	"net"
 	"net/http"
+	"net/http/httptest"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 
@@ -184,6 +187,57 @@ func TestAListingWhoseCursorsAreAllRefusedFails(t *testing.T) {
 		if err == nil || n > 10 {
 			t.Errorf("%v after %d requests", err, n)
 		}
+	}
+}
+
+// Some servers refuse to list files while one of them is being removed.
+func TestARequestThatReadsIsRepeatedWhenItIsRefusedForAReasonThatIsNotKnown(t *testing.T) {
+	for _, e := range endpoints {
+		t.Run(e.name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				var methods []string
+				c := newClient(t, transport(func(r *http.Request) (*http.Response, error) {
+					if methods = append(methods, r.Method); len(methods) <= 3 {
+						return answer(400, `{"error":{"message":"Field required"}}`)(r)
+					}
+					return answer(200, e.object)(r)
+				}))
+				err := e.call(t.Context(), c)
+				if reads := methods[0] == http.MethodGet; reads != (err == nil) || !reads && len(methods) > 1 {
+					t.Errorf("%v after %v", err, methods)
+				}
+			})
+		})
+	}
+}
+
+// Some servers close the connection behind a 400 without saying so, which loses a
+// request that is sent on it meanwhile.
+func TestNoRequestIsSentOnAConnectionThatHasBroughtA400(t *testing.T) {
+	for status, connections := range map[int]int32{200: 1, 404: 1, 400: 3} {
+		t.Run(fmt.Sprint(status), func(t *testing.T) {
+			is := is.New(t)
+			var opened atomic.Int32
+			server := httptest.NewUnstartedServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+				w.Header().Set("Content-Type", "application/json")
+				w.WriteHeader(status)
+				fmt.Fprint(w, `{"id":"file-1","deleted":true,"error":{"message":"File file-1 not found"}}`)
+			}))
+			server.Config.ConnState = func(_ net.Conn, s http.ConnState) {
+				if s == http.StateNew {
+					opened.Add(1)
+				}
+			}
+			server.Start()
+			defer server.Close()
+			c := newClient(t, nil, func(cfg *Config) { cfg.BaseURL, cfg.HTTPClient, cfg.Connections = server.URL, nil, 10 })
+			defer c.Close()
+			for range 3 {
+				_, err := c.Detach(t.Context(), "file-1")
+				is.NoErr(err)
+			}
+			is.Equal(opened.Load(), connections)
+		})
 	}
 }
 
