@@ -74,8 +74,8 @@ const maxReply = 1 << 20
 // each may have made a File.
 const maxGarbled = 3
 
-// maxRefused is how often a request that only reads is made although it is refused with a
-// 400: some servers refuse to list files while one of them is being removed.
+// maxRefused is how often a GET or a DELETE is made although it is refused with a 400:
+// some servers refuse both while another file is being removed.
 const maxRefused = 6
 
 // longestPause is how long a 429 may hold up other requests: a server that asks for a
@@ -118,7 +118,7 @@ func (c *Client) send(ctx context.Context, r Request, into func() any) (time.Dur
 	var (
 		tries     int
 		garbled   int  // replies to an upload that could not be read
-		refused   int  // replies of 400 to a request that only reads
+		refused   int  // replies of 400 to a GET or a DELETE
 		unknown   bool // an attempt may have been carried out
 		last      *reply.Failure
 		pollAfter time.Duration
@@ -137,9 +137,10 @@ func (c *Client) send(ctx context.Context, r Request, into func() any) (time.Dur
 			garbled++
 			f.Retry = f.Retry && garbled < maxGarbled
 		}
-		if f != nil && r.Method == http.MethodGet && f.Status == http.StatusBadRequest && errors.Is(f.Kind, fail.Rejected) {
+		if f != nil && f.Status == http.StatusBadRequest && errors.Is(f.Kind, fail.Rejected) && r.Method != http.MethodPost {
 			refused++
-			if f.Retry = refused < maxRefused && !r.Query.Has("after"); !f.Retry { // a listing whose cursor is refused begins anew
+			f.Retry = refused < maxRefused && !r.Query.Has("after") // a listing whose cursor is refused begins anew
+			if !f.Retry && r.Method == http.MethodGet {
 				f.Kind = fail.Endpoint // no document is to blame
 			}
 		}

@@ -3,6 +3,7 @@ package index
 import (
 	"context"
 	"errors"
+	"fmt"
 	"net/http"
 	"slices"
 	"strings"
@@ -28,6 +29,11 @@ const (
 	// quickly bounds requests that are made again in the next round anyway, or that only
 	// confirm something.
 	quickly = 2 * time.Second
+
+	// lostTime is how long a File is looked for whose attach had no reply, and firstLook
+	// the wait before the second look.
+	lostTime  = 5 * time.Second
+	firstLook = 500 * time.Millisecond
 
 	// fewLooks is how many Files are asked for one by one before more are.
 	fewLooks = 4
@@ -219,11 +225,16 @@ func ended(b wire.Batch) bool { return b.Status != wire.InProgress && b.Status !
 // probe attaches one File of a batch alone, and takes it out of the batch.
 func (p *post) probe(w *wire.Client) error {
 	one := p.i.newPost(p.last[len(p.last)-1:])
-	if err := one.attach(w); err != nil {
+	switch err := one.attach(w); {
+	case err == nil:
+		p.i.accept(one)
+	case Passing(err): // its reply was lost, which is no verdict on the others
+		one.cancel()
+		p.i.refuse(one.files, err)
+	default:
 		one.cancel()
 		return err
 	}
-	p.i.accept(one)
 	p.files = slices.DeleteFunc(slices.Clone(p.files), func(at *attaching) bool { return at == one.files[0] })
 	return nil
 }
@@ -263,13 +274,29 @@ func (p *post) failed(f *reply.Failure) {
 }
 
 // landed looks whether an attach whose reply was lost has been carried out. Repeating
-// it would double nothing, but users report that a file that has been indexed by then
-// is indexed anew: searches would find it, and then not, and then again.
+// it would double nothing at OpenAI, but users report that a file that has been indexed
+// by then is indexed anew: searches would find it, and then not, and then again.
+//
+// A File whose attach had no reply at all is not attached again: the server may still
+// work on it, and OGX's store is broken for good by two attaches of one File side by
+// side. Its error is Passing, so that the document is uploaded anew.
 func (p *post) landed(context.Context) (bool, error) {
 	if !p.failure.Unknown {
 		return false, nil
 	}
 	there, err := p.look(p.i.wire)
+	if p.single && underWay(p.failure) {
+		for wait := firstLook; !there && err == nil; wait *= 2 {
+			if time.Since(p.failing)+wait > lostTime {
+				return false, &fail.Error{Kind: fail.Indexing, Err: fail.Unavailable, Reason: fmt.Sprintf(
+					"the attach of File %s had no reply, and the store has not shown it since (%s)", p.files[0].FileID, p.failure.Reason)}
+			}
+			if err = pace.Pause(p.ctx, wait, nil); err == nil {
+				there, err = p.look(p.i.wire)
+			}
+		}
+		return there, err
+	}
 	refusing := time.Since(p.failing) >= refusingTime || p.failure.Status == http.StatusNotImplemented
 	if there || err != nil || p.single || !refusing {
 		return there, err
@@ -289,6 +316,16 @@ func (p *post) landed(context.Context) (bool, error) {
 		return there, err
 	}
 	return false, errNoBatches
+}
+
+// underWay reports whether the server may still work on a request that has failed: none
+// of its own replies has ended it.
+func underWay(f *reply.Failure) bool {
+	switch f.Status {
+	case 0, http.StatusBadGateway, http.StatusGatewayTimeout:
+		return true
+	}
+	return f.Status >= 520 // a proxy's
 }
 
 // look reports whether the store has one of a few of the Files, which stand for all. It

@@ -4,6 +4,9 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
+	"slices"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -97,6 +100,9 @@ func (w *watch) run(ctx context.Context) {
 			w.look(ctx)
 		} else {
 			w.ask(ctx)
+			if w.heard && w.ended && w.counts == (wire.Counts{}) && w.tookNothing(ctx) {
+				return
+			}
 			if w.worthReading() {
 				w.readListing(ctx)
 				if w.ended || !w.heard {
@@ -126,6 +132,22 @@ func (w *watch) ask(ctx context.Context) {
 	}
 	w.heardAt, w.counts = time.Now(), b.FileCounts
 	w.ended = ended(b)
+}
+
+// tookNothing reports whether a batch that has ended without a file has taken none: a
+// look at a few finds none. Then each File is attached alone.
+func (w *watch) tookNothing(ctx context.Context) bool {
+	files := w.some(len(w.open))
+	p := &post{i: w.i, ctx: ctx, last: files}
+	there, err := p.look(w.i.wire.For(quickly))
+	for _, s := range p.seen {
+		w.settle(s)
+	}
+	if there || err != nil {
+		return false
+	}
+	w.i.goAlone(files)
+	return true
 }
 
 func (w *watch) done() int { return w.counts.Completed + w.counts.Failed + w.counts.Cancelled }
@@ -205,7 +227,7 @@ func passing(reason *wire.IndexingError) bool {
 	case "unsupported_file", "invalid_file", "unhandled_mime_type", "parsing_error", "file_not_found":
 		return false
 	}
-	return true
+	return !strings.Contains(reason.Message, "is not supported") // OGX gives every reason the code server_error
 }
 
 // look asks for Files one by one: those that were attached without a batch, and those
@@ -213,11 +235,7 @@ func passing(reason *wire.IndexingError) bool {
 // not. It asks for at most a page's worth, and only as long as it finds something: a
 // few first, then more.
 func (w *watch) look(ctx context.Context) {
-	files := make([]*attaching, 0, len(w.open))
-	for _, at := range w.open {
-		files = append(files, at)
-	}
-	files = files[:min(len(files), wire.StoreFilesPage)]
+	files := w.some(wire.StoreFilesPage)
 	for n := fewLooks; len(files) > 0; n *= 2 {
 		n = min(n, len(files))
 		before := len(w.open)
@@ -227,6 +245,12 @@ func (w *watch) look(ctx context.Context) {
 		}
 		files = files[n:]
 	}
+}
+
+// some returns at most n of the Files that are open.
+func (w *watch) some(n int) []*attaching {
+	files := slices.Collect(maps.Values(w.open))
+	return files[:min(len(files), n)]
 }
 
 func (w *watch) lookAt(ctx context.Context, files []*attaching) {
@@ -248,12 +272,7 @@ func (w *watch) lookAt(ctx context.Context, files []*attaching) {
 			if w.missing() {
 				delete(w.open, at.FileID)
 				// The look has found it absent. A request about this File alone tells why.
-				tookNothing := w.ended && w.counts == wire.Counts{}
-				w.i.cfg.Go(func() {
-					if w.i.deliver([]*attaching{at}, nil) && tookNothing {
-						w.i.goAlone(nil)
-					}
-				})
+				w.i.cfg.Go(func() { w.i.deliver([]*attaching{at}, nil) })
 			}
 		}
 	})

@@ -190,8 +190,8 @@ func TestAListingWhoseCursorsAreAllRefusedFails(t *testing.T) {
 	}
 }
 
-// Some servers refuse to list files while one of them is being removed.
-func TestARequestThatReadsIsRepeatedWhenItIsRefusedForAReasonThatIsNotKnown(t *testing.T) {
+// Some servers refuse to list files, or to remove one, while another is being removed.
+func TestARequestThatReadsOrRemovesIsRepeatedWhenItIsRefusedForAReasonThatIsNotKnown(t *testing.T) {
 	for _, e := range endpoints {
 		t.Run(e.name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
