@@ -38,6 +38,7 @@ func (k killing) run(t *testing.T, steps []step) (bad findings, bounded, request
 			l := newLine(w.srv.Client().Transport, at, nil)
 			l.happen, l.drops = l.die, k.drops
 			c := w.client(l)
+			w.cut = at.n > 0
 			dead = append(dead, c)
 			log := &session{w: w}
 			finished := make(chan struct{})

@@ -72,8 +72,8 @@ func (o outage) run(t *testing.T, steps []step) (bad findings, bounded, requests
 		time.Sleep(settling)
 		bad.add(w.examine())
 		bad.leftovers = nil
-		if bounded = len(w.loose()); bounded > failures {
-			bad.leftovers = append(bad.leftovers, fmt.Sprintf("%d Files are attached nowhere, where %d changes failed", bounded, failures))
+		if bounded = len(w.loose()); bounded > failures+w.lostUploads(time.Time{}) {
+			bad.leftovers = append(bad.leftovers, fmt.Sprintf("%d Files are attached nowhere, where %d changes failed and %d uploads were lost", bounded, failures, w.lostUploads(time.Time{})))
 		}
 		bad.add(w.tidy(c, keysOf(steps)))
 		bad.add(w.examine())

@@ -30,6 +30,7 @@ type world struct {
 	mu     sync.Mutex
 	want   map[string]*step // by key; nil: to be gone
 	absent map[string][]span
+	cut    bool // a process was cut off: the File of the earlier connector may be detached, and not deleted
 }
 
 // span is a time in which a key may be missing: from when its deletion was asked
@@ -228,7 +229,7 @@ func (w *world) loose() (loose []openaitest.FileInfo) {
 		}
 	}
 	for _, f := range snap.Files {
-		if w.foreign[f.ID] == "" && !attached[f.ID] {
+		if w.foreign[f.ID] == "" && !attached[f.ID] && !(w.cut && f.Name == legacyKey && f.CreatedAt.Before(w.start)) {
 			loose = append(loose, f)
 		}
 	}

@@ -525,6 +525,7 @@ func (h *history) answered(p *process, c *cell, call *pending, a Answer) {
 	}
 	if c.store == 0 && h.expired && call.from >= h.expiredAt {
 		switch {
+		case a.Outcome == "unchanged": // without a request
 		case a.Err == nil:
 			wrong(kindAnswer, "it succeeds although the store has expired")
 		case a.Class != Everybody && a.Class != Stopped && a.Class != Service && !refused(c.key, call.doc):
@@ -552,7 +553,13 @@ func (h *history) answered(p *process, c *cell, call *pending, a Answer) {
 		if len(before) > 0 && a.Outcome == "replaced" && h.unmarked(c) {
 			h.out.States[stateUnmarked]++
 		}
+		before = c.states
 		c.succeed(call, now, p.step.Attached)
+		if a.Outcome == "unchanged" && c.strippedAt > p.begun && now-c.strippedAt < trustedFor {
+			c.states = union(before, c.states) // it need not have seen that
+			c.note(now)
+			h.out.Excused[excuseUnseen]++
+		}
 		if len(c.states) == 0 {
 			wrong(kindAnswer, "%s, where there can be nothing", a.Outcome)
 			c.states = []value{nothing}
@@ -655,7 +662,10 @@ func (h *history) get(ctx context.Context, p *process, key int) {
 	c := h.cells[[2]int{p.store, key}]
 	allowed := c.during(from, h.gate.now())
 	v := nothing
-	if a.NotFound && h.excusedRemoval(c, h.gate.now()) {
+	if a.NotFound && (h.excusedRemoval(c, h.gate.now()) || h.hidden(c, p, from)) || a.Err == nil && got.Status != "completed" {
+		return
+	}
+	if a.Err == nil && slices.Contains(allowed, nothing) && h.excusedWatch(c, openaitest.StoreFile{FileID: got.FileID}, h.gate.now()) {
 		return
 	}
 	if a.Err == nil {
@@ -665,6 +675,14 @@ func (h *history) get(ctx context.Context, p *process, key int) {
 	if !anyLike(allowed, v) && !(a.Err == nil && got.SHA256 == "") && !late {
 		h.out.Wrong = append(h.out.Wrong, Finding{kindAnswer, fmt.Sprintf("process %d: get %s finds %v, where there can be %s", p.n, shown(c.key), v, show(allowed))})
 	}
+}
+
+// hidden reports whether a GET says 404 of a version that another process has attached.
+func (h *history) hidden(c *cell, p *process, at time.Duration) bool {
+	return slices.ContainsFunc(h.files(c), func(f openaitest.StoreFile) bool {
+		shown := h.attached(f.FileID)
+		return h.maker(f.FileID) != p.n && len(shown) > 0 && shown[len(shown)-1]+time.Duration(h.plan.Sea.NotFound) >= at
+	})
 }
 
 // anyLike reports whether one of the values is v, apart from its chunking.
@@ -762,6 +780,7 @@ func (h *history) strip(s Step) {
 	}
 	h.srv.AddStoreFile(h.stores[0], found[0], map[string]any{"by": "another tool"})
 	c.replace(map[string]any{"by": "another tool"}, h.gate.now())
+	c.strippedAt = h.gate.now()
 	h.out.States[stateStripped]++
 }
 

@@ -290,15 +290,18 @@ func (v *View) listedHoldings(ctx context.Context, d Doc) (h ledger.Holdings, yo
 	return v.ledger.Holdings(d.ID, d.Names), v.unseenOf(newest), nil
 }
 
-// HoldingsNow is Holdings where it matters that there is nothing: somebody else may
-// have put the document since the list of Files was read.
+// HoldingsNow is Holdings where it matters that there is nothing else: an attach may
+// show by now and, where nothing is found, somebody else may have put the document
+// since the list of Files was read.
 func (v *View) HoldingsNow(ctx context.Context, d Doc) (ledger.Holdings, []string, error) {
 	h, young, err := v.Holdings(ctx, d)
-	if err != nil || len(h.Versions) > 0 {
+	if err != nil || len(h.Versions) > 0 && len(young) == 0 {
 		return h, young, err
 	}
-	if err := v.listFiles(ctx, 0); err != nil {
-		return h, nil, err
+	if len(h.Versions) == 0 {
+		if err := v.listFiles(ctx, 0); err != nil {
+			return h, nil, err
+		}
 	}
 	v.ledger.Doubt(young...) // they may show by now
 	h, young, err = v.Holdings(ctx, d)
@@ -338,6 +341,8 @@ func (v *View) trusted(file ledger.Version) bool {
 		return false
 	case file.Seen == ledger.Listed && file.Status != ledger.Completed:
 		return false // the listing may be behind
+	case file.Seen == ledger.Listed && !file.Made && !v.ledger.Named(file.ID):
+		return false // its File may be gone
 	case file.Status == ledger.Absent && since > ShowTime && file.Created > 0 && v.lists.age(file.Created)-since < v.cfg.IndexTimeout+ShowTime:
 		return false // it was too new for a 404 to be conclusive
 	}

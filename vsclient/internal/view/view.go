@@ -87,8 +87,29 @@ func (v *View) LookWith(ctx context.Context, w *wire.Client, id string) error {
 	case err != nil:
 		return err
 	}
+	if there, err := v.fileThere(ctx, w, id); !there {
+		return err
+	}
 	v.observe(s, ledger.Read, v.Tick())
 	return nil
+}
+
+// fileThere reports whether the File of a store file exists. A store file is shown for a
+// while after its File is gone.
+func (v *View) fileThere(ctx context.Context, w *wire.Client, id string) (bool, error) {
+	if file, _ := v.ledger.Find(id); file.Made || v.ledger.Named(id) {
+		return true, nil
+	}
+	f, err := w.File(ctx, id)
+	switch {
+	case errors.Is(err, fail.NotFound):
+		v.ledger.Gone(id, v.Tick())
+		return false, nil
+	case err != nil:
+		return false, err
+	}
+	v.ledger.Listed([]ledger.File{FileOf(f)})
+	return true, nil
 }
 
 // Read records a GET of a store file.
@@ -104,7 +125,7 @@ func (v *View) observe(s wire.StoreFile, seen ledger.Seen, at uint32) naming.Ide
 	id := naming.Decode(s.Attributes)
 	marks, marked := v.Marks(id), naming.Marked(s.Attributes)
 	v.ledger.Observe(s.ID, marks, marked, StatusOf(s.Status), seen, at)
-	if id.Key != "" && !v.ledger.Altered() {
+	if id.Key != "" && marks.Content != (ledger.Print{}) && !v.ledger.Altered() {
 		stems := naming.NamesOf(id.Key, v.cfg.Extension).Stems
 		if known, among := v.ledger.Stem(s.ID, stems); known && !among {
 			v.altered(s.ID)
