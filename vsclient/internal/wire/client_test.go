@@ -203,7 +203,7 @@ func TestARequestThatReadsOrRemovesIsRepeatedWhenItIsRefusedForAReasonThatIsNotK
 					return answer(200, e.object)(r)
 				}))
 				err := e.call(t.Context(), c)
-				if reads := methods[0] == http.MethodGet; reads != (err == nil) || !reads && len(methods) > 1 {
+				if post := methods[0] == http.MethodPost; post == (err == nil) || post && len(methods) > 1 {
 					t.Errorf("%v after %v", err, methods)
 				}
 			})
