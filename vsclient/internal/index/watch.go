@@ -89,7 +89,7 @@ func (w *watch) run(ctx context.Context) {
 	w.began = time.Now()
 	w.read, w.relist = w.began, 2*time.Second
 	wait := max(w.i.typical.guess(), w.hint)
-	for pace.Pause(ctx, wait, nil) == nil {
+	for !w.tookNothing() && pace.Pause(ctx, wait, nil) == nil {
 		for id, at := range w.open {
 			if at.ctx.Err() != nil {
 				delete(w.open, id) // nobody waits for it
@@ -100,9 +100,6 @@ func (w *watch) run(ctx context.Context) {
 			w.look(ctx)
 		} else {
 			w.ask(ctx)
-			if w.heard && w.ended && w.counts == (wire.Counts{}) && w.tookNothing(ctx) {
-				return
-			}
 			if w.worthReading() {
 				w.readListing(ctx)
 				if w.ended || !w.heard {
@@ -126,27 +123,38 @@ func (w *watch) run(ctx context.Context) {
 // seen, is no answer.
 func (w *watch) ask(ctx context.Context) {
 	b, hint, err := w.i.wire.For(quickly).Batch(ctx, w.batch)
-	w.hint = hint
-	if w.heard = err == nil && b.ID == w.batch; !w.heard {
-		return
+	if w.hint, w.heard = hint, err == nil && b.ID == w.batch; w.heard {
+		w.hear(b)
 	}
-	w.heardAt, w.counts = time.Now(), b.FileCounts
-	w.ended = ended(b)
+}
+
+func (w *watch) hear(b wire.Batch) {
+	w.heardAt, w.counts, w.ended = time.Now(), b.FileCounts, b.Status != wire.InProgress && b.Status != ""
 }
 
 // tookNothing reports whether a batch that has ended without a file has taken none: a
-// look at a few finds none. Then each File is attached alone.
-func (w *watch) tookNothing(ctx context.Context) bool {
-	files := w.some(len(w.open))
-	p := &post{i: w.i, ctx: ctx, last: files}
+// look at a few finds none. Then each File is attached alone, and when the first of them
+// is accepted at once, the server takes no batches.
+func (w *watch) tookNothing() bool {
+	if !w.ended || w.counts != (wire.Counts{}) || len(w.open) == 0 {
+		return false
+	}
+	p := w.i.newPost(slices.Collect(maps.Values(w.open)))
+	defer p.cancel()
 	there, err := p.look(w.i.wire.For(quickly))
 	for _, s := range p.seen {
 		w.settle(s)
 	}
-	if there || err != nil {
+	switch {
+	case there || err != nil:
 		return false
+	case p.probe(w.i.wire) == nil:
+		w.i.goAlone(p.files)
+	default:
+		for _, at := range p.files {
+			w.i.cfg.Go(func() { w.i.deliver([]*attaching{at}, nil) })
+		}
 	}
-	w.i.goAlone(files)
 	return true
 }
 
@@ -235,7 +243,8 @@ func passing(reason *wire.IndexingError) bool {
 // not. It asks for at most a page's worth, and only as long as it finds something: a
 // few first, then more.
 func (w *watch) look(ctx context.Context) {
-	files := w.some(wire.StoreFilesPage)
+	files := slices.Collect(maps.Values(w.open))
+	files = files[:min(len(files), wire.StoreFilesPage)]
 	for n := fewLooks; len(files) > 0; n *= 2 {
 		n = min(n, len(files))
 		before := len(w.open)
@@ -245,12 +254,6 @@ func (w *watch) look(ctx context.Context) {
 		}
 		files = files[n:]
 	}
-}
-
-// some returns at most n of the Files that are open.
-func (w *watch) some(n int) []*attaching {
-	files := slices.Collect(maps.Values(w.open))
-	return files[:min(len(files), n)]
 }
 
 func (w *watch) lookAt(ctx context.Context, files []*attaching) {
