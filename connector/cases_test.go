@@ -134,6 +134,25 @@ func TestHistoriesEndAsTheSource(t *testing.T) {
 			want: map[string]string{`{"id":1}`: "new", `{"id":2}`: "same"},
 		},
 		{
+			name: "a row is created, replaced by a row with its key and then deleted in one write",
+			batches: [][]opencdc.Record{
+				{created(id(1), doc(1, "old")), created(id(1), doc(1, "new")), deleted(id(1), doc(1, "old"))},
+				{created(id(2), doc(2, "old")), deleted(id(2), doc(2, "old")), created(id(2), doc(2, "new")), deleted(id(2), doc(2, "new"))},
+			},
+			want: map[string]string{`{"id":1}`: "new"},
+		},
+		{
+			name: "two swaps of rows that are new, as Debezium writes them, come in one write",
+			batches: [][]opencdc.Record{{
+				one, two,
+				deleted(id(1), doc(1, "about apples")), created(id(2), doc(2, "about apples")),
+				deleted(id(2), doc(2, "about bears")), created(id(1), doc(1, "about bears")),
+				deleted(id(1), doc(1, "about bears")), created(id(2), doc(2, "about bears")),
+				deleted(id(2), doc(2, "about apples")), created(id(1), doc(1, "about apples")),
+			}},
+			want: map[string]string{`{"id":1}`: "about apples", `{"id":2}`: "about bears"},
+		},
+		{
 			name: "a processor changes the text in the row after the change alone",
 			batches: [][]opencdc.Record{
 				{created(id(1), doc(1, "APPLES"))},

@@ -77,6 +77,7 @@ type writing struct {
 	from    int
 	puts    map[string][]int  // key to the steps that write it
 	removed map[string]string // old key to the owner that it is removed for
+	written map[string]bool   // key to whether the last of them has written it; else it has deleted it
 }
 
 type step struct {
@@ -92,7 +93,7 @@ func (s *step) owner() string {
 }
 
 func (w *writing) begin(i int) {
-	w.from, w.puts, w.removed = i, make(map[string][]int), make(map[string]string)
+	w.from, w.puts, w.removed, w.written = i, make(map[string][]int), make(map[string]string), make(map[string]bool)
 }
 
 // mustWait reports whether the step can only be made, or decided on, when the ones
@@ -197,6 +198,7 @@ func (w *writing) hold(i int) {
 	holder := w.taken.get(s.Key)
 	switch {
 	case s.skip:
+		return
 	case s.Op == translate.Delete:
 		if written {
 			w.taken.forget(s.Key)
@@ -204,8 +206,12 @@ func (w *writing) hold(i int) {
 	case holder != nil:
 		// Also when the step has failed: the row has the key in the source.
 		holder.row = s.Row(holder.row)
-	case written && (s.OldKey != "" || s.Created && s.overwrote):
+	// Of steps that go out together, the store sees the last one alone.
+	case written && (s.OldKey != "" || s.Created && (s.overwrote || w.written[s.Key])):
 		w.taken.set(s.Key, s.Row(nil), s.at)
+	}
+	if written {
+		w.written[s.Key] = s.Op != translate.Delete
 	}
 }
 
