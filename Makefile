@@ -91,7 +91,7 @@ lint-vsclient lint-connector: lint-%: $(TOOLS)/tools
 lint-unpublished: $(TOOLS)/tools
 	@for m in $(UNPUBLISHED); do echo "lint $$m"; (cd $$m && GOWORK=off $(TOOLS)/golangci-lint run --allow-parallel-runners ./...) || exit 1; done
 lint-scripts: $(TOOLS)/actionlint
-	shellcheck $$(grep -lrIE '^#!.*sh$$' .ci)
+	shellcheck -x $$(grep -lrIE '^#!.*sh$$' .ci)
 	$(TOOLS)/actionlint
 
 .PHONY: vulncheck
