@@ -318,6 +318,23 @@ func TestHistoriesEndAsTheSource(t *testing.T) {
 			want: map[string]string{`{"id":1}`: `{"body":"` + large + `","id":1,"note":null}`},
 		},
 		{
+			name: "a row without a text gets another key",
+			batches: [][]opencdc.Record{
+				{created(id(1), doc(1, nil)), updated(id(2), doc(1, nil), doc(2, nil)), created(id(3), doc(3, "bears"))},
+				{moved(3, 4, "bears"), updated(id(3), doc(2, nil), doc(3, nil))},
+				{updated(id(4), doc(3, nil), doc(4, nil)), moved(4, 3, "bears")}, // a swap
+			},
+			want: map[string]string{`{"id":3}`: "bears"},
+		},
+		{
+			name: "a row whose text is not sent gets another key",
+			batches: [][]opencdc.Record{
+				{created(id(1), doc(1, "apples")), updated(id(2), doc(1, nil), doc(2, nil)), created(id(3), doc(3, "bears"))},
+			},
+			want:    map[string]string{`{"id":1}`: "apples", `{"id":3}`: "bears"},
+			refused: map[int]string{1: "REPLICA IDENTITY FULL"},
+		},
+		{
 			name: "keys of nulls alone are refused",
 			batches: [][]opencdc.Record{
 				{created(id(1), doc(1, "text"))},

@@ -17,6 +17,7 @@ import (
 // Store is the part of a *vsclient.Client that a write needs.
 type Store interface {
 	Apply(ctx context.Context, changes []vsclient.Change, done func(i int, r vsclient.Result)) []vsclient.Result
+	Get(ctx context.Context, key string) (vsclient.Info, error)
 }
 
 // Deliverer writes records to a store. It is not safe for concurrent use.
@@ -59,6 +60,9 @@ func (d *Deliverer) Write(ctx context.Context, recs []opencdc.Record, progress f
 		}
 		if w.mustWait(i) {
 			w.carryOut(ctx, i)
+		}
+		if w.steps[i].Missing != nil {
+			w.moveNothing(ctx, i)
 		}
 		w.join(i)
 	}
@@ -103,6 +107,9 @@ func (w *writing) mustWait(i int) bool {
 	if of, ok := w.removed[s.Key]; ok && of != s.owner() {
 		return true // another owner can have the key once it is free
 	}
+	if s.Missing != nil {
+		return true
+	}
 	if !s.Gone || w.puts[s.Key] == nil {
 		return false
 	}
@@ -115,6 +122,29 @@ func (w *writing) mustWait(i int) bool {
 		row = w.steps[j].Row(row)
 	}
 	return s.RemovesAnother(row)
+}
+
+// moveNothing acknowledges a step that gives a row without a text another key, and
+// refuses it when the row has a document. The steps before it have been carried out.
+func (w *writing) moveNothing(ctx context.Context, i int) {
+	s := &w.steps[i]
+	if w.result.Outage != nil {
+		w.result.Verdicts[i] = w.result.Outage
+		return
+	}
+	info, err := w.store.Get(ctx, s.OldKey)
+	holder := w.taken.get(s.OldKey)
+	switch {
+	case errors.Is(err, vsclient.ErrNotFound), holder != nil && s.RemovesAnother(holder.row),
+		err == nil && info.Attributes[translate.CollectionAttribute] != s.Attributes[translate.CollectionAttribute]:
+		s.skip = true
+		w.result.Outcomes[vsclient.Absent]++
+	case err == nil:
+		w.result.Verdicts[i] = s.Missing
+	default:
+		w.note(i, vsclient.Result{Key: s.OldKey, Err: err})
+	}
+	s.OldKey = "" // no document moves
 }
 
 // join adds the step to those that go out together next.
