@@ -15,9 +15,9 @@ import (
 // async is what Config.Async leaves to be done when a Put has returned.
 type async struct {
 	mu     sync.Mutex
-	open   []chan struct{}                    // each is closed when its document is searchable, or has failed
-	failed []error                            // of documents that came to nothing since the last Flush
-	cancel map[string]context.CancelCauseFunc // ends the wait for a File
+	open   []chan struct{} // each is closed when its document is searchable, or has failed
+	failed []error         // of documents that came to nothing since the last Flush
+	waits  sync.Map        // by File, how to end the wait for it
 }
 
 // errRemoved says that this client has removed the File: its key has a newer change.
@@ -25,25 +25,8 @@ var errRemoved = errors.New("the File was removed")
 
 // gone ends the wait for a File.
 func (a *async) gone(id string) {
-	a.mu.Lock()
-	defer a.mu.Unlock()
-	if cancel := a.cancel[id]; cancel != nil {
-		cancel(errRemoved)
-	}
-}
-
-// hold has gone end the wait for a File, until it is let go of.
-func (a *async) hold(id string, cancel context.CancelCauseFunc) (letGo func()) {
-	a.mu.Lock()
-	defer a.mu.Unlock()
-	if a.cancel == nil {
-		a.cancel = make(map[string]context.CancelCauseFunc)
-	}
-	a.cancel[id] = cancel
-	return func() {
-		a.mu.Lock()
-		defer a.mu.Unlock()
-		delete(a.cancel, id)
+	if cancel, waiting := a.waits.Load(id); waiting {
+		cancel.(context.CancelCauseFunc)(errRemoved) //nolint:forcetypeassert // attachAsync has stored it
 	}
 }
 
@@ -91,7 +74,7 @@ func (c *Client) attachAsync(ctx context.Context, d view.Doc, at wire.Attachment
 		// Until the attach is accepted, the caller's context has a say.
 		own, cancel := context.WithCancelCause(context.WithoutCancel(ctx))
 		defer cancel(nil)
-		letGo := c.async.hold(at.FileID, cancel)
+		c.async.waits.Store(at.FileID, cancel)
 		defer context.AfterFunc(life, func() { cancel(ErrClosed) })()
 		unhook := context.AfterFunc(ctx, func() { cancel(context.Cause(ctx)) })
 		accepted := false
@@ -101,7 +84,7 @@ func (c *Client) attachAsync(ctx context.Context, d view.Doc, at wire.Attachment
 				first <- result{index.Accepted, nil}
 			}
 		})
-		letGo()
+		c.async.waits.Delete(at.FileID)
 		removed := errors.Is(context.Cause(own), errRemoved)
 		fate, err = c.ended(own, at.FileID, fate, err)
 		if !accepted {

@@ -52,7 +52,7 @@ type Config struct {
 	RetryTimeout   time.Duration // how long one request is tried again; 0: 5 min. After an endpoint has failed for this long, each request to it is tried once for 2 minutes.
 	RequestTimeout time.Duration // how long one attempt may go without a sign of life; 0: 1 min
 	FileExtension  string        // for keys without an indexed extension, as ".md"; "": by content
-	Purpose        string        // of the Files, as "user_data"; "": "assistants". Documents under the purpose "assistants" are found in any case
+	Purpose        string        // of the Files, as "user_data"; "": "assistants". Documents under this purpose and under "assistants" are found
 
 	Limits Limits // of this client alone; ignored when Pacer is set
 	Pacer  *Pacer // shared by the clients of one API key; nil: one of its own

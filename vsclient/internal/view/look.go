@@ -246,15 +246,24 @@ func (v *View) Holdings(ctx context.Context, d Doc) (h ledger.Holdings, young []
 	if v.ledger.Altered() || d.Names.Stems[0] == "" {
 		return v.listedHoldings(ctx, d)
 	}
-	var passed []ledger.Version
+	var (
+		looks  errgroup.Group
+		mu     sync.Mutex
+		passed []ledger.Version
+	)
 	for _, file := range v.ledger.Candidates(d.ID, d.Names) {
-		over, err := v.inspect(ctx, file)
-		if err != nil {
-			return h, nil, err
-		}
-		if over {
-			passed = append(passed, file)
-		}
+		looks.Go(func() error {
+			over, err := v.inspect(ctx, file)
+			if over {
+				mu.Lock()
+				defer mu.Unlock()
+				passed = append(passed, file)
+			}
+			return err
+		})
+	}
+	if err := looks.Wait(); err != nil {
+		return h, nil, err
 	}
 	// A key that has its document has namesakes in other stores, not an older version
 	// that a complete reading of this one would not show.
