@@ -88,17 +88,19 @@ func table() string {
 
 var all = flag.Bool("all", false, "try everything everywhere; otherwise a share of it, spread evenly")
 
+var share = flag.Int("share", 10, "without -all: strike one request of so many, times the sparseness of the runs' kind")
+
 // every is how many requests lie between two that are struck: whole with -all. The
 // race detector makes each run many times as long, and looks for something that a
 // tenth of them shows as well, as do runs that are -short.
-func every(share, whole int) int {
+func every(sparse, whole int) int {
 	switch {
 	case *all:
 		return whole
 	case underRace, testing.Short():
-		return 50 * share
+		return 10 * *share * sparse
 	}
-	return 5 * share
+	return *share * sparse
 }
 
 var verbose = flag.Bool("requests", false, "show what the clients log, and the requests of a run that went wrong")
