@@ -25,7 +25,7 @@ type Outcome struct {
 	Wrong   []Finding
 	Excused map[string]int // what cannot be promised, by name
 	States  map[string]int // rare states that were reached, by name
-	Order   []string       // in which things happened at the API
+	Order   []Pass         // in which things happened at the API
 	Astray  int            // how often the record could not be followed
 	Took    time.Duration  // virtual
 	Healthy time.Duration  // from the end of all faults until everything was right
@@ -102,7 +102,7 @@ type history struct {
 }
 
 // Run carries a plan out. drive, if not nil, is the order of an earlier run.
-func Run(t *testing.T, plan Plan, drive []string, verbose bool) Outcome {
+func Run(t *testing.T, plan Plan, drive []Pass, verbose bool) Outcome {
 	h := &history{
 		plan: plan, verbose: verbose, procs: make(map[int]*process), cells: make(map[[2]int]*cell),
 		planted: make(map[string]Planted), texts: make(map[string]string), told: make(map[int]time.Duration),
@@ -166,7 +166,7 @@ func quirks(names []string) (q openaitest.Quirks) {
 	return q
 }
 
-func (h *history) run(drive []string) {
+func (h *history) run(drive []Pass) {
 	h.begun = time.Now()
 	h.texts[digest("")] = ""
 	for _, s := range h.plan.Steps {

@@ -283,13 +283,9 @@ func (v *View) listedHoldings(ctx context.Context, d Doc) (h ledger.Holdings, yo
 	if err := v.walk(ctx); err != nil {
 		return h, nil, err
 	}
-	var newest []ledger.Version
+	newest := slices.DeleteFunc(v.ledger.Candidates(d.ID, d.Names), func(f ledger.Version) bool { return !v.young(f.Created) })
 	if v.ledger.Altered() {
-		newest = v.ledger.Young(v.Now() - int64((v.cfg.IndexTimeout+ShowTime)/time.Second))
-	} else {
-		newest = slices.DeleteFunc(v.ledger.Candidates(d.ID, d.Names), func(f ledger.Version) bool {
-			return f.Key != (ledger.Key{}) || f.Made || !v.young(f.Created)
-		})
+		newest = append(newest, v.ledger.Young(v.Now()-int64((v.cfg.IndexTimeout+ShowTime)/time.Second))...)
 	}
 	var looks errgroup.Group
 	for _, file := range append(v.ledger.Holdings(d.ID, d.Names).Versions, newest...) {
