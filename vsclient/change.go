@@ -14,6 +14,7 @@ import (
 	"github.com/conduitio-labs/conduit-connector-openai-vectorstore/vsclient/internal/ledger"
 	"github.com/conduitio-labs/conduit-connector-openai-vectorstore/vsclient/internal/naming"
 	"github.com/conduitio-labs/conduit-connector-openai-vectorstore/vsclient/internal/view"
+	"github.com/conduitio-labs/conduit-connector-openai-vectorstore/vsclient/internal/wire"
 )
 
 type op string
@@ -243,7 +244,11 @@ func (c *Client) check(ctx context.Context, p *prepared, h ledger.Holdings) erro
 		if p.stored == nil || v.Key == (ledger.Key{}) || v.Status == ledger.Failed || ledger.Includes(v.Own, p.cond) {
 			continue
 		}
-		s, _, err := c.wire.StoreFile(ctx, v.ID)
+		var s wire.StoreFile
+		err := c.view.Shows(ctx, v.ID, func() (err error) {
+			s, _, err = c.wire.StoreFile(ctx, v.ID)
+			return err
+		})
 		if errors.Is(err, fail.NotFound) {
 			continue
 		}

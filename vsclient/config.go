@@ -134,7 +134,7 @@ func (c *Config) complete() error {
 		c.BaseURL = DefaultBaseURL
 	}
 	if u, err := url.Parse(c.BaseURL); err != nil || u.Host == "" || (u.Scheme != "http" && u.Scheme != "https") {
-		return fmt.Errorf("Config.BaseURL is %q; it must be an http or https URL, as %s", c.BaseURL, DefaultBaseURL)
+		return fmt.Errorf("Config.BaseURL is %q; it must be an http or https URL, as %s", reply.SafeURL(c.BaseURL), DefaultBaseURL)
 	}
 	orDefault(&c.Concurrency, DefaultConcurrency)
 	orDefault(&c.BytesInFlight, defaultBytesInFlight)

@@ -28,8 +28,8 @@ func (c *Client) put(ctx context.Context, p *prepared) (Result, error) {
 		if !ok || cur.Content != ledger.Print(p.source.Fingerprint()) {
 			return c.replace(ctx, p, h, young)
 		}
-		if cur.Status != ledger.Completed {
-			if err := c.view.Look(ctx, cur.ID); err != nil {
+		if cur.Status != ledger.Completed || cur.Seen == ledger.NotSeen {
+			if err := c.view.See(ctx, cur.ID); err != nil {
 				return Result{}, err
 			}
 			h = c.view.Known(p.Doc)
@@ -215,6 +215,8 @@ func (c *Client) setAttributes(ctx context.Context, p *prepared) (Result, error)
 			return false, fail.New(fail.NotFound, "the key has no document to update; put it whole")
 		case !ok:
 			return false, nil // a version that another process has attached may show yet
+		case cur.Seen == ledger.NotSeen:
+			return false, c.view.See(ctx, cur.ID)
 		case cur.Status != ledger.Completed:
 			waiting = fail.New(fail.Unavailable, "the newest version, File %s, is not searchable yet; its attributes cannot be set before", cur.ID)
 			return false, c.view.Look(ctx, cur.ID)

@@ -669,6 +669,10 @@ func (h *history) get(ctx context.Context, p *process, key int) {
 	if a.NotFound && (h.excusedRemoval(c, h.gate.now()) || h.hidden(c, p, from)) || a.Err == nil && got.Status != "completed" {
 		return
 	}
+	if a.Err == nil && h.ghost(got.FileID, p, from) {
+		h.out.Excused[excuseUnseen]++
+		return
+	}
 	if a.Err == nil && slices.Contains(allowed, nothing) && h.excusedWatch(c, openaitest.StoreFile{FileID: got.FileID}, h.gate.now()) {
 		return
 	}
@@ -679,6 +683,15 @@ func (h *history) get(ctx context.Context, p *process, key int) {
 	if !anyLike(allowed, v) && !(a.Err == nil && got.SHA256 == "") && !late {
 		h.out.Wrong = append(h.out.Wrong, Finding{kindAnswer, fmt.Sprintf("process %d: get %s finds %v, where there can be %s", p.n, shown(c.key), v, show(allowed))})
 	}
+}
+
+// ghost reports whether a GET shows a version that another process has removed.
+func (h *history) ghost(file string, p *process, at time.Duration) bool {
+	h.gate.mu.Lock()
+	defer h.gate.mu.Unlock()
+	return slices.ContainsFunc(h.gate.of[file], func(e *Entry) bool {
+		return e.P != p.n && e.Endpoint == "DELETE store/files/{id}" && e.At > 0 && e.At+time.Duration(h.plan.Sea.Ghost) >= at
+	})
 }
 
 // hidden reports whether a GET says 404 of a version that another process has attached.

@@ -65,12 +65,12 @@ func (k *Keeper) SettleLater(ctx context.Context, d view.Doc) {
 	}
 }
 
-// open reports whether something of the key is open or being removed, or, unless it is
-// late, whether a version that others have made may become searchable beside another.
+// open reports whether something of the key is open or, unless it is late, whether a
+// version is being removed, or one of others may become searchable beside another.
 func (k *Keeper) open(d view.Doc, late bool) bool {
 	versions := k.ledger.Holdings(d.ID, d.Names).Versions
 	return slices.ContainsFunc(versions, func(v ledger.Version) bool {
-		return v.Open || v.Going || !late && v.Status == ledger.InProgress && len(versions) > 1
+		return v.Open || !late && (v.Going || v.Status == ledger.InProgress && len(versions) > 1)
 	})
 }
 
@@ -278,7 +278,7 @@ func (t *tending) settle(ctx context.Context, d view.Doc, late, closing bool) (d
 			return errors.Is(err, fail.StoreGone)
 		}
 		now, known := k.ledger.Find(v.ID)
-		if !known || !now.Open || now.Status == ledger.Completed {
+		if !known || !now.Made || !now.Open && !now.Going || now.Status == ledger.Completed {
 			continue
 		}
 		_, err := k.wire.For(tendRequest).File(ctx, v.ID)

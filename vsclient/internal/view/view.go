@@ -80,7 +80,7 @@ func (v *View) LookWith(ctx context.Context, w *wire.Client, id string) error {
 	switch {
 	case errors.Is(err, fail.NotFound):
 		// Just after the attach a 404 proves nothing of what was seen searchable.
-		if file, _ := v.ledger.Find(id); file.Made && file.Status == ledger.Completed && v.since(file.At) < ShowTime {
+		if file, _ := v.ledger.Find(id); file.Status == ledger.Completed && v.young(file.Created) && v.since(file.At) < ShowTime {
 			v.ledger.Doubt(id)
 		} else {
 			v.ledger.Absent(id, v.Tick())
