@@ -8,6 +8,8 @@ import (
 	"strings"
 	"sync"
 	"testing"
+
+	"github.com/conduitio-labs/conduit-connector-openai-vectorstore/vsclient/internal/histories"
 )
 
 // figures are what the runs of one kind came to.
@@ -107,8 +109,6 @@ var verbose = flag.Bool("requests", false, "show what the clients log, and the r
 
 var page = flag.String("page", "", "write the table of figures into this page, between its marks")
 
-const beginMark, endMark = "<!-- figures -->\n", "<!-- end of figures -->"
-
 func TestMain(m *testing.M) {
 	flag.Parse()
 	if os.Getenv(childEnv) != "" {
@@ -119,23 +119,10 @@ func TestMain(m *testing.M) {
 		fmt.Printf("\n%s\n", table())
 	}
 	if *page != "" && code == 0 {
-		if err := writeTable(*page); err != nil {
+		if err := histories.WritePage(*page, "figures", table()); err != nil {
 			fmt.Fprintln(os.Stderr, err)
 			code = 1
 		}
 	}
 	os.Exit(code)
-}
-
-func writeTable(path string) error {
-	text, err := os.ReadFile(path)
-	if err != nil {
-		return err
-	}
-	head, rest, ok := strings.Cut(string(text), beginMark)
-	_, tail, ok2 := strings.Cut(rest, endMark)
-	if !ok || !ok2 {
-		return fmt.Errorf("%s has no marks for the figures", path)
-	}
-	return os.WriteFile(path, []byte(head+beginMark+table()+endMark+tail), 0o644)
 }
