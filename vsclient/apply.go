@@ -19,7 +19,7 @@ const applyWorkers = 10
 // change fails by a fault of the document, the one before it is made instead.
 //
 // done, if not nil, is called as each change ends, with its place among the changes,
-// never twice at once.
+// never twice at once. It must not wait for another change of the same key.
 func (c *Client) Apply(ctx context.Context, changes []Change, done func(i int, r Result)) []Result {
 	a := &apply{c: c, results: make([]Result, len(changes)), done: done}
 	lines := a.sort(changes)

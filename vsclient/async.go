@@ -15,8 +15,36 @@ import (
 // async is what Config.Async leaves to be done when a Put has returned.
 type async struct {
 	mu     sync.Mutex
-	open   []chan struct{} // each is closed when its document is searchable, or has failed
-	failed []error         // of documents that came to nothing since the last Flush
+	open   []chan struct{}                    // each is closed when its document is searchable, or has failed
+	failed []error                            // of documents that came to nothing since the last Flush
+	cancel map[string]context.CancelCauseFunc // ends the wait for a File
+}
+
+// errRemoved says that this client has removed the File: its key has a newer change.
+var errRemoved = errors.New("the File was removed")
+
+// gone ends the wait for a File.
+func (a *async) gone(id string) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	if cancel := a.cancel[id]; cancel != nil {
+		cancel(errRemoved)
+	}
+}
+
+// hold has gone end the wait for a File, until it is let go of.
+func (a *async) hold(id string, cancel context.CancelCauseFunc) (letGo func()) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	if a.cancel == nil {
+		a.cancel = make(map[string]context.CancelCauseFunc)
+	}
+	a.cancel[id] = cancel
+	return func() {
+		a.mu.Lock()
+		defer a.mu.Unlock()
+		delete(a.cancel, id)
+	}
 }
 
 func (a *async) begin() (end func(error)) {
@@ -63,6 +91,7 @@ func (c *Client) attachAsync(ctx context.Context, d view.Doc, at wire.Attachment
 		// Until the attach is accepted, the caller's context has a say.
 		own, cancel := context.WithCancelCause(context.WithoutCancel(ctx))
 		defer cancel(nil)
+		letGo := c.async.hold(at.FileID, cancel)
 		defer context.AfterFunc(life, func() { cancel(ErrClosed) })()
 		unhook := context.AfterFunc(ctx, func() { cancel(context.Cause(ctx)) })
 		accepted := false
@@ -72,6 +101,8 @@ func (c *Client) attachAsync(ctx context.Context, d view.Doc, at wire.Attachment
 				first <- result{index.Accepted, nil}
 			}
 		})
+		letGo()
+		removed := errors.Is(context.Cause(own), errRemoved)
 		fate, err = c.ended(own, at.FileID, fate, err)
 		if !accepted {
 			end(nil)
@@ -82,12 +113,11 @@ func (c *Client) attachAsync(ctx context.Context, d view.Doc, at wire.Attachment
 			err = c.keep.AtTurn(life, d, func() error { return c.keep.Settle(life, d) })
 		} else {
 			c.settleTurn(life, d)
-			err = wrap(string(opPut), d.Key, err)
 		}
-		if life.Err() != nil {
-			err = nil // the client was closed: nothing is known to have failed
+		if life.Err() != nil || removed {
+			err = nil // nothing is known to have failed
 		}
-		end(err)
+		end(wrap(string(opPut), d.Key, err))
 	})
 	if !started {
 		end(nil)

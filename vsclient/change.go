@@ -238,10 +238,10 @@ func (c *Client) make(ctx context.Context, p *prepared) (r Result, err error) {
 }
 
 // check refuses the change when a stored version does not have the attributes that
-// it asks for.
+// it asks for. Others may have changed it, so that each is read.
 func (c *Client) check(ctx context.Context, p *prepared, h ledger.Holdings) error {
 	for _, v := range h.Versions {
-		if p.stored == nil || v.Key == (ledger.Key{}) || v.Status == ledger.Failed || ledger.Includes(v.Own, p.cond) {
+		if p.stored == nil || v.Key == (ledger.Key{}) || v.Status == ledger.Failed || v.Open && ledger.Includes(v.Own, p.cond) {
 			continue
 		}
 		var s wire.StoreFile

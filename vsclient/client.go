@@ -88,7 +88,8 @@ func New(cfg Config) (*Client, error) {
 		Life: c.life.ctx, Go: c.spawn, Calls: c.lookups, Logger: c.log,
 	})
 	c.keep = keep.New(c.wire, book, c.view, keep.Config{
-		StoreID: cfg.VectorStoreID, IndexTimeout: cfg.IndexTimeout, RetryTimeout: cfg.RetryTimeout, Go: c.spawn, Calls: c.lookups, Logger: c.log,
+		StoreID: cfg.VectorStoreID, IndexTimeout: cfg.IndexTimeout, RetryTimeout: cfg.RetryTimeout,
+		Go: c.spawn, Gone: c.async.gone, Calls: c.lookups, Logger: c.log,
 	})
 	return c, nil
 }
@@ -128,8 +129,11 @@ func (c *Client) spawn(f func(ctx context.Context)) bool {
 	return true
 }
 
-// closeTime bounds Close.
-const closeTime = 10 * time.Second
+// closeTime bounds Close, and cutTime the wait for calls that it has cut.
+const (
+	closeTime = 10 * time.Second
+	cutTime   = 2 * time.Second
+)
 
 // Close ends the client. Calls under way return [ErrClosed] at once. Close takes
 // nothing back that was acknowledged or accepted. It removes what those calls have
@@ -161,7 +165,10 @@ func (c *Client) shutdown(ctx context.Context, cut bool) error {
 		_ = c.async.wait(ctx) // then the rest is cut
 	}
 	c.calls.end(ErrClosed)
-	c.calls.Wait()
+	// A call that runs its caller's own code may take longer. It makes no request any more.
+	cutting, cancel := context.WithTimeout(context.Background(), cutTime)
+	defer cancel()
+	wait(cutting, &c.calls.WaitGroup)
 	left := c.keep.Finish(ctx)
 	c.closing.Lock()
 	c.life.end(ErrClosed)

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"io"
+	"slices"
 	"time"
 
 	"github.com/conduitio-labs/conduit-connector-openai-vectorstore/vsclient/internal/fail"
@@ -208,6 +209,8 @@ func (c *Client) setAttributes(ctx context.Context, p *prepared) (Result, error)
 		}
 		cur, ok := current(h)
 		switch {
+		case !ok && slices.ContainsFunc(h.Versions, func(v ledger.Version) bool { return v.Status == ledger.Completed }):
+			return false, fail.New(fail.Unavailable, "the removal of the key's document has begun and has not ended; delete it again, or put it whole")
 		case !ok && (len(young) == 0 || time.Since(began) > view.Patience):
 			if err := c.view.StoreThere(ctx); err != nil {
 				return false, err

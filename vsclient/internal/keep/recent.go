@@ -199,7 +199,11 @@ func (k *Keeper) removeLate(ctx context.Context, w watched, id string) error {
 				return err
 			}
 			seen, known := k.ledger.Find(other.ID)
-			kept = known && seen.Key == w.ID && seen.Status == ledger.Completed && seen.Seen == ledger.Read
+			there, err := k.fileThere(ctx, k.wire, other.ID)
+			if err != nil {
+				return err
+			}
+			kept = there && known && seen.Key == w.ID && seen.Status == ledger.Completed && seen.Seen == ledger.Read
 		}
 		if !kept {
 			k.Tend(w.Doc)

@@ -12,6 +12,7 @@ import (
 	"github.com/conduitio-labs/conduit-connector-openai-vectorstore/vsclient/internal/ledger"
 	"github.com/conduitio-labs/conduit-connector-openai-vectorstore/vsclient/internal/pace"
 	"github.com/conduitio-labs/conduit-connector-openai-vectorstore/vsclient/internal/view"
+	"github.com/conduitio-labs/conduit-connector-openai-vectorstore/vsclient/internal/wire"
 )
 
 // Settle removes the versions of a key that may go by [ledger.Settle]. The caller
@@ -122,6 +123,7 @@ func (k *Keeper) deleteFile(ctx context.Context, id string) error {
 	_, err := k.wire.DeleteFile(ctx, id)
 	if err == nil {
 		k.ledger.Gone(id, k.view.Tick())
+		k.cfg.Gone(id)
 	}
 	return err
 }
@@ -269,28 +271,47 @@ func (t *tending) round(ctx context.Context, d view.Doc, late, closing bool) (do
 }
 
 func (t *tending) settle(ctx context.Context, d view.Doc, late, closing bool) (done bool) {
-	k := t.k
-	for _, v := range k.ledger.Holdings(d.ID, d.Names).Versions {
-		if v.Status == ledger.Failed || !v.Going && (closing || v.Seen == ledger.Read && v.Status == ledger.Completed) {
-			continue
-		}
-		if err := k.view.LookWith(ctx, k.wire.For(tendRequest), v.ID); err != nil {
-			return errors.Is(err, fail.StoreGone)
+	k, w := t.k, t.k.wire.For(tendRequest)
+	versions := k.ledger.Holdings(d.ID, d.Names).Versions
+	for _, v := range versions {
+		if v.Status != ledger.Failed && (v.Going || !closing && (v.Status != ledger.Completed || v.Seen != ledger.Read)) {
+			if err := k.view.LookWith(ctx, w, v.ID); err != nil {
+				return errors.Is(err, fail.StoreGone)
+			}
 		}
 		now, known := k.ledger.Find(v.ID)
-		if !known || !now.Made || !now.Open && !now.Going || now.Status == ledger.Completed {
+		searchable := now.Status == ledger.Completed && now.Seen == ledger.Read
+		waiting := now.Made && (now.Open || now.Going) && now.Status != ledger.Completed
+		switch {
+		case !known:
+			continue
+		case searchable && now.Going && late:
+			k.ledger.Stays(v.ID) // unless there is a newer one
+			continue
+		case !waiting && (!searchable || closing || len(versions) < 2):
 			continue
 		}
-		_, err := k.wire.For(tendRequest).File(ctx, v.ID)
+		// A GET shows a store file for a while after another process has removed it.
+		there, err := k.fileThere(ctx, w, v.ID)
 		switch {
-		case now.Status == ledger.Absent && errors.Is(err, fail.NotFound):
-			k.ledger.Gone(v.ID, k.view.Tick())
-		case err == nil && late:
+		case err != nil || there && !(waiting && late):
+		case there:
 			k.view.Ended(v.ID, ledger.Failed, ledger.Read)
+		case searchable || now.Status == ledger.Absent:
+			k.ledger.Gone(v.ID, k.view.Tick())
 		}
 	}
 	err := k.Settle(ctx, d)
 	return errors.Is(err, fail.StoreGone) || err == nil && (closing || !k.open(d, late))
+}
+
+// fileThere reports whether the File exists.
+func (k *Keeper) fileThere(ctx context.Context, w *wire.Client, id string) (bool, error) {
+	_, err := w.File(ctx, id)
+	if errors.Is(err, fail.NotFound) {
+		return false, nil
+	}
+	return err == nil, err
 }
 
 // finish ends the work: removals are tried until ctx ends, and nothing else is

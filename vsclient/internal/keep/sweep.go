@@ -1,7 +1,6 @@
 package keep
 
 import (
-	"cmp"
 	"context"
 	"errors"
 	"slices"
@@ -44,7 +43,7 @@ type Stray struct {
 // Sweep goes over the whole store and the project's Files. It returns the strays that
 // it has found, also with an error.
 func (k *Keeper) Sweep(ctx context.Context, o SweepOptions) ([]Stray, error) {
-	s := sweep{Keeper: k, o: o, names: make(map[string]string), recorded: make(map[string]bool), attached: make(map[string]bool)}
+	s := sweep{Keeper: k, o: o, stems: make(map[string]bool), vouched: make(map[string]bool), recorded: make(map[string]bool), attached: make(map[string]bool)}
 	err := s.run(ctx)
 	return s.found, err
 }
@@ -53,9 +52,10 @@ type sweep struct {
 	*Keeper
 	o        SweepOptions
 	found    []Stray
-	names    map[string]string // folded stems, and whole names
-	recorded map[string]bool   // Files that documents record as replaced
-	attached map[string]bool   // Files that the store's listing has shown
+	stems    map[string]bool // folded, of keys in the store and of the caller's
+	vouched  map[string]bool // names that the caller vouches for
+	recorded map[string]bool // Files that documents record as replaced
+	attached map[string]bool // Files that the store's listing has shown
 }
 
 func (s *sweep) run(ctx context.Context) error {
@@ -72,7 +72,7 @@ func (s *sweep) run(ctx context.Context) error {
 		d := view.Doc{ID: ledger.Key(e.Identity.Digest[:16])}
 		if e.Key != "" {
 			d = s.view.Doc(e.Key)
-			s.name(d, NamedAlike)
+			s.name(d)
 		}
 		count[d.ID]++
 		if count[d.ID] > 1 || view.StatusOf(e.Status) == ledger.Failed {
@@ -88,21 +88,21 @@ func (s *sweep) run(ctx context.Context) error {
 		}
 	}
 	for _, key := range s.o.Keys {
-		s.name(s.view.Doc(key), Vouched)
+		d := s.view.Doc(key)
+		s.name(d)
+		for _, name := range slices.Concat(d.Names.Sent, d.Names.Whole) {
+			for _, listed := range naming.Altered(name) {
+				s.vouched[listed] = true
+			}
+		}
 	}
 	return s.unattached(ctx)
 }
 
-func (s *sweep) name(d view.Doc, why string) {
+// name notes the stems of a key's names.
+func (s *sweep) name(d view.Doc) {
 	for _, stem := range d.Names.Stems {
-		if stem != "" {
-			s.names[stem] = why
-		}
-	}
-	for _, sent := range d.Names.Sent {
-		for _, name := range naming.Altered(sent) {
-			s.names[name] = why
-		}
+		s.stems[stem] = s.stems[stem] || stem != ""
 	}
 }
 
@@ -147,12 +147,14 @@ func (s *sweep) unattached(ctx context.Context) error {
 		}
 		for _, f := range page {
 			file := view.FileOf(f)
-			stray := Stray{FileID: f.ID, Name: f.Filename, Size: file.Size, CreatedAt: time.Unix(f.CreatedAt, 0), Why: cmp.Or(s.names[f.Filename], s.names[file.Stem])}
-			if stray.Why == Vouched && stray.CreatedAt.Before(s.o.Since.Truncate(time.Second)) {
-				stray.Why = NamedAlike
-			}
-			if s.recorded[f.ID] {
+			stray := Stray{FileID: f.ID, Name: f.Filename, Size: file.Size, CreatedAt: time.Unix(f.CreatedAt, 0)}
+			switch {
+			case s.recorded[f.ID]:
 				stray.Why = Recorded
+			case s.vouched[f.Filename] && !stray.CreatedAt.Before(s.o.Since.Truncate(time.Second)):
+				stray.Why = Vouched
+			case s.vouched[f.Filename], s.stems[file.Stem]:
+				stray.Why = NamedAlike
 			}
 			if v, known := s.ledger.Find(f.ID); known && v.Open {
 				continue

@@ -11,6 +11,7 @@ package ledger
 import (
 	"cmp"
 	"hash/maphash"
+	"maps"
 	"slices"
 	"sync"
 
@@ -203,9 +204,8 @@ func (l *Ledger) Begin() {
 
 // End ends a complete list of Files, which was begun at that tick. A File that it
 // did not show leaves the ledger when nothing is known to be attached under its id;
-// otherwise it has to be looked at again. Memories of removals from before forget
-// are dropped.
-func (l *Ledger) End(began, forget uint32) {
+// otherwise it has to be looked at again.
+func (l *Ledger) End(began uint32) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	l.ended = l.round
@@ -219,11 +219,13 @@ func (l *Ledger) End(began, forget uint32) {
 			r.seen = NotSeen
 		}
 	}
-	for id, at := range l.gone {
-		if at < forget {
-			delete(l.gone, id)
-		}
-	}
+}
+
+// Forget drops the memory of Files that were seen to be gone before that tick.
+func (l *Ledger) Forget(before uint32) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	maps.DeleteFunc(l.gone, func(_ string, at uint32) bool { return at < before })
 }
 
 // Uploaded takes in a File that this client has made as a version of a key.
@@ -337,6 +339,15 @@ func (l *Ledger) Removing(id string) {
 	defer l.mu.Unlock()
 	if r := l.byID[id]; r != nil {
 		r.stage = going
+	}
+}
+
+// Stays records that the removal of the File has not come about.
+func (l *Ledger) Stays(id string) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if r := l.byID[id]; r != nil && r.stage == going {
+		r.stage = settled
 	}
 }
 

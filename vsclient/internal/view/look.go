@@ -27,6 +27,9 @@ const (
 	ShowTime = 3 * time.Minute
 	// Patience is how long a single request waits for that.
 	Patience = 30 * time.Second
+	// wholeAge is how old the last complete list of Files may be: what others have
+	// deleted is known from then on.
+	wholeAge = 24 * time.Hour
 	// newestFiles is the size of the first page when the list of Files is read again.
 	newestFiles = 100
 	// fewLooks are made singly before the store's listing is read instead, and more
@@ -183,14 +186,14 @@ func (v *View) Relist(ctx context.Context) error {
 	return v.listFiles(ctx, 0)
 }
 
-// readFiles takes in the list of Files, the newest first: all of them at first, and
-// otherwise those made in or after the second of the newest that is known.
+// readFiles takes in the list of Files, the newest first: all of them at first and
+// then once a day, and otherwise those made in or after the second of the newest that is known.
 func (v *View) readFiles(ctx context.Context) error {
 	l := &v.lists
 	began := time.Now()
 	l.mu.Lock()
 	newest := l.newest
-	whole := l.whole.IsZero()
+	whole := l.whole.IsZero() || time.Since(l.whole) > wholeAge
 	l.mu.Unlock()
 	first, since := newestFiles, newest
 	if whole {
@@ -210,8 +213,9 @@ func (v *View) readFiles(ctx context.Context) error {
 		v.ledger.Listed(files)
 	}
 	if whole {
-		v.ledger.End(v.tickAt(began), v.tickAt(began.Add(-ShowTime)))
+		v.ledger.End(v.tickAt(began))
 	}
+	v.ledger.Forget(v.tickAt(began.Add(-ShowTime)))
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	l.clock.show(top)
