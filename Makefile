@@ -124,16 +124,20 @@ release-build: $(TOOLS)/tools ## Build the archives of a release into dist/: mak
 	@.ci/release-build "$(VERSION)" dist $(TOOLS)/sbom
 
 .PHONY: test-faults
-test-faults: ## Try a fault at every request of a workload, and print what came of it
-	go -C vsclient test -count=1 -v -timeout 40m ./internal/faulttest
+test-faults: ## Try a fault at a third of the requests of a workload, and print a table
+	go -C vsclient test -count=1 -v -timeout 40m ./internal/faulttest -args -share 3
 
 .PHONY: histories
-histories: ## Carry out 10,000 random histories, which takes half an hour, and write the table into vsclient/docs/faults.md
+histories: ## Carry out 10,000 random histories (20 minutes of CPU), and write the table into vsclient/docs/faults.md
 	go -C vsclient test -count=1 -v -timeout 6h ./internal/histories -run '^TestHistories$$' -args -n 10000 -workers $$(nproc) -page ../../docs/faults.md
 
 .PHONY: mutants
-mutants: ## Break each clause on purpose in a copy, see that the tests notice, and write the table into vsclient/docs/faults.md
+mutants: ## Break each clause on purpose in a copy (15 minutes of CPU), see that the tests notice, and write the table into vsclient/docs/faults.md
 	go -C vsclient run ./internal/mutants -page docs/faults.md
+
+.PHONY: some-mutants
+some-mutants: ## Do so with eight of them, others at each commit
+	go -C vsclient run ./internal/mutants -some 8 -turn $$(git rev-list --count HEAD)
 
 .PHONY: conformance
 conformance: ## Check the emulator and all recorded exchanges against OpenAI's OpenAPI document: make conformance SPEC=…

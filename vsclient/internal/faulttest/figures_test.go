@@ -8,6 +8,8 @@ import (
 	"strings"
 	"sync"
 	"testing"
+
+	"github.com/conduitio-labs/conduit-connector-openai-vectorstore/vsclient/internal/histories"
 )
 
 // figures are what the runs of one kind came to.
@@ -88,24 +90,24 @@ func table() string {
 
 var all = flag.Bool("all", false, "try everything everywhere; otherwise a share of it, spread evenly")
 
+var share = flag.Int("share", 10, "without -all: strike one request of so many, times the sparseness of the runs' kind")
+
 // every is how many requests lie between two that are struck: whole with -all. The
 // race detector makes each run many times as long, and looks for something that a
 // tenth of them shows as well, as do runs that are -short.
-func every(share, whole int) int {
+func every(sparse, whole int) int {
 	switch {
 	case *all:
 		return whole
 	case underRace, testing.Short():
-		return 50 * share
+		return 10 * *share * sparse
 	}
-	return 5 * share
+	return *share * sparse
 }
 
 var verbose = flag.Bool("requests", false, "show what the clients log, and the requests of a run that went wrong")
 
 var page = flag.String("page", "", "write the table of figures into this page, between its marks")
-
-const beginMark, endMark = "<!-- figures -->\n", "<!-- end of figures -->"
 
 func TestMain(m *testing.M) {
 	flag.Parse()
@@ -117,23 +119,10 @@ func TestMain(m *testing.M) {
 		fmt.Printf("\n%s\n", table())
 	}
 	if *page != "" && code == 0 {
-		if err := writeTable(*page); err != nil {
+		if err := histories.WritePage(*page, "figures", table()); err != nil {
 			fmt.Fprintln(os.Stderr, err)
 			code = 1
 		}
 	}
 	os.Exit(code)
-}
-
-func writeTable(path string) error {
-	text, err := os.ReadFile(path)
-	if err != nil {
-		return err
-	}
-	head, rest, ok := strings.Cut(string(text), beginMark)
-	_, tail, ok2 := strings.Cut(rest, endMark)
-	if !ok || !ok2 {
-		return fmt.Errorf("%s has no marks for the figures", path)
-	}
-	return os.WriteFile(path, []byte(head+beginMark+table()+endMark+tail), 0o644)
 }

@@ -37,11 +37,12 @@ type drawing struct {
 type theme int
 
 const (
-	themeRemovals theme = iota // removals that fail or land late, while indexing fails
-	themeUploads               // uploads that are lost, of keys that share a File name
-	themeOneSlot               // attaches that hang, with one slot and impatient callers
-	themeCrowd                 // listings of many pages, and Files that go while they are read
-	themes        = 12         // the rest have none
+	themeRemovals     theme = iota // removals that fail or land late, while indexing fails
+	themeUploads                   // uploads that are lost, of keys that share a File name
+	themeOneSlot                   // attaches that hang, with one slot and impatient callers
+	themeCrowd                     // listings of many pages, and Files that go while they are read
+	themeLateDeletion              // a Delete while the attach of a dead process is still on its way
+	themes            = 12         // the rest have none
 )
 
 // sharing are keys that share a File name when their content is plain text.
@@ -385,6 +386,8 @@ func (d *drawing) faults() {
 	case themeCrowd:
 		d.plan.Sea.Quirks = append(d.plan.Sea.Quirks, pick(d, "deleted_cursor_refused", "deleted_cursor_refused", "filter_after_page"))
 		d.crowd()
+	case themeLateDeletion:
+		d.deletion(late())
 	}
 	for range d.IntN(7) {
 		f := Fault{P: d.IntN(d.process), Endpoint: pick(d, endpoints...), Nth: 1 + d.IntN(5)}
@@ -396,6 +399,27 @@ func (d *drawing) faults() {
 			fateKill, fateKill+afterEffect, fateKill, fateLate+late(), fateLateHang+late(), fateLate500+late())
 		d.plan.Faults = append(d.plan.Faults, f)
 	}
+}
+
+// deletion has a process die with an attach on its way, and the next one delete the
+// key before the attach lands.
+func (d *drawing) deletion(late string) {
+	dead, next := d.process, d.process+1
+	d.process += 2
+	key := d.IntN(len(d.plan.Keys))
+	for _, endpoint := range []string{"POST store/files", "POST file_batches"} {
+		d.plan.Faults = append(d.plan.Faults, Fault{P: dead, Endpoint: endpoint, Nth: 1, Fate: fateLateHang + late})
+	}
+	d.plan.Steps = slices.Concat([]Step{
+		{Do: doStart, P: dead},
+		{Do: doApply, P: dead, Go: true, Changes: []Change{{Op: OpPut, Key: key, Doc: d.doc()}}},
+		{Do: doSleep, For: Duration(5 * time.Second)},
+		{Do: doKill, P: dead},
+		{Do: doStart, P: next},
+		{Do: doApply, P: next, Changes: []Change{{Op: OpDelete, Key: key}}},
+		{Do: doSleep, For: d.upTo(3 * time.Minute)},
+		{Do: doClose, P: next},
+	}, d.plan.Steps)
 }
 
 // crowd has a listing of many pages, and Files go while it is read.

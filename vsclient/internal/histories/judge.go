@@ -475,7 +475,6 @@ func (h *history) readers(c *cell) {
 			case h.excusedLate(s.FileID) && slices.ContainsFunc(allowed, func(w value) bool { return w.text == h.texts[s.SHA256] }):
 				h.excuse(excuseLate)
 			case mayBeAbsent && h.excusedWatch(c, file, at):
-				h.reached(stateLateDeletion)
 			default:
 				h.wrong(kindStale, "store %d, key %s: from %v to %v readers find %q {%s} of process %d (version %v), where there can be %s",
 					c.store, shown(c.key), at, order[i+1], h.texts[s.SHA256], AttrsText(Own(s.Attributes)), h.maker(s.FileID), s.version, show(allowed))
@@ -533,8 +532,8 @@ func (h *history) excusedBack(c *cell, found []openaitest.StoreFile) bool {
 	d := c.deleted[len(c.deleted)-1]
 	by := h.procs[d.p]
 	watch := d.to + cmp.Or(time.Duration(by.step.IndexFor), indexFor) + 3*time.Minute
-	if by.gone > 0 {
-		watch = min(watch, by.gone)
+	if by.gone > 0 { // it need not have looked again by then
+		watch = min(watch, by.gone-2*time.Minute)
 	}
 	for _, f := range found {
 		m := h.procs[h.maker(f.FileID)]
@@ -547,6 +546,20 @@ func (h *history) excusedBack(c *cell, found []openaitest.StoreFile) bool {
 		}
 	}
 	return true
+}
+
+// backAgain has the model know of a deleted document that has come back, where nobody
+// can prevent that: a change may have found it. The caller holds mu.
+func (h *history) backAgain(c *cell) {
+	found := h.files(c)
+	if len(found) == 0 || slices.ContainsFunc(c.states, func(v value) bool { return !v.absent }) || !h.excusedBack(c, found) {
+		return
+	}
+	for _, f := range found {
+		c.states = union(c.states, []value{{text: h.texts[f.SHA256], attrs: AttrsText(Own(f.Attributes)), chunk: chunkOf(f)}})
+	}
+	c.note(h.gate.now())
+	h.out.Excused[excuseBack]++
 }
 
 // excusedWatch reports whether a version that shows after a deletion is one whose

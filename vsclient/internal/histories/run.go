@@ -537,6 +537,7 @@ func (h *history) answered(p *process, c *cell, call *pending, a Answer) {
 		c.fail(call, now, true)
 		return
 	}
+	h.backAgain(c)
 	before := c.during(call.from, now)
 	mustRefuse := call.op != OpDelete && refused(c.key, call.doc)
 	switch {

@@ -82,7 +82,6 @@ func (h *history) states() {
 				h.reached(stateLost + e.Endpoint)
 			}
 		}
-		attach := e.Endpoint == "POST store/files" || e.Endpoint == "POST file_batches"
 		switch {
 		case e.Endpoint == "POST file_batches" && e.Status >= 400 && len(e.Files) > 1:
 			if slices.ContainsFunc(log[i+1:], func(n *Entry) bool {
@@ -90,7 +89,7 @@ func (h *history) states() {
 			}) {
 				h.reached(stateRefused)
 			}
-		case attach && e.Late && e.At > 0 && e.Status < 300 && h.procs[e.P].dead && e.At > h.procs[e.P].gone:
+		case h.landsAfter(e, -1, 0):
 			if slices.ContainsFunc(log, func(n *Entry) bool {
 				return n.P != e.P && n.At > e.At && n.Endpoint == "GET store/files/{id}" && n.Status == 200 && slices.Contains(e.Files, n.Files[0])
 			}) {
@@ -125,9 +124,24 @@ func (h *history) states() {
 			keys[i.Filename] = key
 		}
 	}
+	for _, c := range h.cells {
+		for _, d := range c.deleted {
+			if slices.ContainsFunc(log, func(e *Entry) bool { return h.landsAfter(e, d.p, d.from) && h.ownerOf(e.Files[0]) == c.key }) {
+				h.reached(stateLateDeletion)
+			}
+		}
+	}
 	if h.uses(1) {
 		h.reached(stateMirror)
 	}
+}
+
+// landsAfter reports whether a request is an attach of another process, which was dead
+// when the attach took effect, after that time.
+func (h *history) landsAfter(e *Entry, other int, after time.Duration) bool {
+	p := h.procs[e.P]
+	return p != nil && p.dead && e.P != other && e.At > max(after, p.gone) && e.Status < 300 && len(e.Files) > 0 &&
+		(e.Endpoint == "POST store/files" || e.Endpoint == "POST file_batches")
 }
 
 // uploadedAgain tells why a process uploads a name once more.

@@ -88,18 +88,20 @@ func (s *Summary) Table() string {
 	return b.String()
 }
 
-const beginMark, endMark = "<!-- histories -->\n", "<!-- end of histories -->"
-
 // WriteInto writes the table into a page, between its marks.
-func (s *Summary) WriteInto(path string) error {
+func (s *Summary) WriteInto(path string) error { return WritePage(path, "histories", s.Table()) }
+
+// WritePage writes a table into a page, between the marks of that name.
+func WritePage(path, name, table string) error {
 	text, err := os.ReadFile(path)
 	if err != nil {
 		return err
 	}
-	head, rest, ok := strings.Cut(string(text), beginMark)
-	_, tail, ok2 := strings.Cut(rest, endMark)
+	begin, end := "<!-- "+name+" -->\n", "<!-- end of "+name+" -->"
+	head, rest, ok := strings.Cut(string(text), begin)
+	_, tail, ok2 := strings.Cut(rest, end)
 	if !ok || !ok2 {
-		return fmt.Errorf("%s has no marks for the table of the histories", path)
+		return fmt.Errorf("%s has no marks for the table of the %s", path, name)
 	}
-	return os.WriteFile(path, []byte(head+beginMark+s.Table()+endMark+tail), 0o644)
+	return os.WriteFile(path, []byte(head+begin+table+end+tail), 0o644)
 }
