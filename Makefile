@@ -26,7 +26,9 @@ help: ## List the verbs
 
 .PHONY: demo
 demo: ## Run a real pipeline over this repository's documents, with tables of what the store holds
-	@go run ./connector/e2e/demo
+	@echo "==> Compiling the demo; with empty caches that takes a minute, and each package is named"
+	@go build -v -o $(BIN)/demo ./connector/e2e/demo
+	@$(BIN)/demo
 
 .PHONY: test
 test: $(MODULES:%=test-%) ## Run all tests of both modules, with the race detector

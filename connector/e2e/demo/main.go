@@ -36,13 +36,14 @@ func run(ctx context.Context) (err error) {
 	}
 	defer func() { err = errors.Join(err, os.RemoveAll(dir)) }()
 
-	step("Building the plugin and Conduit")
-	conduit, err := rig.Conduit(ctx, func(s string) { say("%s", s) })
+	step("Building the plugin, and Conduit unless there is one")
+	tell := func(s string) { say("%s", s) }
+	conduit, err := rig.Conduit(ctx, tell)
 	if err != nil {
 		return err
 	}
 	engine := &rig.Engine{Program: conduit, Dir: dir}
-	if err := rig.Plugins(ctx, engine.Connectors()); err != nil {
+	if err := rig.Plugins(ctx, engine.Connectors(), tell); err != nil {
 		return err
 	}
 

@@ -41,10 +41,10 @@ func (t *target) table(ctx context.Context) error {
 	defer t.mu.Unlock()
 	total := 0
 	var parts []string
-	for _, what := range []string{"uploads", "attaches", "updates", "removals", "reads"} {
-		if n := t.requests[what]; n > 0 {
+	for _, name := range []string{"uploads", "attaches", "updates", "removals", "reads"} {
+		if n := t.requests[name]; n > 0 {
 			total += n
-			parts = append(parts, fmt.Sprintf("%s %d", what, n))
+			parts = append(parts, fmt.Sprintf("%s %d", name, n))
 		}
 	}
 	fmt.Printf("\n%d documents; the plugin made %d requests: %s\n", len(docs), total, strings.Join(parts, ", "))
@@ -62,9 +62,9 @@ func showLog(line string) {
 	switch level, _ := entry["level"].(string); {
 	case message == "write done":
 		var parts []string
-		for _, what := range []string{"created", "replaced", "attributes updated", "unchanged", "deleted", "failed"} {
-			if n, ok := entry[what].(float64); ok {
-				parts = append(parts, fmt.Sprintf("%.0f %s", n, what))
+		for _, name := range []string{"created", "replaced", "attributes updated", "unchanged", "deleted", "absent", "refused"} {
+			if n, ok := entry[name].(float64); ok {
+				parts = append(parts, fmt.Sprintf("%.0f %s", n, name))
 			}
 		}
 		ms, _ := entry["took_ms"].(float64)
