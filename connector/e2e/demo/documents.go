@@ -41,7 +41,7 @@ func copyDocuments(to string) (int, error) {
 	return n, nil
 }
 
-// changeDocuments does what people do to documents.
+// changeDocuments changes a document, adds one and removes one.
 func changeDocuments(dir string) error {
 	readme := filepath.Join(dir, "README.md")
 	text, err := os.ReadFile(readme)

@@ -3,8 +3,8 @@
 // Command demo shows the connector at work: a real Conduit moves the documents of
 // this repository into a vector store, then a change, a new document and a
 // deletion. The store is an emulated one, or, with OPENAI_API_KEY and
-// OPENAI_VECTOR_STORE_ID, a real one, in which the demo touches only what it has
-// made and removes that at the end.
+// OPENAI_VECTOR_STORE_ID, a real one. There the demo touches only its own
+// documents, and removes them at the end.
 package main
 
 import (

@@ -17,8 +17,8 @@ func step(text string) { fmt.Printf("\n==> %s\n", text) }
 
 func say(format string, args ...any) { fmt.Printf("    "+format+"\n", args...) }
 
-// table shows what the store holds, and how many requests the plugin has made
-// since the last one.
+// table shows the documents of the store, and the number of requests that the plugin has
+// made since the last table.
 func (t *target) table(ctx context.Context) error {
 	docs, err := t.documents(ctx)
 	if err != nil {
@@ -52,7 +52,7 @@ func (t *target) table(ctx context.Context) error {
 	return nil
 }
 
-// showLog shows, of Conduit's log, what the plugin says and what goes wrong.
+// showLog shows the plugin's lines of Conduit's log, and the errors.
 func showLog(line string) {
 	var entry map[string]any
 	if json.Unmarshal([]byte(line), &entry) != nil {
@@ -85,7 +85,7 @@ func records(n any) string {
 	return fmt.Sprintf("%v records", n)
 }
 
-// problems are the lines of a log that say what went wrong.
+// problems returns the warnings and errors of a log.
 func problems(log string) string {
 	var bad []string
 	for line := range strings.Lines(log) {
