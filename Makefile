@@ -127,7 +127,7 @@ release-build: $(TOOLS)/tools ## Build the archives of a release into dist/: mak
 
 .PHONY: test-faults
 test-faults: ## Try a fault at every request of a workload, and print the results
-	go -C vsclient test -count=1 -v -timeout 40m ./internal/faulttest -args -matrix
+	go -C vsclient test -count=1 -v -timeout 40m ./internal/faulttest
 
 .PHONY: histories
 histories: ## Carry out 10,000 random histories, which takes half an hour, and write the table into vsclient/docs/faults.md

@@ -29,7 +29,10 @@ type Config struct {
 	// itself (`https://api.openai.com/v1`). The server must refuse an absent
 	// object with 404 (or with a 400 that says "not found" and names the id), keep the
 	// attributes of files in a vector store, and not change the id of a file. It
-	// may alter file names, and need not know batches.
+	// may alter file names, and need not know batches. Set `file_extension` to
+	// `.md` where it cannot read JSON, as OGX by default. The servers that this
+	// connector was run on, and their settings, are in
+	// https://github.com/conduitio-labs/conduit-connector-openai-vectorstore/blob/main/vsclient/docs/compatible-servers.md.
 	BaseURL string `json:"base_url"`
 	// OpenAI organization that the requests are made for. Empty means the
 	// default organization of the API key.

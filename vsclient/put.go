@@ -116,7 +116,7 @@ func (c *Client) replace(ctx context.Context, p *prepared, h ledger.Holdings, yo
 		if vanished {
 			err = fail.New(fail.Unavailable, "File %s was gone before it could be attached; another process may have deleted it", r.FileID)
 		}
-		again := stuck || (vanished || fate >= index.Accepted && index.Passing(err)) && try < len(freshUploads)
+		again := stuck || (vanished || fate >= index.Uncertain && index.Passing(err)) && try < len(freshUploads)
 		if again {
 			again = pace.Pause(ctx, freshUploads[try], nil) == nil
 		}
@@ -209,6 +209,9 @@ func (c *Client) setAttributes(ctx context.Context, p *prepared) (Result, error)
 		cur, ok := current(h)
 		switch {
 		case !ok && (len(young) == 0 || time.Since(began) > view.Patience):
+			if err := c.view.StoreThere(ctx); err != nil {
+				return false, err
+			}
 			return false, fail.New(fail.NotFound, "the key has no document to update; put it whole")
 		case !ok:
 			return false, nil // a version that another process has attached may show yet

@@ -76,6 +76,9 @@ const (
 	kindOther    = "other"
 )
 
+// anyAge takes also a File of this very second for a leftover.
+const anyAge = -time.Second
+
 const nameOnly = string(vsclient.NamedAlike)
 
 func open(s settings) (*vsclient.Client, error) {
@@ -118,13 +121,13 @@ func perform(ctx context.Context, c *vsclient.Client, in call) (out answer) {
 	case "sweep":
 		out.Removed, _, err = sweep(ctx, c, vsclient.SweepOptions{})
 	case "leftovers":
-		_, out.Orphans, err = sweep(ctx, c, vsclient.SweepOptions{DryRun: true, MinAge: time.Nanosecond, Keys: in.Vouched, Since: in.Since})
+		_, out.Orphans, err = sweep(ctx, c, vsclient.SweepOptions{DryRun: true, MinAge: anyAge, Keys: in.Vouched, Since: in.Since})
 	case "remove":
 		ids := make([]string, len(in.Files))
 		for i, f := range in.Files {
 			ids[i] = f.FileID
 		}
-		out.Removed, _, err = sweep(ctx, c, vsclient.SweepOptions{Files: ids, MinAge: time.Nanosecond, Keys: in.Vouched, Since: in.Since})
+		out.Removed, _, err = sweep(ctx, c, vsclient.SweepOptions{Files: ids, MinAge: anyAge, Keys: in.Vouched, Since: in.Since})
 	default:
 		err = fmt.Errorf("there is no call %q", in.Do)
 	}

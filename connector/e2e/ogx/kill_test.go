@@ -11,6 +11,8 @@ import (
 	"sync/atomic"
 	"testing"
 	"time"
+
+	"github.com/matryer/is"
 )
 
 // A process is killed in the middle of ten changes, and another one makes them
@@ -101,7 +103,7 @@ func (w *world) removeLeftovers(since time.Time, keys []string) {
 	w.Helper()
 	orphans := w.must(call{Do: "leftovers", Vouched: keys, Since: since}).Orphans
 	w.Logf("left by the kill: %v", orphans)
-	w.must(call{Do: "remove", Files: orphans})
+	is.New(w.T).Equal(w.must(call{Do: "remove", Files: orphans, Vouched: keys, Since: since}).Removed, len(orphans))
 }
 
 // moment tells when a process dies: before its request reaches the server, while

@@ -100,9 +100,13 @@ func startServer(ctx context.Context) (*server, error) {
 	if err != nil {
 		return nil, err
 	}
-	dir, err := os.MkdirTemp("", "ogx")
+	// In memory where there is such a folder: OGX waits for the disk at each step, and
+	// under load answers 500 "database is locked", which can break a store for good.
+	dir, err := os.MkdirTemp("/dev/shm", "ogx")
 	if err != nil {
-		return nil, err
+		if dir, err = os.MkdirTemp("", "ogx"); err != nil {
+			return nil, err
+		}
 	}
 	s := &server{python: python, dir: dir, embeddings: httptest.NewServer(http.HandlerFunc(embed)), done: make(chan struct{})}
 	if err := s.run(ctx); err != nil {

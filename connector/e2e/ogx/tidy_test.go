@@ -7,6 +7,7 @@ import (
 	"encoding/json"
 	"io"
 	"net/http"
+	"strings"
 	"sync/atomic"
 	"testing"
 	"time"
@@ -113,7 +114,8 @@ func TestALeftoverIsListedAndRemovedOnlyWhenVouchedFor(t *testing.T) {
 	is.Equal(len(vouched), 1)
 	is.Equal(vouched[0].FileID, id)
 	is.True(vouched[0].Evidence != nameOnly)
-	is.Equal(w.must(call{Do: "remove", Files: vouched}).Removed, 1)
+	list.Do, list.Files = "remove", vouched
+	is.Equal(w.must(list).Removed, 1)
 	w.holds(first)
 }
 
@@ -148,8 +150,18 @@ func dropAttributes(r *http.Request) {
 
 func TestJSONThatTheServerCannotReadIsAnErrorThatLeavesNothing(t *testing.T) {
 	w := newWorld(t)
+	var uploads atomic.Int32
+	w.through(func(_ http.ResponseWriter, r *http.Request) bool {
+		if isUpload(r) {
+			uploads.Add(1)
+		}
+		return false
+	})
 	a := w.once(call{Do: "put", Document: document{Key: `{"id":7}`, Content: `{"name":"seven"}`}})[0]
-	is.New(t).Equal(a.Kind, kindIndexing)
+	is := is.New(t)
+	is.Equal(a.Kind, kindIndexing)
+	is.True(strings.Contains(a.Err, "'application/json' is not supported"))
+	is.Equal(uploads.Load(), int32(1)) // the reason is final, whatever its code says
 	w.holds()
 }
 

@@ -5,7 +5,9 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"net"
 	"net/http"
+	"net/http/httptrace"
 	"net/url"
 	"strings"
 	"time"
@@ -72,6 +74,10 @@ const maxReply = 1 << 20
 // each may have made a File.
 const maxGarbled = 3
 
+// maxRefused is how often a GET or a DELETE is made although it is refused with a 400:
+// some servers refuse both while another file is being removed.
+const maxRefused = 6
+
 // longestPause is how long a 429 may hold up other requests: a server that asks for a
 // day must not.
 const longestPause = 5 * time.Minute
@@ -112,6 +118,7 @@ func (c *Client) send(ctx context.Context, r Request, into func() any) (time.Dur
 	var (
 		tries     int
 		garbled   int  // replies to an upload that could not be read
+		refused   int  // replies of 400 to a GET or a DELETE
 		unknown   bool // an attempt may have been carried out
 		last      *reply.Failure
 		pollAfter time.Duration
@@ -129,6 +136,13 @@ func (c *Client) send(ctx context.Context, r Request, into func() any) (time.Dur
 		if f != nil && r.Size > 0 && f.Status > 0 && f.Status < 300 {
 			garbled++
 			f.Retry = f.Retry && garbled < maxGarbled
+		}
+		if f != nil && f.Status == http.StatusBadRequest && errors.Is(f.Kind, fail.Rejected) && r.Method != http.MethodPost {
+			refused++
+			f.Retry = refused < maxRefused && !r.Query.Has("after") // a listing whose cursor is refused begins anew
+			if !f.Retry && r.Method == http.MethodGet {
+				f.Kind = fail.Endpoint // no document is to blame
+			}
 		}
 		unknown = unknown || f != nil && f.Unknown
 		if f != nil && r.Failed != nil {
@@ -167,7 +181,7 @@ func (c *Client) send(ctx context.Context, r Request, into func() any) (time.Dur
 	}
 	if f, ok := errors.AsType[*reply.Failure](err); ok {
 		f.Tries, f.Unknown = tries, unknown
-		if whole && f.Retry {
+		if whole && f.Retry && f.Status != http.StatusBadRequest {
 			c.down.seen(r.Endpoint())
 		}
 	}
@@ -218,6 +232,8 @@ func (c *Client) attempt(ctx context.Context, r Request, into any, try int) (tim
 func (c *Client) roundTrip(ctx context.Context, r Request, into any) (got reply.Received, err error) {
 	watched, dog := watch(ctx, c.cfg.RequestTimeout, r.Size)
 	defer dog.release()
+	var conn net.Conn
+	watched = httptrace.WithClientTrace(watched, &httptrace.ClientTrace{GotConn: func(i httptrace.GotConnInfo) { conn = i.Conn }})
 	opts := []option.RequestOption{option.WithMiddleware(func(req *http.Request, next option.MiddlewareNext) (*http.Response, error) {
 		resp, err := next(req)
 		if resp != nil {
@@ -225,6 +241,11 @@ func (c *Client) roundTrip(ctx context.Context, r Request, into any) (got reply.
 			resp.Body = &lively{resp.Body, dog}
 			if got.HTML = reply.IsHTML(resp.Header.Get("Content-Type"), nil); got.Status >= 400 {
 				got.Cut, got.HTML = c.judge.Tame(resp)
+			}
+			// Some servers close the connection behind a 400 without saying so. A request
+			// that is sent on it in this moment is lost.
+			if resp.StatusCode == http.StatusBadRequest && resp.ProtoMajor == 1 && conn != nil {
+				conn.Close()
 			}
 		}
 		return resp, err

@@ -349,6 +349,10 @@ func (h *history) end(c *cell, swept bool) {
 			h.excuse(excuseRemoval)
 			return
 		}
+		if h.excusedDelete(c, h.gate.now()) {
+			h.excuse(excuseWindow)
+			return
+		}
 		h.wrong(kindLost, "%s: nothing is left, where there must be %s", where, show(allowed))
 		return
 	case len(found) == 0:
@@ -447,6 +451,10 @@ func (h *history) readers(c *cell) {
 				}
 				if h.excusedRemoval(c, at) {
 					h.excuse(excuseRemoval)
+					return
+				}
+				if h.excusedDelete(c, at) {
+					h.excuse(excuseWindow)
 					return
 				}
 				if h.lateAttach(c, at) {
@@ -619,6 +627,22 @@ func (h *history) excusedRemoval(c *cell, at time.Duration) bool {
 	return p != nil && (p.dead || p.closed) && p.gone > 0 && last.At >= p.gone
 }
 
+// excusedDelete reports whether the last version of a key went since a Delete of one
+// process watched for it, while another process had found it again meanwhile.
+func (h *history) excusedDelete(c *cell, at time.Duration) bool {
+	h.gate.mu.Lock()
+	defer h.gate.mu.Unlock()
+	var last *Entry
+	for _, e := range h.gate.log {
+		if e.Endpoint == "DELETE store/files/{id}" && e.At > 0 && e.At <= at && e.Status < 300 && h.ownerLocked(e.Files[0]) == c.key && (last == nil || e.At > last.At) {
+			last = e
+		}
+	}
+	return last != nil && slices.ContainsFunc(c.deleted, func(d *pending) bool {
+		return d.p == last.P && d.to < last.Sent && slices.ContainsFunc(c.calls, func(call *pending) bool { return call.p != d.p && call.from > d.from && call.from < last.At })
+	})
+}
+
 // excusedShown reports whether the versions are those of one process that lives, or
 // none, and of others that have ended, searchable since after these had ended and after
 // the looks of those that live.
@@ -631,7 +655,7 @@ func (h *history) excusedShown(c *cell, found []openaitest.StoreFile) bool {
 		}
 		for _, i := range h.srv.History(h.stores[c.store]) {
 			from := h.since2(i.From)
-			if i.FileID != f.FileID || !i.To.IsZero() || from < m.gone {
+			if i.FileID != f.FileID || !i.To.IsZero() || from < m.gone-closeWithin {
 				continue
 			}
 			if !slices.ContainsFunc(slices.Collect(maps.Values(h.procs)), func(p *process) bool {
@@ -791,11 +815,24 @@ func (h *history) uploadsInVain() {
 	h.gate.mu.Lock()
 	defer h.gate.mu.Unlock()
 	for _, e := range h.gate.log {
-		if at, told := h.told[e.P]; told && e.Endpoint == "POST /files" && e.Sent > at {
+		if at, told := h.told[e.P]; told && e.Endpoint == "POST /files" && e.Sent > at && !h.underWay(e, at) {
 			h.wrong(kindCostly, "process %d uploads %q although the store has expired and a call has told so", e.P, e.Name)
 			return
 		}
 	}
+}
+
+// underWay reports whether a call that had begun before that time may have made the
+// request.
+func (h *history) underWay(e *Entry, at time.Duration) bool {
+	for _, c := range h.cells {
+		if slices.ContainsFunc(c.calls, func(call *pending) bool {
+			return call.p == e.P && call.from <= at && (!call.ended || call.to >= e.Sent)
+		}) {
+			return true
+		}
+	}
+	return false
 }
 
 // ended reports whether a process has died, or was closed and said that it leaves

@@ -53,10 +53,11 @@ type cell struct {
 	points  []point
 	touched bool // a caller has named the key, so that unmarked files of its name are its own
 
-	writers  map[int]bool // processes that have made changes
-	calls    []*pending   // every change that was asked for
-	deleted  []*pending   // deletions that have succeeded
-	accepted *pending     // the last change, when it was a put that is only attached
+	writers    map[int]bool  // processes that have made changes
+	calls      []*pending    // every change that was asked for
+	deleted    []*pending    // deletions that have succeeded
+	strippedAt time.Duration // when another tool has replaced the attributes
+	accepted   *pending      // the last change, when it was a put that is only attached
 }
 
 // pending is a change of the cell that was asked for.

@@ -159,6 +159,7 @@ const (
 	indexFor      = 10 * time.Minute // likewise
 	openTime      = 15 * time.Minute // after which a version that was never seen searchable goes, at the earliest
 	listAge       = 30 * time.Second // for which a client believes the list of Files
+	trustedFor    = 10 * time.Minute // for which it believes a reply about a File
 	watched       = 5 * time.Minute  // after which no view lags
 	promptly      = 2 * time.Second  // within which a call returns whose context has ended
 	graceOfStrays = time.Hour

@@ -25,7 +25,7 @@ type Outcome struct {
 	Wrong   []Finding
 	Excused map[string]int // what cannot be promised, by name
 	States  map[string]int // rare states that were reached, by name
-	Order   []string       // in which things happened at the API
+	Order   []Pass         // in which things happened at the API
 	Astray  int            // how often the record could not be followed
 	Took    time.Duration  // virtual
 	Healthy time.Duration  // from the end of all faults until everything was right
@@ -102,7 +102,7 @@ type history struct {
 }
 
 // Run carries a plan out. drive, if not nil, is the order of an earlier run.
-func Run(t *testing.T, plan Plan, drive []string, verbose bool) Outcome {
+func Run(t *testing.T, plan Plan, drive []Pass, verbose bool) Outcome {
 	h := &history{
 		plan: plan, verbose: verbose, procs: make(map[int]*process), cells: make(map[[2]int]*cell),
 		planted: make(map[string]Planted), texts: make(map[string]string), told: make(map[int]time.Duration),
@@ -166,7 +166,7 @@ func quirks(names []string) (q openaitest.Quirks) {
 	return q
 }
 
-func (h *history) run(drive []string) {
+func (h *history) run(drive []Pass) {
 	h.begun = time.Now()
 	h.texts[digest("")] = ""
 	for _, s := range h.plan.Steps {
@@ -525,6 +525,7 @@ func (h *history) answered(p *process, c *cell, call *pending, a Answer) {
 	}
 	if c.store == 0 && h.expired && call.from >= h.expiredAt {
 		switch {
+		case a.Outcome == "unchanged": // without a request
 		case a.Err == nil:
 			wrong(kindAnswer, "it succeeds although the store has expired")
 		case a.Class != Everybody && a.Class != Stopped && a.Class != Service && !refused(c.key, call.doc):
@@ -552,7 +553,13 @@ func (h *history) answered(p *process, c *cell, call *pending, a Answer) {
 		if len(before) > 0 && a.Outcome == "replaced" && h.unmarked(c) {
 			h.out.States[stateUnmarked]++
 		}
+		before = c.states
 		c.succeed(call, now, p.step.Attached)
+		if a.Outcome == "unchanged" && c.strippedAt > p.begun && now-c.strippedAt < trustedFor {
+			c.states = union(before, c.states) // it need not have seen that
+			c.note(now)
+			h.out.Excused[excuseUnseen]++
+		}
 		if len(c.states) == 0 {
 			wrong(kindAnswer, "%s, where there can be nothing", a.Outcome)
 			c.states = []value{nothing}
@@ -615,6 +622,9 @@ func (h *history) flush(ctx context.Context, p *process) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	for i, c := range accepted {
+		if strings.HasPrefix(calls[i].doc.Text, badText) && answer("", err).Class == BadDocument {
+			c.accepted = nil // this Flush has told it, and no later one does
+		}
 		if err != nil || c.accepted != calls[i] || p.closed || h.expired && c.store == 0 {
 			continue
 		}
@@ -655,7 +665,10 @@ func (h *history) get(ctx context.Context, p *process, key int) {
 	c := h.cells[[2]int{p.store, key}]
 	allowed := c.during(from, h.gate.now())
 	v := nothing
-	if a.NotFound && h.excusedRemoval(c, h.gate.now()) {
+	if a.NotFound && (h.excusedRemoval(c, h.gate.now()) || h.hidden(c, p, from)) || a.Err == nil && got.Status != "completed" {
+		return
+	}
+	if a.Err == nil && slices.Contains(allowed, nothing) && h.excusedWatch(c, openaitest.StoreFile{FileID: got.FileID}, h.gate.now()) {
 		return
 	}
 	if a.Err == nil {
@@ -665,6 +678,14 @@ func (h *history) get(ctx context.Context, p *process, key int) {
 	if !anyLike(allowed, v) && !(a.Err == nil && got.SHA256 == "") && !late {
 		h.out.Wrong = append(h.out.Wrong, Finding{kindAnswer, fmt.Sprintf("process %d: get %s finds %v, where there can be %s", p.n, shown(c.key), v, show(allowed))})
 	}
+}
+
+// hidden reports whether a GET says 404 of a version that another process has attached.
+func (h *history) hidden(c *cell, p *process, at time.Duration) bool {
+	return slices.ContainsFunc(h.files(c), func(f openaitest.StoreFile) bool {
+		shown := h.attached(f.FileID)
+		return h.maker(f.FileID) != p.n && len(shown) > 0 && shown[len(shown)-1]+time.Duration(h.plan.Sea.NotFound) >= at
+	})
 }
 
 // anyLike reports whether one of the values is v, apart from its chunking.
@@ -710,6 +731,9 @@ func (h *history) list(ctx context.Context, p *process) {
 func (h *history) close(p *process) {
 	h.mu.Lock()
 	p.closed = true
+	if len(p.open) > 0 {
+		h.out.States[stateClosed]++
+	}
 	h.mu.Unlock()
 	from := h.gate.now()
 	done := make(chan error, 1)
@@ -727,9 +751,6 @@ func (h *history) close(p *process) {
 	h.mu.Lock()
 	if p.gone == 0 {
 		p.gone = h.gate.now()
-	}
-	if len(p.open) > 0 {
-		h.out.States[stateClosed]++
 	}
 	h.mu.Unlock()
 	// Its calls have their answers; whatever comes after this is too late.
@@ -762,6 +783,7 @@ func (h *history) strip(s Step) {
 	}
 	h.srv.AddStoreFile(h.stores[0], found[0], map[string]any{"by": "another tool"})
 	c.replace(map[string]any{"by": "another tool"}, h.gate.now())
+	c.strippedAt = h.gate.now()
 	h.out.States[stateStripped]++
 }
 

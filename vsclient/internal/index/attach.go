@@ -3,6 +3,7 @@ package index
 import (
 	"context"
 	"errors"
+	"fmt"
 	"net/http"
 	"slices"
 	"strings"
@@ -29,6 +30,11 @@ const (
 	// confirm something.
 	quickly = 2 * time.Second
 
+	// lostTime is how long a File is looked for whose attach had no reply, and firstLook
+	// the wait before the second look.
+	lostTime  = 4 * time.Second
+	firstLook = 500 * time.Millisecond
+
 	// fewLooks is how many Files are asked for one by one before more are.
 	fewLooks = 4
 )
@@ -48,7 +54,7 @@ type post struct {
 	last    []*attaching   // the Files of the latest attempt
 	failure *reply.Failure // of the latest attempt that failed
 	failing time.Time      // when the first attempt failed
-	batch   string         // the id of the batch, once it is accepted
+	batch   wire.Batch     // once it is accepted
 	hint    time.Duration
 	seen    []wire.StoreFile // replies about single Files
 }
@@ -200,30 +206,21 @@ func (p *post) attach(w *wire.Client) error {
 	}
 	b, hint, err := w.CreateBatch(p.ctx, call)
 	if b.ID != "" {
-		p.batch, p.hint = b.ID, hint
-	}
-	if err == nil && ended(b) && b.FileCounts == (wire.Counts{}) { // it took nothing
-		if there, err := p.look(w); there || err != nil {
-			return err
-		}
-		if err := p.probe(w); err != nil {
-			return err
-		}
-		return errNoBatches
+		p.batch, p.hint = b, hint
 	}
 	return err
 }
 
-func ended(b wire.Batch) bool { return b.Status != wire.InProgress && b.Status != "" }
-
 // probe attaches one File of a batch alone, and takes it out of the batch.
 func (p *post) probe(w *wire.Client) error {
 	one := p.i.newPost(p.last[len(p.last)-1:])
-	if err := one.attach(w); err != nil {
-		one.cancel()
+	if err := one.attach(w); err == nil {
+		p.i.accept(one)
+	} else if one.cancel(); !Passing(err) {
 		return err
+	} else { // its reply was lost, which is no verdict on the others
+		p.i.refuse(one.files, err)
 	}
-	p.i.accept(one)
 	p.files = slices.DeleteFunc(slices.Clone(p.files), func(at *attaching) bool { return at == one.files[0] })
 	return nil
 }
@@ -263,13 +260,28 @@ func (p *post) failed(f *reply.Failure) {
 }
 
 // landed looks whether an attach whose reply was lost has been carried out. Repeating
-// it would double nothing, but users report that a file that has been indexed by then
-// is indexed anew: searches would find it, and then not, and then again.
+// it would double nothing at OpenAI, but users report that a file that has been indexed
+// by then is indexed anew: searches would find it, and then not, and then again.
+//
+// A File whose attach had no reply is not attached again: the server may still work on
+// it, and two attaches of one File side by side break a store of OGX. Its error is Passing.
 func (p *post) landed(context.Context) (bool, error) {
 	if !p.failure.Unknown {
 		return false, nil
 	}
 	there, err := p.look(p.i.wire)
+	if p.single && underWay(p.failure) {
+		for wait, began := firstLook, time.Now(); !there && err == nil; wait *= 2 {
+			if time.Since(began)+wait > lostTime {
+				reason := fmt.Sprintf("the attach of File %s had no reply, and the store has not shown it since (%s)", p.files[0].FileID, p.failure.Reason)
+				return false, &fail.Error{Kind: fail.Indexing, Err: fail.Unavailable, Reason: reason}
+			}
+			if err = pace.Pause(p.ctx, wait, nil); err == nil {
+				there, err = p.look(p.i.wire)
+			}
+		}
+		return there, err
+	}
 	refusing := time.Since(p.failing) >= refusingTime || p.failure.Status == http.StatusNotImplemented
 	if there || err != nil || p.single || !refusing {
 		return there, err
@@ -289,6 +301,12 @@ func (p *post) landed(context.Context) (bool, error) {
 		return there, err
 	}
 	return false, errNoBatches
+}
+
+// underWay reports whether the server may still work on a request that has failed: no
+// reply of its own has ended it.
+func underWay(f *reply.Failure) bool {
+	return f.Status == 0 || f.Status == http.StatusBadGateway || f.Status == http.StatusGatewayTimeout || f.Status >= 520 // a proxy's
 }
 
 // look reports whether the store has one of a few of the Files, which stand for all. It
@@ -318,7 +336,7 @@ func (p *post) look(w *wire.Client) (bool, error) {
 // accept tells the callers that OpenAI has accepted the attach, and has the Files
 // watched.
 func (i *Indexer) accept(p *post) {
-	w := &watch{i: i, batch: p.batch, open: make(map[string]*attaching, len(p.last)), sent: len(p.last), hint: p.hint}
+	w := &watch{i: i, batch: p.batch.ID, open: make(map[string]*attaching, len(p.last)), sent: len(p.last), hint: p.hint}
 	i.mu.Lock()
 	for _, at := range p.last {
 		if !closed(at.taken) {
@@ -328,6 +346,7 @@ func (i *Indexer) accept(p *post) {
 		w.open[at.FileID] = at
 	}
 	i.mu.Unlock()
+	w.hear(p.batch)
 	for _, s := range p.seen {
 		w.settle(s)
 	}

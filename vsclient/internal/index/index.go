@@ -41,8 +41,8 @@ func (f Fate) String() string {
 	return [...]string{"not attached", "uncertain", "accepted", "failed", "searchable"}[f]
 }
 
-// Passing reports whether indexing failed by a fault of OpenAI's that may pass, so
-// that a fresh upload may succeed.
+// Passing reports whether a fresh upload may succeed: indexing failed by a fault of
+// OpenAI's that may pass, or the attach had no reply and shows no effect.
 func Passing(err error) bool {
 	return errors.Is(err, fail.Indexing) && errors.Is(err, fail.Unavailable)
 }
@@ -52,6 +52,8 @@ type Indexer struct {
 	cfg     Config
 	wire    *wire.Client
 	typical estimate
+	// requests bounds those that attach. Calls does not: an attach makes looks.
+	requests *semaphore.Weighted
 
 	mu      sync.Mutex // guards what follows, and the state of each attaching
 	most    int        // Files of one request
@@ -64,7 +66,7 @@ type Indexer struct {
 
 // New returns an Indexer. It makes no request.
 func New(w *wire.Client, cfg Config) *Indexer {
-	return &Indexer{cfg: cfg, wire: w, most: cfg.BatchSize}
+	return &Indexer{cfg: cfg, wire: w, most: cfg.BatchSize, requests: semaphore.NewWeighted(sideBySide)}
 }
 
 // attaching is one File that is to become a store file.
@@ -91,7 +93,7 @@ type attaching struct {
 // The error is nil for Searchable alone. When ctx ends, Index returns at once, with the
 // cause. A File that is still being indexed after half of Config.IndexTimeout is
 // Accepted with a fail.Timeout. A File is attached once; the attach is repeated only
-// when a look has found the File absent.
+// when the server has ended the request before and a look has found the File absent.
 func (i *Indexer) Index(ctx context.Context, a wire.Attachment, arrived, accepted func()) (Fate, error) {
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)

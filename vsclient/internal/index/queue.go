@@ -14,6 +14,10 @@ const linger = time.Second
 // aloneTime is how long a server that takes no batches is not offered one.
 const aloneTime = time.Hour
 
+// sideBySide is how many attach requests are made side by side: to a server that takes
+// no batches that is one for each File.
+const sideBySide = 32
+
 // Expect announces a File. The caller calls arrived when the File is ready, or will
 // not come; Index calls it as well.
 func (i *Indexer) Expect() (arrived func()) {
@@ -98,7 +102,12 @@ func (i *Indexer) send() {
 
 // sendReady attaches the Files that are ready by the time that a request may be sent.
 func (i *Indexer) sendReady() {
-	leave, err := i.wire.AdmitAttach(i.cfg.Life)
+	var leave func()
+	err := i.requests.Acquire(i.cfg.Life, 1)
+	if err == nil {
+		defer i.requests.Release(1)
+		leave, err = i.wire.AdmitAttach(i.cfg.Life)
+	}
 	i.mu.Lock()
 	i.sending = false
 	if err != nil {

@@ -4,6 +4,9 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
+	"slices"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -86,7 +89,7 @@ func (w *watch) run(ctx context.Context) {
 	w.began = time.Now()
 	w.read, w.relist = w.began, 2*time.Second
 	wait := max(w.i.typical.guess(), w.hint)
-	for pace.Pause(ctx, wait, nil) == nil {
+	for !w.tookNothing() && pace.Pause(ctx, wait, nil) == nil {
 		for id, at := range w.open {
 			if at.ctx.Err() != nil {
 				delete(w.open, id) // nobody waits for it
@@ -120,12 +123,39 @@ func (w *watch) run(ctx context.Context) {
 // seen, is no answer.
 func (w *watch) ask(ctx context.Context) {
 	b, hint, err := w.i.wire.For(quickly).Batch(ctx, w.batch)
-	w.hint = hint
-	if w.heard = err == nil && b.ID == w.batch; !w.heard {
-		return
+	if w.hint, w.heard = hint, err == nil && b.ID == w.batch; w.heard {
+		w.hear(b)
 	}
-	w.heardAt, w.counts = time.Now(), b.FileCounts
-	w.ended = ended(b)
+}
+
+func (w *watch) hear(b wire.Batch) {
+	w.heardAt, w.counts, w.ended = time.Now(), b.FileCounts, b.Status != wire.InProgress && b.Status != ""
+}
+
+// tookNothing reports whether a batch that has ended without a file has taken none: a
+// look at a few finds none. Then each File is attached alone, and when the first of them
+// is accepted at once, the server takes no batches.
+func (w *watch) tookNothing() bool {
+	if !w.ended || w.counts != (wire.Counts{}) || len(w.open) == 0 {
+		return false
+	}
+	p := w.i.newPost(slices.Collect(maps.Values(w.open)))
+	defer p.cancel()
+	there, err := p.look(w.i.wire.For(quickly))
+	for _, s := range p.seen {
+		w.settle(s)
+	}
+	switch {
+	case there || err != nil:
+		return false
+	case p.probe(w.i.wire) == nil:
+		w.i.goAlone(p.files)
+	default:
+		for _, at := range p.files {
+			w.i.cfg.Go(func() { w.i.deliver([]*attaching{at}, nil) })
+		}
+	}
+	return true
 }
 
 func (w *watch) done() int { return w.counts.Completed + w.counts.Failed + w.counts.Cancelled }
@@ -205,7 +235,7 @@ func passing(reason *wire.IndexingError) bool {
 	case "unsupported_file", "invalid_file", "unhandled_mime_type", "parsing_error", "file_not_found":
 		return false
 	}
-	return true
+	return !strings.Contains(reason.Message, "is not supported") // OGX gives every reason the code server_error
 }
 
 // look asks for Files one by one: those that were attached without a batch, and those
@@ -213,10 +243,7 @@ func passing(reason *wire.IndexingError) bool {
 // not. It asks for at most a page's worth, and only as long as it finds something: a
 // few first, then more.
 func (w *watch) look(ctx context.Context) {
-	files := make([]*attaching, 0, len(w.open))
-	for _, at := range w.open {
-		files = append(files, at)
-	}
+	files := slices.Collect(maps.Values(w.open))
 	files = files[:min(len(files), wire.StoreFilesPage)]
 	for n := fewLooks; len(files) > 0; n *= 2 {
 		n = min(n, len(files))
@@ -248,12 +275,7 @@ func (w *watch) lookAt(ctx context.Context, files []*attaching) {
 			if w.missing() {
 				delete(w.open, at.FileID)
 				// The look has found it absent. A request about this File alone tells why.
-				tookNothing := w.ended && w.counts == wire.Counts{}
-				w.i.cfg.Go(func() {
-					if w.i.deliver([]*attaching{at}, nil) && tookNothing {
-						w.i.goAlone(nil)
-					}
-				})
+				w.i.cfg.Go(func() { w.i.deliver([]*attaching{at}, nil) })
 			}
 		}
 	})

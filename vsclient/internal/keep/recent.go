@@ -2,6 +2,7 @@ package keep
 
 import (
 	"context"
+	"errors"
 	"slices"
 	"sync"
 	"time"
@@ -22,8 +23,14 @@ type recent struct {
 	once sync.Once
 
 	mu      sync.Mutex
-	watched map[string]watched // by File
+	watched map[watch]watched
 	wake    chan struct{}
+}
+
+// watch is a File that may be a version of a key.
+type watch struct {
+	id  string
+	key ledger.Key
 }
 
 // watched is a File that bears one of the key's names and was too young for a 404
@@ -41,7 +48,7 @@ const (
 )
 
 func (r *recent) init(k *Keeper) {
-	r.k, r.watched, r.wake = k, make(map[string]watched), make(chan struct{}, 1)
+	r.k, r.watched, r.wake = k, make(map[watch]watched), make(chan struct{}, 1)
 }
 
 // start begins the looks, once.
@@ -53,17 +60,17 @@ func (k *Keeper) Watch(d view.Doc, young []string, deleted bool) {
 	r := &k.recent
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	for id, w := range r.watched {
-		if w.Key == d.Key { // this change is newer than the one before
+	for at, w := range r.watched {
+		if at.key == d.ID { // this change is newer than the one before
 			w.deleted = w.deleted && deleted
-			r.watched[id] = w
+			r.watched[at] = w
 		}
 	}
 	if len(young) == 0 {
 		return
 	}
 	for _, id := range young {
-		r.watched[id] = watched{d, time.Now().Add(k.cfg.IndexTimeout + view.ShowTime), deleted}
+		r.watched[watch{id, d.ID}] = watched{d, time.Now().Add(k.cfg.IndexTimeout + view.ShowTime), deleted}
 	}
 	select {
 	case r.wake <- struct{}{}:
@@ -133,9 +140,9 @@ func (r *recent) look(ctx context.Context, since int64) (began int64, ok bool) {
 	}
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	for id, w := range r.watched {
-		if time.Now().After(w.until) || k.ledger.IsGone(id) {
-			delete(r.watched, id)
+	for at, w := range r.watched {
+		if time.Now().After(w.until) || k.ledger.IsGone(at.id) {
+			delete(r.watched, at)
 		}
 	}
 	return began, true
@@ -145,15 +152,13 @@ func (r *recent) look(ctx context.Context, since int64) (began int64, ok bool) {
 func (r *recent) entry(ctx context.Context, s wire.StoreFile, at uint32) {
 	k := r.k
 	id := k.view.Listed(s, at)
-	r.mu.Lock()
-	w, late := r.watched[s.ID]
-	r.mu.Unlock()
-	late = late && id.Ours && w.ID == ledger.Key(id.Digest[:16])
+	watch := watch{s.ID, ledger.Key(id.Digest[:16])}
+	w, late := r.find(watch)
 	switch {
-	case late:
+	case late && id.Ours:
 		if k.removeLate(ctx, w, s.ID) == nil {
 			r.mu.Lock()
-			delete(r.watched, s.ID)
+			delete(r.watched, watch)
 			r.mu.Unlock()
 		}
 	case id.Key == "":
@@ -175,23 +180,26 @@ func (k *Keeper) removeLate(ctx context.Context, w watched, id string) error {
 			return err
 		}
 		v, known := k.ledger.Find(id)
-		if !known || v.Key != w.ID || v.Status <= ledger.Absent {
+		switch {
+		case !known || v.Key != w.ID:
 			return nil
+		case v.Status <= ledger.Absent:
+			return errUnseen
 		}
-		r := &k.recent
-		r.mu.Lock()
-		now, still := r.watched[id]
-		r.mu.Unlock()
+		now, still := k.recent.find(watch{id, w.ID})
 		kept := still && now.deleted
 		for _, other := range k.ledger.Holdings(w.ID, w.Names).Versions {
-			if kept || other.ID == id || other.Going || other.Status != ledger.Completed || k.recent.watches(other.ID) {
+			if kept || other.ID == id || other.Going || other.Status != ledger.Completed {
+				continue
+			}
+			if _, watched := k.recent.find(watch{other.ID, w.ID}); watched {
 				continue
 			}
 			if err := k.view.Look(ctx, other.ID); err != nil {
 				return err
 			}
 			seen, known := k.ledger.Find(other.ID)
-			kept = known && seen.Key == w.ID && seen.Status == ledger.Completed
+			kept = known && seen.Key == w.ID && seen.Status == ledger.Completed && seen.Seen == ledger.Read
 		}
 		if !kept {
 			k.Tend(w.Doc)
@@ -202,11 +210,14 @@ func (k *Keeper) removeLate(ctx context.Context, w watched, id string) error {
 	})
 }
 
-func (r *recent) watches(id string) bool {
+// errUnseen says that a GET does not show yet a store file that the listing shows.
+var errUnseen = errors.New("the store file cannot be seen yet")
+
+func (r *recent) find(at watch) (watched, bool) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	_, watched := r.watched[id]
-	return watched
+	w, found := r.watched[at]
+	return w, found
 }
 
 // removeReplaced deletes Files that a searchable version names as those that it has
@@ -226,7 +237,7 @@ func (k *Keeper) removeReplaced(ctx context.Context, d view.Doc, s wire.StoreFil
 			}
 		}
 		keeper, known := k.ledger.Find(s.ID)
-		if !known || keeper.Key != d.ID || keeper.Status != ledger.Completed {
+		if !known || keeper.Key != d.ID || keeper.Status != ledger.Completed || keeper.Seen != ledger.Read {
 			return nil
 		}
 		for _, old := range left {

@@ -45,7 +45,7 @@ func (k *Keeper) Settle(ctx context.Context, d view.Doc) error {
 		}
 		for _, id := range unread {
 			read[id] = true
-			if err = k.view.Look(ctx, id); err != nil {
+			if err = k.view.See(ctx, id); err != nil {
 				break
 			}
 		}
@@ -60,14 +60,18 @@ func (k *Keeper) Settle(ctx context.Context, d view.Doc) error {
 // SettleLater settles the key as far as the call's context allows, and has the rest
 // done in the background.
 func (k *Keeper) SettleLater(ctx context.Context, d view.Doc) {
-	if ctx.Err() != nil || k.Settle(ctx, d) != nil || k.open(d) {
+	if ctx.Err() != nil || k.Settle(ctx, d) != nil || k.open(d, false) {
 		k.Tend(d)
 	}
 }
 
-// open reports whether something of the key is open or being removed.
-func (k *Keeper) open(d view.Doc) bool {
-	return slices.ContainsFunc(k.ledger.Holdings(d.ID, d.Names).Versions, func(v ledger.Version) bool { return v.Open || v.Going })
+// open reports whether something of the key is open or being removed, or, unless it is
+// late, whether a version that others have made may become searchable beside another.
+func (k *Keeper) open(d view.Doc, late bool) bool {
+	versions := k.ledger.Holdings(d.ID, d.Names).Versions
+	return slices.ContainsFunc(versions, func(v ledger.Version) bool {
+		return v.Open || v.Going || !late && v.Status == ledger.InProgress && len(versions) > 1
+	})
 }
 
 // Remove removes versions, the oldest first, so that a reader who comes in the
@@ -267,7 +271,7 @@ func (t *tending) round(ctx context.Context, d view.Doc, late, closing bool) (do
 func (t *tending) settle(ctx context.Context, d view.Doc, late, closing bool) (done bool) {
 	k := t.k
 	for _, v := range k.ledger.Holdings(d.ID, d.Names).Versions {
-		if v.Status == ledger.Failed || v.Seen == ledger.Read && v.Status == ledger.Completed || closing && !v.Going {
+		if v.Status == ledger.Failed || !v.Going && (closing || v.Seen == ledger.Read && v.Status == ledger.Completed) {
 			continue
 		}
 		if err := k.view.LookWith(ctx, k.wire.For(tendRequest), v.ID); err != nil {
@@ -286,7 +290,7 @@ func (t *tending) settle(ctx context.Context, d view.Doc, late, closing bool) (d
 		}
 	}
 	err := k.Settle(ctx, d)
-	return errors.Is(err, fail.StoreGone) || err == nil && (closing || !k.open(d))
+	return errors.Is(err, fail.StoreGone) || err == nil && (closing || !k.open(d, late))
 }
 
 // finish ends the work: removals are tried until ctx ends, and nothing else is

@@ -9,6 +9,7 @@ import (
 
 	"github.com/conduitio-labs/conduit-connector-openai-vectorstore/vsclient/internal/fail"
 	"github.com/conduitio-labs/conduit-connector-openai-vectorstore/vsclient/internal/ledger"
+	"github.com/conduitio-labs/conduit-connector-openai-vectorstore/vsclient/internal/naming"
 	"github.com/conduitio-labs/conduit-connector-openai-vectorstore/vsclient/internal/view"
 	"github.com/conduitio-labs/conduit-connector-openai-vectorstore/vsclient/internal/wire"
 )
@@ -52,7 +53,7 @@ type sweep struct {
 	*Keeper
 	o        SweepOptions
 	found    []Stray
-	names    map[string]string // folded stems
+	names    map[string]string // folded stems, and whole names
 	recorded map[string]bool   // Files that documents record as replaced
 	attached map[string]bool   // Files that the store's listing has shown
 }
@@ -98,8 +99,10 @@ func (s *sweep) name(d view.Doc, why string) {
 			s.names[stem] = why
 		}
 	}
-	for _, name := range d.Names.Sent {
-		s.names[name] = why
+	for _, sent := range d.Names.Sent {
+		for _, name := range naming.Altered(sent) {
+			s.names[name] = why
+		}
 	}
 }
 

@@ -139,7 +139,8 @@ type Ledger struct {
 	byStem  map[uint64]*record
 	byKey   map[Key]*record
 	gone    map[string]uint32 // Files that were seen to be gone, and when
-	round   uint8
+	round   uint8             // of the complete list of Files that was begun last
+	ended   uint8             // of the one that has ended last
 	altered bool
 }
 
@@ -207,6 +208,7 @@ func (l *Ledger) Begin() {
 func (l *Ledger) End(began, forget uint32) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
+	l.ended = l.round
 	for _, r := range l.byID {
 		if r.round == l.round || !r.listed || r.at >= began || r.stage == opened || r.stage == going {
 			continue
@@ -257,7 +259,10 @@ func (l *Ledger) Observe(id string, m Marks, marked bool, s Status, seen Seen, a
 	if r.stage == opened && s >= Completed && seen >= Read {
 		r.stage = settled
 	}
-	l.mark(r, m, marked)
+	// Nor does it take back attributes: their number only grows.
+	if seen == Read || !marked || m.Number >= r.number {
+		l.mark(r, m, marked)
+	}
 	return true
 }
 
@@ -369,7 +374,7 @@ func (l *Ledger) Named(id string) bool {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	r := l.byID[id]
-	return r != nil && r.listed && r.round == l.round
+	return r != nil && r.listed && (r.round == l.round || r.round == l.ended)
 }
 
 // Fresh returns the Files that a listing may not show yet: those that this client
@@ -397,18 +402,16 @@ func (l *Ledger) Fresh(tick uint32, created int64, most int) map[string]bool {
 }
 
 // Young returns the Files that were created at or after a time, by OpenAI's clock, and
-// of which no reply says whose they are: the newest first, so many at the most.
-func (l *Ledger) Young(created int64, most int) []Version {
+// of which no reply says whose they are.
+func (l *Ledger) Young(created int64) (found []Version) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	var found []Version
 	for _, r := range l.byID {
 		if r.listed && int64(r.created) >= created && r.key == (Key{}) && !r.marked && r.stage == settled && !r.made {
 			found = append(found, r.version())
 		}
 	}
-	slices.SortFunc(found, func(a, b Version) int { return cmp.Or(cmp.Compare(b.Created, a.Created), cmp.Compare(a.ID, b.ID)) })
-	return found[:min(most, len(found))]
+	return found
 }
 
 // drop forgets a record. The caller holds mu.
@@ -466,7 +469,7 @@ func (l *Ledger) Holdings(k Key, n naming.Names) Holdings {
 		}
 	}
 	l.named(n, func(r *record) {
-		if r.key == (Key{}) && !r.marked && r.status > Absent && slices.ContainsFunc(n.Whole, func(name string) bool { return l.hash(name) == r.name }) {
+		if r.key == (Key{}) && !r.marked && (r.status > Absent || r.stage == going) && slices.ContainsFunc(n.Whole, func(name string) bool { return l.hash(name) == r.name }) {
 			h.Versions = append(h.Versions, r.version())
 		}
 	})

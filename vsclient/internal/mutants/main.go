@@ -1,10 +1,12 @@
 // Mutants applies small wrong edits to a copy of the module, one at a time, and
-// runs the tests on each. A test suite that stays green on one does not see the
-// clause that the edit breaks. Each edit is a patch whose first lines say which
+// runs tests on each. Tests that stay green do not see the clause that the edit breaks. Each edit is a patch whose first lines say which
 // clause it breaks and how:
 //
 //	Clause: 6
 //	Edit: an older version goes before the newer one is searchable
+//	Tests: ./internal/ledger -run TestSettle
+//
+// and with which arguments of go test it has to be found.
 //
 // The table of results goes into a page between its marks.
 package main
@@ -25,25 +27,22 @@ import (
 	"time"
 )
 
-// suites are tried in this order until one is red. The first has all packages but
-// those of the others.
-var suites = []struct {
-	name string
-	args []string
-}{
-	{"the tests of the client", []string{"-short"}},
-	{"an older release's store", []string{"./internal/histories", "-run", "Release"}},
-	{"histories", []string{"./internal/histories", "-run", "^TestHistories$", "-args", "-n", "600", "-shrink", "0"}},
-	{"faults at each request", []string{"./internal/faulttest"}},
-}
-
 func main() {
 	module := flag.String("module", ".", "the folder of the module vsclient")
 	only := flag.String("only", "", "the mutants whose name contains this")
 	page := flag.String("page", "", "write the table into this page")
-	side := flag.Int("parallel", 1, "mutants side by side")
+	some := flag.Int("some", 0, "how many mutants to try; 0: all")
+	turn := flag.Int("turn", 0, "which of them: those after turn times as many, in a circle")
 	flag.Parse()
-	if err := run(*module, *only, *page, *side); err != nil {
+	mutants, err := load(filepath.Join(*module, "internal/mutants/patches"), *only)
+	if *some > 0 && *some < len(mutants) {
+		from := *turn * *some % len(mutants)
+		mutants = slices.Concat(mutants, mutants)[from : from+*some]
+	}
+	if err == nil {
+		err = run(*module, mutants, *page)
+	}
+	if err != nil {
 		fmt.Fprintln(os.Stderr, "mutants:", err)
 		os.Exit(1)
 	}
@@ -52,38 +51,61 @@ func main() {
 type mutant struct {
 	name, path   string
 	clause, edit string
-	killedBy     string
+	tests        []string
+	killed       bool
 	err          error
 }
 
-func run(module, only, page string, side int) error {
-	mutants, err := load(filepath.Join(module, "internal/mutants/patches"), only)
-	if err != nil {
-		return err
-	}
+// workers are copies of the module on which go test runs side by side.
+const workers = 2
+
+func run(module string, mutants []mutant, page string) error {
 	if len(mutants) == 0 {
 		return errors.New("there are no patches")
 	}
-	// A suite that is red without an edit kills nothing.
-	if by, err := try(module, ""); err != nil || by != "" {
-		return cmp.Or(err, fmt.Errorf("without any edit, %s fail", by))
+	dirs := make(chan string, workers)
+	for range workers {
+		dir, err := os.MkdirTemp("", "mutants")
+		if err != nil {
+			return err
+		}
+		defer os.RemoveAll(dir)
+		if err := copyModule(module, dir); err != nil {
+			return err
+		}
+		dirs <- dir
 	}
-	var wait sync.WaitGroup
-	room := make(chan struct{}, side)
-	for i := range mutants {
-		wait.Go(func() {
-			room <- struct{}{}
-			defer func() { <-room }()
-			m := &mutants[i]
-			m.killedBy, m.err = try(module, m.path)
-			fmt.Printf("%-40s %s\n", m.name, m.fate())
-		})
+	each := func(n int, f func(dir string, i int)) {
+		var wait sync.WaitGroup
+		for i := range n {
+			dir := <-dirs
+			wait.Go(func() {
+				f(dir, i)
+				dirs <- dir
+			})
+		}
+		wait.Wait()
 	}
-	wait.Wait()
+	// Tests that are red without an edit find nothing.
+	all := distinct(mutants)
+	red := make([]error, len(all))
+	each(len(all), func(dir string, i int) {
+		if out, err := test(dir, all[i]); err != nil {
+			red[i] = fmt.Errorf("without any edit, go test %s fails: %w\n%s", strings.Join(all[i], " "), err, out)
+		}
+	})
+	if err := errors.Join(red...); err != nil {
+		return err
+	}
+	each(len(mutants), func(dir string, i int) {
+		m, began := &mutants[i], time.Now()
+		m.killed, m.err = try(dir, m.path, m.tests)
+		fmt.Printf("%-40s %s in %d s\n", m.name, m.fate(), int(time.Since(began).Seconds()))
+	})
 	text := table(mutants, commit(module))
 	fmt.Print("\n", text)
 	for _, m := range mutants {
-		if m.err != nil || m.killedBy == "" {
+		if m.err != nil || !m.killed {
 			return fmt.Errorf("%s: %s", m.name, m.fate())
 		}
 	}
@@ -97,10 +119,10 @@ func (m *mutant) fate() string {
 	switch {
 	case m.err != nil:
 		return m.err.Error()
-	case m.killedBy == "":
+	case !m.killed:
 		return "SURVIVES"
 	}
-	return "killed by " + m.killedBy
+	return "killed"
 }
 
 // load reads the patches, in order of their clauses.
@@ -129,9 +151,12 @@ func load(dir, only string) (mutants []mutant, err error) {
 			if v, ok := strings.CutPrefix(line, "Edit: "); ok {
 				m.edit = strings.TrimSpace(v)
 			}
+			if v, ok := strings.CutPrefix(line, "Tests: "); ok {
+				m.tests = strings.Fields(v)
+			}
 		}
-		if m.clause == "" || m.edit == "" {
-			return nil, fmt.Errorf("%s does not say its clause and its edit", path)
+		if m.clause == "" || m.edit == "" || len(m.tests) == 0 {
+			return nil, fmt.Errorf("%s does not say its clause, its edit and its tests", path)
 		}
 		mutants = append(mutants, m)
 	}
@@ -141,59 +166,39 @@ func load(dir, only string) (mutants []mutant, err error) {
 	return mutants, nil
 }
 
-// try runs the suites on a copy of the module with a patch, and returns the name
-// of the first that is red; "": none is.
-func try(module, patch string) (by string, err error) {
-	dir, err := os.MkdirTemp("", "mutant")
-	if err != nil {
-		return "", err
-	}
-	defer os.RemoveAll(dir)
-	if err := copyModule(module, dir); err != nil {
-		return "", err
-	}
-	if patch != "" {
-		if out, err := command(dir, "git", "apply", "-p2", patch).CombinedOutput(); err != nil {
-			return "", fmt.Errorf("the patch does not apply: %s", out)
-		}
-		if out, err := command(dir, "go", "vet", ".", "./internal/...").CombinedOutput(); err != nil {
-			return "", fmt.Errorf("the edit does not compile: %s", out)
+// distinct are the tests that the mutants name, each once.
+func distinct(mutants []mutant) (all [][]string) {
+	for _, m := range mutants {
+		if !slices.ContainsFunc(all, func(tests []string) bool { return slices.Equal(tests, m.tests) }) {
+			all = append(all, m.tests)
 		}
 	}
-	packages, err := plainPackages(dir)
-	if err != nil {
-		return "", err
-	}
-	for i, s := range suites {
-		args := append([]string{"test", "-count=1", "-failfast", "-timeout=20m"}, s.args...)
-		if i == 0 {
-			args = append(args, packages...)
-		}
-		if out, err := command(dir, "go", args...).CombinedOutput(); err != nil {
-			if patch == "" {
-				fmt.Printf("%s\n", out)
-			}
-			return s.name, nil
-		}
-	}
-	return "", nil
+	return all
 }
 
-// plainPackages are those that belong to no suite of its own.
-func plainPackages(dir string) ([]string, error) {
-	out, err := command(dir, "go", "list", "./...").Output()
-	if err != nil {
-		return nil, fmt.Errorf("go list: %w", err)
+// try runs tests on the copy in dir with a patch, and reports whether they are red.
+func try(dir, patch string, tests []string) (red bool, err error) {
+	if out, err := command(dir, "git", "apply", "-p2", patch).CombinedOutput(); err != nil {
+		return false, fmt.Errorf("the patch does not apply: %s", out)
 	}
-	return slices.DeleteFunc(strings.Fields(string(out)), func(p string) bool {
-		return strings.HasSuffix(p, "/histories") || strings.HasSuffix(p, "/faulttest") || strings.HasSuffix(p, "/mutants") || strings.Contains(p, "/bench")
-	}), nil
+	out, failed := test(dir, tests)
+	if strings.Contains(string(out), "[build failed]") {
+		err = fmt.Errorf("the edit does not compile: %s", out)
+	}
+	if back, undone := command(dir, "git", "apply", "-R", "-p2", patch).CombinedOutput(); undone != nil {
+		err = fmt.Errorf("the patch cannot be taken back: %s", back)
+	}
+	return failed != nil, err
+}
+
+func test(dir string, tests []string) ([]byte, error) {
+	return command(dir, "go", append([]string{"test", "-count=1", "-failfast", "-timeout=5m", "-vet=off", "-ldflags=-s -w"}, tests...)...).CombinedOutput()
 }
 
 func command(dir, name string, args ...string) *exec.Cmd {
 	cmd := exec.CommandContext(context.Background(), name, args...)
 	cmd.Dir = dir
-	cmd.Env = append(os.Environ(), "GOWORK=off")
+	cmd.Env = append(os.Environ(), "GOWORK=off", "GOFLAGS=-trimpath")
 	return cmd
 }
 
@@ -233,9 +238,10 @@ const beginMark, endMark = "<!-- mutants -->\n", "<!-- end of mutants -->"
 
 func table(mutants []mutant, commit string) string {
 	var b strings.Builder
-	b.WriteString("| clause | edit | result |\n|---|---|---|\n")
+	b.WriteString("| clause | edit | found by | result |\n|---|---|---|---|\n")
 	for _, m := range mutants {
-		fmt.Fprintf(&b, "| %s | %s | %s |\n", m.clause, m.edit, m.fate())
+		found := strings.ReplaceAll(strings.Join(m.tests, " "), "|", "\\|")
+		fmt.Fprintf(&b, "| %s | %s | `%s` | %s |\n", m.clause, m.edit, found, m.fate())
 	}
 	fmt.Fprintf(&b, "\nOf %s, at commit %s.\n", time.Now().Format(time.DateOnly), commit)
 	return b.String()

@@ -50,6 +50,16 @@ func NamesOf(key, extension string) Names {
 	return n
 }
 
+// Altered returns the forms in which a server may list a name.
+func Altered(name string) (forms []string) {
+	for _, alter := range append(alterations, spacesToUnderscores) {
+		forms = appendNew(forms, alter(name))
+	}
+	return forms
+}
+
+func spacesToUnderscores(name string) string { return strings.ReplaceAll(name, " ", "_") }
+
 func appendNew(all []string, s string) []string {
 	if slices.Contains(all, s) {
 		return all
@@ -59,7 +69,7 @@ func appendNew(all []string, s string) []string {
 
 // alterations are the ways to alter a name after which it may fold otherwise. None
 // changes the fold of a name in ASCII without a percent sign. The other known ones
-// change the fold of no name: NFC, and underscores for spaces.
+// change the fold of no name: NFC, and [spacesToUnderscores].
 var alterations = []func(string) string{
 	func(name string) string { return name },
 	strings.ToLower, // İ and K become letters of ASCII

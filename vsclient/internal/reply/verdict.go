@@ -137,7 +137,8 @@ func hopeless(err error) bool {
 		return true
 	}
 	_, wrongPort := errors.AsType[*net.AddrError](err)
-	return wrongPort || errors.Is(err, http.ErrSchemeMismatch)
+	// net/http has no error of its own for a redirect to a place that is none.
+	return wrongPort || errors.Is(err, http.ErrSchemeMismatch) || strings.Contains(err.Error(), "failed to parse Location header")
 }
 
 // quoted finds the parts of a message that quote the request, so that a document

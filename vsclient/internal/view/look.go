@@ -2,8 +2,11 @@ package view
 
 import (
 	"context"
+	"slices"
 	"sync"
 	"time"
+
+	"golang.org/x/sync/errgroup"
 
 	"github.com/conduitio-labs/conduit-connector-openai-vectorstore/vsclient/internal/fail"
 	"github.com/conduitio-labs/conduit-connector-openai-vectorstore/vsclient/internal/ledger"
@@ -274,31 +277,40 @@ func (v *View) unseenOf(files []ledger.Version) (young []string) {
 }
 
 // listedHoldings is Holdings where names do not lead to a document: the store's listing
-// decides. It lags, so that young Files, which could be anything, are looked at.
+// decides. It lags, so that young Files of which no reply says whose they are, are looked
+// at: those whose names have no fold, or all where the server alters names.
 func (v *View) listedHoldings(ctx context.Context, d Doc) (h ledger.Holdings, young []string, err error) {
 	if err := v.walk(ctx); err != nil {
 		return h, nil, err
 	}
-	newest := v.ledger.Young(v.Now()-int64((v.cfg.IndexTimeout+ShowTime)/time.Second), mostUnseen)
+	newest := slices.DeleteFunc(v.ledger.Candidates(d.ID, d.Names), func(f ledger.Version) bool { return !v.young(f.Created) })
+	if v.ledger.Altered() {
+		newest = append(newest, v.ledger.Young(v.Now()-int64((v.cfg.IndexTimeout+ShowTime)/time.Second))...)
+	}
+	var looks errgroup.Group
 	for _, file := range append(v.ledger.Holdings(d.ID, d.Names).Versions, newest...) {
 		if !file.Open && !file.Going && !v.trusted(file) {
-			if err := v.Look(ctx, file.ID); err != nil {
-				return h, nil, err
-			}
+			looks.Go(func() error { return v.Look(ctx, file.ID) })
 		}
+	}
+	if err := looks.Wait(); err != nil {
+		return h, nil, err
 	}
 	return v.ledger.Holdings(d.ID, d.Names), v.unseenOf(newest), nil
 }
 
-// HoldingsNow is Holdings where it matters that there is nothing: somebody else may
-// have put the document since the list of Files was read.
+// HoldingsNow is Holdings where it matters that there is nothing else: an attach may
+// show by now and, where nothing is found, somebody else may have put the document
+// since the list of Files was read.
 func (v *View) HoldingsNow(ctx context.Context, d Doc) (ledger.Holdings, []string, error) {
 	h, young, err := v.Holdings(ctx, d)
-	if err != nil || len(h.Versions) > 0 {
+	if err != nil || len(h.Versions) > 0 && len(young) == 0 {
 		return h, young, err
 	}
-	if err := v.listFiles(ctx, 0); err != nil {
-		return h, nil, err
+	if len(h.Versions) == 0 {
+		if err := v.listFiles(ctx, 0); err != nil {
+			return h, nil, err
+		}
 	}
 	v.ledger.Doubt(young...) // they may show by now
 	h, young, err = v.Holdings(ctx, d)
@@ -338,6 +350,8 @@ func (v *View) trusted(file ledger.Version) bool {
 		return false
 	case file.Seen == ledger.Listed && file.Status != ledger.Completed:
 		return false // the listing may be behind
+	case file.Seen == ledger.Listed && !file.Made && !v.ledger.Named(file.ID):
+		return false // its File may be gone
 	case file.Status == ledger.Absent && since > ShowTime && file.Created > 0 && v.lists.age(file.Created)-since < v.cfg.IndexTimeout+ShowTime:
 		return false // it was too new for a 404 to be conclusive
 	}

@@ -80,15 +80,56 @@ func (v *View) LookWith(ctx context.Context, w *wire.Client, id string) error {
 	switch {
 	case errors.Is(err, fail.NotFound):
 		// Just after the attach a 404 proves nothing of what was seen searchable.
-		if file, _ := v.ledger.Find(id); !file.Made || file.Status != ledger.Completed || v.since(file.At) >= ShowTime {
+		if file, _ := v.ledger.Find(id); file.Made && file.Status == ledger.Completed && v.since(file.At) < ShowTime {
+			v.ledger.Doubt(id)
+		} else {
 			v.ledger.Absent(id, v.Tick())
 		}
 		return nil
 	case err != nil:
 		return err
 	}
+	if there, err := v.fileThere(ctx, w, id); !there {
+		return err
+	}
 	v.observe(s, ledger.Read, v.Tick())
 	return nil
+}
+
+// See asks for a store file until it is shown, for a while after its attach.
+func (v *View) See(ctx context.Context, id string) error {
+	err := v.Shows(ctx, id, func() error {
+		if err := v.Look(ctx, id); err != nil {
+			return err
+		}
+		if file, known := v.ledger.Find(id); known && file.Seen == ledger.NotSeen {
+			return errUnseen
+		}
+		return nil
+	})
+	if errors.Is(err, errUnseen) {
+		v.ledger.Absent(id, v.Tick())
+		return nil
+	}
+	return err
+}
+
+// fileThere reports whether the File of a store file exists. A store file is shown for a
+// while after its File is gone.
+func (v *View) fileThere(ctx context.Context, w *wire.Client, id string) (bool, error) {
+	if file, _ := v.ledger.Find(id); file.Made || v.ledger.Named(id) {
+		return true, nil
+	}
+	f, err := w.File(ctx, id)
+	switch {
+	case errors.Is(err, fail.NotFound):
+		v.ledger.Gone(id, v.Tick())
+		return false, nil
+	case err != nil:
+		return false, err
+	}
+	v.ledger.Listed([]ledger.File{FileOf(f)})
+	return true, nil
 }
 
 // Read records a GET of a store file.
@@ -104,7 +145,7 @@ func (v *View) observe(s wire.StoreFile, seen ledger.Seen, at uint32) naming.Ide
 	id := naming.Decode(s.Attributes)
 	marks, marked := v.Marks(id), naming.Marked(s.Attributes)
 	v.ledger.Observe(s.ID, marks, marked, StatusOf(s.Status), seen, at)
-	if id.Key != "" && !v.ledger.Altered() {
+	if id.Key != "" && marks.Content != (ledger.Print{}) && !v.ledger.Altered() {
 		stems := naming.NamesOf(id.Key, v.cfg.Extension).Stems
 		if known, among := v.ledger.Stem(s.ID, stems); known && !among {
 			v.altered(s.ID)

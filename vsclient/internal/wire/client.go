@@ -104,11 +104,11 @@ func (c *Client) absent(ctx context.Context, r request, f *reply.Failure) *reply
 		return f
 	}
 	switch absent := errors.Is(f.Kind, fail.NotFound); {
-	case absent:
-	case f.Status != http.StatusBadRequest || !errors.Is(f.Kind, fail.Rejected) || !saysAbsent(f.Message):
+	case absent && f.Status != http.StatusBadRequest:
+	case f.Status != http.StatusBadRequest, !absent && (!errors.Is(f.Kind, fail.Rejected) || !saysAbsent(f.Message)):
 		return f
 	case !slices.ContainsFunc(append(asked, r.IDs...), names):
-		return f // it may be the fault of anything else
+		return of(fail.Rejected) // it may be the fault of anything else
 	}
 	switch {
 	case slices.ContainsFunc(asked, names):
@@ -128,6 +128,8 @@ func (c *Client) absent(ctx context.Context, r request, f *reply.Failure) *reply
 	case failed:
 		other.Retry = false // it has been tried for as long as anything is
 		return other
+	case f.Status == http.StatusBadRequest:
+		return of(fail.Rejected) // the store is there, and of the file it says nothing
 	case len(asked) > 0 && !r.many:
 		return of(fail.NotFound)
 	}

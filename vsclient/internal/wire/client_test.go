@@ -3,8 +3,11 @@ package wire
 import (
 	"errors"
 	"fmt"
+	"net"
 	"net/http"
+	"net/http/httptest"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 
@@ -73,9 +76,11 @@ var absences = []struct {
 	{"a 404 that names nothing", 404, "Not Found", "StoreFile", fail.NotFound, 1},
 	{"a 404 that speaks of the store", 404, "Vector store vs_1: no such file", "StoreFile", fail.NotFound, 1},
 	{"a 400 that names the file", 400, "File 'file-1' not found in vector store 'vs_1'.", "StoreFile", fail.NotFound, 0},
-	{"a 400 that names the store", 400, "Vector store 'vs_1' not found.", "StoreFile", fail.NotFound, 1},
+	{"a 400 that names the store", 400, "Vector store 'vs_1' not found.", "UpdateStoreFile", fail.Rejected, 1},
+	{"a 400 for an attach that names the store", 400, "Embedding model not found for vector store 'vs_1'.", "CreateStoreFile", fail.Rejected, 1},
 	{"a 400 that names another file", 400, "File 'file-2' not found.", "UpdateStoreFile", fail.Rejected, 0},
 	{"a 400 that names the file, and does not miss it", 400, "File 'file-1' is being indexed.", "UpdateStoreFile", fail.Rejected, 0},
+	{"a 400 that names nothing", 400, "No such file.", "UpdateStoreFile", fail.Rejected, 0},
 	{"a 404 for a File", 404, "", "File", fail.NotFound, 0},
 	{"a 400 for a File", 400, "No such File object: file-1", "File", fail.NotFound, 0},
 	{"a 404 for the list of Files", 404, "Not Found", "Files", fail.Endpoint, 0},
@@ -184,6 +189,57 @@ func TestAListingWhoseCursorsAreAllRefusedFails(t *testing.T) {
 		if err == nil || n > 10 {
 			t.Errorf("%v after %d requests", err, n)
 		}
+	}
+}
+
+// Some servers refuse to list files, or to remove one, while another is being removed.
+func TestARequestThatReadsOrRemovesIsRepeatedWhenItIsRefusedForAReasonThatIsNotKnown(t *testing.T) {
+	for _, e := range endpoints {
+		t.Run(e.name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				var methods []string
+				c := newClient(t, transport(func(r *http.Request) (*http.Response, error) {
+					if methods = append(methods, r.Method); len(methods) <= 3 {
+						return answer(400, `{"error":{"message":"Field required"}}`)(r)
+					}
+					return answer(200, e.object)(r)
+				}))
+				err := e.call(t.Context(), c)
+				if post := methods[0] == http.MethodPost; post == (err == nil) || post && len(methods) > 1 {
+					t.Errorf("%v after %v", err, methods)
+				}
+			})
+		})
+	}
+}
+
+// Some servers close the connection behind a 400 without saying so, which loses a
+// request that is sent on it meanwhile.
+func TestNoRequestIsSentOnAConnectionThatHasBroughtA400(t *testing.T) {
+	for status, connections := range map[int]int32{200: 1, 404: 1, 400: 3} {
+		t.Run(fmt.Sprint(status), func(t *testing.T) {
+			is := is.New(t)
+			var opened atomic.Int32
+			server := httptest.NewUnstartedServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+				w.Header().Set("Content-Type", "application/json")
+				w.WriteHeader(status)
+				fmt.Fprint(w, `{"id":"file-1","deleted":true,"error":{"message":"File file-1 not found"}}`)
+			}))
+			server.Config.ConnState = func(_ net.Conn, s http.ConnState) {
+				if s == http.StateNew {
+					opened.Add(1)
+				}
+			}
+			server.Start()
+			defer server.Close()
+			c := newClient(t, nil, func(cfg *Config) { cfg.BaseURL, cfg.HTTPClient, cfg.Connections = server.URL, nil, 10 })
+			defer c.Close()
+			for range 3 {
+				_, err := c.Detach(t.Context(), "file-1")
+				is.NoErr(err)
+			}
+			is.Equal(opened.Load(), connections)
+		})
 	}
 }
 

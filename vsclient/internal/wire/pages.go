@@ -45,7 +45,7 @@ func pages[T any](id func(T) string, fetch func(after string) (Page[T], error)) 
 		)
 		for {
 			p, err := fetch(after)
-			refused := after != "" && (errors.Is(err, fail.Rejected) || errors.Is(err, fail.NotFound))
+			refused := after != "" && (errors.Is(err, fail.Endpoint) || errors.Is(err, fail.NotFound))
 			if refused && vain < 3 {
 				vain++
 				after, t.mark = "", ""
