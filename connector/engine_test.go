@@ -20,14 +20,14 @@ import (
 // engineVariable has the test's program be an engine. It holds the order.
 const engineVariable = "OPENAIVS_TEST_ENGINE"
 
-// order tells an engine its task.
+// order is the task of an engine.
 type order struct {
 	Plugin   string            `json:"plugin"`
 	Settings map[string]string `json:"settings"`
 	Records  int               `json:"records"`
 }
 
-// beEngine runs the plugin as Conduit does, has it write the records, and waits to
+// beEngine runs the plugin as Conduit does, sends it the records, and waits to
 // be killed.
 func beEngine() {
 	must := func(err error) {

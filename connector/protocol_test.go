@@ -305,7 +305,7 @@ func (e *emulator) removeStore(t *testing.T) {
 	is.Equal(resp.StatusCode, http.StatusOK)
 }
 
-// attaches tells of each request that attaches files.
+// attaches returns a channel that receives a value for each request that attaches files.
 func (e *emulator) attaches() <-chan struct{} {
 	attached := make(chan struct{}, 1000)
 	e.OnRequest(func(_ int, r *http.Request) {
