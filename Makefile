@@ -10,7 +10,7 @@ BIN := $(CURDIR)/bin
 -include .env
 export OPENAI_API_KEY OPENAI_BASE_URL OPENAI_VECTOR_STORE_ID CONDUIT
 
-# What has to run outside the workspace (the spec generator, go mod tidy) finds
+# Commands that have to run outside the workspace (the spec generator, go mod tidy) find
 # vsclient through a copy of connector/go.mod with a replace, which the published
 # one must not have.
 define outside_workspace
@@ -25,8 +25,10 @@ help: ## List the verbs
 	@awk -F':.*## ' '/^[a-z][a-z0-9-]*:.*## /{printf "  %-16s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 .PHONY: demo
-demo: ## Run a real pipeline over this repository's documents, with tables of what the store holds
-	@go run ./connector/e2e/demo
+demo: ## Run a real pipeline over this repository's documents, with tables of the documents in the store
+	@echo "==> Compiling the demo; with empty caches that takes a minute, and each package is named"
+	@go build -v -o $(BIN)/demo ./connector/e2e/demo
+	@$(BIN)/demo
 
 .PHONY: test
 test: $(MODULES:%=test-%) ## Run all tests of both modules, with the race detector
@@ -94,7 +96,7 @@ lint-scripts: $(TOOLS)/actionlint
 	$(TOOLS)/actionlint
 
 .PHONY: vulncheck
-vulncheck: $(TOOLS)/tools ## Look for known vulnerabilities in what both modules call
+vulncheck: $(TOOLS)/tools ## Look for known vulnerabilities in the code that both modules call
 	@.ci/vulncheck $(VULNCHECK_FLAGS) $(TOOLS)/govulncheck $(MODULES)
 
 .PHONY: fmt fmt-vsclient fmt-connector fmt-unpublished
@@ -105,7 +107,7 @@ fmt-unpublished: $(TOOLS)/tools
 	@for m in $(UNPUBLISHED); do (cd $$m && GOWORK=off $(TOOLS)/golangci-lint fmt ./...) || exit 1; done
 
 .PHONY: bench
-bench: ## Compare throughput with what else one could do, and write the table into vsclient/docs/performance.md
+bench: ## Compare throughput with that of simpler ways, and write the table into vsclient/docs/performance.md
 	go -C vsclient test -count=1 -run '^TestTheTableHoldsItsFigures$$' ./bench -full -loop 1000 -write ../docs/performance.md -v
 	go -C vsclient test -run '^$$' -bench . -benchmem .
 	go -C connector test -run '^$$' -bench . -benchtime 1x ./...
@@ -116,7 +118,7 @@ install: build ## Build the plugin into a Conduit's folder of connectors: make i
 	install -m 755 $(BIN)/$(PLUGIN) "$(CONNECTORS)/"
 
 .PHONY: rehearse
-rehearse: ## Do what a stranger will do once VERSION is tagged: make rehearse VERSION=vX.Y.Z
+rehearse: ## Install and use both modules as a stranger will once VERSION is tagged: make rehearse VERSION=vX.Y.Z
 	@.ci/rehearse "$(VERSION)"
 
 .PHONY: release-build
@@ -157,5 +159,5 @@ test-python: ## Run OpenAI's Python SDK, and vecsync, against the emulator, inst
 	vsclient/conformance/python/run -v
 
 .PHONY: clean
-clean: ## Remove what was built
+clean: ## Remove the programs that were built
 	rm -rf $(BIN) dist

@@ -476,7 +476,7 @@ func (h *history) play(t *testing.T) {
 		if h.restart && n > 0 {
 			d = open(t, e, h.settings)
 		}
-		// As the wrapped stream has it, records behind a refused one are written.
+		// As with the wrapped stream, records behind a refused one are written.
 		for len(batch) > 0 {
 			recs := make([]opencdc.Record, len(batch))
 			for i, r := range batch {

@@ -114,14 +114,24 @@ func TestAKillInMidWriteLosesAndDoublesNothing(t *testing.T) {
 	err := drain(p)
 	is.True(err != nil)
 
-	p = start(t, e.settings())
-	p.send(recs...) // Conduit sends again the records without an acknowledgement, and the last ones with one
-	for _, a := range p.acks(30) {
+	e.deliverToASuccessor(t, 30)
+}
+
+// deliverToASuccessor starts a plugin and sends it n numbered records, as Conduit sends
+// again those without an acknowledgement, and the last ones with one. Then each has one
+// version.
+func (e *emulator) deliverToASuccessor(t *testing.T, n int) {
+	t.Helper()
+	is := is.New(t)
+	p := start(t, e.settings())
+	recs := numbered(n)
+	p.send(recs...)
+	for _, a := range p.acks(n) {
 		is.Equal(a.Error, "")
 	}
-	p.stop(recs[29].Position)
+	p.stop(recs[n-1].Position)
 	docs := e.documents()
-	is.Equal(len(docs), 30)
+	is.Equal(len(docs), n)
 	for key, d := range docs {
 		is.Equal(d.versions, 1)
 		is.Equal(d.content, "document "+key)
@@ -295,7 +305,7 @@ func (e *emulator) removeStore(t *testing.T) {
 	is.Equal(resp.StatusCode, http.StatusOK)
 }
 
-// attaches tells of each request that attaches files.
+// attaches returns a channel that receives a value for each request that attaches files.
 func (e *emulator) attaches() <-chan struct{} {
 	attached := make(chan struct{}, 1000)
 	e.OnRequest(func(_ int, r *http.Request) {

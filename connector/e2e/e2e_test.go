@@ -46,11 +46,12 @@ func TestMain(m *testing.M) {
 		}
 		defer os.RemoveAll(dir)
 		programs.plugins = dir
+		say := func(s string) { fmt.Println(s) }
 		if programs.given, err = rig.GivenConduit(); err == nil {
-			programs.conduit, err = rig.PinnedConduit(ctx, func(s string) { fmt.Println(s) })
+			programs.conduit, err = rig.PinnedConduit(ctx, say)
 		}
 		if err == nil {
-			err = rig.Plugins(ctx, dir)
+			err = rig.Plugins(ctx, dir, say)
 		}
 		if err != nil {
 			fmt.Println(err)

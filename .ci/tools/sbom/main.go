@@ -1,5 +1,5 @@
-// Sbom writes a CycloneDX bill of materials of Go programs: of every module that the
-// go command recorded in them, which is what they were linked from.
+// Sbom writes a CycloneDX bill of materials of Go programs: of every module that they
+// were linked from, as the go command has recorded it in them.
 //
 //	sbom VERSION PROGRAM... > sbom.json
 package main
@@ -56,7 +56,7 @@ func run(args []string) error {
 		return fmt.Errorf("usage: sbom VERSION PROGRAM")
 	}
 	out := bom{Format: "CycloneDX", SpecVersion: "1.6", Version: 1}
-	// Systems differ in what is linked: the union is what a release consists of.
+	// Systems link different modules: a release consists of all of them.
 	modules := map[string]component{}
 	for _, program := range args[1:] {
 		info, err := buildinfo.ReadFile(program)

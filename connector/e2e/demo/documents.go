@@ -18,7 +18,7 @@ func copyDocuments(to string) (int, error) {
 		return 0, err
 	}
 	n := 0
-	for _, pattern := range []string{"README.md", "LICENSE", "connector/docs/*.md", "connector/docs/*.json", "connector/examples/*.yaml", "vsclient/docs/*.md"} {
+	for _, pattern := range []string{"README.md", "LICENSE", "connector/README.md", "connector/docs/*.md", "connector/docs/*.json", "connector/examples/*.yaml", "vsclient/docs/*.md"} {
 		paths, err := filepath.Glob(filepath.Join(root, pattern))
 		if err != nil {
 			return 0, err
@@ -41,7 +41,7 @@ func copyDocuments(to string) (int, error) {
 	return n, nil
 }
 
-// changeDocuments does what people do to documents.
+// changeDocuments changes a document, adds one and removes one.
 func changeDocuments(dir string) error {
 	readme := filepath.Join(dir, "README.md")
 	text, err := os.ReadFile(readme)

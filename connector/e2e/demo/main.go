@@ -3,8 +3,8 @@
 // Command demo shows the connector at work: a real Conduit moves the documents of
 // this repository into a vector store, then a change, a new document and a
 // deletion. The store is an emulated one, or, with OPENAI_API_KEY and
-// OPENAI_VECTOR_STORE_ID, a real one, in which the demo touches only what it has
-// made and removes that at the end.
+// OPENAI_VECTOR_STORE_ID, a real one. There the demo touches only its own
+// documents, and removes them at the end.
 package main
 
 import (
@@ -36,13 +36,14 @@ func run(ctx context.Context) (err error) {
 	}
 	defer func() { err = errors.Join(err, os.RemoveAll(dir)) }()
 
-	step("Building the plugin and Conduit")
-	conduit, err := rig.Conduit(ctx, func(s string) { say("%s", s) })
+	step("Building the plugin, and Conduit unless there is one")
+	tell := func(s string) { say("%s", s) }
+	conduit, err := rig.Conduit(ctx, tell)
 	if err != nil {
 		return err
 	}
 	engine := &rig.Engine{Program: conduit, Dir: dir}
-	if err := rig.Plugins(ctx, engine.Connectors()); err != nil {
+	if err := rig.Plugins(ctx, engine.Connectors(), tell); err != nil {
 		return err
 	}
 

@@ -17,8 +17,8 @@ func step(text string) { fmt.Printf("\n==> %s\n", text) }
 
 func say(format string, args ...any) { fmt.Printf("    "+format+"\n", args...) }
 
-// table shows what the store holds, and how many requests the plugin has made
-// since the last one.
+// table shows the documents of the store, and the number of requests that the plugin has
+// made since the last table.
 func (t *target) table(ctx context.Context) error {
 	docs, err := t.documents(ctx)
 	if err != nil {
@@ -41,10 +41,10 @@ func (t *target) table(ctx context.Context) error {
 	defer t.mu.Unlock()
 	total := 0
 	var parts []string
-	for _, what := range []string{"uploads", "attaches", "updates", "removals", "reads"} {
-		if n := t.requests[what]; n > 0 {
+	for _, name := range []string{"uploads", "attaches", "updates", "removals", "reads"} {
+		if n := t.requests[name]; n > 0 {
 			total += n
-			parts = append(parts, fmt.Sprintf("%s %d", what, n))
+			parts = append(parts, fmt.Sprintf("%s %d", name, n))
 		}
 	}
 	fmt.Printf("\n%d documents; the plugin made %d requests: %s\n", len(docs), total, strings.Join(parts, ", "))
@@ -52,7 +52,7 @@ func (t *target) table(ctx context.Context) error {
 	return nil
 }
 
-// showLog shows, of Conduit's log, what the plugin says and what goes wrong.
+// showLog shows the plugin's lines of Conduit's log, and the errors.
 func showLog(line string) {
 	var entry map[string]any
 	if json.Unmarshal([]byte(line), &entry) != nil {
@@ -62,9 +62,9 @@ func showLog(line string) {
 	switch level, _ := entry["level"].(string); {
 	case message == "write done":
 		var parts []string
-		for _, what := range []string{"created", "replaced", "attributes updated", "unchanged", "deleted", "failed"} {
-			if n, ok := entry[what].(float64); ok {
-				parts = append(parts, fmt.Sprintf("%.0f %s", n, what))
+		for _, name := range []string{"created", "replaced", "attributes updated", "unchanged", "deleted", "absent", "refused"} {
+			if n, ok := entry[name].(float64); ok {
+				parts = append(parts, fmt.Sprintf("%.0f %s", n, name))
 			}
 		}
 		ms, _ := entry["took_ms"].(float64)
@@ -85,7 +85,7 @@ func records(n any) string {
 	return fmt.Sprintf("%v records", n)
 }
 
-// problems are the lines of a log that say what went wrong.
+// problems returns the warnings and errors of a log.
 func problems(log string) string {
 	var bad []string
 	for line := range strings.Lines(log) {

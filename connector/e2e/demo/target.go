@@ -73,7 +73,7 @@ func newTarget(ctx context.Context) (*target, error) {
 }
 
 // documents lists those of the demo. Each time it is a new client that looks: one
-// that lives on may answer from what it has seen half a minute ago.
+// that lives on may answer from replies of half a minute ago.
 func (t *target) documents(ctx context.Context) ([]vsclient.Info, error) {
 	client, err := vsclient.New(t.direct)
 	if err != nil {
@@ -114,7 +114,7 @@ func (t *target) serveProxy(ctx context.Context, upstream string) error {
 	return nil
 }
 
-// purpose says in a word what a request is for.
+// purpose names the kind of a request in a word.
 func purpose(r *http.Request) string {
 	files := strings.HasPrefix(r.URL.Path, "/files")
 	switch {
@@ -130,7 +130,7 @@ func purpose(r *http.Request) string {
 	return "reads"
 }
 
-// await returns when the store holds what the folder does.
+// await returns when the store holds the documents of the folder.
 func (t *target) await(ctx context.Context, folder string) error {
 	ctx, cancel := context.WithTimeout(ctx, 10*time.Minute)
 	defer cancel()
@@ -180,7 +180,7 @@ func digests(folder string) (map[string]string, error) {
 	return want, err
 }
 
-// close removes what the demo has put into a real store, and ends the emulator.
+// close removes the demo's documents from a real store, and ends the emulator.
 func (t *target) close() error {
 	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
 	defer cancel()

@@ -1,5 +1,5 @@
 // Command foldersource is a Conduit source that emits the files of a folder, each
-// as one record with the file's path as the key: what is there as a snapshot, and
+// as one record with the file's path as the key: first the files that exist, as a snapshot,
 // then each creation, change and deletion. It feeds the demo, since none of
 // Conduit's own sources sends whole files and their deletions.
 package main
@@ -58,7 +58,7 @@ type change struct {
 
 func (s *source) Config() sdk.SourceConfig { return &s.config }
 
-// Open resumes from a position, which says what was emitted for each file.
+// Open resumes from a position, which holds the digest of each file as it was emitted.
 func (s *source) Open(_ context.Context, pos opencdc.Position) error {
 	s.seen = make(map[string]string)
 	if pos == nil {
@@ -111,7 +111,7 @@ func (s *source) Read(ctx context.Context) (opencdc.Record, error) {
 
 func (s *source) position() (opencdc.Position, error) { return json.Marshal(s.seen) }
 
-// look finds what has changed since the last records.
+// look finds the changes since the last records.
 func (s *source) look() error {
 	gone := maps.Clone(s.seen)
 	err := filepath.WalkDir(s.config.Path, func(path string, entry fs.DirEntry, err error) error {

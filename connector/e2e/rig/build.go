@@ -3,6 +3,8 @@
 package rig
 
 import (
+	"bufio"
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -11,7 +13,10 @@ import (
 	"os/exec"
 	"path/filepath"
 	"runtime"
+	"strings"
 	"sync"
+	"sync/atomic"
+	"time"
 )
 
 // root is the repository's folder.
@@ -28,15 +33,28 @@ var root = sync.OnceValues(func() (string, error) {
 func Root() (string, error) { return root() }
 
 // Conduit returns the engine's program: the one that the variable CONDUIT names,
-// else the one on PATH, else the pinned one. say is told of a build.
+// else the one on PATH, else the pinned one, which it builds. say is told which, and how
+// far a build is.
 func Conduit(ctx context.Context, say func(string)) (string, error) {
-	if path, err := GivenConduit(); path != "" || err != nil {
-		return path, err
+	path, err := GivenConduit()
+	from := "that the variable CONDUIT names"
+	if path == "" && err == nil {
+		from = "on PATH"
+		path, _ = exec.LookPath("conduit")
 	}
-	if path, err := exec.LookPath("conduit"); err == nil {
-		return path, nil
+	if err != nil {
+		return "", err
 	}
-	return PinnedConduit(ctx, say)
+	if path == "" {
+		say("There is no Conduit on PATH: building v0.14. A released one (https://conduit.io) saves that.")
+		return PinnedConduit(ctx, say)
+	}
+	version, err := exec.CommandContext(ctx, path, "--version").Output()
+	if err != nil {
+		return "", fmt.Errorf("asking %s for its version: %w", path, err)
+	}
+	say(fmt.Sprintf("Using the Conduit %s: %s, %s", from, path, bytes.TrimSpace(version)))
+	return path, nil
 }
 
 // GivenConduit returns the engine's program that the variable CONDUIT names, "" when
@@ -52,39 +70,80 @@ func GivenConduit() (string, error) {
 	return filepath.Abs(path)
 }
 
-// PinnedConduit builds Conduit v0.14 from connector/e2e/engine, which takes a minute or
-// two the first time. say is told of that.
+// PinnedConduit builds Conduit v0.14 from connector/e2e/engine. say is told how far it
+// is.
 func PinnedConduit(ctx context.Context, say func(string)) (string, error) {
 	dir, err := Root()
 	if err != nil {
 		return "", err
 	}
 	path := filepath.Join(dir, "bin", "conduit")
-	if _, err := os.Stat(path); err != nil {
-		say("Building Conduit; this takes a minute or two the first time.")
-	}
-	return path, build(ctx, filepath.Join(dir, "connector", "e2e", "engine"), path, "github.com/conduitio/conduit/cmd/conduit", "GOWORK=off")
+	b := builder{dir: filepath.Join(dir, "connector", "e2e", "engine"), env: []string{"GOWORK=off"}, say: say}
+	return path, b.build(ctx, "Conduit", path, "github.com/conduitio/conduit/cmd/conduit")
 }
 
-// Plugins builds the destination and the folder source into dir.
-func Plugins(ctx context.Context, dir string) error {
+// Plugins builds the destination and the folder source into dir. say is told how far it
+// is.
+func Plugins(ctx context.Context, dir string, say func(string)) error {
 	top, err := Root()
 	if err != nil {
 		return err
 	}
-	module := filepath.Join(top, "connector")
+	b := builder{dir: filepath.Join(top, "connector"), say: say}
 	return errors.Join(
-		build(ctx, module, filepath.Join(dir, "openai-vectorstore"), "./cmd/conduit-connector-openai-vectorstore"),
-		build(ctx, module, filepath.Join(dir, "folder"), "./e2e/foldersource"),
+		b.build(ctx, "the plugin", filepath.Join(dir, "openai-vectorstore"), "./cmd/conduit-connector-openai-vectorstore"),
+		b.build(ctx, "the demo's source", filepath.Join(dir, "folder"), "./e2e/foldersource"),
 	)
 }
 
-func build(ctx context.Context, dir, out, pkg string, env ...string) error {
-	cmd := exec.CommandContext(ctx, "go", "build", "-o", out, pkg)
-	cmd.Dir = dir
-	cmd.Env = append(os.Environ(), env...)
-	if text, err := cmd.CombinedOutput(); err != nil {
-		return fmt.Errorf("building %s: %w\n%s", pkg, err, text)
+// builder builds programs from a folder.
+type builder struct {
+	dir string
+	env []string
+	say func(string)
+}
+
+// sayEvery is how often a build says how far it is.
+const sayEvery = 5 * time.Second
+
+func (b *builder) build(ctx context.Context, name, out, pkg string) error {
+	// With -v the go command names each package that it compiles. Without the tables for
+	// debuggers a link takes less time.
+	cmd := exec.CommandContext(ctx, "go", "build", "-v", "-ldflags=-s -w", "-o", out, pkg)
+	cmd.Dir, cmd.Env = b.dir, append(os.Environ(), b.env...)
+	stderr, err := cmd.StderrPipe()
+	if err != nil {
+		return err
+	}
+	if err := cmd.Start(); err != nil {
+		return fmt.Errorf("building %s: %w", name, err)
+	}
+	var text strings.Builder
+	var compiled atomic.Int64
+	began := time.Now()
+	tick := time.NewTicker(sayEvery)
+	defer tick.Stop()
+	read := make(chan struct{})
+	go func() {
+		defer close(read)
+		for lines := bufio.NewScanner(stderr); lines.Scan(); {
+			if strings.ContainsAny(lines.Text(), " #") {
+				text.WriteString(lines.Text() + "\n") // an error, or a download
+			} else {
+				compiled.Add(1)
+			}
+		}
+	}()
+	for done := false; !done; {
+		select {
+		case <-read:
+			done = true
+		case <-tick.C:
+			b.say(fmt.Sprintf("building %s: %d packages compiled in %.0f s", name, compiled.Load(), time.Since(began).Seconds()))
+		}
+	}
+	if err := cmd.Wait(); err != nil {
+		return fmt.Errorf("building %s: %w\n%s", name, err, text.String())
 	}
 	return nil
 }

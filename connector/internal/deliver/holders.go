@@ -11,7 +11,7 @@ import "github.com/conduitio-labs/conduit-connector-openai-vectorstore/connector
 // key by now.
 //
 // Such a removal follows in the same transaction. Later ones are taken at their word:
-// a row may have changed by a record that never came here, as a filter has it.
+// a row may have changed by a record that a filter has kept from here.
 type holders struct {
 	rows    map[string]*holder
 	order   []*holder // the oldest first

@@ -1,4 +1,4 @@
-// Package report tells in the log how the writes go: people read it.
+// Package report logs the course of the writes, for people.
 package report
 
 import (
@@ -20,14 +20,14 @@ import (
 	"github.com/conduitio-labs/conduit-connector-openai-vectorstore/vsclient"
 )
 
-// Logger tells about the destination, through the SDK's logger. Keys and single
+// Logger logs the events of the destination, through the SDK's logger. Keys and single
 // records are at debug level alone, and no content is anywhere.
 type Logger struct{ *zerolog.Logger }
 
 // Slog returns the logger for the client.
 func (l Logger) Slog() *slog.Logger { return slog.New(zerolog.NewSlogHandler(*l.Logger)) }
 
-// StoreFound tells which store is written to.
+// StoreFound logs the store that is written to.
 func (l Logger) StoreFound(s vsclient.Store) {
 	l.Info().Str("vector_store_id", s.ID).Str("name", s.Name).Int("files", s.Files).Int64("usage_bytes", s.UsageBytes).
 		Msg("vector store found")

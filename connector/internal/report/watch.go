@@ -12,7 +12,7 @@ import (
 	"github.com/conduitio-labs/conduit-connector-openai-vectorstore/vsclient"
 )
 
-// Watch tells in the log how the service is and how far a long write is: one line
+// Watch logs the state of the service and the progress of a long write: one line
 // when an outage begins, one when it is over, and one now and then during a write.
 type Watch struct {
 	log      Logger
@@ -93,7 +93,7 @@ func (w *Watch) Progress(r vsclient.Result) {
 	}
 }
 
-// Follow tells how far a write is until the function that it returns is called.
+// Follow logs the progress of a write until the function that it returns is called.
 func (w *Watch) Follow(records int) (stop func()) {
 	w.mu.Lock()
 	w.done, w.refused, w.uploads, w.paced = 0, 0, 0, false

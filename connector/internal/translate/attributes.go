@@ -119,7 +119,7 @@ func (t *Translator) attributesOf(metadata opencdc.Metadata, collection, key str
 	return out, nil
 }
 
-// ownerOf returns the attribute that tells whose a document is.
+// ownerOf returns the attribute that names the owner of a document.
 func (t *Translator) ownerOf(collection string) map[string]any {
 	owner := t.Owner
 	if owner == "" {

@@ -269,7 +269,7 @@ func wholePayload(after opencdc.Data, s *Step) ([]byte, error) {
 	return readableJSON(fields), nil
 }
 
-// warnOfSharing tells of a second collection with the same owner.
+// warnOfSharing warns of a second collection with the same owner.
 func (t *Translator) warnOfSharing(collection string) {
 	switch {
 	case t.Owner == "" || t.CollectionInKey || collection == "":
@@ -280,7 +280,7 @@ func (t *Translator) warnOfSharing(collection string) {
 	}
 }
 
-// warnOfExtension tells of keys that look like names of files that OpenAI does
+// warnOfExtension warns of keys that look like names of files that OpenAI does
 // not index; their files get another extension behind that one.
 func (t *Translator) warnOfExtension(key string) {
 	ext := path.Ext(key)
