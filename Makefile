@@ -51,10 +51,9 @@ build: ## Build the plugin and the emulator into bin/
 	go build -o $(BIN)/ -ldflags "-X '$(VSCLIENT:vsclient=connector).version=$(VERSION)'" ./connector/cmd/$(PLUGIN) ./vsclient/cmd/openaitest
 
 .PHONY: generate
-generate: ## Write connector.yaml, the parameters in README.md and the hashes in connector/go.sum
+generate: ## Write connector.yaml, the parameters in connector/README.md and the hashes in connector/go.sum
 	@$(outside_workspace) && export GOFLAGS="$$GOFLAGS -modfile=$$dir/go.mod" && \
-	go tool conn-sdk-cli specgen && go tool conn-sdk-cli readmegen -w -r ../README.md && \
-	chmod 644 connector.yaml ../README.md
+	go tool conn-sdk-cli specgen && go tool conn-sdk-cli readmegen -w && chmod 644 connector.yaml README.md
 	@$(MAKE) --no-print-directory sums
 
 .PHONY: sums
@@ -91,7 +90,7 @@ lint-vsclient lint-connector: lint-%: $(TOOLS)/tools
 lint-unpublished: $(TOOLS)/tools
 	@for m in $(UNPUBLISHED); do echo "lint $$m"; (cd $$m && GOWORK=off $(TOOLS)/golangci-lint run --allow-parallel-runners ./...) || exit 1; done
 lint-scripts: $(TOOLS)/actionlint
-	shellcheck $$(grep -lrIE '^#!.*sh$$' .ci)
+	shellcheck -x $$(grep -lrIE '^#!.*sh$$' .ci)
 	$(TOOLS)/actionlint
 
 .PHONY: vulncheck

@@ -134,6 +134,25 @@ func TestHistoriesEndAsTheSource(t *testing.T) {
 			want: map[string]string{`{"id":1}`: "new", `{"id":2}`: "same"},
 		},
 		{
+			name: "a row is created, replaced by a row with its key and then deleted in one write",
+			batches: [][]opencdc.Record{
+				{created(id(1), doc(1, "old")), created(id(1), doc(1, "new")), deleted(id(1), doc(1, "old"))},
+				{created(id(2), doc(2, "old")), deleted(id(2), doc(2, "old")), created(id(2), doc(2, "new")), deleted(id(2), doc(2, "new"))},
+			},
+			want: map[string]string{`{"id":1}`: "new"},
+		},
+		{
+			name: "two swaps of rows that are new, as Debezium writes them, come in one write",
+			batches: [][]opencdc.Record{{
+				one, two,
+				deleted(id(1), doc(1, "about apples")), created(id(2), doc(2, "about apples")),
+				deleted(id(2), doc(2, "about bears")), created(id(1), doc(1, "about bears")),
+				deleted(id(1), doc(1, "about bears")), created(id(2), doc(2, "about bears")),
+				deleted(id(2), doc(2, "about apples")), created(id(1), doc(1, "about apples")),
+			}},
+			want: map[string]string{`{"id":1}`: "about apples", `{"id":2}`: "about bears"},
+		},
+		{
 			name: "a processor changes the text in the row after the change alone",
 			batches: [][]opencdc.Record{
 				{created(id(1), doc(1, "APPLES"))},
@@ -297,6 +316,23 @@ func TestHistoriesEndAsTheSource(t *testing.T) {
 				{updated(id(1), fields{"id": 1, "note": "n", "body": large}, fields{"id": 1, "note": nil, "body": nil})},
 			},
 			want: map[string]string{`{"id":1}`: `{"body":"` + large + `","id":1,"note":null}`},
+		},
+		{
+			name: "a row without a text gets another key",
+			batches: [][]opencdc.Record{
+				{created(id(1), doc(1, nil)), updated(id(2), doc(1, nil), doc(2, nil)), created(id(3), doc(3, "bears"))},
+				{moved(3, 4, "bears"), updated(id(3), doc(2, nil), doc(3, nil))},
+				{updated(id(4), doc(3, nil), doc(4, nil)), moved(4, 3, "bears")}, // a swap
+			},
+			want: map[string]string{`{"id":3}`: "bears"},
+		},
+		{
+			name: "a row whose text is not sent gets another key",
+			batches: [][]opencdc.Record{
+				{created(id(1), doc(1, "apples")), updated(id(2), doc(1, nil), doc(2, nil)), created(id(3), doc(3, "bears"))},
+			},
+			want:    map[string]string{`{"id":1}`: "apples", `{"id":3}`: "bears"},
+			refused: map[int]string{1: "REPLICA IDENTITY FULL"},
 		},
 		{
 			name: "keys of nulls alone are refused",

@@ -92,7 +92,7 @@ type Config struct {
 	RetryTimeout time.Duration `json:"retry_timeout" default:"5m"`
 
 	// Files in one request that attaches them to the vector store.
-	AttachBatchSize int `json:"batch_size" default:"500" validate:"gt=0,lt=2001"`
+	AttachBatchSize int `json:"batch_size" default:"100" validate:"gt=0,lt=2001"`
 	// Uploads side by side.
 	Concurrency int `json:"concurrency" default:"32" validate:"gt=0,lt=1001"`
 	// Uploads a minute. 0 means no limit. OpenAI allows 1000.

@@ -22,7 +22,7 @@ func TestTheParametersHaveTheseDefaults(t *testing.T) {
 		"content_field": "", "empty_content": "delete", "owner": "", "file_extension": "", "collection_in_key": "false", "attributes.*": "",
 		"chunk_max_tokens": "0", "chunk_overlap_tokens": "0",
 		"wait_for": "indexed", "index_timeout": "10m", "retry_timeout": "5m",
-		"concurrency": "32", "batch_size": "500", "uploads_per_minute": "1000", "attach_requests_per_minute": "300", "attached_files_per_minute": "2000",
+		"concurrency": "32", "batch_size": "100", "uploads_per_minute": "1000", "attach_requests_per_minute": "300", "attached_files_per_minute": "2000",
 		"sdk.batch.delay": "0", "sdk.batch.size": "0",
 		"sdk.rate.burst": "0", "sdk.rate.perSecond": "0",
 		"sdk.record.format": "opencdc/json", "sdk.record.format.options": "",

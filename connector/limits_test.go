@@ -42,6 +42,8 @@ func TestTheLimitsInTheDocsAreThoseOfTheCode(t *testing.T) {
 	is.Equal(told.RecordBytes, maxRecordSize)
 
 	params := Connector.NewSpecification().DestinationParams
+	is.Equal(params["batch_size"].Default, strconv.Itoa(vsclient.DefaultBatchSize))
+	is.Equal(params["concurrency"].Default, strconv.Itoa(vsclient.DefaultConcurrency))
 	is.Equal(strconv.Itoa(told.PerMinute.Uploads), params["uploads_per_minute"].Default)
 	is.Equal(strconv.Itoa(told.PerMinute.AttachRequestsPerStore), params["attach_requests_per_minute"].Default)
 	is.Equal(strconv.Itoa(told.PerMinute.AttachedFiles), params["attached_files_per_minute"].Default)

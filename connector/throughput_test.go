@@ -32,10 +32,23 @@ func BenchmarkThroughput(b *testing.B) {
 	}
 }
 
+// BenchmarkServerError measures how long one row that OpenAI fails to index by its own
+// fault, however often it is uploaded, holds the acknowledgements of the rows that are
+// written with it. The documents of the others are searchable meanwhile.
+func BenchmarkServerError(b *testing.B) {
+	for b.Loop() {
+		good, _ := throughput(b, 100, false)
+		bad, _ := throughput(b, 100, false, openaitest.IndexRule{Name: "57.txt", Code: "server_error", Message: "An internal error occurred."})
+		b.ReportMetric(100/good, "s-without")
+		b.ReportMetric(100/bad, "s-with-one")
+		b.ReportMetric(100/bad-100/good, "s-held")
+	}
+}
+
 // throughput writes n documents of 4 KB and returns the records a second, and how
 // long the plugin took to stop after the last acknowledgement.
-func throughput(b *testing.B, n int, oneAtATime bool) (perSecond float64, stop time.Duration) {
-	e := emulate(b, openaitest.Config{Latency: 50 * time.Millisecond, IndexTime: 500 * time.Millisecond})
+func throughput(b *testing.B, n int, oneAtATime bool, rules ...openaitest.IndexRule) (perSecond float64, stop time.Duration) {
+	e := emulate(b, openaitest.Config{Latency: 50 * time.Millisecond, IndexTime: 500 * time.Millisecond, IndexRules: rules})
 	p := start(b, e.settings())
 	recs := numbered(n)
 	for i := range recs {

@@ -14,7 +14,7 @@ import (
 )
 
 // TestTheLibraryPullsInNothingButItsOwn guards the dependencies of everyone who
-// imports the package: OpenAI's SDK, the backoff and a semaphore, and nothing of Conduit.
+// imports the package: OpenAI's SDK, the backoff, a semaphore and a group of goroutines, and nothing of Conduit.
 func TestTheLibraryPullsInNothingButItsOwn(t *testing.T) {
 	allowed := []string{
 		module,
@@ -45,6 +45,7 @@ var libraries = map[string]string{
 	"github.com/openai/openai-go/v3/option": "openai-go",
 	"github.com/cenkalti/backoff/v4":        "backoff",
 	"golang.org/x/sync/semaphore":           "semaphore",
+	"golang.org/x/sync/errgroup":            "errgroup",
 }
 
 // rooms are the packages that make up the client, from the bottom up. Each imports the
@@ -64,7 +65,7 @@ var rooms = []struct {
 	{"internal/naming", []string{"fail"}, 1000},
 	{"internal/content", []string{"fail", "naming"}, 1000},
 	{"internal/ledger", []string{"naming"}, 1000},
-	{"internal/view", []string{"fail", "pace", "reply", "wire", "naming", "ledger", "semaphore"}, 1000},
+	{"internal/view", []string{"fail", "pace", "reply", "wire", "naming", "ledger", "semaphore", "errgroup"}, 1000},
 	{"internal/keep", []string{"fail", "pace", "wire", "naming", "ledger", "view", "semaphore"}, 1000},
 	{".", []string{"fail", "pace", "reply", "exchange", "wire", "index", "naming", "content", "ledger", "view", "keep", "semaphore"}, 2000},
 }

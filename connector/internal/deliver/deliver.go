@@ -17,6 +17,7 @@ import (
 // Store is the part of a *vsclient.Client that a write needs.
 type Store interface {
 	Apply(ctx context.Context, changes []vsclient.Change, done func(i int, r vsclient.Result)) []vsclient.Result
+	Get(ctx context.Context, key string) (vsclient.Info, error)
 }
 
 // Deliverer writes records to a store. It is not safe for concurrent use.
@@ -60,6 +61,9 @@ func (d *Deliverer) Write(ctx context.Context, recs []opencdc.Record, progress f
 		if w.mustWait(i) {
 			w.carryOut(ctx, i)
 		}
+		if w.steps[i].Missing != nil {
+			w.moveNothing(ctx, i)
+		}
 		w.join(i)
 	}
 	w.carryOut(ctx, len(recs))
@@ -77,6 +81,7 @@ type writing struct {
 	from    int
 	puts    map[string][]int  // key to the steps that write it
 	removed map[string]string // old key to the owner that it is removed for
+	written map[string]bool   // key to whether the last of them has written it; else it has deleted it
 }
 
 type step struct {
@@ -92,7 +97,7 @@ func (s *step) owner() string {
 }
 
 func (w *writing) begin(i int) {
-	w.from, w.puts, w.removed = i, make(map[string][]int), make(map[string]string)
+	w.from, w.puts, w.removed, w.written = i, make(map[string][]int), make(map[string]string), make(map[string]bool)
 }
 
 // mustWait reports whether the step can only be made, or decided on, when the ones
@@ -101,6 +106,9 @@ func (w *writing) mustWait(i int) bool {
 	s := &w.steps[i]
 	if of, ok := w.removed[s.Key]; ok && of != s.owner() {
 		return true // another owner can have the key once it is free
+	}
+	if s.Missing != nil {
+		return true
 	}
 	if !s.Gone || w.puts[s.Key] == nil {
 		return false
@@ -114,6 +122,29 @@ func (w *writing) mustWait(i int) bool {
 		row = w.steps[j].Row(row)
 	}
 	return s.RemovesAnother(row)
+}
+
+// moveNothing acknowledges a step that gives a row without a text another key, and
+// refuses it when the row has a document. The steps before it have been carried out.
+func (w *writing) moveNothing(ctx context.Context, i int) {
+	s := &w.steps[i]
+	if w.result.Outage != nil {
+		w.result.Verdicts[i] = w.result.Outage
+		return
+	}
+	info, err := w.store.Get(ctx, s.OldKey)
+	holder := w.taken.get(s.OldKey)
+	switch {
+	case errors.Is(err, vsclient.ErrNotFound), holder != nil && s.RemovesAnother(holder.row),
+		err == nil && info.Attributes[translate.CollectionAttribute] != s.Attributes[translate.CollectionAttribute]:
+		s.skip = true
+		w.result.Outcomes[vsclient.Absent]++
+	case err == nil:
+		w.result.Verdicts[i] = s.Missing
+	default:
+		w.note(i, vsclient.Result{Key: s.OldKey, Err: err})
+	}
+	s.OldKey = "" // no document moves
 }
 
 // join adds the step to those that go out together next.
@@ -197,6 +228,7 @@ func (w *writing) hold(i int) {
 	holder := w.taken.get(s.Key)
 	switch {
 	case s.skip:
+		return
 	case s.Op == translate.Delete:
 		if written {
 			w.taken.forget(s.Key)
@@ -204,8 +236,12 @@ func (w *writing) hold(i int) {
 	case holder != nil:
 		// Also when the step has failed: the row has the key in the source.
 		holder.row = s.Row(holder.row)
-	case written && (s.OldKey != "" || s.Created && s.overwrote):
+	// Of steps that go out together, the store sees the last one alone.
+	case written && (s.OldKey != "" || s.Created && (s.overwrote || w.written[s.Key])):
 		w.taken.set(s.Key, s.Row(nil), s.at)
+	}
+	if written {
+		w.written[s.Key] = s.Op != translate.Delete
 	}
 }
 

@@ -44,6 +44,13 @@ func (s *store) Apply(_ context.Context, changes []vsclient.Change, _ func(int, 
 	return results
 }
 
+func (s *store) Get(_ context.Context, key string) (vsclient.Info, error) {
+	if !s.docs[key] {
+		return vsclient.Info{}, vsclient.ErrNotFound
+	}
+	return vsclient.Info{Key: key}, nil
+}
+
 func newDeliverer(t *testing.T, s *store) *deliver.Deliverer {
 	t.Helper()
 	tr, err := translate.New(translate.Config{

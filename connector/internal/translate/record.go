@@ -58,6 +58,9 @@ type Step struct {
 	// OldKey is the key that the document had before, "" when that is the same one.
 	// Its document goes once the one of Key is in the store.
 	OldKey string
+	// Missing is the error of a record that gives a row another key and lacks its text, if
+	// the row has a document. Where there is none under OldKey, nothing is missing.
+	Missing error
 
 	Created   bool // the row is new to the source
 	Changed   bool // the row has changed
@@ -214,9 +217,10 @@ func (t *Translator) field(s *Step) (content []byte, unchanged bool, err error) 
 		return nil, false, fmt.Errorf("the payload has no field %q (content_field), it has %s; correct content_field if the column has another name now", t.ContentField, s.after.names())
 	case !s.Changed:
 		return nil, false, nil
-	case s.OldKey != "":
+	}
+	if s.OldKey != "" {
 		// There is no document under the new key whose content could stay.
-		return nil, false, fmt.Errorf("the key has changed and the field %q (content_field) is not in the record, so that there is no content for the new key; with PostgreSQL, set REPLICA IDENTITY FULL on the table", t.ContentField)
+		s.Missing = &Error{Key: s.Key, Err: fmt.Errorf("the key has changed and the field %q (content_field) is not in the record, so that the document under the old key cannot be moved; with PostgreSQL, set REPLICA IDENTITY FULL on the table; if the text has become null, update it", t.ContentField)}
 	}
 	return nil, true, nil
 }

@@ -159,14 +159,9 @@ func (tr trial) run(t *testing.T, steps []step) (bad findings, requests int) {
 		}
 		requests = w.srv.RequestCount()
 		time.Sleep(settling)
-		bad.add(w.examine())
-		bad.leftovers = nil
-		if n, most := len(w.loose()), w.lostUploads(gaveUp)+cutOff; n > most {
-			bad.leftovers = append(bad.leftovers, fmt.Sprintf("%d Files are attached nowhere, where %d uploads were lost or cut off", n, most))
-		}
 		after := w.client(nil)
-		bad.add(w.tidy(after, keysOf(steps)))
-		bad.add(w.examine())
+		settled, _ := w.ends(after, w.lostUploads(gaveUp)+cutOff)
+		bad.add(settled)
 		_ = after.Close()
 		bad.wrong = append(bad.wrong, tooSoon(w.srv.Requests())...)
 		c.Close()
@@ -271,21 +266,12 @@ func (tr trial) atEvery(t *testing.T, what string, steps []step, kinds []kind) {
 		t.Fatalf("%v:%v", tr, bad)
 	}
 	stride := every(tr.sea.stride, 1)
-	reported := 0
+	r := report{t: t, name: what, boundaries: boundaries, kinds: len(kinds)}
 	for k, kind := range kinds {
 		for n := 1 + k*stride/len(kinds); n <= boundaries; n += stride {
 			tr.kind, tr.n = kind, n
 			bad, _ := tr.run(t, steps)
-			count(what, func(f *figures) {
-				f.boundaries, f.kinds = max(f.boundaries, boundaries), len(kinds)
-				f.tell(bad)
-			})
-			if bad.any() {
-				if reported++; reported > 5 || *verbose {
-					t.Fatal("and more")
-				}
-				t.Errorf("%v:%v", tr, bad)
-			}
+			r.add(tr, bad, 0)
 		}
 	}
 }

@@ -28,21 +28,39 @@ var (
 	order   []string
 )
 
-// count adds to the figures of that name.
-func count(name string, add func(*figures)) {
-	tallyMu.Lock()
-	defer tallyMu.Unlock()
-	f := tally[name]
-	if f == nil {
-		f = &figures{}
-		tally[name] = f
-		order = append(order, name)
-	}
-	add(f)
+// report counts the runs of one kind, and tells of those that went wrong.
+type report struct {
+	t          *testing.T
+	name       string
+	boundaries int // requests at which something is made to happen
+	kinds      int
+	told       int
 }
 
-// tell adds what a run has found.
-func (f *figures) tell(found findings) {
+// add counts a run. The test ends after a few that went wrong.
+func (r *report) add(run fmt.Stringer, found findings, bounded int) {
+	r.t.Helper()
+	r.count(found, bounded)
+	if !found.any() {
+		return
+	}
+	if r.told++; r.told > 5 || *verbose {
+		r.t.Fatalf("%v:%v", run, found)
+	}
+	r.t.Errorf("%v:%v", run, found)
+}
+
+func (r *report) count(found findings, bounded int) {
+	tallyMu.Lock()
+	defer tallyMu.Unlock()
+	f := tally[r.name]
+	if f == nil {
+		f = &figures{}
+		tally[r.name] = f
+		order = append(order, r.name)
+	}
+	f.boundaries, f.kinds = max(f.boundaries, r.boundaries), r.kinds
+	f.bounded += bounded
 	f.runs++
 	if len(found.wrong) > 0 {
 		f.wrong++

@@ -76,17 +76,10 @@ func (k killing) run(t *testing.T, steps []step) (bad findings, bounded, request
 			bad.add(w.examine())
 			bad.leftovers = nil
 		}
-		if !bad.any() {
-			time.Sleep(settling)
-			bad.add(w.examine())
-			bad.leftovers = nil
-		}
-		bounded = len(w.loose())
-		if bounded > most {
-			bad.leftovers = append(bad.leftovers, fmt.Sprintf("%d Files are attached nowhere, where %d changes were cut off", bounded, most))
-		}
-		bad.add(w.tidy(c, keysOf(steps)))
-		bad.add(w.examine())
+		time.Sleep(settling)
+		var settled findings
+		settled, bounded = w.ends(c, most)
+		bad.add(settled)
 		if bad.any() && *verbose {
 			w.requestLog(t)
 		}
@@ -98,19 +91,27 @@ func (k killing) run(t *testing.T, steps []step) (bad findings, bounded, request
 	return bad, bounded, requests
 }
 
-// tidy sweeps the store and removes leftovers: first without anybody's word for a
-// key, which must not touch what is others', then with it.
-func (w *world) tidy(c *histories.Client, keys []string) findings {
-	time.Sleep(time.Hour)
-	return w.tidyNow(c, keys)
+// ends examines a world in which everything has had its time: so many Files may be
+// attached nowhere. Then it tidies up and examines it again, and nothing may be.
+func (w *world) ends(c *histories.Client, most int) (bad findings, loose int) {
+	bad = w.examine()
+	bad.leftovers = nil
+	if loose = len(w.loose()); loose > most {
+		bad.leftovers = append(bad.leftovers, fmt.Sprintf("%d Files are attached nowhere, where %d changes failed or lost an upload", loose, most))
+	}
+	w.sleep(time.Hour) // leftovers have to be old enough
+	bad.add(w.tidy(c))
+	bad.add(w.examine())
+	return bad, loose
 }
 
-// tidyNow does not wait for Files to be old enough.
-func (w *world) tidyNow(c *histories.Client, keys []string) (bad findings) {
+// tidy sweeps the store and removes leftovers: first without anybody's word for a
+// key, which must not touch what is others', then with it.
+func (w *world) tidy(c *histories.Client) (bad findings) {
 	if err := c.Sweep(neverDone); err != nil {
 		bad.wrong = append(bad.wrong, err.Error())
 	}
-	for _, vouched := range [][]string{nil, keys} {
+	for _, vouched := range [][]string{nil, w.keys} {
 		if _, err := c.Strays(neverDone, time.Nanosecond, vouched, w.start); err != nil {
 			bad.wrong = append(bad.wrong, err.Error())
 		}
@@ -128,28 +129,17 @@ func TestAKillAtAnyRequestLosesNothing(t *testing.T) {
 		for _, mode := range modes {
 			t.Run(sea.name+"/"+mode.name, func(t *testing.T) {
 				t.Parallel()
-				what := "the process is killed: " + sea.name
 				bad, _, boundaries := killing{sea: sea, mode: mode, at: []moment{{}}}.run(t, steps)
 				if bad.any() {
 					t.Fatal(bad)
 				}
 				stride := every(max(1, sea.stride/3), 1)
-				reported := 0
+				r := report{t: t, name: "the process is killed: " + sea.name, boundaries: boundaries, kinds: 4}
 				for n := 1; n <= boundaries; n += stride {
 					for i := range 4 {
 						k := killing{sea: sea, mode: mode, at: []moment{{n, i%2 == 1}}, drops: i/2 == 1, redo: n % 3}
 						bad, bounded, _ := k.run(t, steps)
-						count(what, func(f *figures) {
-							f.boundaries, f.kinds = max(f.boundaries, boundaries), 4
-							f.bounded += bounded
-							f.tell(bad)
-						})
-						if bad.any() {
-							if reported++; reported > 5 || *verbose {
-								t.Fatalf("%v:%v", k, bad)
-							}
-							t.Errorf("%v:%v", k, bad)
-						}
+						r.add(k, bad, bounded)
 					}
 				}
 			})
@@ -166,22 +156,12 @@ func TestTwoKillsLoseNothing(t *testing.T) {
 				t.Parallel()
 				_, _, boundaries := killing{sea: sea, mode: mode, at: []moment{{}}}.run(t, steps)
 				stride := every(7, 2)
-				reported := 0
+				r := report{t: t, name: "two processes are killed: " + sea.name, boundaries: boundaries, kinds: 4}
 				for n := 1; n <= boundaries; n += stride {
 					for _, m := range []int{5, 6 + n%5, 11 + n%7} {
 						k := killing{sea: sea, mode: mode, at: []moment{{n, m%2 == 0}, {m, n%2 == 0}}, drops: n%3 == 0}
 						bad, bounded, _ := k.run(t, steps)
-						count("two processes are killed: "+sea.name, func(f *figures) {
-							f.boundaries, f.kinds = max(f.boundaries, boundaries), 4
-							f.bounded += bounded
-							f.tell(bad)
-						})
-						if bad.any() {
-							if reported++; reported > 5 || *verbose {
-								t.Fatalf("%v:%v", k, bad)
-							}
-							t.Errorf("%v:%v", k, bad)
-						}
+						r.add(k, bad, bounded)
 					}
 				}
 			})

@@ -10,14 +10,17 @@ import (
 // the API carries out all the same, after the client has looked for it.
 func TestAnUploadThatTakesEffectLateLeavesOneFileThatIsListed(t *testing.T) {
 	steps := compact()
+	r := report{t: t, name: "an upload takes effect late", kinds: 4}
 	for _, late := range []time.Duration{100 * time.Millisecond, time.Second, 3 * time.Second, 30 * time.Second} {
 		for nth := 1; ; nth++ {
-			last := false
+			l := &lateUpload{nth: nth, after: late}
+			var bad findings
+			var bounded int
 			synctest.Test(t, func(t *testing.T) {
 				cfg := calm.cfg
 				cfg.IndexTime = 10 * time.Second
 				w := newWorld(cfg, keysOf(steps))
-				l := &lateUpload{next: w.srv.Client().Transport, nth: nth, after: late}
+				l.next = w.srv.Client().Transport
 				c := w.client(l)
 				log := &session{w: w}
 				for _, s := range steps {
@@ -27,25 +30,13 @@ func TestAnUploadThatTakesEffectLateLeavesOneFileThatIsListed(t *testing.T) {
 				}
 				l.late.Wait()
 				time.Sleep(settling)
-				bad := w.examine()
-				bounded := len(bad.leftovers)
-				// Nothing shows whose it is: it is one of those that the removal of
-				// leftovers takes.
-				bad.leftovers = nil
-				bad.add(w.tidy(c, keysOf(steps)))
-				bad.add(w.examine())
-				count("an upload takes effect late", func(f *figures) {
-					f.boundaries, f.kinds = max(f.boundaries, nth), 4
-					f.bounded += bounded
-					f.tell(bad)
-				})
-				if bad.any() {
-					t.Errorf("%v late, upload %d:%v", late, nth, bad)
-				}
+				// Nothing shows whose the File is: the removal of leftovers takes it.
+				bad, bounded = w.ends(c, 1)
 				c.Close()
-				last = l.n < nth
 			})
-			if last {
+			r.boundaries = nth
+			r.add(l, bad, bounded)
+			if l.n < nth {
 				break
 			}
 		}

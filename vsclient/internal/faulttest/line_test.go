@@ -3,6 +3,7 @@ package faulttest_test
 import (
 	"bytes"
 	"context"
+	"fmt"
 	"io"
 	"net/http"
 	"sync"
@@ -14,6 +15,13 @@ import (
 type moment struct {
 	n     int // from 1; 0: never
 	after bool
+}
+
+func (m moment) String() string {
+	if m.after {
+		return fmt.Sprintf("at the reply to request %d", m.n)
+	}
+	return fmt.Sprintf("at request %d", m.n)
 }
 
 // line is the connection between one process and the API. At a moment something
@@ -99,6 +107,10 @@ type lateUpload struct {
 	mu   sync.Mutex
 	n    int
 	late sync.WaitGroup
+}
+
+func (l *lateUpload) String() string {
+	return fmt.Sprintf("upload %d takes effect %v late", l.nth, l.after)
 }
 
 func (l *lateUpload) RoundTrip(req *http.Request) (*http.Response, error) {

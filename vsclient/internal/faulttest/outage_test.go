@@ -70,13 +70,9 @@ func (o outage) run(t *testing.T, steps []step) (bad findings, bounded, requests
 		requests = w.srv.RequestCount()
 		w.srv.ClearFaults()
 		time.Sleep(settling)
-		bad.add(w.examine())
-		bad.leftovers = nil
-		if bounded = len(w.loose()); bounded > failures+w.lostUploads(time.Time{}) {
-			bad.leftovers = append(bad.leftovers, fmt.Sprintf("%d Files are attached nowhere, where %d changes failed and %d uploads were lost", bounded, failures, w.lostUploads(time.Time{})))
-		}
-		bad.add(w.tidy(c, keysOf(steps)))
-		bad.add(w.examine())
+		var settled findings
+		settled, bounded = w.ends(c, failures+w.lostUploads(time.Time{}))
+		bad.add(settled)
 		if bad.any() && *verbose {
 			w.requestLog(t)
 		}
@@ -113,23 +109,13 @@ func TestAnOutageFromAnyRequestOnLosesNothing(t *testing.T) {
 			t.Parallel()
 			_, _, boundaries := outage{sea: sea}.run(t, steps)
 			stride := every(sea.stride, 1)
-			reported := 0
+			r := report{t: t, name: "the API is away for longer than is tried: " + sea.name, boundaries: boundaries, kinds: len(down) * 4}
 			for k, kind := range down {
 				for n := 1 + k*stride/len(down); n <= boundaries; n += stride {
 					for i := range 4 {
 						o := outage{sea, kind, n, i%2 == 1, i/2 == 1}
 						bad, bounded, _ := o.run(t, steps)
-						count("the API is away for longer than is tried: "+sea.name, func(f *figures) {
-							f.boundaries, f.kinds = max(f.boundaries, boundaries), len(down)*4
-							f.bounded += bounded
-							f.tell(bad)
-						})
-						if bad.any() {
-							if reported++; reported > 5 || *verbose {
-								t.Fatalf("%v:%v", o, bad)
-							}
-							t.Errorf("%v:%v", o, bad)
-						}
+						r.add(o, bad, bounded)
 					}
 				}
 			}

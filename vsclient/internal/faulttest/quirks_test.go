@@ -61,30 +61,19 @@ func (tr trial) spread(t *testing.T, stride int) {
 		t.Errorf("%v:%v", tr, bad)
 		return
 	}
+	faults := report{t: t, name: "a fault, under each quirk", boundaries: boundaries, kinds: len(kinds)}
 	for i := 1; i <= boundaries*len(kinds); i += stride {
 		tr.kind, tr.n = kinds[i%len(kinds)], 1+i/len(kinds)
 		// A client that may not try again does not get past a limit on reads, with
 		// which it would have to clean up.
 		tr.frail = i%2 == 0 && tr.sea.cfg.Limits.ReadsPerMinute == 0
 		bad, _ := tr.run(t, steps)
-		count("a fault, under each quirk", func(f *figures) {
-			f.boundaries, f.kinds = max(f.boundaries, boundaries), len(kinds)
-			f.tell(bad)
-		})
-		if bad.any() {
-			t.Fatalf("%v:%v", tr, bad)
-		}
+		faults.add(tr, bad, 0)
 	}
+	kills := report{t: t, name: "a kill, under each quirk", boundaries: boundaries, kinds: 4}
 	for i := 1; i <= 4*boundaries; i += stride / 3 {
 		k := killing{sea: tr.sea, mode: tr.mode, at: []moment{{1 + i/4, i%2 == 0}}, drops: i%4 < 2, redo: i % 3}
 		bad, bounded, _ := k.run(t, steps)
-		count("a kill, under each quirk", func(f *figures) {
-			f.boundaries, f.kinds = max(f.boundaries, boundaries), 4
-			f.bounded += bounded
-			f.tell(bad)
-		})
-		if bad.any() {
-			t.Fatalf("%v:%v", k, bad)
-		}
+		kills.add(k, bad, bounded)
 	}
 }

@@ -23,7 +23,9 @@ type world struct {
 	srv     *openaitest.Server
 	store   string
 	other   string // somebody else's store
+	keys    []string
 	now     func() time.Time
+	virtual bool
 	start   time.Time
 	foreign map[string]string // what each foreign File is, by id
 
@@ -46,15 +48,14 @@ func newWorld(cfg openaitest.Config, keys []string) *world {
 	srv := openaitest.New(cfg)
 	w := &world{
 		srv: srv, store: srv.NewVectorStore("ours"), other: srv.NewVectorStore("theirs"),
-		now: time.Now, want: make(map[string]*step), absent: make(map[string][]span),
+		keys: keys, virtual: cfg.Now == nil, now: time.Now, want: make(map[string]*step), absent: make(map[string][]span),
 	}
-	virtual := cfg.Now == nil
-	if !virtual {
+	if !w.virtual {
 		w.now = cfg.Now
 	}
 	long := w.now().Add(-24 * time.Hour)
 	justNow := long // in real time nobody is to wait for what becomes of it
-	if virtual {
+	if w.virtual {
 		justNow = w.now().Add(time.Hour - 2*time.Second)
 	}
 	foreign := func(name, purpose string, created time.Time) string {
@@ -83,11 +84,20 @@ func newWorld(cfg openaitest.Config, keys []string) *world {
 	w.foreign = w.describe(func(f openaitest.FileInfo) bool {
 		return f.Name != legacyKey || !f.CreatedAt.Equal(long) || !w.holds(f.ID)
 	})
-	if virtual {
+	if w.virtual {
 		time.Sleep(time.Hour) // all of this can be seen by now
 	}
 	w.start = w.now()
 	return w
+}
+
+// sleep lets virtual time pass; of real time only so much that a File is older than
+// it was, in whole seconds, by OpenAI's clock.
+func (w *world) sleep(t time.Duration) {
+	if !w.virtual {
+		t = 1100 * time.Millisecond
+	}
+	time.Sleep(t)
 }
 
 // holds reports whether the store has the File as a document of the earlier

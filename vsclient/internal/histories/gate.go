@@ -43,10 +43,9 @@ type gate struct {
 	waiting []*ticket
 	count   map[string]int    // how often each name came
 	alias   map[string]string // of a File's id: a name that does not depend on the order of uploads
-	drive   []string          // of the record: what is still to come
-	held    time.Time         // since when the next of the record is waited for
+	drive   []Pass            // of the record: what is still to come
 	astray  int               // how often the record could not be followed
-	order   []string
+	order   []Pass
 	log     []*Entry
 	of      map[string][]*Entry // the requests that name a File
 	calm    bool
@@ -91,7 +90,7 @@ type Entry struct {
 	Late     bool // it took effect after its caller had given up
 }
 
-func newGate(seed uint64, sea Sea, api http.RoundTripper, faults []Fault, drive []string) *gate {
+func newGate(seed uint64, sea Sea, api http.RoundTripper, faults []Fault, drive []Pass) *gate {
 	g := &gate{
 		seed: seed, api: api, start: time.Now(), sea: sea, arrived: make(chan struct{}, 1), over: make(chan struct{}),
 		count: make(map[string]int), alias: make(map[string]string), of: make(map[string][]*Entry), drive: drive,
@@ -141,7 +140,7 @@ func (g *gate) run() {
 		case <-g.arrived:
 		case <-g.over:
 			return
-		case <-time.After(time.Second):
+		case <-time.After(slack):
 			// The record may hold back what waits.
 			g.mu.Lock()
 			idle := len(g.waiting) == 0
@@ -165,8 +164,9 @@ func (g *gate) run() {
 	}
 }
 
-// patience is how long a record is waited for before what waits goes on without it.
-const patience = 20 * time.Second
+// slack is how much later than in the record something may come before what comes
+// after it goes first: where the client itself has a choice, it need not choose alike.
+const slack = 100 * time.Millisecond
 
 // next takes the ticket whose turn it is.
 func (g *gate) next() *ticket {
@@ -175,33 +175,21 @@ func (g *gate) next() *ticket {
 	if len(g.waiting) == 0 {
 		return nil
 	}
-	best := 0
-	if len(g.drive) > 0 {
-		at := func(name string) int {
-			return slices.IndexFunc(g.waiting, func(t *ticket) bool { return t.name == name })
-		}
-		best = at(g.drive[0])
-		if best < 0 {
-			if g.held.IsZero() {
-				g.held = time.Now()
-			}
-			if time.Since(g.held) < patience {
-				return nil
-			}
-			g.astray++
-			for i, name := range g.drive {
-				if best = at(name); best >= 0 {
-					g.drive = g.drive[i:]
-					break
-				}
-			}
-		}
-		g.held = time.Time{}
+	best := -1
+	for i, pass := range g.drive {
+		best = slices.IndexFunc(g.waiting, func(t *ticket) bool { return t.name == pass.Name })
 		if best >= 0 {
-			g.drive = g.drive[1:]
+			g.drive = slices.Delete(g.drive, i, i+1)
+			break
+		}
+		if g.now() < pass.At+slack {
+			return nil
+		}
+		if i == 0 {
+			g.astray++
 		}
 	}
-	if len(g.drive) == 0 && best <= 0 || best < 0 {
+	if best < 0 {
 		best = 0
 		for i, t := range g.waiting {
 			if c, d := g.chance("order", t.name), g.chance("order", g.waiting[best].name); c > d || c == d && t.tie < g.waiting[best].tie {
@@ -211,7 +199,7 @@ func (g *gate) next() *ticket {
 	}
 	t := g.waiting[best]
 	g.waiting = slices.Delete(g.waiting, best, best+1)
-	g.order = append(g.order, t.name)
+	g.order = append(g.order, Pass{t.name, g.now()})
 	return t
 }
 

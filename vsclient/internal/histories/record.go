@@ -5,12 +5,19 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"time"
 )
 
 // Record is a history with the order in which things happened in one run of it.
 type Record struct {
 	Plan  Plan
-	Order []string
+	Order []Pass
+}
+
+// Pass is one thing that the gate let through.
+type Pass struct {
+	Name string
+	At   time.Duration // since the history began
 }
 
 // Save writes the record into a directory and returns the file's name.

@@ -25,7 +25,7 @@ type Outcome struct {
 	Wrong   []Finding
 	Excused map[string]int // what cannot be promised, by name
 	States  map[string]int // rare states that were reached, by name
-	Order   []string       // in which things happened at the API
+	Order   []Pass         // in which things happened at the API
 	Astray  int            // how often the record could not be followed
 	Took    time.Duration  // virtual
 	Healthy time.Duration  // from the end of all faults until everything was right
@@ -102,7 +102,7 @@ type history struct {
 }
 
 // Run carries a plan out. drive, if not nil, is the order of an earlier run.
-func Run(t *testing.T, plan Plan, drive []string, verbose bool) Outcome {
+func Run(t *testing.T, plan Plan, drive []Pass, verbose bool) Outcome {
 	h := &history{
 		plan: plan, verbose: verbose, procs: make(map[int]*process), cells: make(map[[2]int]*cell),
 		planted: make(map[string]Planted), texts: make(map[string]string), told: make(map[int]time.Duration),
@@ -166,7 +166,7 @@ func quirks(names []string) (q openaitest.Quirks) {
 	return q
 }
 
-func (h *history) run(drive []string) {
+func (h *history) run(drive []Pass) {
 	h.begun = time.Now()
 	h.texts[digest("")] = ""
 	for _, s := range h.plan.Steps {
@@ -622,6 +622,9 @@ func (h *history) flush(ctx context.Context, p *process) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	for i, c := range accepted {
+		if strings.HasPrefix(calls[i].doc.Text, badText) && answer("", err).Class == BadDocument {
+			c.accepted = nil // this Flush has told it, and no later one does
+		}
 		if err != nil || c.accepted != calls[i] || p.closed || h.expired && c.store == 0 {
 			continue
 		}
@@ -728,6 +731,9 @@ func (h *history) list(ctx context.Context, p *process) {
 func (h *history) close(p *process) {
 	h.mu.Lock()
 	p.closed = true
+	if len(p.open) > 0 {
+		h.out.States[stateClosed]++
+	}
 	h.mu.Unlock()
 	from := h.gate.now()
 	done := make(chan error, 1)
@@ -745,9 +751,6 @@ func (h *history) close(p *process) {
 	h.mu.Lock()
 	if p.gone == 0 {
 		p.gone = h.gate.now()
-	}
-	if len(p.open) > 0 {
-		h.out.States[stateClosed]++
 	}
 	h.mu.Unlock()
 	// Its calls have their answers; whatever comes after this is too late.

@@ -199,7 +199,7 @@ func (k *Keeper) removeLate(ctx context.Context, w watched, id string) error {
 				return err
 			}
 			seen, known := k.ledger.Find(other.ID)
-			kept = known && seen.Key == w.ID && seen.Status == ledger.Completed
+			kept = known && seen.Key == w.ID && seen.Status == ledger.Completed && seen.Seen == ledger.Read
 		}
 		if !kept {
 			k.Tend(w.Doc)
@@ -237,7 +237,7 @@ func (k *Keeper) removeReplaced(ctx context.Context, d view.Doc, s wire.StoreFil
 			}
 		}
 		keeper, known := k.ledger.Find(s.ID)
-		if !known || keeper.Key != d.ID || keeper.Status != ledger.Completed {
+		if !known || keeper.Key != d.ID || keeper.Status != ledger.Completed || keeper.Seen != ledger.Read {
 			return nil
 		}
 		for _, old := range left {

@@ -45,7 +45,7 @@ func (k *Keeper) Settle(ctx context.Context, d view.Doc) error {
 		}
 		for _, id := range unread {
 			read[id] = true
-			if err = k.view.Look(ctx, id); err != nil {
+			if err = k.view.See(ctx, id); err != nil {
 				break
 			}
 		}

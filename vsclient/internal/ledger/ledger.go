@@ -402,18 +402,16 @@ func (l *Ledger) Fresh(tick uint32, created int64, most int) map[string]bool {
 }
 
 // Young returns the Files that were created at or after a time, by OpenAI's clock, and
-// of which no reply says whose they are: the newest first, so many at the most.
-func (l *Ledger) Young(created int64, most int) []Version {
+// of which no reply says whose they are.
+func (l *Ledger) Young(created int64) (found []Version) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	var found []Version
 	for _, r := range l.byID {
 		if r.listed && int64(r.created) >= created && r.key == (Key{}) && !r.marked && r.stage == settled && !r.made {
 			found = append(found, r.version())
 		}
 	}
-	slices.SortFunc(found, func(a, b Version) int { return cmp.Or(cmp.Compare(b.Created, a.Created), cmp.Compare(a.ID, b.ID)) })
-	return found[:min(most, len(found))]
+	return found
 }
 
 // drop forgets a record. The caller holds mu.

@@ -23,6 +23,7 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"sync"
 	"time"
 )
 
@@ -30,8 +31,18 @@ func main() {
 	module := flag.String("module", ".", "the folder of the module vsclient")
 	only := flag.String("only", "", "the mutants whose name contains this")
 	page := flag.String("page", "", "write the table into this page")
+	some := flag.Int("some", 0, "how many mutants to try; 0: all")
+	turn := flag.Int("turn", 0, "which of them: those after turn times as many, in a circle")
 	flag.Parse()
-	if err := run(*module, *only, *page); err != nil {
+	mutants, err := load(filepath.Join(*module, "internal/mutants/patches"), *only)
+	if *some > 0 && *some < len(mutants) {
+		from := *turn * *some % len(mutants)
+		mutants = slices.Concat(mutants, mutants)[from : from+*some]
+	}
+	if err == nil {
+		err = run(*module, mutants, *page)
+	}
+	if err != nil {
 		fmt.Fprintln(os.Stderr, "mutants:", err)
 		os.Exit(1)
 	}
@@ -45,33 +56,52 @@ type mutant struct {
 	err          error
 }
 
-func run(module, only, page string) error {
-	mutants, err := load(filepath.Join(module, "internal/mutants/patches"), only)
-	if err != nil {
-		return err
-	}
+// workers are copies of the module on which go test runs side by side.
+const workers = 2
+
+func run(module string, mutants []mutant, page string) error {
 	if len(mutants) == 0 {
 		return errors.New("there are no patches")
 	}
-	dir, err := os.MkdirTemp("", "mutants")
-	if err != nil {
-		return err
+	dirs := make(chan string, workers)
+	for range workers {
+		dir, err := os.MkdirTemp("", "mutants")
+		if err != nil {
+			return err
+		}
+		defer os.RemoveAll(dir)
+		if err := copyModule(module, dir); err != nil {
+			return err
+		}
+		dirs <- dir
 	}
-	defer os.RemoveAll(dir)
-	if err := copyModule(module, dir); err != nil {
-		return err
+	each := func(n int, f func(dir string, i int)) {
+		var wait sync.WaitGroup
+		for i := range n {
+			dir := <-dirs
+			wait.Go(func() {
+				f(dir, i)
+				dirs <- dir
+			})
+		}
+		wait.Wait()
 	}
 	// Tests that are red without an edit find nothing.
-	for _, tests := range distinct(mutants) {
-		if out, err := test(dir, tests); err != nil {
-			return fmt.Errorf("without any edit, go test %s fails: %w\n%s", strings.Join(tests, " "), err, out)
+	all := distinct(mutants)
+	red := make([]error, len(all))
+	each(len(all), func(dir string, i int) {
+		if out, err := test(dir, all[i]); err != nil {
+			red[i] = fmt.Errorf("without any edit, go test %s fails: %w\n%s", strings.Join(all[i], " "), err, out)
 		}
+	})
+	if err := errors.Join(red...); err != nil {
+		return err
 	}
-	for i := range mutants {
-		m := &mutants[i]
+	each(len(mutants), func(dir string, i int) {
+		m, began := &mutants[i], time.Now()
 		m.killed, m.err = try(dir, m.path, m.tests)
-		fmt.Printf("%-40s %s\n", m.name, m.fate())
-	}
+		fmt.Printf("%-40s %s in %d s\n", m.name, m.fate(), int(time.Since(began).Seconds()))
+	})
 	text := table(mutants, commit(module))
 	fmt.Print("\n", text)
 	for _, m := range mutants {
@@ -162,7 +192,7 @@ func try(dir, patch string, tests []string) (red bool, err error) {
 }
 
 func test(dir string, tests []string) ([]byte, error) {
-	return command(dir, "go", append([]string{"test", "-count=1", "-failfast", "-timeout=3m"}, tests...)...).CombinedOutput()
+	return command(dir, "go", append([]string{"test", "-count=1", "-failfast", "-timeout=5m", "-vet=off", "-ldflags=-s -w"}, tests...)...).CombinedOutput()
 }
 
 func command(dir, name string, args ...string) *exec.Cmd {

@@ -2,8 +2,11 @@ package view
 
 import (
 	"context"
+	"slices"
 	"sync"
 	"time"
+
+	"golang.org/x/sync/errgroup"
 
 	"github.com/conduitio-labs/conduit-connector-openai-vectorstore/vsclient/internal/fail"
 	"github.com/conduitio-labs/conduit-connector-openai-vectorstore/vsclient/internal/ledger"
@@ -274,18 +277,24 @@ func (v *View) unseenOf(files []ledger.Version) (young []string) {
 }
 
 // listedHoldings is Holdings where names do not lead to a document: the store's listing
-// decides. It lags, so that young Files, which could be anything, are looked at.
+// decides. It lags, so that young Files of which no reply says whose they are, are looked
+// at: those whose names have no fold, or all where the server alters names.
 func (v *View) listedHoldings(ctx context.Context, d Doc) (h ledger.Holdings, young []string, err error) {
 	if err := v.walk(ctx); err != nil {
 		return h, nil, err
 	}
-	newest := v.ledger.Young(v.Now()-int64((v.cfg.IndexTimeout+ShowTime)/time.Second), mostUnseen)
+	newest := slices.DeleteFunc(v.ledger.Candidates(d.ID, d.Names), func(f ledger.Version) bool { return !v.young(f.Created) })
+	if v.ledger.Altered() {
+		newest = append(newest, v.ledger.Young(v.Now()-int64((v.cfg.IndexTimeout+ShowTime)/time.Second))...)
+	}
+	var looks errgroup.Group
 	for _, file := range append(v.ledger.Holdings(d.ID, d.Names).Versions, newest...) {
 		if !file.Open && !file.Going && !v.trusted(file) {
-			if err := v.Look(ctx, file.ID); err != nil {
-				return h, nil, err
-			}
+			looks.Go(func() error { return v.Look(ctx, file.ID) })
 		}
+	}
+	if err := looks.Wait(); err != nil {
+		return h, nil, err
 	}
 	return v.ledger.Holdings(d.ID, d.Names), v.unseenOf(newest), nil
 }

@@ -16,6 +16,9 @@ import (
 // has to be looked at again.
 var ErrMoved = errors.New("the version is not there any more")
 
+// errUnseen says that a GET does not show a store file that was seen searchable.
+var errUnseen = errors.New("the store file cannot be seen")
+
 // Update gives a store file other attributes.
 func (v *View) Update(ctx context.Context, d Doc, id string, next naming.Identity) error {
 	moved := false
@@ -46,7 +49,7 @@ func (v *View) Shows(ctx context.Context, id string, ask func() error) error {
 	var last error
 	_, err := Poll(ctx, Patience, func() (bool, error) {
 		last = ask()
-		if !errors.Is(last, fail.NotFound) {
+		if !errors.Is(last, fail.NotFound) && !errors.Is(last, errUnseen) {
 			return true, nil
 		}
 		file, known := v.ledger.Find(id)

@@ -80,7 +80,9 @@ func (v *View) LookWith(ctx context.Context, w *wire.Client, id string) error {
 	switch {
 	case errors.Is(err, fail.NotFound):
 		// Just after the attach a 404 proves nothing of what was seen searchable.
-		if file, _ := v.ledger.Find(id); !file.Made || file.Status != ledger.Completed || v.since(file.At) >= ShowTime {
+		if file, _ := v.ledger.Find(id); file.Made && file.Status == ledger.Completed && v.since(file.At) < ShowTime {
+			v.ledger.Doubt(id)
+		} else {
 			v.ledger.Absent(id, v.Tick())
 		}
 		return nil
@@ -92,6 +94,24 @@ func (v *View) LookWith(ctx context.Context, w *wire.Client, id string) error {
 	}
 	v.observe(s, ledger.Read, v.Tick())
 	return nil
+}
+
+// See asks for a store file until it is shown, for a while after its attach.
+func (v *View) See(ctx context.Context, id string) error {
+	err := v.Shows(ctx, id, func() error {
+		if err := v.Look(ctx, id); err != nil {
+			return err
+		}
+		if file, known := v.ledger.Find(id); known && file.Seen == ledger.NotSeen {
+			return errUnseen
+		}
+		return nil
+	})
+	if errors.Is(err, errUnseen) {
+		v.ledger.Absent(id, v.Tick())
+		return nil
+	}
+	return err
 }
 
 // fileThere reports whether the File of a store file exists. A store file is shown for a
