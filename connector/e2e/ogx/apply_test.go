@@ -53,6 +53,7 @@ func TestApplyOf100Changes(t *testing.T) {
 		}
 	}
 	w.lists(docs...)
+	w.lost = 4
 	w.holds(docs...)
 }
 

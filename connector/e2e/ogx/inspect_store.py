@@ -2,7 +2,8 @@
 
 Standard input is JSON: "documents" maps each key to its attributes, "others" are
 the ids of Files that belong to nobody's document, "stale" the keys whose
-attributes were changed by an update: OGX searches by those of the attach.
+attributes were changed by an update: OGX searches by those of the attach. "lost" is
+how many documents OGX may have lost from its search although they are completed.
 Prints one line for each thing that is not as it should be.
 """
 
@@ -58,6 +59,7 @@ for id in uploaded.keys() - attached - set(want["others"]):
 for id in set(want["others"]) - uploaded.keys():
     wrong.append(f"the File {id}, which is nobody's document, has gone")
 
+lost = []
 for key, attributes in want["documents"].items():
     if not want["search"] or "id" not in attributes or key in want["stale"] or key not in ids_by_key:
         continue
@@ -68,7 +70,12 @@ for key, attributes in want["documents"].items():
     )
     # The file_id of a hit is OGX's own; the File's is among the attributes.
     hits = {h.attributes["file_id"] for h in found}
-    if hits != set(ids_by_key[key]):
+    if not hits:
+        lost.append(key)
+    elif hits != set(ids_by_key[key]):
         wrong.append(f"{key!r}: a search by its attribute finds {hits}, want {ids_by_key[key]}")
+
+if len(lost) > want["lost"]:
+    wrong.append(f"a search by their attributes does not find {lost}")
 
 print("\n".join(wrong))

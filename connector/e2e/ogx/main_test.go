@@ -69,6 +69,9 @@ type world struct {
 	// twice tells that two Files with the same text may have been attached: OGX gives
 	// them one vector, and a detach of either takes both out of its search.
 	twice bool
+	// lost is how many documents OGX's search may miss. It loses one now and then when
+	// attaches and detaches of a store run side by side.
+	lost  int
 	stale map[string]bool // keys whose attributes were changed by an update
 }
 
@@ -194,7 +197,8 @@ func (w *world) holds(docs ...document) {
 		Others    []string                  `json:"others"`
 		Stale     map[string]bool           `json:"stale"`
 		Search    bool                      `json:"search"`
-	}{make(map[string]map[string]any), append([]string{}, w.others...), w.stale, !w.twice}
+		Lost      int                       `json:"lost"`
+	}{make(map[string]map[string]any), append([]string{}, w.others...), w.stale, !w.twice, w.lost}
 	for _, d := range docs {
 		want.Documents[d.Key] = d.Attributes
 		if d.Attributes == nil {

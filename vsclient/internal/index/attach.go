@@ -346,7 +346,7 @@ func (i *Indexer) accept(p *post) {
 		w.open[at.FileID] = at
 	}
 	i.mu.Unlock()
-	w.hear(p.batch)
+	w.hear(p.batch, time.Time{})
 	for _, s := range p.seen {
 		w.settle(s)
 	}

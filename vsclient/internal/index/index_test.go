@@ -531,6 +531,22 @@ func TestAServerThatTakesNoBatchesIsWrittenToSideBySide(t *testing.T) {
 	}
 }
 
+func TestSingleAttachesAreBounded(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		const most = 32
+		w := newWorld(t, slow)
+		w.srv.Inject(always("POST", batches, 404))
+		w.wantSearchable(w.all(200))
+		at := w.times(singleAttach)
+		is.New(t).Equal(len(at), 200)
+		for i := range at[most:] {
+			if at[i+most].Sub(at[i]) < slow.Latency { // a reply takes that long
+				t.Fatalf("more than %d attaches at once", most)
+			}
+		}
+	})
+}
+
 // A batch that is accepted and takes nothing shows that only when it has ended.
 func TestABatchThatTakesNothingAfterItWasAcceptedIsRemembered(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {

@@ -124,12 +124,12 @@ func (w *watch) run(ctx context.Context) {
 func (w *watch) ask(ctx context.Context) {
 	b, hint, err := w.i.wire.For(quickly).Batch(ctx, w.batch)
 	if w.hint, w.heard = hint, err == nil && b.ID == w.batch; w.heard {
-		w.hear(b)
+		w.hear(b, time.Now())
 	}
 }
 
-func (w *watch) hear(b wire.Batch) {
-	w.heardAt, w.counts, w.ended = time.Now(), b.FileCounts, b.Status != wire.InProgress && b.Status != ""
+func (w *watch) hear(b wire.Batch, at time.Time) {
+	w.heardAt, w.counts, w.ended = at, b.FileCounts, b.Status != wire.InProgress && b.Status != ""
 }
 
 // tookNothing reports whether a batch that has ended without a file has taken none: a
