@@ -6,6 +6,7 @@ import (
 	"slices"
 	"sync"
 
+	"github.com/conduitio-labs/conduit-connector-openai-vectorstore/vsclient/internal/fail"
 	"github.com/conduitio-labs/conduit-connector-openai-vectorstore/vsclient/internal/index"
 	"github.com/conduitio-labs/conduit-connector-openai-vectorstore/vsclient/internal/ledger"
 	"github.com/conduitio-labs/conduit-connector-openai-vectorstore/vsclient/internal/view"
@@ -20,13 +21,17 @@ type async struct {
 	waits  sync.Map        // by File, how to end the wait for it
 }
 
-// errRemoved says that this client has removed the File: its key has a newer change.
-var errRemoved = errors.New("the File was removed")
+// errReplaced says that a version was removed since its key has a newer change.
+var errReplaced = errors.New("the File was removed")
 
-// gone ends the wait for a File.
-func (a *async) gone(id string) {
+// removed ends the wait for a version.
+func (a *async) removed(id string, failed bool) {
+	cause := errReplaced
+	if failed {
+		cause = fail.New(fail.Indexing, "File %s could not be indexed, and was removed", id)
+	}
 	if cancel, waiting := a.waits.Load(id); waiting {
-		cancel.(context.CancelCauseFunc)(errRemoved) //nolint:forcetypeassert // attachAsync has stored it
+		cancel.(context.CancelCauseFunc)(cause) //nolint:forcetypeassert // attachAsync has stored it
 	}
 }
 
@@ -85,7 +90,7 @@ func (c *Client) attachAsync(ctx context.Context, d view.Doc, at wire.Attachment
 			}
 		})
 		c.async.waits.Delete(at.FileID)
-		removed := errors.Is(context.Cause(own), errRemoved)
+		replaced := errors.Is(context.Cause(own), errReplaced)
 		fate, err = c.ended(own, at.FileID, fate, err)
 		if !accepted {
 			end(nil)
@@ -97,7 +102,7 @@ func (c *Client) attachAsync(ctx context.Context, d view.Doc, at wire.Attachment
 		} else {
 			c.settleTurn(life, d)
 		}
-		if life.Err() != nil || removed {
+		if life.Err() != nil || replaced {
 			err = nil // nothing is known to have failed
 		}
 		end(wrap(string(opPut), d.Key, err))

@@ -89,7 +89,7 @@ func New(cfg Config) (*Client, error) {
 	})
 	c.keep = keep.New(c.wire, book, c.view, keep.Config{
 		StoreID: cfg.VectorStoreID, IndexTimeout: cfg.IndexTimeout, RetryTimeout: cfg.RetryTimeout,
-		Go: c.spawn, Gone: c.async.gone, Calls: c.lookups, Logger: c.log,
+		Go: c.spawn, Removed: c.async.removed, Calls: c.lookups, Logger: c.log,
 	})
 	return c, nil
 }

@@ -245,7 +245,7 @@ func (c *Client) roundTrip(ctx context.Context, r Request, into any) (got reply.
 			// Some servers close the connection behind a 400 without saying so. A request
 			// that is sent on it in this moment is lost.
 			if resp.StatusCode == http.StatusBadRequest && resp.ProtoMajor == 1 && conn != nil {
-				conn.Close()
+				_ = conn.Close()
 			}
 		}
 		return resp, err

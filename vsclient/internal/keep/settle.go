@@ -116,14 +116,17 @@ func (k *Keeper) remove(ctx context.Context, v ledger.Version) (there bool, err 
 			return there, nil
 		}
 	}
-	return there, k.deleteFile(ctx, v.ID)
+	if err := k.deleteFile(ctx, v.ID); err != nil {
+		return there, err
+	}
+	k.cfg.Removed(v.ID, v.Status == ledger.Failed)
+	return there, nil
 }
 
 func (k *Keeper) deleteFile(ctx context.Context, id string) error {
 	_, err := k.wire.DeleteFile(ctx, id)
 	if err == nil {
 		k.ledger.Gone(id, k.view.Tick())
-		k.cfg.Gone(id)
 	}
 	return err
 }
@@ -275,7 +278,11 @@ func (t *tending) settle(ctx context.Context, d view.Doc, late, closing bool) (d
 	versions := k.ledger.Holdings(d.ID, d.Names).Versions
 	for _, v := range versions {
 		if v.Status != ledger.Failed && (v.Going || !closing && (v.Status != ledger.Completed || v.Seen != ledger.Read)) {
-			if err := k.view.LookWith(ctx, w, v.ID); err != nil {
+			err := k.view.LookWith(ctx, w, v.ID)
+			switch {
+			case errors.Is(err, fail.StoreGone) && v.Made && v.Open:
+				k.view.Ended(v.ID, ledger.Failed, ledger.Read) // no store will have it
+			case err != nil:
 				return errors.Is(err, fail.StoreGone)
 			}
 		}
