@@ -66,6 +66,15 @@ func (a *async) wait(ctx context.Context) error {
 	return nil
 }
 
+// told returns the errors of documents that came to nothing, once.
+func (a *async) told() error {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	failed := errors.Join(a.failed...)
+	a.failed = nil
+	return failed
+}
+
 // attachAsync returns as soon as the attach is accepted, or has failed. The rest
 // goes on in the background.
 func (c *Client) attachAsync(ctx context.Context, d view.Doc, at wire.Attachment, arrived func()) (index.Fate, error) {
@@ -135,9 +144,5 @@ func (c *Client) Flush(ctx context.Context) error {
 	if err := c.async.wait(ctx); err != nil {
 		return wrap("flush", "", err)
 	}
-	c.async.mu.Lock()
-	defer c.async.mu.Unlock()
-	failed := errors.Join(c.async.failed...)
-	c.async.failed = nil
-	return failed
+	return c.async.told()
 }

@@ -2,6 +2,7 @@ package vsclient
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"log/slog"
 	"strings"
@@ -147,7 +148,8 @@ func (c *Client) Close() error {
 }
 
 // Shutdown ends the client like [Client.Close], and lets calls under way end first,
-// and documents that were attached under Config.Async become searchable. When ctx
+// and documents that were attached under Config.Async become searchable. Its error
+// joins one for each of these that came to nothing, as [Client.Flush] does. When ctx
 // ends first, it cuts them and returns at once with an error that names the Files
 // that may be left.
 func (c *Client) Shutdown(ctx context.Context) error { return c.shutdown(ctx, false) }
@@ -175,17 +177,18 @@ func (c *Client) shutdown(ctx context.Context, cut bool) error {
 	c.closing.Unlock()
 	c.life.Wait()
 	c.wire.Close()
+	failed := c.async.told()
 	if again || len(left) == 0 {
-		return nil
+		return failed
 	}
 	shown := left[:min(len(left), maxLeftShown)]
 	more := ""
 	if len(shown) < len(left) {
 		more = " and others"
 	}
-	return &Error{Op: "close", Kind: ErrTimeout, Class: Stopped, Reason: fmt.Sprintf(
+	return errors.Join(failed, &Error{Op: "close", Kind: ErrTimeout, Class: Stopped, Reason: fmt.Sprintf(
 		"%d versions were neither seen searchable nor removed: %s%s; the next process to change their keys, or Sweep, settles them",
-		len(left), strings.Join(shown, ", "), more)}
+		len(left), strings.Join(shown, ", "), more)})
 }
 
 // maxLeftShown bounds the ids in the error of Close.

@@ -25,7 +25,7 @@ func (c *Client) put(ctx context.Context, p *prepared) (Result, error) {
 		if err != nil {
 			return Result{}, err
 		}
-		cur, ok := current(h)
+		cur, ok := h.Current()
 		if !ok || cur.Content != ledger.Print(p.source.Fingerprint()) {
 			return c.replace(ctx, p, h, young)
 		}
@@ -34,7 +34,7 @@ func (c *Client) put(ctx context.Context, p *prepared) (Result, error) {
 				return Result{}, err
 			}
 			h = c.view.Known(p.Doc)
-			if cur, ok = current(h); !ok || cur.Status != ledger.Completed || cur.Content != ledger.Print(p.source.Fingerprint()) {
+			if cur, ok = h.Current(); !ok || cur.Status != ledger.Completed || cur.Content != ledger.Print(p.source.Fingerprint()) {
 				return c.replace(ctx, p, h, young)
 			}
 		}
@@ -46,42 +46,25 @@ func (c *Client) put(ctx context.Context, p *prepared) (Result, error) {
 	}
 }
 
-// current returns the newest version that has not failed and is not being removed:
-// the only one that may be updated.
-func current(h ledger.Holdings) (ledger.Version, bool) {
-	for _, v := range h.Versions {
-		if v.Status != ledger.Failed && !v.Going {
-			return v, true
-		}
-	}
-	return ledger.Version{}, false
-}
-
 // retain makes the current version, which has the content already, the key's only one,
 // with the attributes that are asked for.
 func (c *Client) retain(ctx context.Context, p *prepared, h ledger.Holdings, cur ledger.Version, young []string) (Result, error) {
+	c.keep.Keep(p.Doc, cur.ID)
 	c.keep.Watch(p.Doc, young, false)
 	r := Result{Outcome: Unchanged, FileID: cur.ID, Version: cur.Number}
 	if cur.Own != c.view.Prints(p.own) || cur.Key == (ledger.Key{}) {
 		next := naming.Identity{Key: p.Key, Digest: naming.DigestOf(p.Key), Version: max(h.Highest()+1, c.view.Above(young)), Source: p.source, Own: p.own}
-		next.Source.Replaces = replaced(h, cur.ID)
+		next.Source.Replaces = h.Uploads(cur.ID)
 		if err := c.view.Update(ctx, p.Doc, cur.ID, next); err != nil {
 			return Result{}, err
 		}
 		r.Outcome, r.Version = AttributesUpdated, next.Version
 	}
-	return r, c.keep.Settle(ctx, p.Doc)
-}
-
-// replaced are the other versions that this client's kind has uploaded. The
-// document records them: whoever finds one of them left behind may remove it.
-func replaced(h ledger.Holdings, but string) (ids []string) {
-	for _, v := range h.Versions {
-		if v.ID != but && v.Content != (ledger.Print{}) {
-			ids = append(ids, v.ID)
-		}
+	err := c.keep.Settle(ctx, p.Doc)
+	if now, ok := c.view.Known(p.Doc).Current(); err == nil && (!ok || now.ID != cur.ID) {
+		err = view.ErrMoved // it is gone, or there is a newer one
 	}
-	return ids
+	return r, err
 }
 
 // freshUploads are the pauses before a document is uploaded anew, after OpenAI
@@ -98,9 +81,9 @@ func (c *Client) replace(ctx context.Context, p *prepared, h ledger.Holdings, yo
 	if err := c.view.Outlast(ctx, young); err != nil {
 		return Result{}, err
 	}
-	p.source.Replaces = replaced(h, "")
 	for try := 0; ; try++ {
 		r := Result{Outcome: outcome}
+		p.source.Replaces = c.view.Known(p.Doc).Uploads("")
 		fate, err := c.attempt(ctx, p, &r)
 		if err == nil {
 			if fate != index.Searchable {
@@ -169,6 +152,7 @@ func (c *Client) ended(ctx context.Context, id string, fate index.Fate, err erro
 	case index.Accepted:
 		c.view.Ended(id, ledger.InProgress, ledger.Listed)
 	}
+	c.view.Over(id)
 	return fate, err
 }
 
@@ -207,7 +191,7 @@ func (c *Client) setAttributes(ctx context.Context, p *prepared) (Result, error)
 		if err != nil {
 			return false, err
 		}
-		cur, ok := current(h)
+		cur, ok := h.Current()
 		switch {
 		case !ok && slices.ContainsFunc(h.Versions, func(v ledger.Version) bool { return v.Status == ledger.Completed }):
 			return false, fail.New(fail.Unavailable, "the removal of the key's document has begun and has not ended; delete it again, or put it whole")
@@ -237,7 +221,7 @@ func (c *Client) setAttributes(ctx context.Context, p *prepared) (Result, error)
 }
 
 func (c *Client) setAttributesOf(ctx context.Context, p *prepared, h ledger.Holdings, cur ledger.Version, young []string) (Result, error) {
-	if cur.Own != c.view.Prints(p.own) || cur.Key == (ledger.Key{}) {
+	if cur.Seen != ledger.Read || cur.Own != c.view.Prints(p.own) || cur.Key == (ledger.Key{}) {
 		var s wire.StoreFile
 		err := c.view.Shows(ctx, cur.ID, func() (err error) {
 			s, _, err = c.wire.StoreFile(ctx, cur.ID)
@@ -250,7 +234,13 @@ func (c *Client) setAttributesOf(ctx context.Context, p *prepared, h ledger.Hold
 		if err != nil {
 			return Result{}, err
 		}
-		p.source = naming.Decode(s.Attributes).Source
+		p.source = c.view.Read(s).Source
+		h = c.view.Known(p.Doc)
+		now, ok := h.Current()
+		if !ok || now.ID != cur.ID {
+			return Result{}, view.ErrMoved
+		}
+		cur = now
 	}
 	return c.retain(ctx, p, h, cur, young)
 }

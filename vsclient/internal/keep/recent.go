@@ -54,6 +54,13 @@ func (r *recent) init(k *Keeper) {
 // start begins the looks, once.
 func (r *recent) start() { r.once.Do(func() { r.k.cfg.Go(r.run) }) }
 
+// Keep ends the watch for a version: it is the key's document.
+func (k *Keeper) Keep(d view.Doc, id string) {
+	k.recent.mu.Lock()
+	defer k.recent.mu.Unlock()
+	delete(k.recent.watched, watch{id, d.ID})
+}
+
 // Watch has Files looked for until their attach must have shown. One that turns out
 // to be an older version of the key is removed; after a Delete, any.
 func (k *Keeper) Watch(d view.Doc, young []string, deleted bool) {

@@ -66,12 +66,12 @@ func (k *Keeper) SettleLater(ctx context.Context, d view.Doc) {
 	}
 }
 
-// open reports whether something of the key is open or, unless it is late, whether a
-// version is being removed, or one of others may become searchable beside another.
+// open reports whether something of the key is open or being removed or, unless it is
+// late, whether a version of others may become searchable beside another.
 func (k *Keeper) open(d view.Doc, late bool) bool {
 	versions := k.ledger.Holdings(d.ID, d.Names).Versions
 	return slices.ContainsFunc(versions, func(v ledger.Version) bool {
-		return v.Open || !late && (v.Going || v.Status == ledger.InProgress && len(versions) > 1)
+		return v.Open || v.Going || !late && v.Status == ledger.InProgress && len(versions) > 1
 	})
 }
 
@@ -98,7 +98,7 @@ func (k *Keeper) remove(ctx context.Context, v ledger.Version) (there bool, err 
 		return false, context.Cause(ctx)
 	}
 	defer k.cfg.Calls.Release(1)
-	k.ledger.Removing(v.ID)
+	k.ledger.Removing(v.ID, k.view.Tick())
 	there, err = k.wire.Detach(ctx, v.ID)
 	if errors.Is(err, fail.StoreGone) && v.Made && v.Status == ledger.Failed {
 		err = nil // the store has refused it
@@ -170,8 +170,8 @@ type tending struct {
 
 const (
 	tendingSlots = 4
-	// openTime is how long, at least, a version without a caller is waited for after its
-	// last attempt has ended. One that was not seen searchable by then is removed.
+	// openTime is how long, at least, a version is waited for after its last attempt has
+	// ended. One that was not seen searchable by then is removed.
 	openTime    = 15 * time.Minute
 	firstTend   = time.Second
 	longestTend = time.Minute
@@ -226,7 +226,7 @@ func (t *tending) drop(d view.Doc) {
 }
 
 func (t *tending) run(ctx context.Context, d view.Doc) {
-	until := time.Now().Add(t.k.cfg.RetryTimeout + max(openTime, t.k.cfg.IndexTimeout))
+	until := time.Now().Add(t.k.patience())
 	for wait, early := firstTend, t.hurry; ; wait = min(2*wait, longestTend) {
 		_ = pace.Pause(ctx, wait, early)
 		closing := t.hurrying()
@@ -245,6 +245,11 @@ func (t *tending) run(ctx context.Context, d view.Doc) {
 		}
 		t.mu.Unlock()
 	}
+}
+
+// patience is how long a version is waited for that nobody tries to index any more.
+func (k *Keeper) patience() time.Duration {
+	return k.cfg.RetryTimeout + max(openTime, k.cfg.IndexTimeout)
 }
 
 func (t *tending) hurrying() bool {
@@ -289,10 +294,11 @@ func (t *tending) settle(ctx context.Context, d view.Doc, late, closing bool) (d
 		now, known := k.ledger.Find(v.ID)
 		searchable := now.Status == ledger.Completed && now.Seen == ledger.Read
 		waiting := now.Made && (now.Open || now.Going) && now.Status != ledger.Completed
+		late := now.Over != 0 && k.view.Since(now.Over) > k.patience()
 		switch {
 		case !known:
 			continue
-		case searchable && now.Going && late:
+		case late && now.Going && now.Status > ledger.Absent && !waiting:
 			k.ledger.Stays(v.ID) // unless there is a newer one
 			continue
 		case !waiting && (!searchable || closing || len(versions) < 2):

@@ -83,6 +83,7 @@ type Version struct {
 	Status  Status
 	Seen    Seen
 	At      uint32 // the caller's tick when it was seen last
+	Over    uint32 // the tick when this client's last attempt to index or to remove it ended; 0: there was none, or it goes on
 	Made    bool   // this client made it
 	Open    bool   // this client made it, and has seen neither its end nor its being searchable
 	Going   bool   // its removal has begun
@@ -97,6 +98,28 @@ func (h Holdings) Newest() (Version, bool) {
 		return Version{}, false
 	}
 	return h.Versions[0], true
+}
+
+// Current returns the newest version that has not failed and is not being removed: the
+// only one that may be updated.
+func (h Holdings) Current() (Version, bool) {
+	for _, v := range h.Versions {
+		if v.Status != Failed && !v.Going {
+			return v, true
+		}
+	}
+	return Version{}, false
+}
+
+// Uploads are the versions but one that this client's kind has uploaded. A newer version
+// records them: whoever finds one of them left behind may remove it.
+func (h Holdings) Uploads(but string) (ids []string) {
+	for _, v := range h.Versions {
+		if v.ID != but && v.Content != (Print{}) {
+			ids = append(ids, v.ID)
+		}
+	}
+	return ids
 }
 
 // Highest returns the highest number among the versions.
@@ -122,6 +145,7 @@ type record struct {
 	ext      uint32 // hash of the extension; 0: none
 	created  uint32
 	at       uint32
+	over     uint32
 	round    uint8 // the complete list of Files that has shown it last
 	status   Status
 	seen     Seen
@@ -334,11 +358,20 @@ func (l *Ledger) DoubtAttributes(id string, number int64) {
 }
 
 // Removing records that the removal of the File begins.
-func (l *Ledger) Removing(id string) {
+func (l *Ledger) Removing(id string, at uint32) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	if r := l.byID[id]; r != nil {
-		r.stage = going
+		r.stage, r.over = going, at
+	}
+}
+
+// Over records that this client's attempt to index the File has ended.
+func (l *Ledger) Over(id string, at uint32) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if r := l.byID[id]; r != nil {
+		r.over = at
 	}
 }
 
@@ -401,7 +434,7 @@ func (l *Ledger) Fresh(tick uint32, created int64, most int) map[string]bool {
 		case r.stage == going:
 		case r.made && r.at >= tick:
 			fresh[id] = true
-		case !r.made && r.listed && int64(r.created) >= created && r.status != Absent:
+		case !r.made && r.listed && int64(r.created) >= created:
 			others = append(others, r)
 		}
 	}
@@ -462,7 +495,7 @@ func unchain[K comparable](m map[K]*record, k K, r *record, next func(*record) *
 func (r *record) version() Version {
 	return Version{
 		Marks: Marks{Key: r.key, Number: r.number, Content: r.content, Own: r.own},
-		ID:    r.id, Created: int64(r.created), Size: r.size, Status: r.status, Seen: r.seen, At: r.at,
+		ID:    r.id, Created: int64(r.created), Size: r.size, Status: r.status, Seen: r.seen, At: r.at, Over: r.over,
 		Made: r.made, Open: r.stage == opened, Going: r.stage == going,
 	}
 }

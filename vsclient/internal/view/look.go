@@ -357,7 +357,7 @@ func (v *View) young(created int64) bool {
 
 // trusted reports whether the last reply about a File is still believed.
 func (v *View) trusted(file ledger.Version) bool {
-	since := v.since(file.At)
+	since := v.Since(file.At)
 	switch {
 	case file.Seen == ledger.NotSeen:
 		return false

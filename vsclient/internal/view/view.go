@@ -61,8 +61,8 @@ func (v *View) tickAt(t time.Time) uint32 {
 	return uint32(max(0, t.Sub(v.born)/(100*time.Millisecond))) + 1 //nolint:gosec // 13 years
 }
 
-// since returns how long ago a tick was.
-func (v *View) since(tick uint32) time.Duration {
+// Since returns how long ago a tick was.
+func (v *View) Since(tick uint32) time.Duration {
 	return time.Duration(v.Tick()-tick) * 100 * time.Millisecond
 }
 
@@ -80,7 +80,7 @@ func (v *View) LookWith(ctx context.Context, w *wire.Client, id string) error {
 	switch {
 	case errors.Is(err, fail.NotFound):
 		// Just after the attach a 404 proves nothing of what was seen searchable.
-		if file, _ := v.ledger.Find(id); file.Status == ledger.Completed && v.young(file.Created) && v.since(file.At) < ShowTime {
+		if file, _ := v.ledger.Find(id); file.Status == ledger.Completed && v.young(file.Created) && v.Since(file.At) < ShowTime {
 			v.ledger.Doubt(id)
 		} else {
 			v.ledger.Absent(id, v.Tick())
@@ -144,7 +144,11 @@ func (v *View) Listed(s wire.StoreFile, at uint32) naming.Identity {
 func (v *View) observe(s wire.StoreFile, seen ledger.Seen, at uint32) naming.Identity {
 	id := naming.Decode(s.Attributes)
 	marks, marked := v.Marks(id), naming.Marked(s.Attributes)
+	before, _ := v.ledger.Find(s.ID)
 	v.ledger.Observe(s.ID, marks, marked, StatusOf(s.Status), seen, at)
+	if seen == ledger.Listed && before.Status == ledger.Absent && v.Since(before.At) < ShowTime {
+		v.ledger.Doubt(s.ID) // the listing may be behind, or the GET
+	}
 	if id.Key != "" && marks.Content != (ledger.Print{}) && !v.ledger.Altered() {
 		stems := naming.NamesOf(id.Key, v.cfg.Extension).Stems
 		if known, among := v.ledger.Stem(s.ID, stems); known && !among {
@@ -200,6 +204,9 @@ func (v *View) Ended(id string, s ledger.Status, seen ledger.Seen) {
 	file, _ := v.ledger.Find(id)
 	v.ledger.Observe(id, file.Marks, true, s, seen, v.Tick())
 }
+
+// Over records that the client's attempt to index a File has ended.
+func (v *View) Over(id string) { v.ledger.Over(id, v.Tick()) }
 
 // Known returns the versions of a key by what is known of them.
 func (v *View) Known(d Doc) ledger.Holdings { return v.ledger.Holdings(d.ID, d.Names) }
