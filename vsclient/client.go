@@ -15,6 +15,7 @@ import (
 	"github.com/conduitio-labs/conduit-connector-openai-vectorstore/vsclient/internal/index"
 	"github.com/conduitio-labs/conduit-connector-openai-vectorstore/vsclient/internal/keep"
 	"github.com/conduitio-labs/conduit-connector-openai-vectorstore/vsclient/internal/ledger"
+	"github.com/conduitio-labs/conduit-connector-openai-vectorstore/vsclient/internal/pace"
 	"github.com/conduitio-labs/conduit-connector-openai-vectorstore/vsclient/internal/reply"
 	"github.com/conduitio-labs/conduit-connector-openai-vectorstore/vsclient/internal/view"
 	"github.com/conduitio-labs/conduit-connector-openai-vectorstore/vsclient/internal/wire"
@@ -162,7 +163,7 @@ func (c *Client) shutdown(ctx context.Context, cut bool) error {
 	if cut {
 		c.calls.end(ErrClosed)
 	}
-	wait(ctx, &c.calls.WaitGroup)
+	pace.Await(ctx, &c.calls.WaitGroup)
 	if !cut {
 		_ = c.async.wait(ctx) // then the rest is cut
 	}
@@ -170,7 +171,7 @@ func (c *Client) shutdown(ctx context.Context, cut bool) error {
 	// A call that runs its caller's own code may take longer. It makes no request any more.
 	cutting, cancel := context.WithTimeout(context.Background(), cutTime)
 	defer cancel()
-	wait(cutting, &c.calls.WaitGroup)
+	pace.Await(cutting, &c.calls.WaitGroup)
 	left := c.keep.Finish(ctx)
 	c.closing.Lock()
 	c.life.end(ErrClosed)
@@ -193,16 +194,3 @@ func (c *Client) shutdown(ctx context.Context, cut bool) error {
 
 // maxLeftShown bounds the ids in the error of Close.
 const maxLeftShown = 20
-
-// wait waits for the group until ctx ends.
-func wait(ctx context.Context, group *sync.WaitGroup) {
-	done := make(chan struct{})
-	go func() {
-		group.Wait()
-		close(done)
-	}()
-	select {
-	case <-done:
-	case <-ctx.Done():
-	}
-}

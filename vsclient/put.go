@@ -29,7 +29,7 @@ func (c *Client) put(ctx context.Context, p *prepared) (Result, error) {
 		if !ok || cur.Content != ledger.Print(p.source.Fingerprint()) {
 			return c.replace(ctx, p, h, young)
 		}
-		if cur.Status != ledger.Completed || cur.Seen == ledger.NotSeen {
+		if cur.Status != ledger.Completed || !c.view.Sure(cur) {
 			if err := c.view.See(ctx, cur.ID); err != nil {
 				return Result{}, err
 			}
@@ -90,7 +90,13 @@ func (c *Client) replace(ctx context.Context, p *prepared, h ledger.Holdings, yo
 				c.keep.Watch(p.Doc, young, false)
 				return r, nil // attached, which is enough
 			}
-			if err = c.keep.Settle(ctx, p.Doc); err == nil {
+			if try > 0 { // it took long, and others may have put the key meanwhile
+				_, _, err = c.view.Holdings(ctx, p.Doc)
+			}
+			if err == nil {
+				err = c.keep.Settle(ctx, p.Doc)
+			}
+			if err == nil {
 				c.keep.Watch(p.Doc, young, false)
 			}
 			return r, err
@@ -105,7 +111,7 @@ func (c *Client) replace(ctx context.Context, p *prepared, h ledger.Holdings, yo
 			again = pace.Pause(ctx, freshUploads[try], nil) == nil
 		}
 		if !again {
-			if r.FileID != "" {
+			if r.FileID != "" || try > 0 {
 				c.keep.SettleLater(ctx, p.Doc)
 			}
 			return Result{}, err

@@ -11,6 +11,7 @@ import (
 	"github.com/conduitio-labs/conduit-connector-openai-vectorstore/vsclient/internal/fail"
 	"github.com/conduitio-labs/conduit-connector-openai-vectorstore/vsclient/internal/ledger"
 	"github.com/conduitio-labs/conduit-connector-openai-vectorstore/vsclient/internal/naming"
+	"github.com/conduitio-labs/conduit-connector-openai-vectorstore/vsclient/internal/pace"
 	"github.com/conduitio-labs/conduit-connector-openai-vectorstore/vsclient/internal/wire"
 )
 
@@ -32,6 +33,10 @@ const (
 	wholeAge = 24 * time.Hour
 	// newestFiles is the size of the first page when the list of Files is read again.
 	newestFiles = 100
+	// redelivered is how many versions are looked at although a listing shows them,
+	// while it may be behind what another process has done before this one began. A
+	// process that was killed has its last batch delivered again, before all else.
+	redelivered = 100
 	// fewLooks are made singly before the store's listing is read instead, and more
 	// in a large project.
 	fewLooks = 4
@@ -46,13 +51,15 @@ const (
 // there are many, the pages of the listing.
 type lists struct {
 	mu      sync.Mutex
-	clock   apiClock
+	clock   pace.Clock
 	newest  int64     // created_at of the newest File that was listed
 	listed  time.Time // when the last reading of the list of Files began
 	whole   time.Time // when the last complete one began
 	walked  time.Time // when the last complete reading of the store's listing began
 	renewed time.Time // when its newest entries were read last
 	tried   time.Time // when the last reading ended, well or not
+	first   time.Time // when the first list of Files was read
+	sure    int       // how many versions Sure has had looked at
 	looks   int       // single looks since then
 	files   *flight
 	walk    *flight
@@ -60,45 +67,24 @@ type lists struct {
 	paged   chan struct{} // closed at each page of a walk
 }
 
-// apiClock tells OpenAI's time by the newest File that was seen: this machine's
-// clock may be wrong. It is behind by the age of that File when it was seen first.
-type apiClock struct {
-	created int64
-	seen    time.Time
-}
-
-func (a *apiClock) show(created int64) {
-	if a.seen.IsZero() || created > a.now() {
-		a.created, a.seen = created, time.Now()
-	}
-}
-
-// now is in Unix seconds, and never ahead; 0 before any File was seen.
-func (a *apiClock) now() int64 {
-	if a.seen.IsZero() {
-		return 0
-	}
-	return a.created + int64(time.Since(a.seen)/time.Second)
-}
-
 // age returns how long ago, at least, a File was made.
 func (l *lists) age(created int64) time.Duration {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	return time.Duration(l.clock.now()-created) * time.Second
+	return time.Duration(l.clock.Now()-created) * time.Second
 }
 
 // now is OpenAI's time, in Unix seconds.
 func (l *lists) now() int64 {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	return l.clock.now()
+	return l.clock.Now()
 }
 
 func (l *lists) show(created int64) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	l.clock.show(created)
+	l.clock.Show(created)
 }
 
 // flight is a reading that several calls wait for. It ends when nobody waits.
@@ -218,8 +204,11 @@ func (v *View) readFiles(ctx context.Context) error {
 	v.ledger.Forget(v.tickAt(began.Add(-ShowTime)))
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	l.clock.show(top)
+	l.clock.Show(top)
 	l.newest, l.listed = max(l.newest, top), began
+	if l.first.IsZero() {
+		l.first = began
+	}
 	if whole {
 		l.whole = began
 	}
@@ -371,6 +360,18 @@ func (v *View) trusted(file ledger.Version) bool {
 	return since < trustedFor
 }
 
+// Sure reports whether what is known of a version is enough to leave it as it is.
+func (v *View) Sure(file ledger.Version) bool {
+	l := &v.lists
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if file.Seen != ledger.Listed || time.Since(l.first) > ShowTime || l.sure >= redelivered {
+		return file.Seen != ledger.NotSeen
+	}
+	l.sure++
+	return false
+}
+
 // inspect returns when a reply about the File is there that is believed. over
 // reports that the store's listing has been read completely without showing it.
 func (v *View) inspect(ctx context.Context, file ledger.Version) (over bool, err error) {
@@ -413,7 +414,7 @@ func (v *View) inspect(ctx context.Context, file ledger.Version) (over bool, err
 func (v *View) passedOver(file ledger.Version) bool {
 	l := &v.lists
 	since := time.Since(l.walked)
-	age := time.Duration(l.clock.now()-file.Created) * time.Second
+	age := time.Duration(l.clock.Now()-file.Created) * time.Second
 	return !l.walked.IsZero() && since < trustedFor && age-since > v.cfg.IndexTimeout+ShowTime
 }
 
