@@ -15,6 +15,9 @@ import (
 	"github.com/conduitio-labs/conduit-connector-openai-vectorstore/vsclient/internal/wire"
 )
 
+// moment is how old a reply may be that a removal rests on.
+const moment = 2 * time.Second
+
 // Settle removes the versions of a key that may go by [ledger.Settle]. The caller
 // has the key's turn. Where it fails, the client goes on in the background.
 func (k *Keeper) Settle(ctx context.Context, d view.Doc) error {
@@ -22,18 +25,20 @@ func (k *Keeper) Settle(ctx context.Context, d view.Doc) error {
 	for {
 		h := k.ledger.Holdings(d.ID, d.Names)
 		keep, remove, _ := ledger.Settle(h)
-		open, unread := len(remove) > 0, []string(nil)
-		// A removal that rests on this client's own versions alone rests on its own replies.
-		// For any other, all that it rests on is read once more: another process may have
-		// given a version attributes, and with them a higher number, or have removed it.
-		concerned := func(v ledger.Version) bool { return v.ID == keep || slices.Contains(remove, v.ID) }
-		own := !slices.ContainsFunc(h.Versions, func(v ledger.Version) bool {
-			return concerned(v) && !v.Open && (!v.Made || v.Seen != ledger.Read)
+		// Another process may have given a version attributes, and with them a higher number,
+		// or have removed it. So the version to keep and those to go are read once more. Where
+		// this client has seen its own version searchable a moment ago, that is enough: as
+		// long as it is there, everything older may go.
+		sure := slices.ContainsFunc(h.Versions, func(v ledger.Version) bool {
+			return v.ID == keep && v.Made && v.Seen == ledger.Read && k.view.Since(v.At) <= moment
 		})
+		open, unread := len(remove) > 0, []string(nil)
 		for _, v := range h.Versions {
-			listed := v.Status == ledger.Completed && v.Seen != ledger.Read && len(h.Versions) > 1
+			goes := slices.Contains(remove, v.ID)
+			listed := v.Status == ledger.Completed && v.Seen != ledger.Read && len(h.Versions) > 1 && !goes
 			open = open || listed
-			if (listed || concerned(v) && !own && len(remove) > 0) && !read[v.ID] && !v.Open && !(v.Made && v.Status == ledger.Failed) {
+			again := len(remove) > 0 && !sure && (goes || v.ID == keep)
+			if (listed || again) && !read[v.ID] && !v.Open && !(v.Made && v.Status == ledger.Failed) {
 				unread = append(unread, v.ID)
 			}
 		}

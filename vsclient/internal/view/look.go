@@ -33,7 +33,7 @@ const (
 	wholeAge = 24 * time.Hour
 	// newestFiles is the size of the first page when the list of Files is read again.
 	newestFiles = 100
-	// redelivered is how many versions are looked at although a listing shows them,
+	// redelivered is how many young versions are looked at although a listing shows them,
 	// while it may be behind what another process has done before this one began. A
 	// process that was killed has its last batch delivered again, before all else.
 	redelivered = 100
@@ -362,10 +362,10 @@ func (v *View) trusted(file ledger.Version) bool {
 
 // Sure reports whether what is known of a version is enough to leave it as it is.
 func (v *View) Sure(file ledger.Version) bool {
-	l := &v.lists
+	young, l := v.young(file.Created), &v.lists
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	if file.Seen != ledger.Listed || time.Since(l.first) > ShowTime || l.sure >= redelivered {
+	if file.Seen != ledger.Listed || !young || time.Since(l.first) > ShowTime || l.sure >= redelivered {
 		return file.Seen != ledger.NotSeen
 	}
 	l.sure++
