@@ -208,6 +208,9 @@ func (c *Client) setAttributes(ctx context.Context, p *prepared) (Result, error)
 			return false, fail.New(fail.NotFound, "the key has no document to update; put it whole")
 		case !ok:
 			return false, nil // a version that another process has attached may show yet
+		case c.keep.Deleted(p.Doc, cur.ID):
+			_, err := c.keep.Remove(ctx, []ledger.Version{cur})
+			return false, err
 		case cur.Seen == ledger.NotSeen:
 			return false, c.view.See(ctx, cur.ID)
 		case cur.Status != ledger.Completed:

@@ -54,6 +54,13 @@ func (r *recent) init(k *Keeper) {
 // start begins the looks, once.
 func (r *recent) start() { r.once.Do(func() { r.k.cfg.Go(r.run) }) }
 
+// Deleted reports whether the key was deleted after the version's File was made, and
+// before the version could be seen.
+func (k *Keeper) Deleted(d view.Doc, id string) bool {
+	w, watched := k.recent.find(watch{id, d.ID})
+	return watched && w.deleted
+}
+
 // Keep ends the watch for a version: it is the key's document.
 func (k *Keeper) Keep(d view.Doc, id string) {
 	k.recent.mu.Lock()
