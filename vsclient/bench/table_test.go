@@ -6,6 +6,7 @@ import (
 	"flag"
 	"fmt"
 	"os"
+	"os/exec"
 	"runtime"
 	"strings"
 	"testing"
@@ -92,7 +93,12 @@ func publish(t *testing.T, name, table string) {
 	if !ok1 || !ok2 {
 		t.Fatalf("%s has no place for the table", name)
 	}
-	stamp := fmt.Sprintf("Measured on %s, %s, %d cores, %s of memory.\n\n", time.Now().Format(time.DateOnly), runtime.Version(), runtime.NumCPU(), memory())
+	commit, err := exec.CommandContext(t.Context(), "git", "rev-parse", "--short", "HEAD").Output()
+	if err != nil {
+		t.Fatal(err)
+	}
+	stamp := fmt.Sprintf("Measured with `make bench` on %s at commit %s: %s, %d cores, %s of memory.\n\n",
+		time.Now().Format(time.DateOnly), strings.TrimSpace(string(commit)), runtime.Version(), runtime.NumCPU(), memory())
 	if err := os.WriteFile(name, []byte(before+begin+stamp+table+end+after), 0o644); err != nil {
 		t.Fatal(err)
 	}
