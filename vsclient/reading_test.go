@@ -6,6 +6,7 @@ import (
 	"net/http"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -226,16 +227,16 @@ func TestNoReplyMakesAReaderRunWithoutEnd(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				is := is.New(t)
 				w := newWorld(t, openaitest.Config{})
-				n := 0
+				var n atomic.Int32
 				c := w.client(over(func(_ http.RoundTripper, r *http.Request) (*http.Response, error) {
-					n++
+					n.Add(1)
 					return replies(200, body)(r)
 				}))
 				var err error
 				for _, err = range c.List(t.Context()) {
 				}
 				is.True(err != nil)
-				is.True(n < 50)
+				is.True(n.Load() < 50)
 			})
 		})
 	}
