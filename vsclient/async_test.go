@@ -179,3 +179,50 @@ func TestAReaderFindsAnAcknowledgedDocumentThatCannotBeSeenYet(t *testing.T) {
 		is.Equal(keys, []string{"a.md"})
 	})
 }
+
+func TestADocumentThatIsDeletedBeforeItIsSearchableIsNoFailure(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		is := is.New(t)
+		w := newWorld(t, openaitest.Config{IndexTime: 20 * time.Second})
+		c := w.client(async)
+		is.NoErr(onlyErr(c.Put(t.Context(), doc("a.md", "a"))))
+		is.NoErr(onlyErr(c.Delete(t.Context(), "a.md")))
+		began := time.Now()
+		is.NoErr(c.Flush(t.Context()))
+		is.True(time.Since(began) < time.Minute)
+		is.Equal(w.files(), 0)
+	})
+}
+
+func TestAFlushNamesTheKeyWhoseOlderVersionIsLeft(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		is := is.New(t)
+		w := newWorld(t, openaitest.Config{IndexTime: 2 * time.Second})
+		c := w.client(async, func(cfg *vsclient.Config) { cfg.RetryTimeout = 20 * time.Second })
+		is.NoErr(onlyErr(c.Put(t.Context(), doc("a.md", "one"))))
+		is.NoErr(c.Flush(t.Context()))
+		w.srv.Inject(openaitest.Fault{Method: "DELETE", Times: -1, Kind: openaitest.FaultStatus, Status: 503})
+		is.NoErr(onlyErr(c.Put(t.Context(), doc("a.md", "two"))))
+		var failed *vsclient.Error
+		is.True(errors.As(c.Flush(t.Context()), &failed))
+		is.Equal(failed.Key, "a.md")
+		w.srv.ClearFaults()
+	})
+}
+
+// The time after which a version is given up is the version's own, not its key's.
+func TestAKeyThatChangesOftenKeepsItsLastVersion(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		is := is.New(t)
+		w := newWorld(t, openaitest.Config{IndexTime: 30 * time.Second})
+		c := w.client(async)
+		for i := range 74 {
+			is.NoErr(onlyErr(c.Put(t.Context(), doc("a.md", fmt.Sprint(i)))))
+			time.Sleep(20 * time.Second)
+		}
+		time.Sleep(time.Hour)
+		is.NoErr(c.Flush(t.Context()))
+		is.Equal(w.holds()["a.md"], "73")
+		is.Equal(w.files(), 1)
+	})
+}

@@ -160,11 +160,8 @@ func (c *Client) shutdown(ctx context.Context, cut bool) error {
 	again := c.closed
 	c.closed = true
 	c.closing.Unlock()
-	if cut {
-		c.calls.end(ErrClosed)
-	}
-	pace.Await(ctx, &c.calls.WaitGroup)
 	if !cut {
+		pace.Await(ctx, &c.calls.WaitGroup)
 		_ = c.async.wait(ctx) // then the rest is cut
 	}
 	c.calls.end(ErrClosed)

@@ -281,3 +281,30 @@ func running(name string) string {
 	}
 	return ""
 }
+
+func TestCloseWaitsShortlyForItsCallersOwnCode(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		is := is.New(t)
+		w := newWorld(t, openaitest.Config{})
+		c := w.client()
+		is.NoErr(onlyErr(c.Put(t.Context(), doc("a.md", "a"))))
+		began := time.Now()
+		for range c.List(t.Context()) {
+			is.NoErr(c.Close())
+		}
+		c = w.client()
+		c.Apply(t.Context(), []vsclient.Change{vsclient.Put(doc("b.md", "b"))}, func(int, vsclient.Result) { is.NoErr(c.Close()) })
+		is.True(time.Since(began) < 10*time.Second)
+	})
+}
+
+func TestShutdownTellsOfDocumentsThatCameToNothing(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		is := is.New(t)
+		w := newWorld(t, openaitest.Config{IndexTime: 5 * time.Second, FailIndexing: func(openaitest.FileInfo) (string, string) { return "invalid_file", "bad" }})
+		c := w.client(async)
+		is.NoErr(onlyErr(c.Put(t.Context(), doc("a.md", "a"))))
+		err := c.Shutdown(t.Context())
+		is.True(errors.Is(err, vsclient.ErrIndexing))
+	})
+}

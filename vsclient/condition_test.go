@@ -75,3 +75,23 @@ func TestAConditionReadsTheAttributesThatAnotherProcessHasJustSet(t *testing.T) 
 		is.Equal(w.files(), 0)
 	})
 }
+
+func TestAConditionReadsADocumentThatAnotherProcessHasTakenMeanwhile(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		is := is.New(t)
+		w := newWorld(t, openaitest.Config{})
+		a, b := w.client(), w.client()
+		owner := func(name string) vsclient.Attributes { return vsclient.Attributes{"owner": name} }
+		d := doc("d.md", "one")
+		d.Attributes = owner("a")
+		is.NoErr(onlyErr(a.Put(t.Context(), d)))
+		time.Sleep(time.Minute)
+		is.NoErr(onlyErr(b.SetAttributes(t.Context(), "d.md", owner("b"))))
+		time.Sleep(time.Minute)
+		for _, change := range []vsclient.Change{vsclient.Delete("d.md"), vsclient.SetAttributes("d.md", owner("a"))} {
+			r := a.Apply(t.Context(), []vsclient.Change{change.If(owner("a"))}, nil)[0]
+			is.True(errors.Is(r.Err, vsclient.ErrConflict))
+		}
+		is.Equal(w.holds()["d.md"], "one")
+	})
+}

@@ -211,3 +211,23 @@ func TestADeletionDoesNotWatchForALaterPut(t *testing.T) {
 		is.Equal(w.files(), 1)
 	})
 }
+
+func TestADocumentWhoseDeletionHasFailedCanBeUpdatedAgain(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		is := is.New(t)
+		w := newWorld(t, openaitest.Config{})
+		c := w.client()
+		is.NoErr(onlyErr(c.Put(t.Context(), doc("d.md", "one"))))
+		w.srv.Inject(openaitest.Fault{Method: "DELETE", Times: -1, Kind: openaitest.FaultStatus, Status: 503})
+		ctx, cancel := context.WithTimeout(t.Context(), 10*time.Second)
+		defer cancel()
+		is.True(onlyErr(c.Delete(ctx, "d.md")) != nil)
+		is.Equal(vsclient.ClassOf(onlyErr(c.SetAttributes(t.Context(), "d.md", vsclient.Attributes{"n": 1}))), vsclient.Transient)
+		w.srv.ClearFaults()
+		time.Sleep(time.Hour)
+		before := w.srv.RequestCount()
+		time.Sleep(time.Hour)
+		is.Equal(w.srv.RequestCount(), before) // nobody looks at it without end
+		is.NoErr(onlyErr(c.SetAttributes(t.Context(), "d.md", vsclient.Attributes{"n": 1})))
+	})
+}

@@ -199,3 +199,20 @@ func TestASweepOfAWrongStoreRemovesNothing(t *testing.T) {
 		is.True(w.exists(id))
 	})
 }
+
+func TestAVouchedKeyDoesNotStandForNamesThatAreLikeIt(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		is := is.New(t)
+		w := newWorld(t, openaitest.Config{})
+		c := w.client()
+		is.NoErr(onlyErr(c.Put(t.Context(), doc("report.md", "r"))))
+		for _, name := range []string{"Report.pdf", "re-port.json", "2.png"} {
+			w.srv.AddFile(openaitest.NewFile{Name: name, Content: []byte("somebody's")})
+		}
+		time.Sleep(2 * time.Hour)
+		is.NoErr(onlyErr(c.Put(t.Context(), doc("other.md", "o")))) // tells OpenAI's time
+		_, err := c.Sweep(t.Context(), vsclient.SweepOptions{Keys: []string{"report.md", "第2章.md"}})
+		is.NoErr(err)
+		is.Equal(w.files(), 5)
+	})
+}
