@@ -206,8 +206,21 @@ func (c *Client) Strays(ctx context.Context, age time.Duration, keys []string, s
 	return out, err
 }
 
-// Flush waits for what was only attached so far.
-func (c *Client) Flush(ctx context.Context) error { return c.c.Flush(ctx) }
+// Flush waits for what was only attached so far, and tells the keys whose documents came
+// to nothing.
+func (c *Client) Flush(ctx context.Context) (told []string, err error) {
+	err = c.c.Flush(ctx)
+	joined, _ := err.(interface{ Unwrap() []error }) //nolint:errorlint // the errors themselves are asked for
+	if joined == nil {
+		return nil, err
+	}
+	for _, e := range joined.Unwrap() {
+		if failed, ok := errors.AsType[*vsclient.Error](e); ok {
+			told = append(told, failed.Key)
+		}
+	}
+	return told, err
+}
 
 // Close ends the client, within closeWithin.
 func (c *Client) Close() error { return c.c.Close() }

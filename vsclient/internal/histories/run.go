@@ -616,14 +616,14 @@ func (h *history) flush(ctx context.Context, p *process) {
 		}
 	}
 	h.mu.Unlock()
-	err := p.c.Flush(ctx)
+	told, err := p.c.Flush(ctx)
 	if p.line.isDead() {
 		return
 	}
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	for i, c := range accepted {
-		if strings.HasPrefix(calls[i].doc.Text, badText) && answer("", err).Class == BadDocument {
+		if slices.Contains(told, c.key) && c.accepted == calls[i] {
 			c.accepted = nil // this Flush has told it, and no later one does
 		}
 		if err != nil || c.accepted != calls[i] || p.closed || h.expired && c.store == 0 {

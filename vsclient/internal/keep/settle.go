@@ -15,8 +15,12 @@ import (
 	"github.com/conduitio-labs/conduit-connector-openai-vectorstore/vsclient/internal/wire"
 )
 
-// moment is how old a reply may be that a removal rests on.
-const moment = 2 * time.Second
+// A removal rests on a version alone that was uploaded just now, and was seen searchable
+// a moment ago: in so short a time no other process has found a newer one and removed it.
+const (
+	just   = 10 * time.Second
+	moment = 2 * time.Second
+)
 
 // Settle removes the versions of a key that may go by [ledger.Settle]. The caller
 // has the key's turn. Where it fails, the client goes on in the background.
@@ -27,10 +31,10 @@ func (k *Keeper) Settle(ctx context.Context, d view.Doc) error {
 		keep, remove, _ := ledger.Settle(h)
 		// Another process may have given a version attributes, and with them a higher number,
 		// or have removed it. So the version to keep and those to go are read once more. Where
-		// this client has seen its own version searchable a moment ago, that is enough: as
-		// long as it is there, everything older may go.
+		// this client has just made a version and seen it searchable, that is enough: as long
+		// as it is there, everything older may go.
 		sure := slices.ContainsFunc(h.Versions, func(v ledger.Version) bool {
-			return v.ID == keep && v.Made && v.Seen == ledger.Read && k.view.Since(v.At) <= moment
+			return v.ID == keep && v.Made && v.Seen == ledger.Read && k.view.Since(v.At) <= moment && k.view.Age(v.Created) <= just
 		})
 		open, unread := len(remove) > 0, []string(nil)
 		for _, v := range h.Versions {
