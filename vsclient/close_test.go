@@ -289,8 +289,10 @@ func TestCloseWaitsShortlyForItsCallersOwnCode(t *testing.T) {
 		c := w.client()
 		is.NoErr(onlyErr(c.Put(t.Context(), doc("a.md", "a"))))
 		began := time.Now()
-		for range c.List(t.Context()) {
+		for _, err := range c.List(t.Context()) {
+			is.NoErr(err)
 			is.NoErr(c.Close())
+			break
 		}
 		c = w.client()
 		c.Apply(t.Context(), []vsclient.Change{vsclient.Put(doc("b.md", "b"))}, func(int, vsclient.Result) { is.NoErr(c.Close()) })

@@ -210,7 +210,7 @@ func (c *Client) Strays(ctx context.Context, age time.Duration, keys []string, s
 // to nothing.
 func (c *Client) Flush(ctx context.Context) (told []string, err error) {
 	err = c.c.Flush(ctx)
-	joined, _ := err.(interface{ Unwrap() []error }) //nolint:errorlint // the errors themselves are asked for
+	joined, _ := err.(interface{ Unwrap() []error })
 	if joined == nil {
 		return nil, err
 	}
