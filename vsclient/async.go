@@ -13,7 +13,7 @@ import (
 	"github.com/conduitio-labs/conduit-connector-openai-vectorstore/vsclient/internal/wire"
 )
 
-// async is what Config.Async leaves to be done when a Put has returned.
+// async is the work that Config.Async leaves to be done when a Put has returned.
 type async struct {
 	mu     sync.Mutex
 	open   []chan struct{} // each is closed when its document is searchable, or has failed

@@ -138,7 +138,7 @@ const (
 )
 
 // Close ends the client. Calls under way return [ErrClosed] at once. Close takes
-// nothing back that was acknowledged or accepted. It removes what those calls have
+// nothing back that was acknowledged or accepted. It removes the Files that those calls have
 // uploaded and not yet attached, for which it takes at most ten seconds. Its error
 // names the Files that may be left; the next process finds the versions among them.
 // After Close the client makes no request. Closing twice is harmless.

@@ -108,7 +108,7 @@ func (c Config) Format(s fmt.State, _ rune) {
 	fmt.Fprintf(s, "vsclient.Config{APIKey: %s, VectorStoreID: %q, BaseURL: %q}", key, c.VectorStoreID, reply.SafeURL(c.BaseURL))
 }
 
-// LogValue is what log/slog shows of the configuration, the same.
+// LogValue shows the same in log/slog.
 func (c Config) LogValue() slog.Value { return slog.StringValue(fmt.Sprint(c)) }
 
 // MarshalJSON keeps the key out of encodings, too.

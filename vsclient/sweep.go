@@ -50,8 +50,8 @@ type Stray struct {
 	Removed   bool
 }
 
-// Sweep goes over the whole store and the project's Files, and removes what no key
-// needs, or lists it: older versions where a newer one was seen searchable, versions
+// Sweep goes over the whole store and the project's Files, and removes Files that no key
+// needs, or lists them: older versions where a newer one was seen searchable, versions
 // that OpenAI could not index, and Files of this package's kind that are attached to
 // no vector store. It leaves alone every store file that has no attributes of this
 // package, and every version that may yet become searchable.

@@ -13,7 +13,7 @@ type jsonScanner struct {
 	name bool   // the string is a name in an object
 }
 
-// jsonWant is what may come next.
+// jsonWant is the kind of token that may come next.
 type jsonWant uint8
 
 const (

@@ -21,16 +21,16 @@ import (
 	"github.com/conduitio-labs/conduit-connector-openai-vectorstore/vsclient/internal/reply"
 )
 
-// Request is one exchange with the API: how to make an attempt, and what governs it.
+// Request is one exchange with the API: how to make an attempt, and the limits that govern it.
 type Request struct {
 	Method, Path string   // the path with "%s" for each of IDs
 	IDs          []string // a request with one that is no id is refused
 	Query        url.Values
 	Most         int64      // bytes of the reply; 0: maxReply
-	Gate         *pace.Gate // what a 429 closes; nil: that of requests without a limit
+	Gate         *pace.Gate // is closed by a 429; nil: that of requests without a limit
 	// Admit waits for leave to make an attempt; nil: only for the gate.
 	Admit func(context.Context) (leave func(), err error)
-	// Body is what JSON is made of, for each attempt anew; nil: none.
+	// Body is encoded as JSON, for each attempt anew; nil: none.
 	Body func() any
 	// Size is the length of a body that is no JSON, in bytes.
 	Size int64

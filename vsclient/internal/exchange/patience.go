@@ -51,7 +51,7 @@ func (o *outage) seen(endpoint string) { o.at.Store(endpoint, time.Now()) }
 
 func (o *outage) over(endpoint string) { o.at.Delete(endpoint) }
 
-// lately reports whether the outage may last: what comes later is tried anew.
+// lately reports whether the outage may last: a later request is tried anew.
 func (o *outage) lately(endpoint string) bool {
 	at, ok := o.at.Load(endpoint)
 	return ok && time.Since(at.(time.Time)) < outageTime

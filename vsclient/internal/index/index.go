@@ -55,7 +55,7 @@ type Indexer struct {
 	// requests bounds those that attach. Calls does not: an attach makes looks.
 	requests *semaphore.Weighted
 
-	mu      sync.Mutex // guards what follows, and the state of each attaching
+	mu      sync.Mutex // guards the fields below, and the state of each attaching
 	most    int        // Files of one request
 	until   time.Time  // each File is attached in a request of its own until then
 	ready   []*attaching

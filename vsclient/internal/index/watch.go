@@ -66,7 +66,7 @@ func (e *estimate) interval(since time.Duration) time.Duration {
 // The batch's own counts say when reading is worth while. They are no verdict on any
 // file, not even when all are counted as completed: on a verdict hangs the removal of
 // an older version, users have seen stores count ahead of their files and batches
-// answer with the counts of their store, and a look at the file itself is what shows
+// answer with the counts of their store, and only a look at the file itself shows
 // that it is there.
 type watch struct {
 	i     *Indexer

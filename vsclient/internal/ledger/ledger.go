@@ -1,5 +1,5 @@
-// Package ledger keeps one record for each File of the project: what was seen of
-// it in the vector store, and what this client has done with it. It makes no
+// Package ledger keeps one record for each File of the project: the replies that were
+// seen of it in the vector store, and this client's own work on it. It makes no
 // request and reads no clock, and [Settle] decides by its records alone which
 // versions of a key may go.
 //
@@ -66,7 +66,7 @@ type File struct {
 	Ext     string // the extension that OpenAI indexes; "": it has none
 }
 
-// Marks are what the attributes of a store file say.
+// Marks are the facts that the attributes of a store file hold.
 type Marks struct {
 	Key     Key    // zero: the attributes name no key
 	Number  int64  // vs_version

@@ -19,7 +19,7 @@ const (
 	reservedMark  = "vs_"
 )
 
-// Source says what a store file was made from. It is kept in attrContent.
+// Source describes the content that a store file was made from. It is kept in attrContent.
 type Source struct {
 	SHA256   string // hex
 	Size     int64
@@ -79,7 +79,7 @@ func parseSource(v string) Source {
 	return s
 }
 
-// Identity is what the reserved attributes of a store file say.
+// Identity holds the facts of a store file's reserved attributes.
 type Identity struct {
 	Ours    bool   // it bears a key at all
 	Key     string // "" where an older release has kept the digest alone

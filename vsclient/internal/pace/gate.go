@@ -87,7 +87,7 @@ type Gate struct {
 	ended   []passage // in order of time
 	counted int       // units in ended
 	closed  time.Time // nothing passes before: the server has said so
-	even    time.Time // until then what passes is spaced
+	even    time.Time // until then requests are spaced
 	next    time.Time // when the next may pass, while it is
 	changed chan struct{}
 }
@@ -169,7 +169,7 @@ func (g *Gate) enter(n int, now time.Time) (time.Duration, <-chan struct{}) {
 			return window - now.Sub(p.at), g.changed
 		}
 	}
-	return 0, g.changed // what is inside has to end first
+	return 0, g.changed // those inside have to end first
 }
 
 func (g *Gate) leave(n int) {

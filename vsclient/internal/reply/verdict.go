@@ -149,7 +149,7 @@ var quoted = regexp.MustCompile("(^|[\\s(:=\\[,])(\"[^\"]*\"|'[^']*'|`[^`]*`)")
 // own is not known; its limit is 10,000 in stores from before November 2025.
 var fullStore = regexp.MustCompile(`cannot hold more|maximum (number )?of ([0-9,]+ )?files|file limit|is full\b|too many files`)
 
-// kindOfRefusal tells apart what OpenAI answers with a 400: the code where it
+// kindOfRefusal tells apart the refusals that OpenAI answers with a 400: the code where it
 // sends one, else the wording that users have reported (a full storage quota has
 // no code).
 func kindOfRefusal(code, message string) error {
@@ -178,7 +178,7 @@ func kindOfRefusal(code, message string) error {
 	return fail.Rejected
 }
 
-// describe says what OpenAI answered, in one line.
+// describe tells OpenAI's answer, in one line.
 func (f *Failure) describe() string {
 	var b strings.Builder
 	fmt.Fprintf(&b, "%d %s", f.Status, http.StatusText(f.Status))

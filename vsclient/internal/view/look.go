@@ -28,13 +28,13 @@ const (
 	ShowTime = 3 * time.Minute
 	// Patience is how long a single request waits for that.
 	Patience = 30 * time.Second
-	// wholeAge is how old the last complete list of Files may be: what others have
-	// deleted is known from then on.
+	// wholeAge is how old the last complete list of Files may be: deletions by
+	// others are known from then on.
 	wholeAge = 24 * time.Hour
 	// newestFiles is the size of the first page when the list of Files is read again.
 	newestFiles = 100
 	// redelivered is how many young versions are looked at although a listing shows them,
-	// while it may be behind what another process has done before this one began. A
+	// while it may be behind the changes of a process before this one. A
 	// process that was killed has its last batch delivered again, before all else.
 	redelivered = 100
 	// fewLooks are made singly before the store's listing is read instead, and more
@@ -42,7 +42,7 @@ const (
 	fewLooks = 4
 )
 
-// lists is what the client has read of the two lists.
+// lists holds the state of the two lists as the client has read them.
 //
 // GET /files shows a new File at once and carries names, but not where it is
 // attached. The store's listing carries the attributes that say whose a store file
@@ -360,7 +360,7 @@ func (v *View) trusted(file ledger.Version) bool {
 	return since < trustedFor
 }
 
-// Sure reports whether what is known of a version is enough to leave it as it is.
+// Sure reports whether enough is known of a version to leave it as it is.
 func (v *View) Sure(file ledger.Version) bool {
 	young, l := v.young(file.Created), &v.lists
 	l.mu.Lock()

@@ -79,7 +79,7 @@ func (v *View) LookWith(ctx context.Context, w *wire.Client, id string) error {
 	s, _, err := w.StoreFile(ctx, id)
 	switch {
 	case errors.Is(err, fail.NotFound):
-		// Just after the attach a 404 proves nothing of what was seen searchable.
+		// Just after the attach a 404 proves nothing of a version that was seen searchable.
 		if file, _ := v.ledger.Find(id); file.Status == ledger.Completed && v.young(file.Created) && v.Since(file.At) < ShowTime {
 			v.ledger.Doubt(id)
 		} else {
@@ -208,7 +208,7 @@ func (v *View) Ended(id string, s ledger.Status, seen ledger.Seen) {
 // Over records that the client's attempt to index a File has ended.
 func (v *View) Over(id string) { v.ledger.Over(id, v.Tick()) }
 
-// Known returns the versions of a key by what is known of them.
+// Known returns the versions of a key without a request.
 func (v *View) Known(d Doc) ledger.Holdings { return v.ledger.Holdings(d.ID, d.Names) }
 
 // Now is OpenAI's time, in Unix seconds, and never ahead.

@@ -83,7 +83,7 @@ func saysAbsent(message string) bool {
 	})
 }
 
-// absent decides what a 404, or a 400 that says "not found", is about: the object that
+// absent decides on the object of a 404, or of a 400 that says "not found": the one that
 // was asked for, the vector store, or an endpoint that the server does not have. Where
 // the message does not name a file that was asked for, the store is asked for: absence
 // of the store must not pass for absence of a document.
