@@ -229,9 +229,10 @@ func TestOneThatGivesUpTakesNoneOfItsBatchAlong(t *testing.T) {
 				is.Equal(time.Since(began), moment.after)
 				others.Wait()
 				time.Sleep(time.Minute)
-				is.Equal(w.searchable()["given-up.md"], moment.lands)
+				landed := w.searchable()["given-up.md"]
+				is.True(moment.lands || !landed)         // its own upload may be the slow one, and then it is not sent
 				is.Equal(len(w.searchable()), w.files()) // no File is left that is not in the store
-				is.Equal(len(w.searchable())-20, map[bool]int{true: 1}[moment.lands])
+				is.Equal(len(w.searchable())-20, map[bool]int{true: 1}[landed])
 			})
 		})
 	}
