@@ -44,7 +44,6 @@ type gate struct {
 	count   map[string]int    // how often each name came
 	alias   map[string]string // of a File's id: a name that does not depend on the order of uploads
 	drive   []Pass            // of the record: what is still to come
-	astray  int               // how often the record could not be followed
 	order   []Pass
 	log     []*Entry
 	of      map[string][]*Entry // the requests that name a File
@@ -184,9 +183,6 @@ func (g *gate) next() *ticket {
 		}
 		if g.now() < pass.At+slack {
 			return nil
-		}
-		if i == 0 {
-			g.astray++
 		}
 	}
 	if best < 0 {

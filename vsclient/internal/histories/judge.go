@@ -622,17 +622,22 @@ func (h *history) excusedWindow(c *cell, at time.Duration) bool {
 	return false
 }
 
-// excusedRemoval reports whether the last version of a key went by a request of a
-// process that had ended, or whose caller had given it up, before it landed.
-func (h *history) excusedRemoval(c *cell, at time.Duration) bool {
+// lastRemoval is the request that took the last version of a key out of its store.
+func (h *history) lastRemoval(c *cell, at time.Duration) (last *Entry) {
 	h.gate.mu.Lock()
 	defer h.gate.mu.Unlock()
-	var last *Entry
 	for _, e := range h.gate.log {
 		if e.Endpoint == "DELETE store/files/{id}" && e.At > 0 && e.At <= at && e.Status < 300 && h.ownerLocked(e.Files[0]) == c.key && (last == nil || e.At > last.At) {
 			last = e
 		}
 	}
+	return last
+}
+
+// excusedRemoval reports whether the last version of a key went by a request of a
+// process that had ended, or whose caller had given it up, before it landed.
+func (h *history) excusedRemoval(c *cell, at time.Duration) bool {
+	last := h.lastRemoval(c, at)
 	if last == nil || !last.Late {
 		return false
 	}
@@ -643,14 +648,7 @@ func (h *history) excusedRemoval(c *cell, at time.Duration) bool {
 // excusedDelete reports whether the last version of a key went since a Delete of one
 // process watched for it, while another process had found it again meanwhile.
 func (h *history) excusedDelete(c *cell, at time.Duration) bool {
-	h.gate.mu.Lock()
-	defer h.gate.mu.Unlock()
-	var last *Entry
-	for _, e := range h.gate.log {
-		if e.Endpoint == "DELETE store/files/{id}" && e.At > 0 && e.At <= at && e.Status < 300 && h.ownerLocked(e.Files[0]) == c.key && (last == nil || e.At > last.At) {
-			last = e
-		}
-	}
+	last := h.lastRemoval(c, at)
 	return last != nil && slices.ContainsFunc(c.deleted, func(d *pending) bool {
 		return d.p == last.P && d.to < last.Sent && slices.ContainsFunc(c.calls, func(call *pending) bool { return call.p != d.p && call.from > d.from && call.from < last.At })
 	})

@@ -26,7 +26,6 @@ type Outcome struct {
 	Excused map[string]int // what cannot be promised, by name
 	States  map[string]int // rare states that were reached, by name
 	Order   []Pass         // in which things happened at the API
-	Astray  int            // how often the record could not be followed
 	Took    time.Duration  // virtual
 	Healthy time.Duration  // from the end of all faults until everything was right
 	Asked   int            // requests
@@ -112,7 +111,7 @@ func Run(t *testing.T, plan Plan, drive []Pass, verbose bool) Outcome {
 	defer runtime.GOMAXPROCS(runtime.GOMAXPROCS(1)) // so that goroutines take turns in the same order each time
 	rand.Seed(int64(plan.Seed))                     //nolint:staticcheck // no other way reaches the generator that backoff uses
 	synctest.Test(t, func(*testing.T) { h.run(drive) })
-	h.out.Order, h.out.Astray = h.gate.order, h.gate.astray
+	h.out.Order = h.gate.order
 	h.out.Asked = len(h.gate.log)
 	return h.out
 }
