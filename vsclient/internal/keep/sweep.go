@@ -102,7 +102,9 @@ func (s *sweep) run(ctx context.Context) error {
 // name notes the stems of a key's names.
 func (s *sweep) name(d view.Doc) {
 	for _, stem := range d.Names.Stems {
-		s.stems[stem] = s.stems[stem] || stem != ""
+		if stem != "" {
+			s.stems[stem] = true
+		}
 	}
 }
 
