@@ -14,7 +14,6 @@ import (
 	"github.com/conduitio-labs/conduit-connector-openai-vectorstore/vsclient/internal/ledger"
 	"github.com/conduitio-labs/conduit-connector-openai-vectorstore/vsclient/internal/naming"
 	"github.com/conduitio-labs/conduit-connector-openai-vectorstore/vsclient/internal/view"
-	"github.com/conduitio-labs/conduit-connector-openai-vectorstore/vsclient/internal/wire"
 )
 
 type op string
@@ -244,11 +243,7 @@ func (c *Client) check(ctx context.Context, p *prepared, h ledger.Holdings) erro
 		if p.stored == nil || v.Key == (ledger.Key{}) || v.Status == ledger.Failed || v.Open && ledger.Includes(v.Own, p.cond) {
 			continue
 		}
-		var s wire.StoreFile
-		err := c.view.Shows(ctx, v.ID, func() (err error) {
-			s, _, err = c.wire.StoreFile(ctx, v.ID)
-			return err
-		})
+		s, err := c.view.Shown(ctx, v.ID)
 		if errors.Is(err, fail.NotFound) {
 			continue
 		}

@@ -98,15 +98,11 @@ func (c *Client) newestShown(ctx context.Context, key string, h ledger.Holdings)
 	var found *Info
 	for _, v := range h.Versions {
 		var s wire.StoreFile
-		ask := func() (err error) {
-			s, _, err = c.wire.StoreFile(ctx, v.ID)
-			return err
-		}
 		var err error
 		if v.Open || v.Going {
-			err = ask() // it need not be there
+			s, _, err = c.wire.StoreFile(ctx, v.ID) // it need not be there
 		} else {
-			err = c.view.Shows(ctx, v.ID, ask)
+			s, err = c.view.Shown(ctx, v.ID)
 		}
 		if errors.Is(err, fail.NotFound) {
 			c.view.Absent(v.ID)

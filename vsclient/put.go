@@ -231,11 +231,7 @@ func (c *Client) setAttributes(ctx context.Context, p *prepared) (Result, error)
 
 func (c *Client) setAttributesOf(ctx context.Context, p *prepared, h ledger.Holdings, cur ledger.Version, young []string) (Result, error) {
 	if cur.Seen != ledger.Read || cur.Own != c.view.Prints(p.own) || cur.Key == (ledger.Key{}) {
-		var s wire.StoreFile
-		err := c.view.Shows(ctx, cur.ID, func() (err error) {
-			s, _, err = c.wire.StoreFile(ctx, cur.ID)
-			return err
-		})
+		s, err := c.view.Shown(ctx, cur.ID)
 		if errors.Is(err, fail.NotFound) {
 			c.view.Absent(cur.ID)
 			return Result{}, view.ErrMoved

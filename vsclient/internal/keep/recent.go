@@ -213,7 +213,7 @@ func (k *Keeper) removeLate(ctx context.Context, w watched, id string) error {
 				return err
 			}
 			seen, known := k.ledger.Find(other.ID)
-			there, err := k.fileThere(ctx, k.wire, other.ID)
+			_, there, err := view.File(ctx, k.wire, other.ID)
 			if err != nil {
 				return err
 			}

@@ -12,7 +12,6 @@ import (
 	"github.com/conduitio-labs/conduit-connector-openai-vectorstore/vsclient/internal/ledger"
 	"github.com/conduitio-labs/conduit-connector-openai-vectorstore/vsclient/internal/pace"
 	"github.com/conduitio-labs/conduit-connector-openai-vectorstore/vsclient/internal/view"
-	"github.com/conduitio-labs/conduit-connector-openai-vectorstore/vsclient/internal/wire"
 )
 
 // A removal rests on a version alone that was uploaded just now, and was seen searchable
@@ -314,7 +313,7 @@ func (t *tending) settle(ctx context.Context, d view.Doc, late, closing bool) (d
 			continue
 		}
 		// A GET shows a store file for a while after another process has removed it.
-		there, err := k.fileThere(ctx, w, v.ID)
+		_, there, err := view.File(ctx, w, v.ID)
 		switch {
 		case err != nil || there && !(waiting && late):
 		case there:
@@ -325,15 +324,6 @@ func (t *tending) settle(ctx context.Context, d view.Doc, late, closing bool) (d
 	}
 	err := k.Settle(ctx, d)
 	return errors.Is(err, fail.StoreGone) || err == nil && (closing || !k.open(d, late))
-}
-
-// fileThere reports whether the File exists.
-func (k *Keeper) fileThere(ctx context.Context, w *wire.Client, id string) (bool, error) {
-	_, err := w.File(ctx, id)
-	if errors.Is(err, fail.NotFound) {
-		return false, nil
-	}
-	return err == nil, err
 }
 
 // finish ends the work: removals are tried until ctx ends, and nothing else is

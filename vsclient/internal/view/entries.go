@@ -86,11 +86,7 @@ func (v *View) unseen(ctx context.Context, ids map[string]bool) iter.Seq2[Entry,
 				a := answer{err: v.cfg.Calls.Acquire(ctx, 1)}
 				if a.err == nil {
 					defer v.cfg.Calls.Release(1)
-					var s wire.StoreFile
-					err := v.Shows(ctx, id, func() (err error) {
-						s, _, err = v.cfg.Wire.StoreFile(ctx, id)
-						return err
-					})
+					s, err := v.Shown(ctx, id)
 					switch {
 					case err == nil:
 						a.Entry, a.there, a.err = v.entry(ctx, s, v.Tick())
@@ -123,13 +119,12 @@ func (v *View) entry(ctx context.Context, s wire.StoreFile, at uint32) (e Entry,
 		return e, true, nil
 	}
 	// No list of Files has shown it, or its name is its key.
-	f, err := v.cfg.Wire.File(ctx, s.ID)
-	if errors.Is(err, fail.NotFound) {
+	f, there, err := File(ctx, v.cfg.Wire, s.ID)
+	if err == nil && !there {
 		v.ledger.Gone(s.ID, v.Tick())
-		return e, false, nil
 	}
 	if !e.Identity.Ours {
 		e.Key = f.Filename
 	}
-	return e, err == nil, err
+	return e, there, err
 }

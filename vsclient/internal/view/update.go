@@ -10,6 +10,7 @@ import (
 	"github.com/conduitio-labs/conduit-connector-openai-vectorstore/vsclient/internal/naming"
 	"github.com/conduitio-labs/conduit-connector-openai-vectorstore/vsclient/internal/pace"
 	"github.com/conduitio-labs/conduit-connector-openai-vectorstore/vsclient/internal/reply"
+	"github.com/conduitio-labs/conduit-connector-openai-vectorstore/vsclient/internal/wire"
 )
 
 // ErrMoved says that the store does not hold the version any more, so that the key
@@ -56,8 +57,8 @@ func (v *View) Shows(ctx context.Context, id string, ask func() error) error {
 		if !known || file.Status <= ledger.Absent || !v.young(file.Created) {
 			return true, nil
 		}
-		_, err := v.cfg.Wire.File(ctx, id)
-		if errors.Is(err, fail.NotFound) {
+		_, there, err := File(ctx, v.cfg.Wire, id)
+		if err == nil && !there {
 			v.ledger.Gone(id, v.Tick())
 			return true, nil
 		}
@@ -67,6 +68,15 @@ func (v *View) Shows(ctx context.Context, id string, ask func() error) error {
 		return err
 	}
 	return last
+}
+
+// Shown asks for a store file, as [View.Shows] does.
+func (v *View) Shown(ctx context.Context, id string) (s wire.StoreFile, err error) {
+	err = v.Shows(ctx, id, func() (err error) {
+		s, _, err = v.cfg.Wire.StoreFile(ctx, id)
+		return err
+	})
+	return s, err
 }
 
 // Poll calls try with growing pauses until it reports true or an error, and for at

@@ -120,16 +120,24 @@ func (v *View) fileThere(ctx context.Context, w *wire.Client, id string) (bool, 
 	if file, _ := v.ledger.Find(id); file.Made || v.ledger.Named(id) {
 		return true, nil
 	}
-	f, err := w.File(ctx, id)
+	f, there, err := File(ctx, w, id)
 	switch {
-	case errors.Is(err, fail.NotFound):
-		v.ledger.Gone(id, v.Tick())
-		return false, nil
 	case err != nil:
-		return false, err
+	case there:
+		v.ledger.Listed([]ledger.File{FileOf(f)})
+	default:
+		v.ledger.Gone(id, v.Tick())
 	}
-	v.ledger.Listed([]ledger.File{FileOf(f)})
-	return true, nil
+	return there, err
+}
+
+// File asks for a File, and reports whether it exists.
+func File(ctx context.Context, w *wire.Client, id string) (f wire.File, there bool, err error) {
+	f, err = w.File(ctx, id)
+	if errors.Is(err, fail.NotFound) {
+		return f, false, nil
+	}
+	return f, err == nil, err
 }
 
 // Read records a GET of a store file.
@@ -261,11 +269,7 @@ func (v *View) Outlast(ctx context.Context, ids []string) error {
 // KeepsAttributes returns an error when the store file of a version that the client
 // has made shows other attributes than it was attached with.
 func (v *View) KeepsAttributes(ctx context.Context, id string) error {
-	var s wire.StoreFile
-	err := v.Shows(ctx, id, func() (err error) {
-		s, _, err = v.cfg.Wire.StoreFile(ctx, id)
-		return err
-	})
+	s, err := v.Shown(ctx, id)
 	if err != nil {
 		return err
 	}
