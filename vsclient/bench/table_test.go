@@ -6,11 +6,12 @@ import (
 	"flag"
 	"fmt"
 	"os"
-	"os/exec"
 	"runtime"
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/conduitio-labs/conduit-connector-openai-vectorstore/vsclient/internal/page"
 )
 
 var (
@@ -76,30 +77,15 @@ func markdown(rows []row) string {
 	return b.String()
 }
 
-// Marks around the text that publish replaces.
-const (
-	begin = "<!-- table: written by make bench -->\n"
-	end   = "<!-- end of table -->\n"
-)
-
 func publish(t *testing.T, name, table string) {
 	t.Helper()
-	old, err := os.ReadFile(name)
-	if err != nil {
-		t.Fatal(err)
-	}
-	before, rest, ok1 := strings.Cut(string(old), begin)
-	_, after, ok2 := strings.Cut(rest, end)
-	if !ok1 || !ok2 {
-		t.Fatalf("%s has no place for the table", name)
-	}
-	commit, err := exec.CommandContext(t.Context(), "git", "rev-parse", "--short", "HEAD").Output()
+	commit, err := page.Commit(t.Context(), ".")
 	if err != nil {
 		t.Fatal(err)
 	}
 	stamp := fmt.Sprintf("Measured with `make bench` on %s at commit %s: %s, %d cores, %s of memory.\n\n",
-		time.Now().Format(time.DateOnly), strings.TrimSpace(string(commit)), runtime.Version(), runtime.NumCPU(), memory())
-	if err := os.WriteFile(name, []byte(before+begin+stamp+table+end+after), 0o644); err != nil {
+		time.Now().Format(time.DateOnly), commit, runtime.Version(), runtime.NumCPU(), memory())
+	if err := page.Write(name, "table", stamp+table); err != nil {
 		t.Fatal(err)
 	}
 }

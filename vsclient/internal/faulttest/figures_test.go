@@ -9,7 +9,7 @@ import (
 	"sync"
 	"testing"
 
-	"github.com/conduitio-labs/conduit-connector-openai-vectorstore/vsclient/internal/histories"
+	"github.com/conduitio-labs/conduit-connector-openai-vectorstore/vsclient/internal/page"
 )
 
 // figures are what the runs of one kind came to.
@@ -107,7 +107,7 @@ func every(sparse, whole int) int {
 
 var verbose = flag.Bool("requests", false, "show what the clients log, and the requests of a run that went wrong")
 
-var page = flag.String("page", "", "write the table of figures into this page, between its marks")
+var into = flag.String("page", "", "write the table of figures into this page, between its marks")
 
 func TestMain(m *testing.M) {
 	flag.Parse()
@@ -118,8 +118,8 @@ func TestMain(m *testing.M) {
 	if len(order) > 0 {
 		fmt.Printf("\n%s\n", table())
 	}
-	if *page != "" && code == 0 {
-		if err := histories.WritePage(*page, "figures", table()); err != nil {
+	if *into != "" && code == 0 {
+		if err := page.Write(*into, "figures", table()); err != nil {
 			fmt.Fprintln(os.Stderr, err)
 			code = 1
 		}

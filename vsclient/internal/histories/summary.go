@@ -3,10 +3,11 @@ package histories
 import (
 	"fmt"
 	"maps"
-	"os"
 	"slices"
 	"strings"
 	"time"
+
+	"github.com/conduitio-labs/conduit-connector-openai-vectorstore/vsclient/internal/page"
 )
 
 // Summary adds up the outcomes of many histories.
@@ -89,19 +90,4 @@ func (s *Summary) Table() string {
 }
 
 // WriteInto writes the table into a page, between its marks.
-func (s *Summary) WriteInto(path string) error { return WritePage(path, "histories", s.Table()) }
-
-// WritePage writes a table into a page, between the marks of that name.
-func WritePage(path, name, table string) error {
-	text, err := os.ReadFile(path)
-	if err != nil {
-		return err
-	}
-	begin, end := "<!-- "+name+" -->\n", "<!-- end of "+name+" -->"
-	head, rest, ok := strings.Cut(string(text), begin)
-	_, tail, ok2 := strings.Cut(rest, end)
-	if !ok || !ok2 {
-		return fmt.Errorf("%s has no marks for the table of the %s", path, name)
-	}
-	return os.WriteFile(path, []byte(head+begin+table+end+tail), 0o644)
-}
+func (s *Summary) WriteInto(path string) error { return page.Write(path, "histories", s.Table()) }

@@ -25,12 +25,14 @@ import (
 	"strings"
 	"sync"
 	"time"
+
+	"github.com/conduitio-labs/conduit-connector-openai-vectorstore/vsclient/internal/page"
 )
 
 func main() {
 	module := flag.String("module", ".", "the folder of the module vsclient")
 	only := flag.String("only", "", "the mutants whose name contains this")
-	page := flag.String("page", "", "write the table into this page")
+	into := flag.String("page", "", "write the table into this page")
 	some := flag.Int("some", 0, "how many mutants to try; 0: all")
 	turn := flag.Int("turn", 0, "which of them: those after turn times as many, in a circle")
 	flag.Parse()
@@ -40,7 +42,7 @@ func main() {
 		mutants = slices.Concat(mutants, mutants)[from : from+*some]
 	}
 	if err == nil {
-		err = run(*module, mutants, *page)
+		err = run(*module, mutants, *into)
 	}
 	if err != nil {
 		fmt.Fprintln(os.Stderr, "mutants:", err)
@@ -59,7 +61,7 @@ type mutant struct {
 // workers are copies of the module on which go test runs side by side.
 const workers = 2
 
-func run(module string, mutants []mutant, page string) error {
+func run(module string, mutants []mutant, into string) error {
 	if len(mutants) == 0 {
 		return errors.New("there are no patches")
 	}
@@ -102,17 +104,21 @@ func run(module string, mutants []mutant, page string) error {
 		m.killed, m.err = try(dir, m.path, m.tests)
 		fmt.Printf("%-40s %s in %d s\n", m.name, m.fate(), int(time.Since(began).Seconds()))
 	})
-	text := table(mutants, commit(module))
+	commit, err := page.Commit(context.Background(), module)
+	if err != nil {
+		commit = "no commit"
+	}
+	text := table(mutants, commit)
 	fmt.Print("\n", text)
 	for _, m := range mutants {
 		if m.err != nil || !m.killed {
 			return fmt.Errorf("%s: %s", m.name, m.fate())
 		}
 	}
-	if page == "" {
+	if into == "" {
 		return nil
 	}
-	return writeInto(page, text)
+	return page.Write(into, "mutants", text)
 }
 
 func (m *mutant) fate() string {
@@ -226,16 +232,6 @@ func copyModule(from, to string) error {
 	})
 }
 
-func commit(module string) string {
-	out, err := command(module, "git", "rev-parse", "--short", "HEAD").Output()
-	if err != nil {
-		return "no commit"
-	}
-	return strings.TrimSpace(string(out))
-}
-
-const beginMark, endMark = "<!-- mutants -->\n", "<!-- end of mutants -->"
-
 func table(mutants []mutant, commit string) string {
 	var b strings.Builder
 	b.WriteString("| clause | edit | found by | result |\n|---|---|---|---|\n")
@@ -245,17 +241,4 @@ func table(mutants []mutant, commit string) string {
 	}
 	fmt.Fprintf(&b, "\nOf %s, at commit %s.\n", time.Now().Format(time.DateOnly), commit)
 	return b.String()
-}
-
-func writeInto(path, table string) error {
-	text, err := os.ReadFile(path)
-	if err != nil {
-		return err
-	}
-	head, rest, ok := strings.Cut(string(text), beginMark)
-	_, tail, ok2 := strings.Cut(rest, endMark)
-	if !ok || !ok2 {
-		return fmt.Errorf("%s has no marks for the table of mutants", path)
-	}
-	return os.WriteFile(path, []byte(head+beginMark+table+endMark+tail), 0o644)
 }

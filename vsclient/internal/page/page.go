@@ -1,0 +1,36 @@
+// Package page writes measured tables into pages of the documentation.
+package page
+
+import (
+	"context"
+	"fmt"
+	"os"
+	"os/exec"
+	"strings"
+)
+
+// Write puts a table into a page, between the marks of that name.
+func Write(path, name, table string) error {
+	text, err := os.ReadFile(path)
+	if err != nil {
+		return err
+	}
+	begin, end := "<!-- "+name+" -->\n", "<!-- end of "+name+" -->"
+	head, rest, ok := strings.Cut(string(text), begin)
+	_, tail, ok2 := strings.Cut(rest, end)
+	if !ok || !ok2 {
+		return fmt.Errorf("%s has no marks for the table of the %s", path, name)
+	}
+	return os.WriteFile(path, []byte(head+begin+table+end+tail), 0o644)
+}
+
+// Commit returns the short hash of the commit that a folder's checkout is at.
+func Commit(ctx context.Context, folder string) (string, error) {
+	cmd := exec.CommandContext(ctx, "git", "rev-parse", "--short", "HEAD")
+	cmd.Dir = folder
+	commit, err := cmd.Output()
+	if err != nil {
+		return "", fmt.Errorf("asking git for the commit: %w", err)
+	}
+	return strings.TrimSpace(string(commit)), nil
+}
