@@ -110,8 +110,9 @@ func (c *Client) SetAttributes(ctx context.Context, key string, a Attributes) (R
 // uploaded and attached to another store as well is only detached. It succeeds also
 // when the key never existed: the outcome is then [Absent].
 //
-// For Config.IndexTimeout and three minutes more the client removes versions of
-// before the Delete that show late, as those of a process that has crashed.
+// For three minutes more than Config.IndexTimeout, or than Config.RetryTimeout where
+// that is longer, the client removes versions of before the Delete that show late, as
+// those of a process that has crashed.
 func (c *Client) Delete(ctx context.Context, key string) (Result, error) {
 	return c.change(ctx, Delete(key))
 }

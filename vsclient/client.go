@@ -84,13 +84,13 @@ func New(cfg Config) (*Client, error) {
 		BatchSize: cfg.batchSize(), IndexTimeout: cfg.IndexTimeout, Life: c.life.ctx, Calls: c.lookups, Logger: c.log,
 		Go: func(f func()) bool { return c.spawn(func(context.Context) { f() }) },
 	})
-	book := ledger.New()
+	book, attachTime := ledger.New(), max(cfg.IndexTimeout, cfg.RetryTimeout)
 	c.view = view.New(book, view.Config{
-		Wire: c.wire, Extension: cfg.FileExtension, IndexTimeout: cfg.IndexTimeout,
+		Wire: c.wire, Extension: cfg.FileExtension, AttachTime: attachTime,
 		Life: c.life.ctx, Go: c.spawn, Calls: c.lookups, Logger: c.log,
 	})
 	c.keep = keep.New(c.wire, book, c.view, keep.Config{
-		StoreID: cfg.VectorStoreID, IndexTimeout: cfg.IndexTimeout, RetryTimeout: cfg.RetryTimeout,
+		StoreID: cfg.VectorStoreID, AttachTime: attachTime, RetryTimeout: cfg.RetryTimeout,
 		Go: c.spawn, Removed: c.async.removed, Calls: c.lookups, Logger: c.log,
 	})
 	return c, nil

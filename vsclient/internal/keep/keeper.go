@@ -18,7 +18,7 @@ import (
 // Config is the configuration of a Keeper. All of it is required.
 type Config struct {
 	StoreID      string
-	IndexTimeout time.Duration                    // how long after its upload a File may still be attached
+	AttachTime   time.Duration                    // how long after its upload a File may still be attached
 	RetryTimeout time.Duration                    // how long a request may be tried again
 	Go           func(func(context.Context)) bool // runs a function in a goroutine that ends with the client; false: it has ended
 	Removed      func(id string, failed bool)     // is told of each version that is removed, and whether it had failed

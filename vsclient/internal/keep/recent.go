@@ -84,7 +84,7 @@ func (k *Keeper) Watch(d view.Doc, young []string, deleted bool) {
 		return
 	}
 	for _, id := range young {
-		r.watched[watch{id, d.ID}] = watched{d, time.Now().Add(k.cfg.IndexTimeout + view.ShowTime), deleted}
+		r.watched[watch{id, d.ID}] = watched{d, time.Now().Add(k.cfg.AttachTime + view.ShowTime), deleted}
 	}
 	select {
 	case r.wake <- struct{}{}:

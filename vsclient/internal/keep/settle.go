@@ -257,7 +257,7 @@ func (t *tending) run(ctx context.Context, d view.Doc) {
 
 // patience is how long a version is waited for that nobody tries to index any more.
 func (k *Keeper) patience() time.Duration {
-	return k.cfg.RetryTimeout + max(openTime, k.cfg.IndexTimeout)
+	return k.cfg.RetryTimeout + max(openTime, k.cfg.AttachTime)
 }
 
 func (t *tending) hurrying() bool {

@@ -287,7 +287,7 @@ func (v *View) listedHoldings(ctx context.Context, d Doc) (h ledger.Holdings, yo
 	}
 	newest := slices.DeleteFunc(v.ledger.Candidates(d.ID, d.Names), func(f ledger.Version) bool { return !v.young(f.Created) })
 	if v.ledger.Altered() {
-		newest = append(newest, v.ledger.Young(v.Now()-int64((v.cfg.IndexTimeout+ShowTime)/time.Second))...)
+		newest = append(newest, v.ledger.Young(v.Now()-int64((v.cfg.AttachTime+ShowTime)/time.Second))...)
 	}
 	var looks errgroup.Group
 	for _, file := range append(v.ledger.Holdings(d.ID, d.Names).Versions, newest...) {
@@ -341,7 +341,7 @@ func Store(ctx context.Context, w *wire.Client) (wire.Store, error) {
 
 // young reports whether a File is so new that somebody's attach of it may not show.
 func (v *View) young(created int64) bool {
-	return created > 0 && v.lists.age(created) < v.cfg.IndexTimeout+ShowTime
+	return created > 0 && v.lists.age(created) < v.cfg.AttachTime+ShowTime
 }
 
 // trusted reports whether the last reply about a File is still believed.
@@ -354,7 +354,7 @@ func (v *View) trusted(file ledger.Version) bool {
 		return false // the listing may be behind
 	case file.Seen == ledger.Listed && !file.Made && !v.ledger.Named(file.ID):
 		return false // its File may be gone
-	case file.Status == ledger.Absent && since > ShowTime && file.Created > 0 && v.lists.age(file.Created)-since < v.cfg.IndexTimeout+ShowTime:
+	case file.Status == ledger.Absent && since > ShowTime && file.Created > 0 && v.lists.age(file.Created)-since < v.cfg.AttachTime+ShowTime:
 		return false // it was too new for a 404 to be conclusive
 	}
 	return since < trustedFor
@@ -415,7 +415,7 @@ func (v *View) passedOver(file ledger.Version) bool {
 	l := &v.lists
 	since := time.Since(l.walked)
 	age := time.Duration(l.clock.Now()-file.Created) * time.Second
-	return !l.walked.IsZero() && since < trustedFor && age-since > v.cfg.IndexTimeout+ShowTime
+	return !l.walked.IsZero() && since < trustedFor && age-since > v.cfg.AttachTime+ShowTime
 }
 
 // readStore reads the store's whole listing.

@@ -22,13 +22,13 @@ import (
 
 // Config is the configuration of a View. All of it but Extension is required.
 type Config struct {
-	Wire         *wire.Client
-	Extension    string                           // for keys without an extension that OpenAI indexes; "": by content
-	IndexTimeout time.Duration                    // how long after its upload a File may still be attached
-	Life         context.Context                  // ends all reading
-	Go           func(func(context.Context)) bool // runs a function in a goroutine that ends with Life; false: it has ended
-	Calls        *semaphore.Weighted              // bounds the requests that are made side by side
-	Logger       *slog.Logger
+	Wire       *wire.Client
+	Extension  string                           // for keys without an extension that OpenAI indexes; "": by content
+	AttachTime time.Duration                    // how long after its upload a File may still be attached
+	Life       context.Context                  // ends all reading
+	Go         func(func(context.Context)) bool // runs a function in a goroutine that ends with Life; false: it has ended
+	Calls      *semaphore.Weighted              // bounds the requests that are made side by side
+	Logger     *slog.Logger
 }
 
 // View is safe for concurrent use.
