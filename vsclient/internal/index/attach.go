@@ -87,9 +87,7 @@ func (i *Indexer) deliver(files []*attaching, leave func()) bool {
 	switch {
 	case errors.Is(err, errNoBatches):
 		i.goAlone(p.files)
-	case f != nil && errors.Is(f.Kind, fail.StoreGone):
-		i.refuse(p.files, err)
-	case f == nil || p.single:
+	case f == nil || p.single || errors.Is(f.Kind, fail.StoreGone):
 		i.refuse(p.files, err)
 	default:
 		return i.part(p.files, f)

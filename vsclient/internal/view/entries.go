@@ -28,7 +28,7 @@ func (v *View) Entries(ctx context.Context) iter.Seq2[Entry, error] {
 			yield(Entry{}, err)
 			return
 		}
-		unseen := v.ledger.Fresh(v.tickAt(time.Now().Add(-ShowTime)), v.lists.now()-int64(ShowTime/time.Second), mostUnseen)
+		unseen := v.ledger.Fresh(v.tickAt(time.Now().Add(-ShowTime)), v.Now()-int64(ShowTime/time.Second), mostUnseen)
 		at, empty := v.Tick(), true
 		for page, err := range v.cfg.Wire.StoreFiles(ctx) {
 			if err != nil {

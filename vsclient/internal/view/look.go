@@ -67,26 +67,6 @@ type lists struct {
 	paged   chan struct{} // closed at each page of a walk
 }
 
-// age returns how long ago, at least, a File was made.
-func (l *lists) age(created int64) time.Duration {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return time.Duration(l.clock.Now()-created) * time.Second
-}
-
-// now is OpenAI's time, in Unix seconds.
-func (l *lists) now() int64 {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return l.clock.Now()
-}
-
-func (l *lists) show(created int64) {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	l.clock.Show(created)
-}
-
 // flight is a reading that several calls wait for. It ends when nobody waits.
 type flight struct {
 	ctx     context.Context
@@ -341,7 +321,7 @@ func Store(ctx context.Context, w *wire.Client) (wire.Store, error) {
 
 // young reports whether a File is so new that somebody's attach of it may not show.
 func (v *View) young(created int64) bool {
-	return created > 0 && v.lists.age(created) < v.cfg.AttachTime+ShowTime
+	return created > 0 && v.Age(created) < v.cfg.AttachTime+ShowTime
 }
 
 // trusted reports whether the last reply about a File is still believed.
@@ -354,7 +334,7 @@ func (v *View) trusted(file ledger.Version) bool {
 		return false // the listing may be behind
 	case file.Seen == ledger.Listed && !file.Made && !v.ledger.Named(file.ID):
 		return false // its File may be gone
-	case file.Status == ledger.Absent && since > ShowTime && file.Created > 0 && v.lists.age(file.Created)-since < v.cfg.AttachTime+ShowTime:
+	case file.Status == ledger.Absent && since > ShowTime && file.Created > 0 && v.Age(file.Created)-since < v.cfg.AttachTime+ShowTime:
 		return false // it was too new for a 404 to be conclusive
 	}
 	return since < trustedFor

@@ -203,7 +203,9 @@ func (v *View) Uploaded(f wire.File, next naming.Identity) {
 		v.altered(f.ID)
 		file.Stem = stems[0]
 	}
-	v.lists.show(f.CreatedAt)
+	v.lists.mu.Lock()
+	v.lists.clock.Show(f.CreatedAt)
+	v.lists.mu.Unlock()
 	v.ledger.Uploaded(file, v.Marks(next), v.Tick())
 }
 
@@ -220,10 +222,16 @@ func (v *View) Over(id string) { v.ledger.Over(id, v.Tick()) }
 func (v *View) Known(d Doc) ledger.Holdings { return v.ledger.Holdings(d.ID, d.Names) }
 
 // Now is OpenAI's time, in Unix seconds, and never ahead.
-func (v *View) Now() int64 { return v.lists.now() }
+func (v *View) Now() int64 {
+	v.lists.mu.Lock()
+	defer v.lists.mu.Unlock()
+	return v.lists.clock.Now()
+}
 
 // Age returns how long ago, at least, a File was made.
-func (v *View) Age(created int64) time.Duration { return v.lists.age(created) }
+func (v *View) Age(created int64) time.Duration {
+	return time.Duration(v.Now()-created) * time.Second
+}
 
 // Files returns when a list of Files has been read.
 func (v *View) Files(ctx context.Context) error { return v.listFiles(ctx, trustedFor) }
