@@ -1,9 +1,15 @@
 package vsclient_test
 
 import (
+	"bytes"
+	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
+	"io"
 	"net/http"
+	"strings"
+	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -143,15 +149,110 @@ func TestAFileWithoutAttributesUnderANameOfTwoKeysIsTheKeysThatIsTheName(t *test
 // A server that loses the attributes by which documents are found again is refused
 // with one clear error, and nothing is left on it.
 func TestAServerThatLosesAttributesIsRefused(t *testing.T) {
+	dropped := openaitest.Quirks{AttributesDropped: true}
+	tests := map[string]struct {
+		quirks openaitest.Quirks
+		opts   []func(*vsclient.Config)
+		first  bool // a document goes before, alone
+		listed bool // the store is listed all the while
+	}{
+		"all of them":                        {quirks: dropped},
+		"and is listed meanwhile":            {quirks: dropped, listed: true},
+		"in batches":                         {opts: []func(*vsclient.Config){over(dropInBatches)}},
+		"in batches, not in the file before": {opts: []func(*vsclient.Config){over(dropInBatches)}, first: true},
+		"asynchronously":                     {quirks: dropped, opts: []func(*vsclient.Config){async}},
+	}
+	for name, tt := range tests {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				is := is.New(t)
+				w := newWorld(t, openaitest.Config{Latency: 50 * time.Millisecond, IndexTime: time.Second, Quirks: tt.quirks})
+				c := w.client(tt.opts...)
+				kept := 0
+				if tt.first {
+					is.NoErr(onlyErr(c.Put(t.Context(), doc("before.md", "text"))))
+					kept = 1
+				}
+				ctx, end := context.WithCancel(t.Context())
+				var lists sync.WaitGroup
+				if tt.listed {
+					lists.Go(func() {
+						for ctx.Err() == nil {
+							for range c.List(ctx) { //nolint:revive // each entry is taken in
+							}
+						}
+					})
+				}
+				var refused []error
+				for _, r := range c.Apply(t.Context(), many("d", 150), nil) {
+					refused = append(refused, r.Err)
+				}
+				err := c.Flush(t.Context())
+				end()
+				lists.Wait()
+				if err != nil {
+					refused = []error{err} // of all that were attached
+				}
+				for _, err := range refused {
+					is.True(errors.Is(err, vsclient.ErrIncompatible))
+					is.Equal(vsclient.ClassOf(err), vsclient.Fatal)
+				}
+				time.Sleep(20 * time.Minute)
+				is.Equal(w.files(), kept)
+			})
+		})
+	}
+}
+
+// dropInBatches takes the attributes out of each batch of files.
+func dropInBatches(next http.RoundTripper, r *http.Request) (*http.Response, error) {
+	if r.Method == http.MethodPost && strings.HasSuffix(r.URL.Path, "/file_batches") {
+		var body map[string]any
+		if err := json.NewDecoder(r.Body).Decode(&body); err != nil {
+			return nil, err
+		}
+		for _, f := range body["files"].([]any) { //nolint:forcetypeassert // the client sends them so
+			delete(f.(map[string]any), "attributes") //nolint:forcetypeassert // likewise
+		}
+		b, err := json.Marshal(body)
+		if err != nil {
+			return nil, err
+		}
+		r = r.Clone(r.Context())
+		r.Body, r.ContentLength = io.NopCloser(bytes.NewReader(b)), int64(len(b))
+	}
+	return next.RoundTrip(r)
+}
+
+// A listing may show a store file without its attributes. The document is its key's all
+// the same.
+func TestAListingThatShowsNoAttributesTakesNoDocumentAway(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		is := is.New(t)
-		w := newWorld(t, openaitest.Config{Latency: 50 * time.Millisecond, IndexTime: time.Second, Quirks: openaitest.Quirks{AttributesDropped: true}})
-		c := w.client()
-		for _, r := range c.Apply(t.Context(), many("d", 150), nil) {
-			is.True(errors.Is(r.Err, vsclient.ErrIncompatible))
-			is.Equal(vsclient.ClassOf(r.Err), vsclient.Fatal)
+		w := newWorld(t, slow)
+		bare := over(func(next http.RoundTripper, r *http.Request) (*http.Response, error) {
+			resp, err := next.RoundTrip(r)
+			if err != nil || r.Method != http.MethodGet || !strings.HasSuffix(r.URL.Path, w.store+"/files") {
+				return resp, err
+			}
+			var page map[string]any
+			if err := json.NewDecoder(resp.Body).Decode(&page); err != nil {
+				return nil, err
+			}
+			for _, f := range page["data"].([]any) { //nolint:forcetypeassert // the emulator sends them so
+				f.(map[string]any)["attributes"] = map[string]any{} //nolint:forcetypeassert // likewise
+			}
+			b, err := json.Marshal(page)
+			resp.Body = io.NopCloser(bytes.NewReader(b))
+			return resp, err
+		})
+		c := w.client(bare)
+		is.NoErr(onlyErr(c.Put(t.Context(), doc("a: b", "one"))))
+		for range c.List(t.Context()) { //nolint:revive // each entry is taken in
 		}
-		time.Sleep(20 * time.Minute)
-		is.Equal(w.files(), 0)
+		r, err := c.Put(t.Context(), doc("a: b", "two"))
+		is.NoErr(err)
+		is.Equal(r.Outcome, vsclient.Replaced)
+		is.Equal(w.files(), 1)
 	})
 }

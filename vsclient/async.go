@@ -100,7 +100,7 @@ func (c *Client) attachAsync(ctx context.Context, d view.Doc, at wire.Attachment
 		})
 		c.async.waits.Delete(at.FileID)
 		replaced := errors.Is(context.Cause(own), errReplaced)
-		fate, err = c.ended(own, at.FileID, fate, err)
+		c.ended(at.FileID, fate)
 		if !accepted {
 			end(nil)
 			first <- result{fate, err}

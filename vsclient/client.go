@@ -32,7 +32,6 @@ type Client struct {
 	view  *view.View
 	keep  *keep.Keeper
 	async async
-	kept  once        // that the server keeps attributes
 	gone  atomic.Bool // the store was missing or expired when it was last heard of
 
 	uploads *semaphore.Weighted
@@ -67,7 +66,6 @@ func New(cfg Config) (*Client, error) {
 		uploads: semaphore.NewWeighted(int64(cfg.Concurrency)),
 		bytes:   semaphore.NewWeighted(cfg.BytesInFlight),
 		lookups: semaphore.NewWeighted(int64(cfg.Concurrency)),
-		kept:    newOnce(),
 		calls:   newScope(),
 		life:    newScope(),
 	}

@@ -141,25 +141,21 @@ func (c *Client) attempt(ctx context.Context, p *prepared, r *Result) (index.Fat
 	if errors.Is(err, fail.StoreGone) {
 		c.gone.Store(true)
 	}
-	return c.ended(ctx, f.ID, fate, err)
+	c.ended(f.ID, fate)
+	return fate, err
 }
 
 // ended records how indexing has ended.
-func (c *Client) ended(ctx context.Context, id string, fate index.Fate, err error) (index.Fate, error) {
+func (c *Client) ended(id string, fate index.Fate) {
 	switch fate {
 	case index.Searchable:
 		c.view.Ended(id, ledger.Completed, ledger.Read)
-		// A look that fails leaves the question open, for the next document.
-		if err := c.kept.do(ctx, func() error { return c.view.KeepsAttributes(ctx, id) }); errors.Is(err, fail.Endpoint) {
-			return c.ended(ctx, id, index.Failed, err)
-		}
 	case index.Failed, index.NotAttached: // it never will be searchable
 		c.view.Ended(id, ledger.Failed, ledger.Read)
 	case index.Accepted:
 		c.view.Ended(id, ledger.InProgress, ledger.Listed)
 	}
 	c.view.Over(id)
-	return fate, err
 }
 
 // upload makes the document a File. POST /files knows no idempotency key: where a

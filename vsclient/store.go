@@ -5,8 +5,6 @@ import (
 	"fmt"
 	"time"
 
-	"golang.org/x/sync/semaphore"
-
 	"github.com/conduitio-labs/conduit-connector-openai-vectorstore/vsclient/internal/view"
 	"github.com/conduitio-labs/conduit-connector-openai-vectorstore/vsclient/internal/wire"
 )
@@ -49,28 +47,6 @@ func (c *Client) store(ctx context.Context, w *wire.Client) (Store, error) {
 		store.ExpiresAt = time.Unix(s.ExpiresAt, 0)
 	}
 	return store, nil
-}
-
-// once makes a question be asked by one call at a time until it is answered.
-type once struct {
-	*semaphore.Weighted
-	answered bool
-}
-
-func newOnce() once { return once{Weighted: semaphore.NewWeighted(1)} }
-
-// do calls ask, unless it has returned nil before.
-func (o *once) do(ctx context.Context, ask func() error) error {
-	if err := o.Acquire(ctx, 1); err != nil {
-		return context.Cause(ctx)
-	}
-	defer o.Release(1)
-	if o.answered {
-		return nil
-	}
-	err := ask()
-	o.answered = err == nil
-	return err
 }
 
 // storeThere returns an error when the store was missing or expired and still is, so

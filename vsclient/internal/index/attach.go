@@ -346,7 +346,7 @@ func (i *Indexer) accept(p *post) {
 	i.mu.Unlock()
 	w.hear(p.batch, time.Time{})
 	for _, s := range p.seen {
-		w.settle(s)
+		w.settle(s, false)
 	}
 	if len(w.open) == 0 || !i.cfg.Go(func() { defer p.cancel(); w.run(p.ctx) }) {
 		p.cancel()

@@ -377,7 +377,7 @@ func TestAFileThatABatchHasAttachedIsNotAttachedAgainAlone(t *testing.T) {
 		id := w.file("first.md")
 		w.srv.OnRequest(func(_ int, r *http.Request) {
 			if strings.HasSuffix(r.URL.Path, "/file_batches") {
-				w.srv.AddStoreFile(w.store, id, nil)
+				w.srv.AddStoreFile(w.store, id, map[string]any{"name": "first.md"})
 			}
 		})
 		arrived := w.Expect()

@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"maps"
 	"slices"
-	"strings"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -143,7 +142,7 @@ func (w *watch) tookNothing() bool {
 	defer p.cancel()
 	there, err := p.look(w.i.wire.For(quickly))
 	for _, s := range p.seen {
-		w.settle(s)
+		w.settle(s, false)
 	}
 	switch {
 	case there || err != nil:
@@ -188,7 +187,7 @@ func (w *watch) readStatus(ctx context.Context, status wire.Status) {
 			return // the Files that stay open are asked for again
 		}
 		for _, s := range files {
-			w.settle(s)
+			w.settle(s, false)
 		}
 		if len(w.open) == 0 {
 			return
@@ -197,19 +196,22 @@ func (w *watch) readStatus(ctx context.Context, status wire.Status) {
 }
 
 // settle ends a File that the reply shows to have ended. A status that is not
-// documented is waited for like in_progress.
-func (w *watch) settle(s wire.StoreFile) {
+// documented is waited for like in_progress. Only a GET shows that attributes are lost.
+func (w *watch) settle(s wire.StoreFile, get bool) {
 	at := w.open[s.ID]
 	if at == nil {
 		return
 	}
-	switch s.Status {
-	case wire.Completed:
+	lost := dropped(at.Attributes, s.Attributes)
+	switch {
+	case s.Status == wire.Completed && lost && get:
+		w.i.end(at, Failed, fail.New(fail.Endpoint, "the server does not keep the attributes of store files, by which documents are found again; nothing is written to it"))
+	case s.Status == wire.Completed && !lost:
 		if since := w.heardAt.Sub(at.attached); since > 0 {
 			w.i.typical.learn(since)
 		}
 		w.i.end(at, Searchable, nil)
-	case wire.Failed, wire.Cancelled:
+	case s.Status == wire.Failed, s.Status == wire.Cancelled:
 		w.i.end(at, Failed, indexingError(s))
 	default:
 		return
@@ -219,23 +221,21 @@ func (w *watch) settle(s wire.StoreFile) {
 
 func indexingError(s wire.StoreFile) error {
 	e := &fail.Error{Kind: fail.Indexing, Reason: fmt.Sprintf("File %s is %q: %v", s.ID, s.Status, s.LastError)}
-	if passing(s.LastError) {
+	if s.LastError.Passing() {
 		e.Err = fail.Unavailable
 	}
 	return e
 }
 
-// passing reports whether the reason is a fault of OpenAI's that may pass. Codes are
-// an open set: one that does not speak of the file is taken for such a fault.
-func passing(reason *wire.IndexingError) bool {
-	if reason == nil {
-		return true
+// dropped reports whether a store file shows fewer attributes than it was attached with.
+// Where it shows others, somebody has replaced them.
+func dropped(sent, shown map[string]any) bool {
+	for name := range shown {
+		if _, ours := sent[name]; !ours {
+			return false
+		}
 	}
-	switch reason.Code {
-	case "unsupported_file", "invalid_file", "unhandled_mime_type", "parsing_error", "file_not_found":
-		return false
-	}
-	return !strings.Contains(reason.Message, "is not supported") // OGX gives every reason the code server_error
+	return len(shown) < len(sent)
 }
 
 // look asks for Files one by one: those that were attached without a batch, and those
@@ -269,7 +269,7 @@ func (w *watch) lookAt(ctx context.Context, files []*attaching) {
 			if w.batch == "" {
 				w.heardAt, w.hint = time.Now(), max(w.hint, hint)
 			}
-			w.settle(s)
+			w.settle(s, true)
 		case errors.Is(err, fail.NotFound):
 			heard = true
 			if w.missing() {

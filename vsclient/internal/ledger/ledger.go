@@ -281,12 +281,17 @@ func (l *Ledger) Observe(id string, m Marks, marked bool, s Status, seen Seen, a
 	if seen == Listed && r.seen > Listed && r.status >= Completed && s == InProgress {
 		return true
 	}
+	// Nor does it take marks off: a GET has to show that.
+	if seen == Listed && !marked && r.marked {
+		r.seen = NotSeen
+		return true
+	}
 	r.status, r.seen, r.at = s, seen, at
 	if r.stage == opened && s >= Completed && seen >= Read {
 		r.stage = settled
 	}
 	// Nor does it take back attributes: their number only grows.
-	if seen == Read || !marked || m.Number >= r.number {
+	if seen == Read || m.Number >= r.number {
 		l.mark(r, m, marked)
 	}
 	return true

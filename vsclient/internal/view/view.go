@@ -273,16 +273,3 @@ func (v *View) Outlast(ctx context.Context, ids []string) error {
 	}
 	return nil
 }
-
-// KeepsAttributes returns an error when the store file of a version that the client
-// has made shows other attributes than it was attached with.
-func (v *View) KeepsAttributes(ctx context.Context, id string) error {
-	s, err := v.Shown(ctx, id)
-	if err != nil {
-		return err
-	}
-	if file, _ := v.ledger.Find(id); v.Marks(naming.Decode(s.Attributes)).Key != file.Key {
-		return fail.New(fail.Endpoint, "the server does not keep the attributes of store files, by which documents are found again; nothing is written to it")
-	}
-	return nil
-}

@@ -1,6 +1,8 @@
 package wire
 
 import (
+	"strings"
+
 	"github.com/conduitio-labs/conduit-connector-openai-vectorstore/vsclient/internal/exchange"
 	"github.com/conduitio-labs/conduit-connector-openai-vectorstore/vsclient/internal/reply"
 )
@@ -79,6 +81,19 @@ func (e *IndexingError) String() string {
 		return "no reason given"
 	}
 	return e.Code + ": " + e.Message
+}
+
+// Passing reports whether the reason is a fault of OpenAI's that may pass. One whose code
+// does not speak of the file is taken for such a fault.
+func (e *IndexingError) Passing() bool {
+	if e == nil {
+		return true
+	}
+	switch e.Code {
+	case "unsupported_file", "invalid_file", "unhandled_mime_type", "parsing_error", "file_not_found":
+		return false
+	}
+	return !strings.Contains(e.Message, "is not supported") // OGX gives every reason the code server_error
 }
 
 // Batch is a set of files that were attached in one request.
