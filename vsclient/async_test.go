@@ -226,3 +226,22 @@ func TestAKeyThatChangesOftenKeepsItsLastVersion(t *testing.T) {
 		is.Equal(w.files(), 1)
 	})
 }
+
+// A batch may answer that it could not attach a File. Its put is acknowledged when the
+// File is attached.
+func TestAPutIsAcknowledgedWhenItsFileIsAttachedNotWhenItsBatchIsAnswered(t *testing.T) {
+	for _, how := range []openaitest.BadFileInBatch{openaitest.BadFileFails, openaitest.BadFileSkipped} {
+		t.Run(string(how), func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				is := is.New(t)
+				w := newWorld(t, openaitest.Config{FreshFileWindow: 4 * time.Second, Quirks: openaitest.Quirks{BadFileInBatch: how}})
+				c, kill := w.process(async)
+				for _, r := range c.Apply(t.Context(), []vsclient.Change{put("a.md", "one"), put("b.md", "one")}, nil) {
+					is.NoErr(r.Err)
+				}
+				kill()
+				w.expect(map[string]string{"a.md": "one", "b.md": "one"})
+			})
+		})
+	}
+}

@@ -238,25 +238,30 @@ func (c *Client) make(ctx context.Context, p *prepared) (r Result, err error) {
 }
 
 // check refuses the change when a stored version does not have the attributes that
-// it asks for. Others may have changed it, so that each is read.
-func (c *Client) check(ctx context.Context, p *prepared, h ledger.Holdings) error {
+// it asks for. Others may have changed it, so that each is read. It returns the versions
+// as they were read.
+func (c *Client) check(ctx context.Context, p *prepared, h ledger.Holdings) (ledger.Holdings, error) {
+	if p.stored == nil {
+		return h, nil
+	}
 	for _, v := range h.Versions {
-		if p.stored == nil || v.Key == (ledger.Key{}) || v.Status == ledger.Failed || v.Open && ledger.Includes(v.Own, p.cond) {
+		if v.Key == (ledger.Key{}) || v.Status == ledger.Failed || v.Open && ledger.Includes(v.Own, p.cond) {
 			continue
 		}
 		s, err := c.view.Shown(ctx, v.ID)
 		if errors.Is(err, fail.NotFound) {
+			c.view.Absent(v.ID)
 			continue
 		}
 		if err != nil {
-			return err
+			return h, err
 		}
 		id := c.view.Read(s)
 		for _, name := range slices.Sorted(maps.Keys(p.stored)) {
 			if id.Own[name] != p.stored[name] {
-				return fail.New(fail.Conflict, "the attribute %q of the stored document is %s, and the change asks for %s", name, fail.Line(fmt.Sprintf("%#v", id.Own[name]), maxKeyShown), fail.Line(fmt.Sprintf("%#v", p.stored[name]), maxKeyShown))
+				return h, fail.New(fail.Conflict, "the attribute %q of the stored document is %s, and the change asks for %s", name, fail.Line(fmt.Sprintf("%#v", id.Own[name]), maxKeyShown), fail.Line(fmt.Sprintf("%#v", p.stored[name]), maxKeyShown))
 			}
 		}
 	}
-	return nil
+	return c.view.Known(p.Doc), nil
 }

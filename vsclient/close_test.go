@@ -310,3 +310,24 @@ func TestShutdownTellsOfDocumentsThatCameToNothing(t *testing.T) {
 		is.True(errors.Is(err, vsclient.ErrIndexing))
 	})
 }
+
+func TestShutdownNamesAFileThatWasRefusedAndNotRemoved(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		is := is.New(t)
+		w := newWorld(t, openaitest.Config{FreshFileWindow: time.Hour})
+		c := w.client()
+		short, cancel := context.WithTimeout(t.Context(), 3*time.Second)
+		defer cancel()
+		is.True(onlyErr(c.Put(short, doc("a.md", "one"))) != nil)
+		refused := w.srv.Snapshot().Files[0].ID
+		var second sync.WaitGroup
+		second.Go(func() { _, _ = c.Put(t.Context(), doc("a.md", "two")) }) // it has the key's turn
+		time.Sleep(3 * time.Second)
+		now, cancel := context.WithTimeout(t.Context(), time.Millisecond)
+		defer cancel()
+		err := c.Shutdown(now)
+		second.Wait()
+		is.True(err != nil)
+		is.True(strings.Contains(err.Error(), refused))
+	})
+}

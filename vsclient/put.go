@@ -20,7 +20,7 @@ func (c *Client) put(ctx context.Context, p *prepared) (Result, error) {
 	for {
 		h, young, err := c.view.Holdings(ctx, p.Doc)
 		if err == nil {
-			err = c.check(ctx, p, h)
+			h, err = c.check(ctx, p, h)
 		}
 		if err != nil {
 			return Result{}, err
@@ -183,12 +183,12 @@ func (c *Client) upload(ctx context.Context, p *prepared) (wire.File, error) {
 // that is still being indexed is waited for.
 func (c *Client) setAttributes(ctx context.Context, p *prepared) (Result, error) {
 	var r Result
-	var waiting error
+	var waiting error = fail.New(fail.Unavailable, "the key's document cannot be seen yet")
 	began := time.Now()
-	done, err := view.Poll(ctx, c.cfg.IndexTimeout, func() (bool, error) {
+	done, err := view.Poll(ctx, max(c.cfg.IndexTimeout, 2*view.Patience), func() (bool, error) {
 		h, young, err := c.view.HoldingsNow(ctx, p.Doc)
 		if err == nil {
-			err = c.check(ctx, p, h)
+			h, err = c.check(ctx, p, h)
 		}
 		if err != nil {
 			return false, err
@@ -202,7 +202,7 @@ func (c *Client) setAttributes(ctx context.Context, p *prepared) (Result, error)
 				return false, err
 			}
 			return false, fail.New(fail.NotFound, "the key has no document to update; put it whole")
-		case !ok:
+		case !ok, time.Since(began) <= view.Patience && c.view.Hidden(cur, young):
 			return false, nil // a version that another process has attached may show yet
 		case c.keep.Deleted(p.Doc, cur.ID):
 			_, err := c.keep.Remove(ctx, []ledger.Version{cur})
@@ -213,7 +213,7 @@ func (c *Client) setAttributes(ctx context.Context, p *prepared) (Result, error)
 			waiting = fail.New(fail.Unavailable, "the newest version, File %s, is not searchable yet; its attributes cannot be set before", cur.ID)
 			return false, c.view.Look(ctx, cur.ID)
 		}
-		r, err = c.setAttributesOf(ctx, p, h, cur, young)
+		r, err = c.setAttributesOf(ctx, p, h, cur)
 		if errors.Is(err, view.ErrMoved) {
 			return false, nil
 		}
@@ -225,7 +225,9 @@ func (c *Client) setAttributes(ctx context.Context, p *prepared) (Result, error)
 	return r, err
 }
 
-func (c *Client) setAttributesOf(ctx context.Context, p *prepared, h ledger.Holdings, cur ledger.Version, young []string) (Result, error) {
+// setAttributesOf updates the version. One that shows later has newer content, so that
+// none is watched for.
+func (c *Client) setAttributesOf(ctx context.Context, p *prepared, h ledger.Holdings, cur ledger.Version) (Result, error) {
 	if cur.Seen != ledger.Read || cur.Own != c.view.Prints(p.own) || cur.Key == (ledger.Key{}) {
 		s, err := c.view.Shown(ctx, cur.ID)
 		if errors.Is(err, fail.NotFound) {
@@ -243,7 +245,7 @@ func (c *Client) setAttributesOf(ctx context.Context, p *prepared, h ledger.Hold
 		}
 		cur = now
 	}
-	return c.retain(ctx, p, h, cur, young)
+	return c.retain(ctx, p, h, cur, nil)
 }
 
 // delete removes every version of the key that is found, until none is found.
@@ -252,7 +254,7 @@ func (c *Client) delete(ctx context.Context, p *prepared) (Result, error) {
 	for {
 		h, young, err := c.view.HoldingsNow(ctx, p.Doc)
 		if err == nil {
-			err = c.check(ctx, p, h)
+			h, err = c.check(ctx, p, h)
 		}
 		if err != nil {
 			return Result{}, err

@@ -1,6 +1,7 @@
 package vsclient_test
 
 import (
+	"errors"
 	"fmt"
 	"net/http"
 	"testing"
@@ -171,4 +172,20 @@ func TestFilesHaveTheConfiguredPurpose(t *testing.T) {
 		is.Equal(r.Outcome, vsclient.Replaced)
 		is.Equal(w.files(), 1)
 	})
+}
+
+// An index timeout that is shorter than a version may stay unseen ends no update early.
+func TestSetAttributesOfAKeyWithoutADocumentFailsWhateverTheIndexTimeout(t *testing.T) {
+	for _, timeout := range []time.Duration{time.Second, 25 * time.Second, 40 * time.Second} {
+		t.Run(timeout.String(), func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				is := is.New(t)
+				w := newWorld(t, openaitest.Config{})
+				w.srv.AddStoreFile(w.srv.NewVectorStore("other"), w.file("a.md", "of another store"), nil)
+				c := w.client(func(cfg *vsclient.Config) { cfg.IndexTimeout = timeout })
+				_, err := c.SetAttributes(t.Context(), "a.md", vsclient.Attributes{"public": true})
+				is.True(errors.Is(err, vsclient.ErrNotFound))
+			})
+		})
+	}
 }

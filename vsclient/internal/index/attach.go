@@ -332,14 +332,17 @@ func (p *post) look(w *wire.Client) (bool, error) {
 }
 
 // accept tells the callers that OpenAI has accepted the attach, and has the Files
-// watched.
+// watched. Where the reply to a batch was lost, or counts Files as failed or fewer than
+// were sent, each is accepted when it is seen.
 func (i *Indexer) accept(p *post) {
 	w := &watch{i: i, batch: p.batch.ID, open: make(map[string]*attaching, len(p.last)), sent: len(p.last), hint: p.hint}
+	counts := p.batch.FileCounts
+	all := p.single || counts.Failed+counts.Cancelled == 0 && counts.Total >= len(p.last)
 	i.mu.Lock()
 	for _, at := range p.last {
-		if !closed(at.taken) {
-			at.attached = time.Now()
-			close(at.taken)
+		at.attached = time.Now()
+		if all {
+			at.take()
 		}
 		w.open[at.FileID] = at
 	}

@@ -13,6 +13,7 @@ import (
 	"golang.org/x/sync/semaphore"
 
 	"github.com/conduitio-labs/conduit-connector-openai-vectorstore/vsclient/internal/fail"
+	"github.com/conduitio-labs/conduit-connector-openai-vectorstore/vsclient/internal/pace"
 	"github.com/conduitio-labs/conduit-connector-openai-vectorstore/vsclient/internal/wire"
 )
 
@@ -51,7 +52,7 @@ func Passing(err error) bool {
 type Indexer struct {
 	cfg     Config
 	wire    *wire.Client
-	typical estimate
+	typical pace.Estimate
 	// requests bounds those that attach. Calls does not: an attach makes looks.
 	requests *semaphore.Weighted
 
@@ -81,9 +82,19 @@ type attaching struct {
 	sent     bool      // a request with it is under way, or unsure
 	unsure   bool      // the reply to a request with it was lost
 	tried    time.Time // the first request with it
-	attached time.Time // when the attach was accepted
+	attached time.Time // when the attach was answered
 	fate     Fate
 	err      error
+}
+
+// take notes that the attach has been accepted, and reports whether that is new. The
+// caller holds Indexer.mu.
+func (at *attaching) take() bool {
+	if closed(at.taken) {
+		return false
+	}
+	close(at.taken)
+	return true
 }
 
 // Index attaches the File and waits until it is searchable. arrived is the function

@@ -7,7 +7,6 @@ import (
 	"maps"
 	"slices"
 	"sync"
-	"sync/atomic"
 	"time"
 
 	"github.com/conduitio-labs/conduit-connector-openai-vectorstore/vsclient/internal/fail"
@@ -16,47 +15,12 @@ import (
 )
 
 const (
-	minPoll    = 50 * time.Millisecond
-	maxPoll    = 5 * time.Second
-	firstGuess = 300 * time.Millisecond // before anything is known of how long indexing takes
-	firstPoll  = 100 * time.Millisecond // likewise, between looks
-
 	// A batch that has ended shows a file within missingTime, or did not take it.
 	missingTime = 5 * time.Second
 	// Whatever a batch says of itself, its files are found within unseenTime: listings lag
 	// by up to two minutes.
 	unseenTime = 3 * time.Minute
 )
-
-// estimate learns how long indexing takes, so that the first look comes when there is
-// something to see. It is 0 until something is known.
-type estimate struct{ atomic.Int64 }
-
-func (e *estimate) learn(d time.Duration) {
-	typical := e.Load()
-	if typical == 0 {
-		e.Store(int64(d))
-		return
-	}
-	e.Store(typical + (int64(d)-typical)/4)
-}
-
-// guess is the wait before the first look.
-func (e *estimate) guess() time.Duration {
-	if typical := time.Duration(e.Load()); typical > 0 {
-		return min(typical*9/10, maxPoll)
-	}
-	return firstGuess
-}
-
-// interval is the wait for the next look, when the one before came in vain: the finer,
-// the better the first one was aimed.
-func (e *estimate) interval(since time.Duration) time.Duration {
-	if e.Load() == 0 {
-		return max(firstPoll, since/4)
-	}
-	return max(minPoll, since/10)
-}
 
 // watch follows the Files of one attach request until each has ended. Of a batch it
 // asks for the batch, one request for all of them, and reads from its listing who is
@@ -87,7 +51,7 @@ type watch struct {
 func (w *watch) run(ctx context.Context) {
 	w.began = time.Now()
 	w.read, w.relist = w.began, 2*time.Second
-	wait := max(w.i.typical.guess(), w.hint)
+	wait := max(w.i.typical.Guess(), w.hint)
 	for !w.tookNothing() && pace.Pause(ctx, wait, nil) == nil {
 		for id, at := range w.open {
 			if at.ctx.Err() != nil {
@@ -96,25 +60,23 @@ func (w *watch) run(ctx context.Context) {
 		}
 		w.hint = 0
 		if w.batch == "" {
-			w.look(ctx)
+			w.look(ctx, true)
 		} else {
 			w.ask(ctx)
 			if w.worthReading() {
 				w.readListing(ctx)
-				if w.ended || !w.heard {
-					w.look(ctx)
-				}
+				w.look(ctx, w.ended || !w.heard)
 			}
 		}
 		if len(w.open) == 0 {
 			return
 		}
 		since := time.Since(w.began)
-		wait = w.i.typical.interval(since)
+		wait = w.i.typical.Interval(since)
 		if !w.heard || w.ended {
-			wait = max(firstPoll, since/4)
+			wait = max(pace.FirstPoll, since/4)
 		}
-		wait = max(min(wait, maxPoll), w.hint)
+		wait = max(min(wait, pace.MaxPoll), w.hint)
 	}
 }
 
@@ -197,26 +159,31 @@ func (w *watch) readStatus(ctx context.Context, status wire.Status) {
 
 // settle ends a File that the reply shows to have ended. A status that is not
 // documented is waited for like in_progress. Only a GET shows that attributes are lost.
-func (w *watch) settle(s wire.StoreFile, get bool) {
+// It reports whether the reply brings news.
+func (w *watch) settle(s wire.StoreFile, get bool) (news bool) {
 	at := w.open[s.ID]
 	if at == nil {
-		return
+		return false
 	}
+	w.i.mu.Lock()
+	news = at.take()
+	w.i.mu.Unlock()
 	lost := dropped(at.Attributes, s.Attributes)
 	switch {
 	case s.Status == wire.Completed && lost && get:
 		w.i.end(at, Failed, fail.New(fail.Endpoint, "the server does not keep the attributes of store files, by which documents are found again; nothing is written to it"))
 	case s.Status == wire.Completed && !lost:
 		if since := w.heardAt.Sub(at.attached); since > 0 {
-			w.i.typical.learn(since)
+			w.i.typical.Learn(since)
 		}
 		w.i.end(at, Searchable, nil)
 	case s.Status == wire.Failed, s.Status == wire.Cancelled:
 		w.i.end(at, Failed, indexingError(s))
 	default:
-		return
+		return news
 	}
 	delete(w.open, s.ID)
+	return true
 }
 
 func indexingError(s wire.StoreFile) error {
@@ -238,25 +205,23 @@ func dropped(sent, shown map[string]any) bool {
 	return len(shown) < len(sent)
 }
 
-// look asks for Files one by one: those that were attached without a batch, and those
-// that the batch's listing, which lags by up to two minutes, ought to show and does
-// not. It asks for at most a page's worth, and only as long as it finds something: a
-// few first, then more.
-func (w *watch) look(ctx context.Context) {
-	files := slices.Collect(maps.Values(w.open))
+// look asks for Files one by one: those that were attached without a batch, those that
+// the batch's listing, which lags by up to two minutes, ought to show and does not, and,
+// unless all are meant, those alone that no reply has shown to be accepted. It asks for
+// at most a page's worth, and only as long as that brings news: a few first, then more.
+func (w *watch) look(ctx context.Context, all bool) {
+	files := slices.DeleteFunc(slices.Collect(maps.Values(w.open)), func(at *attaching) bool { return !all && closed(at.taken) })
 	files = files[:min(len(files), wire.StoreFilesPage)]
 	for n := fewLooks; len(files) > 0; n *= 2 {
 		n = min(n, len(files))
-		before := len(w.open)
-		w.lookAt(ctx, files[:n])
-		if len(w.open) == before {
+		if !w.lookAt(ctx, files[:n]) {
 			return
 		}
 		files = files[n:]
 	}
 }
 
-func (w *watch) lookAt(ctx context.Context, files []*attaching) {
+func (w *watch) lookAt(ctx context.Context, files []*attaching) (news bool) {
 	var mu sync.Mutex
 	heard := false
 	w.i.each(ctx, files, func(at *attaching) {
@@ -269,10 +234,11 @@ func (w *watch) lookAt(ctx context.Context, files []*attaching) {
 			if w.batch == "" {
 				w.heardAt, w.hint = time.Now(), max(w.hint, hint)
 			}
-			w.settle(s, true)
+			news = w.settle(s, true) || news
 		case errors.Is(err, fail.NotFound):
 			heard = true
 			if w.missing() {
+				news = true
 				delete(w.open, at.FileID)
 				// The look has found it absent. A request about this File alone tells why.
 				w.i.cfg.Go(func() { w.i.deliver([]*attaching{at}, nil) })
@@ -282,6 +248,7 @@ func (w *watch) lookAt(ctx context.Context, files []*attaching) {
 	if w.batch == "" {
 		w.heard = heard
 	}
+	return news
 }
 
 // missing reports whether a File that a look has not found was not taken with those of

@@ -166,13 +166,15 @@ func (r *recent) look(ctx context.Context, since int64) (began int64, ok bool) {
 func (r *recent) entry(ctx context.Context, s wire.StoreFile, at uint32) {
 	k := r.k
 	id := k.view.Listed(s, at)
-	watch := watch{s.ID, ledger.Key(id.Digest[:16])}
-	w, late := r.find(watch)
+	w, late := r.find(watch{s.ID, ledger.Key(id.Digest[:16])})
+	if !id.Ours {
+		w, late = r.bare(s.ID)
+	}
 	switch {
-	case late && id.Ours:
+	case late:
 		if k.removeLate(ctx, w, s.ID) == nil {
 			r.mu.Lock()
-			delete(r.watched, watch)
+			delete(r.watched, watch{s.ID, w.ID})
 			r.mu.Unlock()
 		}
 	case id.Key == "":
@@ -195,10 +197,12 @@ func (k *Keeper) removeLate(ctx context.Context, w watched, id string) error {
 		}
 		v, known := k.ledger.Find(id)
 		switch {
-		case !known || v.Key != w.ID:
+		case !known || v.Key != (ledger.Key{}) && v.Key != w.ID:
 			return nil
 		case v.Status <= ledger.Absent:
 			return errUnseen
+		case !k.among(w.Doc, id):
+			return nil
 		}
 		now, still := k.recent.find(watch{id, w.ID})
 		kept := still && now.deleted
@@ -236,6 +240,24 @@ func (r *recent) find(at watch) (watched, bool) {
 	defer r.mu.Unlock()
 	w, found := r.watched[at]
 	return w, found
+}
+
+// bare finds the watch for a store file without attributes: that of the key whose
+// document it is by its name.
+func (r *recent) bare(id string) (w watched, found bool) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	for at, w := range r.watched {
+		if at.id == id && r.k.among(w.Doc, id) {
+			return w, true
+		}
+	}
+	return w, false
+}
+
+// among reports whether the File is a version of the key.
+func (k *Keeper) among(d view.Doc, id string) bool {
+	return slices.ContainsFunc(k.ledger.Holdings(d.ID, d.Names).Versions, func(v ledger.Version) bool { return v.ID == id })
 }
 
 // removeReplaced deletes Files that a searchable version names as those that it has

@@ -576,7 +576,7 @@ func (l *Ledger) Unfinished() (ids []string) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	for id, r := range l.byID {
-		if r.stage == opened || r.stage == going {
+		if r.stage == opened || r.stage == going || r.made && r.status == Failed {
 			ids = append(ids, id)
 		}
 	}

@@ -69,6 +69,15 @@ func Ext(name string) string {
 // Stem returns the name without an indexed extension.
 func Stem(name string) string { return name[:len(name)-len(Ext(name))] }
 
+// Listed returns stem and extension of a name as a server lists it. A name that is an
+// indexed extension alone may have lost its stem.
+func Listed(name string) (stem, ext string) {
+	if ext = Ext("x" + name); len(ext) == len(name) {
+		return "", ext
+	}
+	return Stem(name), Ext(name)
+}
+
 // ContentType returns the content type that OpenAI gives for the name's extension.
 func ContentType(name string) string {
 	ext := Ext(name)

@@ -44,7 +44,8 @@ func NamesOf(key, extension string) Names {
 	// The earlier connector's name is the key.
 	for _, name := range []string{base + ".txt", older + ".txt", key} {
 		for _, alter := range alterations {
-			n.Stems = appendNew(n.Stems, Fold(Stem(alter(name))))
+			stem, _ := Listed(alter(name))
+			n.Stems = appendNew(n.Stems, Fold(stem))
 		}
 	}
 	return n

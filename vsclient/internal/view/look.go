@@ -33,9 +33,9 @@ const (
 	wholeAge = 24 * time.Hour
 	// newestFiles is the size of the first page when the list of Files is read again.
 	newestFiles = 100
-	// redelivered is how many young versions are looked at although a listing shows them,
-	// while it may be behind the changes of a process before this one. A
-	// process that was killed has its last batch delivered again, before all else.
+	// redelivered is how many versions are looked at although a listing shows them, while
+	// it may be behind the changes of a process before this one. A process that was
+	// killed has its last batch delivered again, before all else.
 	redelivered = 100
 	// fewLooks are made singly before the store's listing is read instead, and more
 	// in a large project.
@@ -197,7 +197,7 @@ func (v *View) readFiles(ctx context.Context) error {
 
 // FileOf is a File as the ledger takes it.
 func FileOf(f wire.File) ledger.File {
-	stem, ext := naming.Stem(f.Filename), naming.Ext(f.Filename)
+	stem, ext := naming.Listed(f.Filename)
 	file := ledger.File{ID: f.ID, Name: f.Filename, Stem: naming.Fold(stem), Ext: ext, Created: f.CreatedAt}
 	if f.Bytes != nil {
 		file.Size = *f.Bytes
@@ -256,6 +256,15 @@ func (v *View) unseenOf(files []ledger.Version) (young []string) {
 		}
 	}
 	return young
+}
+
+// Hidden reports whether one of the young Files may be a version that is newer than this
+// one, and that a process before this one has attached a moment ago.
+func (v *View) Hidden(cur ledger.Version, young []string) bool {
+	return !cur.Made && slices.ContainsFunc(young, func(id string) bool {
+		file, known := v.ledger.Find(id)
+		return known && file.Created >= cur.Created && v.Age(file.Created) < ShowTime
+	})
 }
 
 // listedHoldings is Holdings where names do not lead to a document: the store's listing
@@ -342,10 +351,10 @@ func (v *View) trusted(file ledger.Version) bool {
 
 // Sure reports whether enough is known of a version to leave it as it is.
 func (v *View) Sure(file ledger.Version) bool {
-	young, l := v.young(file.Created), &v.lists
+	l := &v.lists
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	if file.Seen != ledger.Listed || !young || time.Since(l.first) > ShowTime || l.sure >= redelivered {
+	if file.Seen != ledger.Listed || time.Since(l.first) > ShowTime || l.sure >= redelivered {
 		return file.Seen != ledger.NotSeen
 	}
 	l.sure++

@@ -70,12 +70,19 @@ func (v *View) Shows(ctx context.Context, id string, ask func() error) error {
 	return last
 }
 
-// Shown asks for a store file, as [View.Shows] does.
+// Shown asks for a store file, as [View.Shows] does. One whose File is gone is not found.
 func (v *View) Shown(ctx context.Context, id string) (s wire.StoreFile, err error) {
 	err = v.Shows(ctx, id, func() (err error) {
 		s, _, err = v.cfg.Wire.StoreFile(ctx, id)
 		return err
 	})
+	if err != nil {
+		return s, err
+	}
+	there, err := v.fileThere(ctx, v.cfg.Wire, id)
+	if err == nil && !there {
+		err = fail.New(fail.NotFound, "File %s is gone", id)
+	}
 	return s, err
 }
 

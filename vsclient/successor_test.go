@@ -1,0 +1,136 @@
+package vsclient_test
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"io"
+	"net/http"
+	"strings"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/matryer/is"
+
+	"github.com/conduitio-labs/conduit-connector-openai-vectorstore/vsclient"
+	"github.com/conduitio-labs/conduit-connector-openai-vectorstore/vsclient/openaitest"
+)
+
+// An attach may answer 404 for a while. A process that sets attributes then waits for the
+// version that the process before it was told is attached.
+func TestAttributesAreSetOfTheVersionThatAnEarlierProcessHasAttached(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		is := is.New(t)
+		w := newWorld(t, openaitest.Config{IndexTime: time.Second, NotFoundWindow: 20 * time.Second, ListLag: openaitest.Lag{Attach: time.Minute}})
+		first, kill := w.process(async)
+		is.NoErr(onlyErr(first.Put(t.Context(), doc("a.md", "one"))))
+		is.NoErr(first.Flush(t.Context()))
+		time.Sleep(30 * time.Minute)
+		is.NoErr(onlyErr(first.Put(t.Context(), doc("a.md", "two"))))
+		kill()
+		time.Sleep(5 * time.Second)
+		second := w.client()
+		is.NoErr(onlyErr(second.SetAttributes(t.Context(), "a.md", vsclient.Attributes{"public": true})))
+		info, err := second.Get(t.Context(), "a.md")
+		is.NoErr(err)
+		is.Equal(info.Attributes, vsclient.Attributes{"public": true})
+		time.Sleep(time.Hour)
+		w.expect(map[string]string{"a.md": "two"})
+	})
+}
+
+// A listing may be behind the changes of an earlier process, however old the File is.
+func TestANewProcessReadsADocumentThatOnlyAListingHasShown(t *testing.T) {
+	changes := map[string]func(context.Context, *vsclient.Client) error{
+		"put": func(ctx context.Context, c *vsclient.Client) error {
+			return onlyErr(c.Put(ctx, with(doc("a.md", "text"), vsclient.Attributes{"public": true})))
+		},
+		"put with a condition": func(ctx context.Context, c *vsclient.Client) error {
+			put := vsclient.Put(with(doc("a.md", "text"), vsclient.Attributes{"public": true})).If(vsclient.Attributes{"public": false})
+			return c.Apply(ctx, []vsclient.Change{put}, nil)[0].Err
+		},
+		"set attributes": func(ctx context.Context, c *vsclient.Client) error {
+			return onlyErr(c.SetAttributes(ctx, "a.md", vsclient.Attributes{"public": true}))
+		},
+	}
+	for name, change := range changes {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				is := is.New(t)
+				w := newWorld(t, openaitest.Config{ListLag: openaitest.Lag{Update: 90 * time.Second}})
+				first := w.client()
+				is.NoErr(onlyErr(first.Put(t.Context(), with(doc("a.md", "text"), vsclient.Attributes{"public": true}))))
+				time.Sleep(30 * time.Minute)
+				is.NoErr(onlyErr(first.SetAttributes(t.Context(), "a.md", vsclient.Attributes{"public": false})))
+				is.NoErr(first.Close())
+				w.file("other.md", "of somebody") // shows OpenAI's time
+				second := w.client()
+				is.True(errors.Is(onlyErr(second.Get(t.Context(), "b.md")), vsclient.ErrNotFound))
+				time.Sleep(5 * time.Second)
+				is.NoErr(change(t.Context(), second))
+				info, err := second.Get(t.Context(), "a.md")
+				is.NoErr(err)
+				is.Equal(info.Attributes, vsclient.Attributes{"public": true})
+			})
+		})
+	}
+}
+
+// A file that somebody has uploaded and attached just now need not show yet.
+func TestAFileAttachedByHandJustNowIsReplacedOrDeletedWithItsKey(t *testing.T) {
+	for name, want := range map[string]map[string]string{"delete": {}, "put": {"a.md": "new"}} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				is := is.New(t)
+				w := newWorld(t, openaitest.Config{NotFoundWindow: 20 * time.Second, ListLag: openaitest.Lag{Attach: time.Minute}})
+				w.attached("a.md", "by hand", nil)
+				time.Sleep(2 * time.Second)
+				c := w.client()
+				if name == "put" {
+					is.NoErr(onlyErr(c.Put(t.Context(), doc("a.md", "new"))))
+				} else {
+					is.NoErr(onlyErr(c.Delete(t.Context(), "a.md")))
+				}
+				time.Sleep(time.Hour)
+				w.expect(want)
+			})
+		})
+	}
+}
+
+// A server may drop every character outside ASCII, so that of a name its extension is left.
+func TestADocumentWhoseNameIsListedAsItsExtensionIsFoundByTheNextProcess(t *testing.T) {
+	for _, key := range []string{"🙂", "文档.md"} {
+		t.Run(key, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				is := is.New(t)
+				w := newWorld(t, openaitest.Config{ListLag: openaitest.Lag{Attach: time.Minute}})
+				ascii := over(func(next http.RoundTripper, r *http.Request) (*http.Response, error) {
+					resp, err := next.RoundTrip(r)
+					if err != nil || !strings.Contains(r.URL.Path, "/files") {
+						return resp, err
+					}
+					b, err := io.ReadAll(resp.Body)
+					if err != nil {
+						return nil, err
+					}
+					for _, name := range []string{"🙂", "文档"} {
+						b = bytes.ReplaceAll(b, []byte(`"filename":"`+name), []byte(`"filename":"`))
+					}
+					resp.Body, resp.ContentLength = io.NopCloser(bytes.NewReader(b)), int64(len(b))
+					return resp, nil
+				})
+				first := w.client(ascii)
+				is.NoErr(onlyErr(first.Put(t.Context(), doc(key, "text"))))
+				is.NoErr(first.Close())
+				time.Sleep(5 * time.Second)
+				r, err := w.client(ascii).Delete(t.Context(), key)
+				is.NoErr(err)
+				is.Equal(r.Outcome, vsclient.Deleted)
+				time.Sleep(time.Hour)
+				is.Equal(w.files(), 0)
+			})
+		})
+	}
+}
