@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/conduitio-labs/conduit-connector-openai-vectorstore/vsclient/internal/histories"
+	"github.com/conduitio-labs/conduit-connector-openai-vectorstore/vsclient/internal/histories/plan"
 )
 
 // killing is a run of a workload in which processes die one after the other, each
@@ -65,7 +66,7 @@ func (k killing) run(t *testing.T, steps []step) (bad findings, bounded, request
 		log := &session{w: w}
 		for _, group := range groups[max(0, acked-k.redo):] {
 			for _, f := range k.mode.deliver(neverDone, c, log, group) {
-				if f.op == histories.OpUpdate && f.NotFound && log.deleted(f.key) {
+				if f.op == plan.OpUpdate && f.NotFound && log.deleted(f.key) {
 					continue // delivered again after the deletion that followed it
 				}
 				bad.wrong = append(bad.wrong, fmt.Sprintf("%v: %v", f.step, f.Err))

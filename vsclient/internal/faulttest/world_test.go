@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"github.com/conduitio-labs/conduit-connector-openai-vectorstore/vsclient/internal/histories"
+	"github.com/conduitio-labs/conduit-connector-openai-vectorstore/vsclient/internal/histories/plan"
 	"github.com/conduitio-labs/conduit-connector-openai-vectorstore/vsclient/openaitest"
 )
 
@@ -144,7 +145,7 @@ func fileNameOf(key string) string {
 		panic(err)
 	}
 	defer c.Close()
-	if a := c.Put(neverDone, key, histories.Doc{Text: firstContent}); a.Err != nil {
+	if a := c.Put(neverDone, key, plan.Doc{Text: firstContent}); a.Err != nil {
 		panic(a.Err)
 	}
 	name := srv.Snapshot().Files[0].Name

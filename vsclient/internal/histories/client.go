@@ -9,6 +9,8 @@ import (
 	"time"
 
 	"github.com/conduitio-labs/conduit-connector-openai-vectorstore/vsclient"
+
+	"github.com/conduitio-labs/conduit-connector-openai-vectorstore/vsclient/internal/histories/plan"
 )
 
 // Everything that the histories know of vsclient is in this file.
@@ -26,6 +28,13 @@ const (
 
 func (c Class) String() string {
 	return [...]string{"no error", "the document's fault", "the service's fault", "everybody's fault", "stopped"}[c]
+}
+
+// Keyed is a change of one key's document.
+type Keyed struct {
+	Op  plan.Op
+	Key string
+	Doc plan.Doc
 }
 
 // Answer is the result of one call for one key.
@@ -112,7 +121,7 @@ func answer(outcome vsclient.Outcome, err error) Answer {
 	return a
 }
 
-func document(key string, d Doc) vsclient.Document {
+func document(key string, d plan.Doc) vsclient.Document {
 	out := vsclient.Document{Key: key, Content: vsclient.Bytes([]byte(d.Text)), Attributes: vsclient.Attributes(d.Attrs)}
 	if d.Chunk > 0 {
 		out.Chunking = vsclient.Chunking{MaxTokens: d.Chunk, OverlapTokens: d.Chunk / 2}
@@ -121,7 +130,7 @@ func document(key string, d Doc) vsclient.Document {
 }
 
 // Put makes the document that of its key.
-func (c *Client) Put(ctx context.Context, key string, d Doc) Answer {
+func (c *Client) Put(ctx context.Context, key string, d plan.Doc) Answer {
 	r, err := c.c.Put(ctx, document(key, d))
 	return answer(r.Outcome, err)
 }
@@ -141,9 +150,9 @@ func (c *Client) Delete(ctx context.Context, key string) Answer {
 // Do makes one change.
 func (c *Client) Do(ctx context.Context, k Keyed) Answer {
 	switch k.Op {
-	case OpUpdate:
+	case plan.OpUpdate:
 		return c.Update(ctx, k.Key, k.Doc.Attrs)
-	case OpDelete:
+	case plan.OpDelete:
 		return c.Delete(ctx, k.Key)
 	}
 	return c.Put(ctx, k.Key, k.Doc)
@@ -155,9 +164,9 @@ func (c *Client) Apply(ctx context.Context, changes []Keyed, done func(int, Answ
 	for i, ch := range changes {
 		list[i] = vsclient.Put(document(ch.Key, ch.Doc))
 		switch ch.Op {
-		case OpUpdate:
+		case plan.OpUpdate:
 			list[i] = vsclient.SetAttributes(ch.Key, ch.Doc.Attrs)
-		case OpDelete:
+		case plan.OpDelete:
 			list[i] = vsclient.Delete(ch.Key)
 		}
 	}

@@ -22,6 +22,8 @@ import (
 	"syscall"
 	"testing/synctest"
 	"time"
+
+	"github.com/conduitio-labs/conduit-connector-openai-vectorstore/vsclient/internal/histories/plan"
 )
 
 // gate stands between all processes and the API. It lets one thing happen at a
@@ -33,7 +35,7 @@ type gate struct {
 	seed  uint64
 	api   http.RoundTripper
 	start time.Time
-	sea   Sea
+	sea   plan.Sea
 
 	arrived chan struct{}
 	over    chan struct{}
@@ -53,7 +55,7 @@ type gate struct {
 }
 
 type struckFault struct {
-	Fault
+	plan.Fault
 	seen, struck int
 }
 
@@ -89,7 +91,7 @@ type Entry struct {
 	Late     bool // it took effect after its caller had given up
 }
 
-func newGate(seed uint64, sea Sea, api http.RoundTripper, faults []Fault, drive []Pass) *gate {
+func newGate(seed uint64, sea plan.Sea, api http.RoundTripper, faults []plan.Fault, drive []Pass) *gate {
 	g := &gate{
 		seed: seed, api: api, start: time.Now(), sea: sea, arrived: make(chan struct{}, 1), over: make(chan struct{}),
 		count: make(map[string]int), alias: make(map[string]string), of: make(map[string][]*Entry), drive: drive,
@@ -303,31 +305,31 @@ func (l *line) RoundTrip(req *http.Request) (*http.Response, error) {
 	if !sleep(ctx, arrives) || !g.pass(ctx, g.number(kind), tie) {
 		g.file(e)
 		if g.chance("lands", way) < g.sea.Lands {
-			g.later(e, req, body, time.Duration(g.chance("when", way)*float64(longestLate)), kind)
+			g.later(e, req, body, time.Duration(g.chance("when", way)*float64(plan.LongestLate)), kind)
 		}
 		return l.silence(req)
 	}
 	g.file(e)
 	e.Fate = g.fate(e)
-	if e.Fate == fateKill {
+	if e.Fate == plan.FateKill {
 		l.die()
 		return l.silence(req)
 	}
-	fate, after := strings.CutSuffix(e.Fate, afterEffect)
+	fate, after := strings.CutSuffix(e.Fate, plan.AfterEffect)
 	var resp *reply
-	if fate == fateNone || after || fate == fateCutReply {
+	if fate == plan.FateNone || after || fate == plan.FateCutReply {
 		resp = g.effect(e, req, body)
 	}
 	if base, delay, ok := strings.Cut(fate, "@"); ok {
 		wait, _ := time.ParseDuration(delay)
 		g.later(e, req, body, wait, kind)
-		fate = map[string]string{fateLate: fateCut, fateLateHang: fateHang, fateLate500: fate500}[base]
+		fate = map[string]string{plan.FateLate: plan.FateCut, plan.FateLateHang: plan.FateHang, plan.FateLate500: plan.Fate500}[base]
 	}
-	if fate == fateKill {
+	if fate == plan.FateKill {
 		l.die()
 		return l.silence(req)
 	}
-	if fate == fateHang {
+	if fate == plan.FateHang {
 		return l.silence(req.WithContext(ctx))
 	}
 
@@ -337,18 +339,18 @@ func (l *line) RoundTrip(req *http.Request) (*http.Response, error) {
 		return l.silence(req)
 	}
 	switch fate {
-	case fateNone:
+	case plan.FateNone:
 		if resp == nil {
 			return nil, errReset
 		}
 		e.Replied = g.now()
 		return resp.response(req, false), nil
-	case fateCutReply:
+	case plan.FateCutReply:
 		if resp == nil {
 			return nil, errReset
 		}
 		return resp.response(req, true), nil
-	case fateCut:
+	case plan.FateCut:
 		return nil, errReset
 	}
 	return failure(req, fate), nil
@@ -391,20 +393,20 @@ func (g *gate) fate(e *Entry) string {
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	if e.P < 0 {
-		return fateNone
+		return plan.FateNone
 	}
-	fate := fateNone
+	fate := plan.FateNone
 	for _, f := range g.faults {
 		if f.P != e.P || f.Endpoint != "" && f.Endpoint != e.Endpoint {
 			continue
 		}
 		f.seen++
-		if fate == fateNone && f.seen >= f.Nth && f.struck < max(1, f.Times) && !g.calm {
+		if fate == plan.FateNone && f.seen >= f.Nth && f.struck < max(1, f.Times) && !g.calm {
 			f.struck++
 			fate = f.Fate
 		}
 	}
-	if fate == fateNone && !g.calm {
+	if fate == plan.FateNone && !g.calm {
 		for _, o := range g.outages {
 			if time.Now().Before(o.until) {
 				return o.fate
@@ -503,15 +505,18 @@ type broken struct{}
 
 func (broken) Read([]byte) (int, error) { return 0, io.ErrUnexpectedEOF }
 
+// retryAfterOf is the time that a 429 asks for.
+const retryAfterOf = 7 * time.Second
+
 // failure is the reply of a server or a proxy that is in trouble.
 func failure(req *http.Request, fate string) *http.Response {
 	status, _ := strconv.Atoi(fate)
 	r := &reply{status: status, header: http.Header{"Content-Type": {"application/json"}}}
 	r.body = []byte(`{"error":{"message":"The server had an error","type":"server_error","param":null,"code":null}}`)
 	switch fate {
-	case fate502:
+	case plan.Fate502:
 		r.header, r.body = http.Header{"Content-Type": {"text/html"}}, []byte("<html><body>502 Bad Gateway</body></html>")
-	case fate429:
+	case plan.Fate429:
 		r.header.Set("Retry-After", strconv.Itoa(int(retryAfterOf/time.Second)))
 		r.body = []byte(`{"error":{"message":"Rate limit reached","type":"requests","param":null,"code":"rate_limit_exceeded"}}`)
 	}

@@ -5,6 +5,7 @@ import (
 	"context"
 	"crypto/sha256"
 	"encoding/hex"
+	"encoding/json"
 	"fmt"
 	"maps"
 	"net/http"
@@ -12,6 +13,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/conduitio-labs/conduit-connector-openai-vectorstore/vsclient/internal/histories/plan"
 	"github.com/conduitio-labs/conduit-connector-openai-vectorstore/vsclient/openaitest"
 )
 
@@ -37,6 +39,41 @@ func EveryExcuse() []string {
 	return []string{excuseBack, excuseWindow, excuseLost, excuseHand, excuseLate, excuseReindexed, excuseKilled, excuseFailed, excuseStuck, excuseUnseen, excuseRemoval, excuseShown}
 }
 
+// The times that the client promises, and by which its views of the store lag.
+const (
+	retryFor      = 5 * time.Minute  // where a process sets nothing else
+	indexFor      = 10 * time.Minute // likewise
+	openTime      = 15 * time.Minute // after which a version that was never seen searchable goes, at the earliest
+	listAge       = 30 * time.Second // for which a client believes the list of Files
+	trustedFor    = 10 * time.Minute // for which it believes a reply about a File
+	watched       = 5 * time.Minute  // after which no view lags
+	promptly      = 2 * time.Second  // within which a call returns whose context has ended
+	graceOfStrays = time.Hour
+)
+
+// AttrsText is equal for equal attributes: numbers of all types are float64.
+func AttrsText(attrs map[string]any) string {
+	var b strings.Builder
+	for _, name := range slices.Sorted(maps.Keys(attrs)) {
+		v := attrs[name]
+		switch n := v.(type) {
+		case int:
+			v = float64(n)
+		case json.Number:
+			v, _ = n.Float64()
+		}
+		fmt.Fprintf(&b, "%s=%T:%v;", name, v, v)
+	}
+	return b.String()
+}
+
+func shown(key string) string {
+	if len(key) > 40 {
+		key = key[:30] + "…" + fmt.Sprint(len(key))
+	}
+	return fmt.Sprintf("%q", key)
+}
+
 // finish ends all faults, lets everything settle, and judges the whole.
 func (h *history) finish() {
 	h.calm()
@@ -53,7 +90,7 @@ func (h *history) finish() {
 			continue
 		}
 		if h.living(store) == nil {
-			h.start(Step{Do: doStart, P: 1000 + store, Store: store})
+			h.start(plan.Step{Do: plan.DoStart, P: 1000 + store, Store: store})
 		}
 		p := h.living(store)
 		for i := range h.plan.Keys {
@@ -130,7 +167,7 @@ func (h *history) living(store int) *process {
 
 // tidy has a new process sweep, list and remove what is left over.
 func (h *history) tidy() {
-	h.start(Step{Do: doStart, P: 2000})
+	h.start(plan.Step{Do: plan.DoStart, P: 2000})
 	p := h.procs[2000]
 	ctx := context.Background()
 	if err := p.c.Sweep(ctx); err != nil {
@@ -732,7 +769,7 @@ func (h *history) describe() map[string]string { return h.describeWith(nil) }
 func (h *history) describeWith(known map[string]string) map[string]string {
 	snap := h.srv.Snapshot()
 	out := make(map[string]string)
-	named := func(p Planted) bool {
+	named := func(p plan.Planted) bool {
 		return p.Ours && p.Key >= 0 && h.gate != nil && h.cells[[2]int{0, p.Key}].touched
 	}
 	for _, f := range snap.Files {

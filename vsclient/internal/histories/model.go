@@ -5,6 +5,8 @@ import (
 	"slices"
 	"strings"
 	"time"
+
+	"github.com/conduitio-labs/conduit-connector-openai-vectorstore/vsclient/internal/histories/plan"
 )
 
 // value is a state of a key: a document, or none.
@@ -15,7 +17,7 @@ type value struct {
 	chunk  int
 }
 
-func valueOf(d Doc) value { return value{text: d.Text, attrs: AttrsText(d.Attrs), chunk: d.Chunk} }
+func valueOf(d plan.Doc) value { return value{text: d.Text, attrs: AttrsText(d.Attrs), chunk: d.Chunk} }
 
 var nothing = value{absent: true}
 
@@ -27,11 +29,11 @@ func (v value) String() string {
 }
 
 // after is the value once a change has taken effect.
-func (v value) after(op Op, d Doc) value {
+func (v value) after(op plan.Op, d plan.Doc) value {
 	switch op {
-	case OpDelete:
+	case plan.OpDelete:
 		return nothing
-	case OpUpdate:
+	case plan.OpUpdate:
 		if !v.absent {
 			v.attrs = AttrsText(d.Attrs)
 		}
@@ -63,8 +65,8 @@ type cell struct {
 // pending is a change of the cell that was asked for.
 type pending struct {
 	p        int
-	op       Op
-	doc      Doc
+	op       plan.Op
+	doc      plan.Doc
 	from, to time.Duration
 	ended    bool
 	vain     bool       // it has failed without any effect
@@ -102,7 +104,7 @@ func (c *cell) allowed() []value {
 func (c *cell) note(at time.Duration) { c.points = append(c.points, point{at, c.allowed()}) }
 
 // begin notes that a process asks for a change.
-func (c *cell) begin(p int, k Op, d Doc, at time.Duration) *pending {
+func (c *cell) begin(p int, k plan.Op, d plan.Doc, at time.Duration) *pending {
 	c.touched = true
 	call := &pending{p: p, op: k, doc: d, from: at, base: c.allowed()}
 	for _, other := range c.pending {
@@ -127,14 +129,14 @@ func (c *cell) succeed(call *pending, at time.Duration, attachedOnly bool) {
 	var result []value
 	for _, v := range call.amid(c.allowedWith(call)) {
 		w := v.after(call.op, call.doc)
-		if call.op == OpUpdate && w.absent {
+		if call.op == plan.OpUpdate && w.absent {
 			continue
 		}
 		if !slices.Contains(result, w) {
 			result = append(result, w)
 		}
 	}
-	if call.op == OpUpdate && len(call.with) > 0 { // it may not have seen the others
+	if call.op == plan.OpUpdate && len(call.with) > 0 { // it may not have seen the others
 		for _, v := range call.base {
 			if !v.absent {
 				result = union(result, []value{v.after(call.op, call.doc)})
@@ -142,10 +144,10 @@ func (c *cell) succeed(call *pending, at time.Duration, attachedOnly bool) {
 		}
 		call.left = result
 	}
-	if call.op == OpDelete {
+	if call.op == plan.OpDelete {
 		c.deleted = append(c.deleted, call)
 	}
-	if attachedOnly && call.op == OpPut {
+	if attachedOnly && call.op == plan.OpPut {
 		if call == c.pending[len(c.pending)-1] && len(call.with) == 0 {
 			c.accepted = call
 		}
@@ -244,7 +246,7 @@ func (c *cell) settle(call *pending, at time.Duration) {
 // replace notes that another tool has set the attributes.
 func (c *cell) replace(attrs map[string]any, at time.Duration) {
 	for i, v := range c.states {
-		c.states[i] = v.after(OpUpdate, Doc{Attrs: attrs})
+		c.states[i] = v.after(plan.OpUpdate, plan.Doc{Attrs: attrs})
 	}
 	c.note(at)
 }

@@ -17,6 +17,7 @@ import (
 	"testing/synctest"
 	"time"
 
+	"github.com/conduitio-labs/conduit-connector-openai-vectorstore/vsclient/internal/histories/plan"
 	"github.com/conduitio-labs/conduit-connector-openai-vectorstore/vsclient/openaitest"
 )
 
@@ -59,7 +60,7 @@ const (
 type process struct {
 	n      int
 	store  int
-	step   Step
+	step   plan.Step
 	c      *Client
 	line   *line
 	closed bool
@@ -74,7 +75,7 @@ type process struct {
 
 // history is a plan that is being carried out.
 type history struct {
-	plan    Plan
+	plan    plan.Plan
 	verbose bool
 	srv     *openaitest.Server
 	gate    *gate
@@ -82,7 +83,7 @@ type history struct {
 	wrongID string
 	procs   map[int]*process
 	cells   map[[2]int]*cell // by store and key
-	planted map[string]Planted
+	planted map[string]plan.Planted
 	was     map[string]string
 	texts   map[string]string // by SHA-256
 	begun   time.Time
@@ -101,15 +102,15 @@ type history struct {
 }
 
 // Run carries a plan out. drive, if not nil, is the order of an earlier run.
-func Run(t *testing.T, plan Plan, drive []Pass, verbose bool) Outcome {
+func Run(t *testing.T, p plan.Plan, drive []Pass, verbose bool) Outcome {
 	h := &history{
-		plan: plan, verbose: verbose, procs: make(map[int]*process), cells: make(map[[2]int]*cell),
-		planted: make(map[string]Planted), texts: make(map[string]string), told: make(map[int]time.Duration),
+		plan: p, verbose: verbose, procs: make(map[int]*process), cells: make(map[[2]int]*cell),
+		planted: make(map[string]plan.Planted), texts: make(map[string]string), told: make(map[int]time.Duration),
 	}
 	h.out.Excused, h.out.States = make(map[string]int), make(map[string]int)
 	// Waits between tries are drawn from here, see the directive in histories_test.go.
 	defer runtime.GOMAXPROCS(runtime.GOMAXPROCS(1)) // so that goroutines take turns in the same order each time
-	rand.Seed(int64(plan.Seed))                     //nolint:staticcheck // no other way reaches the generator that backoff uses
+	rand.Seed(int64(p.Seed))                        //nolint:staticcheck // no other way reaches the generator that backoff uses
 	synctest.Test(t, func(*testing.T) { h.run(drive) })
 	h.out.Order = h.gate.order
 	h.out.Asked = len(h.gate.log)
@@ -120,9 +121,6 @@ func digest(text string) string {
 	sum := sha256.Sum256([]byte(text))
 	return hex.EncodeToString(sum[:])
 }
-
-// badText marks content that OpenAI refuses to index.
-const badText = "cannot be indexed: "
 
 func (h *history) config() openaitest.Config {
 	s := h.plan.Sea
@@ -141,7 +139,7 @@ func (h *history) config() openaitest.Config {
 		cfg.IndexRules = append(cfg.IndexRules, openaitest.IndexRule{Rate: s.Stuck, Times: 1, Stuck: true})
 	}
 	cfg.FailIndexing = func(f openaitest.FileInfo) (string, string) {
-		if strings.HasPrefix(h.texts[f.SHA256], badText) {
+		if strings.HasPrefix(h.texts[f.SHA256], plan.BadText) {
 			return "invalid_file", "The file could not be parsed."
 		}
 		return "", ""
@@ -245,7 +243,7 @@ func (h *history) plantFresh() {
 	}
 }
 
-func (h *history) add(p Planted, at time.Time) {
+func (h *history) add(p plan.Planted, at time.Time) {
 	id := h.srv.AddFile(openaitest.NewFile{Name: p.Name, Purpose: p.Purpose, Content: []byte(p.Text), CreatedAt: at})
 	if p.Ours {
 		h.srv.AddStoreFile(h.stores[0], id, p.Attrs)
@@ -281,69 +279,69 @@ func (h *history) tell(format string, args ...any) {
 }
 
 // take carries one step out.
-func (h *history) take(s Step) {
+func (h *history) take(s plan.Step) {
 	h.tell("STEP %v", s)
 	p := h.procs[s.P]
-	if p == nil && s.Do != doStart && s.Do != doSleep && s.Do != doOutage && s.Do != doCalm && s.Do != doJoin && s.Do != doStrip && s.Do != doHand && s.Do != doCrowd && s.Do != doThin && s.Do != doExpire {
+	if p == nil && s.Do != plan.DoStart && s.Do != plan.DoSleep && s.Do != plan.DoOutage && s.Do != plan.DoCalm && s.Do != plan.DoJoin && s.Do != plan.DoStrip && s.Do != plan.DoHand && s.Do != plan.DoCrowd && s.Do != plan.DoThin && s.Do != plan.DoExpire {
 		return // its start was cut away
 	}
 	switch s.Do {
-	case doStart:
+	case plan.DoStart:
 		h.start(s)
-	case doApply:
+	case plan.DoApply:
 		if !p.dead && len(s.Changes) > 0 {
 			h.do(p, s, func(ctx context.Context) { h.apply(ctx, p, s.Changes) })
 		}
-	case doGet:
+	case plan.DoGet:
 		if !p.dead {
 			h.do(p, s, func(ctx context.Context) { h.get(ctx, p, s.Key) })
 		}
-	case doList:
+	case plan.DoList:
 		if !p.dead {
 			h.do(p, s, func(ctx context.Context) { h.list(ctx, p) })
 		}
-	case doSweep:
+	case plan.DoSweep:
 		if !p.dead {
 			h.do(p, s, func(ctx context.Context) { h.failed(p, "sweep", p.c.Sweep(ctx)) })
 		}
-	case doStrays:
+	case plan.DoStrays:
 		if !p.dead {
 			h.do(p, s, func(ctx context.Context) {
 				_, err := p.c.Strays(ctx, graceOfStrays, nil, time.Time{})
 				h.failed(p, "leftovers", err)
 			})
 		}
-	case doFlush:
+	case plan.DoFlush:
 		if !p.dead {
 			h.do(p, s, func(ctx context.Context) { h.flush(ctx, p) })
 		}
-	case doClose:
+	case plan.DoClose:
 		if !p.dead && !p.closed {
 			h.close(p)
 		}
-	case doKill:
+	case plan.DoKill:
 		h.kill(p)
-	case doOrphan:
+	case plan.DoOrphan:
 		p.orphan = true
-	case doJoin:
+	case plan.DoJoin:
 		h.join()
-	case doSleep:
+	case plan.DoSleep:
 		time.Sleep(time.Duration(s.For))
-	case doOutage:
+	case plan.DoOutage:
 		h.gate.mu.Lock()
 		h.gate.outages = append(h.gate.outages, outage{time.Now().Add(time.Duration(s.For)), s.Fate})
 		h.gate.mu.Unlock()
-	case doCalm:
+	case plan.DoCalm:
 		h.calm()
-	case doStrip:
+	case plan.DoStrip:
 		h.strip(s)
-	case doHand:
+	case plan.DoHand:
 		h.hand(s)
-	case doCrowd:
+	case plan.DoCrowd:
 		h.crowd(s.Store)
-	case doThin:
+	case plan.DoThin:
 		h.thin()
-	case doExpire:
+	case plan.DoExpire:
 		h.srv.ExpireVectorStore(h.stores[0], 0)
 		h.mu.Lock()
 		h.expired = true
@@ -366,7 +364,7 @@ func (h *history) storeID(n int) string {
 	return h.stores[n]
 }
 
-func (h *history) start(s Step) {
+func (h *history) start(s plan.Step) {
 	if h.procs[s.P] != nil {
 		return
 	}
@@ -409,7 +407,7 @@ func (h *history) kill(p *process) {
 }
 
 // do makes a call, and waits for it unless the step says not to.
-func (h *history) do(p *process, s Step, call func(context.Context)) {
+func (h *history) do(p *process, s plan.Step, call func(context.Context)) {
 	ctx, cancel := context.WithCancel(context.Background())
 	if s.Within > 0 {
 		ctx, cancel = context.WithTimeout(context.Background(), time.Duration(s.Within))
@@ -460,7 +458,7 @@ func (h *history) join() {
 }
 
 // apply makes changes and tells the model.
-func (h *history) apply(ctx context.Context, p *process, changes []Change) {
+func (h *history) apply(ctx context.Context, p *process, changes []plan.Change) {
 	var calls []*pending
 	var cells []*cell
 	var list []Keyed
@@ -538,16 +536,16 @@ func (h *history) answered(p *process, c *cell, call *pending, a Answer) {
 	}
 	h.backAgain(c)
 	before := c.during(call.from, now)
-	mustRefuse := call.op != OpDelete && refused(c.key, call.doc)
+	mustRefuse := call.op != plan.OpDelete && refused(c.key, call.doc)
 	switch {
 	case a.Err == nil:
 		if mustRefuse {
 			wrong(kindAnswer, "it is accepted, and must be refused")
 		}
-		if a.Outcome == "unchanged" && call.op == OpPut && !slices.Contains(before, valueOf(call.doc)) {
+		if a.Outcome == "unchanged" && call.op == plan.OpPut && !slices.Contains(before, valueOf(call.doc)) {
 			wrong(kindAnswer, "unchanged, where there can be %s", show(before))
 		}
-		if p.step.Attached && call.op == OpPut {
+		if p.step.Attached && call.op == plan.OpPut {
 			h.out.States[stateAttached]++
 		}
 		if len(before) > 0 && a.Outcome == "replaced" && h.unmarked(c) {
@@ -577,11 +575,11 @@ func (h *history) answered(p *process, c *cell, call *pending, a Answer) {
 		return
 	case a.Class == Everybody:
 		wrong(kindError, "an error of everybody: %v", a.Err)
-	case call.op == OpUpdate && a.NotFound:
+	case call.op == plan.OpUpdate && a.NotFound:
 		if !slices.ContainsFunc(before, func(v value) bool { return v.absent }) {
 			wrong(kindAnswer, "not found, where there is %s", show(before))
 		}
-	case a.Indexing && (strings.HasPrefix(call.doc.Text, badText) || h.plan.Sea.Failing > 0 || h.plan.Sea.Stuck > 0):
+	case a.Indexing && (strings.HasPrefix(call.doc.Text, plan.BadText) || h.plan.Sea.Failing > 0 || h.plan.Sea.Stuck > 0):
 		h.out.States[stateNotIndexed]++
 	default:
 		wrong(kindError, "a good document is refused: %v", a.Err)
@@ -590,7 +588,7 @@ func (h *history) answered(p *process, c *cell, call *pending, a Answer) {
 }
 
 // refused reports whether a document has to be refused before any request.
-func refused(key string, d Doc) bool {
+func refused(key string, d plan.Doc) bool {
 	parts := (len(key) + 255) / 256
 	return key == "" || len(key) > 1024 || len(d.Attrs)+2+parts > 16
 }
@@ -628,7 +626,7 @@ func (h *history) flush(ctx context.Context, p *process) {
 		if err != nil || c.accepted != calls[i] || p.closed || h.expired && c.store == 0 {
 			continue
 		}
-		if strings.HasPrefix(calls[i].doc.Text, badText) {
+		if strings.HasPrefix(calls[i].doc.Text, plan.BadText) {
 			h.out.Wrong = append(h.out.Wrong, Finding{kindAnswer, fmt.Sprintf("%v of %s: it could not be indexed, and Flush returns no error", calls[i], shown(c.key))})
 			c.accepted = nil
 			continue
@@ -777,7 +775,7 @@ func (h *history) close(p *process) {
 }
 
 // strip replaces the attributes of a key's only store file, as another tool might.
-func (h *history) strip(s Step) {
+func (h *history) strip(s plan.Step) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	c := h.cells[[2]int{0, s.Key}]
@@ -808,7 +806,7 @@ func (h *history) tells(id, name, key string) bool {
 }
 
 // hand attaches a key's File to somebody else's store.
-func (h *history) hand(s Step) {
+func (h *history) hand(s plan.Step) {
 	for _, f := range h.srv.Snapshot().Store(h.stores[0]).Files {
 		if _, planted := h.planted[f.FileID]; !planted && KeyOf(f.Attributes, f.Filename) == h.plan.Keys[s.Key] {
 			h.srv.AddStoreFile(h.stores[2], f.FileID, nil)
@@ -836,7 +834,7 @@ func (h *history) crowd(store int) {
 			attrs = map[string]any{"vs_key": name, "vs_version": "0000000000000001"}
 		}
 		h.srv.AddStoreFile(h.stores[store], id, attrs)
-		h.planted[id] = Planted{Name: name, Text: name, Key: -1, Theirs: store == 2, Ours: store == 0, Attrs: attrs}
+		h.planted[id] = plan.Planted{Name: name, Text: name, Key: -1, Theirs: store == 2, Ours: store == 0, Attrs: attrs}
 		h.texts[digest(name)] = name
 		h.crowd300 = append(h.crowd300, id)
 	}
@@ -869,5 +867,5 @@ func (h *history) thin() {
 // unmarked reports whether the key has begun with a File without attributes, and
 // this is its first change that succeeds.
 func (h *history) unmarked(c *cell) bool {
-	return c.store == 0 && len(c.calls) == 1 && slices.ContainsFunc(h.plan.Planted, func(p Planted) bool { return p.Ours && p.Key == c.index })
+	return c.store == 0 && len(c.calls) == 1 && slices.ContainsFunc(h.plan.Planted, func(p plan.Planted) bool { return p.Ours && p.Key == c.index })
 }

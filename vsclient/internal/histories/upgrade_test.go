@@ -17,6 +17,7 @@ import (
 	"github.com/matryer/is"
 
 	"github.com/conduitio-labs/conduit-connector-openai-vectorstore/vsclient/internal/histories"
+	"github.com/conduitio-labs/conduit-connector-openai-vectorstore/vsclient/internal/histories/plan"
 	"github.com/conduitio-labs/conduit-connector-openai-vectorstore/vsclient/openaitest"
 )
 
@@ -200,7 +201,7 @@ func TestADocumentOfAnOlderReleaseIsUnchanged(t *testing.T) {
 			return // it has to be settled first, or its content is not known
 		}
 		before := len(o.srv.Snapshot().Files)
-		a := c.Put(context.Background(), d.Key, histories.Doc{Text: d.Text, Attrs: d.Attributes, Chunk: d.MaxTokens})
+		a := c.Put(context.Background(), d.Key, plan.Doc{Text: d.Text, Attrs: d.Attributes, Chunk: d.MaxTokens})
 		is.NoErr(a.Err)
 		is.Equal(a.Outcome, "unchanged")
 		is.Equal(len(o.srv.Snapshot().Files), before)
@@ -213,7 +214,7 @@ func refusedNow(d writtenDoc) bool { return len(d.Attributes)+2+(len(d.Key)+255)
 func TestEveryDocumentOfAnOlderReleaseIsReplaced(t *testing.T) {
 	each(t, func(is *is.I, o *oldStore, c *histories.Client, d writtenDoc) {
 		others := o.others(d.Key)
-		a := c.Put(context.Background(), d.Key, histories.Doc{Text: "a new text", Attrs: map[string]any{"new": true}})
+		a := c.Put(context.Background(), d.Key, plan.Doc{Text: "a new text", Attrs: map[string]any{"new": true}})
 		is.NoErr(a.Err)
 		is.Equal(a.Outcome, "replaced")
 		time.Sleep(20 * time.Minute)
@@ -341,7 +342,7 @@ func TestTwoReleasesWriteOneStoreOneAfterTheOther(t *testing.T) {
 			return // it writes no such attributes
 		}
 		name := o.has(d.Key)[0].Filename
-		is.NoErr(c.Put(context.Background(), d.Key, histories.Doc{Text: "by the newer release"}).Err)
+		is.NoErr(c.Put(context.Background(), d.Key, plan.Doc{Text: "by the newer release"}).Err)
 		_ = c.Close()
 		time.Sleep(time.Hour)
 		was := o.has(d.Key)
@@ -356,7 +357,7 @@ func TestTwoReleasesWriteOneStoreOneAfterTheOther(t *testing.T) {
 		got, a := newer.Get(context.Background(), d.Key)
 		is.NoErr(a.Err)
 		is.Equal(o.text(got.FileID), "by the older release")
-		is.NoErr(newer.Put(context.Background(), d.Key, histories.Doc{Text: "by the newer release again"}).Err)
+		is.NoErr(newer.Put(context.Background(), d.Key, plan.Doc{Text: "by the newer release again"}).Err)
 		files := o.has(d.Key)
 		is.Equal(len(files), 1)
 		is.Equal(o.text(files[0].FileID), "by the newer release again")
@@ -376,7 +377,7 @@ func TestADocumentOfAnOlderReleaseWhoseKeyIsTooLongStays(t *testing.T) {
 				continue
 			}
 			before := o.srv.RequestCount()
-			a := c.Put(context.Background(), d.Key, histories.Doc{Text: "text"})
+			a := c.Put(context.Background(), d.Key, plan.Doc{Text: "text"})
 			is.Equal(a.Class, histories.BadDocument)
 			is.Equal(o.srv.RequestCount(), before)
 			is.NoErr(c.Sweep(context.Background()))
