@@ -5,8 +5,8 @@ import (
 	"sync/atomic"
 	"time"
 
-	"github.com/conduitio-labs/conduit-connector-openai-vectorstore/vsclient/internal/histories"
 	"github.com/conduitio-labs/conduit-connector-openai-vectorstore/vsclient/internal/histories/plan"
+	"github.com/conduitio-labs/conduit-connector-openai-vectorstore/vsclient/internal/histories/trail"
 )
 
 // session is one process's view of the ledger. What it writes after its death does
@@ -19,7 +19,7 @@ type session struct {
 // tell is for a person who reruns what went wrong.
 func (s *session) tell(what string, st step) {
 	if *verbose {
-		fmt.Printf("%s %v %v: %v of %s with %v\n", s.w.now().Format("15:04:05.000"), what, st, len(st.content), histories.DigestOf(st.content)[:15], st.attrs)
+		fmt.Printf("%s %v %v: %v of %s with %v\n", s.w.now().Format("15:04:05.000"), what, st, len(st.content), trail.DigestOf(st.content)[:15], st.attrs)
 	}
 }
 

@@ -14,6 +14,7 @@ import (
 
 	"github.com/conduitio-labs/conduit-connector-openai-vectorstore/vsclient/internal/histories"
 	"github.com/conduitio-labs/conduit-connector-openai-vectorstore/vsclient/internal/histories/plan"
+	"github.com/conduitio-labs/conduit-connector-openai-vectorstore/vsclient/internal/histories/trail"
 	"github.com/conduitio-labs/conduit-connector-openai-vectorstore/vsclient/openaitest"
 )
 
@@ -206,7 +207,7 @@ func (w *world) examine() findings {
 	for _, key := range slices.Sorted(maps.Keys(w.want)) {
 		var found []openaitest.StoreFile
 		for _, f := range ours {
-			if w.foreign[f.FileID] == "" && histories.KeyOf(f.Attributes, f.Filename) == key {
+			if w.foreign[f.FileID] == "" && trail.KeyOf(f.Attributes, f.Filename) == key {
 				found = append(found, f)
 			}
 		}
@@ -265,7 +266,7 @@ func judge(key string, want *step, found []openaitest.StoreFile) (wrong []string
 	if f.Status != "completed" {
 		wrong = append(wrong, fmt.Sprintf("%s is %s", show, f.Status))
 	}
-	if own := histories.Own(f.Attributes); histories.AttrsText(own) != histories.AttrsText(want.attrs) {
+	if own := trail.Own(f.Attributes); trail.AttrsText(own) != trail.AttrsText(want.attrs) {
 		wrong = append(wrong, fmt.Sprintf("%s has the attributes %v and not %v", show, own, want.attrs))
 	}
 	if c := want.chunks; c != 0 && (f.MaxTokens != c || f.Overlap != c/2) {
@@ -280,7 +281,7 @@ func (w *world) gaps(key string) (gaps []string) {
 	var covered time.Time // until then
 	open, begun := false, false
 	for _, i := range w.srv.History(w.store) {
-		if w.foreign[i.FileID] != "" || histories.KeyOf(i.Attributes, i.Filename) != key {
+		if w.foreign[i.FileID] != "" || trail.KeyOf(i.Attributes, i.Filename) != key {
 			continue
 		}
 		if begun && !open && i.From.After(covered) && !w.mayMiss(key, covered) {

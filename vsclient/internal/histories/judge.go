@@ -5,7 +5,6 @@ import (
 	"context"
 	"crypto/sha256"
 	"encoding/hex"
-	"encoding/json"
 	"fmt"
 	"maps"
 	"net/http"
@@ -14,6 +13,7 @@ import (
 	"time"
 
 	"github.com/conduitio-labs/conduit-connector-openai-vectorstore/vsclient/internal/histories/plan"
+	"github.com/conduitio-labs/conduit-connector-openai-vectorstore/vsclient/internal/histories/trail"
 	"github.com/conduitio-labs/conduit-connector-openai-vectorstore/vsclient/openaitest"
 )
 
@@ -51,32 +51,9 @@ const (
 	graceOfStrays = time.Hour
 )
 
-// AttrsText is equal for equal attributes: numbers of all types are float64.
-func AttrsText(attrs map[string]any) string {
-	var b strings.Builder
-	for _, name := range slices.Sorted(maps.Keys(attrs)) {
-		v := attrs[name]
-		switch n := v.(type) {
-		case int:
-			v = float64(n)
-		case json.Number:
-			v, _ = n.Float64()
-		}
-		fmt.Fprintf(&b, "%s=%T:%v;", name, v, v)
-	}
-	return b.String()
-}
-
-func shown(key string) string {
-	if len(key) > 40 {
-		key = key[:30] + "…" + fmt.Sprint(len(key))
-	}
-	return fmt.Sprintf("%q", key)
-}
-
 // finish ends all faults, lets everything settle, and judges the whole.
 func (h *history) finish() {
-	h.calm()
+	h.gate.Calm()
 	h.join()
 	for _, n := range slices.Sorted(maps.Keys(h.procs)) {
 		if p := h.procs[n]; p.orphan && !p.dead && !p.closed {
@@ -84,7 +61,7 @@ func (h *history) finish() {
 			h.close(p)
 		}
 	}
-	h.gate.lates.Wait()
+	h.gate.Wait()
 	for store := range 2 {
 		if store == 1 && !h.uses(1) {
 			continue
@@ -100,10 +77,10 @@ func (h *history) finish() {
 		}
 		h.flush(context.Background(), p)
 	}
-	for from := h.gate.now(); h.gate.now()-from < h.settled(); {
+	for from := h.log.Now(); h.log.Now()-from < h.settled(); {
 		time.Sleep(time.Minute)
 		if !h.healthy() {
-			h.out.Healthy = h.gate.now() - from + time.Minute
+			h.out.Healthy = h.log.Now() - from + time.Minute
 		}
 	}
 	h.examine(false)
@@ -138,7 +115,7 @@ func (h *history) healthy() bool {
 			if (f.Status == "in_progress" || f.Status == "failed") && h.deadMaker(f.FileID) {
 				continue
 			}
-			if n++; n > 1 && marked(f.Attributes) || f.Status != "completed" {
+			if n++; n > 1 && trail.Marked(f.Attributes) || f.Status != "completed" {
 				return false
 			}
 		}
@@ -175,7 +152,7 @@ func (h *history) tidy() {
 	}
 	time.Sleep(graceOfStrays)
 	loose := h.loose()
-	strays, err := p.c.Strays(ctx, graceOfStrays, h.plan.Keys, h.gate.start.Add(h.clock))
+	strays, err := p.c.Strays(ctx, graceOfStrays, h.plan.Keys, h.log.Start.Add(h.clock))
 	if err != nil {
 		h.wrong(kindError, "the last leftovers: %v", err)
 	}
@@ -209,7 +186,7 @@ func (h *history) compareListing(p *process) {
 		}
 		want := len(h.files(c))
 		if len(found[key]) != want {
-			h.wrong(kindAnswer, "the last listing has %s %d times, and the store %d times", shown(key), len(found[key]), want)
+			h.wrong(kindAnswer, "the last listing has %s %d times, and the store %d times", trail.Shown(key), len(found[key]), want)
 		}
 	}
 }
@@ -217,7 +194,7 @@ func (h *history) compareListing(p *process) {
 // ambiguous reports whether another tool's attributes have hidden the key.
 func (h *history) ambiguous(key string) bool {
 	for _, f := range h.srv.Snapshot().Store(h.stores[0]).Files {
-		if !marked(f.Attributes) && h.owner(f.FileID, f.Attributes, f.Filename) == key {
+		if !trail.Marked(f.Attributes) && h.owner(f.FileID, f.Attributes, f.Filename) == key {
 			return true
 		}
 	}
@@ -225,44 +202,7 @@ func (h *history) ambiguous(key string) bool {
 }
 
 func (h *history) since(t time.Time) time.Duration {
-	return t.Add(-h.clock).Sub(h.gate.start).Round(time.Millisecond)
-}
-
-// KeyOf tells whose document a store file is, by its attributes and its name,
-// without the client's own code. Earlier releases kept the digest of a long key.
-func KeyOf(attributes map[string]any, filename string) string {
-	if !marked(attributes) {
-		return filename
-	}
-	if d, ok := attributes["vs_key_sha256"].(string); ok {
-		return "sha256:" + d
-	}
-	key := ""
-	for _, name := range []string{"vs_key", "vs_key_2", "vs_key_3", "vs_key_4"} {
-		part, _ := attributes[name].(string)
-		key += part
-	}
-	return key
-}
-
-func marked(attributes map[string]any) bool {
-	for name := range attributes {
-		if strings.HasPrefix(name, "vs_") {
-			return true
-		}
-	}
-	return false
-}
-
-// Own are the attributes that are not the client's.
-func Own(attributes map[string]any) map[string]any {
-	out := make(map[string]any)
-	for name, v := range attributes {
-		if !strings.HasPrefix(name, "vs_") {
-			out[name] = v
-		}
-	}
-	return out
+	return t.Add(-h.clock).Sub(h.log.Start).Round(time.Millisecond)
 }
 
 // owner is the key of a store file: by what the process that attached it said, or
@@ -270,24 +210,22 @@ func Own(attributes map[string]any) map[string]any {
 func (h *history) owner(id string, attributes map[string]any, filename string) string {
 	if p, ok := h.planted[id]; ok {
 		switch {
-		case !marked(attributes) && p.Key >= 0:
+		case !trail.Marked(attributes) && p.Key >= 0:
 			return h.plan.Keys[p.Key]
-		case !marked(attributes):
+		case !trail.Marked(attributes):
 			return ""
 		}
-		return h.whole(KeyOf(attributes, filename))
+		return h.whole(trail.KeyOf(attributes, filename))
 	}
-	h.gate.mu.Lock()
-	defer h.gate.mu.Unlock()
-	for _, e := range h.gate.of[id] {
+	for _, e := range h.log.Of(id) {
 		if e.Endpoint != "POST store/files" && e.Endpoint != "POST file_batches" {
 			continue
 		}
-		if i := slices.Index(e.Files, id); i >= 0 && i < len(e.Attrs) && marked(e.Attrs[i]) {
-			return h.whole(KeyOf(e.Attrs[i], filename))
+		if i := slices.Index(e.Files, id); i >= 0 && i < len(e.Attrs) && trail.Marked(e.Attrs[i]) {
+			return h.whole(trail.KeyOf(e.Attrs[i], filename))
 		}
 	}
-	return h.whole(KeyOf(attributes, filename))
+	return h.whole(trail.KeyOf(attributes, filename))
 }
 
 // whole finds the key of a digest.
@@ -342,9 +280,9 @@ func (h *history) settleAccepted(c *cell) {
 		return
 	}
 	for _, i := range h.srv.History(h.stores[c.store]) {
-		v := value{text: h.texts[i.SHA256], attrs: AttrsText(Own(i.Attributes)), chunk: c.accepted.doc.Chunk}
+		v := value{text: h.texts[i.SHA256], attrs: trail.AttrsText(trail.Own(i.Attributes)), chunk: c.accepted.doc.Chunk}
 		if h.owner(i.FileID, i.Attributes, i.Filename) == c.key && h.since(i.From) >= c.accepted.from && v == valueOf(c.accepted.doc) {
-			c.settle(c.accepted, h.gate.now())
+			c.settle(c.accepted, h.log.Now())
 			return
 		}
 	}
@@ -352,7 +290,7 @@ func (h *history) settleAccepted(c *cell) {
 
 // end judges the versions that a key has at the end.
 func (h *history) end(c *cell, swept bool) {
-	allowed := c.at(h.gate.now())
+	allowed := c.at(h.log.Now())
 	var found []openaitest.StoreFile
 	for _, f := range h.files(c) {
 		if f.Status == "in_progress" && h.deadMaker(f.FileID) {
@@ -370,23 +308,23 @@ func (h *history) end(c *cell, swept bool) {
 	tell := func() string {
 		var parts []string
 		for _, f := range found {
-			parts = append(parts, fmt.Sprintf("%s by process %d %s %q {%s} version %v", f.FileID[:12], h.maker(f.FileID), f.Status, h.texts[f.SHA256], AttrsText(Own(f.Attributes)), f.Attributes["vs_version"]))
+			parts = append(parts, fmt.Sprintf("%s by process %d %s %q {%s} version %v", f.FileID[:12], h.maker(f.FileID), f.Status, h.texts[f.SHA256], trail.AttrsText(trail.Own(f.Attributes)), f.Attributes["vs_version"]))
 		}
 		return strings.Join(parts, ", ")
 	}
 	mayBeAbsent := slices.ContainsFunc(allowed, func(v value) bool { return v.absent })
-	where := fmt.Sprintf("store %d, key %s", c.store, shown(c.key))
+	where := fmt.Sprintf("store %d, key %s", c.store, trail.Shown(c.key))
 	switch {
 	case len(found) == 0 && !mayBeAbsent:
-		if h.excusedWindow(c, h.gate.now()) {
+		if h.excusedWindow(c, h.log.Now()) {
 			h.excuse(excuseWindow)
 			return
 		}
-		if h.excusedRemoval(c, h.gate.now()) {
+		if h.excusedRemoval(c, h.log.Now()) {
 			h.excuse(excuseRemoval)
 			return
 		}
-		if h.excusedDelete(c, h.gate.now()) {
+		if h.excusedDelete(c, h.log.Now()) {
 			h.excuse(excuseWindow)
 			return
 		}
@@ -401,7 +339,7 @@ func (h *history) end(c *cell, swept bool) {
 		}
 		h.wrong(kindStale, "%s: it was deleted, and there is %s", where, tell())
 		return
-	case len(found) > 1 && !slices.ContainsFunc(found, func(f openaitest.StoreFile) bool { return marked(f.Attributes) }) && len(allowed) > 1:
+	case len(found) > 1 && !slices.ContainsFunc(found, func(f openaitest.StoreFile) bool { return trail.Marked(f.Attributes) }) && len(allowed) > 1:
 		// Attached by hand, twice, and never changed.
 		return
 	case len(found) > 1 && !swept && h.excusedShown(c, found):
@@ -411,13 +349,13 @@ func (h *history) end(c *cell, swept bool) {
 		return
 	}
 	f := found[0]
-	v := value{text: h.texts[f.SHA256], attrs: AttrsText(Own(f.Attributes)), chunk: chunkOf(f)}
+	v := value{text: h.texts[f.SHA256], attrs: trail.AttrsText(trail.Own(f.Attributes)), chunk: chunkOf(f)}
 	switch {
 	case f.FileGone:
 		h.wrong(kindLost, "%s: the store file %s has lost its File", where, f.FileID)
 	case f.Status != "completed":
 		h.wrong(kindOpen, "%s: %s", where, tell())
-	case !slices.Contains(allowed, v) && !(!marked(f.Attributes) && anyLike(allowed, v)):
+	case !slices.Contains(allowed, v) && !(!trail.Marked(f.Attributes) && anyLike(allowed, v)):
 		if h.excusedLate(f.FileID) && slices.ContainsFunc(allowed, func(w value) bool { return w.text == v.text }) {
 			h.excuse(excuseLate)
 			return
@@ -451,7 +389,7 @@ func (h *history) readers(c *cell) {
 		if h.owner(i.FileID, i.Attributes, i.Filename) != c.key {
 			continue
 		}
-		s := span{Interval: i, from: max(0, h.since2(i.From)), to: h.gate.now()}
+		s := span{Interval: i, from: max(0, h.since2(i.From)), to: h.log.Now()}
 		if !i.To.IsZero() {
 			s.to = h.since2(i.To)
 		}
@@ -498,13 +436,13 @@ func (h *history) readers(c *cell) {
 					h.excuse(excuseReindexed)
 					continue
 				}
-				h.wrong(kindGap, "store %d, key %s: nothing can be found from %v to %v, where there must be %s", c.store, shown(c.key), at, order[i+1], show(allowed))
+				h.wrong(kindGap, "store %d, key %s: nothing can be found from %v to %v, where there must be %s", c.store, trail.Shown(c.key), at, order[i+1], show(allowed))
 				return
 			}
 			continue
 		}
 		if !slices.ContainsFunc(newest, func(s span) bool {
-			return anyLike(allowed, value{text: h.texts[s.SHA256], attrs: AttrsText(Own(s.Attributes))})
+			return anyLike(allowed, value{text: h.texts[s.SHA256], attrs: trail.AttrsText(trail.Own(s.Attributes))})
 		}) {
 			s := newest[0]
 			file := openaitest.StoreFile{FileID: s.FileID, Attributes: s.Attributes}
@@ -514,20 +452,18 @@ func (h *history) readers(c *cell) {
 			case mayBeAbsent && h.excusedWatch(c, file, at):
 			default:
 				h.wrong(kindStale, "store %d, key %s: from %v to %v readers find %q {%s} of process %d (version %v), where there can be %s",
-					c.store, shown(c.key), at, order[i+1], h.texts[s.SHA256], AttrsText(Own(s.Attributes)), h.maker(s.FileID), s.version, show(allowed))
+					c.store, trail.Shown(c.key), at, order[i+1], h.texts[s.SHA256], trail.AttrsText(trail.Own(s.Attributes)), h.maker(s.FileID), s.version, show(allowed))
 				return
 			}
 		}
 	}
 }
 
-func (h *history) since2(t time.Time) time.Duration { return t.Add(-h.clock).Sub(h.gate.start) }
+func (h *history) since2(t time.Time) time.Duration { return t.Add(-h.clock).Sub(h.log.Start) }
 
 // uploaded is the request that has made a File.
-func (h *history) uploaded(id string) *Entry {
-	h.gate.mu.Lock()
-	defer h.gate.mu.Unlock()
-	for _, e := range h.gate.of[id] {
+func (h *history) uploaded(id string) *trail.Entry {
+	for _, e := range h.log.Of(id) {
 		if e.Endpoint == "POST /files" {
 			return e
 		}
@@ -549,9 +485,7 @@ func (h *history) deadMaker(id string) bool {
 
 // attached is when a File's attaches took effect.
 func (h *history) attached(id string) (at []time.Duration) {
-	h.gate.mu.Lock()
-	defer h.gate.mu.Unlock()
-	for _, e := range h.gate.of[id] {
+	for _, e := range h.log.Of(id) {
 		if (e.Endpoint == "POST store/files" || e.Endpoint == "POST file_batches") && slices.Contains(e.Files, id) && e.At > 0 && e.Status < 300 {
 			at = append(at, e.At)
 		}
@@ -593,9 +527,9 @@ func (h *history) backAgain(c *cell) {
 		return
 	}
 	for _, f := range found {
-		c.states = union(c.states, []value{{text: h.texts[f.SHA256], attrs: AttrsText(Own(f.Attributes)), chunk: chunkOf(f)}})
+		c.states = union(c.states, []value{{text: h.texts[f.SHA256], attrs: trail.AttrsText(trail.Own(f.Attributes)), chunk: chunkOf(f)}})
 	}
-	c.note(h.gate.now())
+	c.note(h.log.Now())
 	h.out.Excused[excuseBack]++
 }
 
@@ -624,15 +558,13 @@ func (h *history) excusedWatch(c *cell, f openaitest.StoreFile, at time.Duration
 // process changed the key between a removal's look and the removal: the remover had
 // just seen a newer version searchable, which the other has removed since.
 func (h *history) excusedWindow(c *cell, at time.Duration) bool {
-	h.gate.mu.Lock()
-	defer h.gate.mu.Unlock()
-	removals := map[string]*Entry{} // the one that took effect, by File
-	var last *Entry
-	for _, e := range h.gate.log {
+	removals := map[string]*trail.Entry{} // the one that took effect, by File
+	var last *trail.Entry
+	for _, e := range h.log.Entries() {
 		if e.Method != http.MethodDelete || e.At == 0 || e.At > at || len(e.Files) != 1 || e.Status >= 300 {
 			continue
 		}
-		if h.ownerLocked(e.Files[0]) != c.key {
+		if h.ownerOf(e.Files[0]) != c.key {
 			continue
 		}
 		if removals[e.Files[0]] == nil {
@@ -647,12 +579,12 @@ func (h *history) excusedWindow(c *cell, at time.Duration) bool {
 	if last == nil {
 		return false
 	}
-	for _, look := range h.gate.log {
+	for _, look := range h.log.Entries() {
 		if look.P != last.P || look.Endpoint != "GET store/files/{id}" || look.State != "completed" || look.Replied == 0 || look.Replied > last.Sent || last.Sent-look.At > 10*time.Second {
 			continue
 		}
 		other := removals[look.Files[0]]
-		if look.Files[0] != last.Files[0] && other != nil && other.P != last.P && other.At > look.At && h.ownerLocked(look.Files[0]) == c.key {
+		if look.Files[0] != last.Files[0] && other != nil && other.P != last.P && other.At > look.At && h.ownerOf(look.Files[0]) == c.key {
 			return true
 		}
 	}
@@ -660,11 +592,9 @@ func (h *history) excusedWindow(c *cell, at time.Duration) bool {
 }
 
 // lastRemoval is the request that took the last version of a key out of its store.
-func (h *history) lastRemoval(c *cell, at time.Duration) (last *Entry) {
-	h.gate.mu.Lock()
-	defer h.gate.mu.Unlock()
-	for _, e := range h.gate.log {
-		if e.Endpoint == "DELETE store/files/{id}" && e.At > 0 && e.At <= at && e.Status < 300 && h.ownerLocked(e.Files[0]) == c.key && (last == nil || e.At > last.At) {
+func (h *history) lastRemoval(c *cell, at time.Duration) (last *trail.Entry) {
+	for _, e := range h.log.Entries() {
+		if e.Endpoint == "DELETE store/files/{id}" && e.At > 0 && e.At <= at && e.Status < 300 && h.ownerOf(e.Files[0]) == c.key && (last == nil || e.At > last.At) {
 			last = e
 		}
 	}
@@ -723,19 +653,17 @@ func (h *history) lateAttach(c *cell, at time.Duration) bool {
 	if !slices.Contains(h.plan.Sea.Quirks, "reattach_reindexes") {
 		return false
 	}
-	h.gate.mu.Lock()
-	defer h.gate.mu.Unlock()
-	return slices.ContainsFunc(h.gate.log, func(e *Entry) bool {
+	return slices.ContainsFunc(h.log.Entries(), func(e *trail.Entry) bool {
 		return e.Late && e.At == at && (e.Endpoint == "POST store/files" || e.Endpoint == "POST file_batches") &&
-			slices.ContainsFunc(e.Files, func(id string) bool { return h.ownerLocked(id) == c.key })
+			slices.ContainsFunc(e.Files, func(id string) bool { return h.ownerOf(id) == c.key })
 	})
 }
 
-func (h *history) ownerLocked(id string) string {
-	for _, e := range h.gate.of[id] {
+func (h *history) ownerOf(id string) string {
+	for _, e := range h.log.Of(id) {
 		if e.Endpoint == "POST store/files" || e.Endpoint == "POST file_batches" {
 			if i := slices.Index(e.Files, id); i >= 0 && i < len(e.Attrs) {
-				return h.whole(KeyOf(e.Attrs[i], ""))
+				return h.whole(trail.KeyOf(e.Attrs[i], ""))
 			}
 		}
 	}
@@ -748,10 +676,8 @@ func (h *history) ownerLocked(id string) string {
 // excusedLate reports whether the attributes of a store file were last written by a
 // request whose caller had given it up by then.
 func (h *history) excusedLate(id string) bool {
-	h.gate.mu.Lock()
-	defer h.gate.mu.Unlock()
-	var last *Entry
-	for _, e := range h.gate.of[id] {
+	var last *trail.Entry
+	for _, e := range h.log.Of(id) {
 		writes := e.Endpoint == "POST store/files/{id}" || e.Endpoint == "POST store/files" || e.Endpoint == "POST file_batches"
 		if writes && e.At > 0 && e.Status < 300 && slices.Contains(e.Files, id) && (last == nil || e.At > last.At) {
 			last = e
@@ -789,7 +715,7 @@ func (h *history) describeWith(known map[string]string) map[string]string {
 			if !ok || n == 0 && named(p) {
 				continue
 			}
-			out[f.FileID] += fmt.Sprintf(" in %s %s %v", st.Name, f.Status, AttrsText(f.Attributes))
+			out[f.FileID] += fmt.Sprintf(" in %s %s %v", st.Name, f.Status, trail.AttrsText(f.Attributes))
 		}
 	}
 	maps.Copy(out, known)
@@ -860,9 +786,7 @@ func (h *history) mustGo(id string) bool {
 
 // uploadsInVain finds uploads of a process that has been told that its store is gone.
 func (h *history) uploadsInVain() {
-	h.gate.mu.Lock()
-	defer h.gate.mu.Unlock()
-	for _, e := range h.gate.log {
+	for _, e := range h.log.Entries() {
 		if at, told := h.told[e.P]; told && e.Endpoint == "POST /files" && e.Sent > at && !h.underWay(e, at) {
 			h.wrong(kindCostly, "process %d uploads %q although the store has expired and a call has told so", e.P, e.Name)
 			return
@@ -872,7 +796,7 @@ func (h *history) uploadsInVain() {
 
 // underWay reports whether a call that had begun before that time may have made the
 // request.
-func (h *history) underWay(e *Entry, at time.Duration) bool {
+func (h *history) underWay(e *trail.Entry, at time.Duration) bool {
 	for _, c := range h.cells {
 		if slices.ContainsFunc(c.calls, func(call *pending) bool {
 			return call.p == e.P && call.from <= at && (!call.ended || call.to >= e.Sent)
@@ -891,26 +815,16 @@ func (h *history) ended(n int) bool {
 }
 
 func (h *history) removerEnded(id string) bool {
-	h.gate.mu.Lock()
-	defer h.gate.mu.Unlock()
-	return slices.ContainsFunc(h.gate.of[id], func(e *Entry) bool { return e.Method == http.MethodDelete && h.ended(e.P) })
+	return slices.ContainsFunc(h.log.Of(id), func(e *trail.Entry) bool { return e.Method == http.MethodDelete && h.ended(e.P) })
 }
 
 // requestsAfterClose finds requests of clients that had been closed.
 func (h *history) requestsAfterClose() {
-	h.gate.mu.Lock()
-	defer h.gate.mu.Unlock()
 	told := map[int]bool{}
-	for _, e := range h.gate.log {
+	for _, e := range h.log.Entries() {
 		if p := h.procs[e.P]; p != nil && p.closed && p.gone > 0 && !p.dead && e.Sent > p.gone+time.Millisecond && !told[e.P] {
 			told[e.P] = true
 			h.wrong(kindAfter, "process %d: %s %s, %v after Close had returned", e.P, e.Method, e.Path, e.Sent-p.gone)
 		}
 	}
-}
-
-// DigestOf is what KeyOf returns for a key of which a release has kept the digest.
-func DigestOf(key string) string {
-	sum := sha256.Sum256([]byte(key))
-	return "sha256:" + hex.EncodeToString(sum[:])
 }

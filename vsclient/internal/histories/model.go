@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/conduitio-labs/conduit-connector-openai-vectorstore/vsclient/internal/histories/plan"
+	"github.com/conduitio-labs/conduit-connector-openai-vectorstore/vsclient/internal/histories/trail"
 )
 
 // value is a state of a key: a document, or none.
@@ -17,7 +18,9 @@ type value struct {
 	chunk  int
 }
 
-func valueOf(d plan.Doc) value { return value{text: d.Text, attrs: AttrsText(d.Attrs), chunk: d.Chunk} }
+func valueOf(d plan.Doc) value {
+	return value{text: d.Text, attrs: trail.AttrsText(d.Attrs), chunk: d.Chunk}
+}
 
 var nothing = value{absent: true}
 
@@ -35,7 +38,7 @@ func (v value) after(op plan.Op, d plan.Doc) value {
 		return nothing
 	case plan.OpUpdate:
 		if !v.absent {
-			v.attrs = AttrsText(d.Attrs)
+			v.attrs = trail.AttrsText(d.Attrs)
 		}
 		return v
 	}
@@ -76,7 +79,7 @@ type pending struct {
 }
 
 func (p *pending) String() string {
-	return fmt.Sprintf("process %d: %s %q {%s}", p.p, p.op, p.doc.Text, AttrsText(p.doc.Attrs))
+	return fmt.Sprintf("process %d: %s %q {%s}", p.p, p.op, p.doc.Text, trail.AttrsText(p.doc.Attrs))
 }
 
 // point says what may be there from a time on.

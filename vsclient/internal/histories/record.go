@@ -5,21 +5,15 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
-	"time"
 
+	"github.com/conduitio-labs/conduit-connector-openai-vectorstore/vsclient/internal/histories/gate"
 	"github.com/conduitio-labs/conduit-connector-openai-vectorstore/vsclient/internal/histories/plan"
 )
 
 // Record is a history with the order in which things happened in one run of it.
 type Record struct {
 	Plan  plan.Plan
-	Order []Pass
-}
-
-// Pass is one thing that the gate let through.
-type Pass struct {
-	Name string
-	At   time.Duration // since the history began
+	Order []gate.Pass
 }
 
 // Save writes the record into a directory and returns the file's name.

@@ -17,7 +17,9 @@ import (
 	"testing/synctest"
 	"time"
 
+	"github.com/conduitio-labs/conduit-connector-openai-vectorstore/vsclient/internal/histories/gate"
 	"github.com/conduitio-labs/conduit-connector-openai-vectorstore/vsclient/internal/histories/plan"
+	"github.com/conduitio-labs/conduit-connector-openai-vectorstore/vsclient/internal/histories/trail"
 	"github.com/conduitio-labs/conduit-connector-openai-vectorstore/vsclient/openaitest"
 )
 
@@ -26,7 +28,7 @@ type Outcome struct {
 	Wrong   []Finding
 	Excused map[string]int // what cannot be promised, by name
 	States  map[string]int // rare states that were reached, by name
-	Order   []Pass         // in which things happened at the API
+	Order   []gate.Pass    // in which things happened at the API
 	Took    time.Duration  // virtual
 	Healthy time.Duration  // from the end of all faults until everything was right
 	Asked   int            // requests
@@ -62,7 +64,7 @@ type process struct {
 	store  int
 	step   plan.Step
 	c      *Client
-	line   *line
+	line   *gate.Line
 	closed bool
 	dead   bool
 	orphan bool
@@ -78,7 +80,8 @@ type history struct {
 	plan    plan.Plan
 	verbose bool
 	srv     *openaitest.Server
-	gate    *gate
+	gate    *gate.Gate
+	log     *trail.Log
 	stores  []string // under test, the mirror, somebody else's
 	wrongID string
 	procs   map[int]*process
@@ -102,7 +105,7 @@ type history struct {
 }
 
 // Run carries a plan out. drive, if not nil, is the order of an earlier run.
-func Run(t *testing.T, p plan.Plan, drive []Pass, verbose bool) Outcome {
+func Run(t *testing.T, p plan.Plan, drive []gate.Pass, verbose bool) Outcome {
 	h := &history{
 		plan: p, verbose: verbose, procs: make(map[int]*process), cells: make(map[[2]int]*cell),
 		planted: make(map[string]plan.Planted), texts: make(map[string]string), told: make(map[int]time.Duration),
@@ -112,8 +115,8 @@ func Run(t *testing.T, p plan.Plan, drive []Pass, verbose bool) Outcome {
 	defer runtime.GOMAXPROCS(runtime.GOMAXPROCS(1)) // so that goroutines take turns in the same order each time
 	rand.Seed(int64(p.Seed))                        //nolint:staticcheck // no other way reaches the generator that backoff uses
 	synctest.Test(t, func(*testing.T) { h.run(drive) })
-	h.out.Order = h.gate.order
-	h.out.Asked = len(h.gate.log)
+	h.out.Order = h.gate.Order()
+	h.out.Asked = len(h.log.Entries())
 	return h.out
 }
 
@@ -163,7 +166,7 @@ func quirks(names []string) (q openaitest.Quirks) {
 	return q
 }
 
-func (h *history) run(drive []Pass) {
+func (h *history) run(drive []gate.Pass) {
 	h.begun = time.Now()
 	h.texts[digest("")] = ""
 	for _, s := range h.plan.Steps {
@@ -181,7 +184,8 @@ func (h *history) run(drive []Pass) {
 	time.Sleep(time.Hour)
 	h.plantFresh()
 	h.was = h.describe()
-	h.gate = newGate(h.plan.Seed, h.plan.Sea, h.srv.Client().Transport, h.plan.Faults, drive)
+	h.log = trail.NewLog()
+	h.gate = gate.New(h.plan, h.srv.Client().Transport, h.log, drive)
 	for store := range 2 {
 		for i, key := range h.plan.Keys {
 			c := &cell{store: store, key: key, index: i, states: []value{nothing}, writers: make(map[int]bool)}
@@ -190,27 +194,27 @@ func (h *history) run(drive []Pass) {
 					if c.states[0].absent {
 						c.states = nil
 					}
-					c.states = append(c.states, value{text: p.Text, attrs: AttrsText(Own(p.Attrs))})
+					c.states = append(c.states, value{text: p.Text, attrs: trail.AttrsText(trail.Own(p.Attrs))})
 				}
 			}
 			c.note(0)
 			h.cells[[2]int{store, i}] = c
 		}
 	}
-	go h.gate.run()
+	go h.gate.Run()
 	defer func() {
-		close(h.gate.over)
+		h.gate.End()
 		for _, n := range slices.Sorted(maps.Keys(h.procs)) {
 			p := h.procs[n]
-			p.line.die()
+			p.line.Die()
 			_ = p.c.Close()
 		}
 		h.waiting.Wait()
-		h.gate.lates.Wait()
+		h.gate.Wait()
 		h.srv.Close()
 	}()
 	for i, s := range h.plan.Steps {
-		h.gate.pass(context.Background(), fmt.Sprintf("step %d %s", i, s.Do), "")
+		h.gate.Pass(context.Background(), fmt.Sprintf("step %d %s", i, s.Do), "")
 		h.take(s)
 	}
 	h.finish()
@@ -218,9 +222,9 @@ func (h *history) run(drive []Pass) {
 	h.mu.Lock()
 	h.done = true
 	h.mu.Unlock()
-	h.out.Took = h.gate.now()
+	h.out.Took = h.log.Now()
 	if h.verbose {
-		for _, e := range h.gate.log {
+		for _, e := range h.log.Entries() {
 			h.out.Log = append(h.out.Log, e.String())
 		}
 	}
@@ -274,7 +278,7 @@ func (h *history) excuse(name string) {
 
 func (h *history) tell(format string, args ...any) {
 	if h.verbose {
-		fmt.Printf("%12v %s\n", h.gate.now().Round(time.Millisecond), fmt.Sprintf(format, args...))
+		fmt.Printf("%12v %s\n", h.log.Now().Round(time.Millisecond), fmt.Sprintf(format, args...))
 	}
 }
 
@@ -328,11 +332,9 @@ func (h *history) take(s plan.Step) {
 	case plan.DoSleep:
 		time.Sleep(time.Duration(s.For))
 	case plan.DoOutage:
-		h.gate.mu.Lock()
-		h.gate.outages = append(h.gate.outages, outage{time.Now().Add(time.Duration(s.For)), s.Fate})
-		h.gate.mu.Unlock()
+		h.gate.Outage(time.Duration(s.For), s.Fate)
 	case plan.DoCalm:
-		h.calm()
+		h.gate.Calm()
 	case plan.DoStrip:
 		h.strip(s)
 	case plan.DoHand:
@@ -345,16 +347,10 @@ func (h *history) take(s plan.Step) {
 		h.srv.ExpireVectorStore(h.stores[0], 0)
 		h.mu.Lock()
 		h.expired = true
-		h.expiredAt = h.gate.now()
+		h.expiredAt = h.log.Now()
 		h.mu.Unlock()
 		h.reached(stateExpired)
 	}
-}
-
-func (h *history) calm() {
-	h.gate.mu.Lock()
-	h.gate.calm = true
-	h.gate.mu.Unlock()
 }
 
 func (h *history) storeID(n int) string {
@@ -368,7 +364,7 @@ func (h *history) start(s plan.Step) {
 	if h.procs[s.P] != nil {
 		return
 	}
-	p := &process{n: s.P, store: s.Store, step: s, line: h.gate.line(s.P), begun: h.gate.now(), open: make(map[*pending]*cell)}
+	p := &process{n: s.P, store: s.Store, step: s, line: h.gate.Line(s.P), begun: h.log.Now(), open: make(map[*pending]*cell)}
 	c, err := NewClient(Settings{
 		Store: h.storeID(s.Store), URL: h.srv.URL(), Transport: p.line, Attached: s.Attached, Concurrency: s.Concurrency, Batch: s.Batch,
 		RetryFor: time.Duration(s.RetryFor), IndexFor: time.Duration(s.IndexFor), Verbose: h.verbose,
@@ -378,7 +374,7 @@ func (h *history) start(s plan.Step) {
 	}
 	p.c = c
 	h.procs[s.P] = p
-	context.AfterFunc(p.line.death, func() { h.died(p) })
+	context.AfterFunc(p.line.Death, func() { h.died(p) })
 }
 
 // died notes that a process is dead: what it had under way may have taken effect.
@@ -393,7 +389,7 @@ func (h *history) died(p *process) {
 		h.out.States[stateKilled]++
 	}
 	if p.gone == 0 {
-		p.gone = h.gate.now()
+		p.gone = h.log.Now()
 	}
 	for call, c := range p.open {
 		c.fail(call, p.gone, true)
@@ -402,7 +398,7 @@ func (h *history) died(p *process) {
 }
 
 func (h *history) kill(p *process) {
-	p.line.die()
+	p.line.Die()
 	h.died(p)
 }
 
@@ -419,9 +415,9 @@ func (h *history) do(p *process, s plan.Step, call func(context.Context)) {
 		defer p.calls.Done()
 		defer cancel()
 		call(ctx)
-		if s.Within > 0 && ctx.Err() != nil && !p.line.isDead() {
+		if s.Within > 0 && ctx.Err() != nil && !p.line.Dead() {
 			h.reached(stateGaveUp)
-			if late := h.gate.now() - h.deadline(ctx); late > promptly {
+			if late := h.log.Now() - h.deadline(ctx); late > promptly {
 				h.wrong(kindSlow, "process %d: a call returns %v after its context has ended: %v", p.n, late.Round(time.Millisecond), s)
 			}
 		}
@@ -431,15 +427,13 @@ func (h *history) do(p *process, s plan.Step, call func(context.Context)) {
 	}
 	select {
 	case <-done:
-	case <-p.line.death.Done():
+	case <-p.line.Death.Done():
 	}
 }
 
-func (l *line) isDead() bool { return l.death.Err() != nil }
-
 func (h *history) deadline(ctx context.Context) time.Duration {
 	d, _ := ctx.Deadline()
-	return d.Sub(h.gate.start)
+	return d.Sub(h.log.Start)
 }
 
 func (h *history) join() {
@@ -452,7 +446,7 @@ func (h *history) join() {
 		go func() { p.calls.Wait(); close(done) }()
 		select {
 		case <-done:
-		case <-p.line.death.Done():
+		case <-p.line.Death.Done():
 		}
 	}
 }
@@ -478,7 +472,7 @@ func (h *history) apply(ctx context.Context, p *process, changes []plan.Change) 
 				}
 			}
 		}
-		call := c.begin(p.n, ch.Op, ch.Doc, h.gate.now())
+		call := c.begin(p.n, ch.Op, ch.Doc, h.log.Now())
 		if c.unseen(call, p.begun, time.Duration(h.plan.Sea.NotFound)) {
 			h.out.Excused[excuseUnseen]++
 		}
@@ -488,18 +482,18 @@ func (h *history) apply(ctx context.Context, p *process, changes []plan.Change) 
 	closed := p.closed
 	h.mu.Unlock()
 	ended := func(i int, a Answer) {
-		if p.line.isDead() {
+		if p.line.Dead() {
 			return
 		}
 		h.mu.Lock()
 		defer h.mu.Unlock()
 		if a.Err == nil && (closed || p.store < 0) {
-			h.out.Wrong = append(h.out.Wrong, Finding{kindAnswer, fmt.Sprintf("process %d: %s %s succeeds though its client is closed or its store does not exist", p.n, list[i].Op, shown(list[i].Key))})
+			h.out.Wrong = append(h.out.Wrong, Finding{kindAnswer, fmt.Sprintf("process %d: %s %s succeeds though its client is closed or its store does not exist", p.n, list[i].Op, trail.Shown(list[i].Key))})
 		}
 		if calls[i] == nil {
 			return
 		}
-		h.tell("process %d: %s %s %q {%s}: %s %v", p.n, list[i].Op, shown(list[i].Key), list[i].Doc.Text, AttrsText(list[i].Doc.Attrs), a.Outcome, a.Err)
+		h.tell("process %d: %s %s %q {%s}: %s %v", p.n, list[i].Op, trail.Shown(list[i].Key), list[i].Doc.Text, trail.AttrsText(list[i].Doc.Attrs), a.Outcome, a.Err)
 		delete(p.open, calls[i])
 		h.answered(p, cells[i], calls[i], a)
 	}
@@ -513,9 +507,9 @@ func (h *history) apply(ctx context.Context, p *process, changes []plan.Change) 
 // answered tells the model how a change has ended, and judges the answer. The
 // caller holds mu.
 func (h *history) answered(p *process, c *cell, call *pending, a Answer) {
-	now := h.gate.now()
+	now := h.log.Now()
 	wrong := func(kind, format string, args ...any) {
-		h.out.Wrong = append(h.out.Wrong, Finding{kind, fmt.Sprintf("%v of %s: ", call, shown(c.key)) + fmt.Sprintf(format, args...)})
+		h.out.Wrong = append(h.out.Wrong, Finding{kind, fmt.Sprintf("%v of %s: ", call, trail.Shown(c.key)) + fmt.Sprintf(format, args...)})
 	}
 	if call.ended {
 		return
@@ -598,7 +592,7 @@ func (h *history) failed(p *process, name string, err error) {
 		return
 	}
 	a := answer("", err)
-	if a.Class != Service && a.Class != Stopped && p.store >= 0 && !p.line.isDead() && !(p.store == 0 && h.expired) {
+	if a.Class != Service && a.Class != Stopped && p.store >= 0 && !p.line.Dead() && !(p.store == 0 && h.expired) {
 		h.wrong(kindError, "process %d: %s: %v", p.n, name, err)
 	}
 }
@@ -614,7 +608,7 @@ func (h *history) flush(ctx context.Context, p *process) {
 	}
 	h.mu.Unlock()
 	told, err := p.c.Flush(ctx)
-	if p.line.isDead() {
+	if p.line.Dead() {
 		return
 	}
 	h.mu.Lock()
@@ -627,27 +621,27 @@ func (h *history) flush(ctx context.Context, p *process) {
 			continue
 		}
 		if strings.HasPrefix(calls[i].doc.Text, plan.BadText) {
-			h.out.Wrong = append(h.out.Wrong, Finding{kindAnswer, fmt.Sprintf("%v of %s: it could not be indexed, and Flush returns no error", calls[i], shown(c.key))})
+			h.out.Wrong = append(h.out.Wrong, Finding{kindAnswer, fmt.Sprintf("%v of %s: it could not be indexed, and Flush returns no error", calls[i], trail.Shown(c.key))})
 			c.accepted = nil
 			continue
 		}
-		c.settle(calls[i], h.gate.now())
+		c.settle(calls[i], h.log.Now())
 	}
 }
 
 // get reads a key and judges the answer.
 func (h *history) get(ctx context.Context, p *process, key int) {
-	from := h.gate.now()
+	from := h.log.Now()
 	h.mu.Lock()
 	if p.store >= 0 {
 		h.cells[[2]int{p.store, key}].touched = true
 	}
 	h.mu.Unlock()
 	got, a := p.c.Get(ctx, h.plan.Keys[key])
-	if p.line.isDead() || p.store == 0 && h.expired {
+	if p.line.Dead() || p.store == 0 && h.expired {
 		return
 	}
-	h.tell("process %d: get %s: %+v %v", p.n, shown(h.plan.Keys[key]), got, a.Err)
+	h.tell("process %d: get %s: %+v %v", p.n, trail.Shown(h.plan.Keys[key]), got, a.Err)
 	if p.store < 0 {
 		if a.Err == nil || a.NotFound && a.Class != Everybody {
 			h.wrong(kindAnswer, "process %d: get of a store that does not exist: %v", p.n, a.Err)
@@ -661,32 +655,30 @@ func (h *history) get(ctx context.Context, p *process, key int) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	c := h.cells[[2]int{p.store, key}]
-	allowed := c.during(from, h.gate.now())
+	allowed := c.during(from, h.log.Now())
 	v := nothing
-	if a.NotFound && (h.excusedRemoval(c, h.gate.now()) || h.hidden(c, p, from)) || a.Err == nil && got.Status != "completed" {
+	if a.NotFound && (h.excusedRemoval(c, h.log.Now()) || h.hidden(c, p, from)) || a.Err == nil && got.Status != "completed" {
 		return
 	}
 	if a.Err == nil && h.ghost(got.FileID, p, from) {
 		h.out.Excused[excuseUnseen]++
 		return
 	}
-	if a.Err == nil && slices.Contains(allowed, nothing) && h.excusedWatch(c, openaitest.StoreFile{FileID: got.FileID}, h.gate.now()) {
+	if a.Err == nil && slices.Contains(allowed, nothing) && h.excusedWatch(c, openaitest.StoreFile{FileID: got.FileID}, h.log.Now()) {
 		return
 	}
 	if a.Err == nil {
-		v = value{text: h.texts[got.SHA256], attrs: AttrsText(got.Attrs)}
+		v = value{text: h.texts[got.SHA256], attrs: trail.AttrsText(got.Attrs)}
 	}
 	late := a.Err == nil && h.excusedLate(got.FileID) && slices.ContainsFunc(allowed, func(w value) bool { return w.text == v.text })
 	if !anyLike(allowed, v) && !(a.Err == nil && got.SHA256 == "") && !late {
-		h.out.Wrong = append(h.out.Wrong, Finding{kindAnswer, fmt.Sprintf("process %d: get %s finds %v, where there can be %s", p.n, shown(c.key), v, show(allowed))})
+		h.out.Wrong = append(h.out.Wrong, Finding{kindAnswer, fmt.Sprintf("process %d: get %s finds %v, where there can be %s", p.n, trail.Shown(c.key), v, show(allowed))})
 	}
 }
 
 // ghost reports whether a GET shows a version that another process has removed.
 func (h *history) ghost(file string, p *process, at time.Duration) bool {
-	h.gate.mu.Lock()
-	defer h.gate.mu.Unlock()
-	return slices.ContainsFunc(h.gate.of[file], func(e *Entry) bool {
+	return slices.ContainsFunc(h.log.Of(file), func(e *trail.Entry) bool {
 		return e.P != p.n && e.Endpoint == "DELETE store/files/{id}" && e.At > 0 && e.At+time.Duration(h.plan.Sea.Ghost) >= at
 	})
 }
@@ -707,12 +699,12 @@ func anyLike(values []value, v value) bool {
 // list lists the store. Listings lag; only a document that can never have been is
 // wrong.
 func (h *history) list(ctx context.Context, p *process) {
-	before := h.gate.asked(p.n)
+	before := h.log.Asked(p.n)
 	got, err := p.c.List(ctx)
-	if p.line.isDead() || p.store == 0 && h.expired {
+	if p.line.Dead() || p.store == 0 && h.expired {
 		return
 	}
-	if n := h.gate.asked(p.n) - before; h.crowds > 0 && n > crowded/2 {
+	if n := h.log.Asked(p.n) - before; h.crowds > 0 && n > crowded/2 {
 		h.wrong(kindCostly, "process %d: a listing of %d documents makes %d requests, since others have made %d Files", p.n, len(got), n, h.crowds)
 	}
 	if err != nil {
@@ -731,9 +723,9 @@ func (h *history) list(ctx context.Context, p *process) {
 			continue
 		}
 		c := h.cells[[2]int{p.store, i}]
-		allowed := c.during(h.gate.now()-watched, h.gate.now())
-		if v := (value{text: h.texts[s.SHA256], attrs: AttrsText(s.Attrs)}); !anyLike(allowed, v) && !h.excusedLate(s.FileID) {
-			h.out.Wrong = append(h.out.Wrong, Finding{kindAnswer, fmt.Sprintf("process %d: the listing has %s as %v, where there can be %s", p.n, shown(c.key), v, show(allowed))})
+		allowed := c.during(h.log.Now()-watched, h.log.Now())
+		if v := (value{text: h.texts[s.SHA256], attrs: trail.AttrsText(s.Attrs)}); !anyLike(allowed, v) && !h.excusedLate(s.FileID) {
+			h.out.Wrong = append(h.out.Wrong, Finding{kindAnswer, fmt.Sprintf("process %d: the listing has %s as %v, where there can be %s", p.n, trail.Shown(c.key), v, show(allowed))})
 		}
 	}
 }
@@ -746,29 +738,29 @@ func (h *history) close(p *process) {
 		h.out.States[stateClosed]++
 	}
 	h.mu.Unlock()
-	from := h.gate.now()
+	from := h.log.Now()
 	done := make(chan error, 1)
 	h.waiting.Go(func() { done <- p.c.Close() })
 	var err error
 	select {
 	case err = <-done:
-	case <-p.line.death.Done():
+	case <-p.line.Death.Done():
 		return
 	}
-	if took := h.gate.now() - from; took > closeWithin+promptly {
+	if took := h.log.Now() - from; took > closeWithin+promptly {
 		h.wrong(kindSlow, "process %d: Close takes %v", p.n, took.Round(time.Millisecond))
 	}
 	p.left = err != nil
 	h.mu.Lock()
 	if p.gone == 0 {
-		p.gone = h.gate.now()
+		p.gone = h.log.Now()
 	}
 	h.mu.Unlock()
 	// Its calls have their answers; whatever comes after this is too late.
 	time.Sleep(time.Millisecond)
 	h.mu.Lock()
 	for call, c := range p.open {
-		c.fail(call, h.gate.now(), true)
+		c.fail(call, h.log.Now(), true)
 	}
 	clear(p.open)
 	h.mu.Unlock()
@@ -785,7 +777,7 @@ func (h *history) strip(s plan.Step) {
 	var found []string
 	var name string
 	for _, f := range h.srv.Snapshot().Store(h.stores[0]).Files {
-		if marked(f.Attributes) && h.owner(f.FileID, f.Attributes, f.Filename) == c.key {
+		if trail.Marked(f.Attributes) && h.owner(f.FileID, f.Attributes, f.Filename) == c.key {
 			found, name = append(found, f.FileID), f.Filename
 		}
 	}
@@ -793,8 +785,8 @@ func (h *history) strip(s plan.Step) {
 		return
 	}
 	h.srv.AddStoreFile(h.stores[0], found[0], map[string]any{"by": "another tool"})
-	c.replace(map[string]any{"by": "another tool"}, h.gate.now())
-	c.strippedAt = h.gate.now()
+	c.replace(map[string]any{"by": "another tool"}, h.log.Now())
+	c.strippedAt = h.log.Now()
 	h.out.States[stateStripped]++
 }
 
@@ -808,7 +800,7 @@ func (h *history) tells(id, name, key string) bool {
 // hand attaches a key's File to somebody else's store.
 func (h *history) hand(s plan.Step) {
 	for _, f := range h.srv.Snapshot().Store(h.stores[0]).Files {
-		if _, planted := h.planted[f.FileID]; !planted && KeyOf(f.Attributes, f.Filename) == h.plan.Keys[s.Key] {
+		if _, planted := h.planted[f.FileID]; !planted && trail.KeyOf(f.Attributes, f.Filename) == h.plan.Keys[s.Key] {
 			h.srv.AddStoreFile(h.stores[2], f.FileID, nil)
 			h.reached(stateHand)
 		}
@@ -828,7 +820,7 @@ func (h *history) crowd(store int) {
 		store = 2
 	}
 	for i := range crowded {
-		name := fmt.Sprintf("crowd %d of %d.md", i, h.gate.now())
+		name := fmt.Sprintf("crowd %d of %d.md", i, h.log.Now())
 		id := h.srv.AddFile(openaitest.NewFile{Name: name, Content: []byte(name)})
 		if attrs != nil {
 			attrs = map[string]any{"vs_key": name, "vs_version": "0000000000000001"}

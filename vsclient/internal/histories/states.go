@@ -5,6 +5,8 @@ import (
 	"slices"
 	"strings"
 	"time"
+
+	"github.com/conduitio-labs/conduit-connector-openai-vectorstore/vsclient/internal/histories/trail"
 )
 
 // The rare states that the histories have to reach. A proof that never reaches one
@@ -55,9 +57,7 @@ func EveryState() []string {
 
 // states finds the rare states that the log shows.
 func (h *history) states() {
-	h.gate.mu.Lock()
-	log := slices.Clone(h.gate.log)
-	h.gate.mu.Unlock()
+	log := h.log.Entries()
 	names := make(map[string]string) // of Files, as the server has them
 	for _, f := range h.srv.Snapshot().Files {
 		names[f.ID] = f.Name
@@ -84,13 +84,13 @@ func (h *history) states() {
 		}
 		switch {
 		case e.Endpoint == "POST file_batches" && e.Status >= 400 && len(e.Files) > 1:
-			if slices.ContainsFunc(log[i+1:], func(n *Entry) bool {
+			if slices.ContainsFunc(log[i+1:], func(n *trail.Entry) bool {
 				return n.P == e.P && strings.HasPrefix(n.Endpoint, "POST ") && n.Status > 0 && n.Status < 300 && len(n.Files) < len(e.Files) && len(n.Files) > 0 && slices.Contains(e.Files, n.Files[0]) && n.Endpoint != "POST store/files/{id}"
 			}) {
 				h.reached(stateRefused)
 			}
 		case h.landsAfter(e, -1, 0):
-			if slices.ContainsFunc(log, func(n *Entry) bool {
+			if slices.ContainsFunc(log, func(n *trail.Entry) bool {
 				return n.P != e.P && n.At > e.At && n.Endpoint == "GET store/files/{id}" && n.Status == 200 && slices.Contains(e.Files, n.Files[0])
 			}) {
 				h.reached(stateLateAttach)
@@ -126,7 +126,7 @@ func (h *history) states() {
 	}
 	for _, c := range h.cells {
 		for _, d := range c.deleted {
-			if slices.ContainsFunc(log, func(e *Entry) bool { return h.landsAfter(e, d.p, d.from) && h.ownerOf(e.Files[0]) == c.key }) {
+			if slices.ContainsFunc(log, func(e *trail.Entry) bool { return h.landsAfter(e, d.p, d.from) && h.ownerOf(e.Files[0]) == c.key }) {
 				h.reached(stateLateDeletion)
 			}
 		}
@@ -138,14 +138,14 @@ func (h *history) states() {
 
 // landsAfter reports whether a request is an attach of another process, which was dead
 // when the attach took effect, after that time.
-func (h *history) landsAfter(e *Entry, other int, after time.Duration) bool {
+func (h *history) landsAfter(e *trail.Entry, other int, after time.Duration) bool {
 	p := h.procs[e.P]
 	return p != nil && p.dead && e.P != other && e.At > max(after, p.gone) && e.Status < 300 && len(e.Files) > 0 &&
 		(e.Endpoint == "POST store/files" || e.Endpoint == "POST file_batches")
 }
 
 // uploadedAgain tells why a process uploads a name once more.
-func (h *history) uploadedAgain(before []*Entry, e *Entry, completed, failed map[string]bool) {
+func (h *history) uploadedAgain(before []*trail.Entry, e *trail.Entry, completed, failed map[string]bool) {
 	for _, was := range slices.Backward(before) {
 		if was.P != e.P || was.Endpoint != "POST /files" || was.Name != e.Name {
 			continue
@@ -164,10 +164,8 @@ func (h *history) uploadedAgain(before []*Entry, e *Entry, completed, failed map
 
 // attachedBefore are the attaches of a File that had taken effect, and not been
 // undone, when a request did.
-func (h *history) attachedBefore(e *Entry) (out []time.Duration) {
-	h.gate.mu.Lock()
-	defer h.gate.mu.Unlock()
-	for _, n := range h.gate.of[e.Files[0]] {
+func (h *history) attachedBefore(e *trail.Entry) (out []time.Duration) {
+	for _, n := range h.log.Of(e.Files[0]) {
 		switch {
 		case n.At == 0 || n.At >= e.At || n.Status >= 300:
 		case n.Endpoint == "POST store/files" || n.Endpoint == "POST file_batches":
@@ -181,7 +179,7 @@ func (h *history) attachedBefore(e *Entry) (out []time.Duration) {
 
 // nobodyAsks reports whether a process removes a version while none of its callers
 // waits for a change of its key.
-func (h *history) nobodyAsks(e *Entry) bool {
+func (h *history) nobodyAsks(e *trail.Entry) bool {
 	p := h.procs[e.P]
 	for _, c := range h.cells {
 		if c.store != p.store || h.ownerOf(e.Files[0]) != c.key {
@@ -192,10 +190,4 @@ func (h *history) nobodyAsks(e *Entry) bool {
 		})
 	}
 	return false
-}
-
-func (h *history) ownerOf(id string) string {
-	h.gate.mu.Lock()
-	defer h.gate.mu.Unlock()
-	return h.ownerLocked(id)
 }

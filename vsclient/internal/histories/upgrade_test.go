@@ -18,6 +18,7 @@ import (
 
 	"github.com/conduitio-labs/conduit-connector-openai-vectorstore/vsclient/internal/histories"
 	"github.com/conduitio-labs/conduit-connector-openai-vectorstore/vsclient/internal/histories/plan"
+	"github.com/conduitio-labs/conduit-connector-openai-vectorstore/vsclient/internal/histories/trail"
 	"github.com/conduitio-labs/conduit-connector-openai-vectorstore/vsclient/openaitest"
 )
 
@@ -150,7 +151,7 @@ func (o *oldStore) client(t *testing.T) *histories.Client {
 // has returns what the store holds under a key.
 func (o *oldStore) has(key string) (files []openaitest.StoreFile) {
 	for _, f := range o.srv.Snapshot().Store(o.store).Files {
-		if histories.KeyOf(f.Attributes, f.Filename) == key || histories.KeyOf(f.Attributes, f.Filename) == histories.DigestOf(key) {
+		if trail.KeyOf(f.Attributes, f.Filename) == key || trail.KeyOf(f.Attributes, f.Filename) == trail.DigestOf(key) {
 			files = append(files, f)
 		}
 	}
@@ -190,7 +191,7 @@ func TestEveryDocumentOfAnOlderReleaseIsFound(t *testing.T) {
 		got, a := c.Get(context.Background(), d.Key)
 		is.NoErr(a.Err)
 		is.Equal(o.text(got.FileID), d.Text)
-		is.Equal(histories.AttrsText(got.Attrs), histories.AttrsText(d.Attributes))
+		is.Equal(trail.AttrsText(got.Attrs), trail.AttrsText(d.Attributes))
 		is.Equal(got.Key, d.Key)
 	})
 }
@@ -241,7 +242,7 @@ func TestTheAttributesOfEveryDocumentOfAnOlderReleaseAreUpdated(t *testing.T) {
 		is.Equal(len(files), 1)
 		is.Equal(o.text(files[0].FileID), d.Text)
 		if len(o.has(d.Key)) == 1 { // else they may have gone to a newer version, which is still in progress
-			is.Equal(histories.AttrsText(histories.Own(files[0].Attributes)), histories.AttrsText(map[string]any{"new": 1.5}))
+			is.Equal(trail.AttrsText(trail.Own(files[0].Attributes)), trail.AttrsText(map[string]any{"new": 1.5}))
 		}
 		is.Equal(o.others(d.Key), others)
 	})
@@ -276,7 +277,7 @@ func (o *oldStore) others(key string) string {
 		for _, f := range st.Files {
 			if st.ID != o.store || !mine[f.FileID] {
 				if f.Status == "completed" && !elsewhereOpen(f) {
-					fmt.Fprintf(&b, "%s %s %s %v\n", st.Name, f.FileID, f.Filename, histories.AttrsText(f.Attributes))
+					fmt.Fprintf(&b, "%s %s %s %v\n", st.Name, f.FileID, f.Filename, trail.AttrsText(f.Attributes))
 				}
 			}
 		}
@@ -287,7 +288,7 @@ func (o *oldStore) others(key string) string {
 // elsewhereOpen reports whether a store file is one of several versions of its key,
 // which any client may settle.
 func elsewhereOpen(f openaitest.StoreFile) bool {
-	key := histories.KeyOf(f.Attributes, f.Filename)
+	key := trail.KeyOf(f.Attributes, f.Filename)
 	return key == "two versions.md" || key == "attached only.md"
 }
 
