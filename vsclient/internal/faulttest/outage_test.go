@@ -6,7 +6,7 @@ import (
 	"testing/synctest"
 	"time"
 
-	"github.com/conduitio-labs/conduit-connector-openai-vectorstore/vsclient/internal/histories"
+	"github.com/conduitio-labs/conduit-connector-openai-vectorstore/vsclient/internal/histories/client"
 	"github.com/conduitio-labs/conduit-connector-openai-vectorstore/vsclient/internal/histories/plan"
 	"github.com/conduitio-labs/conduit-connector-openai-vectorstore/vsclient/openaitest"
 )
@@ -49,7 +49,7 @@ func (o outage) run(t *testing.T, steps []step) (bad findings, bounded, requests
 					bad.wrong = append(bad.wrong, fmt.Sprintf("%v fails again and again: %v", s, a.Err))
 					break
 				}
-				if a.Class != histories.Service {
+				if a.Class != client.Service {
 					bad.wrong = append(bad.wrong, fmt.Sprintf("%v: %v", s, a.Err))
 				}
 				w.srv.ClearFaults()

@@ -6,7 +6,7 @@ import (
 	"strings"
 	"sync"
 
-	"github.com/conduitio-labs/conduit-connector-openai-vectorstore/vsclient/internal/histories"
+	"github.com/conduitio-labs/conduit-connector-openai-vectorstore/vsclient/internal/histories/client"
 	"github.com/conduitio-labs/conduit-connector-openai-vectorstore/vsclient/internal/histories/plan"
 )
 
@@ -24,8 +24,8 @@ type step struct {
 
 func (s step) String() string { return fmt.Sprintf("%v %s", s.op, shown(s.key)) }
 
-func (s step) change() histories.Keyed {
-	return histories.Keyed{Op: s.op, Key: s.key, Doc: plan.Doc{Text: s.content, Attrs: s.attrs, Chunk: s.chunks}}
+func (s step) change() client.Keyed {
+	return client.Keyed{Op: s.op, Key: s.key, Doc: plan.Doc{Text: s.content, Attrs: s.attrs, Chunk: s.chunks}}
 }
 
 // firstContent is what the first version of each document holds, and what the
@@ -94,14 +94,14 @@ func rounds(steps []step) [][]step {
 
 // delivery is a way to bring steps to a client. It returns those that failed, with
 // their errors.
-type delivery func(ctx context.Context, c *histories.Client, log *session, steps []step) []failed
+type delivery func(ctx context.Context, c *client.Client, log *session, steps []step) []failed
 
 type failed struct {
 	step
-	histories.Answer
+	client.Answer
 }
 
-func call(ctx context.Context, c *histories.Client, log *session, s step) histories.Answer {
+func call(ctx context.Context, c *client.Client, log *session, s step) client.Answer {
 	log.asked(s)
 	began := log.w.now()
 	a := c.Do(ctx, s.change())
@@ -134,7 +134,7 @@ func singly(steps []step) (out [][]step) {
 }
 
 // sideBySide makes all calls at once; no two are of one key.
-func sideBySide(ctx context.Context, c *histories.Client, log *session, steps []step) (out []failed) {
+func sideBySide(ctx context.Context, c *client.Client, log *session, steps []step) (out []failed) {
 	var (
 		calls sync.WaitGroup
 		mu    sync.Mutex
@@ -153,15 +153,15 @@ func sideBySide(ctx context.Context, c *histories.Client, log *session, steps []
 }
 
 // inBatches passes all steps to Apply; no two are of one key.
-func inBatches(ctx context.Context, c *histories.Client, log *session, steps []step) (out []failed) {
+func inBatches(ctx context.Context, c *client.Client, log *session, steps []step) (out []failed) {
 	began := log.w.now()
-	changes := make([]histories.Keyed, len(steps))
+	changes := make([]client.Keyed, len(steps))
 	for i, s := range steps {
 		log.asked(s)
 		changes[i] = s.change()
 	}
-	answers := make([]histories.Answer, len(changes))
-	c.Apply(ctx, changes, func(i int, a histories.Answer) { answers[i] = a })
+	answers := make([]client.Answer, len(changes))
+	c.Apply(ctx, changes, func(i int, a client.Answer) { answers[i] = a })
 	for i, r := range answers {
 		if r.Err != nil {
 			log.failed(steps[i], began)

@@ -12,7 +12,7 @@ import (
 	"testing"
 	"time"
 
-	"github.com/conduitio-labs/conduit-connector-openai-vectorstore/vsclient/internal/histories"
+	"github.com/conduitio-labs/conduit-connector-openai-vectorstore/vsclient/internal/histories/client"
 	"github.com/conduitio-labs/conduit-connector-openai-vectorstore/vsclient/internal/histories/plan"
 	"github.com/conduitio-labs/conduit-connector-openai-vectorstore/vsclient/internal/histories/trail"
 	"github.com/conduitio-labs/conduit-connector-openai-vectorstore/vsclient/openaitest"
@@ -141,7 +141,7 @@ func fileNameOf(key string) string {
 	}
 	srv := openaitest.New(openaitest.Config{})
 	store := srv.NewVectorStore("names")
-	c, err := histories.NewClient(histories.Settings{Store: store, URL: srv.URL(), Transport: srv.Client().Transport})
+	c, err := client.New(client.Settings{Store: store, URL: srv.URL(), Transport: srv.Client().Transport})
 	if err != nil {
 		panic(err)
 	}
@@ -155,15 +155,15 @@ func fileNameOf(key string) string {
 }
 
 // client makes a client of the store that reaches it over that transport.
-func (w *world) client(transport http.RoundTripper, opts ...func(*histories.Settings)) *histories.Client {
+func (w *world) client(transport http.RoundTripper, opts ...func(*client.Settings)) *client.Client {
 	if transport == nil {
 		transport = w.srv.Client().Transport
 	}
-	cfg := histories.Settings{Store: w.store, URL: w.srv.URL(), Transport: transport, Verbose: *verbose}
+	cfg := client.Settings{Store: w.store, URL: w.srv.URL(), Transport: transport, Verbose: *verbose}
 	for _, o := range opts {
 		o(&cfg)
 	}
-	c, err := histories.NewClient(cfg)
+	c, err := client.New(cfg)
 	if err != nil {
 		panic(err)
 	}

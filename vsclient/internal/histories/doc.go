@@ -4,6 +4,4 @@
 // [Plan], carried out in virtual time and judged against an explicit model of
 // each key. A history that ends wrong is cut down to the fewest steps and faults
 // that still fail, and comes back when it is run again from its record.
-//
-// Only client.go knows vsclient's API.
 package histories

@@ -12,6 +12,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/conduitio-labs/conduit-connector-openai-vectorstore/vsclient/internal/histories/client"
 	"github.com/conduitio-labs/conduit-connector-openai-vectorstore/vsclient/internal/histories/plan"
 	"github.com/conduitio-labs/conduit-connector-openai-vectorstore/vsclient/internal/histories/trail"
 	"github.com/conduitio-labs/conduit-connector-openai-vectorstore/vsclient/openaitest"
@@ -157,7 +158,7 @@ func (h *history) tidy() {
 		h.wrong(kindError, "the last leftovers: %v", err)
 	}
 	for _, f := range loose {
-		if !slices.ContainsFunc(strays, func(s Stray) bool { return s.FileID == f.ID }) {
+		if !slices.ContainsFunc(strays, func(s client.Stray) bool { return s.FileID == f.ID }) {
 			h.wrong(kindUnlisted, "the File %s %q of %v is attached nowhere and not listed", f.ID, f.Name, h.since(f.CreatedAt))
 		}
 	}
@@ -175,7 +176,7 @@ func (h *history) compareListing(p *process) {
 		h.wrong(kindError, "the last listing: %v", err)
 		return
 	}
-	found := make(map[string][]Seen)
+	found := make(map[string][]client.Seen)
 	for _, s := range got {
 		found[s.Key] = append(found[s.Key], s)
 	}
@@ -633,7 +634,7 @@ func (h *history) excusedShown(c *cell, found []openaitest.StoreFile) bool {
 		}
 		for _, i := range h.srv.History(h.stores[c.store]) {
 			from := h.since2(i.From)
-			if i.FileID != f.FileID || !i.To.IsZero() || from < m.gone-closeWithin {
+			if i.FileID != f.FileID || !i.To.IsZero() || from < m.gone-client.CloseWithin {
 				continue
 			}
 			if !slices.ContainsFunc(slices.Collect(maps.Values(h.procs)), func(p *process) bool {

@@ -17,6 +17,7 @@ import (
 	"testing/synctest"
 	"time"
 
+	"github.com/conduitio-labs/conduit-connector-openai-vectorstore/vsclient/internal/histories/client"
 	"github.com/conduitio-labs/conduit-connector-openai-vectorstore/vsclient/internal/histories/gate"
 	"github.com/conduitio-labs/conduit-connector-openai-vectorstore/vsclient/internal/histories/plan"
 	"github.com/conduitio-labs/conduit-connector-openai-vectorstore/vsclient/internal/histories/trail"
@@ -63,7 +64,7 @@ type process struct {
 	n      int
 	store  int
 	step   plan.Step
-	c      *Client
+	c      *client.Client
 	line   *gate.Line
 	closed bool
 	dead   bool
@@ -365,7 +366,7 @@ func (h *history) start(s plan.Step) {
 		return
 	}
 	p := &process{n: s.P, store: s.Store, step: s, line: h.gate.Line(s.P), begun: h.log.Now(), open: make(map[*pending]*cell)}
-	c, err := NewClient(Settings{
+	c, err := client.New(client.Settings{
 		Store: h.storeID(s.Store), URL: h.srv.URL(), Transport: p.line, Attached: s.Attached, Concurrency: s.Concurrency, Batch: s.Batch,
 		RetryFor: time.Duration(s.RetryFor), IndexFor: time.Duration(s.IndexFor), Verbose: h.verbose,
 	})
@@ -455,10 +456,10 @@ func (h *history) join() {
 func (h *history) apply(ctx context.Context, p *process, changes []plan.Change) {
 	var calls []*pending
 	var cells []*cell
-	var list []Keyed
+	var list []client.Keyed
 	h.mu.Lock()
 	for _, ch := range changes {
-		list = append(list, Keyed{ch.Op, h.plan.Keys[ch.Key], ch.Doc})
+		list = append(list, client.Keyed{Op: ch.Op, Key: h.plan.Keys[ch.Key], Doc: ch.Doc})
 		if p.store < 0 || p.closed {
 			cells, calls = append(cells, nil), append(calls, nil)
 			continue
@@ -481,7 +482,7 @@ func (h *history) apply(ctx context.Context, p *process, changes []plan.Change) 
 	}
 	closed := p.closed
 	h.mu.Unlock()
-	ended := func(i int, a Answer) {
+	ended := func(i int, a client.Answer) {
 		if p.line.Dead() {
 			return
 		}
@@ -506,7 +507,7 @@ func (h *history) apply(ctx context.Context, p *process, changes []plan.Change) 
 
 // answered tells the model how a change has ended, and judges the answer. The
 // caller holds mu.
-func (h *history) answered(p *process, c *cell, call *pending, a Answer) {
+func (h *history) answered(p *process, c *cell, call *pending, a client.Answer) {
 	now := h.log.Now()
 	wrong := func(kind, format string, args ...any) {
 		h.out.Wrong = append(h.out.Wrong, Finding{kind, fmt.Sprintf("%v of %s: ", call, trail.Shown(c.key)) + fmt.Sprintf(format, args...)})
@@ -519,10 +520,10 @@ func (h *history) answered(p *process, c *cell, call *pending, a Answer) {
 		case a.Outcome == "unchanged": // without a request
 		case a.Err == nil:
 			wrong(kindAnswer, "it succeeds although the store has expired")
-		case a.Class != Everybody && a.Class != Stopped && a.Class != Service && !refused(c.key, call.doc):
+		case a.Class != client.Everybody && a.Class != client.Stopped && a.Class != client.Service && !refused(c.key, call.doc):
 			wrong(kindError, "the store has expired, and the error is %v: %v", a.Class, a.Err)
 		}
-		if _, told := h.told[p.n]; !told && a.Class == Everybody {
+		if _, told := h.told[p.n]; !told && a.Class == client.Everybody {
 			h.told[p.n] = now
 		}
 		c.fail(call, now, true)
@@ -557,17 +558,17 @@ func (h *history) answered(p *process, c *cell, call *pending, a Answer) {
 			c.states = []value{nothing}
 		}
 		return
-	case a.Class == Stopped:
+	case a.Class == client.Stopped:
 		c.fail(call, now, true)
 		return
-	case a.Class == Service:
+	case a.Class == client.Service:
 		c.fail(call, now, true)
 		return
 	case mustRefuse:
-	case a.Class == Everybody && c.store == 0 && h.expired: // while the call was under way
+	case a.Class == client.Everybody && c.store == 0 && h.expired: // while the call was under way
 		c.fail(call, now, true)
 		return
-	case a.Class == Everybody:
+	case a.Class == client.Everybody:
 		wrong(kindError, "an error of everybody: %v", a.Err)
 	case call.op == plan.OpUpdate && a.NotFound:
 		if !slices.ContainsFunc(before, func(v value) bool { return v.absent }) {
@@ -591,8 +592,8 @@ func (h *history) failed(p *process, name string, err error) {
 	if err == nil {
 		return
 	}
-	a := answer("", err)
-	if a.Class != Service && a.Class != Stopped && p.store >= 0 && !p.line.Dead() && !(p.store == 0 && h.expired) {
+	class := client.ClassOf(err)
+	if class != client.Service && class != client.Stopped && p.store >= 0 && !p.line.Dead() && !(p.store == 0 && h.expired) {
 		h.wrong(kindError, "process %d: %s: %v", p.n, name, err)
 	}
 }
@@ -643,7 +644,7 @@ func (h *history) get(ctx context.Context, p *process, key int) {
 	}
 	h.tell("process %d: get %s: %+v %v", p.n, trail.Shown(h.plan.Keys[key]), got, a.Err)
 	if p.store < 0 {
-		if a.Err == nil || a.NotFound && a.Class != Everybody {
+		if a.Err == nil || a.NotFound && a.Class != client.Everybody {
 			h.wrong(kindAnswer, "process %d: get of a store that does not exist: %v", p.n, a.Err)
 		}
 		return
@@ -747,7 +748,7 @@ func (h *history) close(p *process) {
 	case <-p.line.Death.Done():
 		return
 	}
-	if took := h.log.Now() - from; took > closeWithin+promptly {
+	if took := h.log.Now() - from; took > client.CloseWithin+promptly {
 		h.wrong(kindSlow, "process %d: Close takes %v", p.n, took.Round(time.Millisecond))
 	}
 	p.left = err != nil

@@ -16,7 +16,7 @@ import (
 
 	"github.com/matryer/is"
 
-	"github.com/conduitio-labs/conduit-connector-openai-vectorstore/vsclient/internal/histories"
+	"github.com/conduitio-labs/conduit-connector-openai-vectorstore/vsclient/internal/histories/client"
 	"github.com/conduitio-labs/conduit-connector-openai-vectorstore/vsclient/internal/histories/plan"
 	"github.com/conduitio-labs/conduit-connector-openai-vectorstore/vsclient/internal/histories/trail"
 	"github.com/conduitio-labs/conduit-connector-openai-vectorstore/vsclient/openaitest"
@@ -139,9 +139,9 @@ func (o *oldStore) post(t *testing.T, path string, body any) {
 	}
 }
 
-func (o *oldStore) client(t *testing.T) *histories.Client {
+func (o *oldStore) client(t *testing.T) *client.Client {
 	t.Helper()
-	c, err := histories.NewClient(histories.Settings{Store: o.store, URL: o.srv.URL(), Transport: o.srv.Client().Transport})
+	c, err := client.New(client.Settings{Store: o.store, URL: o.srv.URL(), Transport: o.srv.Client().Transport})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -165,7 +165,7 @@ func (o *oldStore) text(id string) string { return string(o.srv.Content(id)) }
 func tooLong(d writtenDoc) bool { return len(d.Key) > 1024 }
 
 // each runs a test for each document of a store of its own.
-func each(t *testing.T, test func(is *is.I, o *oldStore, c *histories.Client, d writtenDoc)) {
+func each(t *testing.T, test func(is *is.I, o *oldStore, c *client.Client, d writtenDoc)) {
 	t.Helper()
 	var data struct{ Documents []writtenDoc }
 	if err := json.Unmarshal(written, &data); err != nil {
@@ -187,7 +187,7 @@ func each(t *testing.T, test func(is *is.I, o *oldStore, c *histories.Client, d 
 }
 
 func TestEveryDocumentOfAnOlderReleaseIsFound(t *testing.T) {
-	each(t, func(is *is.I, o *oldStore, c *histories.Client, d writtenDoc) {
+	each(t, func(is *is.I, o *oldStore, c *client.Client, d writtenDoc) {
 		got, a := c.Get(context.Background(), d.Key)
 		is.NoErr(a.Err)
 		is.Equal(o.text(got.FileID), d.Text)
@@ -197,7 +197,7 @@ func TestEveryDocumentOfAnOlderReleaseIsFound(t *testing.T) {
 }
 
 func TestADocumentOfAnOlderReleaseIsUnchanged(t *testing.T) {
-	each(t, func(is *is.I, o *oldStore, c *histories.Client, d writtenDoc) {
+	each(t, func(is *is.I, o *oldStore, c *client.Client, d writtenDoc) {
 		if len(o.has(d.Key)) != 1 || strings.HasPrefix(d.Why, "unmarked") || refusedNow(d) {
 			return // it has to be settled first, or its content is not known
 		}
@@ -213,7 +213,7 @@ func TestADocumentOfAnOlderReleaseIsUnchanged(t *testing.T) {
 func refusedNow(d writtenDoc) bool { return len(d.Attributes)+2+(len(d.Key)+255)/256 > 16 }
 
 func TestEveryDocumentOfAnOlderReleaseIsReplaced(t *testing.T) {
-	each(t, func(is *is.I, o *oldStore, c *histories.Client, d writtenDoc) {
+	each(t, func(is *is.I, o *oldStore, c *client.Client, d writtenDoc) {
 		others := o.others(d.Key)
 		a := c.Put(context.Background(), d.Key, plan.Doc{Text: "a new text", Attrs: map[string]any{"new": true}})
 		is.NoErr(a.Err)
@@ -228,12 +228,12 @@ func TestEveryDocumentOfAnOlderReleaseIsReplaced(t *testing.T) {
 }
 
 func TestTheAttributesOfEveryDocumentOfAnOlderReleaseAreUpdated(t *testing.T) {
-	each(t, func(is *is.I, o *oldStore, c *histories.Client, d writtenDoc) {
+	each(t, func(is *is.I, o *oldStore, c *client.Client, d writtenDoc) {
 		others := o.others(d.Key)
 		stuck := slices.ContainsFunc(o.has(d.Key), func(f openaitest.StoreFile) bool { return f.Status == "in_progress" })
 		a := c.Update(context.Background(), d.Key, map[string]any{"new": 1.5})
 		if stuck && a.Err != nil { // the newest version alone is updated, and it never ends
-			is.Equal(a.Class, histories.Service)
+			is.Equal(a.Class, client.Service)
 		} else {
 			is.NoErr(a.Err)
 		}
@@ -249,7 +249,7 @@ func TestTheAttributesOfEveryDocumentOfAnOlderReleaseAreUpdated(t *testing.T) {
 }
 
 func TestEveryDocumentOfAnOlderReleaseIsDeleted(t *testing.T) {
-	each(t, func(is *is.I, o *oldStore, c *histories.Client, d writtenDoc) {
+	each(t, func(is *is.I, o *oldStore, c *client.Client, d writtenDoc) {
 		others := o.others(d.Key)
 		files := o.has(d.Key)
 		is.NoErr(c.Delete(context.Background(), d.Key).Err)
@@ -300,7 +300,7 @@ func TestAListingHasEveryDocumentOfAnOlderRelease(t *testing.T) {
 		listed, err := c.List(context.Background())
 		is.NoErr(err)
 		for _, d := range o.docs {
-			i := slices.IndexFunc(listed, func(s histories.Seen) bool {
+			i := slices.IndexFunc(listed, func(s client.Seen) bool {
 				return s.Key == d.Key || s.Key == "" && o.text(s.FileID) == d.Text
 			})
 			if i < 0 {
@@ -332,7 +332,7 @@ func TestASweepSettlesWhatAnOlderReleaseHasLeft(t *testing.T) {
 // An older release has the store after a newer one: it writes its attributes, with
 // the time of its clock for a version.
 func TestTwoReleasesWriteOneStoreOneAfterTheOther(t *testing.T) {
-	each(t, func(is *is.I, o *oldStore, c *histories.Client, d writtenDoc) {
+	each(t, func(is *is.I, o *oldStore, c *client.Client, d writtenDoc) {
 		var old map[string]any // as the older release writes them
 		for _, f := range o.has(d.Key) {
 			if f.Attributes["vs_content"] != nil {
@@ -379,7 +379,7 @@ func TestADocumentOfAnOlderReleaseWhoseKeyIsTooLongStays(t *testing.T) {
 			}
 			before := o.srv.RequestCount()
 			a := c.Put(context.Background(), d.Key, plan.Doc{Text: "text"})
-			is.Equal(a.Class, histories.BadDocument)
+			is.Equal(a.Class, client.BadDocument)
 			is.Equal(o.srv.RequestCount(), before)
 			is.NoErr(c.Sweep(context.Background()))
 			is.Equal(len(o.has(d.Key)), 1)

@@ -1,4 +1,6 @@
-package histories
+// Package client is one process's client, and everything that the histories know of
+// vsclient. It does not know who asks, nor whether an answer is right.
+package client
 
 import (
 	"context"
@@ -12,8 +14,6 @@ import (
 
 	"github.com/conduitio-labs/conduit-connector-openai-vectorstore/vsclient/internal/histories/plan"
 )
-
-// Everything that the histories know of vsclient is in this file.
 
 // Class tells who is at fault when a call fails.
 type Class int
@@ -78,11 +78,11 @@ type Settings struct {
 // Client is one process's client.
 type Client struct{ c *vsclient.Client }
 
-// closeWithin is the time that Close is given.
-const closeWithin = 10 * time.Second
+// CloseWithin is the time that Close is given.
+const CloseWithin = 10 * time.Second
 
-// NewClient makes a client.
-func NewClient(s Settings) (*Client, error) {
+// New makes a client.
+func New(s Settings) (*Client, error) {
 	cfg := vsclient.Config{
 		APIKey: "sk-test", VectorStoreID: s.Store, BaseURL: s.URL,
 		Limits:      vsclient.Limits{UploadsPerMinute: vsclient.NoLimit, AttachRequestsPerMinute: vsclient.NoLimit, AttachedFilesPerMinute: vsclient.NoLimit},
@@ -100,6 +100,9 @@ func NewClient(s Settings) (*Client, error) {
 	}
 	return &Client{c}, nil
 }
+
+// ClassOf tells who is at fault for an error.
+func ClassOf(err error) Class { return answer("", err).Class }
 
 func answer(outcome vsclient.Outcome, err error) Answer {
 	a := Answer{Err: err}
@@ -231,5 +234,5 @@ func (c *Client) Flush(ctx context.Context) (told []string, err error) {
 	return told, err
 }
 
-// Close ends the client, within closeWithin.
+// Close ends the client, within CloseWithin.
 func (c *Client) Close() error { return c.c.Close() }
