@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"github.com/conduitio-labs/conduit-connector-openai-vectorstore/vsclient/internal/histories/client"
+	"github.com/conduitio-labs/conduit-connector-openai-vectorstore/vsclient/internal/histories/model"
 	"github.com/conduitio-labs/conduit-connector-openai-vectorstore/vsclient/internal/histories/plan"
 	"github.com/conduitio-labs/conduit-connector-openai-vectorstore/vsclient/internal/histories/trail"
 	"github.com/conduitio-labs/conduit-connector-openai-vectorstore/vsclient/openaitest"
@@ -45,7 +46,6 @@ const (
 	retryFor      = 5 * time.Minute  // where a process sets nothing else
 	indexFor      = 10 * time.Minute // likewise
 	openTime      = 15 * time.Minute // after which a version that was never seen searchable goes, at the earliest
-	listAge       = 30 * time.Second // for which a client believes the list of Files
 	trustedFor    = 10 * time.Minute // for which it believes a reply about a File
 	watched       = 5 * time.Minute  // after which no view lags
 	promptly      = 2 * time.Second  // within which a call returns whose context has ended
@@ -72,7 +72,7 @@ func (h *history) finish() {
 		}
 		p := h.living(store)
 		for i := range h.plan.Keys {
-			if h.cells[[2]int{store, i}].touched {
+			if h.cells[[2]int{store, i}].Touched {
 				h.get(context.Background(), p, i)
 			}
 		}
@@ -108,7 +108,7 @@ func (h *history) healthy() bool {
 		return true
 	}
 	for _, c := range h.cells {
-		if !c.touched {
+		if !c.Touched {
 			continue
 		}
 		n := 0
@@ -182,7 +182,7 @@ func (h *history) compareListing(p *process) {
 	}
 	for i, key := range h.plan.Keys {
 		c := h.cells[[2]int{0, i}]
-		if !c.touched || h.ambiguous(key) {
+		if !c.Touched || h.ambiguous(key) {
 			continue
 		}
 		want := len(h.files(c))
@@ -242,9 +242,9 @@ func (h *history) whole(key string) string {
 }
 
 // files are the store files of a cell, as they truly are.
-func (h *history) files(c *cell) (out []openaitest.StoreFile) {
-	for _, f := range h.srv.Snapshot().Store(h.stores[c.store]).Files {
-		if h.owner(f.FileID, f.Attributes, f.Filename) == c.key {
+func (h *history) files(c *model.Cell) (out []openaitest.StoreFile) {
+	for _, f := range h.srv.Snapshot().Store(h.stores[c.Store]).Files {
+		if h.owner(f.FileID, f.Attributes, f.Filename) == c.Key {
 			out = append(out, f)
 		}
 	}
@@ -255,12 +255,12 @@ func (h *history) files(c *cell) (out []openaitest.StoreFile) {
 func (h *history) examine(swept bool) {
 	for _, at := range slices.SortedFunc(maps.Keys(h.cells), func(a, b [2]int) int { return cmp.Or(cmp.Compare(a[0], b[0]), cmp.Compare(a[1], b[1])) }) {
 		c := h.cells[at]
-		if c.store == 0 && h.expired {
+		if c.Store == 0 && h.expired {
 			continue
 		}
 		h.settleAccepted(c)
 		h.readers(c)
-		if c.touched {
+		if c.Touched {
 			h.end(c, swept)
 		}
 	}
@@ -276,22 +276,22 @@ func (h *history) examine(swept bool) {
 
 // settleAccepted makes a put that was acknowledged when attached certain, once its
 // version has been searchable.
-func (h *history) settleAccepted(c *cell) {
-	if c.accepted == nil {
+func (h *history) settleAccepted(c *model.Cell) {
+	if c.Accepted == nil {
 		return
 	}
-	for _, i := range h.srv.History(h.stores[c.store]) {
-		v := value{text: h.texts[i.SHA256], attrs: trail.AttrsText(trail.Own(i.Attributes)), chunk: c.accepted.doc.Chunk}
-		if h.owner(i.FileID, i.Attributes, i.Filename) == c.key && h.since(i.From) >= c.accepted.from && v == valueOf(c.accepted.doc) {
-			c.settle(c.accepted, h.log.Now())
+	for _, i := range h.srv.History(h.stores[c.Store]) {
+		v := model.Value{Text: h.texts[i.SHA256], Attrs: trail.AttrsText(trail.Own(i.Attributes)), Chunk: c.Accepted.Doc.Chunk}
+		if h.owner(i.FileID, i.Attributes, i.Filename) == c.Key && h.since(i.From) >= c.Accepted.From && v == model.ValueOf(c.Accepted.Doc) {
+			c.Settle(c.Accepted, h.log.Now())
 			return
 		}
 	}
 }
 
 // end judges the versions that a key has at the end.
-func (h *history) end(c *cell, swept bool) {
-	allowed := c.at(h.log.Now())
+func (h *history) end(c *model.Cell, swept bool) {
+	allowed := c.At(h.log.Now())
 	var found []openaitest.StoreFile
 	for _, f := range h.files(c) {
 		if f.Status == "in_progress" && h.deadMaker(f.FileID) {
@@ -313,8 +313,8 @@ func (h *history) end(c *cell, swept bool) {
 		}
 		return strings.Join(parts, ", ")
 	}
-	mayBeAbsent := slices.ContainsFunc(allowed, func(v value) bool { return v.absent })
-	where := fmt.Sprintf("store %d, key %s", c.store, trail.Shown(c.key))
+	mayBeAbsent := slices.ContainsFunc(allowed, func(v model.Value) bool { return v.Absent })
+	where := fmt.Sprintf("store %d, key %s", c.Store, trail.Shown(c.Key))
 	switch {
 	case len(found) == 0 && !mayBeAbsent:
 		if h.excusedWindow(c, h.log.Now()) {
@@ -329,7 +329,7 @@ func (h *history) end(c *cell, swept bool) {
 			h.excuse(excuseWindow)
 			return
 		}
-		h.wrong(kindLost, "%s: nothing is left, where there must be %s", where, show(allowed))
+		h.wrong(kindLost, "%s: nothing is left, where there must be %s", where, model.Show(allowed))
 		return
 	case len(found) == 0:
 		return
@@ -350,22 +350,22 @@ func (h *history) end(c *cell, swept bool) {
 		return
 	}
 	f := found[0]
-	v := value{text: h.texts[f.SHA256], attrs: trail.AttrsText(trail.Own(f.Attributes)), chunk: chunkOf(f)}
+	v := model.Value{Text: h.texts[f.SHA256], Attrs: trail.AttrsText(trail.Own(f.Attributes)), Chunk: chunkOf(f)}
 	switch {
 	case f.FileGone:
 		h.wrong(kindLost, "%s: the store file %s has lost its File", where, f.FileID)
 	case f.Status != "completed":
 		h.wrong(kindOpen, "%s: %s", where, tell())
-	case !slices.Contains(allowed, v) && !(!trail.Marked(f.Attributes) && anyLike(allowed, v)):
-		if h.excusedLate(f.FileID) && slices.ContainsFunc(allowed, func(w value) bool { return w.text == v.text }) {
+	case !slices.Contains(allowed, v) && !(!trail.Marked(f.Attributes) && model.AnyLike(allowed, v)):
+		if h.excusedLate(f.FileID) && slices.ContainsFunc(allowed, func(w model.Value) bool { return w.Text == v.Text }) {
 			h.excuse(excuseLate)
 			return
 		}
-		if slices.ContainsFunc(allowed, func(w value) bool { return w.absent }) && h.excusedBack(c, found) {
+		if slices.ContainsFunc(allowed, func(w model.Value) bool { return w.Absent }) && h.excusedBack(c, found) {
 			h.excuse(excuseBack)
 			return
 		}
-		h.wrong(kindLost, "%s: there is %s, where there must be %s", where, tell(), show(allowed))
+		h.wrong(kindLost, "%s: there is %s, where there must be %s", where, tell(), model.Show(allowed))
 	}
 }
 
@@ -378,7 +378,7 @@ func chunkOf(f openaitest.StoreFile) int {
 }
 
 // readers judges the versions that readers could find at each moment.
-func (h *history) readers(c *cell) {
+func (h *history) readers(c *model.Cell) {
 	type span struct {
 		openaitest.Interval
 		from, to time.Duration
@@ -386,8 +386,8 @@ func (h *history) readers(c *cell) {
 	}
 	var spans []span
 	times := map[time.Duration]bool{}
-	for _, i := range h.srv.History(h.stores[c.store]) {
-		if h.owner(i.FileID, i.Attributes, i.Filename) != c.key {
+	for _, i := range h.srv.History(h.stores[c.Store]) {
+		if h.owner(i.FileID, i.Attributes, i.Filename) != c.Key {
 			continue
 		}
 		s := span{Interval: i, from: max(0, h.since2(i.From)), to: h.log.Now()}
@@ -398,15 +398,15 @@ func (h *history) readers(c *cell) {
 		spans = append(spans, s)
 		times[s.from], times[s.to] = true, true
 	}
-	for _, p := range c.points {
-		times[p.at] = true
+	for _, at := range c.Moments() {
+		times[at] = true
 	}
 	order := slices.Sorted(maps.Keys(times))
 	for i, at := range order[:max(0, len(order)-1)] {
 		if at < 0 || order[i+1]-at <= 0 {
 			continue
 		}
-		allowed := c.at(at)
+		allowed := c.At(at)
 		var newest []span
 		for _, s := range spans {
 			if s.from <= at && at < s.to {
@@ -418,7 +418,7 @@ func (h *history) readers(c *cell) {
 				}
 			}
 		}
-		mayBeAbsent := slices.ContainsFunc(allowed, func(v value) bool { return v.absent })
+		mayBeAbsent := slices.ContainsFunc(allowed, func(v model.Value) bool { return v.Absent })
 		if len(newest) == 0 {
 			if !mayBeAbsent {
 				if h.excusedWindow(c, at) {
@@ -437,23 +437,23 @@ func (h *history) readers(c *cell) {
 					h.excuse(excuseReindexed)
 					continue
 				}
-				h.wrong(kindGap, "store %d, key %s: nothing can be found from %v to %v, where there must be %s", c.store, trail.Shown(c.key), at, order[i+1], show(allowed))
+				h.wrong(kindGap, "store %d, key %s: nothing can be found from %v to %v, where there must be %s", c.Store, trail.Shown(c.Key), at, order[i+1], model.Show(allowed))
 				return
 			}
 			continue
 		}
 		if !slices.ContainsFunc(newest, func(s span) bool {
-			return anyLike(allowed, value{text: h.texts[s.SHA256], attrs: trail.AttrsText(trail.Own(s.Attributes))})
+			return model.AnyLike(allowed, model.Value{Text: h.texts[s.SHA256], Attrs: trail.AttrsText(trail.Own(s.Attributes))})
 		}) {
 			s := newest[0]
 			file := openaitest.StoreFile{FileID: s.FileID, Attributes: s.Attributes}
 			switch {
-			case h.excusedLate(s.FileID) && slices.ContainsFunc(allowed, func(w value) bool { return w.text == h.texts[s.SHA256] }):
+			case h.excusedLate(s.FileID) && slices.ContainsFunc(allowed, func(w model.Value) bool { return w.Text == h.texts[s.SHA256] }):
 				h.excuse(excuseLate)
 			case mayBeAbsent && h.excusedWatch(c, file, at):
 			default:
 				h.wrong(kindStale, "store %d, key %s: from %v to %v readers find %q {%s} of process %d (version %v), where there can be %s",
-					c.store, trail.Shown(c.key), at, order[i+1], h.texts[s.SHA256], trail.AttrsText(trail.Own(s.Attributes)), h.maker(s.FileID), s.version, show(allowed))
+					c.Store, trail.Shown(c.Key), at, order[i+1], h.texts[s.SHA256], trail.AttrsText(trail.Own(s.Attributes)), h.maker(s.FileID), s.version, model.Show(allowed))
 				return
 			}
 		}
@@ -497,19 +497,19 @@ func (h *history) attached(id string) (at []time.Duration) {
 // excusedBack reports whether a deleted document has come back by an attach of a
 // dead process that showed after the deletion's watch, or after the end of the
 // process that deleted it.
-func (h *history) excusedBack(c *cell, found []openaitest.StoreFile) bool {
-	if len(c.deleted) == 0 {
+func (h *history) excusedBack(c *model.Cell, found []openaitest.StoreFile) bool {
+	if len(c.Deleted) == 0 {
 		return false
 	}
-	d := c.deleted[len(c.deleted)-1]
-	by := h.procs[d.p]
-	watch := d.to + cmp.Or(time.Duration(by.step.IndexFor), indexFor) + 3*time.Minute
+	d := c.Deleted[len(c.Deleted)-1]
+	by := h.procs[d.P]
+	watch := d.To + cmp.Or(time.Duration(by.step.IndexFor), indexFor) + 3*time.Minute
 	if by.gone > 0 { // it need not have looked again by then
 		watch = min(watch, by.gone-2*time.Minute)
 	}
 	for _, f := range found {
 		m := h.procs[h.maker(f.FileID)]
-		if m == nil || m.n == d.p || !m.dead && !m.closed {
+		if m == nil || m.n == d.P || !m.dead && !m.closed {
 			return false
 		}
 		at := h.attached(f.FileID)
@@ -522,33 +522,33 @@ func (h *history) excusedBack(c *cell, found []openaitest.StoreFile) bool {
 
 // backAgain has the model know of a deleted document that has come back, where nobody
 // can prevent that: a change may have found it. The caller holds mu.
-func (h *history) backAgain(c *cell) {
+func (h *history) backAgain(c *model.Cell) {
 	found := h.files(c)
-	if len(found) == 0 || slices.ContainsFunc(c.states, func(v value) bool { return !v.absent }) || !h.excusedBack(c, found) {
+	if len(found) == 0 || slices.ContainsFunc(c.States, func(v model.Value) bool { return !v.Absent }) || !h.excusedBack(c, found) {
 		return
 	}
 	for _, f := range found {
-		c.states = union(c.states, []value{{text: h.texts[f.SHA256], attrs: trail.AttrsText(trail.Own(f.Attributes)), chunk: chunkOf(f)}})
+		c.States = model.Union(c.States, []model.Value{{Text: h.texts[f.SHA256], Attrs: trail.AttrsText(trail.Own(f.Attributes)), Chunk: chunkOf(f)}})
 	}
-	c.note(h.log.Now())
+	c.Note(h.log.Now())
 	h.out.Excused[excuseBack]++
 }
 
 // excusedWatch reports whether a version that shows after a deletion is one whose
 // attach, by another process, could not be seen before it: for two minutes at the most
 // when that process lives.
-func (h *history) excusedWatch(c *cell, f openaitest.StoreFile, at time.Duration) bool {
-	if len(c.deleted) == 0 {
+func (h *history) excusedWatch(c *model.Cell, f openaitest.StoreFile, at time.Duration) bool {
+	if len(c.Deleted) == 0 {
 		return false
 	}
 	m := h.procs[h.maker(f.FileID)]
 	shown := h.attached(f.FileID)
-	for _, d := range c.deleted {
-		if m == nil || d.p == m.n || len(shown) == 0 {
+	for _, d := range c.Deleted {
+		if m == nil || d.P == m.n || len(shown) == 0 {
 			continue
 		}
 		visible := shown[0] + time.Duration(h.plan.Sea.NotFound)
-		if visible >= d.from && (m.dead || m.closed || at <= max(visible, d.to)+2*time.Minute) {
+		if visible >= d.From && (m.dead || m.closed || at <= max(visible, d.To)+2*time.Minute) {
 			return true
 		}
 	}
@@ -558,14 +558,14 @@ func (h *history) excusedWatch(c *cell, f openaitest.StoreFile, at time.Duration
 // excusedWindow reports whether the last version of a key went because another
 // process changed the key between a removal's look and the removal: the remover had
 // just seen a newer version searchable, which the other has removed since.
-func (h *history) excusedWindow(c *cell, at time.Duration) bool {
+func (h *history) excusedWindow(c *model.Cell, at time.Duration) bool {
 	removals := map[string]*trail.Entry{} // the one that took effect, by File
 	var last *trail.Entry
 	for _, e := range h.log.Entries() {
 		if e.Method != http.MethodDelete || e.At == 0 || e.At > at || len(e.Files) != 1 || e.Status >= 300 {
 			continue
 		}
-		if h.ownerOf(e.Files[0]) != c.key {
+		if h.ownerOf(e.Files[0]) != c.Key {
 			continue
 		}
 		if removals[e.Files[0]] == nil {
@@ -585,7 +585,7 @@ func (h *history) excusedWindow(c *cell, at time.Duration) bool {
 			continue
 		}
 		other := removals[look.Files[0]]
-		if look.Files[0] != last.Files[0] && other != nil && other.P != last.P && other.At > look.At && h.ownerOf(look.Files[0]) == c.key {
+		if look.Files[0] != last.Files[0] && other != nil && other.P != last.P && other.At > look.At && h.ownerOf(look.Files[0]) == c.Key {
 			return true
 		}
 	}
@@ -593,9 +593,9 @@ func (h *history) excusedWindow(c *cell, at time.Duration) bool {
 }
 
 // lastRemoval is the request that took the last version of a key out of its store.
-func (h *history) lastRemoval(c *cell, at time.Duration) (last *trail.Entry) {
+func (h *history) lastRemoval(c *model.Cell, at time.Duration) (last *trail.Entry) {
 	for _, e := range h.log.Entries() {
-		if e.Endpoint == "DELETE store/files/{id}" && e.At > 0 && e.At <= at && e.Status < 300 && h.ownerOf(e.Files[0]) == c.key && (last == nil || e.At > last.At) {
+		if e.Endpoint == "DELETE store/files/{id}" && e.At > 0 && e.At <= at && e.Status < 300 && h.ownerOf(e.Files[0]) == c.Key && (last == nil || e.At > last.At) {
 			last = e
 		}
 	}
@@ -604,7 +604,7 @@ func (h *history) lastRemoval(c *cell, at time.Duration) (last *trail.Entry) {
 
 // excusedRemoval reports whether the last version of a key went by a request of a
 // process that had ended, or whose caller had given it up, before it landed.
-func (h *history) excusedRemoval(c *cell, at time.Duration) bool {
+func (h *history) excusedRemoval(c *model.Cell, at time.Duration) bool {
 	last := h.lastRemoval(c, at)
 	if last == nil || !last.Late {
 		return false
@@ -615,30 +615,30 @@ func (h *history) excusedRemoval(c *cell, at time.Duration) bool {
 
 // excusedDelete reports whether the last version of a key went since a Delete of one
 // process watched for it, while another process had found it again meanwhile.
-func (h *history) excusedDelete(c *cell, at time.Duration) bool {
+func (h *history) excusedDelete(c *model.Cell, at time.Duration) bool {
 	last := h.lastRemoval(c, at)
-	return last != nil && slices.ContainsFunc(c.deleted, func(d *pending) bool {
-		return d.p == last.P && d.to < last.Sent && slices.ContainsFunc(c.calls, func(call *pending) bool { return call.p != d.p && call.from > d.from && call.from < last.At })
+	return last != nil && slices.ContainsFunc(c.Deleted, func(d *model.Call) bool {
+		return d.P == last.P && d.To < last.Sent && slices.ContainsFunc(c.Calls, func(call *model.Call) bool { return call.P != d.P && call.From > d.From && call.From < last.At })
 	})
 }
 
 // excusedShown reports whether the versions are those of one process that lives, or
 // none, and of others that have ended, searchable since after these had ended and after
 // the looks of those that live.
-func (h *history) excusedShown(c *cell, found []openaitest.StoreFile) bool {
+func (h *history) excusedShown(c *model.Cell, found []openaitest.StoreFile) bool {
 	ended := 0
 	for _, f := range found {
 		m := h.procs[h.maker(f.FileID)]
 		if m == nil || !m.dead && !m.closed {
 			continue
 		}
-		for _, i := range h.srv.History(h.stores[c.store]) {
+		for _, i := range h.srv.History(h.stores[c.Store]) {
 			from := h.since2(i.From)
 			if i.FileID != f.FileID || !i.To.IsZero() || from < m.gone-client.CloseWithin {
 				continue
 			}
 			if !slices.ContainsFunc(slices.Collect(maps.Values(h.procs)), func(p *process) bool {
-				return p.store == c.store && !p.dead && !p.closed && from < p.begun+3*time.Minute
+				return p.store == c.Store && !p.dead && !p.closed && from < p.begun+3*time.Minute
 			}) {
 				ended++
 			}
@@ -650,13 +650,13 @@ func (h *history) excusedShown(c *cell, found []openaitest.StoreFile) bool {
 // lateAttach reports whether readers miss a key because an attach landed at that
 // time, after its caller had given it up and had attached the File once more, and
 // the server indexes the File anew.
-func (h *history) lateAttach(c *cell, at time.Duration) bool {
+func (h *history) lateAttach(c *model.Cell, at time.Duration) bool {
 	if !slices.Contains(h.plan.Sea.Quirks, "reattach_reindexes") {
 		return false
 	}
 	return slices.ContainsFunc(h.log.Entries(), func(e *trail.Entry) bool {
 		return e.Late && e.At == at && (e.Endpoint == "POST store/files" || e.Endpoint == "POST file_batches") &&
-			slices.ContainsFunc(e.Files, func(id string) bool { return h.ownerOf(id) == c.key })
+			slices.ContainsFunc(e.Files, func(id string) bool { return h.ownerOf(id) == c.Key })
 	})
 }
 
@@ -697,7 +697,7 @@ func (h *history) describeWith(known map[string]string) map[string]string {
 	snap := h.srv.Snapshot()
 	out := make(map[string]string)
 	named := func(p plan.Planted) bool {
-		return p.Ours && p.Key >= 0 && h.gate != nil && h.cells[[2]int{0, p.Key}].touched
+		return p.Ours && p.Key >= 0 && h.gate != nil && h.cells[[2]int{0, p.Key}].Touched
 	}
 	for _, f := range snap.Files {
 		p, ok := h.planted[f.ID]
@@ -729,7 +729,7 @@ func (h *history) harmed() {
 	for _, id := range slices.Sorted(maps.Keys(h.was)) {
 		p := h.planted[id]
 		was, is := h.was[id], now[id]
-		if p.Ours && p.Key >= 0 && h.cells[[2]int{0, p.Key}].touched {
+		if p.Ours && p.Key >= 0 && h.cells[[2]int{0, p.Key}].Touched {
 			if !p.Theirs {
 				continue
 			}
@@ -799,8 +799,8 @@ func (h *history) uploadsInVain() {
 // request.
 func (h *history) underWay(e *trail.Entry, at time.Duration) bool {
 	for _, c := range h.cells {
-		if slices.ContainsFunc(c.calls, func(call *pending) bool {
-			return call.p == e.P && call.from <= at && (!call.ended || call.to >= e.Sent)
+		if slices.ContainsFunc(c.Calls, func(call *model.Call) bool {
+			return call.P == e.P && call.From <= at && (!call.Ended || call.To >= e.Sent)
 		}) {
 			return true
 		}

@@ -19,6 +19,7 @@ import (
 
 	"github.com/conduitio-labs/conduit-connector-openai-vectorstore/vsclient/internal/histories/client"
 	"github.com/conduitio-labs/conduit-connector-openai-vectorstore/vsclient/internal/histories/gate"
+	"github.com/conduitio-labs/conduit-connector-openai-vectorstore/vsclient/internal/histories/model"
 	"github.com/conduitio-labs/conduit-connector-openai-vectorstore/vsclient/internal/histories/plan"
 	"github.com/conduitio-labs/conduit-connector-openai-vectorstore/vsclient/internal/histories/trail"
 	"github.com/conduitio-labs/conduit-connector-openai-vectorstore/vsclient/openaitest"
@@ -73,7 +74,7 @@ type process struct {
 	gone   time.Duration // when it died or was closed
 	left   bool          // closed with an error
 	begun  time.Duration
-	open   map[*pending]*cell
+	open   map[*model.Call]*model.Cell
 }
 
 // history is a plan that is being carried out.
@@ -86,7 +87,7 @@ type history struct {
 	stores  []string // under test, the mirror, somebody else's
 	wrongID string
 	procs   map[int]*process
-	cells   map[[2]int]*cell // by store and key
+	cells   map[[2]int]*model.Cell // by store and key
 	planted map[string]plan.Planted
 	was     map[string]string
 	texts   map[string]string // by SHA-256
@@ -108,7 +109,7 @@ type history struct {
 // Run carries a plan out. drive, if not nil, is the order of an earlier run.
 func Run(t *testing.T, p plan.Plan, drive []gate.Pass, verbose bool) Outcome {
 	h := &history{
-		plan: p, verbose: verbose, procs: make(map[int]*process), cells: make(map[[2]int]*cell),
+		plan: p, verbose: verbose, procs: make(map[int]*process), cells: make(map[[2]int]*model.Cell),
 		planted: make(map[string]plan.Planted), texts: make(map[string]string), told: make(map[int]time.Duration),
 	}
 	h.out.Excused, h.out.States = make(map[string]int), make(map[string]int)
@@ -189,16 +190,16 @@ func (h *history) run(drive []gate.Pass) {
 	h.gate = gate.New(h.plan, h.srv.Client().Transport, h.log, drive)
 	for store := range 2 {
 		for i, key := range h.plan.Keys {
-			c := &cell{store: store, key: key, index: i, states: []value{nothing}, writers: make(map[int]bool)}
+			c := &model.Cell{Store: store, Key: key, Index: i, States: []model.Value{model.Nothing}, Writers: make(map[int]bool)}
 			for _, p := range h.plan.Planted {
 				if p.Key == i && store == 0 && p.Ours {
-					if c.states[0].absent {
-						c.states = nil
+					if c.States[0].Absent {
+						c.States = nil
 					}
-					c.states = append(c.states, value{text: p.Text, attrs: trail.AttrsText(trail.Own(p.Attrs))})
+					c.States = append(c.States, model.Value{Text: p.Text, Attrs: trail.AttrsText(trail.Own(p.Attrs))})
 				}
 			}
-			c.note(0)
+			c.Note(0)
 			h.cells[[2]int{store, i}] = c
 		}
 	}
@@ -365,7 +366,7 @@ func (h *history) start(s plan.Step) {
 	if h.procs[s.P] != nil {
 		return
 	}
-	p := &process{n: s.P, store: s.Store, step: s, line: h.gate.Line(s.P), begun: h.log.Now(), open: make(map[*pending]*cell)}
+	p := &process{n: s.P, store: s.Store, step: s, line: h.gate.Line(s.P), begun: h.log.Now(), open: make(map[*model.Call]*model.Cell)}
 	c, err := client.New(client.Settings{
 		Store: h.storeID(s.Store), URL: h.srv.URL(), Transport: p.line, Attached: s.Attached, Concurrency: s.Concurrency, Batch: s.Batch,
 		RetryFor: time.Duration(s.RetryFor), IndexFor: time.Duration(s.IndexFor), Verbose: h.verbose,
@@ -393,7 +394,7 @@ func (h *history) died(p *process) {
 		p.gone = h.log.Now()
 	}
 	for call, c := range p.open {
-		c.fail(call, p.gone, true)
+		c.Fail(call, p.gone, true)
 	}
 	clear(p.open)
 }
@@ -454,8 +455,8 @@ func (h *history) join() {
 
 // apply makes changes and tells the model.
 func (h *history) apply(ctx context.Context, p *process, changes []plan.Change) {
-	var calls []*pending
-	var cells []*cell
+	var calls []*model.Call
+	var cells []*model.Cell
 	var list []client.Keyed
 	h.mu.Lock()
 	for _, ch := range changes {
@@ -465,7 +466,7 @@ func (h *history) apply(ctx context.Context, p *process, changes []plan.Change) 
 			continue
 		}
 		c := h.cells[[2]int{p.store, ch.Key}]
-		for n := range c.writers {
+		for n := range c.Writers {
 			if q := h.procs[n]; n != p.n && !q.dead && !q.closed {
 				h.out.States[stateTwo]++
 				if q.orphan {
@@ -473,8 +474,8 @@ func (h *history) apply(ctx context.Context, p *process, changes []plan.Change) 
 				}
 			}
 		}
-		call := c.begin(p.n, ch.Op, ch.Doc, h.log.Now())
-		if c.unseen(call, p.begun, time.Duration(h.plan.Sea.NotFound)) {
+		call := c.Begin(p.n, ch.Op, ch.Doc, h.log.Now())
+		if c.Unseen(call, p.begun, time.Duration(h.plan.Sea.NotFound)) {
 			h.out.Excused[excuseUnseen]++
 		}
 		cells, calls = append(cells, c), append(calls, call)
@@ -507,79 +508,79 @@ func (h *history) apply(ctx context.Context, p *process, changes []plan.Change) 
 
 // answered tells the model how a change has ended, and judges the answer. The
 // caller holds mu.
-func (h *history) answered(p *process, c *cell, call *pending, a client.Answer) {
+func (h *history) answered(p *process, c *model.Cell, call *model.Call, a client.Answer) {
 	now := h.log.Now()
 	wrong := func(kind, format string, args ...any) {
-		h.out.Wrong = append(h.out.Wrong, Finding{kind, fmt.Sprintf("%v of %s: ", call, trail.Shown(c.key)) + fmt.Sprintf(format, args...)})
+		h.out.Wrong = append(h.out.Wrong, Finding{kind, fmt.Sprintf("%v of %s: ", call, trail.Shown(c.Key)) + fmt.Sprintf(format, args...)})
 	}
-	if call.ended {
+	if call.Ended {
 		return
 	}
-	if c.store == 0 && h.expired && call.from >= h.expiredAt {
+	if c.Store == 0 && h.expired && call.From >= h.expiredAt {
 		switch {
 		case a.Outcome == "unchanged": // without a request
 		case a.Err == nil:
 			wrong(kindAnswer, "it succeeds although the store has expired")
-		case a.Class != client.Everybody && a.Class != client.Stopped && a.Class != client.Service && !refused(c.key, call.doc):
+		case a.Class != client.Everybody && a.Class != client.Stopped && a.Class != client.Service && !refused(c.Key, call.Doc):
 			wrong(kindError, "the store has expired, and the error is %v: %v", a.Class, a.Err)
 		}
 		if _, told := h.told[p.n]; !told && a.Class == client.Everybody {
 			h.told[p.n] = now
 		}
-		c.fail(call, now, true)
+		c.Fail(call, now, true)
 		return
 	}
 	h.backAgain(c)
-	before := c.during(call.from, now)
-	mustRefuse := call.op != plan.OpDelete && refused(c.key, call.doc)
+	before := c.During(call.From, now)
+	mustRefuse := call.Op != plan.OpDelete && refused(c.Key, call.Doc)
 	switch {
 	case a.Err == nil:
 		if mustRefuse {
 			wrong(kindAnswer, "it is accepted, and must be refused")
 		}
-		if a.Outcome == "unchanged" && call.op == plan.OpPut && !slices.Contains(before, valueOf(call.doc)) {
-			wrong(kindAnswer, "unchanged, where there can be %s", show(before))
+		if a.Outcome == "unchanged" && call.Op == plan.OpPut && !slices.Contains(before, model.ValueOf(call.Doc)) {
+			wrong(kindAnswer, "unchanged, where there can be %s", model.Show(before))
 		}
-		if p.step.Attached && call.op == plan.OpPut {
+		if p.step.Attached && call.Op == plan.OpPut {
 			h.out.States[stateAttached]++
 		}
 		if len(before) > 0 && a.Outcome == "replaced" && h.unmarked(c) {
 			h.out.States[stateUnmarked]++
 		}
-		before = c.states
-		c.succeed(call, now, p.step.Attached)
-		if a.Outcome == "unchanged" && c.strippedAt > p.begun && now-c.strippedAt < trustedFor {
-			c.states = union(before, c.states) // it need not have seen that
-			c.note(now)
+		before = c.States
+		c.Succeed(call, now, p.step.Attached)
+		if a.Outcome == "unchanged" && c.StrippedAt > p.begun && now-c.StrippedAt < trustedFor {
+			c.States = model.Union(before, c.States) // it need not have seen that
+			c.Note(now)
 			h.out.Excused[excuseUnseen]++
 		}
-		if len(c.states) == 0 {
+		if len(c.States) == 0 {
 			wrong(kindAnswer, "%s, where there can be nothing", a.Outcome)
-			c.states = []value{nothing}
+			c.States = []model.Value{model.Nothing}
 		}
 		return
 	case a.Class == client.Stopped:
-		c.fail(call, now, true)
+		c.Fail(call, now, true)
 		return
 	case a.Class == client.Service:
-		c.fail(call, now, true)
+		c.Fail(call, now, true)
 		return
 	case mustRefuse:
-	case a.Class == client.Everybody && c.store == 0 && h.expired: // while the call was under way
-		c.fail(call, now, true)
+	case a.Class == client.Everybody && c.Store == 0 && h.expired: // while the call was under way
+		c.Fail(call, now, true)
 		return
 	case a.Class == client.Everybody:
 		wrong(kindError, "an error of everybody: %v", a.Err)
-	case call.op == plan.OpUpdate && a.NotFound:
-		if !slices.ContainsFunc(before, func(v value) bool { return v.absent }) {
-			wrong(kindAnswer, "not found, where there is %s", show(before))
+	case call.Op == plan.OpUpdate && a.NotFound:
+		if !slices.ContainsFunc(before, func(v model.Value) bool { return v.Absent }) {
+			wrong(kindAnswer, "not found, where there is %s", model.Show(before))
 		}
-	case a.Indexing && (strings.HasPrefix(call.doc.Text, plan.BadText) || h.plan.Sea.Failing > 0 || h.plan.Sea.Stuck > 0):
+	case a.Indexing && (strings.HasPrefix(call.Doc.Text, plan.BadText) || h.plan.Sea.Failing > 0 || h.plan.Sea.Stuck > 0):
 		h.out.States[stateNotIndexed]++
 	default:
 		wrong(kindError, "a good document is refused: %v", a.Err)
 	}
-	c.fail(call, now, false)
+	c.Fail(call, now, false)
 }
 
 // refused reports whether a document has to be refused before any request.
@@ -600,11 +601,11 @@ func (h *history) failed(p *process, name string, err error) {
 
 func (h *history) flush(ctx context.Context, p *process) {
 	h.mu.Lock()
-	var accepted []*cell
-	var calls []*pending
+	var accepted []*model.Cell
+	var calls []*model.Call
 	for _, c := range h.cells {
-		if c.accepted != nil && c.accepted.p == p.n {
-			accepted, calls = append(accepted, c), append(calls, c.accepted)
+		if c.Accepted != nil && c.Accepted.P == p.n {
+			accepted, calls = append(accepted, c), append(calls, c.Accepted)
 		}
 	}
 	h.mu.Unlock()
@@ -615,18 +616,18 @@ func (h *history) flush(ctx context.Context, p *process) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	for i, c := range accepted {
-		if slices.Contains(told, c.key) && c.accepted == calls[i] {
-			c.accepted = nil // this Flush has told it, and no later one does
+		if slices.Contains(told, c.Key) && c.Accepted == calls[i] {
+			c.Accepted = nil // this Flush has told it, and no later one does
 		}
-		if err != nil || c.accepted != calls[i] || p.closed || h.expired && c.store == 0 {
+		if err != nil || c.Accepted != calls[i] || p.closed || h.expired && c.Store == 0 {
 			continue
 		}
-		if strings.HasPrefix(calls[i].doc.Text, plan.BadText) {
-			h.out.Wrong = append(h.out.Wrong, Finding{kindAnswer, fmt.Sprintf("%v of %s: it could not be indexed, and Flush returns no error", calls[i], trail.Shown(c.key))})
-			c.accepted = nil
+		if strings.HasPrefix(calls[i].Doc.Text, plan.BadText) {
+			h.out.Wrong = append(h.out.Wrong, Finding{kindAnswer, fmt.Sprintf("%v of %s: it could not be indexed, and Flush returns no error", calls[i], trail.Shown(c.Key))})
+			c.Accepted = nil
 			continue
 		}
-		c.settle(calls[i], h.log.Now())
+		c.Settle(calls[i], h.log.Now())
 	}
 }
 
@@ -635,7 +636,7 @@ func (h *history) get(ctx context.Context, p *process, key int) {
 	from := h.log.Now()
 	h.mu.Lock()
 	if p.store >= 0 {
-		h.cells[[2]int{p.store, key}].touched = true
+		h.cells[[2]int{p.store, key}].Touched = true
 	}
 	h.mu.Unlock()
 	got, a := p.c.Get(ctx, h.plan.Keys[key])
@@ -656,8 +657,8 @@ func (h *history) get(ctx context.Context, p *process, key int) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	c := h.cells[[2]int{p.store, key}]
-	allowed := c.during(from, h.log.Now())
-	v := nothing
+	allowed := c.During(from, h.log.Now())
+	v := model.Nothing
 	if a.NotFound && (h.excusedRemoval(c, h.log.Now()) || h.hidden(c, p, from)) || a.Err == nil && got.Status != "completed" {
 		return
 	}
@@ -665,15 +666,15 @@ func (h *history) get(ctx context.Context, p *process, key int) {
 		h.out.Excused[excuseUnseen]++
 		return
 	}
-	if a.Err == nil && slices.Contains(allowed, nothing) && h.excusedWatch(c, openaitest.StoreFile{FileID: got.FileID}, h.log.Now()) {
+	if a.Err == nil && slices.Contains(allowed, model.Nothing) && h.excusedWatch(c, openaitest.StoreFile{FileID: got.FileID}, h.log.Now()) {
 		return
 	}
 	if a.Err == nil {
-		v = value{text: h.texts[got.SHA256], attrs: trail.AttrsText(got.Attrs)}
+		v = model.Value{Text: h.texts[got.SHA256], Attrs: trail.AttrsText(got.Attrs)}
 	}
-	late := a.Err == nil && h.excusedLate(got.FileID) && slices.ContainsFunc(allowed, func(w value) bool { return w.text == v.text })
-	if !anyLike(allowed, v) && !(a.Err == nil && got.SHA256 == "") && !late {
-		h.out.Wrong = append(h.out.Wrong, Finding{kindAnswer, fmt.Sprintf("process %d: get %s finds %v, where there can be %s", p.n, trail.Shown(c.key), v, show(allowed))})
+	late := a.Err == nil && h.excusedLate(got.FileID) && slices.ContainsFunc(allowed, func(w model.Value) bool { return w.Text == v.Text })
+	if !model.AnyLike(allowed, v) && !(a.Err == nil && got.SHA256 == "") && !late {
+		h.out.Wrong = append(h.out.Wrong, Finding{kindAnswer, fmt.Sprintf("process %d: get %s finds %v, where there can be %s", p.n, trail.Shown(c.Key), v, model.Show(allowed))})
 	}
 }
 
@@ -685,16 +686,11 @@ func (h *history) ghost(file string, p *process, at time.Duration) bool {
 }
 
 // hidden reports whether a GET says 404 of a version that another process has attached.
-func (h *history) hidden(c *cell, p *process, at time.Duration) bool {
+func (h *history) hidden(c *model.Cell, p *process, at time.Duration) bool {
 	return slices.ContainsFunc(h.files(c), func(f openaitest.StoreFile) bool {
 		shown := h.attached(f.FileID)
 		return h.maker(f.FileID) != p.n && len(shown) > 0 && shown[len(shown)-1]+time.Duration(h.plan.Sea.NotFound) >= at
 	})
-}
-
-// anyLike reports whether one of the values is v, apart from its chunking.
-func anyLike(values []value, v value) bool {
-	return slices.ContainsFunc(values, func(w value) bool { return w.absent == v.absent && w.text == v.text && w.attrs == v.attrs })
 }
 
 // list lists the store. Listings lag; only a document that can never have been is
@@ -724,9 +720,9 @@ func (h *history) list(ctx context.Context, p *process) {
 			continue
 		}
 		c := h.cells[[2]int{p.store, i}]
-		allowed := c.during(h.log.Now()-watched, h.log.Now())
-		if v := (value{text: h.texts[s.SHA256], attrs: trail.AttrsText(s.Attrs)}); !anyLike(allowed, v) && !h.excusedLate(s.FileID) {
-			h.out.Wrong = append(h.out.Wrong, Finding{kindAnswer, fmt.Sprintf("process %d: the listing has %s as %v, where there can be %s", p.n, trail.Shown(c.key), v, show(allowed))})
+		allowed := c.During(h.log.Now()-watched, h.log.Now())
+		if v := (model.Value{Text: h.texts[s.SHA256], Attrs: trail.AttrsText(s.Attrs)}); !model.AnyLike(allowed, v) && !h.excusedLate(s.FileID) {
+			h.out.Wrong = append(h.out.Wrong, Finding{kindAnswer, fmt.Sprintf("process %d: the listing has %s as %v, where there can be %s", p.n, trail.Shown(c.Key), v, model.Show(allowed))})
 		}
 	}
 }
@@ -761,7 +757,7 @@ func (h *history) close(p *process) {
 	time.Sleep(time.Millisecond)
 	h.mu.Lock()
 	for call, c := range p.open {
-		c.fail(call, h.log.Now(), true)
+		c.Fail(call, h.log.Now(), true)
 	}
 	clear(p.open)
 	h.mu.Unlock()
@@ -772,22 +768,22 @@ func (h *history) strip(s plan.Step) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	c := h.cells[[2]int{0, s.Key}]
-	if len(c.pending) > 0 || len(c.states) != 1 || c.states[0].absent {
+	if len(c.Pending) > 0 || len(c.States) != 1 || c.States[0].Absent {
 		return
 	}
 	var found []string
 	var name string
 	for _, f := range h.srv.Snapshot().Store(h.stores[0]).Files {
-		if trail.Marked(f.Attributes) && h.owner(f.FileID, f.Attributes, f.Filename) == c.key {
+		if trail.Marked(f.Attributes) && h.owner(f.FileID, f.Attributes, f.Filename) == c.Key {
 			found, name = append(found, f.FileID), f.Filename
 		}
 	}
-	if len(found) != 1 || !h.tells(found[0], name, c.key) {
+	if len(found) != 1 || !h.tells(found[0], name, c.Key) {
 		return
 	}
 	h.srv.AddStoreFile(h.stores[0], found[0], map[string]any{"by": "another tool"})
-	c.replace(map[string]any{"by": "another tool"}, h.log.Now())
-	c.strippedAt = h.log.Now()
+	c.Replace(map[string]any{"by": "another tool"}, h.log.Now())
+	c.StrippedAt = h.log.Now()
 	h.out.States[stateStripped]++
 }
 
@@ -859,6 +855,6 @@ func (h *history) thin() {
 
 // unmarked reports whether the key has begun with a File without attributes, and
 // this is its first change that succeeds.
-func (h *history) unmarked(c *cell) bool {
-	return c.store == 0 && len(c.calls) == 1 && slices.ContainsFunc(h.plan.Planted, func(p plan.Planted) bool { return p.Ours && p.Key == c.index })
+func (h *history) unmarked(c *model.Cell) bool {
+	return c.Store == 0 && len(c.Calls) == 1 && slices.ContainsFunc(h.plan.Planted, func(p plan.Planted) bool { return p.Ours && p.Key == c.Index })
 }

@@ -6,6 +6,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/conduitio-labs/conduit-connector-openai-vectorstore/vsclient/internal/histories/model"
 	"github.com/conduitio-labs/conduit-connector-openai-vectorstore/vsclient/internal/histories/trail"
 )
 
@@ -125,8 +126,8 @@ func (h *history) states() {
 		}
 	}
 	for _, c := range h.cells {
-		for _, d := range c.deleted {
-			if slices.ContainsFunc(log, func(e *trail.Entry) bool { return h.landsAfter(e, d.p, d.from) && h.ownerOf(e.Files[0]) == c.key }) {
+		for _, d := range c.Deleted {
+			if slices.ContainsFunc(log, func(e *trail.Entry) bool { return h.landsAfter(e, d.P, d.From) && h.ownerOf(e.Files[0]) == c.Key }) {
 				h.reached(stateLateDeletion)
 			}
 		}
@@ -182,11 +183,11 @@ func (h *history) attachedBefore(e *trail.Entry) (out []time.Duration) {
 func (h *history) nobodyAsks(e *trail.Entry) bool {
 	p := h.procs[e.P]
 	for _, c := range h.cells {
-		if c.store != p.store || h.ownerOf(e.Files[0]) != c.key {
+		if c.Store != p.store || h.ownerOf(e.Files[0]) != c.Key {
 			continue
 		}
-		return c.writers[e.P] && !slices.ContainsFunc(c.calls, func(call *pending) bool {
-			return call.p == e.P && call.from <= e.Sent && (!call.ended || call.to >= e.Sent)
+		return c.Writers[e.P] && !slices.ContainsFunc(c.Calls, func(call *model.Call) bool {
+			return call.P == e.P && call.From <= e.Sent && (!call.Ended || call.To >= e.Sent)
 		})
 	}
 	return false
