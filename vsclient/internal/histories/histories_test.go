@@ -15,6 +15,7 @@ import (
 	"testing"
 
 	"github.com/conduitio-labs/conduit-connector-openai-vectorstore/vsclient/internal/histories"
+	"github.com/conduitio-labs/conduit-connector-openai-vectorstore/vsclient/internal/histories/judge"
 	"github.com/conduitio-labs/conduit-connector-openai-vectorstore/vsclient/internal/histories/plan"
 )
 
@@ -131,7 +132,7 @@ var records = sync.OnceValues(func() (string, error) { return os.MkdirTemp("", "
 
 // report tells what is wrong with a red history and how it comes back, and cuts it
 // down.
-func report(t *testing.T, drawn plan.Plan, out histories.Outcome) {
+func report(t *testing.T, drawn plan.Plan, out judge.Outcome) {
 	for _, f := range out.Wrong {
 		fmt.Printf("seed %d: %s: %s\n", drawn.Seed, f.Kind, f.Text)
 	}
@@ -150,7 +151,7 @@ func report(t *testing.T, drawn plan.Plan, out histories.Outcome) {
 			continue
 		}
 		told[f.Kind] = true
-		ofKind := func(g histories.Finding) bool { return g.Kind == f.Kind }
+		ofKind := func(g judge.Finding) bool { return g.Kind == f.Kind }
 		small := plan.Shrink(drawn, func(p plan.Plan) bool {
 			return slices.ContainsFunc(histories.Run(t, p, nil, false).Wrong, ofKind)
 		}, *shrink)

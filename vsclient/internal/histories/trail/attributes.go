@@ -72,6 +72,11 @@ func Own(attributes map[string]any) map[string]any {
 
 // DigestOf is what KeyOf returns for a key of which a release has kept the digest.
 func DigestOf(key string) string {
-	sum := sha256.Sum256([]byte(key))
-	return "sha256:" + hex.EncodeToString(sum[:])
+	return "sha256:" + Digest(key)
+}
+
+// Digest is the SHA-256 of a text.
+func Digest(text string) string {
+	sum := sha256.Sum256([]byte(text))
+	return hex.EncodeToString(sum[:])
 }
