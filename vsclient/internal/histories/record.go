@@ -6,14 +6,14 @@ import (
 	"os"
 	"path/filepath"
 
-	"github.com/conduitio-labs/conduit-connector-openai-vectorstore/vsclient/internal/histories/gate"
 	"github.com/conduitio-labs/conduit-connector-openai-vectorstore/vsclient/internal/histories/plan"
+	"github.com/conduitio-labs/conduit-connector-openai-vectorstore/vsclient/internal/histories/trail"
 )
 
 // Record is a history with the order in which things happened in one run of it.
 type Record struct {
 	Plan  plan.Plan
-	Order []gate.Pass
+	Order []trail.Pass
 }
 
 // Save writes the record into a directory and returns the file's name.

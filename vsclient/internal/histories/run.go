@@ -45,7 +45,7 @@ type history struct {
 }
 
 // Run carries a plan out. drive, if not nil, is the order of an earlier run.
-func Run(t *testing.T, p plan.Plan, drive []gate.Pass, verbose bool) judge.Outcome {
+func Run(t *testing.T, p plan.Plan, drive []trail.Pass, verbose bool) judge.Outcome {
 	h := &history{Judge: judge.New(p), verbose: verbose, procs: make(map[int]*process)}
 	// Waits between tries are drawn from here, see the directive in histories_test.go.
 	defer runtime.GOMAXPROCS(runtime.GOMAXPROCS(1)) // so that goroutines take turns in the same order each time
@@ -97,7 +97,7 @@ func quirks(names []string) (q openaitest.Quirks) {
 	return q
 }
 
-func (h *history) run(drive []gate.Pass) {
+func (h *history) run(drive []trail.Pass) {
 	h.Texts[trail.Digest("")] = ""
 	for _, s := range h.Plan.Steps {
 		for _, ch := range s.Changes {
@@ -400,7 +400,7 @@ func (h *history) apply(ctx context.Context, p *process, changes []plan.Change) 
 		h.Mu.Lock()
 		defer h.Mu.Unlock()
 		if a.Err == nil && (closed || p.Store < 0) {
-			h.Out.Wrong = append(h.Out.Wrong, judge.Finding{judge.KindAnswer, fmt.Sprintf("process %d: %s %s succeeds though its client is closed or its store does not exist", p.N, list[i].Op, trail.Shown(list[i].Key))})
+			h.Out.Wrong = append(h.Out.Wrong, judge.Finding{Kind: judge.KindAnswer, Text: fmt.Sprintf("process %d: %s %s succeeds though its client is closed or its store does not exist", p.N, list[i].Op, trail.Shown(list[i].Key))})
 		}
 		if calls[i] == nil {
 			return
@@ -450,7 +450,7 @@ func (h *history) flush(ctx context.Context, p *process) {
 			continue
 		}
 		if strings.HasPrefix(calls[i].Doc.Text, plan.BadText) {
-			h.Out.Wrong = append(h.Out.Wrong, judge.Finding{judge.KindAnswer, fmt.Sprintf("%v of %s: it could not be indexed, and Flush returns no error", calls[i], trail.Shown(c.Key))})
+			h.Out.Wrong = append(h.Out.Wrong, judge.Finding{Kind: judge.KindAnswer, Text: fmt.Sprintf("%v of %s: it could not be indexed, and Flush returns no error", calls[i], trail.Shown(c.Key))})
 			c.Accepted = nil
 			continue
 		}
@@ -501,7 +501,7 @@ func (h *history) get(ctx context.Context, p *process, key int) {
 	}
 	late := a.Err == nil && h.LateWrite(got.FileID) && slices.ContainsFunc(allowed, func(w model.Value) bool { return w.Text == v.Text })
 	if !model.AnyLike(allowed, v) && !(a.Err == nil && got.SHA256 == "") && !late {
-		h.Out.Wrong = append(h.Out.Wrong, judge.Finding{judge.KindAnswer, fmt.Sprintf("process %d: get %s finds %v, where there can be %s", p.N, trail.Shown(c.Key), v, model.Show(allowed))})
+		h.Out.Wrong = append(h.Out.Wrong, judge.Finding{Kind: judge.KindAnswer, Text: fmt.Sprintf("process %d: get %s finds %v, where there can be %s", p.N, trail.Shown(c.Key), v, model.Show(allowed))})
 	}
 }
 
@@ -534,7 +534,7 @@ func (h *history) list(ctx context.Context, p *process) {
 		c := h.Cells[[2]int{p.Store, i}]
 		allowed := c.During(h.Now()-judge.Watched, h.Now())
 		if v := (model.Value{Text: h.Texts[s.SHA256], Attrs: trail.AttrsText(s.Attrs)}); !model.AnyLike(allowed, v) && !h.LateWrite(s.FileID) {
-			h.Out.Wrong = append(h.Out.Wrong, judge.Finding{judge.KindAnswer, fmt.Sprintf("process %d: the listing has %s as %v, where there can be %s", p.N, trail.Shown(c.Key), v, model.Show(allowed))})
+			h.Out.Wrong = append(h.Out.Wrong, judge.Finding{Kind: judge.KindAnswer, Text: fmt.Sprintf("process %d: the listing has %s as %v, where there can be %s", p.N, trail.Shown(c.Key), v, model.Show(allowed))})
 		}
 	}
 }

@@ -47,8 +47,8 @@ type Gate struct {
 	waiting []*ticket
 	count   map[string]int    // how often each name came
 	alias   map[string]string // of a File's id: a name that does not depend on the order of uploads
-	drive   []Pass            // of the record: what is still to come
-	order   []Pass
+	drive   []trail.Pass      // of the record: what is still to come
+	order   []trail.Pass
 	calm    bool
 	faults  []*struckFault
 	outages []outage
@@ -71,15 +71,9 @@ type ticket struct {
 	leave chan struct{}
 }
 
-// Pass is one thing that the gate let through.
-type Pass struct {
-	Name string
-	At   time.Duration // since the history began
-}
-
 // New makes a gate before an API, by a seed, and a record of an earlier run if drive
 // is not nil. It enters the requests into the log.
-func New(p plan.Plan, api http.RoundTripper, log *trail.Log, drive []Pass) *Gate {
+func New(p plan.Plan, api http.RoundTripper, log *trail.Log, drive []trail.Pass) *Gate {
 	g := &Gate{
 		seed: p.Seed, api: api, log: log, sea: p.Sea, arrived: make(chan struct{}, 1), over: make(chan struct{}),
 		count: make(map[string]int), alias: make(map[string]string), drive: drive,
@@ -171,7 +165,7 @@ func (g *Gate) next() *ticket {
 	}
 	t := g.waiting[best]
 	g.waiting = slices.Delete(g.waiting, best, best+1)
-	g.order = append(g.order, Pass{t.name, g.log.Now()})
+	g.order = append(g.order, trail.Pass{Name: t.name, At: g.log.Now()})
 	return t
 }
 
@@ -273,7 +267,7 @@ func (g *Gate) Wait() { g.lates.Wait() }
 func (g *Gate) End() { close(g.over) }
 
 // Order is the order in which things have happened.
-func (g *Gate) Order() []Pass { return g.order }
+func (g *Gate) Order() []trail.Pass { return g.order }
 
 var errReset = fmt.Errorf("connection lost: %w", syscall.ECONNRESET)
 

@@ -8,7 +8,6 @@ import (
 	"time"
 
 	"github.com/conduitio-labs/conduit-connector-openai-vectorstore/vsclient/internal/histories/client"
-	"github.com/conduitio-labs/conduit-connector-openai-vectorstore/vsclient/internal/histories/gate"
 	"github.com/conduitio-labs/conduit-connector-openai-vectorstore/vsclient/internal/histories/model"
 	"github.com/conduitio-labs/conduit-connector-openai-vectorstore/vsclient/internal/histories/plan"
 	"github.com/conduitio-labs/conduit-connector-openai-vectorstore/vsclient/internal/histories/trail"
@@ -20,7 +19,7 @@ type Outcome struct {
 	Wrong   []Finding
 	Excused map[string]int // what cannot be promised, by name
 	States  map[string]int // rare states that were reached, by name
-	Order   []gate.Pass    // in which things happened at the API
+	Order   []trail.Pass   // in which things happened at the API
 	Took    time.Duration  // virtual
 	Healthy time.Duration  // from the end of all faults until everything was right
 	Asked   int            // requests

@@ -75,6 +75,12 @@ func (l *Log) Asked(p int) (n int) {
 	return n
 }
 
+// Pass is one thing that the gate let through.
+type Pass struct {
+	Name string
+	At   time.Duration // since the history began
+}
+
 // Entry is a request in the log of a history.
 type Entry struct {
 	N        int
