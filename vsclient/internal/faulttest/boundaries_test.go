@@ -9,7 +9,7 @@ import (
 	"testing/synctest"
 	"time"
 
-	"github.com/conduitio-labs/conduit-connector-openai-vectorstore/vsclient/internal/histories"
+	"github.com/conduitio-labs/conduit-connector-openai-vectorstore/vsclient/internal/histories/client"
 	"github.com/conduitio-labs/conduit-connector-openai-vectorstore/vsclient/openaitest"
 )
 
@@ -110,12 +110,12 @@ func (tr trial) run(t *testing.T, steps []step) (bad findings, requests int) {
 		)
 		ctx := caller.starts()
 		defer caller.givesUp()
-		settings := func(cfg *histories.Settings) {
+		settings := func(cfg *client.Settings) {
 			if tr.frail {
 				cfg.RetryFor = time.Nanosecond
 			}
 		}
-		var c *histories.Client
+		var c *client.Client
 		if tr.kind.who == "" {
 			if tr.n > 0 {
 				f := tr.kind.fault
@@ -183,9 +183,9 @@ func (g *giver) starts() (ctx context.Context) {
 // unexpected is an error that should not have been.
 func (tr trial) unexpected(f failed) []string {
 	switch {
-	case tr.kind.who == "caller" && f.Class == histories.Stopped:
-	case tr.kind.who == "client" && f.Class == histories.Stopped:
-	case tr.kind.who == "" && tr.frail && f.Class == histories.Service:
+	case tr.kind.who == "caller" && f.Class == client.Stopped:
+	case tr.kind.who == "client" && f.Class == client.Stopped:
+	case tr.kind.who == "" && tr.frail && f.Class == client.Service:
 	default:
 		return []string{fmt.Sprintf("%v: %v", f.step, f.Err)}
 	}

@@ -6,7 +6,8 @@ import (
 	"testing/synctest"
 	"time"
 
-	"github.com/conduitio-labs/conduit-connector-openai-vectorstore/vsclient/internal/histories"
+	"github.com/conduitio-labs/conduit-connector-openai-vectorstore/vsclient/internal/histories/client"
+	"github.com/conduitio-labs/conduit-connector-openai-vectorstore/vsclient/internal/histories/plan"
 )
 
 // killing is a run of a workload in which processes die one after the other, each
@@ -33,7 +34,7 @@ func (k killing) run(t *testing.T, steps []step) (bad findings, bounded, request
 		w := newWorld(cfg, keysOf(steps))
 		groups := k.mode.groups(steps)
 		acked, most := 0, 0
-		var dead []*histories.Client
+		var dead []*client.Client
 		for _, at := range k.at {
 			l := newLine(w.srv.Client().Transport, at, nil)
 			l.happen, l.drops = l.die, k.drops
@@ -65,7 +66,7 @@ func (k killing) run(t *testing.T, steps []step) (bad findings, bounded, request
 		log := &session{w: w}
 		for _, group := range groups[max(0, acked-k.redo):] {
 			for _, f := range k.mode.deliver(neverDone, c, log, group) {
-				if f.op == histories.OpUpdate && f.NotFound && log.deleted(f.key) {
+				if f.op == plan.OpUpdate && f.NotFound && log.deleted(f.key) {
 					continue // delivered again after the deletion that followed it
 				}
 				bad.wrong = append(bad.wrong, fmt.Sprintf("%v: %v", f.step, f.Err))
@@ -93,7 +94,7 @@ func (k killing) run(t *testing.T, steps []step) (bad findings, bounded, request
 
 // ends examines a world in which everything has had its time: so many Files may be
 // attached nowhere. Then it tidies up and examines it again, and nothing may be.
-func (w *world) ends(c *histories.Client, most int) (bad findings, loose int) {
+func (w *world) ends(c *client.Client, most int) (bad findings, loose int) {
 	bad = w.examine()
 	bad.leftovers = nil
 	if loose = len(w.loose()); loose > most {
@@ -107,7 +108,7 @@ func (w *world) ends(c *histories.Client, most int) (bad findings, loose int) {
 
 // tidy sweeps the store and removes leftovers: first without anybody's word for a
 // key, which must not touch what is others', then with it.
-func (w *world) tidy(c *histories.Client) (bad findings) {
+func (w *world) tidy(c *client.Client) (bad findings) {
 	if err := c.Sweep(neverDone); err != nil {
 		bad.wrong = append(bad.wrong, err.Error())
 	}

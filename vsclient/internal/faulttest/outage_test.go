@@ -6,7 +6,8 @@ import (
 	"testing/synctest"
 	"time"
 
-	"github.com/conduitio-labs/conduit-connector-openai-vectorstore/vsclient/internal/histories"
+	"github.com/conduitio-labs/conduit-connector-openai-vectorstore/vsclient/internal/histories/client"
+	"github.com/conduitio-labs/conduit-connector-openai-vectorstore/vsclient/internal/histories/plan"
 	"github.com/conduitio-labs/conduit-connector-openai-vectorstore/vsclient/openaitest"
 )
 
@@ -48,7 +49,7 @@ func (o outage) run(t *testing.T, steps []step) (bad findings, bounded, requests
 					bad.wrong = append(bad.wrong, fmt.Sprintf("%v fails again and again: %v", s, a.Err))
 					break
 				}
-				if a.Class != histories.Service {
+				if a.Class != client.Service {
 					bad.wrong = append(bad.wrong, fmt.Sprintf("%v: %v", s, a.Err))
 				}
 				w.srv.ClearFaults()
@@ -60,7 +61,7 @@ func (o outage) run(t *testing.T, steps []step) (bad findings, bounded, requests
 					// What is wanted of the key by now, if anything, is what it had.
 					was := w.wanted(s.key)
 					if was == nil {
-						s = step{op: histories.OpDelete, key: s.key}
+						s = step{op: plan.OpDelete, key: s.key}
 					} else {
 						s = *was
 					}
@@ -90,7 +91,7 @@ func (w *world) wanted(key string) *step {
 		return nil
 	}
 	again := *was
-	again.op = histories.OpPut
+	again.op = plan.OpPut
 	return &again
 }
 

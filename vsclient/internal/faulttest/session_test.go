@@ -5,7 +5,8 @@ import (
 	"sync/atomic"
 	"time"
 
-	"github.com/conduitio-labs/conduit-connector-openai-vectorstore/vsclient/internal/histories"
+	"github.com/conduitio-labs/conduit-connector-openai-vectorstore/vsclient/internal/histories/plan"
+	"github.com/conduitio-labs/conduit-connector-openai-vectorstore/vsclient/internal/histories/trail"
 )
 
 // session is one process's view of the ledger. What it writes after its death does
@@ -18,7 +19,7 @@ type session struct {
 // tell is for a person who reruns what went wrong.
 func (s *session) tell(what string, st step) {
 	if *verbose {
-		fmt.Printf("%s %v %v: %v of %s with %v\n", s.w.now().Format("15:04:05.000"), what, st, len(st.content), histories.DigestOf(st.content)[:15], st.attrs)
+		fmt.Printf("%s %v %v: %v of %s with %v\n", s.w.now().Format("15:04:05.000"), what, st, len(st.content), trail.DigestOf(st.content)[:15], st.attrs)
 	}
 }
 
@@ -30,7 +31,7 @@ func (s *session) asked(st step) {
 	if s.over.Load() {
 		return
 	}
-	if st.op == histories.OpDelete {
+	if st.op == plan.OpDelete {
 		s.w.absent[st.key] = append(s.w.absent[st.key], span{from: s.w.now()})
 	}
 }
@@ -41,7 +42,7 @@ func (s *session) failed(st step, asked time.Time) {
 	s.tell("failed to", st)
 	s.w.mu.Lock()
 	defer s.w.mu.Unlock()
-	if !s.over.Load() && st.op == histories.OpPut && s.w.want[st.key] == nil {
+	if !s.over.Load() && st.op == plan.OpPut && s.w.want[st.key] == nil {
 		s.w.absent[st.key] = append(s.w.absent[st.key], span{from: asked})
 	}
 }
@@ -56,10 +57,10 @@ func (s *session) done(st step) {
 	}
 	want := s.w.want
 	switch st.op {
-	case histories.OpDelete:
+	case plan.OpDelete:
 		want[st.key] = nil
 		return
-	case histories.OpUpdate:
+	case plan.OpUpdate:
 		next := *want[st.key]
 		next.attrs = st.attrs
 		want[st.key] = &next

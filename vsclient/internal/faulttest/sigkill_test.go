@@ -15,7 +15,7 @@ import (
 	"testing"
 	"time"
 
-	"github.com/conduitio-labs/conduit-connector-openai-vectorstore/vsclient/internal/histories"
+	"github.com/conduitio-labs/conduit-connector-openai-vectorstore/vsclient/internal/histories/client"
 	"github.com/conduitio-labs/conduit-connector-openai-vectorstore/vsclient/openaitest"
 )
 
@@ -35,7 +35,7 @@ func child() int {
 		return 2
 	}
 	url, store, _ := strings.Cut(os.Getenv(childEnv), " ")
-	c, err := histories.NewClient(histories.Settings{Store: store, URL: url})
+	c, err := client.New(client.Settings{Store: store, URL: url})
 	if err != nil {
 		fmt.Fprintln(os.Stderr, err)
 		return 2

@@ -6,7 +6,8 @@ import (
 	"strings"
 	"sync"
 
-	"github.com/conduitio-labs/conduit-connector-openai-vectorstore/vsclient/internal/histories"
+	"github.com/conduitio-labs/conduit-connector-openai-vectorstore/vsclient/internal/histories/client"
+	"github.com/conduitio-labs/conduit-connector-openai-vectorstore/vsclient/internal/histories/plan"
 )
 
 // neverDone is the context of calls that nobody gives up.
@@ -14,7 +15,7 @@ var neverDone = context.Background()
 
 // step is one change that a caller asks for.
 type step struct {
-	op      histories.Op
+	op      plan.Op
 	key     string
 	content string
 	attrs   map[string]any
@@ -23,8 +24,8 @@ type step struct {
 
 func (s step) String() string { return fmt.Sprintf("%v %s", s.op, shown(s.key)) }
 
-func (s step) change() histories.Keyed {
-	return histories.Keyed{Op: s.op, Key: s.key, Doc: histories.Doc{Text: s.content, Attrs: s.attrs, Chunk: s.chunks}}
+func (s step) change() client.Keyed {
+	return client.Keyed{Op: s.op, Key: s.key, Doc: plan.Doc{Text: s.content, Attrs: s.attrs, Chunk: s.chunks}}
 }
 
 // firstContent is what the first version of each document holds, and what the
@@ -39,7 +40,7 @@ var (
 
 // compact is a workload that passes every kind of change over a few keys.
 func compact() []step {
-	put := func(key, content string) step { return step{op: histories.OpPut, key: key, content: content} }
+	put := func(key, content string) step { return step{op: plan.OpPut, key: key, content: content} }
 	with := func(s step, a map[string]any) step { s.attrs = a; return s }
 	chunked := put(longKey, "# The second version of it")
 	chunked.chunks = 200
@@ -50,13 +51,13 @@ func compact() []step {
 		put("a.md", "# The other version of it"),                         // replaced, the size being the same
 		with(put(unsafeKey, firstContent), map[string]any{"lang": "fr"}), // attributes alone
 		put(legacyKey, "# What replaces the earlier connector's"),
-		{op: histories.OpUpdate, key: "a.md", attrs: attributes},
-		{op: histories.OpDelete, key: unsafeKey},
+		{op: plan.OpUpdate, key: "a.md", attrs: attributes},
+		{op: plan.OpDelete, key: unsafeKey},
 		put(longKey, firstContent),
 		put(unsafeKey, "back again"),
 		chunked,
-		{op: histories.OpDelete, key: "a.md"},
-		{op: histories.OpDelete, key: "never.md"},
+		{op: plan.OpDelete, key: "a.md"},
+		{op: plan.OpDelete, key: "never.md"},
 		put("twice.md", firstContent),
 		put("twice.md", "changed"),
 		put("twice.md", firstContent), // back to what it was
@@ -93,14 +94,14 @@ func rounds(steps []step) [][]step {
 
 // delivery is a way to bring steps to a client. It returns those that failed, with
 // their errors.
-type delivery func(ctx context.Context, c *histories.Client, log *session, steps []step) []failed
+type delivery func(ctx context.Context, c *client.Client, log *session, steps []step) []failed
 
 type failed struct {
 	step
-	histories.Answer
+	client.Answer
 }
 
-func call(ctx context.Context, c *histories.Client, log *session, s step) histories.Answer {
+func call(ctx context.Context, c *client.Client, log *session, s step) client.Answer {
 	log.asked(s)
 	began := log.w.now()
 	a := c.Do(ctx, s.change())
@@ -133,7 +134,7 @@ func singly(steps []step) (out [][]step) {
 }
 
 // sideBySide makes all calls at once; no two are of one key.
-func sideBySide(ctx context.Context, c *histories.Client, log *session, steps []step) (out []failed) {
+func sideBySide(ctx context.Context, c *client.Client, log *session, steps []step) (out []failed) {
 	var (
 		calls sync.WaitGroup
 		mu    sync.Mutex
@@ -152,15 +153,15 @@ func sideBySide(ctx context.Context, c *histories.Client, log *session, steps []
 }
 
 // inBatches passes all steps to Apply; no two are of one key.
-func inBatches(ctx context.Context, c *histories.Client, log *session, steps []step) (out []failed) {
+func inBatches(ctx context.Context, c *client.Client, log *session, steps []step) (out []failed) {
 	began := log.w.now()
-	changes := make([]histories.Keyed, len(steps))
+	changes := make([]client.Keyed, len(steps))
 	for i, s := range steps {
 		log.asked(s)
 		changes[i] = s.change()
 	}
-	answers := make([]histories.Answer, len(changes))
-	c.Apply(ctx, changes, func(i int, a histories.Answer) { answers[i] = a })
+	answers := make([]client.Answer, len(changes))
+	c.Apply(ctx, changes, func(i int, a client.Answer) { answers[i] = a })
 	for i, r := range answers {
 		if r.Err != nil {
 			log.failed(steps[i], began)

@@ -12,7 +12,9 @@ import (
 	"testing"
 	"time"
 
-	"github.com/conduitio-labs/conduit-connector-openai-vectorstore/vsclient/internal/histories"
+	"github.com/conduitio-labs/conduit-connector-openai-vectorstore/vsclient/internal/histories/client"
+	"github.com/conduitio-labs/conduit-connector-openai-vectorstore/vsclient/internal/histories/plan"
+	"github.com/conduitio-labs/conduit-connector-openai-vectorstore/vsclient/internal/histories/trail"
 	"github.com/conduitio-labs/conduit-connector-openai-vectorstore/vsclient/openaitest"
 )
 
@@ -139,12 +141,12 @@ func fileNameOf(key string) string {
 	}
 	srv := openaitest.New(openaitest.Config{})
 	store := srv.NewVectorStore("names")
-	c, err := histories.NewClient(histories.Settings{Store: store, URL: srv.URL(), Transport: srv.Client().Transport})
+	c, err := client.New(client.Settings{Store: store, URL: srv.URL(), Transport: srv.Client().Transport})
 	if err != nil {
 		panic(err)
 	}
 	defer c.Close()
-	if a := c.Put(neverDone, key, histories.Doc{Text: firstContent}); a.Err != nil {
+	if a := c.Put(neverDone, key, plan.Doc{Text: firstContent}); a.Err != nil {
 		panic(a.Err)
 	}
 	name := srv.Snapshot().Files[0].Name
@@ -153,15 +155,15 @@ func fileNameOf(key string) string {
 }
 
 // client makes a client of the store that reaches it over that transport.
-func (w *world) client(transport http.RoundTripper, opts ...func(*histories.Settings)) *histories.Client {
+func (w *world) client(transport http.RoundTripper, opts ...func(*client.Settings)) *client.Client {
 	if transport == nil {
 		transport = w.srv.Client().Transport
 	}
-	cfg := histories.Settings{Store: w.store, URL: w.srv.URL(), Transport: transport, Verbose: *verbose}
+	cfg := client.Settings{Store: w.store, URL: w.srv.URL(), Transport: transport, Verbose: *verbose}
 	for _, o := range opts {
 		o(&cfg)
 	}
-	c, err := histories.NewClient(cfg)
+	c, err := client.New(cfg)
 	if err != nil {
 		panic(err)
 	}
@@ -205,7 +207,7 @@ func (w *world) examine() findings {
 	for _, key := range slices.Sorted(maps.Keys(w.want)) {
 		var found []openaitest.StoreFile
 		for _, f := range ours {
-			if w.foreign[f.FileID] == "" && histories.KeyOf(f.Attributes, f.Filename) == key {
+			if w.foreign[f.FileID] == "" && trail.KeyOf(f.Attributes, f.Filename) == key {
 				found = append(found, f)
 			}
 		}
@@ -264,7 +266,7 @@ func judge(key string, want *step, found []openaitest.StoreFile) (wrong []string
 	if f.Status != "completed" {
 		wrong = append(wrong, fmt.Sprintf("%s is %s", show, f.Status))
 	}
-	if own := histories.Own(f.Attributes); histories.AttrsText(own) != histories.AttrsText(want.attrs) {
+	if own := trail.Own(f.Attributes); trail.AttrsText(own) != trail.AttrsText(want.attrs) {
 		wrong = append(wrong, fmt.Sprintf("%s has the attributes %v and not %v", show, own, want.attrs))
 	}
 	if c := want.chunks; c != 0 && (f.MaxTokens != c || f.Overlap != c/2) {
@@ -279,7 +281,7 @@ func (w *world) gaps(key string) (gaps []string) {
 	var covered time.Time // until then
 	open, begun := false, false
 	for _, i := range w.srv.History(w.store) {
-		if w.foreign[i.FileID] != "" || histories.KeyOf(i.Attributes, i.Filename) != key {
+		if w.foreign[i.FileID] != "" || trail.KeyOf(i.Attributes, i.Filename) != key {
 			continue
 		}
 		if begun && !open && i.From.After(covered) && !w.mayMiss(key, covered) {

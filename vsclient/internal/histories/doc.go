@@ -1,9 +1,10 @@
 // Package histories checks vsclient with random histories: processes that write
 // and read documents side by side, on an emulated API that lags, fails, loses
 // replies and outlives the processes. Each history is drawn from a seed as a
-// [Plan], carried out in virtual time and judged against an explicit model of
+// [plan.Plan], carried out in virtual time and judged against an explicit model of
 // each key. A history that ends wrong is cut down to the fewest steps and faults
 // that still fail, and comes back when it is run again from its record.
 //
-// Only client.go knows vsclient's API.
+// The package itself runs a history and sums up many. The rooms below it hold the plan,
+// the gate, the trail of requests, the client, the model of each key and the judge.
 package histories

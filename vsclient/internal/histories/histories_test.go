@@ -9,11 +9,14 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"sync"
 	"testing"
 
 	"github.com/conduitio-labs/conduit-connector-openai-vectorstore/vsclient/internal/histories"
+	"github.com/conduitio-labs/conduit-connector-openai-vectorstore/vsclient/internal/histories/judge"
+	"github.com/conduitio-labs/conduit-connector-openai-vectorstore/vsclient/internal/histories/plan"
 )
 
 var (
@@ -71,14 +74,14 @@ func TestHistories(t *testing.T) {
 
 func run(t *testing.T, n int) (s histories.Summary) {
 	for seed := *first; seed < *first+uint64(n); seed++ {
-		plan := histories.Draw(seed)
-		out := histories.Run(t, plan, nil, *verbose)
+		drawn := plan.Draw(seed)
+		out := histories.Run(t, drawn, nil, *verbose)
 		s.Add(out)
 		for _, line := range out.Log {
 			fmt.Println(line)
 		}
 		if len(out.Wrong) > 0 {
-			report(t, plan, out)
+			report(t, drawn, out)
 		}
 	}
 	return s
@@ -129,30 +132,33 @@ var records = sync.OnceValues(func() (string, error) { return os.MkdirTemp("", "
 
 // report tells what is wrong with a red history and how it comes back, and cuts it
 // down.
-func report(t *testing.T, plan histories.Plan, out histories.Outcome) {
+func report(t *testing.T, drawn plan.Plan, out judge.Outcome) {
 	for _, f := range out.Wrong {
-		fmt.Printf("seed %d: %s: %s\n", plan.Seed, f.Kind, f.Text)
+		fmt.Printf("seed %d: %s: %s\n", drawn.Seed, f.Kind, f.Text)
 	}
 	dir, err := records()
 	if err != nil {
 		t.Fatal(err)
 	}
-	path, err := histories.Record{Plan: plan, Order: out.Order}.Save(dir)
+	path, err := histories.Record{Plan: drawn, Order: out.Order}.Save(dir)
 	if err != nil {
 		t.Fatal(err)
 	}
-	fmt.Printf("seed %d is red. To repeat it:\n  go -C vsclient test -count=1 ./internal/histories -run TestARecordedHistory -args -record %s -times 20\n", plan.Seed, path)
+	fmt.Printf("seed %d is red. To repeat it:\n  go -C vsclient test -count=1 ./internal/histories -run TestARecordedHistory -args -record %s -times 20\n", drawn.Seed, path)
 	told := map[string]bool{}
 	for _, f := range out.Wrong {
 		if *shrink == 0 || told[f.Kind] {
 			continue
 		}
 		told[f.Kind] = true
-		small := histories.Shrink(t, plan, f.Kind, *shrink)
+		ofKind := func(g judge.Finding) bool { return g.Kind == f.Kind }
+		small := plan.Shrink(drawn, func(p plan.Plan) bool {
+			return slices.ContainsFunc(histories.Run(t, p, nil, false).Wrong, ofKind)
+		}, *shrink)
 		fmt.Println(small.Test(f.Kind))
 		for _, g := range histories.Run(t, small, nil, false).Wrong {
-			if g.Kind == f.Kind {
-				fmt.Printf("small %d %s: %s\n", plan.Seed, g.Kind, g.Text)
+			if ofKind(g) {
+				fmt.Printf("small %d %s: %s\n", drawn.Seed, g.Kind, g.Text)
 			}
 		}
 	}
@@ -191,11 +197,11 @@ func TestARecordedHistory(t *testing.T) {
 // staysRight runs a plan that was once red.
 func staysRight(t *testing.T, text string) { //nolint:unused // for the plan that a red run prints
 	t.Helper()
-	plan, err := histories.ParsePlan(text)
+	p, err := plan.Parse(text)
 	if err != nil {
 		t.Fatal(err)
 	}
-	for _, f := range histories.Run(t, plan, nil, *verbose).Wrong {
+	for _, f := range histories.Run(t, p, nil, *verbose).Wrong {
 		t.Errorf("%s: %s", f.Kind, f.Text)
 	}
 }

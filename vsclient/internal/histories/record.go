@@ -5,19 +5,15 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
-	"time"
+
+	"github.com/conduitio-labs/conduit-connector-openai-vectorstore/vsclient/internal/histories/plan"
+	"github.com/conduitio-labs/conduit-connector-openai-vectorstore/vsclient/internal/histories/trail"
 )
 
 // Record is a history with the order in which things happened in one run of it.
 type Record struct {
-	Plan  Plan
-	Order []Pass
-}
-
-// Pass is one thing that the gate let through.
-type Pass struct {
-	Name string
-	At   time.Duration // since the history began
+	Plan  plan.Plan
+	Order []trail.Pass
 }
 
 // Save writes the record into a directory and returns the file's name.
@@ -40,16 +36,4 @@ func Load(path string) (r Record, err error) {
 		return r, err
 	}
 	return r, json.Unmarshal(data, &r)
-}
-
-// ParsePlan reads a plan as [Plan.Test] writes it.
-func ParsePlan(text string) (p Plan, err error) { return p, json.Unmarshal([]byte(text), &p) }
-
-// Test is the plan as a test that can be pasted.
-func (p Plan) Test(kind string) string {
-	data, err := json.MarshalIndent(p, "\t\t", "\t")
-	if err != nil {
-		return err.Error()
-	}
-	return fmt.Sprintf("func TestHistory%d(t *testing.T) { // %s\n\tstaysRight(t, `%s`)\n}\n", p.Seed, kind, data)
 }

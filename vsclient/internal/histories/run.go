@@ -2,8 +2,6 @@ package histories
 
 import (
 	"context"
-	"crypto/sha256"
-	"encoding/hex"
 	"encoding/json"
 	"fmt"
 	"maps"
@@ -17,121 +15,55 @@ import (
 	"testing/synctest"
 	"time"
 
+	"github.com/conduitio-labs/conduit-connector-openai-vectorstore/vsclient/internal/histories/client"
+	"github.com/conduitio-labs/conduit-connector-openai-vectorstore/vsclient/internal/histories/gate"
+	"github.com/conduitio-labs/conduit-connector-openai-vectorstore/vsclient/internal/histories/judge"
+	"github.com/conduitio-labs/conduit-connector-openai-vectorstore/vsclient/internal/histories/model"
+	"github.com/conduitio-labs/conduit-connector-openai-vectorstore/vsclient/internal/histories/plan"
+	"github.com/conduitio-labs/conduit-connector-openai-vectorstore/vsclient/internal/histories/trail"
 	"github.com/conduitio-labs/conduit-connector-openai-vectorstore/vsclient/openaitest"
-)
-
-// Outcome is the result of a history.
-type Outcome struct {
-	Wrong   []Finding
-	Excused map[string]int // what cannot be promised, by name
-	States  map[string]int // rare states that were reached, by name
-	Order   []Pass         // in which things happened at the API
-	Took    time.Duration  // virtual
-	Healthy time.Duration  // from the end of all faults until everything was right
-	Asked   int            // requests
-	Log     []string       // of requests, where asked for
-}
-
-// Finding is something that is wrong, and of which kind.
-type Finding struct {
-	Kind string
-	Text string
-}
-
-// The kinds of findings.
-const (
-	kindLost     = "lost"     // a key misses a version that it must have, or has another one at the end
-	kindDoubled  = "doubled"  // a key has two versions at the end
-	kindGap      = "gap"      // a reader misses a key for a time
-	kindStale    = "stale"    // a reader finds a version that may not be
-	kindHarmed   = "harmed"   // something of somebody else's has changed
-	kindLeft     = "left"     // a File that must not be is left over
-	kindUnlisted = "unlisted" // one that may be is not listed
-	kindAnswer   = "answer"   // a call says what is not so
-	kindError    = "error"    // a call fails as it must not
-	kindSlow     = "slow"     // a call takes too long
-	kindAfter    = "after"    // a closed client makes a request
-	kindCostly   = "costly"   // a call makes far too many requests
-	kindOpen     = "open"     // something is still open when all must be settled
 )
 
 // process is one of a history.
 type process struct {
-	n      int
-	store  int
-	step   Step
-	c      *Client
-	line   *line
-	closed bool
-	dead   bool
-	orphan bool
-	calls  sync.WaitGroup
-	gone   time.Duration // when it died or was closed
-	left   bool          // closed with an error
-	begun  time.Duration
-	open   map[*pending]*cell
+	*judge.Process
+	c     *client.Client
+	line  *gate.Line
+	calls sync.WaitGroup
 }
 
 // history is a plan that is being carried out.
 type history struct {
-	plan    Plan
-	verbose bool
-	srv     *openaitest.Server
-	gate    *gate
-	stores  []string // under test, the mirror, somebody else's
-	wrongID string
-	procs   map[int]*process
-	cells   map[[2]int]*cell // by store and key
-	planted map[string]Planted
-	was     map[string]string
-	texts   map[string]string // by SHA-256
-	begun   time.Time
-	clock   time.Duration
-
-	done      bool                  // everything is judged
-	expired   bool                  // the store under test
-	expiredAt time.Duration         // since when
-	told      map[int]time.Duration // when a call has told a process that it is gone: since then it may upload nothing
-	crowds    int                   // Files that others have made meanwhile
-	crowd300  []string              // their ids
-
-	mu      sync.Mutex
-	out     Outcome
-	waiting sync.WaitGroup // calls that nobody waits for
+	*judge.Judge
+	verbose  bool
+	gate     *gate.Gate
+	wrongID  string
+	procs    map[int]*process
+	crowds   int      // Files that others have made meanwhile
+	crowd300 []string // their ids
+	waiting  sync.WaitGroup
 }
 
 // Run carries a plan out. drive, if not nil, is the order of an earlier run.
-func Run(t *testing.T, plan Plan, drive []Pass, verbose bool) Outcome {
-	h := &history{
-		plan: plan, verbose: verbose, procs: make(map[int]*process), cells: make(map[[2]int]*cell),
-		planted: make(map[string]Planted), texts: make(map[string]string), told: make(map[int]time.Duration),
-	}
-	h.out.Excused, h.out.States = make(map[string]int), make(map[string]int)
+func Run(t *testing.T, p plan.Plan, drive []trail.Pass, verbose bool) judge.Outcome {
+	h := &history{Judge: judge.New(p), verbose: verbose, procs: make(map[int]*process)}
 	// Waits between tries are drawn from here, see the directive in histories_test.go.
 	defer runtime.GOMAXPROCS(runtime.GOMAXPROCS(1)) // so that goroutines take turns in the same order each time
-	rand.Seed(int64(plan.Seed))                     //nolint:staticcheck // no other way reaches the generator that backoff uses
+	rand.Seed(int64(p.Seed))                        //nolint:staticcheck // no other way reaches the generator that backoff uses
 	synctest.Test(t, func(*testing.T) { h.run(drive) })
-	h.out.Order = h.gate.order
-	h.out.Asked = len(h.gate.log)
-	return h.out
+	h.Out.Order = h.gate.Order()
+	h.Out.Asked = len(h.Entries())
+	return h.Out
 }
-
-func digest(text string) string {
-	sum := sha256.Sum256([]byte(text))
-	return hex.EncodeToString(sum[:])
-}
-
-// badText marks content that OpenAI refuses to index.
-const badText = "cannot be indexed: "
 
 func (h *history) config() openaitest.Config {
-	s := h.plan.Sea
-	h.clock = time.Duration(s.Clock)
+	s := h.Plan.Sea
+	h.Clock = time.Duration(s.Clock)
 	cfg := openaitest.Config{
-		Seed: h.plan.Seed, IndexTime: time.Duration(s.IndexTime), IndexJitter: time.Duration(s.Jitter),
+		Seed: h.Plan.Seed, IndexTime: time.Duration(s.IndexTime), IndexJitter: time.Duration(s.Jitter),
 		ListLag:        openaitest.Lag{Attach: time.Duration(s.ListAttach), Detach: time.Duration(s.ListDetach), Update: time.Duration(s.ListUpdate)},
 		NotFoundWindow: time.Duration(s.NotFound), GhostWindow: time.Duration(s.Ghost), FreshFileWindow: time.Duration(s.FreshFile),
-		Now:    func() time.Time { return time.Now().Add(h.clock) },
+		Now:    func() time.Time { return time.Now().Add(h.Clock) },
 		Quirks: quirks(s.Quirks),
 	}
 	if s.Failing > 0 {
@@ -141,7 +73,7 @@ func (h *history) config() openaitest.Config {
 		cfg.IndexRules = append(cfg.IndexRules, openaitest.IndexRule{Rate: s.Stuck, Times: 1, Stuck: true})
 	}
 	cfg.FailIndexing = func(f openaitest.FileInfo) (string, string) {
-		if strings.HasPrefix(h.texts[f.SHA256], badText) {
+		if strings.HasPrefix(h.Texts[f.SHA256], plan.BadText) {
 			return "invalid_file", "The file could not be parsed."
 		}
 		return "", ""
@@ -165,214 +97,188 @@ func quirks(names []string) (q openaitest.Quirks) {
 	return q
 }
 
-func (h *history) run(drive []Pass) {
-	h.begun = time.Now()
-	h.texts[digest("")] = ""
-	for _, s := range h.plan.Steps {
+func (h *history) run(drive []trail.Pass) {
+	h.Texts[trail.Digest("")] = ""
+	for _, s := range h.Plan.Steps {
 		for _, ch := range s.Changes {
-			h.texts[digest(ch.Doc.Text)] = ch.Doc.Text
+			h.Texts[trail.Digest(ch.Doc.Text)] = ch.Doc.Text
 		}
 	}
-	for _, p := range h.plan.Planted {
-		h.texts[digest(p.Text)] = p.Text
+	for _, p := range h.Plan.Planted {
+		h.Texts[trail.Digest(p.Text)] = p.Text
 	}
-	h.srv = openaitest.New(h.config())
-	h.stores = []string{h.srv.NewVectorStore("ours"), h.srv.NewVectorStore("mirror"), h.srv.NewVectorStore("theirs")}
+	h.Srv = openaitest.New(h.config())
+	h.Stores = []string{h.Srv.NewVectorStore("ours"), h.Srv.NewVectorStore("mirror"), h.Srv.NewVectorStore("theirs")}
 	h.wrongID = "vs_" + strings.Repeat("0", 32)
 	h.plant()
 	time.Sleep(time.Hour)
 	h.plantFresh()
-	h.was = h.describe()
-	h.gate = newGate(h.plan.Seed, h.plan.Sea, h.srv.Client().Transport, h.plan.Faults, drive)
+	h.Was = h.Describe()
+	h.Log = trail.NewLog()
+	h.gate = gate.New(h.Plan, h.Srv.Client().Transport, h.Log, drive)
 	for store := range 2 {
-		for i, key := range h.plan.Keys {
-			c := &cell{store: store, key: key, index: i, states: []value{nothing}, writers: make(map[int]bool)}
-			for _, p := range h.plan.Planted {
+		for i, key := range h.Plan.Keys {
+			c := &model.Cell{Store: store, Key: key, Index: i, States: []model.Value{model.Nothing}, Writers: make(map[int]bool)}
+			for _, p := range h.Plan.Planted {
 				if p.Key == i && store == 0 && p.Ours {
-					if c.states[0].absent {
-						c.states = nil
+					if c.States[0].Absent {
+						c.States = nil
 					}
-					c.states = append(c.states, value{text: p.Text, attrs: AttrsText(Own(p.Attrs))})
+					c.States = append(c.States, model.Value{Text: p.Text, Attrs: trail.AttrsText(trail.Own(p.Attrs))})
 				}
 			}
-			c.note(0)
-			h.cells[[2]int{store, i}] = c
+			c.Note(0)
+			h.Cells[[2]int{store, i}] = c
 		}
 	}
-	go h.gate.run()
+	go h.gate.Run()
 	defer func() {
-		close(h.gate.over)
+		h.gate.End()
 		for _, n := range slices.Sorted(maps.Keys(h.procs)) {
 			p := h.procs[n]
-			p.line.die()
+			p.line.Die()
 			_ = p.c.Close()
 		}
 		h.waiting.Wait()
-		h.gate.lates.Wait()
-		h.srv.Close()
+		h.gate.Wait()
+		h.Srv.Close()
 	}()
-	for i, s := range h.plan.Steps {
-		h.gate.pass(context.Background(), fmt.Sprintf("step %d %s", i, s.Do), "")
+	for i, s := range h.Plan.Steps {
+		h.gate.Pass(context.Background(), fmt.Sprintf("step %d %s", i, s.Do), "")
 		h.take(s)
 	}
 	h.finish()
-	h.states()
-	h.mu.Lock()
-	h.done = true
-	h.mu.Unlock()
-	h.out.Took = h.gate.now()
+	h.Reach()
+	h.Mu.Lock()
+	h.Done = true
+	h.Mu.Unlock()
+	h.Out.Took = h.Now()
 	if h.verbose {
-		for _, e := range h.gate.log {
-			h.out.Log = append(h.out.Log, e.String())
+		for _, e := range h.Entries() {
+			h.Out.Log = append(h.Out.Log, e.String())
 		}
 	}
 }
 
 // plant makes the Files that are there before anything happens.
 func (h *history) plant() {
-	for _, p := range h.plan.Planted {
+	for _, p := range h.Plan.Planted {
 		if !p.Fresh {
-			h.add(p, time.Now().Add(h.clock-24*time.Hour))
+			h.add(p, time.Now().Add(h.Clock-24*time.Hour))
 		}
 	}
 }
 
 func (h *history) plantFresh() {
-	for _, p := range h.plan.Planted {
+	for _, p := range h.Plan.Planted {
 		if p.Fresh {
-			h.add(p, time.Now().Add(h.clock-5*time.Second))
+			h.add(p, time.Now().Add(h.Clock-5*time.Second))
 		}
 	}
 }
 
-func (h *history) add(p Planted, at time.Time) {
-	id := h.srv.AddFile(openaitest.NewFile{Name: p.Name, Purpose: p.Purpose, Content: []byte(p.Text), CreatedAt: at})
+func (h *history) add(p plan.Planted, at time.Time) {
+	id := h.Srv.AddFile(openaitest.NewFile{Name: p.Name, Purpose: p.Purpose, Content: []byte(p.Text), CreatedAt: at})
 	if p.Ours {
-		h.srv.AddStoreFile(h.stores[0], id, p.Attrs)
+		h.Srv.AddStoreFile(h.Stores[0], id, p.Attrs)
 	}
 	if p.Theirs {
-		h.srv.AddStoreFile(h.stores[2], id, nil)
+		h.Srv.AddStoreFile(h.Stores[2], id, nil)
 	}
-	h.planted[id] = p
-}
-
-func (h *history) wrong(kind, format string, args ...any) {
-	h.mu.Lock()
-	defer h.mu.Unlock()
-	h.out.Wrong = append(h.out.Wrong, Finding{kind, fmt.Sprintf(format, args...)})
-}
-
-func (h *history) reached(state string) {
-	h.mu.Lock()
-	defer h.mu.Unlock()
-	h.out.States[state]++
-}
-
-func (h *history) excuse(name string) {
-	h.mu.Lock()
-	defer h.mu.Unlock()
-	h.out.Excused[name]++
+	h.Planted[id] = p
 }
 
 func (h *history) tell(format string, args ...any) {
 	if h.verbose {
-		fmt.Printf("%12v %s\n", h.gate.now().Round(time.Millisecond), fmt.Sprintf(format, args...))
+		fmt.Printf("%12v %s\n", h.Now().Round(time.Millisecond), fmt.Sprintf(format, args...))
 	}
 }
 
 // take carries one step out.
-func (h *history) take(s Step) {
+func (h *history) take(s plan.Step) {
 	h.tell("STEP %v", s)
 	p := h.procs[s.P]
-	if p == nil && s.Do != doStart && s.Do != doSleep && s.Do != doOutage && s.Do != doCalm && s.Do != doJoin && s.Do != doStrip && s.Do != doHand && s.Do != doCrowd && s.Do != doThin && s.Do != doExpire {
+	if p == nil && s.Do != plan.DoStart && s.Do != plan.DoSleep && s.Do != plan.DoOutage && s.Do != plan.DoCalm && s.Do != plan.DoJoin && s.Do != plan.DoStrip && s.Do != plan.DoHand && s.Do != plan.DoCrowd && s.Do != plan.DoThin && s.Do != plan.DoExpire {
 		return // its start was cut away
 	}
 	switch s.Do {
-	case doStart:
+	case plan.DoStart:
 		h.start(s)
-	case doApply:
-		if !p.dead && len(s.Changes) > 0 {
+	case plan.DoApply:
+		if !p.Dead && len(s.Changes) > 0 {
 			h.do(p, s, func(ctx context.Context) { h.apply(ctx, p, s.Changes) })
 		}
-	case doGet:
-		if !p.dead {
+	case plan.DoGet:
+		if !p.Dead {
 			h.do(p, s, func(ctx context.Context) { h.get(ctx, p, s.Key) })
 		}
-	case doList:
-		if !p.dead {
+	case plan.DoList:
+		if !p.Dead {
 			h.do(p, s, func(ctx context.Context) { h.list(ctx, p) })
 		}
-	case doSweep:
-		if !p.dead {
+	case plan.DoSweep:
+		if !p.Dead {
 			h.do(p, s, func(ctx context.Context) { h.failed(p, "sweep", p.c.Sweep(ctx)) })
 		}
-	case doStrays:
-		if !p.dead {
+	case plan.DoStrays:
+		if !p.Dead {
 			h.do(p, s, func(ctx context.Context) {
-				_, err := p.c.Strays(ctx, graceOfStrays, nil, time.Time{})
+				_, err := p.c.Strays(ctx, judge.GraceOfStrays, nil, time.Time{})
 				h.failed(p, "leftovers", err)
 			})
 		}
-	case doFlush:
-		if !p.dead {
+	case plan.DoFlush:
+		if !p.Dead {
 			h.do(p, s, func(ctx context.Context) { h.flush(ctx, p) })
 		}
-	case doClose:
-		if !p.dead && !p.closed {
+	case plan.DoClose:
+		if !p.Dead && !p.Closed {
 			h.close(p)
 		}
-	case doKill:
+	case plan.DoKill:
 		h.kill(p)
-	case doOrphan:
-		p.orphan = true
-	case doJoin:
+	case plan.DoOrphan:
+		p.Orphan = true
+	case plan.DoJoin:
 		h.join()
-	case doSleep:
+	case plan.DoSleep:
 		time.Sleep(time.Duration(s.For))
-	case doOutage:
-		h.gate.mu.Lock()
-		h.gate.outages = append(h.gate.outages, outage{time.Now().Add(time.Duration(s.For)), s.Fate})
-		h.gate.mu.Unlock()
-	case doCalm:
-		h.calm()
-	case doStrip:
+	case plan.DoOutage:
+		h.gate.Outage(time.Duration(s.For), s.Fate)
+	case plan.DoCalm:
+		h.gate.Calm()
+	case plan.DoStrip:
 		h.strip(s)
-	case doHand:
+	case plan.DoHand:
 		h.hand(s)
-	case doCrowd:
+	case plan.DoCrowd:
 		h.crowd(s.Store)
-	case doThin:
+	case plan.DoThin:
 		h.thin()
-	case doExpire:
-		h.srv.ExpireVectorStore(h.stores[0], 0)
-		h.mu.Lock()
-		h.expired = true
-		h.expiredAt = h.gate.now()
-		h.mu.Unlock()
-		h.reached(stateExpired)
+	case plan.DoExpire:
+		h.Srv.ExpireVectorStore(h.Stores[0], 0)
+		h.Mu.Lock()
+		h.Expired = true
+		h.ExpiredAt = h.Now()
+		h.Mu.Unlock()
+		h.Reached(judge.StateExpired)
 	}
-}
-
-func (h *history) calm() {
-	h.gate.mu.Lock()
-	h.gate.calm = true
-	h.gate.mu.Unlock()
 }
 
 func (h *history) storeID(n int) string {
 	if n < 0 {
 		return h.wrongID
 	}
-	return h.stores[n]
+	return h.Stores[n]
 }
 
-func (h *history) start(s Step) {
+func (h *history) start(s plan.Step) {
 	if h.procs[s.P] != nil {
 		return
 	}
-	p := &process{n: s.P, store: s.Store, step: s, line: h.gate.line(s.P), begun: h.gate.now(), open: make(map[*pending]*cell)}
-	c, err := NewClient(Settings{
-		Store: h.storeID(s.Store), URL: h.srv.URL(), Transport: p.line, Attached: s.Attached, Concurrency: s.Concurrency, Batch: s.Batch,
+	p := &process{Process: h.Begin(s), line: h.gate.Line(s.P)}
+	c, err := client.New(client.Settings{
+		Store: h.storeID(s.Store), URL: h.Srv.URL(), Transport: p.line, Attached: s.Attached, Concurrency: s.Concurrency, Batch: s.Batch,
 		RetryFor: time.Duration(s.RetryFor), IndexFor: time.Duration(s.IndexFor), Verbose: h.verbose,
 	})
 	if err != nil {
@@ -380,36 +286,36 @@ func (h *history) start(s Step) {
 	}
 	p.c = c
 	h.procs[s.P] = p
-	context.AfterFunc(p.line.death, func() { h.died(p) })
+	context.AfterFunc(p.line.Death, func() { h.died(p) })
 }
 
 // died notes that a process is dead: what it had under way may have taken effect.
 func (h *history) died(p *process) {
-	h.mu.Lock()
-	defer h.mu.Unlock()
-	if p.dead {
+	h.Mu.Lock()
+	defer h.Mu.Unlock()
+	if p.Dead {
 		return
 	}
-	p.dead = true
-	if !h.done {
-		h.out.States[stateKilled]++
+	p.Dead = true
+	if !h.Done {
+		h.Out.States[judge.StateKilled]++
 	}
-	if p.gone == 0 {
-		p.gone = h.gate.now()
+	if p.Gone == 0 {
+		p.Gone = h.Now()
 	}
-	for call, c := range p.open {
-		c.fail(call, p.gone, true)
+	for call, c := range p.Open {
+		c.Fail(call, p.Gone, true)
 	}
-	clear(p.open)
+	clear(p.Open)
 }
 
 func (h *history) kill(p *process) {
-	p.line.die()
+	p.line.Die()
 	h.died(p)
 }
 
 // do makes a call, and waits for it unless the step says not to.
-func (h *history) do(p *process, s Step, call func(context.Context)) {
+func (h *history) do(p *process, s plan.Step, call func(context.Context)) {
 	ctx, cancel := context.WithCancel(context.Background())
 	if s.Within > 0 {
 		ctx, cancel = context.WithTimeout(context.Background(), time.Duration(s.Within))
@@ -421,10 +327,10 @@ func (h *history) do(p *process, s Step, call func(context.Context)) {
 		defer p.calls.Done()
 		defer cancel()
 		call(ctx)
-		if s.Within > 0 && ctx.Err() != nil && !p.line.isDead() {
-			h.reached(stateGaveUp)
-			if late := h.gate.now() - h.deadline(ctx); late > promptly {
-				h.wrong(kindSlow, "process %d: a call returns %v after its context has ended: %v", p.n, late.Round(time.Millisecond), s)
+		if s.Within > 0 && ctx.Err() != nil && !p.line.Dead() {
+			h.Reached(judge.StateGaveUp)
+			if late := h.Now() - h.deadline(ctx); late > judge.Promptly {
+				h.Wrong(judge.KindSlow, "process %d: a call returns %v after its context has ended: %v", p.N, late.Round(time.Millisecond), s)
 			}
 		}
 	})
@@ -433,77 +339,75 @@ func (h *history) do(p *process, s Step, call func(context.Context)) {
 	}
 	select {
 	case <-done:
-	case <-p.line.death.Done():
+	case <-p.line.Death.Done():
 	}
 }
 
-func (l *line) isDead() bool { return l.death.Err() != nil }
-
 func (h *history) deadline(ctx context.Context) time.Duration {
 	d, _ := ctx.Deadline()
-	return d.Sub(h.gate.start)
+	return d.Sub(h.Start)
 }
 
 func (h *history) join() {
 	for _, n := range slices.Sorted(maps.Keys(h.procs)) {
 		p := h.procs[n]
-		if p.dead || p.orphan {
+		if p.Dead || p.Orphan {
 			continue
 		}
 		done := make(chan struct{})
 		go func() { p.calls.Wait(); close(done) }()
 		select {
 		case <-done:
-		case <-p.line.death.Done():
+		case <-p.line.Death.Done():
 		}
 	}
 }
 
 // apply makes changes and tells the model.
-func (h *history) apply(ctx context.Context, p *process, changes []Change) {
-	var calls []*pending
-	var cells []*cell
-	var list []Keyed
-	h.mu.Lock()
+func (h *history) apply(ctx context.Context, p *process, changes []plan.Change) {
+	var calls []*model.Call
+	var cells []*model.Cell
+	var list []client.Keyed
+	h.Mu.Lock()
 	for _, ch := range changes {
-		list = append(list, Keyed{ch.Op, h.plan.Keys[ch.Key], ch.Doc})
-		if p.store < 0 || p.closed {
+		list = append(list, client.Keyed{Op: ch.Op, Key: h.Plan.Keys[ch.Key], Doc: ch.Doc})
+		if p.Store < 0 || p.Closed {
 			cells, calls = append(cells, nil), append(calls, nil)
 			continue
 		}
-		c := h.cells[[2]int{p.store, ch.Key}]
-		for n := range c.writers {
-			if q := h.procs[n]; n != p.n && !q.dead && !q.closed {
-				h.out.States[stateTwo]++
-				if q.orphan {
-					h.out.States[stateOrphan]++
+		c := h.Cells[[2]int{p.Store, ch.Key}]
+		for n := range c.Writers {
+			if q := h.procs[n]; n != p.N && !q.Dead && !q.Closed {
+				h.Out.States[judge.StateTwo]++
+				if q.Orphan {
+					h.Out.States[judge.StateOrphan]++
 				}
 			}
 		}
-		call := c.begin(p.n, ch.Op, ch.Doc, h.gate.now())
-		if c.unseen(call, p.begun, time.Duration(h.plan.Sea.NotFound)) {
-			h.out.Excused[excuseUnseen]++
+		call := c.Begin(p.N, ch.Op, ch.Doc, h.Now())
+		if c.Unseen(call, p.Begun, time.Duration(h.Plan.Sea.NotFound)) {
+			h.Out.Excused[judge.ExcuseUnseen]++
 		}
 		cells, calls = append(cells, c), append(calls, call)
-		p.open[call] = c
+		p.Open[call] = c
 	}
-	closed := p.closed
-	h.mu.Unlock()
-	ended := func(i int, a Answer) {
-		if p.line.isDead() {
+	closed := p.Closed
+	h.Mu.Unlock()
+	ended := func(i int, a client.Answer) {
+		if p.line.Dead() {
 			return
 		}
-		h.mu.Lock()
-		defer h.mu.Unlock()
-		if a.Err == nil && (closed || p.store < 0) {
-			h.out.Wrong = append(h.out.Wrong, Finding{kindAnswer, fmt.Sprintf("process %d: %s %s succeeds though its client is closed or its store does not exist", p.n, list[i].Op, shown(list[i].Key))})
+		h.Mu.Lock()
+		defer h.Mu.Unlock()
+		if a.Err == nil && (closed || p.Store < 0) {
+			h.Out.Wrong = append(h.Out.Wrong, judge.Finding{Kind: judge.KindAnswer, Text: fmt.Sprintf("process %d: %s %s succeeds though its client is closed or its store does not exist", p.N, list[i].Op, trail.Shown(list[i].Key))})
 		}
 		if calls[i] == nil {
 			return
 		}
-		h.tell("process %d: %s %s %q {%s}: %s %v", p.n, list[i].Op, shown(list[i].Key), list[i].Doc.Text, AttrsText(list[i].Doc.Attrs), a.Outcome, a.Err)
-		delete(p.open, calls[i])
-		h.answered(p, cells[i], calls[i], a)
+		h.tell("process %d: %s %s %q {%s}: %s %v", p.N, list[i].Op, trail.Shown(list[i].Key), list[i].Doc.Text, trail.AttrsText(list[i].Doc.Attrs), a.Outcome, a.Err)
+		delete(p.Open, calls[i])
+		h.Answered(p.Process, cells[i], calls[i], a)
 	}
 	if len(list) == 1 {
 		ended(0, p.c.Do(ctx, list[0]))
@@ -512,147 +416,64 @@ func (h *history) apply(ctx context.Context, p *process, changes []Change) {
 	p.c.Apply(ctx, list, ended)
 }
 
-// answered tells the model how a change has ended, and judges the answer. The
-// caller holds mu.
-func (h *history) answered(p *process, c *cell, call *pending, a Answer) {
-	now := h.gate.now()
-	wrong := func(kind, format string, args ...any) {
-		h.out.Wrong = append(h.out.Wrong, Finding{kind, fmt.Sprintf("%v of %s: ", call, shown(c.key)) + fmt.Sprintf(format, args...)})
-	}
-	if call.ended {
-		return
-	}
-	if c.store == 0 && h.expired && call.from >= h.expiredAt {
-		switch {
-		case a.Outcome == "unchanged": // without a request
-		case a.Err == nil:
-			wrong(kindAnswer, "it succeeds although the store has expired")
-		case a.Class != Everybody && a.Class != Stopped && a.Class != Service && !refused(c.key, call.doc):
-			wrong(kindError, "the store has expired, and the error is %v: %v", a.Class, a.Err)
-		}
-		if _, told := h.told[p.n]; !told && a.Class == Everybody {
-			h.told[p.n] = now
-		}
-		c.fail(call, now, true)
-		return
-	}
-	h.backAgain(c)
-	before := c.during(call.from, now)
-	mustRefuse := call.op != OpDelete && refused(c.key, call.doc)
-	switch {
-	case a.Err == nil:
-		if mustRefuse {
-			wrong(kindAnswer, "it is accepted, and must be refused")
-		}
-		if a.Outcome == "unchanged" && call.op == OpPut && !slices.Contains(before, valueOf(call.doc)) {
-			wrong(kindAnswer, "unchanged, where there can be %s", show(before))
-		}
-		if p.step.Attached && call.op == OpPut {
-			h.out.States[stateAttached]++
-		}
-		if len(before) > 0 && a.Outcome == "replaced" && h.unmarked(c) {
-			h.out.States[stateUnmarked]++
-		}
-		before = c.states
-		c.succeed(call, now, p.step.Attached)
-		if a.Outcome == "unchanged" && c.strippedAt > p.begun && now-c.strippedAt < trustedFor {
-			c.states = union(before, c.states) // it need not have seen that
-			c.note(now)
-			h.out.Excused[excuseUnseen]++
-		}
-		if len(c.states) == 0 {
-			wrong(kindAnswer, "%s, where there can be nothing", a.Outcome)
-			c.states = []value{nothing}
-		}
-		return
-	case a.Class == Stopped:
-		c.fail(call, now, true)
-		return
-	case a.Class == Service:
-		c.fail(call, now, true)
-		return
-	case mustRefuse:
-	case a.Class == Everybody && c.store == 0 && h.expired: // while the call was under way
-		c.fail(call, now, true)
-		return
-	case a.Class == Everybody:
-		wrong(kindError, "an error of everybody: %v", a.Err)
-	case call.op == OpUpdate && a.NotFound:
-		if !slices.ContainsFunc(before, func(v value) bool { return v.absent }) {
-			wrong(kindAnswer, "not found, where there is %s", show(before))
-		}
-	case a.Indexing && (strings.HasPrefix(call.doc.Text, badText) || h.plan.Sea.Failing > 0 || h.plan.Sea.Stuck > 0):
-		h.out.States[stateNotIndexed]++
-	default:
-		wrong(kindError, "a good document is refused: %v", a.Err)
-	}
-	c.fail(call, now, false)
-}
-
-// refused reports whether a document has to be refused before any request.
-func refused(key string, d Doc) bool {
-	parts := (len(key) + 255) / 256
-	return key == "" || len(key) > 1024 || len(d.Attrs)+2+parts > 16
-}
-
 func (h *history) failed(p *process, name string, err error) {
 	if err == nil {
 		return
 	}
-	a := answer("", err)
-	if a.Class != Service && a.Class != Stopped && p.store >= 0 && !p.line.isDead() && !(p.store == 0 && h.expired) {
-		h.wrong(kindError, "process %d: %s: %v", p.n, name, err)
+	class := client.ClassOf(err)
+	if class != client.Service && class != client.Stopped && p.Store >= 0 && !p.line.Dead() && !(p.Store == 0 && h.Expired) {
+		h.Wrong(judge.KindError, "process %d: %s: %v", p.N, name, err)
 	}
 }
 
 func (h *history) flush(ctx context.Context, p *process) {
-	h.mu.Lock()
-	var accepted []*cell
-	var calls []*pending
-	for _, c := range h.cells {
-		if c.accepted != nil && c.accepted.p == p.n {
-			accepted, calls = append(accepted, c), append(calls, c.accepted)
+	h.Mu.Lock()
+	var accepted []*model.Cell
+	var calls []*model.Call
+	for _, c := range h.Cells {
+		if c.Accepted != nil && c.Accepted.P == p.N {
+			accepted, calls = append(accepted, c), append(calls, c.Accepted)
 		}
 	}
-	h.mu.Unlock()
+	h.Mu.Unlock()
 	told, err := p.c.Flush(ctx)
-	if p.line.isDead() {
+	if p.line.Dead() {
 		return
 	}
-	h.mu.Lock()
-	defer h.mu.Unlock()
+	h.Mu.Lock()
+	defer h.Mu.Unlock()
 	for i, c := range accepted {
-		if slices.Contains(told, c.key) && c.accepted == calls[i] {
-			c.accepted = nil // this Flush has told it, and no later one does
+		if slices.Contains(told, c.Key) && c.Accepted == calls[i] {
+			c.Accepted = nil // this Flush has told it, and no later one does
 		}
-		if err != nil || c.accepted != calls[i] || p.closed || h.expired && c.store == 0 {
+		if err != nil || c.Accepted != calls[i] || p.Closed || h.Expired && c.Store == 0 {
 			continue
 		}
-		if strings.HasPrefix(calls[i].doc.Text, badText) {
-			h.out.Wrong = append(h.out.Wrong, Finding{kindAnswer, fmt.Sprintf("%v of %s: it could not be indexed, and Flush returns no error", calls[i], shown(c.key))})
-			c.accepted = nil
+		if strings.HasPrefix(calls[i].Doc.Text, plan.BadText) {
+			h.Out.Wrong = append(h.Out.Wrong, judge.Finding{Kind: judge.KindAnswer, Text: fmt.Sprintf("%v of %s: it could not be indexed, and Flush returns no error", calls[i], trail.Shown(c.Key))})
+			c.Accepted = nil
 			continue
 		}
-		c.settle(calls[i], h.gate.now())
+		c.Settle(calls[i], h.Now())
 	}
 }
 
 // get reads a key and judges the answer.
 func (h *history) get(ctx context.Context, p *process, key int) {
-	from := h.gate.now()
-	h.mu.Lock()
-	if p.store >= 0 {
-		h.cells[[2]int{p.store, key}].touched = true
+	from := h.Now()
+	h.Mu.Lock()
+	if p.Store >= 0 {
+		h.Cells[[2]int{p.Store, key}].Touched = true
 	}
-	h.mu.Unlock()
-	got, a := p.c.Get(ctx, h.plan.Keys[key])
-	if p.line.isDead() || p.store == 0 && h.expired {
+	h.Mu.Unlock()
+	got, a := p.c.Get(ctx, h.Plan.Keys[key])
+	if p.line.Dead() || p.Store == 0 && h.Expired {
 		return
 	}
-	h.tell("process %d: get %s: %+v %v", p.n, shown(h.plan.Keys[key]), got, a.Err)
-	if p.store < 0 {
-		if a.Err == nil || a.NotFound && a.Class != Everybody {
-			h.wrong(kindAnswer, "process %d: get of a store that does not exist: %v", p.n, a.Err)
+	h.tell("process %d: get %s: %+v %v", p.N, trail.Shown(h.Plan.Keys[key]), got, a.Err)
+	if p.Store < 0 {
+		if a.Err == nil || a.NotFound && a.Class != client.Everybody {
+			h.Wrong(judge.KindAnswer, "process %d: get of a store that does not exist: %v", p.N, a.Err)
 		}
 		return
 	}
@@ -660,159 +481,130 @@ func (h *history) get(ctx context.Context, p *process, key int) {
 		h.failed(p, "get", a.Err)
 		return
 	}
-	h.mu.Lock()
-	defer h.mu.Unlock()
-	c := h.cells[[2]int{p.store, key}]
-	allowed := c.during(from, h.gate.now())
-	v := nothing
-	if a.NotFound && (h.excusedRemoval(c, h.gate.now()) || h.hidden(c, p, from)) || a.Err == nil && got.Status != "completed" {
+	h.Mu.Lock()
+	defer h.Mu.Unlock()
+	c := h.Cells[[2]int{p.Store, key}]
+	allowed := c.During(from, h.Now())
+	v := model.Nothing
+	if a.NotFound && (h.ExcusedRemoval(c, h.Now()) || h.Hidden(c, p.Process, from)) || a.Err == nil && got.Status != "completed" {
 		return
 	}
-	if a.Err == nil && h.ghost(got.FileID, p, from) {
-		h.out.Excused[excuseUnseen]++
+	if a.Err == nil && h.Removed(got.FileID, p.N, from-time.Duration(h.Plan.Sea.Ghost)) {
+		h.Out.Excused[judge.ExcuseUnseen]++
 		return
 	}
-	if a.Err == nil && slices.Contains(allowed, nothing) && h.excusedWatch(c, openaitest.StoreFile{FileID: got.FileID}, h.gate.now()) {
+	if a.Err == nil && slices.Contains(allowed, model.Nothing) && h.ExcusedWatch(c, openaitest.StoreFile{FileID: got.FileID}, h.Now()) {
 		return
 	}
 	if a.Err == nil {
-		v = value{text: h.texts[got.SHA256], attrs: AttrsText(got.Attrs)}
+		v = model.Value{Text: h.Texts[got.SHA256], Attrs: trail.AttrsText(got.Attrs)}
 	}
-	late := a.Err == nil && h.excusedLate(got.FileID) && slices.ContainsFunc(allowed, func(w value) bool { return w.text == v.text })
-	if !anyLike(allowed, v) && !(a.Err == nil && got.SHA256 == "") && !late {
-		h.out.Wrong = append(h.out.Wrong, Finding{kindAnswer, fmt.Sprintf("process %d: get %s finds %v, where there can be %s", p.n, shown(c.key), v, show(allowed))})
+	late := a.Err == nil && h.LateWrite(got.FileID) && slices.ContainsFunc(allowed, func(w model.Value) bool { return w.Text == v.Text })
+	if !model.AnyLike(allowed, v) && !(a.Err == nil && got.SHA256 == "") && !late {
+		h.Out.Wrong = append(h.Out.Wrong, judge.Finding{Kind: judge.KindAnswer, Text: fmt.Sprintf("process %d: get %s finds %v, where there can be %s", p.N, trail.Shown(c.Key), v, model.Show(allowed))})
 	}
-}
-
-// ghost reports whether a GET shows a version that another process has removed.
-func (h *history) ghost(file string, p *process, at time.Duration) bool {
-	h.gate.mu.Lock()
-	defer h.gate.mu.Unlock()
-	return slices.ContainsFunc(h.gate.of[file], func(e *Entry) bool {
-		return e.P != p.n && e.Endpoint == "DELETE store/files/{id}" && e.At > 0 && e.At+time.Duration(h.plan.Sea.Ghost) >= at
-	})
-}
-
-// hidden reports whether a GET says 404 of a version that another process has attached.
-func (h *history) hidden(c *cell, p *process, at time.Duration) bool {
-	return slices.ContainsFunc(h.files(c), func(f openaitest.StoreFile) bool {
-		shown := h.attached(f.FileID)
-		return h.maker(f.FileID) != p.n && len(shown) > 0 && shown[len(shown)-1]+time.Duration(h.plan.Sea.NotFound) >= at
-	})
-}
-
-// anyLike reports whether one of the values is v, apart from its chunking.
-func anyLike(values []value, v value) bool {
-	return slices.ContainsFunc(values, func(w value) bool { return w.absent == v.absent && w.text == v.text && w.attrs == v.attrs })
 }
 
 // list lists the store. Listings lag; only a document that can never have been is
 // wrong.
 func (h *history) list(ctx context.Context, p *process) {
-	before := h.gate.asked(p.n)
+	before := h.Asked(p.N)
 	got, err := p.c.List(ctx)
-	if p.line.isDead() || p.store == 0 && h.expired {
+	if p.line.Dead() || p.Store == 0 && h.Expired {
 		return
 	}
-	if n := h.gate.asked(p.n) - before; h.crowds > 0 && n > crowded/2 {
-		h.wrong(kindCostly, "process %d: a listing of %d documents makes %d requests, since others have made %d Files", p.n, len(got), n, h.crowds)
+	if n := h.Asked(p.N) - before; h.crowds > 0 && n > crowded/2 {
+		h.Wrong(judge.KindCostly, "process %d: a listing of %d documents makes %d requests, since others have made %d Files", p.N, len(got), n, h.crowds)
 	}
 	if err != nil {
 		h.failed(p, "list", err)
 		return
 	}
-	if p.store < 0 {
-		h.wrong(kindAnswer, "process %d lists a store that does not exist", p.n)
+	if p.Store < 0 {
+		h.Wrong(judge.KindAnswer, "process %d lists a store that does not exist", p.N)
 		return
 	}
-	h.mu.Lock()
-	defer h.mu.Unlock()
+	h.Mu.Lock()
+	defer h.Mu.Unlock()
 	for _, s := range got {
-		i := slices.Index(h.plan.Keys, s.Key)
+		i := slices.Index(h.Plan.Keys, s.Key)
 		if i < 0 || s.Status != "completed" || s.SHA256 == "" {
 			continue
 		}
-		c := h.cells[[2]int{p.store, i}]
-		allowed := c.during(h.gate.now()-watched, h.gate.now())
-		if v := (value{text: h.texts[s.SHA256], attrs: AttrsText(s.Attrs)}); !anyLike(allowed, v) && !h.excusedLate(s.FileID) {
-			h.out.Wrong = append(h.out.Wrong, Finding{kindAnswer, fmt.Sprintf("process %d: the listing has %s as %v, where there can be %s", p.n, shown(c.key), v, show(allowed))})
+		c := h.Cells[[2]int{p.Store, i}]
+		allowed := c.During(h.Now()-judge.Watched, h.Now())
+		if v := (model.Value{Text: h.Texts[s.SHA256], Attrs: trail.AttrsText(s.Attrs)}); !model.AnyLike(allowed, v) && !h.LateWrite(s.FileID) {
+			h.Out.Wrong = append(h.Out.Wrong, judge.Finding{Kind: judge.KindAnswer, Text: fmt.Sprintf("process %d: the listing has %s as %v, where there can be %s", p.N, trail.Shown(c.Key), v, model.Show(allowed))})
 		}
 	}
 }
 
 // close ends a process in good order.
 func (h *history) close(p *process) {
-	h.mu.Lock()
-	p.closed = true
-	if len(p.open) > 0 {
-		h.out.States[stateClosed]++
+	h.Mu.Lock()
+	p.Closed = true
+	if len(p.Open) > 0 {
+		h.Out.States[judge.StateClosed]++
 	}
-	h.mu.Unlock()
-	from := h.gate.now()
+	h.Mu.Unlock()
+	from := h.Now()
 	done := make(chan error, 1)
 	h.waiting.Go(func() { done <- p.c.Close() })
 	var err error
 	select {
 	case err = <-done:
-	case <-p.line.death.Done():
+	case <-p.line.Death.Done():
 		return
 	}
-	if took := h.gate.now() - from; took > closeWithin+promptly {
-		h.wrong(kindSlow, "process %d: Close takes %v", p.n, took.Round(time.Millisecond))
+	if took := h.Now() - from; took > client.CloseWithin+judge.Promptly {
+		h.Wrong(judge.KindSlow, "process %d: Close takes %v", p.N, took.Round(time.Millisecond))
 	}
-	p.left = err != nil
-	h.mu.Lock()
-	if p.gone == 0 {
-		p.gone = h.gate.now()
+	p.Left = err != nil
+	h.Mu.Lock()
+	if p.Gone == 0 {
+		p.Gone = h.Now()
 	}
-	h.mu.Unlock()
+	h.Mu.Unlock()
 	// Its calls have their answers; whatever comes after this is too late.
 	time.Sleep(time.Millisecond)
-	h.mu.Lock()
-	for call, c := range p.open {
-		c.fail(call, h.gate.now(), true)
+	h.Mu.Lock()
+	for call, c := range p.Open {
+		c.Fail(call, h.Now(), true)
 	}
-	clear(p.open)
-	h.mu.Unlock()
+	clear(p.Open)
+	h.Mu.Unlock()
 }
 
 // strip replaces the attributes of a key's only store file, as another tool might.
-func (h *history) strip(s Step) {
-	h.mu.Lock()
-	defer h.mu.Unlock()
-	c := h.cells[[2]int{0, s.Key}]
-	if len(c.pending) > 0 || len(c.states) != 1 || c.states[0].absent {
+func (h *history) strip(s plan.Step) {
+	h.Mu.Lock()
+	defer h.Mu.Unlock()
+	c := h.Cells[[2]int{0, s.Key}]
+	if len(c.Pending) > 0 || len(c.States) != 1 || c.States[0].Absent {
 		return
 	}
 	var found []string
 	var name string
-	for _, f := range h.srv.Snapshot().Store(h.stores[0]).Files {
-		if marked(f.Attributes) && h.owner(f.FileID, f.Attributes, f.Filename) == c.key {
+	for _, f := range h.Srv.Snapshot().Store(h.Stores[0]).Files {
+		if trail.Marked(f.Attributes) && h.Owner(f.FileID, f.Attributes, f.Filename) == c.Key {
 			found, name = append(found, f.FileID), f.Filename
 		}
 	}
-	if len(found) != 1 || !h.tells(found[0], name, c.key) {
+	if len(found) != 1 || !h.Tells(found[0], name, c.Key) {
 		return
 	}
-	h.srv.AddStoreFile(h.stores[0], found[0], map[string]any{"by": "another tool"})
-	c.replace(map[string]any{"by": "another tool"}, h.gate.now())
-	c.strippedAt = h.gate.now()
-	h.out.States[stateStripped]++
-}
-
-// tells reports whether a File's name alone shows that it is the key's: it is the key,
-// or carries its digest and is the one that was sent.
-func (h *history) tells(id, name, key string) bool {
-	up := h.uploaded(id)
-	return name == key || up != nil && up.Name == name && strings.Contains(name, "-"+digest(key)[:8]+".")
+	h.Srv.AddStoreFile(h.Stores[0], found[0], map[string]any{"by": "another tool"})
+	c.Replace(map[string]any{"by": "another tool"}, h.Now())
+	c.StrippedAt = h.Now()
+	h.Out.States[judge.StateStripped]++
 }
 
 // hand attaches a key's File to somebody else's store.
-func (h *history) hand(s Step) {
-	for _, f := range h.srv.Snapshot().Store(h.stores[0]).Files {
-		if _, planted := h.planted[f.FileID]; !planted && KeyOf(f.Attributes, f.Filename) == h.plan.Keys[s.Key] {
-			h.srv.AddStoreFile(h.stores[2], f.FileID, nil)
-			h.reached(stateHand)
+func (h *history) hand(s plan.Step) {
+	for _, f := range h.Srv.Snapshot().Store(h.Stores[0]).Files {
+		if _, planted := h.Planted[f.FileID]; !planted && trail.KeyOf(f.Attributes, f.Filename) == h.Plan.Keys[s.Key] {
+			h.Srv.AddStoreFile(h.Stores[2], f.FileID, nil)
+			h.Reached(judge.StateHand)
 		}
 	}
 }
@@ -830,17 +622,17 @@ func (h *history) crowd(store int) {
 		store = 2
 	}
 	for i := range crowded {
-		name := fmt.Sprintf("crowd %d of %d.md", i, h.gate.now())
-		id := h.srv.AddFile(openaitest.NewFile{Name: name, Content: []byte(name)})
+		name := fmt.Sprintf("crowd %d of %d.md", i, h.Now())
+		id := h.Srv.AddFile(openaitest.NewFile{Name: name, Content: []byte(name)})
 		if attrs != nil {
 			attrs = map[string]any{"vs_key": name, "vs_version": "0000000000000001"}
 		}
-		h.srv.AddStoreFile(h.stores[store], id, attrs)
-		h.planted[id] = Planted{Name: name, Text: name, Key: -1, Theirs: store == 2, Ours: store == 0, Attrs: attrs}
-		h.texts[digest(name)] = name
+		h.Srv.AddStoreFile(h.Stores[store], id, attrs)
+		h.Planted[id] = plan.Planted{Name: name, Text: name, Key: -1, Theirs: store == 2, Ours: store == 0, Attrs: attrs}
+		h.Texts[trail.Digest(name)] = name
 		h.crowd300 = append(h.crowd300, id)
 	}
-	h.was = h.describeWith(h.was)
+	h.Was = h.DescribeWith(h.Was)
 	if store == 2 {
 		h.crowds += crowded
 	}
@@ -852,22 +644,16 @@ func (h *history) thin() {
 		if i%2 == 0 {
 			continue
 		}
-		req, err := http.NewRequestWithContext(context.Background(), http.MethodDelete, h.srv.URL()+"/files/"+id, nil)
+		req, err := http.NewRequestWithContext(context.Background(), http.MethodDelete, h.Srv.URL()+"/files/"+id, nil)
 		if err != nil {
 			panic(err)
 		}
 		req.Header.Set("Authorization", "Bearer sk-test")
-		if resp, err := h.srv.Client().Do(req); err == nil {
+		if resp, err := h.Srv.Client().Do(req); err == nil {
 			resp.Body.Close()
 		}
-		delete(h.was, id)
-		delete(h.planted, id)
+		delete(h.Was, id)
+		delete(h.Planted, id)
 	}
 	h.crowd300 = nil
-}
-
-// unmarked reports whether the key has begun with a File without attributes, and
-// this is its first change that succeeds.
-func (h *history) unmarked(c *cell) bool {
-	return c.store == 0 && len(c.calls) == 1 && slices.ContainsFunc(h.plan.Planted, func(p Planted) bool { return p.Ours && p.Key == c.index })
 }

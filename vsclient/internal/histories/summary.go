@@ -7,6 +7,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/conduitio-labs/conduit-connector-openai-vectorstore/vsclient/internal/histories/judge"
 	"github.com/conduitio-labs/conduit-connector-openai-vectorstore/vsclient/internal/page"
 )
 
@@ -23,7 +24,7 @@ type Summary struct {
 }
 
 // Add adds one outcome.
-func (s *Summary) Add(o Outcome) {
+func (s *Summary) Add(o judge.Outcome) {
 	one := Summary{Histories: 1, Requests: o.Asked, Virtual: o.Took, Healthy: o.Healthy, Kinds: map[string]int{}, Excused: map[string]int{}, States: map[string]int{}}
 	for _, f := range o.Wrong {
 		one.Red = 1
@@ -60,7 +61,7 @@ func (s *Summary) Merge(o Summary) {
 
 // NeverReached lists the rare states that no history has reached.
 func (s *Summary) NeverReached() (names []string) {
-	for _, name := range EveryState() {
+	for _, name := range judge.EveryState() {
 		if s.States[name] == 0 {
 			names = append(names, name)
 		}
@@ -78,10 +79,10 @@ func (s *Summary) Table() string {
 	for _, name := range slices.Sorted(maps.Keys(s.Kinds)) {
 		row("wrong: "+name, s.Kinds[name])
 	}
-	for _, name := range EveryExcuse() {
+	for _, name := range judge.EveryExcuse() {
 		row("cannot be promised: "+name, s.Excused[name])
 	}
-	for _, name := range EveryState() {
+	for _, name := range judge.EveryState() {
 		row("reached: "+name, s.States[name])
 	}
 	fmt.Fprintf(&b, "\n%d requests in %v of virtual time. Once nothing failed any more, every history was healthy within %v.\n",

@@ -16,7 +16,9 @@ import (
 
 	"github.com/matryer/is"
 
-	"github.com/conduitio-labs/conduit-connector-openai-vectorstore/vsclient/internal/histories"
+	"github.com/conduitio-labs/conduit-connector-openai-vectorstore/vsclient/internal/histories/client"
+	"github.com/conduitio-labs/conduit-connector-openai-vectorstore/vsclient/internal/histories/plan"
+	"github.com/conduitio-labs/conduit-connector-openai-vectorstore/vsclient/internal/histories/trail"
 	"github.com/conduitio-labs/conduit-connector-openai-vectorstore/vsclient/openaitest"
 )
 
@@ -137,9 +139,9 @@ func (o *oldStore) post(t *testing.T, path string, body any) {
 	}
 }
 
-func (o *oldStore) client(t *testing.T) *histories.Client {
+func (o *oldStore) client(t *testing.T) *client.Client {
 	t.Helper()
-	c, err := histories.NewClient(histories.Settings{Store: o.store, URL: o.srv.URL(), Transport: o.srv.Client().Transport})
+	c, err := client.New(client.Settings{Store: o.store, URL: o.srv.URL(), Transport: o.srv.Client().Transport})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -149,7 +151,7 @@ func (o *oldStore) client(t *testing.T) *histories.Client {
 // has returns what the store holds under a key.
 func (o *oldStore) has(key string) (files []openaitest.StoreFile) {
 	for _, f := range o.srv.Snapshot().Store(o.store).Files {
-		if histories.KeyOf(f.Attributes, f.Filename) == key || histories.KeyOf(f.Attributes, f.Filename) == histories.DigestOf(key) {
+		if trail.KeyOf(f.Attributes, f.Filename) == key || trail.KeyOf(f.Attributes, f.Filename) == trail.DigestOf(key) {
 			files = append(files, f)
 		}
 	}
@@ -163,7 +165,7 @@ func (o *oldStore) text(id string) string { return string(o.srv.Content(id)) }
 func tooLong(d writtenDoc) bool { return len(d.Key) > 1024 }
 
 // each runs a test for each document of a store of its own.
-func each(t *testing.T, test func(is *is.I, o *oldStore, c *histories.Client, d writtenDoc)) {
+func each(t *testing.T, test func(is *is.I, o *oldStore, c *client.Client, d writtenDoc)) {
 	t.Helper()
 	var data struct{ Documents []writtenDoc }
 	if err := json.Unmarshal(written, &data); err != nil {
@@ -185,22 +187,22 @@ func each(t *testing.T, test func(is *is.I, o *oldStore, c *histories.Client, d 
 }
 
 func TestEveryDocumentOfAnOlderReleaseIsFound(t *testing.T) {
-	each(t, func(is *is.I, o *oldStore, c *histories.Client, d writtenDoc) {
+	each(t, func(is *is.I, o *oldStore, c *client.Client, d writtenDoc) {
 		got, a := c.Get(context.Background(), d.Key)
 		is.NoErr(a.Err)
 		is.Equal(o.text(got.FileID), d.Text)
-		is.Equal(histories.AttrsText(got.Attrs), histories.AttrsText(d.Attributes))
+		is.Equal(trail.AttrsText(got.Attrs), trail.AttrsText(d.Attributes))
 		is.Equal(got.Key, d.Key)
 	})
 }
 
 func TestADocumentOfAnOlderReleaseIsUnchanged(t *testing.T) {
-	each(t, func(is *is.I, o *oldStore, c *histories.Client, d writtenDoc) {
+	each(t, func(is *is.I, o *oldStore, c *client.Client, d writtenDoc) {
 		if len(o.has(d.Key)) != 1 || strings.HasPrefix(d.Why, "unmarked") || refusedNow(d) {
 			return // it has to be settled first, or its content is not known
 		}
 		before := len(o.srv.Snapshot().Files)
-		a := c.Put(context.Background(), d.Key, histories.Doc{Text: d.Text, Attrs: d.Attributes, Chunk: d.MaxTokens})
+		a := c.Put(context.Background(), d.Key, plan.Doc{Text: d.Text, Attrs: d.Attributes, Chunk: d.MaxTokens})
 		is.NoErr(a.Err)
 		is.Equal(a.Outcome, "unchanged")
 		is.Equal(len(o.srv.Snapshot().Files), before)
@@ -211,9 +213,9 @@ func TestADocumentOfAnOlderReleaseIsUnchanged(t *testing.T) {
 func refusedNow(d writtenDoc) bool { return len(d.Attributes)+2+(len(d.Key)+255)/256 > 16 }
 
 func TestEveryDocumentOfAnOlderReleaseIsReplaced(t *testing.T) {
-	each(t, func(is *is.I, o *oldStore, c *histories.Client, d writtenDoc) {
+	each(t, func(is *is.I, o *oldStore, c *client.Client, d writtenDoc) {
 		others := o.others(d.Key)
-		a := c.Put(context.Background(), d.Key, histories.Doc{Text: "a new text", Attrs: map[string]any{"new": true}})
+		a := c.Put(context.Background(), d.Key, plan.Doc{Text: "a new text", Attrs: map[string]any{"new": true}})
 		is.NoErr(a.Err)
 		is.Equal(a.Outcome, "replaced")
 		time.Sleep(20 * time.Minute)
@@ -226,12 +228,12 @@ func TestEveryDocumentOfAnOlderReleaseIsReplaced(t *testing.T) {
 }
 
 func TestTheAttributesOfEveryDocumentOfAnOlderReleaseAreUpdated(t *testing.T) {
-	each(t, func(is *is.I, o *oldStore, c *histories.Client, d writtenDoc) {
+	each(t, func(is *is.I, o *oldStore, c *client.Client, d writtenDoc) {
 		others := o.others(d.Key)
 		stuck := slices.ContainsFunc(o.has(d.Key), func(f openaitest.StoreFile) bool { return f.Status == "in_progress" })
 		a := c.Update(context.Background(), d.Key, map[string]any{"new": 1.5})
 		if stuck && a.Err != nil { // the newest version alone is updated, and it never ends
-			is.Equal(a.Class, histories.Service)
+			is.Equal(a.Class, client.Service)
 		} else {
 			is.NoErr(a.Err)
 		}
@@ -240,14 +242,14 @@ func TestTheAttributesOfEveryDocumentOfAnOlderReleaseAreUpdated(t *testing.T) {
 		is.Equal(len(files), 1)
 		is.Equal(o.text(files[0].FileID), d.Text)
 		if len(o.has(d.Key)) == 1 { // else they may have gone to a newer version, which is still in progress
-			is.Equal(histories.AttrsText(histories.Own(files[0].Attributes)), histories.AttrsText(map[string]any{"new": 1.5}))
+			is.Equal(trail.AttrsText(trail.Own(files[0].Attributes)), trail.AttrsText(map[string]any{"new": 1.5}))
 		}
 		is.Equal(o.others(d.Key), others)
 	})
 }
 
 func TestEveryDocumentOfAnOlderReleaseIsDeleted(t *testing.T) {
-	each(t, func(is *is.I, o *oldStore, c *histories.Client, d writtenDoc) {
+	each(t, func(is *is.I, o *oldStore, c *client.Client, d writtenDoc) {
 		others := o.others(d.Key)
 		files := o.has(d.Key)
 		is.NoErr(c.Delete(context.Background(), d.Key).Err)
@@ -275,7 +277,7 @@ func (o *oldStore) others(key string) string {
 		for _, f := range st.Files {
 			if st.ID != o.store || !mine[f.FileID] {
 				if f.Status == "completed" && !elsewhereOpen(f) {
-					fmt.Fprintf(&b, "%s %s %s %v\n", st.Name, f.FileID, f.Filename, histories.AttrsText(f.Attributes))
+					fmt.Fprintf(&b, "%s %s %s %v\n", st.Name, f.FileID, f.Filename, trail.AttrsText(f.Attributes))
 				}
 			}
 		}
@@ -286,7 +288,7 @@ func (o *oldStore) others(key string) string {
 // elsewhereOpen reports whether a store file is one of several versions of its key,
 // which any client may settle.
 func elsewhereOpen(f openaitest.StoreFile) bool {
-	key := histories.KeyOf(f.Attributes, f.Filename)
+	key := trail.KeyOf(f.Attributes, f.Filename)
 	return key == "two versions.md" || key == "attached only.md"
 }
 
@@ -298,7 +300,7 @@ func TestAListingHasEveryDocumentOfAnOlderRelease(t *testing.T) {
 		listed, err := c.List(context.Background())
 		is.NoErr(err)
 		for _, d := range o.docs {
-			i := slices.IndexFunc(listed, func(s histories.Seen) bool {
+			i := slices.IndexFunc(listed, func(s client.Seen) bool {
 				return s.Key == d.Key || s.Key == "" && o.text(s.FileID) == d.Text
 			})
 			if i < 0 {
@@ -330,7 +332,7 @@ func TestASweepSettlesWhatAnOlderReleaseHasLeft(t *testing.T) {
 // An older release has the store after a newer one: it writes its attributes, with
 // the time of its clock for a version.
 func TestTwoReleasesWriteOneStoreOneAfterTheOther(t *testing.T) {
-	each(t, func(is *is.I, o *oldStore, c *histories.Client, d writtenDoc) {
+	each(t, func(is *is.I, o *oldStore, c *client.Client, d writtenDoc) {
 		var old map[string]any // as the older release writes them
 		for _, f := range o.has(d.Key) {
 			if f.Attributes["vs_content"] != nil {
@@ -341,7 +343,7 @@ func TestTwoReleasesWriteOneStoreOneAfterTheOther(t *testing.T) {
 			return // it writes no such attributes
 		}
 		name := o.has(d.Key)[0].Filename
-		is.NoErr(c.Put(context.Background(), d.Key, histories.Doc{Text: "by the newer release"}).Err)
+		is.NoErr(c.Put(context.Background(), d.Key, plan.Doc{Text: "by the newer release"}).Err)
 		_ = c.Close()
 		time.Sleep(time.Hour)
 		was := o.has(d.Key)
@@ -356,7 +358,7 @@ func TestTwoReleasesWriteOneStoreOneAfterTheOther(t *testing.T) {
 		got, a := newer.Get(context.Background(), d.Key)
 		is.NoErr(a.Err)
 		is.Equal(o.text(got.FileID), "by the older release")
-		is.NoErr(newer.Put(context.Background(), d.Key, histories.Doc{Text: "by the newer release again"}).Err)
+		is.NoErr(newer.Put(context.Background(), d.Key, plan.Doc{Text: "by the newer release again"}).Err)
 		files := o.has(d.Key)
 		is.Equal(len(files), 1)
 		is.Equal(o.text(files[0].FileID), "by the newer release again")
@@ -376,8 +378,8 @@ func TestADocumentOfAnOlderReleaseWhoseKeyIsTooLongStays(t *testing.T) {
 				continue
 			}
 			before := o.srv.RequestCount()
-			a := c.Put(context.Background(), d.Key, histories.Doc{Text: "text"})
-			is.Equal(a.Class, histories.BadDocument)
+			a := c.Put(context.Background(), d.Key, plan.Doc{Text: "text"})
+			is.Equal(a.Class, client.BadDocument)
 			is.Equal(o.srv.RequestCount(), before)
 			is.NoErr(c.Sweep(context.Background()))
 			is.Equal(len(o.has(d.Key)), 1)

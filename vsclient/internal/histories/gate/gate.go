@@ -1,4 +1,7 @@
-package histories
+// Package gate stands between processes and an emulated API: it lets one thing happen
+// at a time, in an order that can be repeated, and gives each request its fate. It
+// knows nothing of keys and documents.
+package gate
 
 import (
 	"bytes"
@@ -8,12 +11,10 @@ import (
 	"encoding/binary"
 	"encoding/hex"
 	"encoding/json"
-	"errors"
 	"fmt"
 	"hash/fnv"
 	"io"
 	"mime"
-	"mime/multipart"
 	"net/http"
 	"slices"
 	"strconv"
@@ -22,18 +23,21 @@ import (
 	"syscall"
 	"testing/synctest"
 	"time"
+
+	"github.com/conduitio-labs/conduit-connector-openai-vectorstore/vsclient/internal/histories/plan"
+	"github.com/conduitio-labs/conduit-connector-openai-vectorstore/vsclient/internal/histories/trail"
 )
 
-// gate stands between all processes and the API. It lets one thing happen at a
+// Gate stands between all processes and the API. It lets one thing happen at a
 // time: a request takes effect, a reply arrives, or the plan takes its next step.
 // Each waits until the gate lets it through, which it does when all goroutines of
 // the bubble wait. The order is decided by the seed, or by a record of an earlier
 // run; it is recorded either way.
-type gate struct {
-	seed  uint64
-	api   http.RoundTripper
-	start time.Time
-	sea   Sea
+type Gate struct {
+	seed uint64
+	api  http.RoundTripper
+	log  *trail.Log
+	sea  plan.Sea
 
 	arrived chan struct{}
 	over    chan struct{}
@@ -43,17 +47,15 @@ type gate struct {
 	waiting []*ticket
 	count   map[string]int    // how often each name came
 	alias   map[string]string // of a File's id: a name that does not depend on the order of uploads
-	drive   []Pass            // of the record: what is still to come
-	order   []Pass
-	log     []*Entry
-	of      map[string][]*Entry // the requests that name a File
+	drive   []trail.Pass      // of the record: what is still to come
+	order   []trail.Pass
 	calm    bool
 	faults  []*struckFault
 	outages []outage
 }
 
 type struckFault struct {
-	Fault
+	plan.Fault
 	seen, struck int
 }
 
@@ -69,53 +71,21 @@ type ticket struct {
 	leave chan struct{}
 }
 
-// Entry is a request in the log of a history.
-type Entry struct {
-	N        int
-	P        int // the process; negative: the checker itself
-	Sent     time.Duration
-	At       time.Duration // of the effect; 0: it had none
-	Replied  time.Duration // when the process had the reply; 0: never
-	Endpoint string
-	Method   string
-	Path     string
-	Query    string
-	Name     string // of the File, at an upload
-	Fate     string
-	Status   int      // of the effect's reply
-	Files    []string // uploaded, attached, asked for or removed
-	State    string   // of a store file that was asked for
-	Attrs    []map[string]any
-	Late     bool // it took effect after its caller had given up
-}
-
-func newGate(seed uint64, sea Sea, api http.RoundTripper, faults []Fault, drive []Pass) *gate {
-	g := &gate{
-		seed: seed, api: api, start: time.Now(), sea: sea, arrived: make(chan struct{}, 1), over: make(chan struct{}),
-		count: make(map[string]int), alias: make(map[string]string), of: make(map[string][]*Entry), drive: drive,
+// New makes a gate before an API, by a seed, and a record of an earlier run if drive
+// is not nil. It enters the requests into the log.
+func New(p plan.Plan, api http.RoundTripper, log *trail.Log, drive []trail.Pass) *Gate {
+	g := &Gate{
+		seed: p.Seed, api: api, log: log, sea: p.Sea, arrived: make(chan struct{}, 1), over: make(chan struct{}),
+		count: make(map[string]int), alias: make(map[string]string), drive: drive,
 	}
-	for _, f := range faults {
+	for _, f := range p.Faults {
 		g.faults = append(g.faults, &struckFault{Fault: f})
 	}
 	return g
 }
 
-// asked is how many requests a process has made.
-func (g *gate) asked(p int) (n int) {
-	g.mu.Lock()
-	defer g.mu.Unlock()
-	for _, e := range g.log {
-		if e.P == p {
-			n++
-		}
-	}
-	return n
-}
-
-func (g *gate) now() time.Duration { return time.Since(g.start) }
-
 // chance is a number from 0 to 1 that depends on the seed and on what it is for.
-func (g *gate) chance(what ...string) float64 {
+func (g *Gate) chance(what ...string) float64 {
 	h := fnv.New64a()
 	_ = binary.Write(h, binary.LittleEndian, g.seed)
 	for _, w := range what {
@@ -131,9 +101,9 @@ func (g *gate) chance(what ...string) float64 {
 	return float64(v>>11) / (1 << 53)
 }
 
-// run lets things happen until the history is over. It is the only goroutine that
+// Run lets things happen until the history is over. It is the only goroutine that
 // calls synctest.Wait.
-func (g *gate) run() {
+func (g *Gate) Run() {
 	for {
 		select {
 		case <-g.arrived:
@@ -168,7 +138,7 @@ func (g *gate) run() {
 const slack = 100 * time.Millisecond
 
 // next takes the ticket whose turn it is.
-func (g *gate) next() *ticket {
+func (g *Gate) next() *ticket {
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	if len(g.waiting) == 0 {
@@ -181,7 +151,7 @@ func (g *gate) next() *ticket {
 			g.drive = slices.Delete(g.drive, i, i+1)
 			break
 		}
-		if g.now() < pass.At+slack {
+		if g.log.Now() < pass.At+slack {
 			return nil
 		}
 	}
@@ -195,12 +165,12 @@ func (g *gate) next() *ticket {
 	}
 	t := g.waiting[best]
 	g.waiting = slices.Delete(g.waiting, best, best+1)
-	g.order = append(g.order, Pass{t.name, g.now()})
+	g.order = append(g.order, trail.Pass{Name: t.name, At: g.log.Now()})
 	return t
 }
 
-// pass waits for leave. It is false when ctx has ended first.
-func (g *gate) pass(ctx context.Context, name, tie string) bool {
+// Pass waits for leave. It is false when ctx has ended first.
+func (g *Gate) Pass(ctx context.Context, name, tie string) bool {
 	t := &ticket{name: name, tie: tie, leave: make(chan struct{})}
 	g.mu.Lock()
 	g.waiting = append(g.waiting, t)
@@ -226,7 +196,7 @@ func (g *gate) pass(ctx context.Context, name, tie string) bool {
 }
 
 // kind names a request by everything that does not depend on the order of others.
-func (g *gate) kind(e *Entry) string {
+func (g *Gate) kind(e *trail.Entry) string {
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	kind := fmt.Sprintf("p%d %s", e.P, e.Endpoint)
@@ -251,31 +221,58 @@ func (g *gate) kind(e *Entry) string {
 }
 
 // number makes a name unique: the nth of its kind.
-func (g *gate) number(name string) string {
+func (g *Gate) number(name string) string {
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	g.count[name]++
 	return name + " #" + strconv.Itoa(g.count[name])
 }
 
-// line is the connection of one process.
-type line struct {
-	g     *gate
+// Line is the connection of one process.
+type Line struct {
+	g     *Gate
 	p     int
-	death context.Context
-	die   context.CancelFunc
+	Death context.Context // ends when the process dies
+	Die   context.CancelFunc
 }
 
-func (g *gate) line(p int) *line {
-	l := &line{g: g, p: p}
-	l.death, l.die = context.WithCancel(context.Background())
+// Line makes the connection of a process.
+func (g *Gate) Line(p int) *Line {
+	l := &Line{g: g, p: p}
+	l.Death, l.Die = context.WithCancel(context.Background())
 	return l
 }
+
+// Dead reports whether the process has died.
+func (l *Line) Dead() bool { return l.Death.Err() != nil }
+
+// Calm ends all faults.
+func (g *Gate) Calm() {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	g.calm = true
+}
+
+// Outage has every request meet a fate for some time.
+func (g *Gate) Outage(length time.Duration, fate string) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	g.outages = append(g.outages, outage{time.Now().Add(length), fate})
+}
+
+// Wait returns when every late effect has come, or the history is over.
+func (g *Gate) Wait() { g.lates.Wait() }
+
+// End ends the history: nothing waits at the gate any more.
+func (g *Gate) End() { close(g.over) }
+
+// Order is the order in which things have happened.
+func (g *Gate) Order() []trail.Pass { return g.order }
 
 var errReset = fmt.Errorf("connection lost: %w", syscall.ECONNRESET)
 
 // RoundTrip is a request's way: to the API, its effect, and the way back.
-func (l *line) RoundTrip(req *http.Request) (*http.Response, error) {
+func (l *Line) RoundTrip(req *http.Request) (*http.Response, error) {
 	g := l.g
 	var body []byte
 	if req.Body != nil {
@@ -286,76 +283,76 @@ func (l *line) RoundTrip(req *http.Request) (*http.Response, error) {
 			return nil, err
 		}
 	}
-	if l.death.Err() != nil {
+	if l.Death.Err() != nil {
 		return l.silence(req)
 	}
-	e := describe(req, body)
-	e.P, e.Sent = l.p, g.now()
+	e := trail.Describe(req, body)
+	e.P, e.Sent = l.p, g.log.Now()
 	kind := g.kind(e)
 	tie := bodyTie(req, body) + e.Path
 	ctx, cancel := context.WithCancel(req.Context())
 	defer cancel()
-	defer context.AfterFunc(l.death, cancel)()
+	defer context.AfterFunc(l.Death, cancel)()
 
 	// There. One that is given up on its way may arrive all the same.
 	way := g.number(kind + " way")
 	arrives := time.Duration(1 + g.chance("there", way)*float64(g.sea.Latency))
-	if !sleep(ctx, arrives) || !g.pass(ctx, g.number(kind), tie) {
-		g.file(e)
+	if !sleep(ctx, arrives) || !g.Pass(ctx, g.number(kind), tie) {
+		g.log.Enter(e)
 		if g.chance("lands", way) < g.sea.Lands {
-			g.later(e, req, body, time.Duration(g.chance("when", way)*float64(longestLate)), kind)
+			g.later(e, req, body, time.Duration(g.chance("when", way)*float64(plan.LongestLate)), kind)
 		}
 		return l.silence(req)
 	}
-	g.file(e)
+	g.log.Enter(e)
 	e.Fate = g.fate(e)
-	if e.Fate == fateKill {
-		l.die()
+	if e.Fate == plan.FateKill {
+		l.Die()
 		return l.silence(req)
 	}
-	fate, after := strings.CutSuffix(e.Fate, afterEffect)
+	fate, after := strings.CutSuffix(e.Fate, plan.AfterEffect)
 	var resp *reply
-	if fate == fateNone || after || fate == fateCutReply {
+	if fate == plan.FateNone || after || fate == plan.FateCutReply {
 		resp = g.effect(e, req, body)
 	}
 	if base, delay, ok := strings.Cut(fate, "@"); ok {
 		wait, _ := time.ParseDuration(delay)
 		g.later(e, req, body, wait, kind)
-		fate = map[string]string{fateLate: fateCut, fateLateHang: fateHang, fateLate500: fate500}[base]
+		fate = map[string]string{plan.FateLate: plan.FateCut, plan.FateLateHang: plan.FateHang, plan.FateLate500: plan.Fate500}[base]
 	}
-	if fate == fateKill {
-		l.die()
+	if fate == plan.FateKill {
+		l.Die()
 		return l.silence(req)
 	}
-	if fate == fateHang {
+	if fate == plan.FateHang {
 		return l.silence(req.WithContext(ctx))
 	}
 
 	// And back.
 	back := time.Duration(1 + g.chance("back", way)*float64(g.sea.Latency))
-	if !sleep(ctx, back) || !g.pass(ctx, g.number(kind+" reply"), tie) {
+	if !sleep(ctx, back) || !g.Pass(ctx, g.number(kind+" reply"), tie) {
 		return l.silence(req)
 	}
 	switch fate {
-	case fateNone:
+	case plan.FateNone:
 		if resp == nil {
 			return nil, errReset
 		}
-		e.Replied = g.now()
+		e.Replied = g.log.Now()
 		return resp.response(req, false), nil
-	case fateCutReply:
+	case plan.FateCutReply:
 		if resp == nil {
 			return nil, errReset
 		}
 		return resp.response(req, true), nil
-	case fateCut:
+	case plan.FateCut:
 		return nil, errReset
 	}
 	return failure(req, fate), nil
 }
 
 // silence is heard by whoever waits for a reply that does not come.
-func (l *line) silence(req *http.Request) (*http.Response, error) {
+func (l *Line) silence(req *http.Request) (*http.Response, error) {
 	select {
 	case <-req.Context().Done():
 		return nil, context.Cause(req.Context())
@@ -375,36 +372,25 @@ func sleep(ctx context.Context, d time.Duration) bool {
 	}
 }
 
-// file enters a request into the log.
-func (g *gate) file(e *Entry) {
-	g.mu.Lock()
-	defer g.mu.Unlock()
-	e.N = len(g.log) + 1
-	g.log = append(g.log, e)
-	for _, id := range e.Files {
-		g.of[id] = append(g.of[id], e)
-	}
-}
-
 // fate draws what happens to a request that is about to take effect.
-func (g *gate) fate(e *Entry) string {
+func (g *Gate) fate(e *trail.Entry) string {
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	if e.P < 0 {
-		return fateNone
+		return plan.FateNone
 	}
-	fate := fateNone
+	fate := plan.FateNone
 	for _, f := range g.faults {
 		if f.P != e.P || f.Endpoint != "" && f.Endpoint != e.Endpoint {
 			continue
 		}
 		f.seen++
-		if fate == fateNone && f.seen >= f.Nth && f.struck < max(1, f.Times) && !g.calm {
+		if fate == plan.FateNone && f.seen >= f.Nth && f.struck < max(1, f.Times) && !g.calm {
 			f.struck++
 			fate = f.Fate
 		}
 	}
-	if fate == fateNone && !g.calm {
+	if fate == plan.FateNone && !g.calm {
 		for _, o := range g.outages {
 			if time.Now().Before(o.until) {
 				return o.fate
@@ -414,28 +400,11 @@ func (g *gate) fate(e *Entry) string {
 	return fate
 }
 
-// String is a line for a person.
-func (e *Entry) String() string {
-	took := "no effect"
-	if e.At > 0 {
-		took = fmt.Sprintf("effect %v %d %s", e.At.Round(time.Millisecond), e.Status, e.State)
-	}
-	replied := "no reply"
-	if e.Replied > 0 {
-		replied = fmt.Sprintf("reply %v", e.Replied.Round(time.Millisecond))
-	}
-	var versions []string
-	for _, a := range e.Attrs {
-		versions = append(versions, fmt.Sprintf("%q %v {%s}", KeyOf(a, ""), a["vs_version"], AttrsText(Own(a))))
-	}
-	return fmt.Sprintf("%4d p%d %10v %s %s %s %q %v %s, %s, %s", e.N, e.P, e.Sent.Round(time.Millisecond), e.Endpoint, strings.Join(e.Files, ","), e.Name, e.Fate, versions, e.Query, took, replied)
-}
-
 // later has a request take effect after some time, whoever still waits for it.
-func (g *gate) later(e *Entry, req *http.Request, body []byte, wait time.Duration, kind string) {
+func (g *Gate) later(e *trail.Entry, req *http.Request, body []byte, wait time.Duration, kind string) {
 	again := req.Clone(context.Background())
 	g.lates.Go(func() {
-		if !sleep(context.Background(), max(wait, time.Millisecond)) || !g.pass(context.Background(), g.number(kind+" late"), "") {
+		if !sleep(context.Background(), max(wait, time.Millisecond)) || !g.Pass(context.Background(), g.number(kind+" late"), "") {
 			return
 		}
 		g.mu.Lock()
@@ -452,12 +421,12 @@ type reply struct {
 }
 
 // effect carries a request out.
-func (g *gate) effect(e *Entry, req *http.Request, body []byte) *reply {
+func (g *Gate) effect(e *trail.Entry, req *http.Request, body []byte) *reply {
 	in := req.Clone(context.Background())
 	if req.Body != nil {
 		in.Body, in.ContentLength = io.NopCloser(bytes.NewReader(body)), int64(len(body))
 	}
-	e.At = g.now()
+	e.At = g.log.Now()
 	resp, err := g.api.RoundTrip(in)
 	if err != nil {
 		return nil
@@ -475,8 +444,7 @@ func (g *gate) effect(e *Entry, req *http.Request, body []byte) *reply {
 	if out.status < 300 && json.Unmarshal(out.body, &got) == nil {
 		switch e.Endpoint {
 		case "POST /files":
-			e.Files = []string{got.ID}
-			g.of[got.ID] = append(g.of[got.ID], e)
+			g.log.Made(e, got.ID)
 			g.count["file "+e.Name]++
 			g.alias[got.ID] = fmt.Sprintf("%s~%d", e.Name, g.count["file "+e.Name])
 		case "GET store/files/{id}":
@@ -503,97 +471,22 @@ type broken struct{}
 
 func (broken) Read([]byte) (int, error) { return 0, io.ErrUnexpectedEOF }
 
+// retryAfterOf is the time that a 429 asks for.
+const retryAfterOf = 7 * time.Second
+
 // failure is the reply of a server or a proxy that is in trouble.
 func failure(req *http.Request, fate string) *http.Response {
 	status, _ := strconv.Atoi(fate)
 	r := &reply{status: status, header: http.Header{"Content-Type": {"application/json"}}}
 	r.body = []byte(`{"error":{"message":"The server had an error","type":"server_error","param":null,"code":null}}`)
 	switch fate {
-	case fate502:
+	case plan.Fate502:
 		r.header, r.body = http.Header{"Content-Type": {"text/html"}}, []byte("<html><body>502 Bad Gateway</body></html>")
-	case fate429:
+	case plan.Fate429:
 		r.header.Set("Retry-After", strconv.Itoa(int(retryAfterOf/time.Second)))
 		r.body = []byte(`{"error":{"message":"Rate limit reached","type":"requests","param":null,"code":"rate_limit_exceeded"}}`)
 	}
 	return r.response(req, false)
-}
-
-// describe tells of a request what the log keeps.
-func describe(req *http.Request, body []byte) *Entry {
-	e := &Entry{Method: req.Method, Path: strings.TrimPrefix(req.URL.Path, "/v1"), Query: req.URL.RawQuery}
-	parts := strings.Split(strings.Trim(e.Path, "/"), "/")
-	var name string
-	switch {
-	case parts[0] == "files" && len(parts) == 1:
-		name = "/files"
-	case parts[0] == "files":
-		name, e.Files = "/files/{id}", []string{parts[1]}
-	case len(parts) <= 2:
-		name = "store"
-	case parts[2] == "files" && len(parts) == 3:
-		name = "store/files"
-	case parts[2] == "files":
-		name, e.Files = "store/files/{id}", []string{parts[3]}
-		if len(parts) > 4 {
-			name += "/" + parts[4]
-		}
-	default:
-		name = strings.Join(parts[2:min(3, len(parts))], "/")
-		if len(parts) > 3 {
-			name += "/{id}"
-		}
-		if len(parts) > 4 {
-			name += "/" + parts[4]
-		}
-	}
-	e.Endpoint = req.Method + " " + name
-	switch e.Endpoint {
-	case "POST /files":
-		e.Name = uploadName(req, body)
-	case "POST store/files", "POST file_batches":
-		var in struct {
-			FileID     string         `json:"file_id"`
-			Attributes map[string]any `json:"attributes"`
-			FileIDs    []string       `json:"file_ids"`
-			Files      []struct {
-				FileID     string         `json:"file_id"`
-				Attributes map[string]any `json:"attributes"`
-			} `json:"files"`
-		}
-		if json.Unmarshal(body, &in) == nil {
-			if in.FileID != "" {
-				e.Files, e.Attrs = append(e.Files, in.FileID), append(e.Attrs, in.Attributes)
-			}
-			for _, f := range in.Files {
-				e.Files, e.Attrs = append(e.Files, f.FileID), append(e.Attrs, f.Attributes)
-			}
-		}
-	case "POST store/files/{id}":
-		var in struct {
-			Attributes map[string]any `json:"attributes"`
-		}
-		if json.Unmarshal(body, &in) == nil {
-			e.Attrs = append(e.Attrs, in.Attributes)
-		}
-	}
-	return e
-}
-
-func uploadName(req *http.Request, body []byte) string {
-	_, params, err := mime.ParseMediaType(req.Header.Get("Content-Type"))
-	if err != nil {
-		return ""
-	}
-	for parts := multipart.NewReader(bytes.NewReader(body), params["boundary"]); ; {
-		part, err := parts.NextRawPart()
-		if errors.Is(err, io.EOF) || err != nil {
-			return ""
-		}
-		_, disposition, err := mime.ParseMediaType(part.Header.Get("Content-Disposition"))
-		if err == nil && disposition["name"] == "file" {
-			return disposition["filename"]
-		}
-	}
 }
 
 // bodyTie is equal for bodies that are equal but for a boundary drawn by chance.

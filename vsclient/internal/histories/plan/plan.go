@@ -1,11 +1,10 @@
-package histories
+// Package plan holds histories as data: it draws a plan from a seed, and cuts one
+// down. It does not know how a plan is carried out, nor when its end is wrong.
+package plan
 
 import (
 	"encoding/json"
 	"fmt"
-	"maps"
-	"slices"
-	"strings"
 	"time"
 )
 
@@ -67,13 +66,6 @@ const (
 	OpDelete Op = "delete"
 )
 
-// Keyed is a change of one key's document.
-type Keyed struct {
-	Op  Op
-	Key string
-	Doc Doc
-}
-
 // Change is a change in a plan.
 type Change struct {
 	Op  Op
@@ -107,25 +99,25 @@ type Step struct {
 
 // The steps.
 const (
-	doStart  = "start"  // a process begins
-	doApply  = "apply"  // it makes changes: one by a call of its own, several by Apply
-	doGet    = "get"    // it reads a key
-	doList   = "list"   // it lists all documents
-	doSweep  = "sweep"  // it sweeps
-	doStrays = "strays" // it lists Files that are attached nowhere
-	doFlush  = "flush"  // it waits for what was only attached
-	doClose  = "close"  // it is closed
-	doKill   = "kill"   // it dies
-	doOrphan = "orphan" // its supervisor is gone, and it lives on
-	doJoin   = "join"   // all calls have ended
-	doSleep  = "sleep"  // time passes
-	doOutage = "outage" // each request meets Fate for that time
-	doCalm   = "calm"   // from here on nothing fails
-	doStrip  = "strip"  // another tool replaces the attributes of a key's store file
-	doHand   = "hand"   // somebody attaches a key's File to another store
-	doCrowd  = "crowd"  // another store of the project gets a few hundred Files
-	doThin   = "thin"   // every second one of those Files goes
-	doExpire = "expire" // the store under test expires
+	DoStart  = "start"  // a process begins
+	DoApply  = "apply"  // it makes changes: one by a call of its own, several by Apply
+	DoGet    = "get"    // it reads a key
+	DoList   = "list"   // it lists all documents
+	DoSweep  = "sweep"  // it sweeps
+	DoStrays = "strays" // it lists Files that are attached nowhere
+	DoFlush  = "flush"  // it waits for what was only attached
+	DoClose  = "close"  // it is closed
+	DoKill   = "kill"   // it dies
+	DoOrphan = "orphan" // its supervisor is gone, and it lives on
+	DoJoin   = "join"   // all calls have ended
+	DoSleep  = "sleep"  // time passes
+	DoOutage = "outage" // each request meets Fate for that time
+	DoCalm   = "calm"   // from here on nothing fails
+	DoStrip  = "strip"  // another tool replaces the attributes of a key's store file
+	DoHand   = "hand"   // somebody attaches a key's File to another store
+	DoCrowd  = "crowd"  // another store of the project gets a few hundred Files
+	DoThin   = "thin"   // every second one of those Files goes
+	DoExpire = "expire" // the store under test expires
 )
 
 // Fault is what happens to some requests of one process.
@@ -140,30 +132,26 @@ type Fault struct {
 // The fates of a request. "late" is followed by the time after which it takes
 // effect although its caller has long seen the connection break.
 const (
-	fateNone      = ""
-	fate500       = "500"
-	fate503       = "503"
-	fate502       = "502"
-	fate429       = "429"
-	fateCut       = "cut"
-	fateHang      = "hang"
-	fateKill      = "kill"
-	fateCutReply  = "cut reply"
-	fateLate      = "late"      // the connection breaks now; the effect comes later
-	fateLateHang  = "late hang" // no reply; the effect comes later
-	fateLate500   = "late 500"
-	afterEffect   = " after"
-	retryAfterOf  = 7 * time.Second
-	longestLate   = 90 * time.Second
-	retryFor      = 5 * time.Minute  // where a process sets nothing else
-	indexFor      = 10 * time.Minute // likewise
-	openTime      = 15 * time.Minute // after which a version that was never seen searchable goes, at the earliest
-	listAge       = 30 * time.Second // for which a client believes the list of Files
-	trustedFor    = 10 * time.Minute // for which it believes a reply about a File
-	watched       = 5 * time.Minute  // after which no view lags
-	promptly      = 2 * time.Second  // within which a call returns whose context has ended
-	graceOfStrays = time.Hour
+	FateNone     = ""
+	Fate500      = "500"
+	fate503      = "503"
+	Fate502      = "502"
+	Fate429      = "429"
+	FateCut      = "cut"
+	FateHang     = "hang"
+	FateKill     = "kill"
+	FateCutReply = "cut reply"
+	FateLate     = "late"      // the connection breaks now; the effect comes later
+	FateLateHang = "late hang" // no reply; the effect comes later
+	FateLate500  = "late 500"
+	AfterEffect  = " after"
+
+	// LongestLate is the longest after which an effect comes.
+	LongestLate = 90 * time.Second
 )
+
+// BadText begins a content that OpenAI refuses to index.
+const BadText = "cannot be indexed: "
 
 // Duration is a time.Duration that JSON shows as "1.5s".
 type Duration time.Duration
@@ -178,33 +166,22 @@ func (d *Duration) UnmarshalText(text []byte) error {
 
 func (d Duration) String() string { return time.Duration(d).String() }
 
-// AttrsText is equal for equal attributes: numbers of all types are float64.
-func AttrsText(attrs map[string]any) string {
-	var b strings.Builder
-	for _, name := range slices.Sorted(maps.Keys(attrs)) {
-		v := attrs[name]
-		switch n := v.(type) {
-		case int:
-			v = float64(n)
-		case json.Number:
-			v, _ = n.Float64()
-		}
-		fmt.Fprintf(&b, "%s=%T:%v;", name, v, v)
-	}
-	return b.String()
-}
-
-func shown(key string) string {
-	if len(key) > 40 {
-		key = key[:30] + "…" + fmt.Sprint(len(key))
-	}
-	return fmt.Sprintf("%q", key)
-}
-
 func (s Step) String() string {
 	data, err := json.Marshal(s)
 	if err != nil {
 		return err.Error()
 	}
 	return string(data)
+}
+
+// Parse reads a plan as [Plan.Test] writes it.
+func Parse(text string) (p Plan, err error) { return p, json.Unmarshal([]byte(text), &p) }
+
+// Test is the plan as a test that can be pasted.
+func (p Plan) Test(kind string) string {
+	data, err := json.MarshalIndent(p, "\t\t", "\t")
+	if err != nil {
+		return err.Error()
+	}
+	return fmt.Sprintf("func TestHistory%d(t *testing.T) { // %s\n\tstaysRight(t, `%s`)\n}\n", p.Seed, kind, data)
 }

@@ -1,4 +1,4 @@
-package histories
+package plan
 
 import (
 	"fmt"
@@ -162,7 +162,7 @@ func (d *drawing) doc() Doc {
 	doc := Doc{Text: d.text()}
 	switch {
 	case d.chance(0.04):
-		doc.Text = badText + fmt.Sprintf("%02d", d.IntN(5))
+		doc.Text = BadText + fmt.Sprintf("%02d", d.IntN(5))
 	case d.chance(0.1):
 		doc.Chunk = 200
 	}
@@ -199,7 +199,7 @@ func (d *drawing) step(s Step) { d.plan.Steps = append(d.plan.Steps, s) }
 
 // begin draws a new process on a store.
 func (d *drawing) begin(store int) int {
-	s := Step{Do: doStart, P: d.process, Store: store, Attached: d.chance(0.15)}
+	s := Step{Do: DoStart, P: d.process, Store: store, Attached: d.chance(0.15)}
 	s.Concurrency = pick(d, 0, 0, 1, 2)
 	s.Batch = pick(d, 0, 0, 1, 2)
 	s.RetryFor = pick(d, Duration(0), Duration(0), Duration(1), Duration(20*time.Second))
@@ -219,8 +219,8 @@ func (d *drawing) lives() {
 	if d.chance(0.05) {
 		p := d.begin(-1)
 		for range 2 {
-			d.step(Step{Do: doApply, P: p, Changes: []Change{d.change(d.IntN(len(d.plan.Keys)))}})
-			d.step(Step{Do: doGet, P: p, Key: d.IntN(len(d.plan.Keys))})
+			d.step(Step{Do: DoApply, P: p, Changes: []Change{d.change(d.IntN(len(d.plan.Keys)))}})
+			d.step(Step{Do: DoGet, P: p, Key: d.IntN(len(d.plan.Keys))})
 		}
 	}
 	lives := pick(d, 1, 2, 2, 3)
@@ -236,53 +236,53 @@ func (d *drawing) lives() {
 				d.changes(p, mirror, true)
 				d.pause()
 			}
-			d.step(Step{Do: doKill, P: p})
+			d.step(Step{Do: DoKill, P: p})
 		case n < 65:
 			if d.chance(0.5) {
 				d.changes(p, mirror, true)
 				d.pause()
 			}
-			d.step(Step{Do: doClose, P: p})
+			d.step(Step{Do: DoClose, P: p})
 			if d.chance(0.3) {
-				d.step(Step{Do: doApply, P: p, Changes: []Change{d.change(d.IntN(len(d.plan.Keys)))}})
+				d.step(Step{Do: DoApply, P: p, Changes: []Change{d.change(d.IntN(len(d.plan.Keys)))}})
 			}
 		default:
 			d.changes(p, mirror, true)
 			if d.chance(0.5) {
 				d.pause()
 			}
-			d.step(Step{Do: doOrphan, P: p})
+			d.step(Step{Do: DoOrphan, P: p})
 		}
 		if d.chance(0.4) {
 			d.pause()
 		}
 	}
-	d.step(Step{Do: doJoin})
-	d.step(Step{Do: doCalm})
+	d.step(Step{Do: DoJoin})
+	d.step(Step{Do: DoCalm})
 	last := d.process - 1
 	if d.chance(0.3) {
 		if d.chance(0.5) {
-			d.step(Step{Do: doClose, P: last})
+			d.step(Step{Do: DoClose, P: last})
 		} else {
-			d.step(Step{Do: doKill, P: last})
+			d.step(Step{Do: DoKill, P: last})
 		}
 		last = d.begin(0)
 		d.plan.Steps[len(d.plan.Steps)-1].Attached = false
 	}
 	for key := range d.plan.Keys {
 		if d.chance(0.5) {
-			d.step(Step{Do: doApply, P: last, Changes: []Change{d.change(key)}})
+			d.step(Step{Do: DoApply, P: last, Changes: []Change{d.change(key)}})
 		}
 	}
 }
 
 func (d *drawing) pause() {
-	d.step(Step{Do: doSleep, For: pick(d, d.upTo(100*time.Millisecond), d.upTo(time.Second), d.upTo(5*time.Second), d.upTo(30*time.Second), d.upTo(3*time.Minute))})
+	d.step(Step{Do: DoSleep, For: pick(d, d.upTo(100*time.Millisecond), d.upTo(time.Second), d.upTo(5*time.Second), d.upTo(30*time.Second), d.upTo(3*time.Minute))})
 }
 
 // changes draws a call of one or several changes.
 func (d *drawing) changes(p, mirror int, alongside bool) {
-	s := Step{Do: doApply, P: p, Go: alongside}
+	s := Step{Do: DoApply, P: p, Go: alongside}
 	if d.chance(0.25) {
 		for _, key := range d.Perm(len(d.plan.Keys)) {
 			s.Changes = append(s.Changes, d.change(key))
@@ -315,30 +315,30 @@ func (d *drawing) work(p, mirror int) {
 		case n < 62:
 			d.changes(p, mirror, d.chance(0.4))
 		case n < 68:
-			d.step(Step{Do: doGet, P: p, Key: d.IntN(len(d.plan.Keys)), Go: d.chance(0.3)})
+			d.step(Step{Do: DoGet, P: p, Key: d.IntN(len(d.plan.Keys)), Go: d.chance(0.3)})
 		case n < 71:
-			d.step(Step{Do: doList, P: p})
+			d.step(Step{Do: DoList, P: p})
 		case n < 75:
-			d.step(Step{Do: doSweep, P: p, Go: d.chance(0.5)})
+			d.step(Step{Do: DoSweep, P: p, Go: d.chance(0.5)})
 		case n < 76:
-			d.step(Step{Do: doStrays, P: p})
+			d.step(Step{Do: DoStrays, P: p})
 		case n < 78:
-			d.step(Step{Do: doFlush, P: p})
+			d.step(Step{Do: DoFlush, P: p})
 		case n < 82:
-			d.step(Step{Do: doJoin})
+			d.step(Step{Do: DoJoin})
 		case n < 91:
 			d.pause()
 		case n < 94:
-			d.step(Step{Do: doOutage, For: pick(d, d.upTo(30*time.Second), d.upTo(10*time.Minute)), Fate: pick(d, fate503, fate500+afterEffect, fateCut, fateHang)})
+			d.step(Step{Do: DoOutage, For: pick(d, d.upTo(30*time.Second), d.upTo(10*time.Minute)), Fate: pick(d, fate503, Fate500+AfterEffect, FateCut, FateHang)})
 		case n < 96:
-			d.step(Step{Do: doStrip, Key: d.IntN(len(d.plan.Keys))})
+			d.step(Step{Do: DoStrip, Key: d.IntN(len(d.plan.Keys))})
 		case n < 97 && d.chance(0.5):
-			d.step(Step{Do: doCrowd})
-			d.step(Step{Do: doList, P: p})
+			d.step(Step{Do: DoCrowd})
+			d.step(Step{Do: DoList, P: p})
 		case n < 97 && d.chance(0.2):
-			d.step(Step{Do: doExpire})
+			d.step(Step{Do: DoExpire})
 		default:
-			d.step(Step{Do: doHand, Key: d.IntN(len(d.plan.Keys))})
+			d.step(Step{Do: DoHand, Key: d.IntN(len(d.plan.Keys))})
 		}
 	}
 }
@@ -349,7 +349,7 @@ func (d *drawing) faults() {
 		"POST /files", "POST /files", "GET /files", "GET /files/{id}", "DELETE /files/{id}", "POST store/files", "POST file_batches", "POST file_batches",
 		"GET store/files", "GET store/files/{id}", "POST store/files/{id}", "DELETE store/files/{id}", "GET file_batches/{id}/files", "",
 	}
-	late := func() string { return "@" + Duration(1+d.Int64N(int64(longestLate))).String() }
+	late := func() string { return "@" + Duration(1+d.Int64N(int64(LongestLate))).String() }
 	add := func(nth int, fate string, endpoints ...string) {
 		d.plan.Faults = append(d.plan.Faults, Fault{P: d.IntN(d.process), Endpoint: pick(d, endpoints...), Nth: 1 + d.IntN(nth), Times: 1 + d.IntN(2), Fate: fate})
 	}
@@ -357,31 +357,31 @@ func (d *drawing) faults() {
 	case themeRemovals:
 		d.plan.Sea.Failing = pick(d, 0, 0.4, 0.7)
 		for range 6 {
-			add(3, pick(d, fate500, fateCut, fateHang, fateLate+late(), fateLate+late(), fateLateHang+late()), "DELETE store/files/{id}", "DELETE store/files/{id}", "DELETE /files/{id}")
+			add(3, pick(d, Fate500, FateCut, FateHang, FateLate+late(), FateLate+late(), FateLateHang+late()), "DELETE store/files/{id}", "DELETE store/files/{id}", "DELETE /files/{id}")
 		}
 	case themeUploads:
 		if d.chance(0.8) {
 			d.plan.Sea.NotFound = Duration(5*time.Second) + d.upTo(15*time.Second)
 		}
 		for i := range d.plan.Steps {
-			if s := &d.plan.Steps[i]; s.Do == doApply {
+			if s := &d.plan.Steps[i]; s.Do == DoApply {
 				s.Go = s.Go || d.chance(0.5)
 			}
 		}
 		for range 5 {
-			add(6, pick(d, fate500, fate500, fate500+afterEffect, fateCut, fateCut+afterEffect, fateHang, fateLate+late()), "POST /files")
+			add(6, pick(d, Fate500, Fate500, Fate500+AfterEffect, FateCut, FateCut+AfterEffect, FateHang, FateLate+late()), "POST /files")
 		}
 	case themeOneSlot:
 		for i := range d.plan.Steps {
 			switch s := &d.plan.Steps[i]; {
-			case s.Do == doStart:
+			case s.Do == DoStart:
 				s.Concurrency = 1
-			case s.Do == doApply && d.chance(0.4):
+			case s.Do == DoApply && d.chance(0.4):
 				s.Within = d.upTo(20 * time.Second)
 			}
 		}
 		for range 4 {
-			add(6, pick(d, fateHang, fateHang+afterEffect, fateLateHang+late(), fateLateHang+late(), fateCut+afterEffect, fateCutReply), "POST store/files", "POST file_batches")
+			add(6, pick(d, FateHang, FateHang+AfterEffect, FateLateHang+late(), FateLateHang+late(), FateCut+AfterEffect, FateCutReply), "POST store/files", "POST file_batches")
 		}
 	case themeCrowd:
 		d.plan.Sea.Quirks = append(d.plan.Sea.Quirks, pick(d, "deleted_cursor_refused", "deleted_cursor_refused", "filter_after_page"))
@@ -395,8 +395,8 @@ func (d *drawing) faults() {
 			f.Nth = 1 + d.IntN(60)
 		}
 		f.Times = pick(d, 0, 0, 0, 2, 4)
-		f.Fate = pick(d, fate500, fate500+afterEffect, fate503, fate502, fate429, fateCut, fateCut+afterEffect, fateCutReply, fateHang, fateHang+afterEffect,
-			fateKill, fateKill+afterEffect, fateKill, fateLate+late(), fateLateHang+late(), fateLate500+late())
+		f.Fate = pick(d, Fate500, Fate500+AfterEffect, fate503, Fate502, Fate429, FateCut, FateCut+AfterEffect, FateCutReply, FateHang, FateHang+AfterEffect,
+			FateKill, FateKill+AfterEffect, FateKill, FateLate+late(), FateLateHang+late(), FateLate500+late())
 		d.plan.Faults = append(d.plan.Faults, f)
 	}
 }
@@ -408,28 +408,28 @@ func (d *drawing) deletion(late string) {
 	d.process += 2
 	key := d.IntN(len(d.plan.Keys))
 	for _, endpoint := range []string{"POST store/files", "POST file_batches"} {
-		d.plan.Faults = append(d.plan.Faults, Fault{P: dead, Endpoint: endpoint, Nth: 1, Fate: fateLateHang + late})
+		d.plan.Faults = append(d.plan.Faults, Fault{P: dead, Endpoint: endpoint, Nth: 1, Fate: FateLateHang + late})
 	}
 	d.plan.Steps = slices.Concat([]Step{
-		{Do: doStart, P: dead},
-		{Do: doApply, P: dead, Go: true, Changes: []Change{{Op: OpPut, Key: key, Doc: d.doc()}}},
-		{Do: doSleep, For: Duration(5 * time.Second)},
-		{Do: doKill, P: dead},
-		{Do: doStart, P: next},
-		{Do: doApply, P: next, Changes: []Change{{Op: OpDelete, Key: key}}},
-		{Do: doSleep, For: d.upTo(3 * time.Minute)},
-		{Do: doClose, P: next},
+		{Do: DoStart, P: dead},
+		{Do: DoApply, P: dead, Go: true, Changes: []Change{{Op: OpPut, Key: key, Doc: d.doc()}}},
+		{Do: DoSleep, For: Duration(5 * time.Second)},
+		{Do: DoKill, P: dead},
+		{Do: DoStart, P: next},
+		{Do: DoApply, P: next, Changes: []Change{{Op: OpDelete, Key: key}}},
+		{Do: DoSleep, For: d.upTo(3 * time.Minute)},
+		{Do: DoClose, P: next},
 	}, d.plan.Steps)
 }
 
 // crowd has a listing of many pages, and Files go while it is read.
 func (d *drawing) crowd() {
-	at := slices.IndexFunc(d.plan.Steps, func(s Step) bool { return s.Do == doApply && s.P == d.process-1 })
+	at := slices.IndexFunc(d.plan.Steps, func(s Step) bool { return s.Do == DoApply && s.P == d.process-1 })
 	if at < 0 {
 		return
 	}
 	p := d.plan.Steps[at].P
 	d.plan.Steps = slices.Insert(d.plan.Steps, at+1,
-		Step{Do: doCrowd}, Step{Do: doSleep, For: Duration(3 * time.Minute)}, Step{Do: doList, P: p, Go: true}, Step{Do: doSweep, P: p, Go: true},
-		Step{Do: doSleep, For: 2 * d.plan.Sea.Latency}, Step{Do: doThin}, Step{Do: doJoin})
+		Step{Do: DoCrowd}, Step{Do: DoSleep, For: Duration(3 * time.Minute)}, Step{Do: DoList, P: p, Go: true}, Step{Do: DoSweep, P: p, Go: true},
+		Step{Do: DoSleep, For: 2 * d.plan.Sea.Latency}, Step{Do: DoThin}, Step{Do: DoJoin})
 }

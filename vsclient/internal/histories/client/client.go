@@ -1,4 +1,6 @@
-package histories
+// Package client is one process's client, and everything that the histories know of
+// vsclient. It does not know who asks, nor whether an answer is right.
+package client
 
 import (
 	"context"
@@ -9,9 +11,9 @@ import (
 	"time"
 
 	"github.com/conduitio-labs/conduit-connector-openai-vectorstore/vsclient"
-)
 
-// Everything that the histories know of vsclient is in this file.
+	"github.com/conduitio-labs/conduit-connector-openai-vectorstore/vsclient/internal/histories/plan"
+)
 
 // Class tells who is at fault when a call fails.
 type Class int
@@ -26,6 +28,13 @@ const (
 
 func (c Class) String() string {
 	return [...]string{"no error", "the document's fault", "the service's fault", "everybody's fault", "stopped"}[c]
+}
+
+// Keyed is a change of one key's document.
+type Keyed struct {
+	Op  plan.Op
+	Key string
+	Doc plan.Doc
 }
 
 // Answer is the result of one call for one key.
@@ -69,11 +78,11 @@ type Settings struct {
 // Client is one process's client.
 type Client struct{ c *vsclient.Client }
 
-// closeWithin is the time that Close is given.
-const closeWithin = 10 * time.Second
+// CloseWithin is the time that Close is given.
+const CloseWithin = 10 * time.Second
 
-// NewClient makes a client.
-func NewClient(s Settings) (*Client, error) {
+// New makes a client.
+func New(s Settings) (*Client, error) {
 	cfg := vsclient.Config{
 		APIKey: "sk-test", VectorStoreID: s.Store, BaseURL: s.URL,
 		Limits:      vsclient.Limits{UploadsPerMinute: vsclient.NoLimit, AttachRequestsPerMinute: vsclient.NoLimit, AttachedFilesPerMinute: vsclient.NoLimit},
@@ -91,6 +100,9 @@ func NewClient(s Settings) (*Client, error) {
 	}
 	return &Client{c}, nil
 }
+
+// ClassOf tells who is at fault for an error.
+func ClassOf(err error) Class { return answer("", err).Class }
 
 func answer(outcome vsclient.Outcome, err error) Answer {
 	a := Answer{Err: err}
@@ -112,7 +124,7 @@ func answer(outcome vsclient.Outcome, err error) Answer {
 	return a
 }
 
-func document(key string, d Doc) vsclient.Document {
+func document(key string, d plan.Doc) vsclient.Document {
 	out := vsclient.Document{Key: key, Content: vsclient.Bytes([]byte(d.Text)), Attributes: vsclient.Attributes(d.Attrs)}
 	if d.Chunk > 0 {
 		out.Chunking = vsclient.Chunking{MaxTokens: d.Chunk, OverlapTokens: d.Chunk / 2}
@@ -121,7 +133,7 @@ func document(key string, d Doc) vsclient.Document {
 }
 
 // Put makes the document that of its key.
-func (c *Client) Put(ctx context.Context, key string, d Doc) Answer {
+func (c *Client) Put(ctx context.Context, key string, d plan.Doc) Answer {
 	r, err := c.c.Put(ctx, document(key, d))
 	return answer(r.Outcome, err)
 }
@@ -141,9 +153,9 @@ func (c *Client) Delete(ctx context.Context, key string) Answer {
 // Do makes one change.
 func (c *Client) Do(ctx context.Context, k Keyed) Answer {
 	switch k.Op {
-	case OpUpdate:
+	case plan.OpUpdate:
 		return c.Update(ctx, k.Key, k.Doc.Attrs)
-	case OpDelete:
+	case plan.OpDelete:
 		return c.Delete(ctx, k.Key)
 	}
 	return c.Put(ctx, k.Key, k.Doc)
@@ -155,9 +167,9 @@ func (c *Client) Apply(ctx context.Context, changes []Keyed, done func(int, Answ
 	for i, ch := range changes {
 		list[i] = vsclient.Put(document(ch.Key, ch.Doc))
 		switch ch.Op {
-		case OpUpdate:
+		case plan.OpUpdate:
 			list[i] = vsclient.SetAttributes(ch.Key, ch.Doc.Attrs)
-		case OpDelete:
+		case plan.OpDelete:
 			list[i] = vsclient.Delete(ch.Key)
 		}
 	}
@@ -222,5 +234,5 @@ func (c *Client) Flush(ctx context.Context) (told []string, err error) {
 	return told, err
 }
 
-// Close ends the client, within closeWithin.
+// Close ends the client, within CloseWithin.
 func (c *Client) Close() error { return c.c.Close() }

@@ -1,23 +1,25 @@
-package histories
+package judge
 
 import (
-	"net/http"
 	"slices"
 	"strings"
 	"time"
+
+	"github.com/conduitio-labs/conduit-connector-openai-vectorstore/vsclient/internal/histories/model"
+	"github.com/conduitio-labs/conduit-connector-openai-vectorstore/vsclient/internal/histories/trail"
 )
 
 // The rare states that the histories have to reach. A proof that never reaches one
 // says nothing about it.
 const (
-	stateKilled       = "a process was killed"
-	stateClosed       = "a client was closed with calls under way"
-	stateGaveUp       = "a caller gave up"
-	stateTwo          = "two processes on one key"
-	stateOrphan       = "an orphan and its successor on one key"
-	stateStripped     = "another tool replaced a document's attributes"
-	stateHand         = "somebody attached a File of ours to another store"
-	stateExpired      = "the store expired in mid-run"
+	StateKilled       = "a process was killed"
+	StateClosed       = "a client was closed with calls under way"
+	StateGaveUp       = "a caller gave up"
+	StateTwo          = "two processes on one key"
+	StateOrphan       = "an orphan and its successor on one key"
+	StateStripped     = "another tool replaced a document's attributes"
+	StateHand         = "somebody attached a File of ours to another store"
+	StateExpired      = "the store expired in mid-run"
 	stateNotIndexed   = "a document could not be indexed"
 	stateRefused      = "a batch was refused and its files were attached otherwise"
 	stateStuck        = "a stuck file was uploaded anew"
@@ -43,7 +45,7 @@ var writing = []string{"POST /files", "POST store/files", "POST file_batches", "
 // EveryState lists the states that a long run has to reach.
 func EveryState() []string {
 	all := []string{
-		stateKilled, stateClosed, stateGaveUp, stateTwo, stateOrphan, stateStripped, stateHand, stateExpired, stateNotIndexed, stateRefused, stateStuck,
+		StateKilled, StateClosed, StateGaveUp, StateTwo, StateOrphan, StateStripped, StateHand, StateExpired, stateNotIndexed, stateRefused, stateStuck,
 		stateServerError, stateRepeated, stateLateAttach, stateAltered, stateCursor, stateAlone, stateSameName, stateNotYet, stateLateDeletion,
 		stateUnmarked, stateAttached, stateMirror,
 	}
@@ -53,149 +55,124 @@ func EveryState() []string {
 	return all
 }
 
-// states finds the rare states that the log shows.
-func (h *history) states() {
-	h.gate.mu.Lock()
-	log := slices.Clone(h.gate.log)
-	h.gate.mu.Unlock()
+// Reach notes the rare states that the log shows.
+func (j *Judge) Reach() {
+	log := j.Entries()
 	names := make(map[string]string) // of Files, as the server has them
-	for _, f := range h.srv.Snapshot().Files {
+	for _, f := range j.Srv.Snapshot().Files {
 		names[f.ID] = f.Name
 	}
 	completed := make(map[string]bool)
 	for store := range 2 {
-		for _, i := range h.srv.History(h.stores[store]) {
+		for _, i := range j.Srv.History(j.Stores[store]) {
 			completed[i.FileID] = true
 			names[i.FileID] = i.Filename
 		}
 	}
 	failed := make(map[string]bool) // by server_error, or stuck
 	for i, e := range log {
-		if p := h.procs[e.P]; p == nil {
+		if p := j.Procs[e.P]; p == nil {
 			continue
 		}
 		if slices.Contains(writing, e.Endpoint) {
 			if e.Late && e.At > 0 {
-				h.reached(stateLate + e.Endpoint)
+				j.Reached(stateLate + e.Endpoint)
 			}
 			if e.At > 0 && e.Status < 300 && e.Replied == 0 && !e.Late {
-				h.reached(stateLost + e.Endpoint)
+				j.Reached(stateLost + e.Endpoint)
 			}
 		}
 		switch {
 		case e.Endpoint == "POST file_batches" && e.Status >= 400 && len(e.Files) > 1:
-			if slices.ContainsFunc(log[i+1:], func(n *Entry) bool {
+			if slices.ContainsFunc(log[i+1:], func(n *trail.Entry) bool {
 				return n.P == e.P && strings.HasPrefix(n.Endpoint, "POST ") && n.Status > 0 && n.Status < 300 && len(n.Files) < len(e.Files) && len(n.Files) > 0 && slices.Contains(e.Files, n.Files[0]) && n.Endpoint != "POST store/files/{id}"
 			}) {
-				h.reached(stateRefused)
+				j.Reached(stateRefused)
 			}
-		case h.landsAfter(e, -1, 0):
-			if slices.ContainsFunc(log, func(n *Entry) bool {
+		case j.landsAfter(e, -1, 0):
+			if slices.ContainsFunc(log, func(n *trail.Entry) bool {
 				return n.P != e.P && n.At > e.At && n.Endpoint == "GET store/files/{id}" && n.Status == 200 && slices.Contains(e.Files, n.Files[0])
 			}) {
-				h.reached(stateLateAttach)
+				j.Reached(stateLateAttach)
 			}
 		case e.Endpoint == "GET store/files" && strings.Contains(e.Query, "after=") && e.Status == 400, e.Endpoint == "GET /files" && strings.Contains(e.Query, "after=") && e.Status == 400:
-			h.reached(stateCursor)
-		case e.Endpoint == "GET store/files/{id}" && e.Status >= 400 && len(h.attachedBefore(e)) > 0:
-			h.reached(stateNotYet)
+			j.Reached(stateCursor)
+		case e.Endpoint == "GET store/files/{id}" && e.Status >= 400 && len(j.AttachedBefore(e)) > 0:
+			j.Reached(stateNotYet)
 		case e.Endpoint == "GET store/files/{id}" && e.State == "failed":
 			failed[e.Files[0]] = true
 		case e.Endpoint == "GET store/files/{id}" && e.Status == 200:
-			if up := h.uploaded(e.Files[0]); up != nil && up.P != e.P && names[e.Files[0]] != "" && names[e.Files[0]] != up.Name {
-				h.reached(stateAltered)
+			if up := j.Uploaded(e.Files[0]); up != nil && up.P != e.P && names[e.Files[0]] != "" && names[e.Files[0]] != up.Name {
+				j.Reached(stateAltered)
 			}
 		case e.Endpoint == "POST /files" && e.At > 0:
-			h.uploadedAgain(log[:i], e, completed, failed)
+			j.uploadedAgain(log[:i], e, completed, failed)
 		case e.Endpoint == "DELETE store/files/{id}" && e.At > 0:
-			if h.nobodyAsks(e) {
-				h.reached(stateAlone)
+			if j.nobodyAsks(e) {
+				j.Reached(stateAlone)
 			}
 		}
 	}
 	for store := range 2 {
 		keys := make(map[string]string)
-		for _, i := range h.srv.History(h.stores[store]) {
-			key := h.owner(i.FileID, i.Attributes, i.Filename)
+		for _, i := range j.Srv.History(j.Stores[store]) {
+			key := j.Owner(i.FileID, i.Attributes, i.Filename)
 			if was, ok := keys[i.Filename]; ok && was != key && key != "" && was != "" {
-				h.reached(stateSameName)
+				j.Reached(stateSameName)
 				break
 			}
 			keys[i.Filename] = key
 		}
 	}
-	for _, c := range h.cells {
-		for _, d := range c.deleted {
-			if slices.ContainsFunc(log, func(e *Entry) bool { return h.landsAfter(e, d.p, d.from) && h.ownerOf(e.Files[0]) == c.key }) {
-				h.reached(stateLateDeletion)
+	for _, c := range j.Cells {
+		for _, d := range c.Deleted {
+			if slices.ContainsFunc(log, func(e *trail.Entry) bool { return j.landsAfter(e, d.P, d.From) && j.OwnerOf(e.Files[0]) == c.Key }) {
+				j.Reached(stateLateDeletion)
 			}
 		}
 	}
-	if h.uses(1) {
-		h.reached(stateMirror)
+	if j.Uses(1) {
+		j.Reached(stateMirror)
 	}
 }
 
 // landsAfter reports whether a request is an attach of another process, which was dead
 // when the attach took effect, after that time.
-func (h *history) landsAfter(e *Entry, other int, after time.Duration) bool {
-	p := h.procs[e.P]
-	return p != nil && p.dead && e.P != other && e.At > max(after, p.gone) && e.Status < 300 && len(e.Files) > 0 &&
+func (j *Judge) landsAfter(e *trail.Entry, other int, after time.Duration) bool {
+	p := j.Procs[e.P]
+	return p != nil && p.Dead && e.P != other && e.At > max(after, p.Gone) && e.Status < 300 && len(e.Files) > 0 &&
 		(e.Endpoint == "POST store/files" || e.Endpoint == "POST file_batches")
 }
 
 // uploadedAgain tells why a process uploads a name once more.
-func (h *history) uploadedAgain(before []*Entry, e *Entry, completed, failed map[string]bool) {
+func (j *Judge) uploadedAgain(before []*trail.Entry, e *trail.Entry, completed, failed map[string]bool) {
 	for _, was := range slices.Backward(before) {
 		if was.P != e.P || was.Endpoint != "POST /files" || was.Name != e.Name {
 			continue
 		}
 		switch {
 		case was.Replied == 0:
-			h.reached(stateRepeated)
-		case len(was.Files) == 1 && failed[was.Files[0]] && h.plan.Sea.Failing > 0:
-			h.reached(stateServerError)
-		case len(was.Files) == 1 && !completed[was.Files[0]] && h.plan.Sea.Stuck > 0 && e.Sent-was.At > time.Minute:
-			h.reached(stateStuck)
+			j.Reached(stateRepeated)
+		case len(was.Files) == 1 && failed[was.Files[0]] && j.Plan.Sea.Failing > 0:
+			j.Reached(stateServerError)
+		case len(was.Files) == 1 && !completed[was.Files[0]] && j.Plan.Sea.Stuck > 0 && e.Sent-was.At > time.Minute:
+			j.Reached(stateStuck)
 		}
 		return
 	}
 }
 
-// attachedBefore are the attaches of a File that had taken effect, and not been
-// undone, when a request did.
-func (h *history) attachedBefore(e *Entry) (out []time.Duration) {
-	h.gate.mu.Lock()
-	defer h.gate.mu.Unlock()
-	for _, n := range h.gate.of[e.Files[0]] {
-		switch {
-		case n.At == 0 || n.At >= e.At || n.Status >= 300:
-		case n.Endpoint == "POST store/files" || n.Endpoint == "POST file_batches":
-			out = append(out, n.At)
-		case n.Method == http.MethodDelete:
-			return nil
-		}
-	}
-	return out
-}
-
 // nobodyAsks reports whether a process removes a version while none of its callers
 // waits for a change of its key.
-func (h *history) nobodyAsks(e *Entry) bool {
-	p := h.procs[e.P]
-	for _, c := range h.cells {
-		if c.store != p.store || h.ownerOf(e.Files[0]) != c.key {
+func (j *Judge) nobodyAsks(e *trail.Entry) bool {
+	p := j.Procs[e.P]
+	for _, c := range j.Cells {
+		if c.Store != p.Store || j.OwnerOf(e.Files[0]) != c.Key {
 			continue
 		}
-		return c.writers[e.P] && !slices.ContainsFunc(c.calls, func(call *pending) bool {
-			return call.p == e.P && call.from <= e.Sent && (!call.ended || call.to >= e.Sent)
+		return c.Writers[e.P] && !slices.ContainsFunc(c.Calls, func(call *model.Call) bool {
+			return call.P == e.P && call.From <= e.Sent && (!call.Ended || call.To >= e.Sent)
 		})
 	}
 	return false
-}
-
-func (h *history) ownerOf(id string) string {
-	h.gate.mu.Lock()
-	defer h.gate.mu.Unlock()
-	return h.ownerLocked(id)
 }

@@ -1,14 +1,11 @@
-package histories
+package plan
 
-import (
-	"slices"
-	"testing"
-)
+import "slices"
 
-// Shrink cuts a red history down to the fewest steps and faults that still show a
-// finding of that kind. It tries no more than so many runs.
-func Shrink(t *testing.T, plan Plan, kind string, runs int) Plan {
-	s := &shrinking{t: t, kind: kind, left: runs, best: plan}
+// Shrink cuts a plan down to the fewest steps and faults with which it is still red.
+// It tries no more than so many plans.
+func Shrink(plan Plan, red func(Plan) bool, runs int) Plan {
+	s := &shrinking{red: red, left: runs, best: plan}
 	for changed := true; changed && s.left > 0; {
 		changed = s.pass()
 	}
@@ -16,8 +13,7 @@ func Shrink(t *testing.T, plan Plan, kind string, runs int) Plan {
 }
 
 type shrinking struct {
-	t    *testing.T
-	kind string
+	red  func(Plan) bool
 	left int
 	best Plan
 }
@@ -28,8 +24,7 @@ func (s *shrinking) try(plan Plan) bool {
 		return false
 	}
 	s.left--
-	out := Run(s.t, plan, nil, false)
-	if !slices.ContainsFunc(out.Wrong, func(f Finding) bool { return f.Kind == s.kind }) {
+	if !s.red(plan) {
 		return false
 	}
 	s.best = plan
@@ -151,7 +146,7 @@ func (s *shrinking) dropKey(key int) bool {
 	}
 	for i := range plan.Steps {
 		x := &plan.Steps[i]
-		names := x.Do == doGet || x.Do == doStrip || x.Do == doHand
+		names := x.Do == DoGet || x.Do == DoStrip || x.Do == DoHand
 		if names && x.Key == key {
 			return false
 		}

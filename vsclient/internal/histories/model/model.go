@@ -1,0 +1,320 @@
+// Package model says of each key which documents there may be, by the changes that
+// processes have asked for and the answers they had. It knows no request, and compares
+// nothing with what there is.
+package model
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/conduitio-labs/conduit-connector-openai-vectorstore/vsclient/internal/histories/plan"
+	"github.com/conduitio-labs/conduit-connector-openai-vectorstore/vsclient/internal/histories/trail"
+)
+
+// Value is a state of a key: a document, or none.
+type Value struct {
+	Absent bool
+	Text   string
+	Attrs  string // as AttrsText
+	Chunk  int
+}
+
+// ValueOf is the value that a document is.
+func ValueOf(d plan.Doc) Value {
+	return Value{Text: d.Text, Attrs: trail.AttrsText(d.Attrs), Chunk: d.Chunk}
+}
+
+// Nothing is the value of a key without a document.
+var Nothing = Value{Absent: true}
+
+func (v Value) String() string {
+	if v.Absent {
+		return "nothing"
+	}
+	return fmt.Sprintf("%q {%s} %d", v.Text, v.Attrs, v.Chunk)
+}
+
+// after is the value once a change has taken effect.
+func (v Value) after(op plan.Op, d plan.Doc) Value {
+	switch op {
+	case plan.OpDelete:
+		return Nothing
+	case plan.OpUpdate:
+		if !v.Absent {
+			v.Attrs = trail.AttrsText(d.Attrs)
+		}
+		return v
+	}
+	return ValueOf(d)
+}
+
+// Cell is the model of one key in one store. A call that has not ended, or that
+// was given up, may have taken effect or not; it takes effect before the next
+// call of its process for the key that succeeds, or never. Calls of one process that
+// were made at the same moment, by different callers, take effect in either order.
+type Cell struct {
+	Store   int
+	Key     string
+	Index   int
+	States  []Value
+	Pending []*Call
+	points  []point
+	Touched bool // a caller has named the key, so that unmarked files of its name are its own
+
+	Writers    map[int]bool  // processes that have made changes
+	Calls      []*Call       // every change that was asked for
+	Deleted    []*Call       // deletions that have succeeded
+	StrippedAt time.Duration // when another tool has replaced the attributes
+	Accepted   *Call         // the last change, when it was a put that is only attached
+}
+
+// Call is a change of the cell that was asked for.
+type Call struct {
+	P        int
+	Op       plan.Op
+	Doc      plan.Doc
+	From, To time.Duration
+	Ended    bool
+	vain     bool    // it has failed without any effect
+	base     []Value // what may have been there when it was asked for
+	left     []Value // what it may have led to
+	with     []*Call // changes of other processes that were under way meanwhile, or could not be seen yet
+}
+
+func (p *Call) String() string {
+	return fmt.Sprintf("process %d: %s %q {%s}", p.P, p.Op, p.Doc.Text, trail.AttrsText(p.Doc.Attrs))
+}
+
+// point says what may be there from a time on.
+type point struct {
+	at      time.Duration
+	allowed []Value
+}
+
+// allowed is what may be there now.
+func (c *Cell) allowed() []Value {
+	out := slices.Clone(c.States)
+	for grown := true; grown; {
+		grown = false
+		for _, p := range c.Pending {
+			for _, v := range slices.Clone(out) {
+				if w := v.after(p.Op, p.Doc); !slices.Contains(out, w) {
+					out, grown = append(out, w), true
+				}
+			}
+		}
+	}
+	return out
+}
+
+// Note notes a time from which on other documents may be there.
+func (c *Cell) Note(at time.Duration) { c.points = append(c.points, point{at, c.allowed()}) }
+
+// Begin notes that a process asks for a change.
+func (c *Cell) Begin(p int, k plan.Op, d plan.Doc, at time.Duration) *Call {
+	c.Touched = true
+	call := &Call{P: p, Op: k, Doc: d, From: at, base: c.allowed()}
+	for _, other := range c.Pending {
+		if other.P != p {
+			other.with, call.with = append(other.with, call), append(call.with, other)
+		}
+	}
+	c.Pending = append(c.Pending, call)
+	c.Calls = append(c.Calls, call)
+	c.Writers[p] = true
+	c.Accepted = nil
+	c.Note(at)
+	return call
+}
+
+// Succeed notes that a change has been made. Those that its process had asked for
+// before can no longer take effect.
+func (c *Cell) Succeed(call *Call, at time.Duration, attachedOnly bool) {
+	if !c.end(call, at) {
+		return
+	}
+	var result []Value
+	for _, v := range call.amid(c.allowedWith(call)) {
+		w := v.after(call.Op, call.Doc)
+		if call.Op == plan.OpUpdate && w.Absent {
+			continue
+		}
+		if !slices.Contains(result, w) {
+			result = append(result, w)
+		}
+	}
+	if call.Op == plan.OpUpdate && len(call.with) > 0 { // it may not have seen the others
+		for _, v := range call.base {
+			if !v.Absent {
+				result = Union(result, []Value{v.after(call.Op, call.Doc)})
+			}
+		}
+		call.left = result
+	}
+	if call.Op == plan.OpDelete {
+		c.Deleted = append(c.Deleted, call)
+	}
+	if attachedOnly && call.Op == plan.OpPut {
+		if call == c.Pending[len(c.Pending)-1] && len(call.with) == 0 {
+			c.Accepted = call
+		}
+		result = Union(c.allowedWith(call), result)
+	}
+	c.States = call.amid(result)
+	c.drop(call)
+	c.Note(at)
+}
+
+// amid is what may be there after a change that has led to these values: those of
+// other processes that were made at the same time may have come after it.
+func (p *Call) amid(values []Value) []Value {
+	for grown := true; grown; {
+		grown = false
+		for _, other := range p.with {
+			values = Union(values, other.left)
+			for _, v := range slices.Clone(values) {
+				if w := v.after(other.Op, other.Doc); !other.vain && !slices.Contains(values, w) {
+					values, grown = append(values, w), true
+				}
+			}
+		}
+	}
+	return values
+}
+
+// Fail notes that a change has failed, or was given up. maybe: it may have taken
+// effect.
+func (c *Cell) Fail(call *Call, at time.Duration, maybe bool) {
+	if !c.end(call, at) {
+		return
+	}
+	call.vain = !maybe
+	if maybe {
+		c.States = Union(c.States, c.allowedWith(call))
+		for _, v := range slices.Clone(c.States) {
+			c.States = Union(c.States, []Value{v.after(call.Op, call.Doc)})
+		}
+	}
+	// While a call before it has not ended, this one may still take effect after that.
+	if !maybe || !slices.ContainsFunc(c.Pending, func(p *Call) bool { return p.P == call.P && !p.Ended }) {
+		c.Pending = slices.DeleteFunc(c.Pending, func(p *Call) bool { return p == call })
+	}
+	c.Note(at)
+}
+
+// end ends a call; false: it had ended, or a later one has succeeded.
+func (c *Cell) end(call *Call, at time.Duration) bool {
+	if call.Ended {
+		return false
+	}
+	call.Ended, call.To = true, at
+	return slices.Contains(c.Pending, call)
+}
+
+// drop removes a call and those that its process had made before.
+func (c *Cell) drop(call *Call) {
+	c.Pending = slices.DeleteFunc(c.Pending, func(p *Call) bool { return p == call || p.before(call) })
+}
+
+// before reports whether p takes effect before other, or never.
+func (p *Call) before(other *Call) bool { return p.P == other.P && p.From < other.From }
+
+// allowedWith is what may have been there when a call took effect: without those
+// of its process that came after it.
+func (c *Cell) allowedWith(call *Call) []Value {
+	other := *c
+	other.Pending = slices.DeleteFunc(slices.Clone(c.Pending), func(p *Call) bool { return p == call || call.before(p) })
+	return other.allowed()
+}
+
+// listAge is the time for which a client believes the list of Files.
+const listAge = 30 * time.Second
+
+// Unseen returns the changes that other processes have made so shortly before that
+// this one need not have seen them: within the time for which the list of Files is
+// believed, or while a GET said 404.
+func (c *Cell) Unseen(call *Call, begun, notFound time.Duration) (hidden bool) {
+	for _, other := range c.Calls {
+		since := call.From - other.To
+		if other.P == call.P || !other.Ended || other.vain || slices.Contains(call.with, other) {
+			continue
+		}
+		if since < notFound || begun < other.To && since < listAge+notFound {
+			call.with = append(call.with, other)
+			hidden = true
+		}
+	}
+	return hidden
+}
+
+// Settle makes a put that was only attached certain.
+func (c *Cell) Settle(call *Call, at time.Duration) {
+	c.States = []Value{ValueOf(call.Doc)}
+	c.Note(at)
+}
+
+// Replace notes that another tool has set the attributes.
+func (c *Cell) Replace(attrs map[string]any, at time.Duration) {
+	for i, v := range c.States {
+		c.States[i] = v.after(plan.OpUpdate, plan.Doc{Attrs: attrs})
+	}
+	c.Note(at)
+}
+
+// Moments are the times from which on other documents may be there.
+func (c *Cell) Moments() (at []time.Duration) {
+	for _, p := range c.points {
+		at = append(at, p.at)
+	}
+	return at
+}
+
+// At is what may be there at a time.
+func (c *Cell) At(t time.Duration) []Value {
+	var out []Value
+	for _, p := range c.points {
+		if p.at > t {
+			break
+		}
+		out = p.allowed
+	}
+	return out
+}
+
+// During is what may have been there at some time between two.
+func (c *Cell) During(from, to time.Duration) []Value {
+	out := c.At(from)
+	for _, p := range c.points {
+		if p.at > from && p.at <= to {
+			out = Union(out, p.allowed)
+		}
+	}
+	return out
+}
+
+// Union is the values of both.
+func Union(a, b []Value) []Value {
+	out := slices.Clone(a)
+	for _, v := range b {
+		if !slices.Contains(out, v) {
+			out = append(out, v)
+		}
+	}
+	return out
+}
+
+// Show tells a person of values.
+func Show(values []Value) string {
+	var parts []string
+	for _, v := range values {
+		parts = append(parts, v.String())
+	}
+	return strings.Join(parts, " or ")
+}
+
+// AnyLike reports whether one of the values is v, apart from its chunking.
+func AnyLike(values []Value, v Value) bool {
+	return slices.ContainsFunc(values, func(w Value) bool { return w.Absent == v.Absent && w.Text == v.Text && w.Attrs == v.Attrs })
+}
