@@ -31,7 +31,7 @@ demo: ## Run a real pipeline over this repository's documents, with tables of th
 	@$(BIN)/demo
 
 .PHONY: test
-test: $(MODULES:%=test-%) ## Run all tests of both modules, with the race detector
+test: $(MODULES:%=test-%) ## Run the tests of both modules with the race detector, and of the long ones a share
 
 .PHONY: test-vsclient test-connector
 test-vsclient: ## Run the tests of the client
@@ -128,6 +128,10 @@ release-build: $(TOOLS)/tools ## Build the archives of a release into dist/: mak
 .PHONY: test-faults
 test-faults: ## Try a fault at a third of the requests of a workload, and print a table
 	go -C vsclient test -count=1 -v -timeout 40m ./internal/faulttest -args -share 3
+
+.PHONY: test-answers
+test-answers: ## Run the plugin's tests under every answer that OpenAI's documents leave open
+	go -C connector test -count=1 -parallel 16 -timeout 20m -run '^TestTheSuiteHoldsUnderEachAnswer$$' .
 
 .PHONY: histories
 histories: ## Carry out 10,000 random histories (20 minutes of CPU), and write the table into vsclient/docs/faults.md

@@ -44,12 +44,16 @@ type destination interface {
 	NewStream() pconnector.DestinationRunStream
 }
 
+// programs is the folder of the built program, if a test has had it built.
+var programs string
+
 // build builds the program once for all tests.
 var build = sync.OnceValues(func() (string, error) {
 	dir, err := os.MkdirTemp("", "plugin")
 	if err != nil {
 		return "", err
 	}
+	programs = dir
 	path := filepath.Join(dir, "plugin")
 	if runtime.GOOS == "windows" {
 		path += ".exe" // or Windows would not run it
@@ -66,8 +70,8 @@ func TestMain(m *testing.M) {
 		beEngine()
 	}
 	code := m.Run()
-	if path, err := build(); err == nil {
-		os.RemoveAll(filepath.Dir(path))
+	if programs != "" {
+		os.RemoveAll(programs)
 	}
 	os.Exit(code)
 }

@@ -50,6 +50,7 @@ func TestABadRecordIsRefusedAlone(t *testing.T) {
 		{"when it is a chunk of a file", openaitest.Config{}, func(r *opencdc.Record) { r.Metadata = opencdc.Metadata{opencdc.MetadataFileChunked: "true"} }, "chunk"},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
+			t.Parallel()
 			is := is.New(t)
 			e := emulate(t, tt.server)
 			cfg := e.settings()

@@ -29,13 +29,13 @@ func TestCloseEndsEverythingWithinTenSecondsAndLosesNothing(t *testing.T) {
 				is := is.New(t)
 				w := newWorld(t, slow)
 				first := w.client()
-				for _, r := range first.Apply(t.Context(), many("d", 80), nil) {
+				for _, r := range first.Apply(t.Context(), many("d", 40), nil) {
 					is.NoErr(r.Err)
 				}
 				is.NoErr(first.Close())
 
 				c := w.client(func(cfg *vsclient.Config) { cfg.Async = waits })
-				changes := append(many("new", 40), many("d", 80)...)
+				changes := append(many("new", 20), many("d", 40)...)
 				for i, ch := range changes {
 					changes[i] = put(ch.Key(), "another")
 					if i%3 == 0 {
@@ -81,7 +81,7 @@ func TestCloseEndsEverythingWithinTenSecondsAndLosesNothing(t *testing.T) {
 						is.True(r.Err != nil || held[r.Key] == "")
 					case r.Err == nil:
 						is.True(strings.Contains(held[r.Key], "another"))
-					case i >= 40:
+					case i >= 20:
 						is.True(held[r.Key] != "")
 					}
 				}

@@ -29,20 +29,20 @@ func TestTheFirstPutInALargeProjectReadsNoStorePageAndTheSecondListsNothing(t *t
 		cfg := slow
 		cfg.KeepBytes = 1
 		w := newWorld(t, cfg)
-		w.plant(100_000)
+		w.plant(30_000)
 		c := w.client()
 
 		_, err := c.Put(t.Context(), doc("new.md", "text"))
 		is.NoErr(err)
 		counts := w.srv.Counts()
 		is.Equal(counts[storeListing], 2) // the look at the newest 200, in the background
-		is.True(w.srv.RequestCount()-counts[storeListing] <= 15)
-		is.Equal(counts[filesList], 10)
+		is.True(w.srv.RequestCount()-counts[storeListing] <= 8)
+		is.Equal(counts[filesList], 3)
 
 		before := w.srv.RequestCount()
 		_, err = c.Put(t.Context(), doc("newer.md", "text"))
 		is.NoErr(err)
-		is.Equal(w.srv.Counts()[filesList], 10)
+		is.Equal(w.srv.Counts()[filesList], 3)
 		is.True(w.srv.RequestCount()-before <= 5)
 
 		// Nor does a replacement, by a client that has just started, read the store.
@@ -72,7 +72,7 @@ func TestAgingKnowledgeIsRefreshedByOnePage(t *testing.T) {
 func TestDeliveringASnapshotAgainAsksOnceForAHundredDocuments(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		is := is.New(t)
-		const n = 2000
+		const n = 1000
 		w := newWorld(t, slow)
 		for _, r := range w.client().Apply(t.Context(), many("d", n), nil) {
 			is.NoErr(r.Err)

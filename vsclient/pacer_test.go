@@ -50,21 +50,21 @@ func TestARunThatFillsALimitSeesNo429AndReachesIt(t *testing.T) {
 		counted   func(*world) []time.Time
 	}{
 		{
-			"uploads", 60, 720, 0,
-			func(c *vsclient.Limits, s *openaitest.Limits) { c.UploadsPerMinute, s.UploadsPerMinute = 60, 60 },
+			"uploads", 30, 360, 0,
+			func(c *vsclient.Limits, s *openaitest.Limits) { c.UploadsPerMinute, s.UploadsPerMinute = 30, 30 },
 			func(w *world) []time.Time { return w.times(filesCreate) },
 		},
 		{
-			"attach requests of a store", 40, 480, 1,
+			"attach requests of a store", 30, 360, 1,
 			func(c *vsclient.Limits, s *openaitest.Limits) {
-				c.AttachRequestsPerMinute, s.AttachRequestsPerMinute = 40, 40
+				c.AttachRequestsPerMinute, s.AttachRequestsPerMinute = 30, 30
 			},
 			func(w *world) []time.Time { return append(w.times(singleAttach), w.times(batchAttach)...) },
 		},
 		{
-			"attached files, in batches", 120, 1440, 20,
+			"attached files, in batches", 60, 720, 10,
 			func(c *vsclient.Limits, s *openaitest.Limits) {
-				c.AttachedFilesPerMinute, s.AttachedFilesPerMinute = 120, 120
+				c.AttachedFilesPerMinute, s.AttachedFilesPerMinute = 60, 60
 			},
 			func(w *world) (at []time.Time) {
 				for _, f := range w.srv.Snapshot().Store(w.store).Files {
@@ -74,9 +74,9 @@ func TestARunThatFillsALimitSeesNo429AndReachesIt(t *testing.T) {
 			},
 		},
 		{
-			"attached files, fewer than a batch may hold", 60, 720, 500,
+			"attached files, fewer than a batch may hold", 30, 360, 500,
 			func(c *vsclient.Limits, s *openaitest.Limits) {
-				c.AttachedFilesPerMinute, s.AttachedFilesPerMinute = 60, 60
+				c.AttachedFilesPerMinute, s.AttachedFilesPerMinute = 30, 30
 			},
 			func(w *world) (at []time.Time) {
 				for _, f := range w.srv.Snapshot().Store(w.store).Files {

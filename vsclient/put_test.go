@@ -74,7 +74,7 @@ func TestAFreshClientKnowsTheDocumentsOfAnother(t *testing.T) {
 			content string
 			want    vsclient.Outcome
 		}{{"x", vsclient.Created}, {"x", vsclient.Unchanged}, {"y", vsclient.Replaced}} {
-			changes := make([]vsclient.Change, 1000)
+			changes := make([]vsclient.Change, 300)
 			for i := range changes {
 				changes[i] = put(fmt.Sprintf("%d.md", i), round.content)
 			}
@@ -83,8 +83,8 @@ func TestAFreshClientKnowsTheDocumentsOfAnother(t *testing.T) {
 				is.Equal(r.Outcome, round.want)
 			}
 		}
-		is.Equal(len(w.searchable()), 1000)
-		is.Equal(w.files(), 1000)
+		is.Equal(len(w.searchable()), 300)
+		is.Equal(w.files(), 300)
 	})
 }
 

@@ -56,7 +56,7 @@ func TestAnOutageLongerThanTheRetryTimeLeavesNothingBehind(t *testing.T) {
 					is := is.New(t)
 					w := newWorld(t, slow)
 					c := w.client(func(cfg *vsclient.Config) { cfg.RetryTimeout = time.Minute })
-					changes := many("d", 50)
+					changes := many("d", 20)
 					for _, r := range c.Apply(t.Context(), changes, nil) {
 						is.NoErr(r.Err)
 					}
@@ -85,7 +85,7 @@ func TestAnOutageLongerThanTheRetryTimeLeavesNothingBehind(t *testing.T) {
 						}
 						w.noGap(ch.Key())
 					}
-					is.Equal(w.files(), 50)
+					is.Equal(w.files(), 20)
 				})
 			})
 		}

@@ -236,8 +236,8 @@ func tooSoon(log []openaitest.Request) (wrong []string) {
 // workload, one at a time, redelivers what failed, and looks at what there is.
 func TestAFaultAtAnyRequestLosesNothing(t *testing.T) {
 	steps := compact()
-	for _, sea := range seas {
-		for _, mode := range modes {
+	for i, sea := range seas {
+		for _, mode := range modesOf(i) {
 			for _, frail := range []bool{false, true} {
 				name := fmt.Sprintf("%s/%s/retries", sea.name, mode.name)
 				what := "a fault that the client survives: " + sea.name

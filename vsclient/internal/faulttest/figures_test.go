@@ -92,17 +92,30 @@ var all = flag.Bool("all", false, "try everything everywhere; otherwise a share 
 
 var share = flag.Int("share", 10, "without -all: strike one request of so many, times the sparseness of the runs' kind")
 
-// every is how many requests lie between two that are struck: whole with -all. The
-// race detector makes each run many times as long, and looks for something that a
-// tenth of them shows as well, as do runs that are -short.
+// sparing reports whether a tenth of the share is enough. The race detector makes each
+// run many times as long, and looks for something that a tenth shows as well, as do
+// runs that are -short.
+func sparing() bool { return !*all && (underRace || testing.Short()) }
+
+// every is how many requests lie between two that are struck: whole with -all.
 func every(sparse, whole int) int {
 	switch {
 	case *all:
 		return whole
-	case underRace, testing.Short():
+	case sparing():
 		return 10 * *share * sparse
 	}
 	return *share * sparse
+}
+
+// modesOf are the modes in which the nth of several seas is tried: all, or when sparing
+// the one whose turn it is.
+func modesOf(nth int) []mode {
+	if sparing() {
+		nth %= len(modes)
+		return modes[nth : nth+1]
+	}
+	return modes
 }
 
 var verbose = flag.Bool("requests", false, "show what the clients log, and the requests of a run that went wrong")

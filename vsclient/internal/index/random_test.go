@@ -56,7 +56,7 @@ func awkward(r *rand.Rand) openaitest.Config {
 
 // Whatever happens, the fate is true, everything ends, and nothing goes on for nobody.
 func TestTheFateIsTrueWhateverHappens(t *testing.T) {
-	rounds := 400
+	rounds := many
 	if testing.Short() {
 		rounds = 60
 	}

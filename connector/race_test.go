@@ -1,0 +1,5 @@
+//go:build race
+
+package openaivs_test
+
+const underRace = true
