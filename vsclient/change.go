@@ -259,9 +259,17 @@ func (c *Client) check(ctx context.Context, p *prepared, h ledger.Holdings) (led
 		id := c.view.Read(s)
 		for _, name := range slices.Sorted(maps.Keys(p.stored)) {
 			if id.Own[name] != p.stored[name] {
-				return h, fail.New(fail.Conflict, "the attribute %q of the stored document is %s, and the change asks for %s", name, fail.Line(fmt.Sprintf("%#v", id.Own[name]), maxKeyShown), fail.Line(fmt.Sprintf("%#v", p.stored[name]), maxKeyShown))
+				return h, fail.New(fail.Conflict, "the attribute %q of the stored document is %s, and the change asks for %s", name, shown(id.Own[name]), shown(p.stored[name]))
 			}
 		}
 	}
 	return c.view.Known(p.Doc), nil
+}
+
+// shown is the value of an attribute in an error.
+func shown(value any) string {
+	if value == nil {
+		return "not set"
+	}
+	return fail.Line(fmt.Sprintf("%#v", value), maxKeyShown)
 }

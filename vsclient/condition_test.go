@@ -3,6 +3,7 @@ package vsclient_test
 import (
 	"errors"
 	"net/http"
+	"strings"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -62,6 +63,23 @@ func TestAConditionDoesNotRestOnTheAttributesThatAPutGives(t *testing.T) {
 		is.True(errors.Is(r[0].Err, vsclient.ErrConflict))
 		w.expect(map[string]string{`{"id":7}`: "of users"})
 	})
+}
+
+func TestARefusedChangeTellsTheAttributesOfBothSides(t *testing.T) {
+	for want, owner := range map[string]vsclient.Attributes{
+		`"owner" of the stored document is not set, and the change asks for "me"`: {"other": 1},
+		`"owner" of the stored document is "them", and the change asks for "me"`:  {"owner": "them"},
+		`"owner" of the stored document is false, and the change asks for "me"`:   {"owner": false},
+	} {
+		synctest.Test(t, func(t *testing.T) {
+			is := is.New(t)
+			c := newWorld(t, openaitest.Config{}).client()
+			is.NoErr(onlyErr(c.Put(t.Context(), with(doc("a.md", "text"), owner))))
+			r := c.Apply(t.Context(), []vsclient.Change{vsclient.Delete("a.md").If(vsclient.Attributes{"owner": "me"})}, nil)
+			is.True(errors.Is(r[0].Err, vsclient.ErrConflict))
+			is.True(strings.Contains(r[0].Err.Error(), want))
+		})
+	}
 }
 
 func TestAConditionReadsTheAttributesThatAnotherProcessHasJustSet(t *testing.T) {

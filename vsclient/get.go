@@ -131,7 +131,8 @@ func (c *Client) newestShown(ctx context.Context, key string, h ledger.Holdings)
 
 // Text returns the text that OpenAI parsed out of the key's document: of a PDF the
 // text that was read, of text the text, not always to the byte. The uploaded bytes
-// cannot be downloaded: OpenAI refuses that for Files of this purpose.
+// cannot be downloaded: OpenAI refuses that for Files of this purpose. A text of more than
+// 64 MB is an error, and so is a reply of more than 33 MB.
 func (c *Client) Text(ctx context.Context, key string) (string, error) {
 	text, err := c.text(ctx, key)
 	return text, wrap("read", key, err)

@@ -59,10 +59,15 @@ var inputs = []struct {
 	{"half a pair is no UTF-16", "a", "", littleMark + "\x00\xd8x\x00", "", "half a surrogate pair at offset 4"},
 	{"half a pair at the end is no UTF-16", "a", "", littleMark + "\x00\xd8", "", "half a surrogate pair at offset 2"},
 	{"half a unit is no UTF-16", "a", "", littleMark + "x", "", "half a UTF-16 unit at offset 2"},
+	{"UTF-16 with a mark and no text is taken", "a.md", "", bigMark, "a.md", ""},
+	{"UTF-16 without a mark is no text, the small end first", "a.txt", "", utf16Of(littleMark, "id;name")[len(littleMark):], "", "UTF-16 without a byte order mark"},
+	{"UTF-16 without a mark is no text, the big end first", "a", "", utf16Of(bigMark, "id;name")[len(bigMark):], "", "UTF-16 without a byte order mark"},
+	{"UTF-32 is no text, the small end first", "a.txt", "", "\xff\xfe\x00\x00x\x00\x00\x00", "", "the byte order mark of UTF-32"},
+	{"UTF-32 is no text, the big end first", "a.txt", "", "\x00\x00\xfe\xff\x00\x00\x00x", "", "the byte order mark of UTF-32"},
 	{"a NUL is taken in a source file", "src/validate.ts", "", "join(\"\x00\")", "src_validate-.ts", ""},
 	{"a NUL is taken in text", "a.txt", "", "\x00", "a.txt", ""},
 	{"a NUL is named where the content decides", "deploy/values.yaml", "", "sep: \"\x00\"", "", "NUL"},
-	{"a NUL in UTF-16 is named", "a", "", littleMark + "\x00\x00", "", "NUL"},
+	{"a NUL in UTF-16 is named", "a", "", littleMark + "x\x00\x00\x00", "", "NUL"},
 	{"Latin-1 is refused as text", "brief.txt", "", "Gr\xfc\xdfe", "", "UTF-16 with a byte order mark, and this is neither: byte 0xfc at offset 2; convert it to UTF-8"},
 	{"Latin-1 is refused as JSON", "brief.JSON", "", "{\"a\":\"\xfc\"}", "", "byte 0xfc at offset 6"},
 	{"Latin-1 is refused where the content decides", "brief.csv", "", "Gr\xfc\xdfe", "", "byte 0xfc at offset 2"},
@@ -158,6 +163,7 @@ func FuzzContent(f *testing.F) {
 	for _, s := range []string{`{"a":[1,-0.5e+7,{},true,false,null,"\u00e9\n"]} `, `[1,]`, `[01]`, `[1.]`, `[-]`, `[1e]`, `{"a"}`, `{"a":1,}`, `[`, `[]x`, `["\x"]`, "[\"\n\"]", `[tru]`, `[1}`, ` [ ] `} {
 		f.Add([]byte(s), 3)
 	}
+	f.Add([]byte("\x00000\xff"), 1) // a NUL, and then no text at all
 	f.Fuzz(func(t *testing.T, data []byte, cut int) {
 		if cut < 0 || cut > len(data) {
 			t.Skip()
@@ -173,7 +179,8 @@ func FuzzContent(f *testing.F) {
 		if bytes.HasPrefix(data, []byte(littleMark)) || bytes.HasPrefix(data, []byte(bigMark)) {
 			return
 		}
-		if (whole.encoding == utf8Text) != utf8.Valid(data) || whole.encoding == utf8Text && whole.nul != (bytes.IndexByte(data, 0) >= 0) {
+		if unmarked := strings.Contains(whole.fault, "without a byte order mark"); unmarked != unmarkedUTF16(data) ||
+			!unmarked && (whole.encoding == utf8Text) != utf8.Valid(data) || whole.encoding == utf8Text && whole.nul != (bytes.IndexByte(data, 0) >= 0) {
 			t.Errorf("%q: %+v", data, whole)
 		}
 		value := bytes.TrimPrefix(data, []byte(mark))
@@ -183,6 +190,22 @@ func FuzzContent(f *testing.F) {
 			t.Errorf("%q is JSON: %v", data, whole.json)
 		}
 	})
+}
+
+// unmarkedUTF16 reports whether one byte of each pair is 0 and the other is not, from the
+// first pair to the last.
+func unmarkedUTF16(data []byte) bool {
+	pairs := len(data) / 2
+	for at := range 2 {
+		found := pairs >= 2 && len(data)%2 == 0 && utf8.Valid(data) && bytes.Count(data, []byte{0}) == pairs
+		for i := range pairs {
+			found = found && data[2*i+at] == 0
+		}
+		if found {
+			return true
+		}
+	}
+	return false
 }
 
 func formOf(pieces ...[]byte) form {

@@ -31,6 +31,7 @@ type formScanner struct {
 	at    int64               // bytes judged
 	rest  []byte              // the beginning of a character, or of a byte order mark
 	begun bool                // the byte order mark is judged
+	nuls  [2]int64            // bytes that are 0, at even and at odd offsets
 	high  bool                // the last unit of UTF-16 was the first half of a pair
 	json  jsonScanner
 }
@@ -60,13 +61,21 @@ func (s *formScanner) end() form {
 	if s.high {
 		s.spoil("half a surrogate pair", s.at-2)
 	}
+	if s.encoding == utf8Text && s.at >= 4 && s.at%2 == 0 && (s.nuls == [2]int64{s.at / 2, 0} || s.nuls == [2]int64{0, s.at / 2}) {
+		s.binary("every second byte is 0, as in UTF-16 without a byte order mark")
+	}
 	s.form.json = s.encoding == utf8Text && !s.nul && s.json.done()
 	return s.form
 }
 
 func (s *formScanner) spoil(fault string, at int64) {
+	s.binary(fmt.Sprintf("%s at offset %d", fault, at))
+}
+
+// binary records the first reason why the content is no text.
+func (s *formScanner) binary(fault string) {
 	if s.encoding != binary {
-		s.encoding, s.fault = binary, fmt.Sprintf("%s at offset %d", fault, at)
+		s.form = form{encoding: binary, fault: fault}
 	}
 }
 
@@ -74,11 +83,13 @@ func (s *formScanner) spoil(fault string, at int64) {
 // at the end of the content it judges all.
 func (s *formScanner) judge(p []byte, last bool) (used int) {
 	if !s.begun {
-		if len(p) < 3 && !last {
+		if len(p) < 4 && !last {
 			return 0
 		}
 		s.begun = true
 		switch {
+		case len(p) >= 4 && (string(p[:4]) == "\xff\xfe\x00\x00" || string(p[:4]) == "\x00\x00\xfe\xff"):
+			s.binary("it begins with the byte order mark of UTF-32")
 		case len(p) >= 2 && p[0] == 0xFF && p[1] == 0xFE:
 			s.order, s.encoding, used = littleEndian, utf16Text, 2
 		case len(p) >= 2 && p[0] == 0xFE && p[1] == 0xFF:
@@ -117,7 +128,12 @@ func (s *formScanner) judge8(p []byte, last bool) int {
 			i += size
 		}
 	}
-	s.nul = s.nul || bytes.IndexByte(p, 0) >= 0
+	for i, n := 0, 0; n >= 0; i += n + 1 {
+		if n = bytes.IndexByte(p[i:], 0); n >= 0 {
+			s.nul = true
+			s.nuls[(s.at+int64(i+n))%2]++
+		}
+	}
 	s.json.write(p)
 	s.at += int64(end)
 	return end

@@ -75,10 +75,11 @@ func New(cfg Config) (*Client, error) {
 		c.own = &http.Client{Transport: transport}
 		cfg.HTTPClient = c.own
 	}
-	// A redirect is an answer: to follow it makes a GET of a POST, and takes the key
-	// where nobody has said that it may go.
 	client := *cfg.HTTPClient
-	client.CheckRedirect = func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }
+	if client.Transport == nil {
+		client.Transport = http.DefaultTransport
+	}
+	client.Transport = unfollowed{client.Transport}
 	// The SDK's client is made without openai.NewClient, which would read the
 	// environment: OPENAI_BASE_URL there must not decide where the key is sent.
 	opts := []option.RequestOption{
@@ -97,6 +98,23 @@ func New(cfg Config) (*Client, error) {
 	cfg.APIKey, cfg.BaseURL = "", reply.SafeURL(cfg.BaseURL)
 	c.cfg = cfg
 	return c, nil
+}
+
+// unfollowed has redirects be answers: to follow one makes a GET of a POST, and takes the
+// key where nobody has said that it may go. It hides the place from net/http, which would
+// parse it and tell it, with a secret that it may hold.
+type unfollowed struct{ http.RoundTripper }
+
+// place is the header under which unfollowed keeps the place of a redirect.
+const place = "Redirect-Place"
+
+func (u unfollowed) RoundTrip(req *http.Request) (*http.Response, error) {
+	resp, err := u.RoundTripper.RoundTrip(req)
+	if resp != nil && resp.StatusCode/100 == 3 && resp.Header.Get("Location") != "" {
+		resp.Header.Set(place, resp.Header.Get("Location"))
+		resp.Header.Del("Location")
+	}
+	return resp, err
 }
 
 // parseURL checks a base URL.

@@ -68,10 +68,10 @@ func (r Request) url() (string, error) {
 }
 
 // maxReply is the largest reply to a request that names no other limit, in bytes.
-const maxReply = 1 << 20
+const maxReply = 512 << 10
 
-// maxGarbled is how often an upload is repeated whose reply came and could not be read:
-// each may have made a File.
+// maxGarbled is how often a request is made whose reply is no HTTP, which hardly gets
+// better, and an upload whose reply came and could not be read: each may have made a File.
 const maxGarbled = 3
 
 // maxRefused is how often a GET or a DELETE is made although it is refused with a 400:
@@ -117,7 +117,7 @@ func (c *Client) send(ctx context.Context, r Request, into func() any) (time.Dur
 	), limit: limit}
 	var (
 		tries     int
-		garbled   int  // replies to an upload that could not be read
+		garbled   int  // replies that were no HTTP, or to an upload that could not be read
 		refused   int  // replies of 400 to a GET or a DELETE
 		unknown   bool // an attempt may have been carried out
 		last      *reply.Failure
@@ -133,7 +133,7 @@ func (c *Client) send(ctx context.Context, r Request, into func() any) (time.Dur
 		tries++
 		var f *reply.Failure
 		pollAfter, f = c.attempt(ctx, r, into(), tries)
-		if f != nil && r.Size > 0 && f.Status > 0 && f.Status < 300 {
+		if f != nil && (f.Garbled || r.Size > 0 && f.Status > 0 && f.Status < 300) {
 			garbled++
 			f.Retry = f.Retry && garbled < maxGarbled
 		}
@@ -285,7 +285,7 @@ func (c *Client) roundTrip(ctx context.Context, r Request, into any) (got reply.
 func (c *Client) read(resp *http.Response, r Request, into any, got *reply.Received) error {
 	switch {
 	case resp.StatusCode >= 300:
-		got.Location = c.judge.Line(reply.SafeURL(resp.Header.Get("Location")), reply.MaxMessage)
+		got.Location = c.judge.Line(reply.SafeURL(resp.Header.Get(place)), reply.MaxMessage)
 		return reply.ErrNoObject
 	case resp.StatusCode == http.StatusNoContent:
 		if o, ok := into.(reply.Empty); ok && o.Empty() {

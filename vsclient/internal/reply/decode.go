@@ -9,10 +9,9 @@ import (
 )
 
 const (
-	maxTail = 4 << 10 // white space behind an object, in bytes
-	// maxRows is how many objects one reply may list. OpenAI's pages have 10,000 at the
-	// most; other servers may send a listing whole.
-	maxRows = 200_000
+	maxTail   = 4 << 10   // white space behind an object, in bytes
+	maxField  = 256 << 10 // a field that is no list, in bytes
+	maxFields = 100       // of an object that is read field by field
 )
 
 var (
@@ -31,16 +30,25 @@ type Shown interface {
 	Show(line func(text string, most int) string)
 }
 
+// Trimmed is implemented by an object that, once it is read, drops what nobody needs of it.
+type Trimmed interface{ Trim() }
+
+// Element is an object of a listing. Limits returns how many a reply may list, and how
+// many bytes each may have: JSON takes a few bytes for a value that takes dozens in memory.
+type Element interface {
+	Limits() (rows int, bytes int64)
+}
+
 // fields is implemented by an object that is read field by field.
 type fields interface{ Field(name string) any }
 
 // Decode reads a reply into an object, and no more than so many bytes of it.
 func Decode(r io.Reader, most int64, into any) error {
-	body := &limited{r, most}
+	body := &limited{r: r, left: most, piece: most}
 	d := json.NewDecoder(body)
 	var err error
 	if o, ok := into.(fields); ok {
-		err = readFields(d, o.Field)
+		err = readFields(d, body, o.Field)
 	} else {
 		err = d.Decode(into)
 	}
@@ -50,7 +58,10 @@ func Decode(r io.Reader, most int64, into any) error {
 	if o, ok := into.(Empty); ok && o.Empty() {
 		return ErrNoObject
 	}
-	body.left = min(body.left, maxTail)
+	if o, ok := into.(Trimmed); ok {
+		o.Trim()
+	}
+	body.piece = maxTail
 	switch _, err := d.Token(); {
 	case err == nil:
 		return errors.New("it goes on after the object")
@@ -60,28 +71,35 @@ func Decode(r io.Reader, most int64, into any) error {
 	return nil
 }
 
-// limited fails after so many bytes.
+// limited fails after so many bytes, and within a piece after so many. The decoder holds
+// each piece whole.
 type limited struct {
-	r    io.Reader
-	left int64
+	r           io.Reader
+	left, piece int64
 }
 
 func (l *limited) Read(p []byte) (int, error) {
-	if l.left <= 0 {
+	most := min(l.left, l.piece)
+	if most <= 0 {
 		return 0, errTooLong
 	}
-	n, err := l.r.Read(p[:min(int64(len(p)), l.left)])
+	n, err := l.r.Read(p[:min(int64(len(p)), most)])
 	l.left -= int64(n)
+	l.piece -= int64(n)
 	return n, err
 }
 
 // readFields reads an object field by field: field returns where a value goes, nil for
 // nowhere.
-func readFields(d *json.Decoder, field func(name string) any) error {
+func readFields(d *json.Decoder, body *limited, field func(name string) any) error {
+	body.piece = maxField
 	if t, err := d.Token(); err != nil || t != json.Delim('{') {
 		return noneOf(err)
 	}
-	for d.More() {
+	for n := 0; d.More(); n++ {
+		if n == maxFields {
+			return errTooLong
+		}
 		t, err := d.Token()
 		if err != nil {
 			return err
@@ -91,14 +109,17 @@ func readFields(d *json.Decoder, field func(name string) any) error {
 		case nil:
 			var skipped json.RawMessage
 			err = d.Decode(&skipped)
-		case interface{ readRows(*json.Decoder) error }:
-			err = into.readRows(d)
+		case interface {
+			readRows(*json.Decoder, *limited) error
+		}:
+			err = into.readRows(d, body)
 		default:
 			err = d.Decode(into)
 		}
 		if err != nil {
 			return err
 		}
+		body.piece = maxField
 	}
 	_, err := d.Token()
 	return err
@@ -113,9 +134,9 @@ func noneOf(err error) error {
 
 // Rows reads an array one element at a time, so that neither the reply nor more elements
 // than any listing has are ever held.
-type Rows[T any] struct{ All *[]T }
+type Rows[T Element] struct{ All *[]T }
 
-func (r Rows[T]) readRows(d *json.Decoder) error {
+func (r Rows[T]) readRows(d *json.Decoder, body *limited) error {
 	t, err := d.Token()
 	if t == nil && err == nil {
 		return nil // null
@@ -124,7 +145,12 @@ func (r Rows[T]) readRows(d *json.Decoder) error {
 		return noneOf(err)
 	}
 	*r.All = []T{}
-	for d.More() {
+	most, each := (*new(T)).Limits()
+	for {
+		body.piece = each
+		if !d.More() {
+			break
+		}
 		var v T
 		if err := d.Decode(&v); err != nil {
 			return err
@@ -132,8 +158,11 @@ func (r Rows[T]) readRows(d *json.Decoder) error {
 		if o, ok := any(v).(Empty); ok && o.Empty() {
 			return errors.New("it lists an object without an id")
 		}
-		if len(*r.All) == maxRows {
+		if len(*r.All) == most {
 			return errTooLong
+		}
+		if o, ok := any(&v).(Trimmed); ok {
+			o.Trim()
 		}
 		*r.All = append(*r.All, v)
 	}

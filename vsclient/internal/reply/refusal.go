@@ -17,7 +17,7 @@ const (
 )
 
 // maxRefusal is how much of a refusal is read, in bytes.
-const maxRefusal = 1 << 20
+const maxRefusal = 256 << 10
 
 // refusal is the reason that a reply of 400 and above gives.
 type refusal struct {

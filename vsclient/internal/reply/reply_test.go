@@ -2,6 +2,7 @@ package reply
 
 import (
 	"net/http"
+	"net/url"
 	"strings"
 	"testing"
 	"time"
@@ -24,6 +25,20 @@ func TestAURLIsShownWithoutItsPassword(t *testing.T) {
 	} {
 		is.Equal(SafeURL(raw), want)
 	}
+}
+
+func TestASecretIsHiddenHoweverItIsEscaped(t *testing.T) {
+	is := is.New(t)
+	base, err := url.Parse("https://u:p%C3%A9%F0%9F%94%91%2Fss@h/v1")
+	is.NoErr(err)
+	j := NewJudge(`a/b&c<"d`, base)
+	for _, shown := range []string{
+		`a/b&c<"d`, `a\/b&c<\"d`, `a\/b\u0026c\u003C\"d`, `a\\/b\\u0026c<\\\"d`, `a%2Fb%26c%3c%22d`, `a%252Fb%26c%3C%22d`, `a/b&amp;c&lt;&#34;d`, `a&#x2F;b&#038;c<"d`,
+		`pé🔑/ss`, `p\u00e9\ud83d\udd11\/ss`, `p%c3%a9%f0%9f%94%91%2fss`, `p&#233;&#x1F511;/ss`,
+	} {
+		is.Equal(j.Line("no "+shown+" here", 100), "no [redacted] here")
+	}
+	is.Equal(j.Line("a/b&c", 100), "a/b&c")
 }
 
 // FuzzSafeURL looks for a password that shows.

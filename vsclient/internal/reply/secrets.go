@@ -1,12 +1,14 @@
 package reply
 
 import (
-	"encoding/json"
 	"errors"
+	"fmt"
+	"html"
 	"net/http"
 	"net/url"
 	"regexp"
 	"strings"
+	"unicode/utf16"
 
 	"github.com/openai/openai-go/v3"
 
@@ -27,21 +29,34 @@ var keyLike = regexp.MustCompile(`sk-[A-Za-z0-9_*-]{4,}`)
 
 // NewJudge returns a Judge that hides the key and the password of the base URL.
 func NewJudge(key string, base *url.URL) Judge {
-	secret := []string{key}
-	if password, ok := base.User.Password(); ok {
-		secret = append(secret, base.User.String(), password)
+	secrets := []string{escapedOrNot(key)}
+	if password, ok := base.User.Password(); ok && password != "" {
+		secrets = append(secrets, escapedOrNot(password))
 	}
-	var own []string
-	for _, s := range secret {
-		escaped, _ := json.Marshal(s) //nolint:errchkjson // a string
-		for _, form := range []string{s, strings.Trim(string(escaped), `"`), url.QueryEscape(s), url.PathEscape(s), strings.ReplaceAll(s, "/", `\/`)} {
-			if form != "" {
-				own = append(own, form, redacted)
-			}
+	own := regexp.MustCompile(strings.Join(secrets, "|"))
+	return Judge{hide: func(s string) string { return keyLike.ReplaceAllString(own.ReplaceAllString(s, redacted), redacted) }}
+}
+
+// escapedOrNot returns an expression that finds s, each of its characters as it is or as
+// JSON, a URL or HTML may escape it.
+func escapedOrNot(s string) string {
+	var b strings.Builder
+	for _, r := range s {
+		plain := regexp.QuoteMeta(string(r))
+		var units, octets string
+		for _, u := range utf16.Encode([]rune{r}) {
+			units += fmt.Sprintf(`\\+u%04x`, u)
 		}
+		for _, o := range []byte(string(r)) {
+			octets += fmt.Sprintf(`%%(?:25)*%02x`, o)
+		}
+		fmt.Fprintf(&b, `(?:\\*%s|(?i:%s|%s|&#(?:0*%d|x0*%x);)`, plain, units, octets, r, r)
+		if named := html.EscapeString(string(r)); named != string(r) {
+			b.WriteString("|" + regexp.QuoteMeta(named))
+		}
+		b.WriteString(")")
 	}
-	replacer := strings.NewReplacer(own...)
-	return Judge{hide: func(s string) string { return keyLike.ReplaceAllString(replacer.Replace(s), redacted) }}
+	return b.String()
 }
 
 // maxRead is how much of a text is looked at to show its beginning, in bytes.

@@ -8,6 +8,7 @@ import (
 	"math"
 	"net"
 	"net/http"
+	"net/textproto"
 	"regexp"
 	"slices"
 	"strconv"
@@ -33,6 +34,7 @@ type Failure struct {
 	RetryAfter time.Duration // the least wait that the server asks for
 	Tries      int           // attempts made
 	Unknown    bool          // one of the attempts may have been carried out
+	Garbled    bool          // the last reply was no HTTP
 	Err        error         // the cause
 }
 
@@ -86,6 +88,9 @@ func (j Judge) Verdict(ctx context.Context, got Received, err error, now time.Ti
 	switch status := got.Status; {
 	case status == 0 && hopeless(err):
 		return failed(fail.Endpoint, false, "%v; check the base URL", f.Err)
+	case status == 0 && noHTTP(err):
+		f.Unknown, f.Garbled = true, true
+		return failed(fail.Unavailable, true, "the reply is no HTTP: %v; check the base URL", f.Err)
 	case status == 0:
 		f.Unknown = !undialed(err)
 		return failed(fail.Unavailable, true, "no reply: %v", f.Err)
@@ -137,8 +142,15 @@ func hopeless(err error) bool {
 		return true
 	}
 	_, wrongPort := errors.AsType[*net.AddrError](err)
-	// net/http has no error of its own for a redirect to a place that is none.
-	return wrongPort || errors.Is(err, http.ErrSchemeMismatch) || strings.Contains(err.Error(), "failed to parse Location header")
+	_, noTLS := errors.AsType[tls.RecordHeaderError](err)
+	return wrongPort || noTLS || errors.Is(err, http.ErrSchemeMismatch)
+}
+
+// noHTTP reports whether something came in place of a reply. For a bad first line
+// net/http has no error of its own.
+func noHTTP(err error) bool {
+	_, header := errors.AsType[textproto.ProtocolError](err)
+	return header || strings.Contains(err.Error(), "malformed HTTP ")
 }
 
 // quoted finds the parts of a message that quote the request, so that a document

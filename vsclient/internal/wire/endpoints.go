@@ -20,10 +20,10 @@ import (
 // (store files with 16 long attributes) and 25 MB (text of five million tokens).
 const (
 	maxStores      = 1 << 20
-	maxStoreFiles  = 16 << 20
+	maxStoreFiles  = 8 << 20
 	maxFiles       = 32 << 20
-	maxContent     = 64 << 20
-	maxContentText = 512 << 20 // all pages of a document's text together
+	maxContent     = 33_000_000
+	maxContentText = 64 << 20 // all pages of a document's text together
 )
 
 // Page sizes: the most that the API allows.
@@ -52,7 +52,7 @@ func listQuery(limit int, order, after string) url.Values {
 }
 
 // list reads one page of a listing. The query names the File after which it begins.
-func list[T any](ctx context.Context, c *Client, path string, ids []string, q url.Values, most int64) (Page[T], error) {
+func list[T reply.Element](ctx context.Context, c *Client, path string, ids []string, q url.Values, most int64) (Page[T], error) {
 	r := request{Request: exchange.Request{Method: http.MethodGet, Path: path, IDs: ids, Query: q, Most: most}}
 	if after := q.Get("after"); after != "" {
 		r.named = func() []string { return []string{after} }
@@ -290,7 +290,7 @@ func (c *Client) Content(ctx context.Context, id string) iter.Seq2[string, error
 			}
 			for _, part := range p.Data {
 				if left -= len(part.Text); left < 0 {
-					yield("", endless("the text has more than 512 MB"))
+					yield("", endless("the text has more than 64 MB"))
 					return
 				}
 				if !yield(part.Text, nil) {

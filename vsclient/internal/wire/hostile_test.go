@@ -11,6 +11,8 @@ import (
 	"log/slog"
 	"net"
 	"net/http"
+	"net/textproto"
+	"runtime"
 	"strings"
 	"sync/atomic"
 	"testing"
@@ -207,7 +209,7 @@ var hostile = []struct {
 	}, fail.Endpoint, "base URL", 1},
 	{"a web page for a 404", func() transport { return answer(404, `<html>nginx</html>`, "Content-Type", "text/html") }, fail.Endpoint, "base URL", 1},
 	{"a redirect to another host", func() transport { return answer(301, ``, "Location", "https://u:p@evil.example/v1?k="+secretKey) }, fail.Endpoint, "https://[redacted]@evil.example/v1?k=[redacted]", 1},
-	{"a redirect to a place that is none", func() transport { return answer(302, ``, "Location", "https://u:"+secretKey+"@evil"+ansi) }, fail.Endpoint, "Location", 1},
+	{"a redirect to a place that is none", func() transport { return answer(302, ``, "Location", "https://u:"+secretKey+"@evil"+ansi) }, fail.Endpoint, "redirects to \"https://[redacted]@evil", 1},
 	{"a redirect without a place", func() transport { return answer(307, ``) }, fail.Endpoint, "redirects", 1},
 	{"not modified", func() transport { return answer(304, ``) }, fail.Endpoint, "", 1},
 	{"an endless object", func() transport { return body(200, &endlessText{text: `{"a":`}) }, fail.Unavailable, "", 0},
@@ -268,6 +270,19 @@ var hostile = []struct {
 	{"plain HTTP in place of TLS", func() transport {
 		return func(*http.Request) (*http.Response, error) { return nil, http.ErrSchemeMismatch }
 	}, fail.Endpoint, "HTTP response to HTTPS", 1},
+	{"something else in place of TLS", func() transport {
+		return func(*http.Request) (*http.Response, error) { return nil, tls.RecordHeaderError{Msg: "no TLS"} }
+	}, fail.Endpoint, "no TLS", 1},
+	{"a reply that is no HTTP", func() transport {
+		return func(*http.Request) (*http.Response, error) {
+			return nil, errors.New(`malformed HTTP response "SSH-2.0 ` + secretKey + `"`)
+		}
+	}, fail.Unavailable, `[redacted]"`, 3},
+	{"a header that is none", func() transport {
+		return func(*http.Request) (*http.Response, error) {
+			return nil, textproto.ProtocolError("malformed MIME header line: Location: \x01" + secretKey)
+		}
+	}, fail.Unavailable, `Location: \x01[redacted]`, 3},
 	{"a connection that is refused", func() transport {
 		return func(*http.Request) (*http.Response, error) {
 			return nil, &net.OpError{Op: "dial", Net: "tcp", Err: errors.New("connection refused")}
@@ -483,6 +498,60 @@ func TestACircleOfPagesEndsWithTheCallersContext(t *testing.T) {
 	is.True(errors.Is(all(c.StoreFiles(ctx)), context.Canceled))
 	is.True(n <= 6)
 }
+
+// TestAReplyTakesFewTimesTheMemoryOfAPage measures the heap that replies take which are as
+// long as they may be, and whose values take more room in memory than in JSON.
+func TestAReplyTakesFewTimesTheMemoryOfAPage(t *testing.T) {
+	if testing.Short() {
+		t.Skip("it reads some hundred megabytes")
+	}
+	var many strings.Builder
+	for i := range 40 {
+		fmt.Fprintf(&many, `"%x":0,`, i)
+	}
+	for sentence, row := range map[string]string{
+		"objects of a few bytes":  `{"id":"a"},`,
+		"one attribute each":      `{"id":"a","attributes":{"a":0}},`,
+		"many attributes each":    `{"id":"a","attributes":{` + many.String() + `"z":0}},`,
+		"a list for an attribute": `{"id":"a","attributes":{"a":[` + strings.Repeat("{},", 30_000) + `0]}},`,
+		"an object without end":   `{"id":"a","x":[` + strings.Repeat("[],", 1<<20),
+		"an id without end":       `{"id":"` + strings.Repeat("a", 4<<20),
+		"space without end":       strings.Repeat(" ", 4<<20),
+		"a field without end":     `],"x":"` + strings.Repeat("a", 4<<20),
+		"fields without end":      `],` + strings.Repeat(`"a":0,`, 1<<20),
+		"the same field for ever": `{"id":"a"}],` + strings.Repeat(`"data":[`+strings.Repeat(`{"id":"a"},`, 1000)+`{"id":"a"}],`, 1000),
+	} {
+		for _, e := range endpoints {
+			if e.name != "Files" && e.name != "StoreFiles" {
+				continue
+			}
+			var before, after, peak runtime.MemStats
+			runtime.GC()
+			runtime.ReadMemStats(&before)
+			reads := 0
+			text := &endlessText{text: row}
+			c := newClient(t, body(200, io.MultiReader(strings.NewReader(`{"object":"list","data":[`), readFunc(func(p []byte) (int, error) {
+				if reads++; reads%500 == 0 {
+					runtime.GC() // of what is held, not of what was read
+					if runtime.ReadMemStats(&after); after.HeapAlloc > peak.HeapAlloc {
+						peak = after
+					}
+				}
+				return text.Read(p[:min(len(p), 32<<10)])
+			}))), func(cfg *Config) { cfg.RetryTimeout = time.Nanosecond })
+			if err := e.call(t.Context(), c); !errors.Is(err, fail.Unavailable) {
+				t.Errorf("%s, %s: %v", sentence, e.name, err)
+			}
+			if peak.HeapAlloc > before.HeapAlloc+80<<20 {
+				t.Errorf("%s, %s: %d MB", sentence, e.name, (peak.HeapAlloc-before.HeapAlloc)>>20)
+			}
+		}
+	}
+}
+
+type readFunc func([]byte) (int, error)
+
+func (f readFunc) Read(p []byte) (int, error) { return f(p) }
 
 // TestAnEndlessReplyIsReadInBounds counts the bytes that are read, and the heap, of
 // replies that amplify: many small objects in few bytes.

@@ -1,6 +1,7 @@
 package wire
 
 import (
+	"maps"
 	"strings"
 
 	"github.com/conduitio-labs/conduit-connector-openai-vectorstore/vsclient/internal/exchange"
@@ -119,6 +120,29 @@ func (s Store) Empty() bool     { return !exchange.IsID(s.ID) }
 func (s StoreFile) Empty() bool { return !exchange.IsID(s.ID) }
 func (b Batch) Empty() bool     { return !exchange.IsID(b.ID) }
 func (p Page[T]) Empty() bool   { return p.Data == nil && p.Object == "" }
+
+// maxObject is the largest object of a listing, in bytes. A store file with 16 attributes
+// of the longest has 110 KB, where each character is escaped.
+const maxObject = 512 << 10
+
+// How many objects a reply may list. OpenAI's pages have at most 10,000 Files and 100 of
+// the others; other servers may send a listing whole.
+
+func (File) Limits() (rows int, bytes int64)      { return 200_000, maxObject }
+func (Store) Limits() (rows int, bytes int64)     { return 20_000, maxObject }
+func (StoreFile) Limits() (rows int, bytes int64) { return 10_000, maxObject }
+func (textPart) Limits() (rows int, bytes int64)  { return 200_000, maxContent }
+
+// Trim drops values that no attribute has, as lists: they may be of any size.
+func (s *StoreFile) Trim() {
+	maps.DeleteFunc(s.Attributes, func(_ string, value any) bool {
+		switch value.(type) {
+		case string, float64, bool:
+			return false
+		}
+		return true
+	})
+}
 
 func (f File) id() string      { return f.ID }
 func (s Store) id() string     { return s.ID }

@@ -10,7 +10,7 @@ import (
 )
 
 // Page is one page of a listing.
-type Page[T any] struct {
+type Page[T reply.Element] struct {
 	Object   string
 	Data     []T
 	LastID   string
@@ -35,7 +35,7 @@ func (p Page[T]) next(id func(T) string) string {
 // A cursor names an object, and whether OpenAI still knows the place of one that
 // was deleted meanwhile is not documented. Where it refuses, the listing begins anew,
 // and what has come before may come twice.
-func pages[T any](id func(T) string, fetch func(after string) (Page[T], error)) iter.Seq2[[]T, error] {
+func pages[T reply.Element](id func(T) string, fetch func(after string) (Page[T], error)) iter.Seq2[[]T, error] {
 	return func(yield func([]T, error) bool) {
 		var (
 			t     trail
