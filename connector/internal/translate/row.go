@@ -138,7 +138,7 @@ func (s *Step) unchanged(path string) bool {
 	}
 	v, _ := find(after, path)
 	before, _, _ := s.before.field(path)
-	size := 0
+	var size int
 	switch before := before.(type) {
 	case string:
 		size = len(before)

@@ -237,12 +237,16 @@ func TestValuesThatTheSourceHasLeftOutAreToldOf(t *testing.T) {
 		{
 			"an attribute that Debezium has left out",
 			translate.Config{ContentField: "body", Attributes: map[string]string{"note": "payload:note"}},
-			nil, fields{"id": 1, "body": "text", "note": "__debezium_unavailable_value"}, "attributes.note",
+			nil,
+			fields{"id": 1, "body": "text", "note": "__debezium_unavailable_value"},
+			"attributes.note",
 		},
 		{
 			"an attribute that is in the row before",
 			translate.Config{ContentField: "body", Attributes: map[string]string{"note": "payload:note"}},
-			fields{"id": 1, "note": "n"}, fields{"id": 1, "body": "text", "note": "__debezium_unavailable_value"}, "",
+			fields{"id": 1, "note": "n"},
+			fields{"id": 1, "body": "text", "note": "__debezium_unavailable_value"},
+			"",
 		},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
