@@ -318,6 +318,18 @@ func TestHistoriesEndAsTheSource(t *testing.T) {
 			want: map[string]string{`{"id":1}`: `{"body":"` + large + `","id":1,"note":null}`},
 		},
 		{
+			name:     "an unchanged large text of a row in raw JSON is taken from the row before",
+			settings: config.Config{"attributes.id": "payload:id"},
+			batches: [][]opencdc.Record{
+				{created(opencdc.RawData("k"), opencdc.RawData(`{"id":1,"body":"`+large+`"}`)), created(opencdc.RawData("l"), opencdc.RawData(`{"id": 2, "body": "short"}`))},
+				{
+					updated(opencdc.RawData("k"), opencdc.RawData(`{"id":1,"body":"`+large+`"}`), opencdc.RawData(`{"id":3,"body":null}`)),
+					updated(opencdc.RawData("l"), opencdc.RawData(`{"id": 2, "body": "short"}`), opencdc.RawData(`{"id": 4, "body": null}`)),
+				},
+			},
+			want: map[string]string{"k": `{"body":"` + large + `","id":3}`, "l": `{"id": 4, "body": null}`},
+		},
+		{
 			name: "a row without a text gets another key",
 			batches: [][]opencdc.Record{
 				{created(id(1), doc(1, nil)), updated(id(2), doc(1, nil), doc(2, nil)), created(id(3), doc(3, "bears"))},

@@ -269,12 +269,16 @@ func (t *Translator) formatted(rec opencdc.Record, s *Step) ([]byte, error) {
 // wholePayload returns the payload as a document.
 func (t *Translator) wholePayload(after opencdc.Data, s *Step) ([]byte, error) {
 	raw, isRaw := after.(opencdc.RawData)
-	if isRaw && !bytes.Contains(raw, []byte(placeholder)) && !bytes.Contains(raw, []byte(placeholderInBase64)) {
+	lacks := bytes.Contains(raw, []byte(placeholder)) || bytes.Contains(raw, []byte(placeholderInBase64))
+	if isRaw && !lacks && (!s.Changed || isEmpty(s.before.data)) {
 		return raw, nil
 	}
 	fields, err := s.after.all()
 	if err != nil {
 		return raw, nil //nolint:nilerr // raw data that is no object is text
+	}
+	if isRaw && !lacks && !slices.ContainsFunc(slices.Collect(maps.Keys(fields)), s.unchanged) {
+		return raw, nil
 	}
 	fields = s.filled(fields)
 	if name := leftOut(fields); name != "" {
