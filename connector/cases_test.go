@@ -318,6 +318,18 @@ func TestHistoriesEndAsTheSource(t *testing.T) {
 			want: map[string]string{`{"id":1}`: `{"body":"` + large + `","id":1,"note":null}`},
 		},
 		{
+			name:     "an unchanged large text of a row in raw JSON is taken from the row before",
+			settings: config.Config{"attributes.id": "payload:id"},
+			batches: [][]opencdc.Record{
+				{created(opencdc.RawData("k"), opencdc.RawData(`{"id":1,"body":"`+large+`"}`)), created(opencdc.RawData("l"), opencdc.RawData(`{"id": 2, "body": "short"}`))},
+				{
+					updated(opencdc.RawData("k"), opencdc.RawData(`{"id":1,"body":"`+large+`"}`), opencdc.RawData(`{"id":3,"body":null}`)),
+					updated(opencdc.RawData("l"), opencdc.RawData(`{"id": 2, "body": "short"}`), opencdc.RawData(`{"id": 4, "body": null}`)),
+				},
+			},
+			want: map[string]string{"k": `{"body":"` + large + `","id":3}`, "l": `{"id": 4, "body": null}`},
+		},
+		{
 			name: "a row without a text gets another key",
 			batches: [][]opencdc.Record{
 				{created(id(1), doc(1, nil)), updated(id(2), doc(1, nil), doc(2, nil)), created(id(3), doc(3, "bears"))},
@@ -368,6 +380,64 @@ func TestHistoriesEndAsTheSource(t *testing.T) {
 				{created(opencdc.RawData("user-8"), opencdc.RawData(nil))},
 			},
 			want: map[string]string{},
+		},
+		{
+			name: "a new row takes the key of a row without a text that is deleted afterwards",
+			batches: [][]opencdc.Record{
+				{created(id(1), fields{"id": 1, "body": "", "note": "old"}), created(id(2), fields{"id": 2, "body": nil, "note": "old"})},
+				{created(id(1), fields{"id": 1, "body": "A", "note": "new"}), deleted(id(1), fields{"id": 1, "body": "", "note": "old"})},
+				{
+					created(id(2), fields{"id": 2, "body": "B", "note": "new"}),
+					updated(id(3), fields{"id": 2, "body": nil, "note": "old"}, fields{"id": 3, "body": nil, "note": "old"}),
+				},
+			},
+			want: map[string]string{`{"id":1}`: "A", `{"id":2}`: "B"},
+		},
+		{
+			name: "a row without a text moves, and the move is delivered again when another row has its key",
+			batches: [][]opencdc.Record{
+				{created(id(1), fields{"id": 1, "body": nil, "note": "old"}), created(id(2), fields{"id": 2, "body": "B", "note": "b"})},
+				{
+					updated(id(3), fields{"id": 1, "body": nil, "note": "old"}, fields{"id": 3, "body": nil, "note": "old"}),
+					updated(id(1), fields{"id": 2, "body": "B", "note": "b"}, fields{"id": 1, "body": "B", "note": "b"}),
+				},
+				{
+					updated(id(3), fields{"id": 1, "body": nil, "note": "old"}, fields{"id": 3, "body": nil, "note": "old"}),
+					updated(id(1), fields{"id": 2, "body": "B", "note": "b"}, fields{"id": 1, "body": "B", "note": "b"}),
+				},
+			},
+			restart: true,
+			want:    map[string]string{`{"id":1}`: "B"},
+		},
+		{
+			name: "Debezium deletes a row that was created again, and fills in the columns that it does not know",
+			batches: [][]opencdc.Record{
+				{created(id(1), fields{"id": 1, "body": "A", "live": true, "count": 3, "at": "2026-11-27T10:00:00Z"})},
+				{created(id(1), fields{"id": 1, "body": "B", "live": true, "count": 4, "at": "2026-11-27T11:00:00Z"})},
+				{deleted(id(1), fields{"id": 1, "body": "", "live": false, "count": 0, "at": "1970-01-01T00:00:00Z"})},
+			},
+			want: map[string]string{},
+		},
+		{
+			name: "Debezium's placeholder leaves the text also in a record that a topic makes a creation of",
+			batches: [][]opencdc.Record{
+				{created(opencdc.RawData(`{"id":1}`), opencdc.RawData(`{"id":1,"body":"text","pic":"A"}`))},
+				{created(opencdc.RawData(`{"id":1}`), opencdc.RawData(`{"id":1,"body":"__debezium_unavailable_value","pic":"X19kZWJleml1bV91bmF2YWlsYWJsZV92YWx1ZQ=="}`))},
+				{updated(id(1), fields{"id": 1, "body": "", "note": "n"}, doc(1, "__debezium_unavailable_value"))}, // filled in
+			},
+			want: map[string]string{`{"id":1}`: "text"},
+		},
+		{
+			name:     "Debezium's placeholder gets into no template's output and no whole row, wherever it stands",
+			settings: config.Config{"sdk.record.format": "template", "sdk.record.format.options": "{{ .Payload.After.title }}: {{ .Payload.After.body }}"},
+			batches: [][]opencdc.Record{
+				{created(id(1), fields{"id": 1, "title": "T", "body": "text"})},
+				{updated(id(1), nil, fields{"id": 1, "title": "U", "body": "__debezium_unavailable_value"})},
+				{updated(id(1), nil, fields{"id": 1, "title": "U", "body": []any{"X19kZWJleml1bV91bmF2YWlsYWJsZV92YWx1ZQ=="}})},
+				{updated(id(1), fields{"id": 1, "title": "T", "body": "text"}, fields{"id": 1, "title": "V", "body": "__debezium_unavailable_value"})},
+			},
+			want:    map[string]string{`{"id":1}`: "V: text"},
+			refused: map[int]string{1: `"body" is unchanged`, 2: `"body.0" is unchanged`},
 		},
 		{
 			name: "a key change of Debezium's is a deletion, a tombstone and a creation",

@@ -3,7 +3,7 @@ module github.com/conduitio-labs/conduit-connector-openai-vectorstore/connector
 go 1.26.0
 
 require (
-	github.com/conduitio-labs/conduit-connector-openai-vectorstore/vsclient v0.1.0
+	github.com/conduitio-labs/conduit-connector-openai-vectorstore/vsclient v0.2.0
 	github.com/conduitio/conduit-commons v0.6.0
 	github.com/conduitio/conduit-connector-protocol v0.9.5
 	github.com/conduitio/conduit-connector-sdk v0.14.2

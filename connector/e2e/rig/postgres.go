@@ -32,7 +32,7 @@ type Postgres struct {
 }
 
 // startTime bounds how long the server may take until it answers.
-const startTime = 30 * time.Second
+const startTime = 3 * time.Minute
 
 // StartPostgres starts a server with its data in a new folder.
 func StartPostgres(ctx context.Context) (*Postgres, error) {

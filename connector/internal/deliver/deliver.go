@@ -38,7 +38,8 @@ func New(store Store, translate func(context.Context, opencdc.Record) (translate
 type Result struct {
 	Verdicts []error // for each record; nil: its change is made
 	Outcomes map[vsclient.Outcome]int
-	Outage   error // the fault of the service for which the rest was not tried, or nil
+	Outage   error   // the fault of the service for which the rest was not tried, or nil
+	Passed   []error // each names a key whose update was acknowledged although it has no document
 }
 
 // Write makes the changes of the records. Records of one key take effect in their
@@ -135,7 +136,7 @@ func (w *writing) moveNothing(ctx context.Context, i int) {
 	info, err := w.store.Get(ctx, s.OldKey)
 	holder := w.taken.get(s.OldKey)
 	switch {
-	case errors.Is(err, vsclient.ErrNotFound), holder != nil && s.RemovesAnother(holder.row),
+	case errors.Is(err, vsclient.ErrNotFound), holder.stays(s),
 		err == nil && info.Attributes[translate.CollectionAttribute] != s.Attributes[translate.CollectionAttribute]:
 		s.skip = true
 		w.result.Outcomes[vsclient.Absent]++
@@ -158,7 +159,7 @@ func (w *writing) join(i int) {
 	case s.Op != translate.Delete:
 		w.puts[s.Key] = append(w.puts[s.Key], i)
 	case w.puts[s.Key] != nil || holder == nil:
-	case s.Gone && s.RemovesAnother(holder.row):
+	case s.Gone && holder.stays(s):
 		s.skip = true
 		holder.passed++
 	case s.Tombstone && holder.passed > 0:
@@ -220,8 +221,7 @@ func (s *step) owned(ch vsclient.Change) vsclient.Change {
 	return ch.If(vsclient.Attributes{translate.CollectionAttribute: s.owner()})
 }
 
-// hold remembers whose the key of a step is when it has taken the key over from
-// another row.
+// hold remembers whose the key of a step is when it has taken the key over, or may have.
 func (w *writing) hold(i int) {
 	s := &w.steps[i]
 	written := w.result.Verdicts[i] == nil
@@ -233,12 +233,12 @@ func (w *writing) hold(i int) {
 		if written {
 			w.taken.forget(s.Key)
 		}
+	case written && (s.OldKey != "" || s.Created):
+		// Of steps that go out together, the store sees the last one alone.
+		w.taken.set(s.Key, s.Row(nil), s.OldKey != "" || s.overwrote || w.written[s.Key], s.at)
 	case holder != nil:
 		// Also when the step has failed: the row has the key in the source.
 		holder.row = s.Row(holder.row)
-	// Of steps that go out together, the store sees the last one alone.
-	case written && (s.OldKey != "" || s.Created && (s.overwrote || w.written[s.Key])):
-		w.taken.set(s.Key, s.Row(nil), s.at)
 	}
 	if written {
 		w.written[s.Key] = s.Op != translate.Delete
@@ -253,8 +253,7 @@ func (w *writing) replaced(i int) bool {
 	if slices.ContainsFunc(w.puts[s.OldKey], later) {
 		return true
 	}
-	holder := w.taken.get(s.OldKey)
-	return holder != nil && s.RemovesAnother(holder.row)
+	return w.taken.get(s.OldKey).stays(s)
 }
 
 // apply makes the changes, unless the service has failed before.
@@ -287,6 +286,7 @@ func (w *writing) note(i int, r vsclient.Result) {
 		// A row that has been deleted or moved since looks the same when its update is
 		// delivered again, and nothing could ever mend the refusal.
 		w.result.Outcomes[vsclient.Absent]++
+		w.result.Passed = append(w.result.Passed, r.Err)
 		w.warn(errNoContent)
 	case errors.Is(r.Err, vsclient.ErrConflict):
 		w.result.Verdicts[i] = fmt.Errorf("%w; %s", r.Err, adviceOnConflict(s))
@@ -312,4 +312,4 @@ func adviceOnConflict(s *step) string {
 }
 
 // errNoContent is a warning.
-var errNoContent = errors.New("an update of a row without its text (content_field) was acknowledged, though its key has no document: the row was deleted or has another key by now, or its text has never been delivered; in the latter case update the text in the source, or take a new snapshot")
+var errNoContent = errors.New("an update of a row without its text (content_field) was acknowledged, though its key has no document: the row has no text, was deleted or has another key by now, or its text has never been delivered; in the last case update the text in the source, or take a new snapshot; the keys are at debug level")

@@ -2,7 +2,8 @@ package deliver
 
 import "github.com/conduitio-labs/conduit-connector-openai-vectorstore/connector/internal/translate"
 
-// holders are the rows that have just taken a key over from another row.
+// holders are the rows that have just taken a key over from another row, or may have: a new
+// row takes a key over unseen from a row that has no text and so no document.
 //
 // A source can send the changes of one transaction in an order that misleads: when
 // two rows swap their keys, the first update moves onto a key that the other row
@@ -21,8 +22,9 @@ type holders struct {
 type holder struct {
 	key    string
 	row    translate.Row
-	passed int // deletions that were passed over and whose tombstone is to come
-	at     int // the number of the record
+	over   bool // it has taken the key over; else only from a row without a document
+	passed int  // deletions that were passed over and whose tombstone is to come
+	at     int  // the number of the record
 }
 
 // recent is for how many records a holder is remembered.
@@ -30,13 +32,21 @@ const recent = 10_000
 
 func newHolders() *holders { return &holders{rows: make(map[string]*holder)} }
 
-// get returns the holder of the key, nil when no row is known to have taken it over.
+// get returns the holder of the key, nil when none is known.
 func (h *holders) get(key string) *holder { return h.rows[key] }
 
-func (h *holders) set(key string, r translate.Row, at int) {
-	e := &holder{key: key, row: r, at: at}
+func (h *holders) set(key string, r translate.Row, over bool, at int) {
+	e := &holder{key: key, row: r, over: over, at: at}
+	if old := h.rows[key]; old != nil {
+		e.over, e.passed = over || old.over, old.passed
+	}
 	h.rows[key] = e
 	h.order = append(h.order, e)
+}
+
+// stays reports whether the row keeps the key when the step removes the one that it names.
+func (h *holder) stays(s *step) bool {
+	return h != nil && (h.over || s.RemovesNone()) && s.RemovesAnother(h.row)
 }
 
 func (h *holders) forget(key string) { delete(h.rows, key) }

@@ -46,6 +46,9 @@ func (l Logger) Written(recs []opencdc.Record, r deliver.Result, took time.Durat
 			l.Debug().Str("record_position", string(recs[i].Position)).Err(err).Msg("record refused")
 		}
 	}
+	for _, err := range r.Passed {
+		l.Debug().Err(err).Msg("update acknowledged though its key has no document")
+	}
 	failed := 0
 	for _, n := range reasons {
 		failed += n

@@ -108,6 +108,9 @@ func (t *Translator) attributesOf(metadata opencdc.Metadata, collection, key str
 		if !there {
 			t.Warn(missingError(a))
 		}
+		if v == nil && a.from == "payload" && s.after.lacks(a.field) {
+			t.Warn(leftOutError(a))
+		}
 		if v == nil {
 			continue
 		}
@@ -141,6 +144,14 @@ func (e missingError) Error() string {
 		text += "; a path begins with the name of a field, without .Payload.After"
 	}
 	return text
+}
+
+// leftOutError says that the field of an attribute has not changed and is not in the
+// record; it is a warning.
+type leftOutError attribute
+
+func (e leftOutError) Error() string {
+	return fmt.Sprintf("attributes.%s: a record holds %s in place of the field %q, and its document has no such attribute now; with PostgreSQL, set REPLICA IDENTITY FULL on the table", e.name, placeholder, e.field)
 }
 
 // read returns the attribute's value, nil when it is null, and whether the record

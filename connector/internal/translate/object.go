@@ -10,6 +10,7 @@ import (
 	"iter"
 	"maps"
 	"slices"
+	"strconv"
 	"strings"
 
 	"github.com/conduitio/conduit-commons/opencdc"
@@ -27,17 +28,45 @@ type object struct {
 
 var errNoObject = errors.New("it is neither structured nor a JSON object")
 
-// placeholder stands in Debezium's records for a large value that has not changed.
+// placeholder stands in Debezium's records for a large value that has not changed. A
+// column of bytes has its base64.
 const placeholder = "__debezium_unavailable_value"
+
+var placeholderInBase64 = base64.StdEncoding.EncodeToString([]byte(placeholder))
 
 func isPlaceholder(v any) bool {
 	switch v := v.(type) {
 	case string:
-		return v == placeholder
+		return v == placeholder || v == placeholderInBase64
 	case []byte:
 		return string(v) == placeholder
 	}
 	return false
+}
+
+// leftOut returns the path of a value that the placeholder stands for, "" when there is
+// none.
+func leftOut(v any) string {
+	switch v := v.(type) {
+	case opencdc.StructuredData:
+		return leftOut(map[string]any(v))
+	case map[string]any:
+		for _, name := range slices.Sorted(maps.Keys(v)) {
+			if isPlaceholder(v[name]) {
+				return name
+			}
+			if inner := leftOut(v[name]); inner != "" {
+				return name + "." + inner
+			}
+		}
+	case []any:
+		for i, e := range v {
+			if inner := leftOut(map[string]any{strconv.Itoa(i): e}); inner != "" {
+				return inner
+			}
+		}
+	}
+	return ""
 }
 
 // field returns the value at the path, nil when it is null or unknown, and whether
@@ -54,9 +83,11 @@ func (o *object) field(path string) (v any, there bool, err error) {
 	return v, there, nil
 }
 
-func (o *object) has(path string) bool {
-	v, _, _ := o.field(path)
-	return v != nil
+// lacks reports whether the placeholder stands for the field.
+func (o *object) lacks(path string) bool {
+	fields, _ := o.all()
+	v, _ := find(fields, path)
+	return isPlaceholder(v)
 }
 
 // all returns all fields. A record that could not be decoded has no object.

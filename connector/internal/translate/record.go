@@ -7,6 +7,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"path"
 	"slices"
 
@@ -69,6 +70,7 @@ type Step struct {
 
 	key, before, after *object
 	whole              bool // the row before is surely the whole row
+	noText             bool // the row before has no text in ContentField
 }
 
 // Translator translates records. It is not safe for concurrent use.
@@ -128,7 +130,10 @@ func (t *Translator) translate(ctx context.Context, rec opencdc.Record, s *Step)
 		return err
 	}
 	s.key, s.before, s.after = &object{data: rec.Key}, &object{data: rec.Payload.Before}, &object{data: rec.Payload.After}
-	s.whole = t.ContentField != "" && s.before.has(t.ContentField)
+	if t.ContentField != "" {
+		text, _, _ := s.before.field(t.ContentField)
+		s.whole, s.noText = text != nil, text == nil || len(contentOf(text)) == 0
+	}
 
 	switch rec.Operation {
 	case opencdc.OperationCreate, opencdc.OperationSnapshot, opencdc.OperationUpdate:
@@ -191,7 +196,7 @@ func (t *Translator) content(rec opencdc.Record, s *Step) (content []byte, uncha
 	case t.ContentField != "":
 		content, unchanged, err = t.field(s)
 	default:
-		content, err = wholePayload(rec.Payload.After, s)
+		content, err = t.wholePayload(rec.Payload.After, s)
 	}
 	if err == nil && len(content) > t.MaxBytes {
 		err = errTooLarge(len(content), t.MaxBytes)
@@ -205,20 +210,27 @@ func (t *Translator) field(s *Step) (content []byte, unchanged bool, err error) 
 	if err != nil {
 		return nil, false, fmt.Errorf("content_field is %q, but the payload has no fields: %w", t.ContentField, err)
 	}
-	if v == nil && s.Changed {
+	lacks := s.after.lacks(t.ContentField)
+	if v == nil && (s.Changed || lacks) {
 		// A large text that has not changed is null or left out here. The row before has
-		// it when the source sends that whole.
+		// it when the source sends that whole; else Debezium may have an empty text there.
 		v, _, _ = s.before.field(t.ContentField)
+		if lacks && s.noText {
+			v = nil
+		}
 	}
 	switch {
 	case v != nil:
 		return contentOf(v), false, nil
 	case !there:
 		return nil, false, fmt.Errorf("the payload has no field %q (content_field), it has %s; correct content_field if the column has another name now", t.ContentField, s.after.names())
-	case !s.Changed:
+	case !s.Changed && !lacks:
 		return nil, false, nil
 	}
 	if s.OldKey != "" {
+		if s.noText && s.wholeBefore() {
+			return nil, false, nil
+		}
 		// There is no document under the new key whose content could stay.
 		s.Missing = &Error{Key: s.Key, Err: fmt.Errorf("the key has changed and the field %q (content_field) is not in the record, so that the document under the old key cannot be moved; with PostgreSQL, set REPLICA IDENTITY FULL on the table; if the text has become null, update it", t.ContentField)}
 	}
@@ -244,6 +256,10 @@ func (t *Translator) formatted(rec opencdc.Record, s *Step) ([]byte, error) {
 	if err != nil {
 		return nil, fmt.Errorf("sdk.record.format cannot be applied to this record: %w", err)
 	}
+	fields, _ := s.after.all()
+	if name := leftOut(s.filled(fields)); name != "" && (bytes.Contains(content, []byte(placeholder)) || bytes.Contains(content, []byte(placeholderInBase64))) {
+		return nil, errLeftOut(name)
+	}
 	if bytes.Contains(content, []byte(noValue)) && !bytes.Contains(readableJSON(rec.Payload.After), []byte(noValue)) {
 		return nil, fmt.Errorf("the template in sdk.record.format.options writes %q, since a field is null, and perhaps a large text that has not changed; with PostgreSQL, set REPLICA IDENTITY FULL on the table, or write {{ or .Payload.After.FIELD \"\" }}", noValue)
 	}
@@ -251,22 +267,34 @@ func (t *Translator) formatted(rec opencdc.Record, s *Step) ([]byte, error) {
 }
 
 // wholePayload returns the payload as a document.
-func wholePayload(after opencdc.Data, s *Step) ([]byte, error) {
+func (t *Translator) wholePayload(after opencdc.Data, s *Step) ([]byte, error) {
 	raw, isRaw := after.(opencdc.RawData)
-	if isRaw && !bytes.Contains(raw, []byte(placeholder)) {
+	lacks := bytes.Contains(raw, []byte(placeholder)) || bytes.Contains(raw, []byte(placeholderInBase64))
+	if isRaw && !lacks && (!s.Changed || isEmpty(s.before.data)) {
 		return raw, nil
 	}
 	fields, err := s.after.all()
 	if err != nil {
 		return raw, nil //nolint:nilerr // raw data that is no object is text
 	}
+	if isRaw && !lacks && !slices.ContainsFunc(slices.Collect(maps.Keys(fields)), s.unchanged) {
+		return raw, nil
+	}
 	fields = s.filled(fields)
-	for _, name := range slices.Sorted(keys(fields)) {
-		if isPlaceholder(fields[name]) {
-			return nil, fmt.Errorf("the field %q is unchanged and not in the record (it holds %s), so that the row is not whole; with PostgreSQL, set REPLICA IDENTITY FULL on the table, or set content_field", name, placeholder)
-		}
+	if name := leftOut(fields); name != "" {
+		return nil, errLeftOut(name)
+	}
+	if s.Changed && !s.carriesRow() && slices.Contains(slices.Collect(maps.Values(fields)), nil) {
+		t.Warn(errPerhapsLeftOut)
 	}
 	return readableJSON(fields), nil
+}
+
+// errPerhapsLeftOut is a warning.
+var errPerhapsLeftOut = errors.New("an update has a field that is null, and not the row before: where PostgreSQL has left out a large text that has not changed, the document is without it now; set REPLICA IDENTITY FULL on the table, or set content_field")
+
+func errLeftOut(name string) error {
+	return fmt.Errorf("the field %q is unchanged and not in the record (it holds %s), so that the row is not whole; with PostgreSQL, set REPLICA IDENTITY FULL on the table, or set content_field", name, placeholder)
 }
 
 // warnOfSharing warns of a second collection with the same owner.

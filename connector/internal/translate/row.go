@@ -1,8 +1,10 @@
 package translate
 
 import (
+	"encoding/json"
 	"hash/maphash"
 	"maps"
+	"slices"
 )
 
 // Row is a fingerprint of a row of the source: the possible values of its fields. A
@@ -26,11 +28,14 @@ func sumOf(v any) uint64 {
 }
 
 // Row returns the fingerprint of the row that the step has written. known is the
-// fingerprint of the row as it was before, nil when there is none.
+// fingerprint of the row that had the key before, nil when there is none.
 func (s *Step) Row(known Row) Row {
 	after, err := s.after.all()
 	if err != nil {
 		return nil
+	}
+	if s.Created || s.OldKey != "" {
+		known = nil // another row
 	}
 	before, _ := s.before.all()
 	r := make(Row, len(after))
@@ -69,6 +74,10 @@ func (s *Step) RemovesAnother(r Row) bool {
 	return false
 }
 
+// RemovesNone reports whether the row that the step removes surely has no document, since
+// it has no text.
+func (s *Step) RemovesNone() bool { return s.noText && s.carriesRow() }
+
 // carriesRow reports whether the row before holds more than the key.
 func (s *Step) carriesRow() bool {
 	key, _ := s.key.all()
@@ -77,9 +86,39 @@ func (s *Step) carriesRow() bool {
 		return false
 	}
 	for name, v := range before {
-		if _, ofKey := key[name]; v != nil && !ofKey {
+		if _, ofKey := key[name]; !ofKey && !isFiller(v) {
 			return true
 		}
+	}
+	return false
+}
+
+// wholeBefore reports whether the row before is whole: it holds more than the key, and no
+// field that is null there has a value now.
+func (s *Step) wholeBefore() bool {
+	before, _ := s.before.all()
+	after, _ := s.after.all()
+	for name, v := range after {
+		if old, ok := before[name]; v != nil && ok && old == nil {
+			return false
+		}
+	}
+	return s.carriesRow()
+}
+
+// isFiller reports whether the value stands for one that the source does not know. Without
+// REPLICA IDENTITY FULL, Debezium has such values in the columns of the row before
+// that cannot be null.
+func isFiller(v any) bool {
+	switch v := plain(v).(type) {
+	case nil:
+		return true
+	case string:
+		return slices.Contains([]string{"", "0", "{}", "1970-01-01T00:00:00Z"}, v)
+	case bool:
+		return !v
+	case int64, uint64, float64, json.Number:
+		return asText(v) == "0"
 	}
 	return false
 }
@@ -99,15 +138,16 @@ func (s *Step) unchanged(path string) bool {
 	}
 	v, _ := find(after, path)
 	before, _, _ := s.before.field(path)
+	var size int
 	switch before := before.(type) {
-	case nil:
-		return false
 	case string:
-		return isPlaceholder(v) || v == nil && len(before) >= largeText
+		size = len(before)
 	case []byte:
-		return isPlaceholder(v) || v == nil && len(before) >= largeText
+		size = len(before)
+	default:
+		return isPlaceholder(v) && !isFiller(before)
 	}
-	return isPlaceholder(v)
+	return isPlaceholder(v) && size > 0 || v == nil && size >= largeText
 }
 
 // filled returns the fields with those that have not changed taken from the row

@@ -222,3 +222,44 @@ func TestAnErrorNamesTheKeyAndItsCauseDoesNot(t *testing.T) {
 	_, err = tr.Translate(t.Context(), opencdc.Record{Position: opencdc.Position("at 57"), Operation: opencdc.OperationCreate})
 	is.True(strings.Contains(err.Error(), `position "at 57"`))
 }
+
+func TestValuesThatTheSourceHasLeftOutAreToldOf(t *testing.T) {
+	for _, tt := range []struct {
+		name   string
+		cfg    translate.Config
+		before opencdc.Data
+		after  fields
+		want   string // part of the only warning; "": there is none
+	}{
+		{"a whole row with a null and without the row before", translate.Config{}, nil, fields{"id": 1, "body": nil}, "REPLICA IDENTITY FULL"},
+		{"a whole row with a null and the row before", translate.Config{}, fields{"id": 1, "body": nil, "n": 7}, fields{"id": 1, "body": nil, "n": 8}, ""},
+		{"a whole row without a null", translate.Config{}, nil, fields{"id": 1, "body": "text"}, ""},
+		{
+			"an attribute that Debezium has left out",
+			translate.Config{ContentField: "body", Attributes: map[string]string{"note": "payload:note"}},
+			nil,
+			fields{"id": 1, "body": "text", "note": "__debezium_unavailable_value"},
+			"attributes.note",
+		},
+		{
+			"an attribute that is in the row before",
+			translate.Config{ContentField: "body", Attributes: map[string]string{"note": "payload:note"}},
+			fields{"id": 1, "note": "n"},
+			fields{"id": 1, "body": "text", "note": "__debezium_unavailable_value"},
+			"",
+		},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			is := is.New(t)
+			tr, warned := translator(t, tt.cfg)
+			_, err := tr.Translate(t.Context(), opencdc.Record{Operation: opencdc.OperationUpdate, Key: fields{"id": 1}, Payload: opencdc.Change{Before: tt.before, After: tt.after}})
+			is.NoErr(err)
+			if tt.want == "" {
+				is.Equal(*warned, nil)
+				return
+			}
+			is.Equal(len(*warned), 1)
+			is.True(strings.Contains((*warned)[0], tt.want))
+		})
+	}
+}
