@@ -322,8 +322,8 @@ func (j *Judge) excusedBack(c *model.Cell, found []openaitest.StoreFile) bool {
 	d := c.Deleted[len(c.Deleted)-1]
 	by := j.Procs[d.P]
 	watch := d.To + cmp.Or(time.Duration(by.Step.IndexFor), indexFor) + 3*time.Minute
-	if by.Gone > 0 { // it need not have looked again by then
-		watch = min(watch, by.Gone-2*time.Minute)
+	if by.Gone > 0 { // a listing is up to two minutes behind, and read once a minute
+		watch = min(watch, by.Gone-3*time.Minute)
 	}
 	for _, f := range found {
 		m := j.Procs[j.Maker(f.FileID)]

@@ -260,6 +260,7 @@ func (c *Cell) Replace(attrs map[string]any, at time.Duration) {
 	for i, v := range c.States {
 		c.States[i] = v.after(plan.OpUpdate, plan.Doc{Attrs: attrs})
 	}
+	c.Accepted = nil
 	c.Note(at)
 }
 
