@@ -183,7 +183,7 @@ func (c *Client) upload(ctx context.Context, p *prepared) (wire.File, error) {
 // that is still being indexed is waited for.
 func (c *Client) setAttributes(ctx context.Context, p *prepared) (Result, error) {
 	var r Result
-	var waiting error = fail.New(fail.Unavailable, "the key's document cannot be seen yet")
+	waiting := fail.New(fail.Unavailable, "the key's document cannot be seen yet")
 	began := time.Now()
 	done, err := view.Poll(ctx, max(c.cfg.IndexTimeout, 2*view.Patience), func() (bool, error) {
 		h, young, err := c.view.HoldingsNow(ctx, p.Doc)
