@@ -245,3 +245,17 @@ func TestAPutIsAcknowledgedWhenItsFileIsAttachedNotWhenItsBatchIsAnswered(t *tes
 		})
 	}
 }
+
+// Attributes may be set, and become fewer, while the version is being indexed.
+func TestAnAcknowledgedDocumentWhoseAttributesAreSetMeanwhileStays(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		is := is.New(t)
+		w := newWorld(t, openaitest.Config{Latency: 50 * time.Millisecond, IndexTime: 200 * time.Millisecond})
+		c := w.client(async)
+		is.NoErr(onlyErr(c.Put(t.Context(), with(doc("a.md", "text"), vsclient.Attributes{"public": true}))))
+		is.NoErr(onlyErr(c.Put(t.Context(), doc("a.md", "text"))))
+		is.NoErr(c.Flush(t.Context()))
+		time.Sleep(time.Hour)
+		w.expect(map[string]string{"a.md": "text"})
+	})
+}

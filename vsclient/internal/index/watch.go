@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/conduitio-labs/conduit-connector-openai-vectorstore/vsclient/internal/fail"
+	"github.com/conduitio-labs/conduit-connector-openai-vectorstore/vsclient/internal/naming"
 	"github.com/conduitio-labs/conduit-connector-openai-vectorstore/vsclient/internal/pace"
 	"github.com/conduitio-labs/conduit-connector-openai-vectorstore/vsclient/internal/wire"
 )
@@ -168,7 +169,7 @@ func (w *watch) settle(s wire.StoreFile, get bool) (news bool) {
 	w.i.mu.Lock()
 	news = at.take()
 	w.i.mu.Unlock()
-	lost := dropped(at.Attributes, s.Attributes)
+	lost := unmarked(at.Attributes, s.Attributes)
 	switch {
 	case s.Status == wire.Completed && lost && get:
 		w.i.end(at, Failed, fail.New(fail.Endpoint, "the server does not keep the attributes of store files, by which documents are found again; nothing is written to it"))
@@ -194,15 +195,15 @@ func indexingError(s wire.StoreFile) error {
 	return e
 }
 
-// dropped reports whether a store file shows fewer attributes than it was attached with.
-// Where it shows others, somebody has replaced them.
-func dropped(sent, shown map[string]any) bool {
+// unmarked reports whether a store file has lost the marks that it was attached with.
+// Where it shows an attribute that was not sent, somebody has replaced them.
+func unmarked(sent, shown map[string]any) bool {
 	for name := range shown {
 		if _, ours := sent[name]; !ours {
 			return false
 		}
 	}
-	return len(shown) < len(sent)
+	return naming.Marked(sent) && !naming.Marked(shown)
 }
 
 // look asks for Files one by one: those that were attached without a batch, those that
