@@ -202,7 +202,7 @@ func (c *Client) setAttributes(ctx context.Context, p *prepared) (Result, error)
 				return false, err
 			}
 			return false, fail.New(fail.NotFound, "the key has no document to update; put it whole")
-		case !ok, time.Since(began) <= view.Patience && c.view.Hidden(cur, young):
+		case !ok, c.view.Hidden(cur, young):
 			return false, nil // a version that another process has attached may show yet
 		case c.keep.Deleted(p.Doc, cur.ID):
 			_, err := c.keep.Remove(ctx, []ledger.Version{cur})

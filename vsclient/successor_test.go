@@ -134,3 +134,42 @@ func TestADocumentWhoseNameIsListedAsItsExtensionIsFoundByTheNextProcess(t *test
 		})
 	}
 }
+
+// A File that was uploaded before a Delete may be attached by a person after it. It is a
+// document of that person's.
+func TestAFileThatAPersonAttachesAfterADeleteStays(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		is := is.New(t)
+		w := newWorld(t, openaitest.Config{})
+		c := w.client()
+		is.NoErr(onlyErr(c.Put(t.Context(), doc("a.md", "text"))))
+		byHand := w.file("a.md", "by hand")
+		time.Sleep(time.Minute)
+		is.NoErr(onlyErr(c.Delete(t.Context(), "a.md")))
+		time.Sleep(2 * time.Minute)
+		w.srv.AddStoreFile(w.store, byHand, nil)
+		time.Sleep(time.Hour)
+		w.expect(map[string]string{"a.md": "by hand"})
+	})
+}
+
+// A File of the same name in another store holds no update up for long.
+func TestAttributesAreSetAtOnceBesideAMirror(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		is := is.New(t)
+		w := newWorld(t, openaitest.Config{})
+		other := w.srv.NewVectorStore("other")
+		for _, store := range []string{w.store, other} {
+			for _, r := range w.client(inStore(store)).Apply(t.Context(), many("d", 20), nil) {
+				is.NoErr(r.Err)
+			}
+		}
+		time.Sleep(time.Hour)
+		c := w.client()
+		began := time.Now()
+		for _, key := range []string{"d-0001.md", "d-0002.md", "d-0003.md"} {
+			is.NoErr(onlyErr(c.SetAttributes(t.Context(), key, vsclient.Attributes{"public": true})))
+		}
+		is.True(time.Since(began) < time.Minute) // of virtual time: one wait for all
+	})
+}

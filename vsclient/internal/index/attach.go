@@ -337,10 +337,14 @@ func (p *post) look(w *wire.Client) (bool, error) {
 func (i *Indexer) accept(p *post) {
 	w := &watch{i: i, batch: p.batch.ID, open: make(map[string]*attaching, len(p.last)), sent: len(p.last), hint: p.hint}
 	counts := p.batch.FileCounts
-	all := p.single || counts.Failed+counts.Cancelled == 0 && counts.Total >= len(p.last)
+	uncounted := counts == wire.Counts{} && p.batch.Status == wire.InProgress
+	all := p.single || uncounted || p.batch.ID != "" && counts.Failed+counts.Cancelled == 0 && counts.Total >= len(p.last)
 	i.mu.Lock()
 	for _, at := range p.last {
 		at.attached = time.Now()
+		if !closed(at.answered) {
+			close(at.answered)
+		}
 		if all {
 			at.take()
 		}

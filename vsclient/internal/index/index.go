@@ -73,16 +73,17 @@ func New(w *wire.Client, cfg Config) *Indexer {
 // attaching is one File that is to become a store file.
 type attaching struct {
 	wire.Attachment
-	ctx   context.Context // ends when nobody waits for the File
-	taken chan struct{}   // closed when the attach has been accepted
-	ended chan struct{}   // closed when fate and err are set
+	ctx      context.Context // ends when nobody waits for the File
+	answered chan struct{}   // closed when a request with it was answered, or has had an effect
+	taken    chan struct{}   // closed when the attach has been accepted
+	ended    chan struct{}   // closed when fate and err are set
 
 	// Guarded by Indexer.mu.
 	gone     bool      // its caller has given up: it is in no request from now on
 	sent     bool      // a request with it is under way, or unsure
 	unsure   bool      // the reply to a request with it was lost
 	tried    time.Time // the first request with it
-	attached time.Time // when the attach was answered
+	attached time.Time // when the last request with it was answered
 	fate     Fate
 	err      error
 }
@@ -109,24 +110,29 @@ func (i *Indexer) Index(ctx context.Context, a wire.Attachment, arrived, accepte
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
 	defer context.AfterFunc(i.cfg.Life, func() { cancel(context.Cause(i.cfg.Life)) })()
-	at := &attaching{Attachment: a, ctx: ctx, taken: make(chan struct{}), ended: make(chan struct{})}
+	at := &attaching{Attachment: a, ctx: ctx, answered: make(chan struct{}), taken: make(chan struct{}), ended: make(chan struct{})}
 	i.enqueue([]*attaching{at})
 	arrived()
 	select {
-	case <-at.taken:
+	case <-at.answered:
 	case <-at.ended:
 	case <-ctx.Done():
 	}
 	accepted = sync.OnceFunc(accepted)
-	if closed(at.taken) {
-		accepted()
+	if closed(at.answered) {
 		wait := i.cfg.IndexTimeout / 2
 		waiting, stop := context.WithTimeoutCause(ctx, wait, &fail.Error{
 			Kind: fail.Indexing, Err: fail.Timeout,
-			Reason: fmt.Sprintf("File %s was still %q %v after its attach", a.FileID, wire.InProgress, wait),
+			Reason: fmt.Sprintf("File %s was not searchable %v after its attach", a.FileID, wait),
 		})
 		defer stop()
 		ctx = waiting
+		select {
+		case <-at.taken:
+			accepted()
+		case <-at.ended:
+		case <-ctx.Done():
+		}
 		select {
 		case <-at.ended:
 		case <-ctx.Done():

@@ -848,3 +848,19 @@ func TestACloseEndsEveryCallAndEveryGoroutine(t *testing.T) {
 		}
 	}
 }
+
+// No reply shows what has become of the Files.
+func TestAWaitEndsAlsoWhenNoReplyShowsWhetherTheAttachWasAccepted(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		is := is.New(t)
+		w := newWorld(t, openaitest.Config{FreshFileWindow: time.Hour, Quirks: openaitest.Quirks{BadFileInBatch: openaitest.BadFileFails}})
+		w.srv.Inject(always("GET", "/vector_stores/*/files/*", 503))
+		w.srv.Inject(always("GET", batches+"/*", 503))
+		w.srv.Inject(always("GET", batches+"/*/files", 503))
+		for _, r := range w.all(6) {
+			is.Equal(r.fate, index.Uncertain)
+			is.True(errors.Is(r.err, fail.Timeout))
+			is.Equal(r.accepted, 0)
+		}
+	})
+}

@@ -38,7 +38,8 @@ type watch struct {
 type watched struct {
 	view.Doc
 	until   time.Time
-	deleted bool // the key was deleted after the File was made
+	at      int64 // when the key was changed, in Unix seconds by OpenAI's clock, and never ahead
+	deleted bool  // the key was deleted after the File was made
 }
 
 const (
@@ -84,7 +85,7 @@ func (k *Keeper) Watch(d view.Doc, young []string, deleted bool) {
 		return
 	}
 	for _, id := range young {
-		r.watched[watch{id, d.ID}] = watched{d, time.Now().Add(k.cfg.AttachTime + view.ShowTime), deleted}
+		r.watched[watch{id, d.ID}] = watched{d, time.Now().Add(k.cfg.AttachTime + view.ShowTime), k.view.Now(), deleted}
 	}
 	select {
 	case r.wake <- struct{}{}:
@@ -168,7 +169,7 @@ func (r *recent) entry(ctx context.Context, s wire.StoreFile, at uint32) {
 	id := k.view.Listed(s, at)
 	w, late := r.find(watch{s.ID, ledger.Key(id.Digest[:16])})
 	if !id.Ours {
-		w, late = r.bare(s.ID)
+		w, late = r.bare(s)
 	}
 	switch {
 	case late:
@@ -243,12 +244,13 @@ func (r *recent) find(at watch) (watched, bool) {
 }
 
 // bare finds the watch for a store file without attributes: that of the key whose
-// document it is by its name.
-func (r *recent) bare(id string) (w watched, found bool) {
+// document it is by its name. One that was attached after the change is somebody's new
+// document: this client's kind attaches none without attributes.
+func (r *recent) bare(s wire.StoreFile) (w watched, found bool) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	for at, w := range r.watched {
-		if at.id == id && r.k.among(w.Doc, id) {
+		if at.id == s.ID && s.CreatedAt <= w.at && r.k.among(w.Doc, s.ID) {
 			return w, true
 		}
 	}

@@ -259,9 +259,12 @@ func (v *View) unseenOf(files []ledger.Version) (young []string) {
 }
 
 // Hidden reports whether one of the young Files may be a version that is newer than this
-// one, and that a process before this one has attached a moment ago.
+// one, and that the process before this one has attached a moment ago.
 func (v *View) Hidden(cur ledger.Version, young []string) bool {
-	return !cur.Made && slices.ContainsFunc(young, func(id string) bool {
+	v.lists.mu.Lock()
+	since := time.Since(v.lists.first)
+	v.lists.mu.Unlock()
+	return !cur.Made && since <= Patience && slices.ContainsFunc(young, func(id string) bool {
 		file, known := v.ledger.Find(id)
 		return known && file.Created >= cur.Created && v.Age(file.Created) < ShowTime
 	})
