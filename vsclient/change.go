@@ -237,16 +237,19 @@ func (c *Client) make(ctx context.Context, p *prepared) (r Result, err error) {
 	return r, wrap(string(p.op), p.Key, err)
 }
 
-// check refuses the change when a stored version does not have the attributes that
-// it asks for. Others may have changed it, so that each is read. It returns the versions
-// as they were read.
+// check refuses the change when the newest version that is there does not have the
+// attributes that it asks for. Others may have changed it, so that it is read. It returns
+// the versions as they are known then.
 func (c *Client) check(ctx context.Context, p *prepared, h ledger.Holdings) (ledger.Holdings, error) {
 	if p.stored == nil {
 		return h, nil
 	}
 	for _, v := range h.Versions {
-		if v.Key == (ledger.Key{}) || v.Status == ledger.Failed || v.Open && ledger.Includes(v.Own, p.cond) {
+		if v.Key == (ledger.Key{}) || v.Status == ledger.Failed || v.Going {
 			continue
+		}
+		if v.Open && ledger.Includes(v.Own, p.cond) {
+			break
 		}
 		s, err := c.view.Shown(ctx, v.ID)
 		if errors.Is(err, fail.NotFound) {
@@ -262,6 +265,7 @@ func (c *Client) check(ctx context.Context, p *prepared, h ledger.Holdings) (led
 				return h, fail.New(fail.Conflict, "the attribute %q of the stored document is %s, and the change asks for %s", name, shown(id.Own[name]), shown(p.stored[name]))
 			}
 		}
+		break
 	}
 	return c.view.Known(p.Doc), nil
 }

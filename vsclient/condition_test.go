@@ -3,6 +3,7 @@ package vsclient_test
 import (
 	"errors"
 	"net/http"
+	"strconv"
 	"strings"
 	"testing"
 	"testing/synctest"
@@ -129,5 +130,25 @@ func TestAConditionalPutOfADocumentThatSomebodyHasRemovedUploadsIt(t *testing.T)
 		r = c.Apply(t.Context(), []vsclient.Change{put}, nil)
 		is.NoErr(r[0].Err)
 		w.expect(map[string]string{`{"id":7}`: "of users"})
+	})
+}
+
+// An older version that only waits to go is not the stored document any more.
+func TestAConditionAsksForTheAttributesOfTheNewestVersion(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		is := is.New(t)
+		w := newWorld(t, openaitest.Config{IndexTime: 10 * time.Second})
+		c := w.client(async)
+		rev := func(n int) vsclient.Document {
+			return with(doc("a.md", strconv.Itoa(n)), vsclient.Attributes{"rev": n})
+		}
+		is.NoErr(onlyErr(c.Put(t.Context(), rev(0))))
+		is.NoErr(c.Flush(t.Context()))
+		for n := range 3 {
+			change := vsclient.Put(rev(n + 1)).If(vsclient.Attributes{"rev": n})
+			is.NoErr(c.Apply(t.Context(), []vsclient.Change{change}, nil)[0].Err)
+		}
+		is.NoErr(c.Flush(t.Context()))
+		w.expect(map[string]string{"a.md": "3"})
 	})
 }

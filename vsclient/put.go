@@ -52,13 +52,16 @@ func (c *Client) retain(ctx context.Context, p *prepared, h ledger.Holdings, cur
 	c.keep.Keep(p.Doc, cur.ID)
 	c.keep.Watch(p.Doc, young, false)
 	r := Result{Outcome: Unchanged, FileID: cur.ID, Version: cur.Number}
-	if cur.Own != c.view.Prints(p.own) || cur.Key == (ledger.Key{}) {
+	same := cur.Own == c.view.Prints(p.own) && cur.Key != (ledger.Key{})
+	if !same || c.view.Hidden(cur, young) { // the number has to be above that of a version which shows late
 		next := naming.Identity{Key: p.Key, Digest: naming.DigestOf(p.Key), Version: max(h.Highest()+1, c.view.Above(young)), Source: p.source, Own: p.own}
 		next.Source.Replaces = h.Uploads(cur.ID)
 		if err := c.view.Update(ctx, p.Doc, cur.ID, next); err != nil {
 			return Result{}, err
 		}
-		r.Outcome, r.Version = AttributesUpdated, next.Version
+		if r.Version = next.Version; !same {
+			r.Outcome = AttributesUpdated
+		}
 	}
 	err := c.keep.Settle(ctx, p.Doc)
 	if now, ok := c.view.Known(p.Doc).Current(); err == nil && (!ok || now.ID != cur.ID) {

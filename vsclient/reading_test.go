@@ -1,6 +1,7 @@
 package vsclient_test
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"net/http"
@@ -241,4 +242,38 @@ func TestNoReplyMakesAReaderRunWithoutEnd(t *testing.T) {
 			})
 		})
 	}
+}
+
+// A GET that was sent before a version could be seen may be answered after the put has
+// seen it searchable.
+func TestAReaderBesideAPutTakesNoVersionAway(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		is := is.New(t)
+		w := newWorld(t, openaitest.Config{Latency: 50 * time.Millisecond, IndexTime: time.Second, NotFoundWindow: 20 * time.Second})
+		c := w.client(over(func(next http.RoundTripper, r *http.Request) (*http.Response, error) {
+			resp, err := next.RoundTrip(r)
+			if err == nil && resp.StatusCode == http.StatusNotFound {
+				time.Sleep(4 * time.Second) // the reply takes its time
+			}
+			return resp, err
+		}))
+		ctx, end := context.WithCancel(t.Context())
+		var reader sync.WaitGroup
+		for n := range 20 {
+			reader.Go(func() {
+				time.Sleep(time.Duration(n) * 70 * time.Millisecond)
+				_, _ = c.Get(ctx, "d-0000.md")
+			})
+		}
+		for _, r := range c.Apply(t.Context(), many("d", 2), nil) {
+			is.NoErr(r.Err)
+		}
+		time.Sleep(10 * time.Second)
+		end()
+		reader.Wait()
+		for _, r := range c.Apply(t.Context(), many("d", 2), nil) {
+			is.NoErr(r.Err)
+			is.Equal(r.Outcome, vsclient.Unchanged)
+		}
+	})
 }

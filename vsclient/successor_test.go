@@ -173,3 +173,29 @@ func TestAttributesAreSetAtOnceBesideAMirror(t *testing.T) {
 		is.True(time.Since(began) < time.Minute) // of virtual time: one wait for all
 	})
 }
+
+// The older content is put again while a newer version of a killed process cannot be seen
+// yet. It is the latest change, also when this process ends before the other one shows.
+func TestOlderContentThatIsPutAgainOutranksAHiddenVersion(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		is := is.New(t)
+		w := newWorld(t, openaitest.Config{IndexTime: time.Second, NotFoundWindow: 20 * time.Second, ListLag: openaitest.Lag{Attach: time.Minute}})
+		first, kill := w.process(async)
+		is.NoErr(onlyErr(first.Put(t.Context(), doc("a.md", "one"))))
+		is.NoErr(first.Flush(t.Context()))
+		time.Sleep(30 * time.Minute)
+		is.NoErr(onlyErr(first.Put(t.Context(), doc("a.md", "two"))))
+		kill()
+		time.Sleep(3 * time.Second)
+		second := w.client()
+		r, err := second.Put(t.Context(), doc("a.md", "one"))
+		is.NoErr(err)
+		is.Equal(r.Outcome, vsclient.Unchanged)
+		is.NoErr(second.Close())
+		time.Sleep(time.Hour)
+		third := w.client()
+		is.NoErr(onlyErr(third.Put(t.Context(), doc("b.md", "text"))))
+		time.Sleep(time.Hour)
+		w.expect(map[string]string{"a.md": "one", "b.md": "text"})
+	})
+}

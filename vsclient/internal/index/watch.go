@@ -16,7 +16,8 @@ import (
 )
 
 const (
-	// A batch that has ended shows a file within missingTime, or did not take it.
+	// A batch that has ended shows a file within missingTime, or did not take it; a store
+	// file shows its attributes within that time, or has none.
 	missingTime = 5 * time.Second
 	// Whatever a batch says of itself, its files are found within unseenTime: listings lag
 	// by up to two minutes.
@@ -159,19 +160,23 @@ func (w *watch) readStatus(ctx context.Context, status wire.Status) {
 }
 
 // settle ends a File that the reply shows to have ended. A status that is not
-// documented is waited for like in_progress. Only a GET shows that attributes are lost.
-// It reports whether the reply brings news.
+// documented is waited for like in_progress. Only a GET shows that marks are lost, and
+// another a while later. It reports whether the reply brings news.
 func (w *watch) settle(s wire.StoreFile, get bool) (news bool) {
 	at := w.open[s.ID]
 	if at == nil {
 		return false
 	}
+	lost := unmarked(at.Attributes, s.Attributes)
 	w.i.mu.Lock()
 	news = at.take()
+	if lost && get && at.bare.IsZero() {
+		at.bare = time.Now()
+	}
+	certain := !at.bare.IsZero() && time.Since(at.bare) >= missingTime
 	w.i.mu.Unlock()
-	lost := unmarked(at.Attributes, s.Attributes)
 	switch {
-	case s.Status == wire.Completed && lost && get:
+	case s.Status == wire.Completed && lost && get && certain:
 		w.i.end(at, Failed, fail.New(fail.Endpoint, "the server does not keep the attributes of store files, by which documents are found again; nothing is written to it"))
 	case s.Status == wire.Completed && !lost:
 		if since := w.heardAt.Sub(at.attached); since > 0 {

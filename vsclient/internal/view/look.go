@@ -305,6 +305,7 @@ func (v *View) HoldingsNow(ctx context.Context, d Doc) (ledger.Holdings, []strin
 		if err := v.listFiles(ctx, 0); err != nil {
 			return h, nil, err
 		}
+		young = v.unseenOf(v.ledger.Candidates(d.ID, d.Names))
 	}
 	v.ledger.Doubt(young...) // they may show by now
 	h, young, err = v.Holdings(ctx, d)

@@ -79,12 +79,7 @@ func (v *View) LookWith(ctx context.Context, w *wire.Client, id string) error {
 	s, _, err := w.StoreFile(ctx, id)
 	switch {
 	case errors.Is(err, fail.NotFound):
-		// Just after the attach a 404 proves nothing of a version that was seen searchable.
-		if file, _ := v.ledger.Find(id); file.Status == ledger.Completed && v.young(file.Created) && v.Since(file.At) < ShowTime {
-			v.ledger.Doubt(id)
-		} else {
-			v.ledger.Absent(id, v.Tick())
-		}
+		v.Absent(id)
 		return nil
 	case err != nil:
 		return err
@@ -239,8 +234,15 @@ func (v *View) Files(ctx context.Context) error { return v.listFiles(ctx, truste
 // Renew reads the list of Files again.
 func (v *View) Renew(ctx context.Context) error { return v.listFiles(ctx, 0) }
 
-// Absent records that the store was seen without the File.
-func (v *View) Absent(id string) { v.ledger.Absent(id, v.Tick()) }
+// Absent records that the store was seen without the File. Just after the attach that
+// proves nothing of a version that was seen searchable.
+func (v *View) Absent(id string) {
+	if file, _ := v.ledger.Find(id); file.Status == ledger.Completed && v.young(file.Created) && v.Since(file.At) < ShowTime {
+		v.ledger.Doubt(id)
+		return
+	}
+	v.ledger.Absent(id, v.Tick())
+}
 
 // Above returns a number above those of all versions among the Files, none of which can
 // be seen yet: a number is the second in which its File was made, in millionths, and an
