@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
+	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -197,5 +198,28 @@ func TestAListingDoesNotAskForTheFilesOfAnotherStoreOneByOne(t *testing.T) {
 		}
 		is.Equal(n, 1)
 		is.True(w.srv.RequestCount()-before <= 120)
+	})
+}
+
+// Two processes that change one key at one time may each miss the version of the other.
+// A look three minutes after the latest change finds both.
+func TestTwoProcessesThatMissEachOthersVersionLeaveOne(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(t, openaitest.Config{Latency: 50 * time.Millisecond, IndexTime: 18 * time.Second, NotFoundWindow: 30 * time.Second, ListLag: openaitest.Lag{Attach: time.Minute}})
+		one, other := w.client(), w.client()
+		for _, c := range []*vsclient.Client{one, other} {
+			_, _ = c.Put(t.Context(), doc("b.md", "text"))
+		}
+		time.Sleep(10 * time.Minute) // the looks at the start are over
+		for _, c := range []*vsclient.Client{one, other} {
+			_, _ = c.Get(t.Context(), "c.md") // reads the list of Files, which is believed for 30 s
+		}
+		var puts sync.WaitGroup
+		puts.Go(func() { _, _ = one.Put(t.Context(), doc("a.md", "one")) })
+		time.Sleep(2 * time.Second)
+		puts.Go(func() { _, _ = other.Put(t.Context(), doc("a.md", "other")) })
+		puts.Wait()
+		time.Sleep(time.Hour)
+		w.expect(map[string]string{"a.md": "other", "b.md": "text"})
 	})
 }

@@ -14,9 +14,9 @@ import (
 	"github.com/conduitio-labs/conduit-connector-openai-vectorstore/vsclient/internal/wire"
 )
 
-// recent looks at the newest store files in the background: when the client makes
-// its first change, three minutes later, and as long as Files are watched whose
-// attach may not have shown. A key that has a second version there, one that
+// recent looks at the newest store files in the background: when the client begins,
+// three minutes later, three minutes after its latest change, and as long as Files are
+// watched whose attach may not have shown. A key that has a second version there, one that
 // failed, or a version that a Delete should have found, is settled.
 type recent struct {
 	k    *Keeper
@@ -24,7 +24,8 @@ type recent struct {
 
 	mu      sync.Mutex
 	watched map[watch]watched
-	wake    chan struct{}
+	due     time.Time     // of the look after the latest change
+	wake    chan struct{} // there is more to watch, or a change was made
 }
 
 // watch is a File that may be a version of a key.
@@ -49,7 +50,7 @@ const (
 )
 
 func (r *recent) init(k *Keeper) {
-	r.k, r.watched, r.wake = k, make(map[watch]watched), make(chan struct{}, 1)
+	r.k, r.watched, r.wake, r.due = k, make(map[watch]watched), make(chan struct{}, 1), time.Now().Add(view.ShowTime)
 }
 
 // start begins the looks, once.
@@ -81,9 +82,7 @@ func (k *Keeper) Watch(d view.Doc, young []string, deleted bool) {
 			r.watched[at] = w
 		}
 	}
-	if len(young) == 0 {
-		return
-	}
+	r.due = time.Now().Add(view.ShowTime)
 	for _, id := range young {
 		r.watched[watch{id, d.ID}] = watched{d, time.Now().Add(k.cfg.AttachTime + view.ShowTime), k.view.Now(), deleted}
 	}
@@ -95,37 +94,39 @@ func (k *Keeper) Watch(d view.Doc, young []string, deleted bool) {
 
 func (r *recent) run(ctx context.Context) {
 	var since int64 // OpenAI's time of the look before
-	second := time.Now().Add(view.ShowTime)
-	for wait := firstWatch; ; {
+	for wait := firstWatch; ; wait = min(2*wait, longestWatch) {
 		began, ok := r.look(ctx, since)
 		since = began
-		watching := r.watching()
-		now := time.Now()
-		switch {
-		case !ok || watching:
-			wait = min(2*wait, longestWatch)
-		case now.Before(second):
-			wait = second.Sub(now)
-		default:
-			wait = 0 // until there is a File to watch
-		}
-		if pace.Pause(ctx, wait, r.wake) != nil {
-			return
-		}
-		if !watching && r.watching() {
-			wait = firstWatch
-			if pace.Pause(ctx, wait, nil) != nil {
+		looked := time.Now()
+		for before, _ := r.state(); ; {
+			watching, due := r.state()
+			if watching && !before {
+				looked, wait = time.Now(), firstWatch
+			}
+			before = watching
+			var next time.Time // zero: when there is something new
+			switch {
+			case !ok || watching:
+				next = looked.Add(wait)
+			case due.After(looked):
+				next = due
+			}
+			now := time.Now()
+			if !next.IsZero() && !next.After(now) {
+				break
+			}
+			if pace.Pause(ctx, max(0, next.Sub(now)), r.wake) != nil {
 				return
 			}
 		}
-		wait = max(wait, firstWatch)
 	}
 }
 
-func (r *recent) watching() bool {
+// state reports whether Files are watched, and when the look after the latest change is due.
+func (r *recent) state() (watching bool, due time.Time) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	return len(r.watched) > 0
+	return len(r.watched) > 0, r.due
 }
 
 // look reads the newest entries of the store's listing: so many as a look reads at
