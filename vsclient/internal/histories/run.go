@@ -499,7 +499,7 @@ func (h *history) get(ctx context.Context, p *process, key int) {
 	if a.Err == nil {
 		v = model.Value{Text: h.Texts[got.SHA256], Attrs: trail.AttrsText(got.Attrs)}
 	}
-	late := a.Err == nil && h.LateWrite(got.FileID) && slices.ContainsFunc(allowed, func(w model.Value) bool { return w.Text == v.Text })
+	late := a.Err == nil && h.LateWrite(got.FileID, h.Now()) && slices.ContainsFunc(allowed, func(w model.Value) bool { return w.Text == v.Text })
 	if !model.AnyLike(allowed, v) && !(a.Err == nil && got.SHA256 == "") && !late {
 		h.Out.Wrong = append(h.Out.Wrong, judge.Finding{Kind: judge.KindAnswer, Text: fmt.Sprintf("process %d: get %s finds %v, where there can be %s", p.N, trail.Shown(c.Key), v, model.Show(allowed))})
 	}
@@ -533,7 +533,7 @@ func (h *history) list(ctx context.Context, p *process) {
 		}
 		c := h.Cells[[2]int{p.Store, i}]
 		allowed := c.During(h.Now()-judge.Watched, h.Now())
-		if v := (model.Value{Text: h.Texts[s.SHA256], Attrs: trail.AttrsText(s.Attrs)}); !model.AnyLike(allowed, v) && !h.LateWrite(s.FileID) {
+		if v := (model.Value{Text: h.Texts[s.SHA256], Attrs: trail.AttrsText(s.Attrs)}); !model.AnyLike(allowed, v) && !h.LateWrite(s.FileID, h.Now()) {
 			h.Out.Wrong = append(h.Out.Wrong, judge.Finding{Kind: judge.KindAnswer, Text: fmt.Sprintf("process %d: the listing has %s as %v, where there can be %s", p.N, trail.Shown(c.Key), v, model.Show(allowed))})
 		}
 	}

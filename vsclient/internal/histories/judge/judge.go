@@ -212,7 +212,7 @@ func (j *Judge) end(c *model.Cell, swept bool) {
 	case f.Status != "completed":
 		j.Wrong(kindOpen, "%s: %s", where, tell())
 	case !slices.Contains(allowed, v) && !(!trail.Marked(f.Attributes) && model.AnyLike(allowed, v)):
-		if j.LateWrite(f.FileID) && slices.ContainsFunc(allowed, func(w model.Value) bool { return w.Text == v.Text }) {
+		if j.LateWrite(f.FileID, j.Now()) && slices.ContainsFunc(allowed, func(w model.Value) bool { return w.Text == v.Text }) {
 			j.Excuse(excuseLate)
 			return
 		}
@@ -295,7 +295,7 @@ func (j *Judge) readers(c *model.Cell) {
 			s := newest[0]
 			file := openaitest.StoreFile{FileID: s.FileID, Attributes: s.Attributes}
 			switch {
-			case j.LateWrite(s.FileID) && slices.ContainsFunc(allowed, func(w model.Value) bool { return w.Text == j.Texts[s.SHA256] }):
+			case j.LateWrite(s.FileID, at) && slices.ContainsFunc(allowed, func(w model.Value) bool { return w.Text == j.Texts[s.SHA256] }):
 				j.Excuse(excuseLate)
 			case mayBeAbsent && j.ExcusedWatch(c, file, at):
 			default:
@@ -342,7 +342,7 @@ func (j *Judge) excusedBack(c *model.Cell, found []openaitest.StoreFile) bool {
 // can prevent that: a change may have found it. The caller holds mu.
 func (j *Judge) BackAgain(c *model.Cell) {
 	found := j.Files(c.Store, c.Key)
-	if len(found) == 0 || slices.ContainsFunc(c.States, func(v model.Value) bool { return !v.Absent }) || !j.excusedBack(c, found) {
+	if len(found) == 0 || !slices.ContainsFunc(c.States, func(v model.Value) bool { return v.Absent }) || !j.excusedBack(c, found) {
 		return
 	}
 	for _, f := range found {

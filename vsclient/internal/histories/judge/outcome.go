@@ -160,7 +160,8 @@ func (j *Judge) Answered(p *Process, c *model.Cell, call *model.Call, a client.A
 		}
 		before = c.States
 		c.Succeed(call, now, p.Step.Attached)
-		if a.Outcome == "unchanged" && c.StrippedAt > p.Begun && now-c.StrippedAt < trustedFor {
+		since := max(p.Begun, now-trustedFor) // it believes all that it has seen since then
+		if a.Outcome == "unchanged" && (c.StrippedAt > since || c.ChangedBesides(p.N, since)) {
 			c.States = model.Union(before, c.States) // it need not have seen that
 			c.Note(now)
 			j.Out.Excused[ExcuseUnseen]++

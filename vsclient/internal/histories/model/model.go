@@ -255,6 +255,11 @@ func (c *Cell) Settle(call *Call, at time.Duration) {
 	c.Note(at)
 }
 
+// ChangedBesides reports whether another process has changed the key since a time.
+func (c *Cell) ChangedBesides(p int, since time.Duration) bool {
+	return slices.ContainsFunc(c.Calls, func(other *Call) bool { return other.P != p && other.Ended && !other.vain && other.To > since })
+}
+
 // Replace notes that another tool has set the attributes.
 func (c *Cell) Replace(attrs map[string]any, at time.Duration) {
 	for i, v := range c.States {

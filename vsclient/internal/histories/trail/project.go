@@ -130,13 +130,13 @@ func (t *Project) OwnerOf(id string) string {
 	return ""
 }
 
-// LateWrite reports whether the attributes of a store file were last written by a
-// request whose caller had given it up by then.
-func (t *Project) LateWrite(id string) bool {
+// LateWrite reports whether the attributes that a store file had at a time were written by
+// a request whose caller had given it up by then.
+func (t *Project) LateWrite(id string, at time.Duration) bool {
 	var last *Entry
 	for _, e := range t.Of(id) {
 		writes := e.Endpoint == "POST store/files/{id}" || e.Endpoint == "POST store/files" || e.Endpoint == "POST file_batches"
-		if writes && e.At > 0 && e.Status < 300 && slices.Contains(e.Files, id) && (last == nil || e.At > last.At) {
+		if writes && e.At > 0 && e.At <= at+time.Millisecond && e.Status < 300 && slices.Contains(e.Files, id) && (last == nil || e.At > last.At) {
 			last = e
 		}
 	}
