@@ -17,18 +17,27 @@ import (
 	"github.com/conduitio-labs/conduit-connector-openai-vectorstore/vsclient/openaitest"
 )
 
+// newHiddenVersion is a store that serves "one" under a.md. A process that was killed just
+// now had attached "two", which nothing shows yet.
+func newHiddenVersion(t *testing.T) *world {
+	t.Helper()
+	is := is.New(t)
+	w := newWorld(t, openaitest.Config{IndexTime: time.Second, NotFoundWindow: 20 * time.Second, ListLag: openaitest.Lag{Attach: time.Minute}})
+	first, kill := w.process(async)
+	is.NoErr(onlyErr(first.Put(t.Context(), doc("a.md", "one"))))
+	is.NoErr(first.Flush(t.Context()))
+	time.Sleep(30 * time.Minute)
+	is.NoErr(onlyErr(first.Put(t.Context(), doc("a.md", "two"))))
+	kill()
+	return w
+}
+
 // An attach may answer 404 for a while. A process that sets attributes then waits for the
 // version that the process before it was told is attached.
 func TestAttributesAreSetOfTheVersionThatAnEarlierProcessHasAttached(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		is := is.New(t)
-		w := newWorld(t, openaitest.Config{IndexTime: time.Second, NotFoundWindow: 20 * time.Second, ListLag: openaitest.Lag{Attach: time.Minute}})
-		first, kill := w.process(async)
-		is.NoErr(onlyErr(first.Put(t.Context(), doc("a.md", "one"))))
-		is.NoErr(first.Flush(t.Context()))
-		time.Sleep(30 * time.Minute)
-		is.NoErr(onlyErr(first.Put(t.Context(), doc("a.md", "two"))))
-		kill()
+		w := newHiddenVersion(t)
 		time.Sleep(5 * time.Second)
 		second := w.client()
 		is.NoErr(onlyErr(second.SetAttributes(t.Context(), "a.md", vsclient.Attributes{"public": true})))
@@ -179,13 +188,7 @@ func TestAttributesAreSetAtOnceBesideAMirror(t *testing.T) {
 func TestOlderContentThatIsPutAgainOutranksAHiddenVersion(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		is := is.New(t)
-		w := newWorld(t, openaitest.Config{IndexTime: time.Second, NotFoundWindow: 20 * time.Second, ListLag: openaitest.Lag{Attach: time.Minute}})
-		first, kill := w.process(async)
-		is.NoErr(onlyErr(first.Put(t.Context(), doc("a.md", "one"))))
-		is.NoErr(first.Flush(t.Context()))
-		time.Sleep(30 * time.Minute)
-		is.NoErr(onlyErr(first.Put(t.Context(), doc("a.md", "two"))))
-		kill()
+		w := newHiddenVersion(t)
 		time.Sleep(3 * time.Second)
 		second := w.client()
 		r, err := second.Put(t.Context(), doc("a.md", "one"))
