@@ -20,9 +20,11 @@ func TestAnOutageIsToldOnceWhenItBeginsAndOnceWhenItIsOver(t *testing.T) {
 	is := is.New(t)
 	e := emulate(t, openaitest.Config{})
 	p := start(t, e.settings())
-	e.Inject(openaitest.Fault{Method: "POST", Times: 40, Kind: openaitest.FaultStatus, Status: http.StatusServiceUnavailable})
+	e.Inject(openaitest.Fault{Method: "POST", Times: -1, Kind: openaitest.FaultStatus, Status: http.StatusServiceUnavailable})
 	recs := numbered(30)
 	p.send(recs...)
+	p.awaitLogged("warn", "answers 503")
+	e.ClearFaults()
 	for _, a := range p.acks(30) {
 		is.Equal(a.Error, "")
 	}
@@ -155,6 +157,13 @@ func TestThePasswordInABaseURLIsNowhere(t *testing.T) {
 			p.teardown()
 			is.True(!strings.Contains(p.log.String(), "hunter2secret"))
 		})
+	}
+}
+
+// awaitLogged returns once the log of a level has a line that contains a text.
+func (p *program) awaitLogged(level, text string) {
+	for p.logged(level, text) == 0 {
+		time.Sleep(10 * time.Millisecond)
 	}
 }
 

@@ -16,11 +16,12 @@ import (
 	"github.com/conduitio-labs/conduit-connector-openai-vectorstore/vsclient/internal/reply"
 )
 
-// The largest replies, in bytes. Full pages of OpenAI's have about 2.5 MB (Files), 5 MB
-// (store files with 16 long attributes) and 25 MB (text of five million tokens).
+// The largest replies, in bytes. Full pages of OpenAI's have about 2.5 MB (Files) and 25 MB
+// (text of five million tokens). A hundred store files or stores have 11 MB when each has
+// 16 attributes of 64 and 512 characters, and JSON writes each character in 12 bytes.
 const (
-	maxStores      = 1 << 20
-	maxStoreFiles  = 8 << 20
+	maxStores      = 16 << 20
+	maxStoreFiles  = 16 << 20
 	maxFiles       = 32 << 20
 	maxContent     = 33_000_000
 	maxContentText = 64 << 20 // all pages of a document's text together

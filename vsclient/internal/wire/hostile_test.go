@@ -499,6 +499,32 @@ func TestACircleOfPagesEndsWithTheCallersContext(t *testing.T) {
 	is.True(n <= 6)
 }
 
+// TestPagesOfTheLongestAttributesAreRead has a hundred store files or stores a page, each
+// with 16 attributes (metadata) of 64 and 512 characters, each written in 12 bytes.
+func TestPagesOfTheLongestAttributesAreRead(t *testing.T) {
+	long := func(n, number int) string { return fmt.Sprintf("%02d", number) + strings.Repeat(`\ud83d\ude00`, n-2) }
+	var attributes, rows []string
+	for i := range 16 {
+		attributes = append(attributes, `"`+long(64, i)+`":"`+long(512, i)+`"`)
+	}
+	for i := range 100 {
+		rows = append(rows, fmt.Sprintf(`{"id":"%d","ATTRIBUTES":{%s}}`, i, strings.Join(attributes, ",")))
+	}
+	page := `{"object":"list","data":[` + strings.Join(rows, ",") + `]}`
+	for _, e := range endpoints {
+		if !e.list || e.name == "Files" {
+			continue
+		}
+		name := "attributes"
+		if e.name == "Stores" {
+			name = "metadata"
+		}
+		if err := e.call(t.Context(), newClient(t, answer(200, strings.ReplaceAll(page, "ATTRIBUTES", name)))); err != nil {
+			t.Errorf("%s: %v", e.name, err)
+		}
+	}
+}
+
 // TestAReplyTakesFewTimesTheMemoryOfAPage measures the heap that replies take which are as
 // long as they may be, and whose values take more room in memory than in JSON.
 func TestAReplyTakesFewTimesTheMemoryOfAPage(t *testing.T) {
