@@ -103,7 +103,7 @@ func (a *apply) sort(changes []Change) []*line {
 // bring brings the changes of one key to their end. They have the line's one place
 // among all calls, so that nobody comes between.
 func (a *apply) bring(ctx context.Context, l *line) {
-	ctx, over, err := a.c.begin(ctx)
+	ctx, over, err := a.c.life.Begin(ctx)
 	if err == nil {
 		defer over()
 		err = l.turn.Wait(ctx)

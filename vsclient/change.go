@@ -195,7 +195,7 @@ func (p *prepared) read(ctx context.Context) error {
 
 // changeAt waits for the turn, makes the change, and leaves the turn.
 func (c *Client) changeAt(ctx context.Context, t *keep.Turn, p *prepared) (Result, error) {
-	ctx, over, err := c.begin(ctx)
+	ctx, over, err := c.life.Begin(ctx)
 	if err == nil {
 		defer over()
 		err = t.Wait(ctx)

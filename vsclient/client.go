@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"log/slog"
 	"strings"
-	"sync"
 	"sync/atomic"
 	"time"
 
@@ -15,7 +14,7 @@ import (
 	"github.com/conduitio-labs/conduit-connector-openai-vectorstore/vsclient/internal/index"
 	"github.com/conduitio-labs/conduit-connector-openai-vectorstore/vsclient/internal/keep"
 	"github.com/conduitio-labs/conduit-connector-openai-vectorstore/vsclient/internal/ledger"
-	"github.com/conduitio-labs/conduit-connector-openai-vectorstore/vsclient/internal/pace"
+	"github.com/conduitio-labs/conduit-connector-openai-vectorstore/vsclient/internal/life"
 	"github.com/conduitio-labs/conduit-connector-openai-vectorstore/vsclient/internal/reply"
 	"github.com/conduitio-labs/conduit-connector-openai-vectorstore/vsclient/internal/view"
 	"github.com/conduitio-labs/conduit-connector-openai-vectorstore/vsclient/internal/wire"
@@ -31,29 +30,14 @@ type Client struct {
 	index *index.Indexer
 	view  *view.View
 	keep  *keep.Keeper
-	async async
+	life  *life.Life
 	gone  atomic.Bool // the store was missing or expired when it was last heard of
 
 	uploads *semaphore.Weighted
 	bytes   *semaphore.Weighted // of content being uploaded
 	lookups *semaphore.Weighted // looks and removals
 
-	closing sync.RWMutex // held while a call or a goroutine begins, so that Close misses none
-	closed  bool
-	calls   scope // calls under way
-	life    scope // goroutines that outlive their call
-}
-
-// scope is a context with the goroutines that end with it.
-type scope struct {
-	ctx context.Context
-	end context.CancelCauseFunc
-	sync.WaitGroup
-}
-
-func newScope() scope {
-	ctx, end := context.WithCancelCause(context.Background())
-	return scope{ctx: ctx, end: end}
+	awaited life.Awaited // documents that Config.Async leaves to be waited for
 }
 
 // New returns a client for one store. It makes no request; [Client.Check] does.
@@ -66,8 +50,7 @@ func New(cfg Config) (*Client, error) {
 		uploads: semaphore.NewWeighted(int64(cfg.Concurrency)),
 		bytes:   semaphore.NewWeighted(cfg.BytesInFlight),
 		lookups: semaphore.NewWeighted(int64(cfg.Concurrency)),
-		calls:   newScope(),
-		life:    newScope(),
+		life:    life.New(),
 	}
 	if cfg.Pacer == nil {
 		cfg.Pacer = NewPacer(cfg.Limits)
@@ -79,54 +62,19 @@ func New(cfg Config) (*Client, error) {
 	cfg.APIKey, cfg.BaseURL = "", reply.SafeURL(cfg.BaseURL)
 	c.cfg = cfg
 	c.index = index.New(c.wire, index.Config{
-		BatchSize: cfg.batchSize(), IndexTimeout: cfg.IndexTimeout, Life: c.life.ctx, Calls: c.lookups, Logger: c.log,
-		Go: func(f func()) bool { return c.spawn(func(context.Context) { f() }) },
+		BatchSize: cfg.batchSize(), IndexTimeout: cfg.IndexTimeout, Life: c.life.Context(), Calls: c.lookups, Logger: c.log,
+		Go: func(f func()) bool { return c.life.Go(func(context.Context) { f() }) },
 	})
 	book, attachTime := ledger.New(), max(cfg.IndexTimeout, cfg.RetryTimeout)
 	c.view = view.New(book, view.Config{
 		Wire: c.wire, Extension: cfg.FileExtension, AttachTime: attachTime,
-		Life: c.life.ctx, Go: c.spawn, Calls: c.lookups, Logger: c.log,
+		Life: c.life.Context(), Go: c.life.Go, Calls: c.lookups, Logger: c.log,
 	})
 	c.keep = keep.New(c.wire, book, c.view, keep.Config{
 		StoreID: cfg.VectorStoreID, AttachTime: attachTime, RetryTimeout: cfg.RetryTimeout,
-		Go: c.spawn, Removed: c.async.removed, Calls: c.lookups, Logger: c.log,
+		Go: c.life.Go, Removed: c.removed, Calls: c.lookups, Logger: c.log,
 	})
 	return c, nil
-}
-
-// begin begins a call. Its context ends with the caller's and with the client's
-// calls. Close waits until over is called.
-func (c *Client) begin(ctx context.Context) (_ context.Context, over func(), err error) {
-	c.closing.RLock()
-	defer c.closing.RUnlock()
-	if c.closed {
-		return nil, nil, ErrClosed
-	}
-	c.calls.Add(1)
-	own, cancel := context.WithCancelCause(context.WithoutCancel(ctx))
-	unhook := context.AfterFunc(c.calls.ctx, func() { cancel(ErrClosed) })
-	release := context.AfterFunc(ctx, func() { cancel(stopped{context.Cause(ctx)}) })
-	if ctx.Err() != nil {
-		cancel(stopped{context.Cause(ctx)})
-	}
-	return own, func() {
-		unhook()
-		release()
-		cancel(nil)
-		c.calls.Done()
-	}, nil
-}
-
-// spawn runs f in a goroutine that may outlive its call. f must end when the
-// client's life does. It reports false when that has ended already.
-func (c *Client) spawn(f func(ctx context.Context)) bool {
-	c.closing.RLock()
-	defer c.closing.RUnlock()
-	if c.life.ctx.Err() != nil {
-		return false
-	}
-	c.life.Go(func() { f(c.life.ctx) })
-	return true
 }
 
 // closeTime bounds Close, and cutTime the wait for calls that it has cut.
@@ -154,26 +102,16 @@ func (c *Client) Close() error {
 func (c *Client) Shutdown(ctx context.Context) error { return c.shutdown(ctx, false) }
 
 func (c *Client) shutdown(ctx context.Context, cut bool) error {
-	c.closing.Lock()
-	again := c.closed
-	c.closed = true
-	c.closing.Unlock()
+	again := !c.life.Shut()
 	if !cut {
-		pace.Await(ctx, &c.calls.WaitGroup)
-		_ = c.async.wait(ctx) // then the rest is cut
+		c.life.Await(ctx)
+		_ = c.awaited.Wait(ctx) // then the rest is cut
 	}
-	c.calls.end(ErrClosed)
-	// A call that runs its caller's own code may take longer. It makes no request any more.
-	cutting, cancel := context.WithTimeout(context.Background(), cutTime)
-	defer cancel()
-	pace.Await(cutting, &c.calls.WaitGroup)
+	c.life.Cut(cutTime)
 	left := c.keep.Finish(ctx)
-	c.closing.Lock()
-	c.life.end(ErrClosed)
-	c.closing.Unlock()
-	c.life.Wait()
+	c.life.End()
 	c.wire.Close()
-	failed := c.async.told()
+	failed := c.awaited.Told()
 	if again || len(left) == 0 {
 		return failed
 	}

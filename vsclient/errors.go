@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/conduitio-labs/conduit-connector-openai-vectorstore/vsclient/internal/fail"
+	"github.com/conduitio-labs/conduit-connector-openai-vectorstore/vsclient/internal/life"
 	"github.com/conduitio-labs/conduit-connector-openai-vectorstore/vsclient/internal/reply"
 )
 
@@ -77,11 +78,6 @@ var classes = []struct {
 	{Stopped, []error{context.Canceled, context.DeadlineExceeded}},
 }
 
-// stopped is the cause with which the caller's context has ended.
-type stopped struct{ error }
-
-func (s stopped) Unwrap() error { return s.error }
-
 // ClassOf returns the class of an error of this package, also when it is wrapped or
 // joined with others, and 0 for nil. The cause of a context that the caller has ended
 // is [Stopped]; an error of unknown origin is [Fatal].
@@ -96,7 +92,7 @@ func ClassOf(err error) Class {
 }
 
 func classify(err error) Class {
-	if _, ok := errors.AsType[stopped](err); ok {
+	if _, ok := errors.AsType[life.Stopped](err); ok {
 		return Stopped
 	}
 	for _, c := range classes {

@@ -71,7 +71,7 @@ func (c *Client) get(ctx context.Context, key string) (Info, error) {
 	if err := naming.CheckKey(key); err != nil {
 		return Info{}, err
 	}
-	ctx, over, err := c.begin(ctx)
+	ctx, over, err := c.life.Begin(ctx)
 	if err != nil {
 		return Info{}, err
 	}
@@ -143,7 +143,7 @@ func (c *Client) text(ctx context.Context, key string) (string, error) {
 	if err != nil {
 		return "", err
 	}
-	ctx, over, err := c.begin(ctx)
+	ctx, over, err := c.life.Begin(ctx)
 	if err != nil {
 		return "", err
 	}
@@ -167,7 +167,7 @@ func (c *Client) text(ctx context.Context, key string) (string, error) {
 // loop.
 func (c *Client) List(ctx context.Context) iter.Seq2[Info, error] {
 	return func(yield func(Info, error) bool) {
-		ctx, over, err := c.begin(ctx)
+		ctx, over, err := c.life.Begin(ctx)
 		if err != nil {
 			yield(Info{}, wrap("list", "", err))
 			return

@@ -63,6 +63,7 @@ type room struct {
 var rooms = []room{
 	{"internal/fail", nil, 1000},
 	{"internal/pace", nil, 1000},
+	{"internal/life", []string{"fail"}, 1000},
 	{"internal/reply", []string{"fail", "openai-go"}, 1000},
 	{"internal/exchange", []string{"fail", "pace", "reply", "openai-go", "backoff"}, 1000},
 	{"internal/wire", []string{"fail", "reply", "exchange", "openai-go"}, 1000},
@@ -72,7 +73,7 @@ var rooms = []room{
 	{"internal/ledger", []string{"naming"}, 1000},
 	{"internal/view", []string{"fail", "pace", "reply", "wire", "naming", "ledger", "semaphore", "errgroup"}, 1000},
 	{"internal/keep", []string{"fail", "pace", "wire", "naming", "ledger", "view", "semaphore"}, 1000},
-	{".", []string{"fail", "pace", "reply", "exchange", "wire", "index", "naming", "content", "ledger", "view", "keep", "semaphore"}, 2000},
+	{".", []string{"fail", "pace", "life", "reply", "exchange", "wire", "index", "naming", "content", "ledger", "view", "keep", "semaphore"}, 2000},
 }
 
 // proof are the packages that make up the random histories, from the bottom up, in the

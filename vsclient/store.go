@@ -26,7 +26,7 @@ const checkTime = 10 * time.Second
 // the API key and the store are good. It tries for ten seconds at the most. A store
 // that is missing or has expired is [ErrStoreGone].
 func (c *Client) Check(ctx context.Context) (Store, error) {
-	ctx, over, err := c.begin(ctx)
+	ctx, over, err := c.life.Begin(ctx)
 	if err != nil {
 		return Store{}, wrap("check", "", err)
 	}

@@ -60,7 +60,7 @@ type Stray struct {
 // that has nothing but its name is listed as [NamedAlike] and removed only when
 // SweepOptions.Files names it. The strays found so far are returned with an error.
 func (c *Client) Sweep(ctx context.Context, o SweepOptions) ([]Stray, error) {
-	ctx, over, err := c.begin(ctx)
+	ctx, over, err := c.life.Begin(ctx)
 	if err != nil {
 		return nil, wrap("sweep", "", err)
 	}

@@ -225,16 +225,3 @@ func Pause(ctx context.Context, d time.Duration, early <-chan struct{}) error {
 	}
 	return nil
 }
-
-// Await waits for the group until ctx ends.
-func Await(ctx context.Context, group *sync.WaitGroup) {
-	done := make(chan struct{})
-	go func() {
-		group.Wait()
-		close(done)
-	}()
-	select {
-	case <-done:
-	case <-ctx.Done():
-	}
-}
