@@ -2,6 +2,7 @@ package vsclient
 
 import (
 	"context"
+	"slices"
 	"sync"
 
 	"github.com/conduitio-labs/conduit-connector-openai-vectorstore/vsclient/internal/keep"
@@ -16,7 +17,7 @@ const applyWorkers = 10
 // of one key take effect in the order given, merged to the last: of ten versions
 // of a document one is uploaded, and all ten have its result. A change that is wrong
 // by itself is not merged, so that it takes no good one along; and when the merged
-// change fails by a fault of the document, the one before it is made instead.
+// change fails by a fault of its document, the others are made without that document.
 //
 // done, if not nil, is called as each change ends, with its place among the changes,
 // never twice at once. It must not wait for another change of the same key.
@@ -123,9 +124,9 @@ func (a *apply) bring(ctx context.Context, l *line) {
 		ended := l.steps[:m.rest]
 		l.steps = l.steps[m.rest:]
 		if ClassOf(err) == BadDocument && m.rest > 1 {
-			// The change before it is made instead.
-			l.steps = append(ended[:m.rest-1:m.rest-1], l.steps...)
-			ended = ended[m.rest-1:]
+			// The one at fault has the error. The others are made without it.
+			rest := slices.Delete(slices.Clone(ended), m.at, m.at+1)
+			ended, l.steps = ended[m.at:m.at+1], append(rest, l.steps...)
 		}
 		for _, s := range ended {
 			a.end(s.at, r)
@@ -137,6 +138,7 @@ func (a *apply) bring(ctx context.Context, l *line) {
 type merged struct {
 	*prepared
 	rest int
+	at   int // the place of the change that is made
 }
 
 // merge finds the change that is equivalent to all steps: the last put or deletion,
@@ -157,12 +159,13 @@ func (c *Client) merge(steps []step) merged {
 			last = i
 		}
 	}
-	m := merged{steps[last].prepared, len(steps)}
+	m := merged{steps[last].prepared, len(steps), last}
 	switch m.op {
 	case opDelete:
 		m.rest = last + 1
 	case opSet:
-		m.prepared = steps[len(steps)-1].prepared
+		m.at = len(steps) - 1
+		m.prepared = steps[m.at].prepared
 	case opPut:
 		if tail := len(steps) - 1; tail > last {
 			p := *m.prepared

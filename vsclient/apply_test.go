@@ -108,6 +108,18 @@ func TestChangesOfOneKeyAreMergedToTheLast(t *testing.T) {
 			"1", nil, 2,
 		},
 		{
+			"an update after one that OpenAI cannot index is made",
+			[]vsclient.Change{tagged("unreadable", "a"), retag("b")},
+			[]vsclient.Outcome{failed, vsclient.AttributesUpdated},
+			"old", "b", 1,
+		},
+		{
+			"an update after a delete and one that OpenAI cannot index has nothing to update",
+			[]vsclient.Change{vsclient.Delete("held.md"), put("held.md", "unreadable"), retag("b")},
+			[]vsclient.Outcome{vsclient.Deleted, failed, failed},
+			"", nil, 1,
+		},
+		{
 			"when it can index none, the old version stays",
 			[]vsclient.Change{put("held.md", "unreadable"), put("held.md", "unreadable")},
 			[]vsclient.Outcome{failed, failed},

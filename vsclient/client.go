@@ -35,7 +35,7 @@ type Client struct {
 
 	uploads *semaphore.Weighted
 	bytes   *semaphore.Weighted // of content being uploaded
-	lookups *semaphore.Weighted // looks and removals
+	lookups *semaphore.Weighted // looks; a removal, which may be tried for minutes, takes no place of theirs
 
 	awaited life.Awaited // documents that Config.Async leaves to be waited for
 }
@@ -72,7 +72,7 @@ func New(cfg Config) (*Client, error) {
 	})
 	c.keep = keep.New(c.wire, book, c.view, keep.Config{
 		StoreID: cfg.VectorStoreID, AttachTime: attachTime, RetryTimeout: cfg.RetryTimeout,
-		Go: c.life.Go, Removed: c.removed, Calls: c.lookups, Logger: c.log,
+		Go: c.life.Go, Removed: c.removed, Calls: semaphore.NewWeighted(int64(cfg.Concurrency)), Logger: c.log,
 	})
 	return c, nil
 }

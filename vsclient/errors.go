@@ -92,7 +92,7 @@ func ClassOf(err error) Class {
 }
 
 func classify(err error) Class {
-	if _, ok := errors.AsType[life.Stopped](err); ok {
+	if _, ok := errors.AsType[life.EndedError](err); ok {
 		return Stopped
 	}
 	for _, c := range classes {

@@ -130,6 +130,29 @@ func TestAStoreThatTakesNoMoreFilesIsNobodysDocumentsFault(t *testing.T) {
 	})
 }
 
+// The store is deleted while the version is uploaded, attached, or indexed.
+func TestAStoreThatIsDeletedWhileADocumentIsReplacedIsToldSoonAndNothingIsUploadedAgain(t *testing.T) {
+	for _, after := range []time.Duration{time.Second, 3 * time.Second, time.Minute} {
+		t.Run(after.String(), func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				is := is.New(t)
+				w := newWorld(t, openaitest.Config{Latency: 2 * time.Second, IndexTime: 5 * time.Minute})
+				c := w.client(func(cfg *vsclient.Config) { cfg.IndexTimeout = 30 * time.Minute })
+				is.NoErr(onlyErr(c.Put(t.Context(), doc("a.md", "one"))))
+				files, uploads := w.files(), len(w.times(filesCreate))
+				time.AfterFunc(after, func() { w.request(http.MethodDelete, "/vector_stores/"+w.store, "") })
+				began := time.Now()
+				_, err := c.Put(t.Context(), doc("a.md", "two"))
+				is.True(errors.Is(err, vsclient.ErrStoreGone))
+				is.True(time.Since(began) < after+2*time.Minute)
+				is.Equal(len(w.times(filesCreate)), uploads+1)
+				time.Sleep(time.Hour)
+				is.Equal(w.files(), files) // the older version's is left: a store that is gone proves nothing
+			})
+		})
+	}
+}
+
 func TestACallersOwnStopIsAClassOfItsOwn(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		is := is.New(t)

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
+	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -188,4 +189,22 @@ func TestSetAttributesOfAKeyWithoutADocumentFailsWhateverTheIndexTimeout(t *test
 			})
 		})
 	}
+}
+
+func TestANewDocumentWaitsForNoRemovalThatIsTriedAgain(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		is := is.New(t)
+		w := newWorld(t, slow)
+		c := w.client(func(cfg *vsclient.Config) { cfg.Concurrency, cfg.RetryTimeout = 1, 12*time.Minute })
+		is.NoErr(onlyErr(c.Put(t.Context(), doc("a.md", "one"))))
+		w.srv.Inject(openaitest.Fault{Method: "DELETE", Times: -1, Kind: openaitest.FaultStatus, Status: http.StatusServiceUnavailable})
+		var update sync.WaitGroup
+		update.Go(func() { is.NoErr(onlyErr(c.Put(t.Context(), doc("a.md", "two")))) })
+		time.Sleep(20 * time.Second)
+		began := time.Now()
+		is.NoErr(onlyErr(c.Put(t.Context(), doc("new.md", "text"))))
+		is.True(time.Since(began) < time.Minute)
+		w.srv.ClearFaults()
+		update.Wait()
+	})
 }

@@ -167,7 +167,7 @@ func (w *watch) settle(s wire.StoreFile, get bool) (news bool) {
 	if at == nil {
 		return false
 	}
-	lost := unmarked(at.Attributes, s.Attributes)
+	lost := naming.Unmarked(at.Attributes, s.Attributes)
 	w.i.mu.Lock()
 	news = at.take()
 	if lost && get && at.bare.IsZero() {
@@ -198,17 +198,6 @@ func indexingError(s wire.StoreFile) error {
 		e.Err = fail.Unavailable
 	}
 	return e
-}
-
-// unmarked reports whether a store file has lost the marks that it was attached with.
-// Where it shows an attribute that was not sent, somebody has replaced them.
-func unmarked(sent, shown map[string]any) bool {
-	for name := range shown {
-		if _, ours := sent[name]; !ours {
-			return false
-		}
-	}
-	return naming.Marked(sent) && !naming.Marked(shown)
 }
 
 // look asks for Files one by one: those that were attached without a batch, those that
@@ -249,6 +238,10 @@ func (w *watch) lookAt(ctx context.Context, files []*attaching) (news bool) {
 				// The look has found it absent. A request about this File alone tells why.
 				w.i.cfg.Go(func() { w.i.deliver([]*attaching{at}, nil) })
 			}
+		case errors.Is(err, fail.StoreGone), errors.Is(err, fail.Unauthorized): // no look gets better
+			heard, news = true, true
+			delete(w.open, at.FileID)
+			w.i.end(at, Accepted, err)
 		}
 	})
 	if w.batch == "" {

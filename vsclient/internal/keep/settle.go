@@ -28,6 +28,8 @@ func (k *Keeper) Settle(ctx context.Context, d view.Doc) error {
 	for {
 		h := k.ledger.Holdings(d.ID, d.Names)
 		keep, remove, _ := ledger.Settle(h)
+		goes := func(v ledger.Version) bool { return slices.Contains(remove, v.ID) }
+		refused := func(v ledger.Version) bool { return goes(v) && v.Made && v.Status == ledger.Failed }
 		// Another process may have given a version attributes, and with them a higher number,
 		// or have removed it. So the version to keep and those to go are read once more. Where
 		// this client has just made a version and seen it searchable, that is enough: as long
@@ -37,20 +39,22 @@ func (k *Keeper) Settle(ctx context.Context, d view.Doc) error {
 		})
 		open, unread := len(remove) > 0, []string(nil)
 		for _, v := range h.Versions {
-			goes := slices.Contains(remove, v.ID)
-			listed := v.Status == ledger.Completed && v.Seen != ledger.Read && len(h.Versions) > 1 && !goes
+			listed := v.Status == ledger.Completed && v.Seen != ledger.Read && len(h.Versions) > 1 && !goes(v)
 			open = open || listed
-			again := len(remove) > 0 && !sure && (goes || v.ID == keep)
-			if (listed || again) && !read[v.ID] && !v.Open && !(v.Made && v.Status == ledger.Failed) {
+			again := len(remove) > 0 && !sure && (goes(v) || v.ID == keep)
+			if (listed || again) && !read[v.ID] && !v.Open {
 				unread = append(unread, v.ID)
 			}
 		}
 		var err error
 		switch {
+		case slices.ContainsFunc(h.Versions, refused): // no reader has found them: nothing is read first
+			_, err = k.Remove(ctx, only(h.Versions, refused))
+			unread = nil
 		case !open || len(unread) == 0 && len(remove) == 0:
 			return nil
 		case len(unread) == 0:
-			_, err = k.Remove(ctx, slices.DeleteFunc(h.Versions, func(v ledger.Version) bool { return !slices.Contains(remove, v.ID) }))
+			_, err = k.Remove(ctx, only(h.Versions, goes))
 		}
 		for _, id := range unread {
 			read[id] = true
@@ -64,6 +68,10 @@ func (k *Keeper) Settle(ctx context.Context, d view.Doc) error {
 			return fmt.Errorf("an older version could not be removed yet: %w", err)
 		}
 	}
+}
+
+func only(versions []ledger.Version, f func(ledger.Version) bool) []ledger.Version {
+	return slices.DeleteFunc(slices.Clone(versions), func(v ledger.Version) bool { return !f(v) })
 }
 
 // SettleLater settles the key as far as the call's context allows, and has the rest
@@ -115,7 +123,7 @@ func (k *Keeper) remove(ctx context.Context, v ledger.Version) (there bool, err 
 		return there, err
 	}
 	if v.Content == (ledger.Print{}) && !v.Made {
-		shared, err := k.attachedElsewhere(ctx, v.ID)
+		shared, err := k.wire.Elsewhere(ctx, v.ID)
 		if err != nil {
 			return there, err
 		}
@@ -137,28 +145,6 @@ func (k *Keeper) deleteFile(ctx context.Context, id string) error {
 		k.ledger.Gone(id, k.view.Tick())
 	}
 	return err
-}
-
-// attachedElsewhere reports whether another store of the project has the File.
-func (k *Keeper) attachedElsewhere(ctx context.Context, id string) (bool, error) {
-	for page, err := range k.wire.Stores(ctx) {
-		if err != nil {
-			return false, err
-		}
-		for _, s := range page {
-			if s.ID == k.cfg.StoreID {
-				continue
-			}
-			_, _, err := k.wire.StoreFileIn(ctx, s.ID, id)
-			if err == nil {
-				return true, nil
-			}
-			if !errors.Is(err, fail.NotFound) && !errors.Is(err, fail.StoreGone) {
-				return false, err
-			}
-		}
-	}
-	return false, nil
 }
 
 // tending is the background work on keys whose business has outlived their calls: a

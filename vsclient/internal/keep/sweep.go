@@ -204,5 +204,5 @@ func (k *Keeper) attachedAnywhere(ctx context.Context, id string) (bool, error) 
 	if err == nil || !errors.Is(err, fail.NotFound) {
 		return err == nil, err
 	}
-	return k.attachedElsewhere(ctx, id)
+	return k.wire.Elsewhere(ctx, id)
 }

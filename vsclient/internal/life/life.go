@@ -49,13 +49,13 @@ func New() *Life { return &Life{calls: newScope(), tasks: newScope()} }
 // Context ends with the client.
 func (l *Life) Context() context.Context { return l.tasks.ctx }
 
-// Stopped is the cause with which the caller's context has ended.
-type Stopped struct{ error }
+// EndedError is the cause with which the caller's context has ended.
+type EndedError struct{ error }
 
 // Unwrap returns the cause.
-func (s Stopped) Unwrap() error { return s.error }
+func (e EndedError) Unwrap() error { return e.error }
 
-// Begin begins a call. Its context ends with the caller's, by [Stopped], and with the
+// Begin begins a call. Its context ends with the caller's, by [EndedError], and with the
 // client's calls, by [fail.Closed]. Cut waits until over is called.
 func (l *Life) Begin(ctx context.Context) (_ context.Context, over func(), err error) {
 	l.ending.RLock()
@@ -66,9 +66,9 @@ func (l *Life) Begin(ctx context.Context) (_ context.Context, over func(), err e
 	l.calls.Add(1)
 	own, cancel := context.WithCancelCause(context.WithoutCancel(ctx))
 	unhook := context.AfterFunc(l.calls.ctx, func() { cancel(fail.Closed) })
-	release := context.AfterFunc(ctx, func() { cancel(Stopped{context.Cause(ctx)}) })
+	release := context.AfterFunc(ctx, func() { cancel(EndedError{context.Cause(ctx)}) })
 	if ctx.Err() != nil {
-		cancel(Stopped{context.Cause(ctx)})
+		cancel(EndedError{context.Cause(ctx)})
 	}
 	return own, func() {
 		unhook()

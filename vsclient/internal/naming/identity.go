@@ -152,6 +152,17 @@ func Marked(all map[string]any) bool {
 	return false
 }
 
+// Unmarked reports whether a store file has lost the marks that it was attached with.
+// Where it shows an attribute that was not sent, somebody has replaced them.
+func Unmarked(sent, shown map[string]any) bool {
+	for name := range shown {
+		if _, ours := sent[name]; !ours {
+			return false
+		}
+	}
+	return Marked(sent) && !Marked(shown)
+}
+
 func keyPartName(i int) string {
 	if i == 0 {
 		return attrKey

@@ -126,15 +126,38 @@ func (c *Client) DeleteFile(ctx context.Context, id string) (there bool, err err
 	return c.remove(ctx, "files/%s", id)
 }
 
-// StoreFile asks for a file of the client's vector store.
+// StoreFile asks for a file of the client's vector store. It returns as well how long the
+// server asks to wait before the next look, 0 where it does not, as all that return a
+// duration.
 func (c *Client) StoreFile(ctx context.Context, id string) (StoreFile, time.Duration, error) {
-	return c.StoreFileIn(ctx, c.cfg.StoreID, id)
+	return c.storeFileIn(ctx, c.cfg.StoreID, id)
 }
 
-// StoreFileIn asks for a file of any vector store. It returns as well how long the server
-// asks to wait before the next look, 0 where it does not, as all that return a duration.
-func (c *Client) StoreFileIn(ctx context.Context, store, id string) (StoreFile, time.Duration, error) {
+func (c *Client) storeFileIn(ctx context.Context, store, id string) (StoreFile, time.Duration, error) {
 	return get[StoreFile](ctx, c, "vector_stores/%s/files/%s", store, id)
+}
+
+// Elsewhere reports whether another vector store of the project has the File. It asks
+// each.
+func (c *Client) Elsewhere(ctx context.Context, id string) (bool, error) {
+	for page, err := range c.Stores(ctx) {
+		if err != nil {
+			return false, err
+		}
+		for _, s := range page {
+			if s.ID == c.cfg.StoreID {
+				continue
+			}
+			_, _, err := c.storeFileIn(ctx, s.ID, id)
+			if err == nil {
+				return true, nil
+			}
+			if !errors.Is(err, fail.NotFound) && !errors.Is(err, fail.StoreGone) {
+				return false, err
+			}
+		}
+	}
+	return false, nil
 }
 
 // StoreFiles lists the files of the client's vector store page by page, the oldest
