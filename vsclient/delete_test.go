@@ -194,6 +194,28 @@ func TestADeletionRemovesAVersionOfAKilledProcessThatShowsLate(t *testing.T) {
 	}
 }
 
+// Puts that take the turn of one key for long hold up the look that finds its late version.
+func TestADeletionRemovesALateVersionAlsoWhileAnotherKeyIsBusyForLong(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		is := is.New(t)
+		cfg := slow
+		cfg.IndexTime = 9 * time.Minute
+		w := newWorld(t, cfg)
+		for key, late := range map[string]int{"busy.md": 10, "late.md": 100} {
+			w.strike(http.MethodPost, pathAttach, openaitest.Fault{Kind: openaitest.FaultHang, EffectAfter: seconds(late)})
+			w.killed(2*time.Second, doc(key, "text"))
+		}
+		c := w.client()
+		is.NoErr(onlyErr(c.Delete(t.Context(), "late.md")))
+		is.NoErr(onlyErr(c.Delete(t.Context(), "busy.md")))
+		for range 2 {
+			go c.Put(t.Context(), doc("busy.md", "new")) //nolint:errcheck // it is there to be slow
+		}
+		time.Sleep(2 * time.Hour)
+		is.Equal(w.holds()["late.md"], "")
+	})
+}
+
 // A version that somebody puts after the Delete is not one of before it.
 func TestADeletionDoesNotWatchForALaterPut(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {

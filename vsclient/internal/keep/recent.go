@@ -131,9 +131,10 @@ func (r *recent) state() (watching bool, due time.Time) {
 
 // look reads the newest entries of the store's listing: so many as a look reads at
 // least, and all that were attached since the look before and may have been hidden
-// by the listing's lag. It returns OpenAI's time.
+// by the listing's lag. A File that is watched when it begins is watched by one look more,
+// however long this one waits for a key's turn. It returns OpenAI's time.
 func (r *recent) look(ctx context.Context, since int64) (began int64, ok bool) {
-	k := r.k
+	k, start := r.k, time.Now()
 	if k.view.Files(ctx) != nil {
 		return since, false
 	}
@@ -157,7 +158,7 @@ func (r *recent) look(ctx context.Context, since int64) (began int64, ok bool) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	for at, w := range r.watched {
-		if time.Now().After(w.until) || k.ledger.IsGone(at.id) {
+		if start.After(w.until) || k.ledger.IsGone(at.id) {
 			delete(r.watched, at)
 		}
 	}
