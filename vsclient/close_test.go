@@ -331,3 +331,20 @@ func TestShutdownNamesAFileThatWasRefusedAndNotRemoved(t *testing.T) {
 		is.True(strings.Contains(err.Error(), refused))
 	})
 }
+
+func TestShutdownDoesNotWaitForARemovalThatIsForbidden(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		is := is.New(t)
+		w := newWorld(t, slow)
+		c := w.client()
+		is.NoErr(onlyErr(c.Put(t.Context(), doc("a.md", "one"))))
+		w.srv.Inject(openaitest.Fault{Method: http.MethodDelete, Kind: openaitest.FaultStatus, Status: http.StatusForbidden, Times: -1})
+		is.True(errors.Is(onlyErr(c.Put(t.Context(), doc("a.md", "two"))), vsclient.ErrUnauthorized))
+		before := w.srv.RequestCount()
+		ctx, cancel := context.WithTimeout(t.Context(), time.Hour)
+		defer cancel()
+		is.True(c.Shutdown(ctx) != nil) // it names the File
+		is.NoErr(ctx.Err())
+		is.True(w.srv.RequestCount()-before < 20)
+	})
+}

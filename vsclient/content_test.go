@@ -177,3 +177,12 @@ func (c counter) Write(p []byte) (int, error) {
 	*c.n += int64(len(p))
 	return len(p), nil
 }
+
+func TestContentThatOpensToNothingIsAnError(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		is := is.New(t)
+		w := newWorld(t, openaitest.Config{})
+		_, err := w.client().Put(t.Context(), vsclient.Document{Key: "a.md", Content: vsclient.Open(func() (io.ReadCloser, error) { return nil, nil })})
+		is.True(errors.Is(err, vsclient.ErrContent))
+	})
+}

@@ -64,7 +64,8 @@ func Path(path string) Content {
 
 // Open is content that open yields from its beginning, each time the same. It is
 // opened once for its digest and once for each attempt at the upload, and never held
-// in memory. A Put whose content changes in between fails with [ErrContent].
+// in memory. A Put whose content changes in between fails with [ErrContent]. A call waits
+// for open and for Read, also when its context has ended.
 func Open(open func() (io.ReadCloser, error)) Content { return Content{content.Reopen(open)} }
 
 // Extensions returns the file extensions that OpenAI indexes, each with its dot

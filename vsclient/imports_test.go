@@ -47,6 +47,7 @@ var libraries = map[string]string{
 	"golang.org/x/sync/semaphore":           "semaphore",
 	"golang.org/x/sync/errgroup":            "errgroup",
 	module:                                  "vsclient",
+	module + "/filter":                      "filter",
 	module + "/openaitest":                  "openaitest",
 }
 
@@ -66,14 +67,15 @@ var rooms = []room{
 	{"internal/life", []string{"fail"}, 1000},
 	{"internal/reply", []string{"fail", "openai-go"}, 1000},
 	{"internal/exchange", []string{"fail", "pace", "reply", "openai-go", "backoff"}, 1000},
-	{"internal/wire", []string{"fail", "reply", "exchange", "openai-go"}, 1000},
 	{"internal/naming", []string{"fail"}, 1000},
+	{"filter", []string{"naming"}, 1000},
+	{"internal/wire", []string{"fail", "reply", "exchange", "filter", "openai-go"}, 1000},
 	{"internal/index", []string{"fail", "naming", "pace", "reply", "wire", "semaphore"}, 1000},
 	{"internal/content", []string{"fail", "naming"}, 1000},
 	{"internal/ledger", []string{"naming"}, 1000},
 	{"internal/view", []string{"fail", "pace", "reply", "wire", "naming", "ledger", "semaphore", "errgroup"}, 1000},
 	{"internal/keep", []string{"fail", "pace", "wire", "naming", "ledger", "view", "semaphore"}, 1000},
-	{".", []string{"fail", "pace", "life", "reply", "exchange", "wire", "index", "naming", "content", "ledger", "view", "keep", "semaphore"}, 2000},
+	{".", []string{"fail", "pace", "life", "reply", "exchange", "wire", "filter", "index", "naming", "content", "ledger", "view", "keep", "semaphore"}, 2000},
 }
 
 // proof are the packages that make up the random histories, from the bottom up, in the

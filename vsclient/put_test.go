@@ -208,3 +208,63 @@ func TestANewDocumentWaitsForNoRemovalThatIsTriedAgain(t *testing.T) {
 		update.Wait()
 	})
 }
+
+// Removals are paced to 300 a minute after the first answer of 429.
+func TestManyDeletionsHoldUpNoPut(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		is := is.New(t)
+		cfg := slow
+		cfg.Limits.DeletesPerMinute = 300
+		w := newWorld(t, cfg)
+		c := w.client()
+		var deletions []vsclient.Change
+		for _, r := range c.Apply(t.Context(), many("old", 1000), nil) {
+			is.NoErr(r.Err)
+			deletions = append(deletions, vsclient.Delete(r.Key))
+		}
+		var deleting sync.WaitGroup
+		deleting.Go(func() {
+			for _, r := range c.Apply(t.Context(), deletions, nil) {
+				is.NoErr(r.Err)
+			}
+		})
+		time.Sleep(10 * time.Second)
+		for i := range 4 {
+			began := time.Now()
+			is.NoErr(onlyErr(c.Put(t.Context(), doc(fmt.Sprintf("new%d.md", i), "text"))))
+			is.True(time.Since(began) < 5*time.Second)
+		}
+		deleting.Wait()
+	})
+}
+
+// Another process uploads while the list of the second purpose is being read, and a File
+// of that purpose is newer than its document.
+func TestADocumentIsFoundBesideNewerFilesOfAnotherPurpose(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		is := is.New(t)
+		w := newWorld(t, openaitest.Config{})
+		user := func(cfg *vsclient.Config) { cfg.Purpose = "user_data" }
+		other := w.client(user)
+		meanwhile := func() {}
+		c := w.client(user, over(func(next http.RoundTripper, r *http.Request) (*http.Response, error) {
+			if r.URL.Query().Get("purpose") == "assistants" {
+				meanwhile()
+			}
+			return next.RoundTrip(r)
+		}))
+		is.NoErr(onlyErr(c.Put(t.Context(), doc("first.md", "text"))))
+		time.Sleep(time.Hour)
+		meanwhile = func() {
+			meanwhile = func() {}
+			time.Sleep(2 * time.Second)
+			is.NoErr(onlyErr(other.Put(t.Context(), doc("a.md", "text"))))
+			time.Sleep(2 * time.Second)
+			w.srv.AddFile(openaitest.NewFile{Name: "other.md", Purpose: "assistants", Content: []byte("x")})
+		}
+		_, err := c.Get(t.Context(), "b.md")
+		is.True(errors.Is(err, vsclient.ErrNotFound))
+		time.Sleep(time.Hour)
+		is.NoErr(onlyErr(c.Get(t.Context(), "a.md")))
+	})
+}

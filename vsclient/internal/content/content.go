@@ -56,6 +56,9 @@ func (c Content) reader() (io.ReadCloser, error) {
 	if err != nil {
 		return nil, fail.Because(fail.Content, err)
 	}
+	if r == nil {
+		return nil, fail.New(fail.Content, "the function that opens it returned neither a reader nor an error")
+	}
 	return r, nil
 }
 

@@ -286,11 +286,13 @@ func (k *Keeper) removeReplaced(ctx context.Context, d view.Doc, s wire.StoreFil
 		}
 		for _, old := range left {
 			v, known := k.ledger.Find(old)
-			if !known || v.Status != ledger.Absent {
+			marks := ledger.Marks{Key: d.ID, Content: keeper.Content} // this client's kind has uploaded it
+			if !known || v.Status != ledger.Absent || !k.ledger.Replaced(old, marks) {
 				continue // attached: it is a version like any other
 			}
-			v.Content = keeper.Content // this client's kind has uploaded it
+			v.Content = marks.Content
 			if _, err := k.remove(ctx, v); err != nil {
+				k.Tend(d)
 				return err
 			}
 			gone = append(gone, old)

@@ -224,7 +224,7 @@ func (t *tending) run(ctx context.Context, d view.Doc) {
 	for wait, early := firstTend, t.hurry; ; wait = min(2*wait, longestTend) {
 		_ = pace.Pause(ctx, wait, early)
 		closing := t.hurrying()
-		if closing {
+		if closing && early != nil {
 			wait, early = firstTend/2, nil
 		}
 		t.mu.Lock()
@@ -232,7 +232,7 @@ func (t *tending) run(ctx context.Context, d view.Doc) {
 		t.mu.Unlock()
 		done := ctx.Err() != nil || t.round(ctx, d, time.Now().After(until), closing)
 		t.mu.Lock()
-		if done && (!t.keys[d.Key] || ctx.Err() != nil) {
+		if done && (!t.keys[d.Key] || closing || ctx.Err() != nil) {
 			t.drop(d)
 			t.mu.Unlock()
 			return
@@ -309,7 +309,8 @@ func (t *tending) settle(ctx context.Context, d view.Doc, late, closing bool) (d
 		}
 	}
 	err := k.Settle(ctx, d)
-	return errors.Is(err, fail.StoreGone) || err == nil && (closing || !k.open(d, late))
+	hopeless := errors.Is(err, fail.StoreGone) || closing && errors.Is(err, fail.Unauthorized)
+	return hopeless || err == nil && (closing || !k.open(d, late))
 }
 
 // finish ends the work: removals are tried until ctx ends, and nothing else is

@@ -143,7 +143,7 @@ func (s *sweep) settle(ctx context.Context, d view.Doc) error {
 // unattached finds Files that are attached to no store of the project.
 func (s *sweep) unattached(ctx context.Context) error {
 	var candidates []Stray
-	for page, err := range s.wire.Files(ctx, wire.FilesPage, 0) {
+	for page, err := range s.wire.Files(ctx, wire.FilesPage, nil) {
 		if err != nil {
 			return err
 		}

@@ -2,6 +2,7 @@ package view
 
 import (
 	"context"
+	"maps"
 	"slices"
 	"sync"
 	"time"
@@ -52,15 +53,15 @@ const (
 type lists struct {
 	mu      sync.Mutex
 	clock   pace.Clock
-	newest  int64     // created_at of the newest File that was listed
-	listed  time.Time // when the last reading of the list of Files began
-	whole   time.Time // when the last complete one began
-	walked  time.Time // when the last complete reading of the store's listing began
-	renewed time.Time // when its newest entries were read last
-	tried   time.Time // when the last reading ended, well or not
-	first   time.Time // when the first list of Files was read
-	sure    int       // how many versions Sure has had looked at
-	looks   int       // single looks since then
+	newest  map[string]int64 // by purpose, created_at of the newest File that was listed
+	listed  time.Time        // when the last reading of the list of Files began
+	whole   time.Time        // when the last complete one began
+	walked  time.Time        // when the last complete reading of the store's listing began
+	renewed time.Time        // when its newest entries were read last
+	tried   time.Time        // when the last reading ended, well or not
+	first   time.Time        // when the first list of Files was read
+	sure    int              // how many versions Sure has had looked at
+	looks   int              // single looks since then
 	files   *flight
 	walk    *flight
 	store   *flight
@@ -152,21 +153,21 @@ func (v *View) Relist(ctx context.Context) error {
 	return v.listFiles(ctx, 0)
 }
 
-// readFiles takes in the list of Files, the newest first: all of them at first and
-// then once a day, and otherwise those made in or after the second of the newest that is known.
+// readFiles takes in the list of Files, the newest first: all of them at first and then
+// once a day, and otherwise, of each purpose, those made in or after the second of the
+// newest that is known: the lists of two purposes are not of one moment.
 func (v *View) readFiles(ctx context.Context) error {
-	l := &v.lists
-	began := time.Now()
+	l, began := &v.lists, time.Now()
 	l.mu.Lock()
-	newest := l.newest
+	first, since, newest := newestFiles, l.newest, make(map[string]int64)
+	maps.Copy(newest, since)
 	whole := l.whole.IsZero() || time.Since(l.whole) > wholeAge
 	l.mu.Unlock()
-	first, since := newestFiles, newest
 	if whole {
-		first, since = wire.FilesPage, 0
+		first, since = wire.FilesPage, nil
 		v.ledger.Begin()
 	}
-	top := newest
+	top := int64(0)
 	for page, err := range v.cfg.Wire.Files(ctx, first, since) {
 		if err != nil {
 			return err
@@ -174,6 +175,7 @@ func (v *View) readFiles(ctx context.Context) error {
 		files := make([]ledger.File, len(page))
 		for i, f := range page {
 			top = max(top, f.CreatedAt)
+			newest[f.Purpose] = max(newest[f.Purpose], f.CreatedAt)
 			files[i] = FileOf(f)
 		}
 		v.ledger.Listed(files)
@@ -185,7 +187,7 @@ func (v *View) readFiles(ctx context.Context) error {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	l.clock.Show(top)
-	l.newest, l.listed = max(l.newest, top), began
+	l.newest, l.listed = newest, began
 	if l.first.IsZero() {
 		l.first = began
 	}

@@ -166,7 +166,7 @@ func TestAListingWhoseCursorIsRefusedBeginsAnew(t *testing.T) {
 		return answer(200, `{"object":"list","data":[{"id":"file-0"}]}`)(r)
 	}))
 	var seen []string
-	for page, err := range c.Files(t.Context(), 1, 0) {
+	for page, err := range c.Files(t.Context(), 1, nil) {
 		is.NoErr(err)
 		for _, f := range page {
 			seen = append(seen, f.ID)

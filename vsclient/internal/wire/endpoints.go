@@ -11,6 +11,7 @@ import (
 	"strconv"
 	"time"
 
+	"github.com/conduitio-labs/conduit-connector-openai-vectorstore/vsclient/filter"
 	"github.com/conduitio-labs/conduit-connector-openai-vectorstore/vsclient/internal/exchange"
 	"github.com/conduitio-labs/conduit-connector-openai-vectorstore/vsclient/internal/fail"
 	"github.com/conduitio-labs/conduit-connector-openai-vectorstore/vsclient/internal/reply"
@@ -23,6 +24,7 @@ const (
 	maxStores      = 16 << 20
 	maxStoreFiles  = 16 << 20
 	maxFiles       = 32 << 20
+	maxHits        = 16 << 20 // 50 chunks of 4,096 tokens have 1 MB
 	maxContent     = 33_000_000
 	maxContentText = 64 << 20 // all pages of a document's text together
 )
@@ -84,8 +86,8 @@ func (c *Client) File(ctx context.Context, id string) (File, error) {
 
 // Files lists Files of the purpose for which documents are uploaded, and of
 // DefaultPurpose, page by page, for each the newest first, down to those made in the
-// second since. The first page of each has at most first of them, the others FilesPage.
-func (c *Client) Files(ctx context.Context, first int, since int64) iter.Seq2[[]File, error] {
+// second that since has for the purpose. The first page of each has at most first of them, the others FilesPage.
+func (c *Client) Files(ctx context.Context, first int, since map[string]int64) iter.Seq2[[]File, error] {
 	return func(yield func([]File, error) bool) {
 		purposes := []string{c.cfg.Purpose}
 		if c.cfg.Purpose != DefaultPurpose {
@@ -93,7 +95,7 @@ func (c *Client) Files(ctx context.Context, first int, since int64) iter.Seq2[[]
 		}
 		for _, purpose := range purposes {
 			for page, err := range c.filesOf(ctx, purpose, first) {
-				older := slices.IndexFunc(page, func(f File) bool { return f.CreatedAt < since })
+				older := slices.IndexFunc(page, func(f File) bool { return f.CreatedAt < since[purpose] })
 				if older >= 0 {
 					page = page[:older]
 				}
@@ -287,6 +289,36 @@ func (c *Client) BatchFiles(ctx context.Context, batch string, status Status) it
 		q.Set("filter", string(status))
 		return list[StoreFile](ctx, c, "vector_stores/%s/file_batches/%s/files", []string{c.cfg.StoreID, batch}, q, maxStoreFiles)
 	})
+}
+
+// Query is a search.
+type Query struct {
+	Text     string
+	Most     int // hits; 0: as many as OpenAI chooses
+	MinScore float64
+	Filter   filter.Filter
+	Rewrite  bool
+}
+
+// Search finds pieces of the files of the client's vector store, the best first.
+func (c *Client) Search(ctx context.Context, q Query) ([]Hit, error) {
+	body := map[string]any{"query": q.Text}
+	if q.Most > 0 {
+		body["max_num_results"] = q.Most
+	}
+	if q.MinScore > 0 {
+		body["ranking_options"] = map[string]any{"score_threshold": q.MinScore}
+	}
+	if !q.Filter.IsZero() {
+		body["filters"] = q.Filter
+	}
+	if q.Rewrite {
+		body["rewrite_query"] = true
+	}
+	p, _, err := send[Page[Hit]](ctx, c, request{Request: exchange.Request{
+		Method: http.MethodPost, Path: "vector_stores/%s/search", IDs: []string{c.cfg.StoreID}, Most: maxHits, Body: func() any { return body },
+	}})
+	return p.Data, err
 }
 
 // Content iterates over the pieces of the text that OpenAI parsed out of a store file.

@@ -169,7 +169,7 @@ var endpoints = []struct {
 	{"Store", func(ctx context.Context, c *Client) error { _, err := c.Store(ctx); return err }, `{"id":"vs_1"}`, false},
 	{"Stores", func(ctx context.Context, c *Client) error { return all(c.Stores(ctx)) }, `{"object":"list","data":[{"id":"vs_1"}]}`, true},
 	{"File", func(ctx context.Context, c *Client) error { _, err := c.File(ctx, "file-1"); return err }, `{"id":"file-1"}`, false},
-	{"Files", func(ctx context.Context, c *Client) error { return all(c.Files(ctx, 100, 0)) }, `{"object":"list","data":[{"id":"file-1"}]}`, true},
+	{"Files", func(ctx context.Context, c *Client) error { return all(c.Files(ctx, 100, nil)) }, `{"object":"list","data":[{"id":"file-1"}]}`, true},
 	{"DeleteFile", func(ctx context.Context, c *Client) error { _, err := c.DeleteFile(ctx, "file-1"); return err }, `{"deleted":true}`, false},
 	{"StoreFile", func(ctx context.Context, c *Client) error { return last2(c.StoreFile(ctx, "file-1")) }, `{"id":"file-1"}`, false},
 	{"StoreFiles", func(ctx context.Context, c *Client) error { return all(c.StoreFiles(ctx)) }, `{"object":"list","data":[{"id":"file-1"}]}`, true},
@@ -184,6 +184,10 @@ var endpoints = []struct {
 	{"Batch", func(ctx context.Context, c *Client) error { return last2(c.Batch(ctx, "vsfb_1")) }, `{"id":"vsfb_1"}`, false},
 	{"BatchFiles", func(ctx context.Context, c *Client) error { return all(c.BatchFiles(ctx, "vsfb_1", Completed)) }, `{"object":"list","data":[{"id":"file-1"}]}`, true},
 	{"Content", func(ctx context.Context, c *Client) error { return all(c.Content(ctx, "file-1")) }, `{"data":[{"text":"x"}]}`, false},
+	{"Search", func(ctx context.Context, c *Client) error {
+		_, err := c.Search(ctx, Query{Text: "x", Most: 1})
+		return err
+	}, `{"object":"vector_store.search_results.page","data":[{"file_id":"file-1"}]}`, false},
 	{"Upload", func(ctx context.Context, c *Client) error {
 		_, err := c.Upload(ctx, Upload{Name: "a.md", ContentType: "text/markdown", Size: 1, Open: func() (io.ReadCloser, error) { return io.NopCloser(strings.NewReader("x")), nil }})
 		return err

@@ -108,6 +108,24 @@ type textPart struct {
 	Text string `json:"text"`
 }
 
+// Hit is a piece of a file that a search has found.
+type Hit struct {
+	FileID     string         `json:"file_id"`
+	Filename   string         `json:"filename"`
+	Score      float64        `json:"score"`
+	Attributes map[string]any `json:"attributes"`
+	Content    []textPart     `json:"content"`
+}
+
+// Text is the text of the piece.
+func (h Hit) Text() string {
+	var texts []string
+	for _, part := range h.Content {
+		texts = append(texts, part.Text)
+	}
+	return strings.Join(texts, "\n")
+}
+
 type deletion struct {
 	Deleted *bool `json:"deleted"`
 }
@@ -119,6 +137,7 @@ func (f File) Empty() bool      { return !exchange.IsID(f.ID) }
 func (s Store) Empty() bool     { return !exchange.IsID(s.ID) }
 func (s StoreFile) Empty() bool { return !exchange.IsID(s.ID) }
 func (b Batch) Empty() bool     { return !exchange.IsID(b.ID) }
+func (h Hit) Empty() bool       { return !exchange.IsID(h.FileID) }
 func (p Page[T]) Empty() bool   { return p.Data == nil && p.Object == "" }
 
 // maxObject is the largest object of a listing, in bytes. A store file with 16 attributes
@@ -131,11 +150,17 @@ const maxObject = 512 << 10
 func (File) Limits() (rows int, bytes int64)      { return 200_000, maxObject }
 func (Store) Limits() (rows int, bytes int64)     { return 20_000, maxObject }
 func (StoreFile) Limits() (rows int, bytes int64) { return 10_000, maxObject }
+func (Hit) Limits() (rows int, bytes int64)       { return 1000, maxHits }
 func (textPart) Limits() (rows int, bytes int64)  { return 200_000, maxContent }
 
 // Trim drops values that no attribute has, as lists: they may be of any size.
-func (s *StoreFile) Trim() {
-	maps.DeleteFunc(s.Attributes, func(_ string, value any) bool {
+func (s *StoreFile) Trim() { trim(s.Attributes) }
+
+// Trim drops likewise the values of attributes that no attribute has.
+func (h *Hit) Trim() { trim(h.Attributes) }
+
+func trim(attributes map[string]any) {
+	maps.DeleteFunc(attributes, func(_ string, value any) bool {
 		switch value.(type) {
 		case string, float64, bool:
 			return false
