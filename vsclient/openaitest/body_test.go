@@ -93,6 +93,46 @@ func TestAConnectionThatBringsNothingOfItsBodyIsGivenUp(t *testing.T) {
 	}
 }
 
+func TestABodyThatNobodyReadsIsNotWaitedForEither(t *testing.T) {
+	const json, length = "Content-Type: application/json\r\n", "Content-Length: 5\r\n"
+	for _, tt := range []struct{ name, head string }{
+		{"the key is missing", "POST /v1/vector_stores HTTP/1.1\r\n" + json + length},
+		{"the type is wrong", "POST /v1/vector_stores HTTP/1.1\r\nAuthorization: Bearer k\r\n" + length},
+		{"the request has no body", "DELETE /v1/files/file-1 HTTP/1.1\r\nAuthorization: Bearer k\r\n" + length},
+		{"the body comes in chunks", "GET /v1/files HTTP/1.1\r\nAuthorization: Bearer k\r\nTransfer-Encoding: chunked\r\n"},
+		{"the base URL is wrong", "POST /files HTTP/1.1\r\n" + length},
+		{"the control door", "POST /-/faults HTTP/1.1\r\n" + json + length},
+		{"the page", "POST / HTTP/1.1\r\n" + length},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				is := is.New(t)
+				s := openaitest.New(openaitest.Config{})
+				door := pipeDoor{make(chan net.Conn), make(chan struct{})}
+				srv := &http.Server{Handler: s}
+				go srv.Serve(door)
+				client, server := net.Pipe()
+				door.conns <- server
+				go io.WriteString(client, tt.head+"Host: x\r\n\r\n") //nolint:errcheck // the reply shows it
+				ended := make(chan time.Duration, 1)
+				start := time.Now()
+				go func() {
+					_, _ = io.Copy(io.Discard, client)
+					ended <- time.Since(start)
+				}()
+				select {
+				case took := <-ended:
+					is.True(took <= 31*time.Second)
+				case <-time.After(time.Hour):
+					t.Error("the connection is still open")
+				}
+				is.NoErr(client.Close())
+				srv.Close()
+			})
+		})
+	}
+}
+
 // pipeDoor is a listener of connections that are no sockets.
 type pipeDoor struct {
 	conns  chan net.Conn

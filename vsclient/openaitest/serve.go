@@ -437,30 +437,42 @@ const bodyPatience = 30 * time.Second
 // patientBody is a body of which every read ends within bodyPatience.
 type patientBody struct {
 	io.ReadCloser
-	conn *http.ResponseController
+	conn  *http.ResponseController
+	ended bool // read to its end, or failed
 }
 
 func (b *patientBody) Read(p []byte) (int, error) {
-	// A handler that stands on no connection has no deadlines.
-	_ = b.conn.SetReadDeadline(time.Now().Add(bodyPatience))
+	b.limit()
 	n, err := b.ReadCloser.Read(p)
+	b.ended = err != nil
 	if err == nil || err == io.EOF {
 		_ = b.conn.SetReadDeadline(time.Time{})
 	}
 	return n, err
 }
 
+// limit gives the next read bodyPatience, also one of net/http, which reads the rest of a
+// body before it sends the reply. A handler that stands on no connection has no deadlines.
+func (b *patientBody) limit() {
+	if !b.ended {
+		_ = b.conn.SetReadDeadline(time.Now().Add(bodyPatience))
+	}
+}
+
 // ServeHTTP serves the API under /v1, a page for people at /, and under /-/ the control
 // door for tests in other languages.
 func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	body := &patientBody{ReadCloser: r.Body, conn: http.NewResponseController(w), ended: r.ContentLength == 0}
+	if !body.ended {
+		r.Body = body
+	}
 	if !isAPI(r) {
+		body.limit()
 		s.serveOther(w, r)
 		return
 	}
-	if r.ContentLength != 0 {
-		r.Body = &patientBody{r.Body, http.NewResponseController(w)}
-	}
 	rep := s.serve(r)
+	body.limit()
 	if rep.cut == cutBefore {
 		panic(http.ErrAbortHandler)
 	}
