@@ -63,11 +63,7 @@ func TestAConnectionThatBringsNothingOfItsBodyIsGivenUp(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				is := is.New(t)
 				s := openaitest.New(openaitest.Config{})
-				door := pipeDoor{make(chan net.Conn), make(chan struct{})}
-				srv := &http.Server{Handler: s, ReadHeaderTimeout: time.Minute}
-				go srv.Serve(door)
-				client, server := net.Pipe()
-				door.conns <- server
+				client, closeServer := connect(s)
 				rest := "x\r\n--b\r\nContent-Disposition: form-data; name=\"purpose\"\r\n\r\nassistants\r\n--b--\r\n"
 				var sending sync.WaitGroup
 				sending.Go(func() {
@@ -86,7 +82,7 @@ func TestAConnectionThatBringsNothingOfItsBodyIsGivenUp(t *testing.T) {
 				}
 				is.True(time.Since(start) <= 30*time.Second)
 				is.NoErr(client.Close())
-				srv.Close()
+				closeServer()
 				sending.Wait()
 			})
 		})
@@ -108,11 +104,7 @@ func TestABodyThatNobodyReadsIsNotWaitedForEither(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				is := is.New(t)
 				s := openaitest.New(openaitest.Config{})
-				door := pipeDoor{make(chan net.Conn), make(chan struct{})}
-				srv := &http.Server{Handler: s}
-				go srv.Serve(door)
-				client, server := net.Pipe()
-				door.conns <- server
+				client, closeServer := connect(s)
 				go io.WriteString(client, tt.head+"Host: x\r\n\r\n") //nolint:errcheck // the reply shows it
 				ended := make(chan time.Duration, 1)
 				start := time.Now()
@@ -127,10 +119,36 @@ func TestABodyThatNobodyReadsIsNotWaitedForEither(t *testing.T) {
 					t.Error("the connection is still open")
 				}
 				is.NoErr(client.Close())
-				srv.Close()
+				closeServer()
 			})
 		})
 	}
+}
+
+func TestAHangEndsWhenTheClientLeavesThoughItsBodyWasNotRead(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		is := is.New(t)
+		s := openaitest.New(openaitest.Config{Faults: []openaitest.Fault{{Kind: openaitest.FaultHang}}})
+		client, closeServer := connect(s)
+		_, err := io.WriteString(client, "POST /v1/vector_stores HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer k\r\nContent-Type: application/json\r\nContent-Length: 2\r\n\r\n{}")
+		is.NoErr(err)
+		time.Sleep(time.Minute)
+		is.True(!s.Requests()[0].Done)
+		is.NoErr(client.Close())
+		synctest.Wait()
+		is.True(s.Requests()[0].Done)
+		closeServer()
+	})
+}
+
+// connect returns a connection to the server that is no socket.
+func connect(s *openaitest.Server) (client net.Conn, closeServer func()) {
+	door := pipeDoor{make(chan net.Conn), make(chan struct{})}
+	srv := &http.Server{Handler: s, ReadHeaderTimeout: time.Minute}
+	go srv.Serve(door) //nolint:errcheck // it ends with closeServer
+	client, server := net.Pipe()
+	door.conns <- server
+	return client, func() { srv.Close() }
 }
 
 // pipeDoor is a listener of connections that are no sockets.

@@ -123,7 +123,7 @@ func (s *Server) answer(c *call, modelled *apiError) *reply {
 		case FaultCut:
 			return gone
 		case FaultHang:
-			s.hang(ctx)
+			c.hang()
 			return gone
 		case FaultDelay:
 			if !s.sleep(ctx, time.Duration(f.Delay)) {
@@ -142,7 +142,7 @@ func (s *Server) answer(c *call, modelled *apiError) *reply {
 		case f.Kind == FaultCut:
 			rep = gone
 		case f.Kind == FaultHang:
-			s.hang(ctx)
+			c.hang()
 			return gone
 		case f.Kind == FaultDelay:
 			if !s.sleep(ctx, time.Duration(f.Delay)) {
@@ -385,10 +385,13 @@ func (s *Server) sleep(ctx context.Context, d time.Duration) bool {
 	}
 }
 
-func (s *Server) hang(ctx context.Context) {
+// hang waits until the client gives up or the server closes. It reads the body first:
+// net/http notices that a client has gone only when nothing is left to read.
+func (c *call) hang() {
+	_, _ = io.Copy(io.Discard, c.body)
 	select {
-	case <-ctx.Done():
-	case <-s.closed:
+	case <-c.r.Context().Done():
+	case <-c.s.closed:
 	}
 }
 
