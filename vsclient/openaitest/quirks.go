@@ -175,8 +175,8 @@ type BatchesNotTaken string
 const (
 	BatchesNotFound BatchesNotTaken = "not_found"    // every request under …/file_batches is answered 404, as to an unknown URL
 	BatchesFail     BatchesNotTaken = "server_error" // every request under …/file_batches is answered 500
-	// BatchesEmpty answers a new batch with 200, status completed and total 0, and
-	// attaches nothing, as OGX does.
+	// BatchesEmpty answers a new batch of "files" with 200, status completed and total 0,
+	// and attaches nothing, as OGX does; it takes one of "file_ids".
 	BatchesEmpty BatchesNotTaken = "empty"
 )
 
