@@ -258,6 +258,11 @@ func (st step) send(ctx context.Context, s *openaitest.Server, ids map[string]st
 	if st.name == "" {
 		return do(ctx, s, method, path, strings.NewReader(fill(st.body, ids)), "application/json")
 	}
+	return do(ctx, s, method, path, strings.NewReader(st.form(st.body)), "multipart/form-data; boundary=b")
+}
+
+// form returns the multipart body that carries the content.
+func (st step) form(content string) string {
 	field, purpose := "file", st.purpose
 	if purpose == "" {
 		purpose = "assistants"
@@ -266,6 +271,6 @@ func (st step) send(ctx context.Context, s *openaitest.Server, ids map[string]st
 	if purpose == "part" {
 		field, form = "data", ""
 	}
-	form += "--b\r\nContent-Disposition: form-data; name=\"" + field + "\"; filename=\"" + strings.ReplaceAll(st.name, `"`, `\"`) + "\"\r\n\r\n" + st.body + "\r\n--b--\r\n"
-	return do(ctx, s, method, path, strings.NewReader(form), "multipart/form-data; boundary=b")
+	form += "--b\r\nContent-Disposition: form-data; name=\"" + field + "\"; filename=\"" + strings.ReplaceAll(st.name, `"`, `\"`) + "\"\r\n\r\n" + content + "\r\n--b--\r\n"
+	return form
 }
