@@ -212,6 +212,16 @@ func TestTheAPIBehavesHereAsOthersHaveSeenIt(t *testing.T) {
 			},
 		},
 		{
+			fact: "another server searches by the attributes of the attach", source: ogx,
+			cfg: openaitest.Config{Quirks: openaitest.Quirks{SearchKeepsAttributes: true}}, steps: []step{
+				{request: "POST /vector_stores/{vs}/files", body: `{"file_id":"{file}","attributes":{"a":1}}`, status: 200},
+				{request: "POST /vector_stores/{vs}/files/{file}", body: `{"attributes":{"a":2}}`, status: 200},
+				{request: "GET /vector_stores/{vs}/files/{file}", status: 200, has: []string{`"attributes":{"a":2}`}},
+				{request: "POST /vector_stores/{vs}/search", body: `{"query":"cats","filters":{"type":"eq","key":"a","value":1}}`, status: 200, has: []string{`"attributes":{"a":1}`}},
+				{request: "POST /vector_stores/{vs}/search", body: `{"query":"cats","filters":{"type":"eq","key":"a","value":2}}`, status: 200, has: []string{`"data":[]`}},
+			},
+		},
+		{
 			fact: "another server loses attributes", source: "the mock openai-responses 0.13.1",
 			cfg: openaitest.Config{Quirks: openaitest.Quirks{AttributesDropped: true}}, steps: []step{
 				{request: "POST /vector_stores/{vs}/files", body: `{"file_id":"{file}","attributes":{"a":1}}`, status: 200, has: []string{`"attributes":{}`}},
