@@ -145,7 +145,7 @@ func TestAHangEndsWhenTheClientLeavesThoughItsBodyWasNotRead(t *testing.T) {
 func connect(s *openaitest.Server) (client net.Conn, closeServer func()) {
 	door := pipeDoor{make(chan net.Conn), make(chan struct{})}
 	srv := &http.Server{Handler: s, ReadHeaderTimeout: time.Minute}
-	go srv.Serve(door) //nolint:errcheck // it ends with closeServer
+	go srv.Serve(door)
 	client, server := net.Pipe()
 	door.conns <- server
 	return client, func() { srv.Close() }
