@@ -36,10 +36,15 @@ var repairs = []exception{
 		amend:  func(doc document) { closeObjects(doc["components"]) },
 	},
 	{
-		name:   "nulls",
-		reason: "every recorded reply of the live API has status_details of a File, expires_after of a store without a policy and name of a store without a name as null",
+		name: "nulls",
+		reason: "every recorded reply of the live API has status_details of a File, expires_after of a store without a policy and name of a store without a name as null;" +
+			" so have the recorded lists of the Assistants API first_id and last_id when they are empty",
 		amend: func(doc document) {
-			for schema, names := range map[string][]string{"OpenAIFile": {"status_details"}, "VectorStoreObject": {"name", "expires_after"}} {
+			ends := []string{"first_id", "last_id"}
+			for schema, names := range map[string][]string{
+				"OpenAIFile": {"status_details"}, "VectorStoreObject": {"name", "expires_after"},
+				"ListFilesResponse": ends, "ListVectorStoresResponse": ends, "ListVectorStoreFilesResponse": ends,
+			} {
 				properties := doc.schema(schema, "properties")
 				for _, name := range names {
 					properties[name] = orNull(properties[name])

@@ -79,6 +79,9 @@ func (c *call) batchFiles() ([]wanted, *apiError) {
 	default:
 		return nil, badRequest("missing_required_parameter", "file_ids", "Missing required parameter: 'file_ids'.")
 	}
+	if b.has("files") && c.s.cfg.Quirks.BatchesNotTaken == BatchesEmpty {
+		return nil, nil
+	}
 	if len(all) > 500 {
 		c.unwisely("the batch holds more than the 500 files of OpenAI's guides")
 	}
@@ -99,9 +102,6 @@ func (c *call) createBatch() (any, *apiError) {
 	}
 	if badBody != nil {
 		return nil, badBody
-	}
-	if s.cfg.Quirks.BatchesNotTaken == BatchesEmpty {
-		all = nil
 	}
 	files := make([]project.Attachment, 0, len(all))
 	refusedFiles := 0

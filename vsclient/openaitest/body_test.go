@@ -63,11 +63,7 @@ func TestAConnectionThatBringsNothingOfItsBodyIsGivenUp(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				is := is.New(t)
 				s := openaitest.New(openaitest.Config{})
-				door := pipeDoor{make(chan net.Conn), make(chan struct{})}
-				srv := &http.Server{Handler: s, ReadHeaderTimeout: time.Minute}
-				go srv.Serve(door)
-				client, server := net.Pipe()
-				door.conns <- server
+				client, closeServer := connect(s)
 				rest := "x\r\n--b\r\nContent-Disposition: form-data; name=\"purpose\"\r\n\r\nassistants\r\n--b--\r\n"
 				var sending sync.WaitGroup
 				sending.Go(func() {
@@ -86,11 +82,73 @@ func TestAConnectionThatBringsNothingOfItsBodyIsGivenUp(t *testing.T) {
 				}
 				is.True(time.Since(start) <= 30*time.Second)
 				is.NoErr(client.Close())
-				srv.Close()
+				closeServer()
 				sending.Wait()
 			})
 		})
 	}
+}
+
+func TestABodyThatNobodyReadsIsNotWaitedForEither(t *testing.T) {
+	const json, length = "Content-Type: application/json\r\n", "Content-Length: 5\r\n"
+	for _, tt := range []struct{ name, head string }{
+		{"the key is missing", "POST /v1/vector_stores HTTP/1.1\r\n" + json + length},
+		{"the type is wrong", "POST /v1/vector_stores HTTP/1.1\r\nAuthorization: Bearer k\r\n" + length},
+		{"the request has no body", "DELETE /v1/files/file-1 HTTP/1.1\r\nAuthorization: Bearer k\r\n" + length},
+		{"the body comes in chunks", "GET /v1/files HTTP/1.1\r\nAuthorization: Bearer k\r\nTransfer-Encoding: chunked\r\n"},
+		{"the base URL is wrong", "POST /files HTTP/1.1\r\n" + length},
+		{"the control door", "POST /-/faults HTTP/1.1\r\n" + json + length},
+		{"the page", "POST / HTTP/1.1\r\n" + length},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				is := is.New(t)
+				s := openaitest.New(openaitest.Config{})
+				client, closeServer := connect(s)
+				go io.WriteString(client, tt.head+"Host: x\r\n\r\n") //nolint:errcheck // the reply shows it
+				ended := make(chan time.Duration, 1)
+				start := time.Now()
+				go func() {
+					_, _ = io.Copy(io.Discard, client)
+					ended <- time.Since(start)
+				}()
+				select {
+				case took := <-ended:
+					is.True(took <= 31*time.Second)
+				case <-time.After(time.Hour):
+					t.Error("the connection is still open")
+				}
+				is.NoErr(client.Close())
+				closeServer()
+			})
+		})
+	}
+}
+
+func TestAHangEndsWhenTheClientLeavesThoughItsBodyWasNotRead(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		is := is.New(t)
+		s := openaitest.New(openaitest.Config{Faults: []openaitest.Fault{{Kind: openaitest.FaultHang}}})
+		client, closeServer := connect(s)
+		_, err := io.WriteString(client, "POST /v1/vector_stores HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer k\r\nContent-Type: application/json\r\nContent-Length: 2\r\n\r\n{}")
+		is.NoErr(err)
+		time.Sleep(time.Minute)
+		is.True(!s.Requests()[0].Done)
+		is.NoErr(client.Close())
+		synctest.Wait()
+		is.True(s.Requests()[0].Done)
+		closeServer()
+	})
+}
+
+// connect returns a connection to the server that is no socket.
+func connect(s *openaitest.Server) (client net.Conn, closeServer func()) {
+	door := pipeDoor{make(chan net.Conn), make(chan struct{})}
+	srv := &http.Server{Handler: s, ReadHeaderTimeout: time.Minute}
+	go srv.Serve(door)
+	client, server := net.Pipe()
+	door.conns <- server
+	return client, func() { srv.Close() }
 }
 
 // pipeDoor is a listener of connections that are no sockets.

@@ -64,7 +64,8 @@ func notFound(param, format string, args ...any) *apiError {
 func serverError() *apiError {
 	return &apiError{
 		status: http.StatusInternalServerError, typ: "server_error",
-		message: "The server had an error while processing your request. Sorry about that!",
+		message: "The server had an error processing your request. Sorry about that! You can retry your request, or contact us" +
+			" through our help center at help.openai.com if you keep seeing this error.",
 	}
 }
 

@@ -17,6 +17,8 @@ const (
 	recorded = "replies of the API recorded by the tests of github.com/alexrudall/ruby-openai, 2023-11 to 2025-02"
 	stdapi   = "tests of stdapi.ai that also run against OpenAI"
 	forum    = "community.openai.com/t/1357013"
+	document = "OpenAI's OpenAPI document of 2026-08-21"
+	ogx      = "OGX 1.5.0, as it ran"
 )
 
 // step is one request of a fact, and parts of its reply. {vs}, {file} and {last}, the
@@ -32,8 +34,8 @@ type step struct {
 	has    []string // in the body or in a header
 }
 
-// TestTheAPIBehavesHereAsOthersHaveSeenIt holds facts about the live API against the
-// emulator. It finds a vector store that is empty, and a File a.md that is not attached.
+// TestTheAPIBehavesHereAsOthersHaveSeenIt holds facts about the live API, and about
+// others that speak it, against the emulator. It finds a vector store that is empty, and a File a.md that is not attached.
 func TestTheAPIBehavesHereAsOthersHaveSeenIt(t *testing.T) {
 	for _, tt := range []struct {
 		fact   string
@@ -57,7 +59,7 @@ func TestTheAPIBehavesHereAsOthersHaveSeenIt(t *testing.T) {
 			fact: "the listing of a new batch is answered 500, and two seconds later it is not", source: recorded + " (2024-10-15)",
 			cfg: openaitest.Config{Quirks: openaitest.Quirks{FreshBatchListing500: true}}, steps: []step{
 				{request: "POST /vector_stores/{vs}/file_batches", body: `{"file_ids":["{file}"]}`, status: 200},
-				{request: "GET /vector_stores/{vs}/file_batches/{last}/files", status: 500, has: []string{`"server_error"`}},
+				{request: "GET /vector_stores/{vs}/file_batches/{last}/files", status: 500, has: []string{`"server_error"`, "The server had an error processing your request. Sorry about that! You can retry your request"}},
 				{request: "GET /vector_stores/{vs}/file_batches/{last}/files", wait: 2 * time.Second, status: 200, has: []string{"{file}"}},
 			},
 		},
@@ -87,7 +89,7 @@ func TestTheAPIBehavesHereAsOthersHaveSeenIt(t *testing.T) {
 				{request: "POST /uploads", body: `{"filename":"a.md","purpose":"assistants","bytes":5,"mime_type":"application/octet-stream"}`, status: 200},
 			},
 		},
-		{fact: "an upload of application/octet-stream is refused", source: "OpenAI's OpenAPI document of 2026-08-21, CreateUploadRequest", steps: []step{
+		{fact: "an upload of application/octet-stream is refused", source: document + ", CreateUploadRequest", steps: []step{
 			{request: "POST /uploads", body: `{"filename":"a.md","purpose":"assistants","bytes":5,"mime_type":"application/octet-stream"}`, status: 400, has: []string{"mime_type"}},
 		}},
 		{fact: "a File without an extension cannot be attached", source: "openai-python#1511", steps: []step{
@@ -160,6 +162,71 @@ func TestTheAPIBehavesHereAsOthersHaveSeenIt(t *testing.T) {
 				{request: "POST /files", name: "a.md", body: "more than there is room for", status: 400, has: []string{"file storage quota", `"code":null`}},
 			},
 		},
+		{fact: "an empty list has no first and no last id", source: recorded + " (2024-04, of messages and run steps)", steps: []step{
+			{request: "GET /vector_stores/{vs}/files", status: 200, has: []string{`"data":[]`, `"first_id":null,"last_id":null,"has_more":false`}},
+			{request: "GET /files?purpose=vision", status: 200, has: []string{`"data":[]`, `"first_id":null,"last_id":null,"has_more":false`}},
+		}},
+		{fact: "a File for purpose user_data can be attached", source: "openai-python#2724", steps: []step{
+			{request: "POST /files", name: "a.md", purpose: "user_data", body: "x", status: 200},
+			{request: "POST /vector_stores/{vs}/files", body: `{"file_id":"{last}"}`, status: 200, has: []string{`"status":"completed"`}},
+		}},
+		{fact: "a store is described at its creation alone", source: document + ", UpdateVectorStoreRequest", steps: []step{
+			{request: "POST /vector_stores", body: `{"description":"of cats"}`, status: 200},
+			{request: "POST /vector_stores/{last}", body: `{"description":"of dogs"}`, status: 400, has: []string{`"param":"description"`}},
+		}},
+		{fact: "hybrid_search is an option of another API's searches", source: document + ", VectorStoreSearchRequest", steps: []step{
+			{request: "POST /vector_stores/{vs}/search", body: `{"query":"x","ranking_options":{"hybrid_search":{"text_weight":1}}}`, status: 400, has: []string{"ranking_options.hybrid_search"}},
+		}},
+		{fact: "the Assistants API is gone", source: "OpenAI's deprecations, 2026-08-26", steps: []step{
+			{request: "GET /assistants", status: 404, has: []string{"invalid_request_error"}},
+			{request: "POST /threads", body: `{}`, status: 404, has: []string{"invalid_request_error"}},
+		}},
+		{
+			fact: "another server refuses absent objects with 400 and names them", source: ogx,
+			cfg: openaitest.Config{Quirks: openaitest.Quirks{Absent400: true}}, steps: []step{
+				{request: "GET /vector_stores/vs_1", status: 400, has: []string{"'vs_1' not found"}},
+				{request: "GET /vector_stores/{vs}/files/{file}", status: 400, has: []string{"'{file}' not found"}},
+				{request: "GET /files/file-1", status: 404},
+			},
+		},
+		{
+			fact: "another server takes batches of file_ids, and of files none", source: ogx,
+			cfg: openaitest.Config{Quirks: openaitest.Quirks{BatchesNotTaken: openaitest.BatchesEmpty}}, steps: []step{
+				{request: "POST /vector_stores/{vs}/file_batches", body: `{"files":[{"file_id":"{file}"}]}`, status: 200, has: []string{`"total":0`}},
+				{request: "GET /vector_stores/{vs}/files", status: 200, has: []string{`"data":[]`}},
+				{request: "POST /vector_stores/{vs}/file_batches", body: `{"file_ids":["{file}"]}`, status: 200, has: []string{`"total":1`}},
+				{request: "GET /vector_stores/{vs}/files", status: 200, has: []string{"{file}"}},
+			},
+		},
+		{
+			fact: "another server cannot read JSON", source: ogx,
+			cfg: openaitest.Config{IndexRules: []openaitest.IndexRule{{Name: "*.json", Code: "server_error"}}}, steps: []step{
+				{request: "POST /files", name: "a.json", body: "{}", status: 200},
+				{request: "POST /vector_stores/{vs}/files", body: `{"file_id":"{last}"}`, status: 200, has: []string{`"status":"failed"`, `"code":"server_error"`}},
+			},
+		},
+		{
+			fact: "another server alters the names of files", source: ogx,
+			cfg: openaitest.Config{Quirks: openaitest.Quirks{AlterFilenames: openaitest.UnderscoreForUnsafe}}, steps: []step{
+				{request: "POST /files", name: "über a.md", body: "x", status: 200, has: []string{`"filename":"_ber_a.md"`}},
+			},
+		},
+		{
+			fact: "another server searches by the attributes of the attach", source: ogx,
+			cfg: openaitest.Config{Quirks: openaitest.Quirks{SearchKeepsAttributes: true}}, steps: []step{
+				{request: "POST /vector_stores/{vs}/files", body: `{"file_id":"{file}","attributes":{"a":1}}`, status: 200},
+				{request: "POST /vector_stores/{vs}/files/{file}", body: `{"attributes":{"a":2}}`, status: 200},
+				{request: "GET /vector_stores/{vs}/files/{file}", status: 200, has: []string{`"attributes":{"a":2}`}},
+				{request: "POST /vector_stores/{vs}/search", body: `{"query":"cats","filters":{"type":"eq","key":"a","value":1}}`, status: 200, has: []string{`"attributes":{"a":1}`}},
+				{request: "POST /vector_stores/{vs}/search", body: `{"query":"cats","filters":{"type":"eq","key":"a","value":2}}`, status: 200, has: []string{`"data":[]`}},
+			},
+		},
+		{
+			fact: "another server loses attributes", source: "the mock openai-responses 0.13.1",
+			cfg: openaitest.Config{Quirks: openaitest.Quirks{AttributesDropped: true}}, steps: []step{
+				{request: "POST /vector_stores/{vs}/files", body: `{"file_id":"{file}","attributes":{"a":1}}`, status: 200, has: []string{`"attributes":{}`}},
+			},
+		},
 	} {
 		t.Run(tt.fact, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
@@ -201,6 +268,11 @@ func (st step) send(ctx context.Context, s *openaitest.Server, ids map[string]st
 	if st.name == "" {
 		return do(ctx, s, method, path, strings.NewReader(fill(st.body, ids)), "application/json")
 	}
+	return do(ctx, s, method, path, strings.NewReader(st.form(st.body)), "multipart/form-data; boundary=b")
+}
+
+// form returns the multipart body that carries the content.
+func (st step) form(content string) string {
 	field, purpose := "file", st.purpose
 	if purpose == "" {
 		purpose = "assistants"
@@ -209,6 +281,6 @@ func (st step) send(ctx context.Context, s *openaitest.Server, ids map[string]st
 	if purpose == "part" {
 		field, form = "data", ""
 	}
-	form += "--b\r\nContent-Disposition: form-data; name=\"" + field + "\"; filename=\"" + strings.ReplaceAll(st.name, `"`, `\"`) + "\"\r\n\r\n" + st.body + "\r\n--b--\r\n"
-	return do(ctx, s, method, path, strings.NewReader(form), "multipart/form-data; boundary=b")
+	form += "--b\r\nContent-Disposition: form-data; name=\"" + field + "\"; filename=\"" + strings.ReplaceAll(st.name, `"`, `\"`) + "\"\r\n\r\n" + content + "\r\n--b--\r\n"
+	return form
 }

@@ -10,6 +10,7 @@ import (
 	"reflect"
 	"slices"
 	"time"
+	"unicode/utf8"
 
 	"github.com/conduitio-labs/conduit-connector-openai-vectorstore/vsclient/openaitest/internal/project"
 )
@@ -299,6 +300,11 @@ func (s *Server) AddStoreFile(storeID, fileID string, attributes map[string]any)
 }
 
 func checkPlanted(attributes map[string]any, quirks *Quirks) *apiError {
+	for k, v := range attributes {
+		if text, _ := v.(string); !utf8.ValidString(k) || !utf8.ValidString(text) {
+			return badRequest("", "attributes", "attribute %q is not UTF-8, as JSON is", k)
+		}
+	}
 	b := &fields{path: "attributes.", m: attributes}
 	b.checkAttributes(quirks)
 	return b.err

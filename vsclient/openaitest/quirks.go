@@ -35,6 +35,9 @@ type Quirks struct {
 	// AttributesDropped stores no attributes: attaches, batches and updates take
 	// them, and every reply shows none.
 	AttributesDropped bool `json:"attributes_dropped,omitempty"`
+	// SearchKeepsAttributes has searches filter by, and show, the attributes that a file
+	// was attached with, whatever update came after that, as OGX does.
+	SearchKeepsAttributes bool `json:"search_keeps_attributes,omitempty"`
 	// AttributeValueMax is the longest attribute value; 0 is 512, as in the
 	// OpenAPI document; the retrieval guide says 256.
 	AttributeValueMax int `json:"attribute_value_max,omitempty"`
@@ -175,8 +178,8 @@ type BatchesNotTaken string
 const (
 	BatchesNotFound BatchesNotTaken = "not_found"    // every request under …/file_batches is answered 404, as to an unknown URL
 	BatchesFail     BatchesNotTaken = "server_error" // every request under …/file_batches is answered 500
-	// BatchesEmpty answers a new batch with 200, status completed and total 0, and
-	// attaches nothing, as OGX does.
+	// BatchesEmpty answers a new batch of "files" with 200, status completed and total 0,
+	// and attaches nothing, as OGX does; it takes one of "file_ids".
 	BatchesEmpty BatchesNotTaken = "empty"
 )
 

@@ -116,7 +116,11 @@ func TestBatchesMayNotBeTaken(t *testing.T) {
 		s := openaitest.New(openaitest.Config{Quirks: openaitest.Quirks{BatchesNotTaken: answer}})
 		vs := s.NewVectorStore("docs")
 		id := s.AddFile(openaitest.NewFile{Name: "a.md", Content: []byte("x")})
-		for _, body := range []string{`{"files":[{"file_id":"` + id + `"}]}`, `{"file_ids":["` + id + `"]}`} {
+		bodies := []string{`{"files":[{"file_id":"` + id + `"}]}`, `{"file_ids":["` + id + `"]}`}
+		if answer == openaitest.BatchesEmpty {
+			bodies = bodies[:1]
+		}
+		for _, body := range bodies {
 			var b struct {
 				ID, Status string
 				FileCounts struct{ Total int } `json:"file_counts"`

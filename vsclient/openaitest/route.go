@@ -91,9 +91,9 @@ var endpoints = func() []*endpoint {
 
 // otherAPIs are the first path segments of OpenAI's other APIs.
 var otherAPIs = []string{
-	"agents", "assistants", "audio", "batches", "chat", "chatkit", "completions", "containers", "content_provenance_checks", "conversations",
+	"agents", "audio", "batches", "chat", "chatkit", "completions", "containers", "content_provenance_checks", "conversations",
 	"decisions", "edits", "embeddings", "engines", "evals", "fine-tunes", "fine_tuning", "images", "live", "models", "moderations",
-	"organization", "projects", "realtime", "responses", "safety", "skills", "threads", "vaults", "videos", "webhook_endpoints",
+	"organization", "projects", "realtime", "responses", "safety", "skills", "vaults", "videos", "webhook_endpoints",
 }
 
 // route finds the endpoint of an escaped URL path, and returns the path below
@@ -225,11 +225,18 @@ func quoteList(words []string) string {
 
 // listing is one page of an ordered list.
 type listing struct {
-	Object  string `json:"object"`
-	Data    any    `json:"data"`
-	FirstID string `json:"first_id"`
-	LastID  string `json:"last_id"`
-	HasMore bool   `json:"has_more"`
+	Object  string  `json:"object"`
+	Data    any     `json:"data"`
+	FirstID *string `json:"first_id"` // null: the page is empty
+	LastID  *string `json:"last_id"`
+	HasMore bool    `json:"has_more"`
+}
+
+func orNull(id string) *string {
+	if id == "" {
+		return nil
+	}
+	return &id
 }
 
 // list renders a page of a list, or refuses its cursor.
@@ -241,5 +248,5 @@ func list[T, O any](l project.Listing[T], bad *project.BadCursor, object func(T)
 	for i, v := range l.Items {
 		data[i] = object(v)
 	}
-	return listing{Object: "list", Data: data, FirstID: l.First, LastID: l.Last, HasMore: l.More}, nil
+	return listing{Object: "list", Data: data, FirstID: orNull(l.First), LastID: orNull(l.Last), HasMore: l.More}, nil
 }

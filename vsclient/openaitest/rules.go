@@ -15,7 +15,8 @@ func (s *Server) rules() project.Rules {
 		NotFoundWindow: c.NotFoundWindow, GhostWindow: c.GhostWindow, StoresExpireAfter: c.StoresExpireAfter,
 		MaxFileTokens: c.MaxFileTokens, Decide: s.decide,
 		ReattachKeepsAttributes: q.ReattachKeepsAttributes, ReattachReindexes: q.ReattachReindexes, DetachEverywhere: q.DetachEverywhere,
-		DeleteLeavesCounts: q.DeleteLeavesCounts, DeleteLeavesStoreFile: q.DeleteLeavesStoreFile, ExpiryLeavesStoreFile: q.ExpiryLeavesStoreFile,
+		SearchKeepsAttributes: q.SearchKeepsAttributes,
+		DeleteLeavesCounts:    q.DeleteLeavesCounts, DeleteLeavesStoreFile: q.DeleteLeavesStoreFile, ExpiryLeavesStoreFile: q.ExpiryLeavesStoreFile,
 		DeletedCursorRefused: q.DeletedCursorRefused, FilterAfterPage: q.FilterAfterPage, ShuffledTies: q.ShuffledTies,
 	}
 }

@@ -123,7 +123,7 @@ func (s *Server) answer(c *call, modelled *apiError) *reply {
 		case FaultCut:
 			return gone
 		case FaultHang:
-			s.hang(ctx)
+			c.hang()
 			return gone
 		case FaultDelay:
 			if !s.sleep(ctx, time.Duration(f.Delay)) {
@@ -142,7 +142,7 @@ func (s *Server) answer(c *call, modelled *apiError) *reply {
 		case f.Kind == FaultCut:
 			rep = gone
 		case f.Kind == FaultHang:
-			s.hang(ctx)
+			c.hang()
 			return gone
 		case f.Kind == FaultDelay:
 			if !s.sleep(ctx, time.Duration(f.Delay)) {
@@ -385,10 +385,13 @@ func (s *Server) sleep(ctx context.Context, d time.Duration) bool {
 	}
 }
 
-func (s *Server) hang(ctx context.Context) {
+// hang waits until the client gives up or the server closes. It reads the body first:
+// net/http notices that a client has gone only when nothing is left to read.
+func (c *call) hang() {
+	_, _ = io.Copy(io.Discard, c.body)
 	select {
-	case <-ctx.Done():
-	case <-s.closed:
+	case <-c.r.Context().Done():
+	case <-c.s.closed:
 	}
 }
 
@@ -437,30 +440,42 @@ const bodyPatience = 30 * time.Second
 // patientBody is a body of which every read ends within bodyPatience.
 type patientBody struct {
 	io.ReadCloser
-	conn *http.ResponseController
+	conn  *http.ResponseController
+	ended bool // read to its end, or failed
 }
 
 func (b *patientBody) Read(p []byte) (int, error) {
-	// A handler that stands on no connection has no deadlines.
-	_ = b.conn.SetReadDeadline(time.Now().Add(bodyPatience))
+	b.limit()
 	n, err := b.ReadCloser.Read(p)
+	b.ended = err != nil
 	if err == nil || err == io.EOF {
 		_ = b.conn.SetReadDeadline(time.Time{})
 	}
 	return n, err
 }
 
+// limit gives the next read bodyPatience, also one of net/http, which reads the rest of a
+// body before it sends the reply. A handler that stands on no connection has no deadlines.
+func (b *patientBody) limit() {
+	if !b.ended {
+		_ = b.conn.SetReadDeadline(time.Now().Add(bodyPatience))
+	}
+}
+
 // ServeHTTP serves the API under /v1, a page for people at /, and under /-/ the control
 // door for tests in other languages.
 func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	body := &patientBody{ReadCloser: r.Body, conn: http.NewResponseController(w), ended: r.ContentLength == 0}
+	if !body.ended {
+		r.Body = body
+	}
 	if !isAPI(r) {
+		body.limit()
 		s.serveOther(w, r)
 		return
 	}
-	if r.ContentLength != 0 {
-		r.Body = &patientBody{r.Body, http.NewResponseController(w)}
-	}
 	rep := s.serve(r)
+	body.limit()
 	if rep.cut == cutBefore {
 		panic(http.ErrAbortHandler)
 	}

@@ -570,12 +570,14 @@ func TestAPlantedFileHasAttributesThatTheAPITakes(t *testing.T) {
 		many[fmt.Sprint(i)] = i
 	}
 	for name, attributes := range map[string]map[string]any{
-		"too many":         many,
-		"a long key":       {strings.Repeat("k", 65): 1},
-		"a long value":     {"k": strings.Repeat("v", 513)},
-		"a list":           {"k": []string{"v"}},
-		"a nil":            {"k": nil},
-		"no finite number": {"k": math.Inf(1)},
+		"too many":          many,
+		"a long key":        {strings.Repeat("k", 65): 1},
+		"a long value":      {"k": strings.Repeat("v", 513)},
+		"a list":            {"k": []string{"v"}},
+		"a nil":             {"k": nil},
+		"no finite number":  {"k": math.Inf(1)},
+		"no UTF-8":          {"k": "\xff"},
+		"a key of no UTF-8": {"\xff": 1},
 	} {
 		t.Run(name, func(t *testing.T) {
 			is := is.New(t)

@@ -108,12 +108,16 @@ func (c *call) pendingUpload() (*project.Upload, *apiError) {
 func (c *call) addPart() (any, *apiError) {
 	s := c.s
 	s.mu.Lock()
-	_, refused := c.pendingUpload()
+	u, refused := c.pendingUpload()
+	var left int64
+	if refused == nil {
+		left = u.Bytes - u.Received
+	}
 	s.mu.Unlock()
 	if refused != nil {
 		return nil, refused
 	}
-	f, refused := c.multipartForm("data", maxPartBytes, maxPartBytes)
+	f, refused := c.multipartForm("data", maxPartBytes, left) // a larger part is refused below
 	if refused != nil {
 		return nil, refused
 	}
@@ -123,8 +127,7 @@ func (c *call) addPart() (any, *apiError) {
 	data := f.file.Content
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	u, refused := c.pendingUpload()
-	if refused != nil {
+	if u, refused = c.pendingUpload(); refused != nil {
 		return nil, refused
 	}
 	if u.Received+data.Size > u.Bytes {

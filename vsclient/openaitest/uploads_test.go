@@ -4,6 +4,7 @@ import (
 	"crypto/md5" //nolint:gosec // the checksum that the API takes
 	"encoding/hex"
 	"fmt"
+	"runtime"
 	"strings"
 	"testing"
 	"testing/synctest"
@@ -79,4 +80,19 @@ func TestAnAbandonedUploadExpires(t *testing.T) {
 		is.True(strings.Contains(got.body, "expired"))
 		is.Equal(len(s.Snapshot().Files), 1) // the completed one stays
 	})
+}
+
+func TestAPartTakesNoMoreMemoryThanItsUploadHasBytesLeft(t *testing.T) {
+	is := is.New(t)
+	s := openaitest.New(openaitest.Config{})
+	upload, _ := beginUpload(t, s, 10, "hello")
+	part := step{request: "POST /uploads/" + upload + "/parts", name: "part", purpose: "part"}
+	body := strings.NewReader(part.form(strings.Repeat("x", 32<<20)))
+	var before, after runtime.MemStats
+	runtime.ReadMemStats(&before)
+	got, err := do(t.Context(), s, "POST", "/uploads/"+upload+"/parts", body, "multipart/form-data; boundary=b")
+	runtime.ReadMemStats(&after)
+	is.NoErr(err)
+	is.Equal(got.status, 400)
+	is.True(after.TotalAlloc-before.TotalAlloc < 8<<20)
 }

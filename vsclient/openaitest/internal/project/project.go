@@ -30,7 +30,7 @@ type Rules struct {
 	Decide func(*StoreFile) (Outcome, bool)
 
 	ReattachKeepsAttributes, ReattachReindexes                       bool
-	DetachEverywhere                                                 bool
+	DetachEverywhere, SearchKeepsAttributes                          bool
 	DeleteLeavesCounts, DeleteLeavesStoreFile, ExpiryLeavesStoreFile bool
 	DeletedCursorRefused, FilterAfterPage, ShuffledTies              bool
 }

@@ -85,8 +85,9 @@ func queryTerms(query string) []string {
 // Hit is a chunk that a search found.
 type Hit struct {
 	*StoreFile
-	Text  string
-	Score float64 // from 0 to 1
+	Attributes map[string]any // as the search sees them
+	Text       string
+	Score      float64 // from 0 to 1
 }
 
 // Search scores every chunk of the files that pass keep, and returns all, best first; a
@@ -100,7 +101,7 @@ func (p *Project) Search(st *Store, queries []string, keep func(attributes map[s
 	var all []candidate
 	total := 0
 	for _, f := range p.searchable(st) {
-		if keep != nil && !keep(f.Attributes) {
+		if keep != nil && !keep(p.searchedAttributes(f)) {
 			continue
 		}
 		name := make(map[string]bool)
@@ -115,7 +116,7 @@ func (p *Project) Search(st *Store, queries []string, keep func(attributes map[s
 	mean := float64(total)/float64(max(len(all), 1)) + 1
 	hits := make([]Hit, len(all))
 	for i, c := range all {
-		hits[i] = Hit{StoreFile: c.file, Text: c.chunk.text}
+		hits[i] = Hit{StoreFile: c.file, Attributes: p.searchedAttributes(c.file), Text: c.chunk.text}
 	}
 	for _, q := range queries {
 		terms := queryTerms(q)
@@ -147,6 +148,14 @@ func (p *Project) Search(st *Store, queries []string, keep func(attributes map[s
 	}
 	slices.SortStableFunc(hits, func(a, b Hit) int { return cmp.Compare(b.Score, a.Score) })
 	return hits
+}
+
+// searchedAttributes returns the attributes that a search goes by.
+func (p *Project) searchedAttributes(f *StoreFile) map[string]any {
+	if p.rules.SearchKeepsAttributes {
+		return f.attached
+	}
+	return f.Attributes
 }
 
 // searchable returns the store files that a search sees now.

@@ -25,13 +25,14 @@ type StoreFile struct {
 	AttachedAt time.Time // of the last attach
 	Chunking   Chunking
 
-	Version              // as it is now
-	past       []Version // for ListLag.Update, oldest first, without the current one
-	detachedAt time.Time // zero: attached
-	doneAt     time.Time // when status leaves in_progress; zero: never
-	outcome    Version   // the version that it then becomes
-	indexing   int       // counts the attaches, so that an older one's outcome is dropped
-	interval   int       // of Store.intervals, that is open; -1: none
+	Version                   // as it is now
+	past       []Version      // for ListLag.Update, oldest first, without the current one
+	detachedAt time.Time      // zero: attached
+	doneAt     time.Time      // when status leaves in_progress; zero: never
+	outcome    Version        // the version that it then becomes
+	attached   map[string]any // the attributes of the last indexing
+	indexing   int            // counts the attaches, so that an older one's outcome is dropped
+	interval   int            // of Store.intervals, that is open; -1: none
 }
 
 func (f *StoreFile) where() place { return f.place }
@@ -94,6 +95,7 @@ func (p *Project) Attach(st *Store, f *File, attributes map[string]any, ch Chunk
 		reindex := v.Status != Completed || p.rules.ReattachReindexes || ch != sf.Chunking || bad != nil
 		sf.Chunking = ch
 		if reindex {
+			sf.attached = v.Attributes
 			v.Status, v.Code, v.Message = InProgress, "", ""
 		}
 		p.become(sf, v, now)
@@ -126,7 +128,7 @@ func (p *Project) Plant(st *Store, f *File, attributes map[string]any) {
 }
 
 func (p *Project) newStoreFile(st *Store, f *File, ch Chunking, v Version) *StoreFile {
-	sf := &StoreFile{place: p.nextPlace(v.At), File: f, Store: st, CreatedAt: v.At, Chunking: ch, Version: v, interval: -1}
+	sf := &StoreFile{place: p.nextPlace(v.At), File: f, Store: st, CreatedAt: v.At, Chunking: ch, Version: v, attached: v.Attributes, interval: -1}
 	st.files[f.ID] = sf
 	st.listed.insert(sf)
 	delete(st.left, f.ID)
