@@ -113,7 +113,8 @@ func (d *Destination) explain(err error) error {
 // redacted returns a URL without its password.
 func redacted(text string) string {
 	u, err := url.Parse(text)
-	if err != nil {
+	// Without its "//" a URL has the password in another part than the user's.
+	if err != nil || u.Host == "" && strings.Contains(text, "@") {
 		return "the URL (not shown)"
 	}
 	return u.Redacted()
