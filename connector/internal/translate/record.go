@@ -277,7 +277,7 @@ func (t *Translator) wholePayload(after opencdc.Data, s *Step) ([]byte, error) {
 	if err != nil {
 		return raw, nil //nolint:nilerr // raw data that is no object is text
 	}
-	if isRaw && !lacks && !slices.ContainsFunc(slices.Collect(maps.Keys(fields)), s.unchanged) {
+	if isRaw && leftOut(fields) == "" && !slices.ContainsFunc(slices.Collect(maps.Keys(fields)), s.unchanged) {
 		return raw, nil
 	}
 	fields = s.filled(fields)

@@ -52,7 +52,10 @@ func plain(v any) any {
 		return r.Int()
 	case reflect.Uint, reflect.Uint8, reflect.Uint16, reflect.Uint32, reflect.Uint64:
 		return r.Uint()
-	case reflect.Float32, reflect.Float64:
+	case reflect.Float32: // its own digits: 0.1, and not 0.10000000149011612
+		f, _ := strconv.ParseFloat(strconv.FormatFloat(r.Float(), 'g', -1, 32), 64)
+		return f
+	case reflect.Float64:
 		return r.Float()
 	case reflect.Bool:
 		return r.Bool()
