@@ -54,7 +54,7 @@ func (d *Destination) Config() sdk.DestinationConfig { return &d.config }
 // may cancel it as soon as Open has returned.
 func (d *Destination) Open(ctx context.Context) error {
 	log := report.Logger{Logger: sdk.Logger(ctx)}
-	d.watch = report.NewWatch(log, d.config.endpoint())
+	d.watch = report.NewWatch(log, d.config.endpoint(), d.config.UploadsPerMinute)
 	cfg := d.config.client()
 	cfg.Logger = log.Slog()
 	cfg.OnRequest = d.watch.See
