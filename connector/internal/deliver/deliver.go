@@ -306,7 +306,7 @@ func (w *writing) note(i int, r vsclient.Result) {
 // has a new name.
 func adviceOnConflict(s *step) string {
 	if s.Op == translate.Put && !s.Changed {
-		return "set collection_in_key to true, or give each collection a vector store of its own"
+		return "set collection_in_key to true; where it is, or another pipeline has a collection of this name, give each a vector store of its own"
 	}
 	return "if the collection (the table) has got another name, set owner to the old one"
 }
