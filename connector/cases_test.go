@@ -541,6 +541,30 @@ func TestHistoriesEndAsTheSource(t *testing.T) {
 			refused: map[int]string{1: "set owner to the old one", 2: "set owner to the old one"},
 		},
 		{
+			name:     "a row whose change was refused is deleted",
+			settings: config.Config{"content_field": "body", "attributes.n": "payload:n as number"},
+			batches: [][]opencdc.Record{
+				{created(id(1), fields{"id": 1, "body": "A", "n": 1})},
+				{created(id(1), fields{"id": 1, "body": "A", "n": 1})}, // delivered again
+				{updated(id(1), nil, fields{"id": 1, "body": "B", "n": "x"})},
+				{deleted(id(1), fields{"id": 1, "body": "B", "n": "x"})},
+			},
+			want:    map[string]string{},
+			refused: map[int]string{2: "neither a number nor a time"},
+		},
+		{
+			name: "a refused row of another table changes nothing of whose the key is",
+			batches: [][]opencdc.Record{
+				{from("articles", created(id(1), doc(1, "A"))), from("articles", created(id(2), doc(2, "B")))},
+				{from("articles", created(id(1), doc(1, "A"))), from("articles", created(id(2), doc(2, "B")))}, // delivered again
+				{from("posts", created(id(1), doc(1, "C"))), from("posts", created(id(2), doc(2, "D")))},
+				{from("posts", deleted(id(1), doc(1, "C")))},
+				{from("articles", deleted(id(1), doc(1, "A"))), from("articles", updated(id(3), doc(2, "B"), doc(3, "B")))},
+			},
+			want:    map[string]string{`{"id":3}`: "B"},
+			refused: map[int]string{4: "conflict", 5: "conflict", 6: "conflict"},
+		},
+		{
 			name:     "a renamed table keeps its documents under its old name",
 			settings: config.Config{"content_field": "body", "owner": "articles"},
 			batches: [][]opencdc.Record{
