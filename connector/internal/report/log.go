@@ -106,20 +106,12 @@ func Reason(err error) string {
 		if e.Reason != "" {
 			short += ": " + e.Reason
 		}
-		if wraps(err, e) {
+		if !strings.Contains(text, "\n") { // else they are several, each with its key
 			short = strings.Replace(text, e.Error(), short, 1)
 		}
 		text = short
 	}
 	return requestID.ReplaceAllString(fileID.ReplaceAllString(text, "file-…"), "")
-}
-
-// wraps reports whether err is e with words around it, and no other error.
-func wraps(err error, e *vsclient.Error) bool {
-	for err != nil && err != error(e) {
-		err = errors.Unwrap(err)
-	}
-	return err != nil
 }
 
 // fileID and requestID match ids which would make each reason another one.
