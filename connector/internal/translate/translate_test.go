@@ -264,3 +264,13 @@ func TestValuesThatTheSourceHasLeftOutAreToldOf(t *testing.T) {
 		})
 	}
 }
+
+func TestAnErrorOfAnAttributeHoldsNoValue(t *testing.T) {
+	is := is.New(t)
+	for _, v := range []any{"4111 1111", int64(9007199254740993), "9007199254740993"} {
+		tr, _ := translator(t, translate.Config{Attributes: map[string]string{"a": "payload:v as number"}})
+		_, err := tr.Translate(t.Context(), opencdc.Record{Operation: opencdc.OperationCreate, Key: opencdc.RawData("k"), Payload: opencdc.Change{After: fields{"v": v}}})
+		is.True(err != nil)
+		is.True(!strings.Contains(err.Error(), "1111") && !strings.Contains(err.Error(), "9007199254740993"))
+	}
+}

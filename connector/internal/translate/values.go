@@ -101,12 +101,12 @@ func asNumber(v any) (float64, error) {
 		f = v
 	case int64:
 		if v > maxExact || v < -maxExact {
-			return 0, errDigits(strconv.FormatInt(v, 10))
+			return 0, errDigits
 		}
 		f = float64(v)
 	case uint64:
 		if v > maxExact {
-			return 0, errDigits(strconv.FormatUint(v, 10))
+			return 0, errDigits
 		}
 		f = float64(v)
 	case *big.Rat:
@@ -165,9 +165,8 @@ func timeIn(s string) (time.Time, bool) {
 	return time.Time{}, false
 }
 
-func errDigits(digits string) error {
-	return fmt.Errorf("%s is beyond 2^53 and would lose digits as a number; use \" as string\"", digits)
-}
+// errDigits does not hold the value: the log has no content of records.
+var errDigits = errors.New("an integer beyond 2^53 would lose digits as a number; use \" as string\"")
 
 func asBool(v any) (bool, error) {
 	switch v := v.(type) {
