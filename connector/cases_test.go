@@ -419,6 +419,39 @@ func TestHistoriesEndAsTheSource(t *testing.T) {
 			want: map[string]string{},
 		},
 		{
+			name: "Debezium fills in decimals, lists, times and points as well",
+			batches: [][]opencdc.Record{
+				{created(id(1), fields{"id": 1, "body": "A", "price": "B88=", "tags": []any{"x"}, "at": "10:00:00Z", "place": map[string]any{"x": 1, "y": 2}})},
+				{created(id(1), fields{"id": 1, "body": "A", "price": "B88=", "tags": []any{"x"}, "at": "10:00:00Z", "place": map[string]any{"x": 1, "y": 2}})}, // delivered again
+				{deleted(id(1), fields{"id": 1, "body": "", "price": "AA==", "tags": []any{}, "at": "00:00:00Z", "place": map[string]any{"x": 0, "y": 0}})},
+			},
+			want: map[string]string{},
+		},
+		{
+			name:     "whole rows that differ in a null alone swap their keys",
+			settings: config.Config{"attributes.id": "payload:id"},
+			batches: [][]opencdc.Record{
+				{created(id(1), fields{"id": 1, "note": nil, "body": "same"}), created(id(2), fields{"id": 2, "note": "n", "body": "same"})},
+				{
+					updated(id(2), fields{"id": 1, "note": nil, "body": "same"}, fields{"id": 2, "note": nil, "body": "same"}),
+					updated(id(1), fields{"id": 2, "note": "n", "body": "same"}, fields{"id": 1, "note": "n", "body": "same"}),
+				},
+				{ // and back, in the other order
+					updated(id(2), fields{"id": 1, "note": "n", "body": "same"}, fields{"id": 2, "note": "n", "body": "same"}),
+					updated(id(1), fields{"id": 2, "note": nil, "body": "same"}, fields{"id": 1, "note": nil, "body": "same"}),
+				},
+			},
+			want: map[string]string{`{"id":1}`: `{"body":"same","id":1,"note":null}`, `{"id":2}`: `{"body":"same","id":2,"note":"n"}`},
+		},
+		{
+			name:     "a JSON file that speaks of Debezium's placeholder stays as it is",
+			settings: config.Config{"attributes.key": "key"},
+			batches: [][]opencdc.Record{
+				{created(opencdc.RawData("a.json"), opencdc.RawData(`{ "text": "It writes __debezium_unavailable_value", "n": 1.0 }`))},
+			},
+			want: map[string]string{"a.json": `{ "text": "It writes __debezium_unavailable_value", "n": 1.0 }`},
+		},
+		{
 			name: "Debezium's placeholder leaves the text also in a record that a topic makes a creation of",
 			batches: [][]opencdc.Record{
 				{created(opencdc.RawData(`{"id":1}`), opencdc.RawData(`{"id":1,"body":"text","pic":"A"}`))},
@@ -506,6 +539,30 @@ func TestHistoriesEndAsTheSource(t *testing.T) {
 			},
 			want:    map[string]string{`{"id":1}`: "A"},
 			refused: map[int]string{1: "set owner to the old one", 2: "set owner to the old one"},
+		},
+		{
+			name:     "a row whose change was refused is deleted",
+			settings: config.Config{"content_field": "body", "attributes.n": "payload:n as number"},
+			batches: [][]opencdc.Record{
+				{created(id(1), fields{"id": 1, "body": "A", "n": 1})},
+				{created(id(1), fields{"id": 1, "body": "A", "n": 1})}, // delivered again
+				{updated(id(1), nil, fields{"id": 1, "body": "B", "n": "x"})},
+				{deleted(id(1), fields{"id": 1, "body": "B", "n": "x"})},
+			},
+			want:    map[string]string{},
+			refused: map[int]string{2: "neither a number nor a time"},
+		},
+		{
+			name: "a refused row of another table changes nothing of whose the key is",
+			batches: [][]opencdc.Record{
+				{from("articles", created(id(1), doc(1, "A"))), from("articles", created(id(2), doc(2, "B")))},
+				{from("articles", created(id(1), doc(1, "A"))), from("articles", created(id(2), doc(2, "B")))}, // delivered again
+				{from("posts", created(id(1), doc(1, "C"))), from("posts", created(id(2), doc(2, "D")))},
+				{from("posts", deleted(id(1), doc(1, "C")))},
+				{from("articles", deleted(id(1), doc(1, "A"))), from("articles", updated(id(3), doc(2, "B"), doc(3, "B")))},
+			},
+			want:    map[string]string{`{"id":3}`: "B"},
+			refused: map[int]string{4: "conflict", 5: "conflict", 6: "conflict"},
 		},
 		{
 			name:     "a renamed table keeps its documents under its old name",

@@ -54,7 +54,7 @@ func (d *Destination) Config() sdk.DestinationConfig { return &d.config }
 // may cancel it as soon as Open has returned.
 func (d *Destination) Open(ctx context.Context) error {
 	log := report.Logger{Logger: sdk.Logger(ctx)}
-	d.watch = report.NewWatch(log, d.config.endpoint())
+	d.watch = report.NewWatch(log, d.config.endpoint(), d.config.UploadsPerMinute)
 	cfg := d.config.client()
 	cfg.Logger = log.Slog()
 	cfg.OnRequest = d.watch.See
@@ -113,7 +113,8 @@ func (d *Destination) explain(err error) error {
 // redacted returns a URL without its password.
 func redacted(text string) string {
 	u, err := url.Parse(text)
-	if err != nil {
+	// Without its "//" a URL has the password in another part than the user's.
+	if err != nil || u.Host == "" && strings.Contains(text, "@") {
 		return "the URL (not shown)"
 	}
 	return u.Redacted()

@@ -141,6 +141,9 @@ func TestThePasswordInABaseURLIsNowhere(t *testing.T) {
 		"http://proxyuser:hunter2secret@127.0.0.1:1/v1", // nothing answers there
 		"ftp://proxyuser:hunter2secret@127.0.0.1/v1",
 		"http://proxyuser:hunter2secret@127.0.0.1:none/v1",
+		"proxyuser:hunter2secret@127.0.0.1/v1",
+		"https:proxyuser:hunter2secret@127.0.0.1/v1",
+		"http:/proxyuser:hunter2secret@127.0.0.1/v1",
 	} {
 		t.Run(url, func(t *testing.T) {
 			is := is.New(t)

@@ -225,7 +225,7 @@ func (s *step) owned(ch vsclient.Change) vsclient.Change {
 func (w *writing) hold(i int) {
 	s := &w.steps[i]
 	written := w.result.Verdicts[i] == nil
-	holder := w.taken.get(s.Key)
+	held := w.taken.get(s.Key)
 	switch {
 	case s.skip:
 		return
@@ -235,10 +235,10 @@ func (w *writing) hold(i int) {
 		}
 	case written && (s.OldKey != "" || s.Created):
 		// Of steps that go out together, the store sees the last one alone.
-		w.taken.set(s.Key, s.Row(nil), s.OldKey != "" || s.overwrote || w.written[s.Key], s.at)
-	case holder != nil:
+		w.taken.set(&holder{key: s.Key, owner: s.owner(), row: s.Row(nil), over: s.OldKey != "" || s.overwrote || w.written[s.Key], at: s.at})
+	case held.of(s):
 		// Also when the step has failed: the row has the key in the source.
-		holder.row = s.Row(holder.row)
+		held.row = s.Row(held.row)
 	}
 	if written {
 		w.written[s.Key] = s.Op != translate.Delete
@@ -306,7 +306,7 @@ func (w *writing) note(i int, r vsclient.Result) {
 // has a new name.
 func adviceOnConflict(s *step) string {
 	if s.Op == translate.Put && !s.Changed {
-		return "set collection_in_key to true, or give each collection a vector store of its own"
+		return "set collection_in_key to true; where it is, or another pipeline has a collection of this name, give each a vector store of its own"
 	}
 	return "if the collection (the table) has got another name, set owner to the old one"
 }

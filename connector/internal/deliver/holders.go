@@ -21,6 +21,7 @@ type holders struct {
 
 type holder struct {
 	key    string
+	owner  string
 	row    translate.Row
 	over   bool // it has taken the key over; else only from a row without a document
 	passed int  // deletions that were passed over and whose tombstone is to come
@@ -35,18 +36,20 @@ func newHolders() *holders { return &holders{rows: make(map[string]*holder)} }
 // get returns the holder of the key, nil when none is known.
 func (h *holders) get(key string) *holder { return h.rows[key] }
 
-func (h *holders) set(key string, r translate.Row, over bool, at int) {
-	e := &holder{key: key, row: r, over: over, at: at}
-	if old := h.rows[key]; old != nil {
-		e.over, e.passed = over || old.over, old.passed
+func (h *holders) set(e *holder) {
+	if old := h.rows[e.key]; old != nil {
+		e.over, e.passed = e.over || old.over, old.passed
 	}
-	h.rows[key] = e
+	h.rows[e.key] = e
 	h.order = append(h.order, e)
 }
 
+// of reports whether the row is one of the step's owner.
+func (h *holder) of(s *step) bool { return h != nil && h.owner == s.owner() }
+
 // stays reports whether the row keeps the key when the step removes the one that it names.
 func (h *holder) stays(s *step) bool {
-	return h != nil && (h.over || s.RemovesNone()) && s.RemovesAnother(h.row)
+	return h.of(s) && (h.over || s.RemovesNone()) && s.RemovesAnother(h.row)
 }
 
 func (h *holders) forget(key string) { delete(h.rows, key) }

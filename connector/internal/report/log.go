@@ -97,19 +97,25 @@ func Reason(err error) string {
 	if e, ok := errors.AsType[*translate.Error](err); ok {
 		return e.Err.Error()
 	}
-	e, ok := errors.AsType[*vsclient.Error](err)
-	if !ok {
-		return err.Error()
+	text := err.Error()
+	if e, ok := errors.AsType[*vsclient.Error](err); ok {
+		short := e.Op
+		if e.Kind != nil {
+			short += ": " + e.Kind.Error()
+		}
+		if e.Reason != "" {
+			short += ": " + e.Reason
+		}
+		if !strings.Contains(text, "\n") { // else they are several, each with its key
+			short = strings.Replace(text, e.Error(), short, 1)
+		}
+		text = short
 	}
-	text := e.Op
-	if e.Kind != nil {
-		text += ": " + e.Kind.Error()
-	}
-	if e.Reason != "" {
-		text += ": " + e.Reason
-	}
-	return fileID.ReplaceAllString(text, "file-…")
+	return requestID.ReplaceAllString(fileID.ReplaceAllString(text, "file-…"), "")
 }
 
-// fileID matches the id of a File, which would make each reason another one.
-var fileID = regexp.MustCompile(`\bfile-\w+`)
+// fileID and requestID match ids which would make each reason another one.
+var (
+	fileID    = regexp.MustCompile(`\bfile-\w+`)
+	requestID = regexp.MustCompile(` \(request id [^)]*\)|, request id [^,)]*`)
+)

@@ -28,6 +28,9 @@ type Watch struct {
 	refused int  // of them, those with an error
 	uploads int  // of the write
 	paced   bool // a request has waited for leave since the last line
+
+	perMinute int         // uploads that the limits allow; 0 or less: any number
+	latest    []time.Time // of the uploads of the last minute
 }
 
 const (
@@ -37,8 +40,11 @@ const (
 	calm = 5 * time.Second
 )
 
-// NewWatch returns a watch. endpoint is the server's name in the log.
-func NewWatch(log Logger, endpoint string) *Watch { return &Watch{log: log, endpoint: endpoint} }
+// NewWatch returns a watch. endpoint is the server's name in the log, perMinute the number
+// of uploads that the limits allow; 0 or less is any number.
+func NewWatch(log Logger, endpoint string, perMinute int) *Watch {
+	return &Watch{log: log, endpoint: endpoint, perMinute: perMinute}
+}
 
 // See takes in an attempt at a request.
 func (w *Watch) See(e vsclient.RequestEvent) {
@@ -47,10 +53,11 @@ func (w *Watch) See(e vsclient.RequestEvent) {
 	if e.Waited > time.Second || e.Status == http.StatusTooManyRequests {
 		w.paced = true
 	}
+	now := time.Now()
 	if e.Err == nil && e.Endpoint == "POST /files" {
 		w.uploads++
+		w.latest = append(w.recent(now), now)
 	}
-	now := time.Now()
 	switch {
 	case e.Status >= http.StatusInternalServerError, e.Status == 0 && !errors.Is(e.Err, context.Canceled):
 		if w.since.IsZero() {
@@ -127,9 +134,18 @@ func (w *Watch) tell(records int) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	e := w.log.Info().Int("records", records).Int("done", w.done).Int("refused", w.refused).Int("uploads", w.uploads)
-	if w.paced {
+	// A request that waits is told of when it has ended.
+	if w.paced || w.perMinute > 0 && len(w.recent(time.Now())) >= w.perMinute {
 		e = e.Bool("waits_for_limits", true)
 		w.paced = false
 	}
 	e.Msg("writing")
+}
+
+// recent returns the times of the uploads of the last minute. The caller holds mu.
+func (w *Watch) recent(now time.Time) []time.Time {
+	for len(w.latest) > 0 && now.Sub(w.latest[0]) > time.Minute {
+		w.latest = w.latest[1:]
+	}
+	return w.latest
 }

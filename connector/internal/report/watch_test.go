@@ -19,7 +19,7 @@ import (
 func watch() (*report.Watch, func() []string) {
 	out := new(bytes.Buffer)
 	l := zerolog.New(out)
-	return report.NewWatch(report.Logger{Logger: &l}, "https://api.openai.com/v1"), func() []string {
+	return report.NewWatch(report.Logger{Logger: &l}, "https://api.openai.com/v1", 300), func() []string {
 		defer out.Reset()
 		return strings.Split(strings.TrimSuffix(out.String(), "\n"), "\n")
 	}
@@ -100,6 +100,12 @@ func TestALongWriteTellsHowFarItIs(t *testing.T) {
 		time.Sleep(9 * time.Second)
 		synctest.Wait()
 		is.Equal(lines(), []string{`{"level":"info","records":1000,"done":150,"refused":1,"uploads":200,"message":"writing"}`})
+		for range 100 { // as many in this minute as the limits allow; the next waits for leave
+			w.See(vsclient.RequestEvent{Endpoint: "POST /files", Status: 200})
+		}
+		time.Sleep(10 * time.Second)
+		synctest.Wait()
+		is.Equal(lines(), []string{`{"level":"info","records":1000,"done":150,"refused":1,"uploads":300,"waits_for_limits":true,"message":"writing"}`})
 		stop()
 		time.Sleep(time.Minute)
 		synctest.Wait()

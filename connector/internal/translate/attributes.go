@@ -96,14 +96,13 @@ func (e truncatedError) Error() string {
 	return fmt.Sprintf("values of the attribute %q are cut to %d characters, the most that OpenAI takes", e.name, MaxAttributeValue)
 }
 
-// attributesOf makes the attributes of a record's document. A field that is null has
-// no attribute; of one that is missing Warn is told.
-func (t *Translator) attributesOf(metadata opencdc.Metadata, collection, key string, s *Step) (map[string]any, error) {
-	out := t.ownerOf(collection)
+// addAttributes adds the configured attributes to those of the step, which name its owner. A
+// field that is null has no attribute; of one that is missing Warn is told.
+func (t *Translator) addAttributes(metadata opencdc.Metadata, key string, s *Step) error {
 	for _, a := range t.attributes {
 		v, there, err := a.read(metadata, key, s)
 		if err != nil {
-			return nil, fmt.Errorf("attribute %q: %w", a.name, err)
+			return fmt.Errorf("attribute %q: %w", a.name, err)
 		}
 		if !there {
 			t.Warn(missingError(a))
@@ -115,11 +114,11 @@ func (t *Translator) attributesOf(metadata opencdc.Metadata, collection, key str
 			continue
 		}
 		if v, err = convert(v, a.as); err != nil {
-			return nil, fmt.Errorf("attribute %q: %w", a.name, err)
+			return fmt.Errorf("attribute %q: %w", a.name, err)
 		}
-		out[a.name] = t.cut(a.name, v)
+		s.Attributes[a.name] = t.cut(a.name, v)
 	}
-	return out, nil
+	return nil
 }
 
 // ownerOf returns the attribute that names the owner of a document.

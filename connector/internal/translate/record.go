@@ -124,7 +124,7 @@ func (t *Translator) translate(ctx context.Context, rec opencdc.Record, s *Step)
 		return err
 	}
 	collection, _ := rec.Metadata.GetCollection()
-	s.Key = t.documentKey(collection, key)
+	s.Key, s.Attributes = t.documentKey(collection, key), t.ownerOf(collection)
 	t.warnOfSharing(collection)
 	if err := t.decodePayloads(ctx, &rec); err != nil {
 		return err
@@ -139,7 +139,6 @@ func (t *Translator) translate(ctx context.Context, rec opencdc.Record, s *Step)
 	case opencdc.OperationCreate, opencdc.OperationSnapshot, opencdc.OperationUpdate:
 	case opencdc.OperationDelete:
 		s.Op, s.Gone = Delete, true
-		s.Attributes = t.ownerOf(collection)
 		return nil
 	default:
 		return fmt.Errorf("the operation %v is unknown; create, snapshot, update and delete are known", rec.Operation)
@@ -165,11 +164,9 @@ func (t *Translator) translate(ctx context.Context, rec opencdc.Record, s *Step)
 	default:
 		s.Op = Delete
 		s.Tombstone = isEmpty(rec.Payload.After) && isEmpty(rec.Payload.Before)
-		s.Attributes = t.ownerOf(collection)
 		return nil
 	}
-	s.Attributes, err = t.attributesOf(rec.Metadata, collection, key, s)
-	return err
+	return t.addAttributes(rec.Metadata, key, s)
 }
 
 // decodePayloads decodes the payload before and after.
@@ -277,7 +274,7 @@ func (t *Translator) wholePayload(after opencdc.Data, s *Step) ([]byte, error) {
 	if err != nil {
 		return raw, nil //nolint:nilerr // raw data that is no object is text
 	}
-	if isRaw && !lacks && !slices.ContainsFunc(slices.Collect(maps.Keys(fields)), s.unchanged) {
+	if isRaw && leftOut(fields) == "" && !slices.ContainsFunc(slices.Collect(maps.Keys(fields)), s.unchanged) {
 		return raw, nil
 	}
 	fields = s.filled(fields)

@@ -5,6 +5,8 @@ import (
 	"hash/maphash"
 	"maps"
 	"slices"
+
+	"github.com/conduitio/conduit-commons/opencdc"
 )
 
 // Row is a fingerprint of a row of the source: the possible values of its fields. A
@@ -38,6 +40,7 @@ func (s *Step) Row(known Row) Row {
 		known = nil // another row
 	}
 	before, _ := s.before.all()
+	whole := s.movesWhole()
 	r := make(Row, len(after))
 	for name, v := range after {
 		old, had := known[name]
@@ -50,6 +53,8 @@ func (s *Step) Row(known Row) Row {
 		case had:
 			old.null = true
 			r[name] = old
+		case whole:
+			r[name] = cell{null: true}
 		}
 	}
 	return r
@@ -62,12 +67,13 @@ func (s *Step) RemovesAnother(r Row) bool {
 		return false
 	}
 	before, _ := s.before.all()
+	whole := s.whole || s.movesWhole()
 	for name, v := range before {
 		c, ok := r[name]
 		if !ok || isPlaceholder(v) {
 			continue
 		}
-		if v == nil && s.whole && !c.null || v != nil && c.sum != sumOf(v) {
+		if v == nil && whole && !c.null || v != nil && c.sum != sumOf(v) {
 			return true
 		}
 	}
@@ -93,6 +99,9 @@ func (s *Step) carriesRow() bool {
 	return false
 }
 
+// movesWhole reports whether the step gives a row another key, and the row before is whole.
+func (s *Step) movesWhole() bool { return s.OldKey != "" && s.wholeBefore() }
+
 // wholeBefore reports whether the row before is whole: it holds more than the key, and no
 // field that is null there has a value now.
 func (s *Step) wholeBefore() bool {
@@ -108,17 +117,28 @@ func (s *Step) wholeBefore() bool {
 
 // isFiller reports whether the value stands for one that the source does not know. Without
 // REPLICA IDENTITY FULL, Debezium has such values in the columns of the row before
-// that cannot be null.
+// that cannot be null: empty ones, the time 0, and the base64 of the decimal 0.
 func isFiller(v any) bool {
 	switch v := plain(v).(type) {
 	case nil:
 		return true
 	case string:
-		return slices.Contains([]string{"", "0", "{}", "1970-01-01T00:00:00Z"}, v)
+		return slices.Contains([]string{"", "0", "{}", "AA==", "00:00:00Z", "1970-01-01T00:00:00Z"}, v)
 	case bool:
 		return !v
 	case int64, uint64, float64, json.Number:
 		return asText(v) == "0"
+	case []any:
+		return len(v) == 0
+	case opencdc.StructuredData:
+		return isFiller(map[string]any(v))
+	case map[string]any: // a point, or a decimal with its scale
+		for _, field := range v {
+			if !isFiller(field) {
+				return false
+			}
+		}
+		return true
 	}
 	return false
 }

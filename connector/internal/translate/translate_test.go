@@ -41,6 +41,7 @@ func TestAWholeRowIsReadableText(t *testing.T) {
 		{"markup", "<p>Q&A: 3 > 2</p>", `"<p>Q&A: 3 > 2</p>"`},
 		{"a decimal", big.NewRat(1999, 100), "19.99"},
 		{"a whole decimal", big.NewRat(20, 1), "20"},
+		{"a number of 32 bits", float32(0.1), "0.1"},
 		{"a fraction that no decimal is", big.NewRat(1, 3), "0.33333333333333333333"},
 		{"jsonb", []byte(`{"lang": "en", "n": 9007199254740993}`), `{"lang":"en","n":9007199254740993}`},
 		{"jsonb as base64, as it comes without a schema", "eyJsYW5nIjogImVuIn0=", `{"lang":"en"}`},
@@ -261,5 +262,15 @@ func TestValuesThatTheSourceHasLeftOutAreToldOf(t *testing.T) {
 			is.Equal(len(*warned), 1)
 			is.True(strings.Contains((*warned)[0], tt.want))
 		})
+	}
+}
+
+func TestAnErrorOfAnAttributeHoldsNoValue(t *testing.T) {
+	is := is.New(t)
+	for _, v := range []any{"4111 1111", int64(9007199254740993), "9007199254740993"} {
+		tr, _ := translator(t, translate.Config{Attributes: map[string]string{"a": "payload:v as number"}})
+		_, err := tr.Translate(t.Context(), opencdc.Record{Operation: opencdc.OperationCreate, Key: opencdc.RawData("k"), Payload: opencdc.Change{After: fields{"v": v}}})
+		is.True(err != nil)
+		is.True(!strings.Contains(err.Error(), "1111") && !strings.Contains(err.Error(), "9007199254740993"))
 	}
 }

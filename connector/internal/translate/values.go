@@ -52,7 +52,10 @@ func plain(v any) any {
 		return r.Int()
 	case reflect.Uint, reflect.Uint8, reflect.Uint16, reflect.Uint32, reflect.Uint64:
 		return r.Uint()
-	case reflect.Float32, reflect.Float64:
+	case reflect.Float32: // its own digits: 0.1, and not 0.10000000149011612
+		f, _ := strconv.ParseFloat(strconv.FormatFloat(r.Float(), 'g', -1, 32), 64)
+		return f
+	case reflect.Float64:
 		return r.Float()
 	case reflect.Bool:
 		return r.Bool()
@@ -98,12 +101,12 @@ func asNumber(v any) (float64, error) {
 		f = v
 	case int64:
 		if v > maxExact || v < -maxExact {
-			return 0, errDigits(strconv.FormatInt(v, 10))
+			return 0, errDigits
 		}
 		f = float64(v)
 	case uint64:
 		if v > maxExact {
-			return 0, errDigits(strconv.FormatUint(v, 10))
+			return 0, errDigits
 		}
 		f = float64(v)
 	case *big.Rat:
@@ -162,9 +165,8 @@ func timeIn(s string) (time.Time, bool) {
 	return time.Time{}, false
 }
 
-func errDigits(digits string) error {
-	return fmt.Errorf("%s is beyond 2^53 and would lose digits as a number; use \" as string\"", digits)
-}
+// errDigits does not hold the value: the log has no content of records.
+var errDigits = errors.New("an integer beyond 2^53 would lose digits as a number; use \" as string\"")
 
 func asBool(v any) (bool, error) {
 	switch v := v.(type) {
