@@ -109,6 +109,21 @@ func TestAMoveOntoAKeyThatIsRefusedDoesNotTakeItOver(t *testing.T) {
 	is.Equal(s.docs, map[string]bool{key(1): true, key(3): true}) // the second row has left its key
 }
 
+// A redelivered creation makes the row the holder of its key.
+func TestARowIsTheSameOnceItsNumbersHaveMoreDigits(t *testing.T) {
+	is := is.New(t)
+	s := &store{docs: make(map[string]bool)}
+	priced := func(price any) opencdc.StructuredData {
+		return opencdc.StructuredData{"id": 1, "body": "text", "price": price}
+	}
+	created := opencdc.Record{Operation: opencdc.OperationCreate, Key: opencdc.StructuredData{"id": 1}, Payload: opencdc.Change{After: priced("7")}}
+	deleted := opencdc.Record{Operation: opencdc.OperationDelete, Key: created.Key, Payload: opencdc.Change{Before: priced("7.00")}}
+	d := newDeliverer(t, s)
+	d.Write(t.Context(), []opencdc.Record{created, created}, nil)
+	d.Write(t.Context(), []opencdc.Record{deleted}, nil)
+	is.Equal(len(s.docs), 0)
+}
+
 // A later removal is taken at its word.
 func TestATakeoverIsForgottenAfterTenThousandRecords(t *testing.T) {
 	is := is.New(t)

@@ -4,7 +4,9 @@ import (
 	"encoding/json"
 	"hash/maphash"
 	"maps"
+	"math/big"
 	"slices"
+	"strings"
 
 	"github.com/conduitio/conduit-commons/opencdc"
 )
@@ -21,12 +23,19 @@ type cell struct {
 
 var seed = maphash.MakeSeed()
 
-// sumOf is never 0 for a value.
+// sumOf is never 0 for a value. A number has the same sum with zeros at its end: a column
+// has other ones once its type has changed.
 func sumOf(v any) uint64 {
 	if v == nil || isPlaceholder(v) {
 		return 0
 	}
-	return max(maphash.String(seed, asText(plain(v))), 1)
+	text := asText(plain(v))
+	if strings.Contains(text, ".") && strings.Trim(text, "-0123456789.") == "" {
+		if r, ok := new(big.Rat).SetString(text); ok {
+			text = decimal(r)
+		}
+	}
+	return max(maphash.String(seed, text), 1)
 }
 
 // Row returns the fingerprint of the row that the step has written. known is the
