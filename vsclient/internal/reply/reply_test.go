@@ -41,6 +41,13 @@ func TestASecretIsHiddenHoweverItIsEscaped(t *testing.T) {
 	is.Equal(j.Line("a/b&c", 100), "a/b&c")
 }
 
+func TestATokenInTheBaseURLIsHidden(t *testing.T) {
+	is := is.New(t)
+	base, err := url.Parse("https://t0ken@h/v1")
+	is.NoErr(err)
+	is.Equal(NewJudge("key", base).Line(`Get "https://t0ken@h/v1/files": EOF`, 100), `Get "https://[redacted]@h/v1/files": EOF`)
+}
+
 // FuzzSafeURL looks for a password that shows.
 func FuzzSafeURL(f *testing.F) {
 	f.Add("https://u:", "@h/v1")

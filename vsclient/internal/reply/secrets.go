@@ -27,11 +27,16 @@ const redacted = "[redacted]"
 // them.
 var keyLike = regexp.MustCompile(`sk-[A-Za-z0-9_*-]{4,}`)
 
-// NewJudge returns a Judge that hides the key and the password of the base URL.
+// NewJudge returns a Judge that hides the key and the password of the base URL, or the
+// user in it where it has no password: that is a token.
 func NewJudge(key string, base *url.URL) Judge {
 	secrets := []string{escapedOrNot(key)}
-	if password, ok := base.User.Password(); ok && password != "" {
-		secrets = append(secrets, escapedOrNot(password))
+	secret, ok := base.User.Password()
+	if !ok {
+		secret = base.User.Username()
+	}
+	if secret != "" {
+		secrets = append(secrets, escapedOrNot(secret))
 	}
 	own := regexp.MustCompile(strings.Join(secrets, "|"))
 	return Judge{hide: func(s string) string { return keyLike.ReplaceAllString(own.ReplaceAllString(s, redacted), redacted) }}
