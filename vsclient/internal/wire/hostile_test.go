@@ -201,6 +201,9 @@ var hostile = []struct {
 	tries    int    // 1: it is not tried again; 0: any number
 }{
 	{"nothing", func() transport { return answer(200, ``) }, fail.Unavailable, "", 0},
+	{"an error in place of an object", func() transport {
+		return answer(200, `{"error":{"message":"no `+secretKey+`"}}`)
+	}, fail.Unavailable, "", 0},
 	{"no JSON", func() transport { return answer(200, `Bearer `+secretKey+ansi) }, fail.Unavailable, "", 0},
 	{"half an object", func() transport { return answer(200, `{"id":"fi`) }, fail.Unavailable, "", 0},
 	{"an array in place of an object", func() transport { return answer(200, `[1,2,3]`) }, fail.Unavailable, "", 0},
@@ -404,6 +407,19 @@ func TestAnObjectWithoutAnIDThatCanBeUsedIsNone(t *testing.T) {
 					t.Errorf("%s takes %s: %v", e.name, object, err)
 				}
 			})
+		}
+	}
+}
+
+func TestAReplyAboutAnotherObjectIsNone(t *testing.T) {
+	for _, e := range endpoints {
+		switch e.name {
+		case "Store", "File", "StoreFile", "UpdateStoreFile", "Batch":
+			err := e.call(t.Context(), newClient(t, answer(200, `{"id":"other-2","status":"completed"}`)))
+			if !errors.Is(err, fail.Unavailable) || !strings.Contains(err.Error(), `"other-2"`) {
+				t.Errorf("%s: %v", e.name, err)
+			}
+			checkShowable(t, err)
 		}
 	}
 }

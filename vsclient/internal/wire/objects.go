@@ -110,6 +110,7 @@ type textPart struct {
 
 type deletion struct {
 	Deleted *bool `json:"deleted"`
+	Error   any   `json:"error"` // some servers send one with a 200
 }
 
 // A reply that holds no object is as good as none: an upload that "{}" answers has
@@ -119,6 +120,7 @@ func (f File) Empty() bool      { return !exchange.IsID(f.ID) }
 func (s Store) Empty() bool     { return !exchange.IsID(s.ID) }
 func (s StoreFile) Empty() bool { return !exchange.IsID(s.ID) }
 func (b Batch) Empty() bool     { return !exchange.IsID(b.ID) }
+func (d deletion) Empty() bool  { return d.Deleted == nil && d.Error != nil }
 func (p Page[T]) Empty() bool   { return p.Data == nil && p.Object == "" }
 
 // maxObject is the largest object of a listing, in bytes. A store file with 16 attributes
@@ -147,6 +149,9 @@ func (s *StoreFile) Trim() {
 func (f File) id() string      { return f.ID }
 func (s Store) id() string     { return s.ID }
 func (s StoreFile) id() string { return s.ID }
+func (b Batch) id() string     { return b.ID }
+
+type object interface{ id() string }
 
 // Field returns where the value of a field goes; nil means nowhere.
 func (p *Page[T]) Field(name string) any {
