@@ -140,9 +140,9 @@ func (c *Client) send(ctx context.Context, r Request, into func() any) (time.Dur
 		if f != nil && f.Status == http.StatusBadRequest && errors.Is(f.Kind, fail.Rejected) && r.Method != http.MethodPost {
 			refused++
 			f.Retry = refused < maxRefused && !r.Query.Has("after") // a listing whose cursor is refused begins anew
-			if !f.Retry && r.Method == http.MethodGet {
-				f.Kind = fail.Endpoint // no document is to blame
-			}
+		}
+		if f != nil && r.Method == http.MethodGet && f.Kind == fail.Rejected && f.Status > 0 { //nolint:errorlint // the kind itself
+			f.Kind = fail.Endpoint // no document is to blame
 		}
 		unknown = unknown || f != nil && f.Unknown
 		if f != nil && r.Failed != nil {

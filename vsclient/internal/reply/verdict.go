@@ -105,14 +105,16 @@ func (j Judge) Verdict(ctx context.Context, got Received, err error, now time.Ti
 		return failed(fail.Unavailable, true, "the reply to a successful request could not be read: %v", f.Err)
 	case status < 400:
 		return failed(fail.Endpoint, false, "it redirects to %q, which is not followed; set the base URL to where the API is", got.Location)
-	case status == http.StatusUnauthorized, status == http.StatusForbidden:
+	case status == http.StatusUnauthorized, status == http.StatusForbidden, status == http.StatusProxyAuthRequired:
 		f.Kind = fail.Unauthorized
 	case status == http.StatusNotFound && got.HTML:
 		return failed(fail.Endpoint, false, "it answers 404 with a web page; check the base URL")
 	case status == http.StatusNotFound:
 		f.Kind = fail.NotFound
-	case status == http.StatusMethodNotAllowed:
+	case slices.Contains(unfit, status):
 		f.Kind = fail.Endpoint
+	case status == http.StatusPaymentRequired:
+		f.Kind = fail.Quota
 	case status == http.StatusRequestEntityTooLarge:
 		f.Kind = fail.TooLarge
 	case status == http.StatusTooManyRequests && (f.Code == "insufficient_quota" || f.Type == "insufficient_quota"):
@@ -128,6 +130,12 @@ func (j Judge) Verdict(ctx context.Context, got Received, err error, now time.Ti
 	}
 	f.Reason = f.describe()
 	return f
+}
+
+// unfit are the refusals of a server to take a request of this form, whatever its document.
+var unfit = []int{
+	http.StatusMethodNotAllowed, http.StatusNotAcceptable, http.StatusGone, http.StatusLengthRequired,
+	http.StatusMisdirectedRequest, http.StatusUpgradeRequired, http.StatusRequestHeaderFieldsTooLarge,
 }
 
 // undialed reports whether no connection came about, so that nothing was sent.

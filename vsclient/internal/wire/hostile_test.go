@@ -245,6 +245,12 @@ var hostile = []struct {
 		return answer(401, `{"error":{"message":"Incorrect API key provided: `+secretKey+`."}}`)
 	}, fail.Unauthorized, "provided: [redacted].", 1},
 	{"forbidden", func() transport { return answer(403, `<html>`) }, fail.Unauthorized, "403", 1},
+	{"no account", func() transport { return answer(402, `{}`) }, fail.Quota, "402", 1},
+	{"a proxy that wants to know who asks", func() transport { return answer(407, `<html>`) }, fail.Unauthorized, "407", 1},
+	{"an API that is gone", func() transport { return answer(410, `{}`) }, fail.Endpoint, "410", 1},
+	{"a host that is not meant", func() transport { return answer(421, `{}`) }, fail.Endpoint, "421", 1},
+	{"another version of HTTP", func() transport { return answer(426, `{}`) }, fail.Endpoint, "426", 1},
+	{"headers that are too long", func() transport { return answer(431, `{}`) }, fail.Endpoint, "431", 1},
 	{"no such method", func() transport { return answer(405, ``) }, fail.Endpoint, "405", 1},
 	{"not implemented", func() transport { return answer(501, ``) }, fail.Unavailable, "501", 0},
 	{"no quota", func() transport { return answer(429, `{"error":{"code":"insufficient_quota"}}`) }, fail.Quota, "", 1},
@@ -318,8 +324,11 @@ func TestEveryEndpointSurvivesHostileReplies(t *testing.T) {
 						t.Fatalf("%s: no error", e.name)
 					}
 					row := row
-					if f, ok := errors.AsType[*reply.Failure](err); ok && f.Status == http.StatusBadRequest && row.kind == fail.Rejected && method != http.MethodPost { //nolint:errorlint // of the table
-						if row.tries = 6; method == http.MethodGet {
+					if f, ok := errors.AsType[*reply.Failure](err); ok && row.kind == fail.Rejected && method != http.MethodPost { //nolint:errorlint // of the table
+						if f.Status == http.StatusBadRequest {
+							row.tries = 6
+						}
+						if method == http.MethodGet {
 							row.kind = fail.Endpoint // no document is to blame
 						}
 					}
@@ -409,6 +418,15 @@ func TestAnObjectWithoutAnIDThatCanBeUsedIsNone(t *testing.T) {
 			})
 		}
 	}
+}
+
+func TestNoDocumentIsToBlameForAListingThatIsRefusedUntilTheTimeIsOver(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		c := newClient(t, answer(400, `{}`), func(cfg *Config) { cfg.RetryTimeout = time.Second })
+		if err := all(c.StoreFiles(t.Context())); !errors.Is(err, fail.Endpoint) || errors.Is(err, fail.Rejected) {
+			t.Error(err)
+		}
+	})
 }
 
 func TestAReplyAboutAnotherObjectIsNone(t *testing.T) {
