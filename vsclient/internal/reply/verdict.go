@@ -36,6 +36,7 @@ type Failure struct {
 	Unknown    bool          // one of the attempts may have been carried out
 	Garbled    bool          // the last reply was no HTTP
 	Err        error         // the cause
+	last       error         // the answer before the call was given up; nil: none
 }
 
 func (f *Failure) Error() string {
@@ -45,9 +46,9 @@ func (f *Failure) Error() string {
 	return f.Kind.Error() + ": " + f.Reason
 }
 
-// Unwrap returns the kind and the cause.
+// Unwrap returns the kind, the cause and the last answer, those that are there.
 func (f *Failure) Unwrap() []error {
-	return slices.DeleteFunc([]error{f.Kind, f.Err}, func(err error) bool { return err == nil })
+	return slices.DeleteFunc([]error{f.Kind, f.Err, f.last}, func(err error) bool { return err == nil })
 }
 
 // Received is the part of a reply by which an attempt at a request is judged, beside its
@@ -234,7 +235,7 @@ func CutShort(cause error, last *Failure) *Failure {
 	}
 	if last != nil {
 		f.Reason += "; last answer: " + last.Error()
-		f.Err = errors.Join(cause, last)
+		f.last = last
 	}
 	return f
 }
