@@ -429,6 +429,26 @@ func TestNoDocumentIsToBlameForAListingThatIsRefusedUntilTheTimeIsOver(t *testin
 	})
 }
 
+func TestATimeIsInSecondsHoweverItIsCounted(t *testing.T) {
+	for sent, want := range map[string]int64{
+		"1700000000": 1_700_000_000, "1700000000123": 1_700_000_000, "1700000000123456789": 1_700_000_000, "-5": 0, "0": 0, "null": 0, "9223372036854775807": 9_223_372,
+	} {
+		is := is.New(t)
+		c := newClient(t, answer(200, `{"id":"file-1","created_at":`+sent+`}`))
+		f, err := c.File(t.Context(), "file-1")
+		is.NoErr(err)
+		is.Equal(f.CreatedAt, want)
+		s, _, err := c.StoreFile(t.Context(), "file-1")
+		is.NoErr(err)
+		is.Equal(s.CreatedAt, want)
+		c = newClient(t, answer(200, `{"object":"list","data":[{"id":"file-1","created_at":`+sent+`}]}`))
+		for page, err := range c.Files(t.Context(), 1, 0) {
+			is.NoErr(err)
+			is.Equal(page[0].CreatedAt, want)
+		}
+	}
+}
+
 func TestAReplyAboutAnotherObjectIsNone(t *testing.T) {
 	for _, e := range endpoints {
 		switch e.name {

@@ -135,8 +135,25 @@ func (Store) Limits() (rows int, bytes int64)     { return 20_000, maxObject }
 func (StoreFile) Limits() (rows int, bytes int64) { return 10_000, maxObject }
 func (textPart) Limits() (rows int, bytes int64)  { return 200_000, maxContent }
 
-// Trim drops values that no attribute has, as lists: they may be of any size.
+// maxTime is a time that none is beyond: the year 2223. A version of a document, which is
+// counted in microseconds, has as many digits as the attribute holds.
+const maxTime = 8_000_000_000
+
+// seconds makes Unix seconds of a time that a server may count in milliseconds or finer.
+func seconds(t int64) int64 {
+	for t > maxTime {
+		t /= 1000
+	}
+	return max(t, 0)
+}
+
+// Trim makes a usable time of the one that was sent.
+func (f *File) Trim() { f.CreatedAt = seconds(f.CreatedAt) }
+
+// Trim does the same, and drops values that no attribute has, as lists: they may be of any
+// size.
 func (s *StoreFile) Trim() {
+	s.CreatedAt = seconds(s.CreatedAt)
 	maps.DeleteFunc(s.Attributes, func(_ string, value any) bool {
 		switch value.(type) {
 		case string, float64, bool:
