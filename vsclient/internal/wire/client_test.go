@@ -33,6 +33,8 @@ func TestAConfigurationWithWhichNoRequestCanBeMadeIsRefused(t *testing.T) {
 		{"no scheme", func(c *Config) { c.BaseURL = "u:pa55word@h/v1" }, "http or https"},
 		{"no host", func(c *Config) { c.BaseURL = "https:///v1" }, "http or https"},
 		{"a line end in the URL", func(c *Config) { c.BaseURL = "https://u:pa55word@h/\n\x1b" }, "no URL"},
+		{"a space behind the URL", func(c *Config) { c.BaseURL = "https://h/v1 " }, "space"},
+		{"a character that cannot be seen in the URL", func(c *Config) { c.BaseURL = "https://u:pa55word@h\u202e/v1" }, "cannot be seen"},
 		{"a line end in the organization", func(c *Config) { c.Organization = "org\r\nX-Evil: 1" }, "organization"},
 		{"a line end in the project", func(c *Config) { c.Project = "proj\n" }, "project"},
 		{"a letter that no header carries in the project", func(c *Config) { c.Project = "é" }, "project"},
