@@ -1,6 +1,7 @@
 package reply
 
 import (
+	"encoding/base64"
 	"net/http"
 	"net/url"
 	"strings"
@@ -39,6 +40,27 @@ func TestASecretIsHiddenHoweverItIsEscaped(t *testing.T) {
 		is.Equal(j.Line("no "+shown+" here", 100), "no [redacted] here")
 	}
 	is.Equal(j.Line("a/b&c", 100), "a/b&c")
+}
+
+func TestASecretIsHiddenInBase64(t *testing.T) {
+	is := is.New(t)
+	base, err := url.Parse("https://u:p%C3%A9ssword@h/v1")
+	is.NoErr(err)
+	for _, secret := range []string{"k>key?0123456789", "péssword"} {
+		j := NewJudge("k>key?0123456789", base)
+		for _, around := range []string{"", "u:", "Bearer ", "Basic", "x"} {
+			for _, alphabet := range []*base64.Encoding{base64.StdEncoding, base64.URLEncoding, base64.RawStdEncoding} {
+				for _, behind := range []string{"", "a", "\r\n"} {
+					text := alphabet.EncodeToString([]byte(around + secret + behind))
+					shown := j.Line("no "+text, 200)
+					is.True(strings.Contains(shown, "[redacted]"))
+					for _, left := range strings.Split(strings.TrimPrefix(shown, "no "), "[redacted]") {
+						is.True(len(left) <= 4*(len(around+behind)+4)/3) // no more than the rest and a byte at each end
+					}
+				}
+			}
+		}
+	}
 }
 
 func TestATokenInTheBaseURLIsHidden(t *testing.T) {
