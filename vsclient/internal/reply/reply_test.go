@@ -9,6 +9,8 @@ import (
 	"time"
 
 	"github.com/matryer/is"
+
+	"github.com/conduitio-labs/conduit-connector-openai-vectorstore/vsclient/internal/fail"
 )
 
 func TestAURLIsShownWithoutItsPassword(t *testing.T) {
@@ -83,6 +85,28 @@ func FuzzSafeURL(f *testing.F) {
 			t.Errorf("%q is shown as %q", before+"pa55word"+after, shown)
 		}
 	})
+}
+
+func TestAFullStoreIsKnownInManyWords(t *testing.T) {
+	is := is.New(t)
+	for message, full := range map[string]bool{
+		"Vector store 'vs_1' cannot hold more than 10000 files.":                  true,
+		"The vector store already contains the maximum number of files (10,000).": true,
+		"Vector store can only contain up to 10000 files":                         true,
+		"You cannot add more than 10000 files to a vector store":                  true,
+		"The vector store has reached its limit of 10,000 files":                  true,
+		"Maximum number of vector store files reached":                            true,
+		"Maximum file count exceeded for vector store vs_1":                       true,
+		"vector store files limit exceeded: 10000":                                true,
+		"Max files per vector store: 10000":                                       true,
+		"The vector store has no room for more files":                             true,
+		"Too many files in one request to the vector store: at most 2000":         false,
+		"The file has more than the maximum number of tokens of a vector store":   false,
+		"The file exceeds the limit of 16 attributes of a vector store file":      false,
+		"Invalid 'files': array too long for a vector store":                      false,
+	} {
+		is.Equal(kindOfRefusal("", message) == fail.StoreFull, full) //nolint:errorlint // the kind itself
+	}
 }
 
 // FuzzHeaders reads what a server says of waiting.

@@ -168,7 +168,8 @@ var quoted = regexp.MustCompile("(^|[\\s(:=\\[,])(\"[^\"]*\"|'[^']*'|`[^`]*`)")
 
 // fullStore finds the wordings of a store that holds as many files as it can. OpenAI's
 // own is not known; its limit is 10,000 in stores from before November 2025.
-var fullStore = regexp.MustCompile(`cannot hold more|maximum (number )?of ([0-9,]+ )?files|file limit|is full\b|too many files`)
+var fullStore = regexp.MustCompile(`cannot hold more|is full\b|(too many|more) files|files? (limit|count)\b|(number|count) of (vector store )?files|` +
+	`(up to|more than|limit of|maximum of) [0-9,]+ files|max(imum)? (vector store )?files\b`)
 
 // kindOfRefusal tells apart the refusals that OpenAI answers with a 400: the code where it
 // sends one, else the wording that users have reported (a full storage quota has
@@ -187,7 +188,7 @@ func kindOfRefusal(code, message string) error {
 		return fail.Empty
 	case has("vector store", "vector_store") && has("expired"):
 		return fail.StoreGone
-	case has("vector store", "vector_store") && !has("batch", "array") && fullStore.MatchString(m):
+	case has("vector store", "vector_store") && !has("batch", "array", "request") && fullStore.MatchString(m):
 		return fail.StoreFull
 	case code == "insufficient_quota", has("quota", "storage limit"):
 		return fail.Quota
