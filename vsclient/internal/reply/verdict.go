@@ -3,6 +3,7 @@ package reply
 import (
 	"context"
 	"crypto/tls"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"math"
@@ -34,7 +35,7 @@ type Failure struct {
 	RetryAfter time.Duration // the least wait that the server asks for
 	Tries      int           // attempts made
 	Unknown    bool          // one of the attempts may have been carried out
-	Garbled    bool          // the last reply was no HTTP
+	Garbled    bool          // the last reply was no HTTP, or had a field of another type: that hardly gets better
 	Err        error         // the cause
 	last       error         // the answer before the call was given up; nil: none
 }
@@ -103,6 +104,7 @@ func (j Judge) Verdict(ctx context.Context, got Received, err error, now time.Ti
 		case errors.Is(err, errTooLong):
 			return failed(fail.Unavailable, false, "the reply cannot be read: %v", f.Err)
 		}
+		_, f.Garbled = errors.AsType[*json.UnmarshalTypeError](err)
 		return failed(fail.Unavailable, true, "the reply to a successful request could not be read: %v", f.Err)
 	case status < 400:
 		return failed(fail.Endpoint, false, "it redirects to %q, which is not followed; set the base URL to where the API is", got.Location)

@@ -205,6 +205,7 @@ var hostile = []struct {
 		return answer(200, `{"error":{"message":"no `+secretKey+`"}}`)
 	}, fail.Unavailable, "", 0},
 	{"no JSON", func() transport { return answer(200, `Bearer `+secretKey+ansi) }, fail.Unavailable, "", 0},
+	{"a field of another type", func() transport { return answer(200, `{"id":7,"object":8,"deleted":"no"}`) }, fail.Unavailable, "", 3},
 	{"half an object", func() transport { return answer(200, `{"id":"fi`) }, fail.Unavailable, "", 0},
 	{"an array in place of an object", func() transport { return answer(200, `[1,2,3]`) }, fail.Unavailable, "", 0},
 	{"a web page", func() transport {
