@@ -188,9 +188,25 @@ func TestAListingWhoseCursorsAreAllRefusedFails(t *testing.T) {
 			return answer(200, `{"object":"list","data":[{"id":"file-1"}],"has_more":true}`)(r)
 		}))
 		err := all(c.StoreFiles(t.Context()))
-		if err == nil || n > 10 {
+		if !errors.Is(err, fail.Endpoint) || errors.Is(err, fail.NotFound) || n > 10 {
 			t.Errorf("%v after %d requests", err, n)
 		}
+	}
+}
+
+func TestAListingWhoseCursorsAreAllRefusedFailsAlsoWhereItAlwaysBeginsWithAnother(t *testing.T) {
+	n := 0
+	c := newClient(t, storeThere(transport(func(r *http.Request) (*http.Response, error) {
+		if r.URL.Query().Get("after") != "" {
+			return answer(404, `{"error":{"message":"Not Found"}}`)(r)
+		}
+		if n++; n > 1000 {
+			return answer(401, `{}`)(r)
+		}
+		return answer(200, fmt.Sprintf(`{"object":"list","data":[%s{"id":"file-%d"}],"has_more":true}`, strings.Repeat(fmt.Sprintf(`{"id":"file-%d"},`, n), 99), n))(r)
+	})))
+	if err := all(c.StoreFiles(t.Context())); !errors.Is(err, fail.Endpoint) || n > maxFresh+1 {
+		t.Errorf("%v after %d beginnings", err, n)
 	}
 }
 
