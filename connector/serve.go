@@ -2,6 +2,8 @@ package openaivs
 
 import (
 	"fmt"
+	"io"
+	"log"
 	"math"
 	"os"
 	"strconv"
@@ -104,6 +106,9 @@ func logTo(w *os.File, level string) {
 	if err != nil {
 		l = zerolog.TraceLevel // Conduit filters
 	}
+	// net/http prints there the beginning of a reply that it did not ask for, which may
+	// repeat the API key.
+	log.SetOutput(io.Discard)
 	logger := zerolog.New(w).Level(l)
 	zerolog.DefaultContextLogger = &logger
 }

@@ -4,7 +4,6 @@ import (
 	"fmt"
 	"log/slog"
 	"net/http"
-	"net/url"
 	"strings"
 	"time"
 
@@ -132,9 +131,6 @@ func (c *Config) complete() error {
 	}
 	if c.BaseURL == "" {
 		c.BaseURL = DefaultBaseURL
-	}
-	if u, err := url.Parse(c.BaseURL); err != nil || u.Host == "" || (u.Scheme != "http" && u.Scheme != "https") {
-		return fmt.Errorf("Config.BaseURL is %q; it must be an http or https URL, as %s", reply.SafeURL(c.BaseURL), DefaultBaseURL)
 	}
 	orDefault(&c.Concurrency, DefaultConcurrency)
 	orDefault(&c.BytesInFlight, defaultBytesInFlight)

@@ -82,7 +82,15 @@
 //
 // [errors.Is] tells the kind ([ErrTooLarge], [ErrIndexing], [ErrStoreGone], …), and
 // [errors.As] finds an [*APIError] with the status and the request id where OpenAI has
-// answered. No error, log or printed Config holds the API key.
+// answered. No error, log or printed Config holds the API key. Go's net/http itself
+// prints to the standard logger the beginning of bytes that a server sends after a reply;
+// a program whose server may repeat the key there sets log.SetOutput.
+//
+// # Searching
+//
+// [Client.Search] finds pieces of documents, each with its key and attributes; package
+// filter makes conditions on attributes. [KeyOf] tells the key of a hit that another
+// client of the API has found.
 //
 // # Tidying
 //

@@ -117,6 +117,7 @@ type Error struct {
 	Tries      int           // attempts made at the request that failed; 0 when none was made
 	RetryAfter time.Duration // the wait that the server asked for last; 0: none
 	Err        error         // the cause, or nil
+	api        *APIError     // nil where OpenAI has not answered
 }
 
 // APIError is OpenAI's own error: the reply to a request that failed.
@@ -155,7 +156,7 @@ func (e *Error) Error() string {
 	return b.String()
 }
 
-// Unwrap returns the kind and the cause, those that are there.
+// Unwrap returns the kind, the cause and OpenAI's answer, those that are there.
 func (e *Error) Unwrap() []error {
 	var errs []error
 	if e.Kind != nil {
@@ -163,6 +164,9 @@ func (e *Error) Unwrap() []error {
 	}
 	if e.Err != nil {
 		errs = append(errs, e.Err)
+	}
+	if e.api != nil {
+		errs = append(errs, e.api)
 	}
 	return errs
 }
@@ -183,7 +187,7 @@ func wrap(op, key string, err error) error {
 			e.Kind, e.Reason = ErrTimeout, err.Error()
 		}
 		if f.Status > 0 {
-			e.Err = errors.Join(err, &APIError{f.Status, f.Code, f.Type, f.Message, f.RequestID})
+			e.api = &APIError{f.Status, f.Code, f.Type, f.Message, f.RequestID}
 		}
 		return e
 	}

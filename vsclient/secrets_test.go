@@ -166,6 +166,9 @@ func TestNothingShowsTheAPIKey(t *testing.T) {
 						if strings.Contains(show(t, err), secret) {
 							t.Errorf("the error of %s shows the key: %+v", name, err)
 						}
+						if lines := linesOf(err); lines != "" {
+							t.Errorf("the error of %s has more than one line: %q", name, lines)
+						}
 						if strings.Contains(err.Error(), secretText) {
 							t.Errorf("the error of %s shows content", name)
 						}
@@ -186,6 +189,24 @@ func TestNothingShowsTheAPIKey(t *testing.T) {
 			})
 		})
 	}
+}
+
+// linesOf returns the text of an error in the chain that has more than one line.
+func linesOf(err error) string {
+	if err == nil {
+		return ""
+	}
+	if strings.ContainsAny(err.Error(), "\r\n") {
+		return err.Error()
+	}
+	if many, ok := err.(interface{ Unwrap() []error }); ok { //nolint:errorlint // each by itself
+		for _, err := range many.Unwrap() {
+			if lines := linesOf(err); lines != "" {
+				return lines
+			}
+		}
+	}
+	return linesOf(errors.Unwrap(err))
 }
 
 // TestLogsCarryNoKeyAboveDebugLevel lets changes fail and their cleaning up, too.

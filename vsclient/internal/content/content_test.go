@@ -60,8 +60,18 @@ var inputs = []struct {
 	{"half a pair at the end is no UTF-16", "a", "", littleMark + "\x00\xd8", "", "half a surrogate pair at offset 2"},
 	{"half a unit is no UTF-16", "a", "", littleMark + "x", "", "half a UTF-16 unit at offset 2"},
 	{"UTF-16 with a mark and no text is taken", "a.md", "", bigMark, "a.md", ""},
-	{"UTF-16 without a mark is no text, the small end first", "a.txt", "", utf16Of(littleMark, "id;name")[len(littleMark):], "", "UTF-16 without a byte order mark"},
-	{"UTF-16 without a mark is no text, the big end first", "a", "", utf16Of(bigMark, "id;name")[len(bigMark):], "", "UTF-16 without a byte order mark"},
+	{"UTF-16 without a mark is no text, the small end first", "a.txt", "", utf16Of(littleMark, "id;name")[len(littleMark):], "", "without a byte order mark"},
+	{"UTF-16 without a mark is no text, the big end first", "a", "", utf16Of(bigMark, "id;name")[len(bigMark):], "", "without a byte order mark"},
+	{"UTF-16 without a mark is no text in an alphabet of its own", "a", "", utf16Of(littleMark, "Привет")[len(littleMark):], "", "without a byte order mark"},
+	{"UTF-16 without a mark is no text in sentences", "a.md", "", utf16Of(bigMark, "Привет, мир.\r\nКак дела?\n")[len(bigMark):], "", "without a byte order mark"},
+	{"UTF-16 without a mark is no text where few letters are beyond ASCII", "a.txt", "", utf16Of(littleMark, "mała łata")[len(littleMark):], "", "without a byte order mark"},
+	{"UTF-16 without a mark is no text where a tab is half of a letter", "a.txt", "", utf16Of(littleMark, "नमस्ते दुनिया")[len(littleMark):], "", "without a byte order mark"},
+	{"UTF-16 without a mark is no text with half a unit behind it", "a.txt", "", utf16Of(littleMark, "id;name")[len(littleMark):] + "\n", "", "without a byte order mark"},
+	{"UTF-32 without a mark is no text, the small end first", "a.txt", "", "h\x00\x00\x00i\x00\x00\x00", "", "without a byte order mark"},
+	{"UTF-32 without a mark is no text, the big end first", "a.txt", "", "\x00\x00\x00h\x00\x00\x00i", "", "without a byte order mark"},
+	{"a table of single digits is text", "a", "", "1\t2\t3\t4\n5\t6\t7\t8\n", "a.txt", ""},
+	{"a list that NUL ends is taken in text", "a.txt", "", "one\x00two\x00three\x00", "a.txt", ""},
+	{"nothing but NUL is taken in text", "a.txt", "", "\x00\x00\x00\x00", "a.txt", ""},
 	{"UTF-32 is no text, the small end first", "a.txt", "", "\xff\xfe\x00\x00x\x00\x00\x00", "", "the byte order mark of UTF-32"},
 	{"UTF-32 is no text, the big end first", "a.txt", "", "\x00\x00\xfe\xff\x00\x00\x00x", "", "the byte order mark of UTF-32"},
 	{"a NUL is taken in a source file", "src/validate.ts", "", "join(\"\x00\")", "src_validate-.ts", ""},
@@ -192,20 +202,23 @@ func FuzzContent(f *testing.F) {
 	})
 }
 
-// unmarkedUTF16 reports whether one byte of each pair is 0 and the other is not, from the
-// first pair to the last.
+// unmarkedUTF16 reports whether a control character is in three quarters of the pairs
+// at the beginning at one place, in fewer at the other, and is not always a tab or a line end.
 func unmarkedUTF16(data []byte) bool {
-	pairs := len(data) / 2
+	head := data[:min(len(data), headBytes)]
+	var filled [2]bool
+	var rare [2]bool
 	for at := range 2 {
-		found := pairs >= 2 && len(data)%2 == 0 && utf8.Valid(data) && bytes.Count(data, []byte{0}) == pairs
-		for i := range pairs {
-			found = found && data[2*i+at] == 0
+		n := 0
+		for i := at; i < len(head); i += 2 {
+			if head[i] < ' ' {
+				n++
+				rare[at] = rare[at] || !strings.ContainsRune("\t\n\r", rune(head[i]))
+			}
 		}
-		if found {
-			return true
-		}
+		filled[at] = 4*n >= 3*(len(head)/2)
 	}
-	return false
+	return len(head) >= 4 && utf8.Valid(data) && (filled[0] && !filled[1] && rare[0] || filled[1] && !filled[0] && rare[1])
 }
 
 func formOf(pieces ...[]byte) form {

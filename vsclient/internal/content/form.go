@@ -31,10 +31,14 @@ type formScanner struct {
 	at    int64               // bytes judged
 	rest  []byte              // the beginning of a character, or of a byte order mark
 	begun bool                // the byte order mark is judged
-	nuls  [2]int64            // bytes that are 0, at even and at odd offsets
+	low   [2]int64            // control characters in the head, at even and at odd offsets
+	rare  [2]int64            // those that are neither tabs nor line ends
 	high  bool                // the last unit of UTF-16 was the first half of a pair
 	json  jsonScanner
 }
+
+// headBytes is how much of the beginning shows UTF-16 and UTF-32 without a byte order mark.
+const headBytes = 4 << 10
 
 func newFormScanner() *formScanner { return &formScanner{rest: make([]byte, 0, 2*utf8.UTFMax)} }
 
@@ -61,11 +65,22 @@ func (s *formScanner) end() form {
 	if s.high {
 		s.spoil("half a surrogate pair", s.at-2)
 	}
-	if s.encoding == utf8Text && s.at >= 4 && s.at%2 == 0 && (s.nuls == [2]int64{s.at / 2, 0} || s.nuls == [2]int64{0, s.at / 2}) {
-		s.binary("every second byte is 0, as in UTF-16 without a byte order mark")
+	if s.encoding == utf8Text && s.unmarked() {
+		s.binary("every second byte is a control character, as in UTF-16 or UTF-32 without a byte order mark")
 	}
 	s.form.json = s.encoding == utf8Text && !s.nul && s.json.done()
 	return s.form
+}
+
+// unmarked reports whether text that is UTF-8 by chance is likely UTF-16 or UTF-32: every
+// second byte is the high half of a letter, which for all alphabets is a control character.
+func (s *formScanner) unmarked() bool {
+	pairs := min(s.at, headBytes) / 2
+	at := 0
+	if s.low[1] > s.low[0] {
+		at = 1
+	}
+	return pairs >= 2 && 4*s.low[at] >= 3*pairs && 4*s.low[1-at] < 3*pairs && s.rare[at] > 0
 }
 
 func (s *formScanner) spoil(fault string, at int64) {
@@ -128,10 +143,13 @@ func (s *formScanner) judge8(p []byte, last bool) int {
 			i += size
 		}
 	}
-	for i, n := 0, 0; n >= 0; i += n + 1 {
-		if n = bytes.IndexByte(p[i:], 0); n >= 0 {
-			s.nul = true
-			s.nuls[(s.at+int64(i+n))%2]++
+	s.nul = s.nul || bytes.IndexByte(p, 0) >= 0
+	for i := int64(0); i < int64(len(p)) && s.at+i < headBytes; i++ {
+		if c, at := p[i], (s.at+i)%2; c < ' ' {
+			s.low[at]++
+			if c != '\t' && c != '\n' && c != '\r' {
+				s.rare[at]++
+			}
 		}
 	}
 	s.json.write(p)

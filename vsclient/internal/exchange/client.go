@@ -10,6 +10,7 @@ import (
 	"strconv"
 	"strings"
 	"time"
+	"unicode"
 
 	"github.com/openai/openai-go/v3"
 	"github.com/openai/openai-go/v3/option"
@@ -126,6 +127,8 @@ func parseURL(raw string) (*url.URL, error) {
 	}
 	port, err := strconv.Atoi(u.Port())
 	switch {
+	case strings.ContainsFunc(raw, func(r rune) bool { return unicode.IsSpace(r) || !unicode.IsPrint(r) }):
+		return nil, refuse("holds a space or a character that cannot be seen; remove it")
 	case u.Scheme != "http" && u.Scheme != "https", u.Hostname() == "":
 		return nil, refuse("must be an http or https URL, like https://api.openai.com/v1")
 	case u.Port() != "" && (err != nil || port < 1 || port > 65535):

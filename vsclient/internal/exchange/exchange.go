@@ -70,7 +70,7 @@ func (r Request) url() (string, error) {
 // maxReply is the largest reply to a request that names no other limit, in bytes.
 const maxReply = 512 << 10
 
-// maxGarbled is how often a request is made whose reply is no HTTP, which hardly gets
+// maxGarbled is how often a request is made whose reply is garbled, which hardly gets
 // better, and an upload whose reply came and could not be read: each may have made a File.
 const maxGarbled = 3
 
@@ -117,7 +117,7 @@ func (c *Client) send(ctx context.Context, r Request, into func() any) (time.Dur
 	), limit: limit}
 	var (
 		tries     int
-		garbled   int  // replies that were no HTTP, or to an upload that could not be read
+		garbled   int  // replies that were garbled, or to an upload that could not be read
 		refused   int  // replies of 400 to a GET or a DELETE
 		unknown   bool // an attempt may have been carried out
 		last      *reply.Failure
@@ -140,9 +140,9 @@ func (c *Client) send(ctx context.Context, r Request, into func() any) (time.Dur
 		if f != nil && f.Status == http.StatusBadRequest && errors.Is(f.Kind, fail.Rejected) && r.Method != http.MethodPost {
 			refused++
 			f.Retry = refused < maxRefused && !r.Query.Has("after") // a listing whose cursor is refused begins anew
-			if !f.Retry && r.Method == http.MethodGet {
-				f.Kind = fail.Endpoint // no document is to blame
-			}
+		}
+		if f != nil && r.Method == http.MethodGet && f.Kind == fail.Rejected && f.Status > 0 { //nolint:errorlint // the kind itself
+			f.Kind = fail.Endpoint // no document is to blame
 		}
 		unknown = unknown || f != nil && f.Unknown
 		if f != nil && r.Failed != nil {

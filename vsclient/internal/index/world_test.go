@@ -9,6 +9,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -43,6 +44,7 @@ type world struct {
 	work sync.WaitGroup // the Indexer's goroutines
 	log  strings.Builder
 
+	sent    atomic.Int64 // requests; the server counts one that was cut off when it has ended
 	mu      sync.Mutex
 	answers map[string]string // bodies that take the place of the server's, by method and end of the path
 	instead []time.Time       // when those to POSTs were given
@@ -55,6 +57,7 @@ type answering struct {
 }
 
 func (a *answering) RoundTrip(r *http.Request) (*http.Response, error) {
+	a.w.sent.Add(1)
 	a.w.mu.Lock()
 	defer a.w.mu.Unlock()
 	for request, body := range a.w.answers {

@@ -1,6 +1,7 @@
 package reply
 
 import (
+	"encoding/base64"
 	"net/http"
 	"net/url"
 	"strings"
@@ -8,6 +9,8 @@ import (
 	"time"
 
 	"github.com/matryer/is"
+
+	"github.com/conduitio-labs/conduit-connector-openai-vectorstore/vsclient/internal/fail"
 )
 
 func TestAURLIsShownWithoutItsPassword(t *testing.T) {
@@ -41,6 +44,34 @@ func TestASecretIsHiddenHoweverItIsEscaped(t *testing.T) {
 	is.Equal(j.Line("a/b&c", 100), "a/b&c")
 }
 
+func TestASecretIsHiddenInBase64(t *testing.T) {
+	is := is.New(t)
+	base, err := url.Parse("https://u:p%C3%A9ssword@h/v1")
+	is.NoErr(err)
+	for _, secret := range []string{"k>key?0123456789", "péssword"} {
+		j := NewJudge("k>key?0123456789", base)
+		for _, around := range []string{"", "u:", "Bearer ", "Basic", "x"} {
+			for _, alphabet := range []*base64.Encoding{base64.StdEncoding, base64.URLEncoding, base64.RawStdEncoding} {
+				for _, behind := range []string{"", "a", "\r\n"} {
+					text := alphabet.EncodeToString([]byte(around + secret + behind))
+					shown := j.Line("no "+text, 200)
+					is.True(strings.Contains(shown, "[redacted]"))
+					for _, left := range strings.Split(strings.TrimPrefix(shown, "no "), "[redacted]") {
+						is.True(len(left) <= 4*(len(around+behind)+4)/3) // no more than the rest and a byte at each end
+					}
+				}
+			}
+		}
+	}
+}
+
+func TestATokenInTheBaseURLIsHidden(t *testing.T) {
+	is := is.New(t)
+	base, err := url.Parse("https://t0ken@h/v1")
+	is.NoErr(err)
+	is.Equal(NewJudge("key", base).Line(`Get "https://t0ken@h/v1/files": EOF`, 100), `Get "https://[redacted]@h/v1/files": EOF`)
+}
+
 // FuzzSafeURL looks for a password that shows.
 func FuzzSafeURL(f *testing.F) {
 	f.Add("https://u:", "@h/v1")
@@ -54,6 +85,28 @@ func FuzzSafeURL(f *testing.F) {
 			t.Errorf("%q is shown as %q", before+"pa55word"+after, shown)
 		}
 	})
+}
+
+func TestAFullStoreIsKnownInManyWords(t *testing.T) {
+	is := is.New(t)
+	for message, full := range map[string]bool{
+		"Vector store 'vs_1' cannot hold more than 10000 files.":                  true,
+		"The vector store already contains the maximum number of files (10,000).": true,
+		"Vector store can only contain up to 10000 files":                         true,
+		"You cannot add more than 10000 files to a vector store":                  true,
+		"The vector store has reached its limit of 10,000 files":                  true,
+		"Maximum number of vector store files reached":                            true,
+		"Maximum file count exceeded for vector store vs_1":                       true,
+		"vector store files limit exceeded: 10000":                                true,
+		"Max files per vector store: 10000":                                       true,
+		"The vector store has no room for more files":                             true,
+		"Too many files in one request to the vector store: at most 2000":         false,
+		"The file has more than the maximum number of tokens of a vector store":   false,
+		"The file exceeds the limit of 16 attributes of a vector store file":      false,
+		"Invalid 'files': array too long for a vector store":                      false,
+	} {
+		is.Equal(kindOfRefusal("", message) == fail.StoreFull, full) //nolint:errorlint // the kind itself
+	}
 }
 
 // FuzzHeaders reads what a server says of waiting.

@@ -1,6 +1,7 @@
 package reply
 
 import (
+	"encoding/base64"
 	"errors"
 	"fmt"
 	"html"
@@ -27,14 +28,22 @@ const redacted = "[redacted]"
 // them.
 var keyLike = regexp.MustCompile(`sk-[A-Za-z0-9_*-]{4,}`)
 
-// NewJudge returns a Judge that hides the key and the password of the base URL.
+// NewJudge returns a Judge that hides the key and the password of the base URL, or the
+// user in it where it has no password: that is a token.
 func NewJudge(key string, base *url.URL) Judge {
-	secrets := []string{escapedOrNot(key)}
-	if password, ok := base.User.Password(); ok && password != "" {
-		secrets = append(secrets, escapedOrNot(password))
+	secrets, encoded := []string{escapedOrNot(key)}, inBase64(key)
+	secret, ok := base.User.Password()
+	if !ok {
+		secret = base.User.Username()
 	}
+	if secret != "" {
+		secrets, encoded = append(secrets, escapedOrNot(secret)), append(encoded, inBase64(secret)...)
+	}
+	hidden := strings.NewReplacer(encoded...)
 	own := regexp.MustCompile(strings.Join(secrets, "|"))
-	return Judge{hide: func(s string) string { return keyLike.ReplaceAllString(own.ReplaceAllString(s, redacted), redacted) }}
+	return Judge{hide: func(s string) string {
+		return keyLike.ReplaceAllString(own.ReplaceAllString(hidden.Replace(s), redacted), redacted)
+	}}
 }
 
 // escapedOrNot returns an expression that finds s, each of its characters as it is or as
@@ -58,6 +67,23 @@ func escapedOrNot(s string) string {
 	}
 	return b.String()
 }
+
+// inBase64 returns the part of every base64 that holds s which s alone decides, for each
+// of the three places at which s may begin, and after each the text that replaces it.
+func inBase64(s string) (parts []string) {
+	for before := range 3 {
+		for _, alphabet := range []*base64.Encoding{base64.RawStdEncoding, base64.RawURLEncoding} {
+			part := alphabet.EncodeToString([]byte("xx"[:before] + s))[(before*8+5)/6 : (before+len(s))*8/6]
+			if len(part) >= minEncoded {
+				parts = append(parts, part, redacted)
+			}
+		}
+	}
+	return parts
+}
+
+// minEncoded is the least length of a part that is no word by chance.
+const minEncoded = 8
 
 // maxRead is how much of a text is looked at to show its beginning, in bytes.
 const maxRead = 64 << 10

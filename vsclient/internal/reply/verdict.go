@@ -3,6 +3,7 @@ package reply
 import (
 	"context"
 	"crypto/tls"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"math"
@@ -34,8 +35,9 @@ type Failure struct {
 	RetryAfter time.Duration // the least wait that the server asks for
 	Tries      int           // attempts made
 	Unknown    bool          // one of the attempts may have been carried out
-	Garbled    bool          // the last reply was no HTTP
+	Garbled    bool          // the last reply was no HTTP, or had a field of another type: that hardly gets better
 	Err        error         // the cause
+	last       error         // the answer before the call was given up; nil: none
 }
 
 func (f *Failure) Error() string {
@@ -45,9 +47,9 @@ func (f *Failure) Error() string {
 	return f.Kind.Error() + ": " + f.Reason
 }
 
-// Unwrap returns the kind and the cause.
+// Unwrap returns the kind, the cause and the last answer, those that are there.
 func (f *Failure) Unwrap() []error {
-	return slices.DeleteFunc([]error{f.Kind, f.Err}, func(err error) bool { return err == nil })
+	return slices.DeleteFunc([]error{f.Kind, f.Err, f.last}, func(err error) bool { return err == nil })
 }
 
 // Received is the part of a reply by which an attempt at a request is judged, beside its
@@ -102,17 +104,20 @@ func (j Judge) Verdict(ctx context.Context, got Received, err error, now time.Ti
 		case errors.Is(err, errTooLong):
 			return failed(fail.Unavailable, false, "the reply cannot be read: %v", f.Err)
 		}
+		_, f.Garbled = errors.AsType[*json.UnmarshalTypeError](err)
 		return failed(fail.Unavailable, true, "the reply to a successful request could not be read: %v", f.Err)
 	case status < 400:
 		return failed(fail.Endpoint, false, "it redirects to %q, which is not followed; set the base URL to where the API is", got.Location)
-	case status == http.StatusUnauthorized, status == http.StatusForbidden:
+	case status == http.StatusUnauthorized, status == http.StatusForbidden, status == http.StatusProxyAuthRequired:
 		f.Kind = fail.Unauthorized
 	case status == http.StatusNotFound && got.HTML:
 		return failed(fail.Endpoint, false, "it answers 404 with a web page; check the base URL")
 	case status == http.StatusNotFound:
 		f.Kind = fail.NotFound
-	case status == http.StatusMethodNotAllowed:
+	case slices.Contains(unfit, status):
 		f.Kind = fail.Endpoint
+	case status == http.StatusPaymentRequired:
+		f.Kind = fail.Quota
 	case status == http.StatusRequestEntityTooLarge:
 		f.Kind = fail.TooLarge
 	case status == http.StatusTooManyRequests && (f.Code == "insufficient_quota" || f.Type == "insufficient_quota"):
@@ -128,6 +133,12 @@ func (j Judge) Verdict(ctx context.Context, got Received, err error, now time.Ti
 	}
 	f.Reason = f.describe()
 	return f
+}
+
+// unfit are the refusals of a server to take a request of this form, whatever its document.
+var unfit = []int{
+	http.StatusMethodNotAllowed, http.StatusNotAcceptable, http.StatusGone, http.StatusLengthRequired,
+	http.StatusMisdirectedRequest, http.StatusUpgradeRequired, http.StatusRequestHeaderFieldsTooLarge,
 }
 
 // undialed reports whether no connection came about, so that nothing was sent.
@@ -159,7 +170,8 @@ var quoted = regexp.MustCompile("(^|[\\s(:=\\[,])(\"[^\"]*\"|'[^']*'|`[^`]*`)")
 
 // fullStore finds the wordings of a store that holds as many files as it can. OpenAI's
 // own is not known; its limit is 10,000 in stores from before November 2025.
-var fullStore = regexp.MustCompile(`cannot hold more|maximum (number )?of ([0-9,]+ )?files|file limit|is full\b|too many files`)
+var fullStore = regexp.MustCompile(`cannot hold more|is full\b|(too many|more) files|files? (limit|count)\b|(number|count) of (vector store )?files|` +
+	`(up to|more than|limit of|maximum of) [0-9,]+ files|max(imum)? (vector store )?files\b`)
 
 // kindOfRefusal tells apart the refusals that OpenAI answers with a 400: the code where it
 // sends one, else the wording that users have reported (a full storage quota has
@@ -178,7 +190,7 @@ func kindOfRefusal(code, message string) error {
 		return fail.Empty
 	case has("vector store", "vector_store") && has("expired"):
 		return fail.StoreGone
-	case has("vector store", "vector_store") && !has("batch", "array") && fullStore.MatchString(m):
+	case has("vector store", "vector_store") && !has("batch", "array", "request") && fullStore.MatchString(m):
 		return fail.StoreFull
 	case code == "insufficient_quota", has("quota", "storage limit"):
 		return fail.Quota
@@ -226,7 +238,7 @@ func CutShort(cause error, last *Failure) *Failure {
 	}
 	if last != nil {
 		f.Reason += "; last answer: " + last.Error()
-		f.Err = errors.Join(cause, last)
+		f.last = last
 	}
 	return f
 }

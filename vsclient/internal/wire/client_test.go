@@ -33,6 +33,8 @@ func TestAConfigurationWithWhichNoRequestCanBeMadeIsRefused(t *testing.T) {
 		{"no scheme", func(c *Config) { c.BaseURL = "u:pa55word@h/v1" }, "http or https"},
 		{"no host", func(c *Config) { c.BaseURL = "https:///v1" }, "http or https"},
 		{"a line end in the URL", func(c *Config) { c.BaseURL = "https://u:pa55word@h/\n\x1b" }, "no URL"},
+		{"a space behind the URL", func(c *Config) { c.BaseURL = "https://h/v1 " }, "space"},
+		{"a character that cannot be seen in the URL", func(c *Config) { c.BaseURL = "https://u:pa55word@h\u202e/v1" }, "cannot be seen"},
 		{"a line end in the organization", func(c *Config) { c.Organization = "org\r\nX-Evil: 1" }, "organization"},
 		{"a line end in the project", func(c *Config) { c.Project = "proj\n" }, "project"},
 		{"a letter that no header carries in the project", func(c *Config) { c.Project = "é" }, "project"},
@@ -186,9 +188,25 @@ func TestAListingWhoseCursorsAreAllRefusedFails(t *testing.T) {
 			return answer(200, `{"object":"list","data":[{"id":"file-1"}],"has_more":true}`)(r)
 		}))
 		err := all(c.StoreFiles(t.Context()))
-		if err == nil || n > 10 {
+		if !errors.Is(err, fail.Endpoint) || errors.Is(err, fail.NotFound) || n > 10 {
 			t.Errorf("%v after %d requests", err, n)
 		}
+	}
+}
+
+func TestAListingWhoseCursorsAreAllRefusedFailsAlsoWhereItAlwaysBeginsWithAnother(t *testing.T) {
+	n := 0
+	c := newClient(t, storeThere(transport(func(r *http.Request) (*http.Response, error) {
+		if r.URL.Query().Get("after") != "" {
+			return answer(404, `{"error":{"message":"Not Found"}}`)(r)
+		}
+		if n++; n > 1000 {
+			return answer(401, `{}`)(r)
+		}
+		return answer(200, fmt.Sprintf(`{"object":"list","data":[%s{"id":"file-%d"}],"has_more":true}`, strings.Repeat(fmt.Sprintf(`{"id":"file-%d"},`, n), 99), n))(r)
+	})))
+	if err := all(c.StoreFiles(t.Context())); !errors.Is(err, fail.Endpoint) || n > maxFresh+1 {
+		t.Errorf("%v after %d beginnings", err, n)
 	}
 }
 

@@ -182,7 +182,7 @@ func (c *Client) storeFiles(ctx context.Context, order string) iter.Seq2[[]Store
 
 // UpdateStoreFile replaces the attributes of a store file.
 func (c *Client) UpdateStoreFile(ctx context.Context, id string, attributes map[string]any) (StoreFile, error) {
-	s, _, err := send[StoreFile](ctx, c, request{Request: exchange.Request{
+	s, _, err := sendFor[StoreFile](ctx, c, request{Request: exchange.Request{
 		Method: http.MethodPost, Path: "vector_stores/%s/files/%s", IDs: []string{c.cfg.StoreID, id}, Gate: c.cfg.Pacer.Changes,
 		Body: func() any { return map[string]any{"attributes": attributes} },
 	}})

@@ -205,7 +205,11 @@ var hostile = []struct {
 	tries    int    // 1: it is not tried again; 0: any number
 }{
 	{"nothing", func() transport { return answer(200, ``) }, fail.Unavailable, "", 0},
+	{"an error in place of an object", func() transport {
+		return answer(200, `{"error":{"message":"no `+secretKey+`"}}`)
+	}, fail.Unavailable, "", 0},
 	{"no JSON", func() transport { return answer(200, `Bearer `+secretKey+ansi) }, fail.Unavailable, "", 0},
+	{"a field of another type", func() transport { return answer(200, `{"id":7,"object":8,"deleted":"no"}`) }, fail.Unavailable, "", 3},
 	{"half an object", func() transport { return answer(200, `{"id":"fi`) }, fail.Unavailable, "", 0},
 	{"an array in place of an object", func() transport { return answer(200, `[1,2,3]`) }, fail.Unavailable, "", 0},
 	{"a web page", func() transport {
@@ -246,6 +250,12 @@ var hostile = []struct {
 		return answer(401, `{"error":{"message":"Incorrect API key provided: `+secretKey+`."}}`)
 	}, fail.Unauthorized, "provided: [redacted].", 1},
 	{"forbidden", func() transport { return answer(403, `<html>`) }, fail.Unauthorized, "403", 1},
+	{"no account", func() transport { return answer(402, `{}`) }, fail.Quota, "402", 1},
+	{"a proxy that wants to know who asks", func() transport { return answer(407, `<html>`) }, fail.Unauthorized, "407", 1},
+	{"an API that is gone", func() transport { return answer(410, `{}`) }, fail.Endpoint, "410", 1},
+	{"a host that is not meant", func() transport { return answer(421, `{}`) }, fail.Endpoint, "421", 1},
+	{"another version of HTTP", func() transport { return answer(426, `{}`) }, fail.Endpoint, "426", 1},
+	{"headers that are too long", func() transport { return answer(431, `{}`) }, fail.Endpoint, "431", 1},
 	{"no such method", func() transport { return answer(405, ``) }, fail.Endpoint, "405", 1},
 	{"not implemented", func() transport { return answer(501, ``) }, fail.Unavailable, "501", 0},
 	{"no quota", func() transport { return answer(429, `{"error":{"code":"insufficient_quota"}}`) }, fail.Quota, "", 1},
@@ -319,8 +329,11 @@ func TestEveryEndpointSurvivesHostileReplies(t *testing.T) {
 						t.Fatalf("%s: no error", e.name)
 					}
 					row := row
-					if f, ok := errors.AsType[*reply.Failure](err); ok && f.Status == http.StatusBadRequest && row.kind == fail.Rejected && method != http.MethodPost { //nolint:errorlint // of the table
-						if row.tries = 6; method == http.MethodGet {
+					if f, ok := errors.AsType[*reply.Failure](err); ok && row.kind == fail.Rejected && method != http.MethodPost { //nolint:errorlint // of the table
+						if f.Status == http.StatusBadRequest {
+							row.tries = 6
+						}
+						if method == http.MethodGet {
 							row.kind = fail.Endpoint // no document is to blame
 						}
 					}
@@ -408,6 +421,48 @@ func TestAnObjectWithoutAnIDThatCanBeUsedIsNone(t *testing.T) {
 					t.Errorf("%s takes %s: %v", e.name, object, err)
 				}
 			})
+		}
+	}
+}
+
+func TestNoDocumentIsToBlameForAListingThatIsRefusedUntilTheTimeIsOver(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		c := newClient(t, answer(400, `{}`), func(cfg *Config) { cfg.RetryTimeout = time.Second })
+		if err := all(c.StoreFiles(t.Context())); !errors.Is(err, fail.Endpoint) || errors.Is(err, fail.Rejected) {
+			t.Error(err)
+		}
+	})
+}
+
+func TestATimeIsInSecondsHoweverItIsCounted(t *testing.T) {
+	for sent, want := range map[string]int64{
+		"1700000000": 1_700_000_000, "1700000000123": 1_700_000_000, "1700000000123456789": 1_700_000_000, "-5": 0, "0": 0, "null": 0, "9223372036854775807": 9_223_372,
+	} {
+		is := is.New(t)
+		c := newClient(t, answer(200, `{"id":"file-1","created_at":`+sent+`}`))
+		f, err := c.File(t.Context(), "file-1")
+		is.NoErr(err)
+		is.Equal(f.CreatedAt, want)
+		s, _, err := c.StoreFile(t.Context(), "file-1")
+		is.NoErr(err)
+		is.Equal(s.CreatedAt, want)
+		c = newClient(t, answer(200, `{"object":"list","data":[{"id":"file-1","created_at":`+sent+`}]}`))
+		for page, err := range c.Files(t.Context(), 1, nil) {
+			is.NoErr(err)
+			is.Equal(page[0].CreatedAt, want)
+		}
+	}
+}
+
+func TestAReplyAboutAnotherObjectIsNone(t *testing.T) {
+	for _, e := range endpoints {
+		switch e.name {
+		case "Store", "File", "StoreFile", "UpdateStoreFile", "Batch":
+			err := e.call(t.Context(), newClient(t, answer(200, `{"id":"other-2","status":"completed"}`)))
+			if !errors.Is(err, fail.Unavailable) || !strings.Contains(err.Error(), `"other-2"`) {
+				t.Errorf("%s: %v", e.name, err)
+			}
+			checkShowable(t, err)
 		}
 	}
 }

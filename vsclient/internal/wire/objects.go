@@ -128,6 +128,7 @@ func (h Hit) Text() string {
 
 type deletion struct {
 	Deleted *bool `json:"deleted"`
+	Error   any   `json:"error"` // some servers send one with a 200
 }
 
 // A reply that holds no object is as good as none: an upload that "{}" answers has
@@ -138,6 +139,7 @@ func (s Store) Empty() bool     { return !exchange.IsID(s.ID) }
 func (s StoreFile) Empty() bool { return !exchange.IsID(s.ID) }
 func (b Batch) Empty() bool     { return !exchange.IsID(b.ID) }
 func (h Hit) Empty() bool       { return !exchange.IsID(h.FileID) }
+func (d deletion) Empty() bool  { return d.Deleted == nil && d.Error != nil }
 func (p Page[T]) Empty() bool   { return p.Data == nil && p.Object == "" }
 
 // maxObject is the largest object of a listing, in bytes. A store file with 16 attributes
@@ -153,8 +155,27 @@ func (StoreFile) Limits() (rows int, bytes int64) { return 10_000, maxObject }
 func (Hit) Limits() (rows int, bytes int64)       { return 1000, maxHits }
 func (textPart) Limits() (rows int, bytes int64)  { return 200_000, maxContent }
 
-// Trim drops values that no attribute has, as lists: they may be of any size.
-func (s *StoreFile) Trim() { trim(s.Attributes) }
+// maxTime is a time that none is beyond: the year 2223. A version of a document, which is
+// counted in microseconds, has as many digits as the attribute holds.
+const maxTime = 8_000_000_000
+
+// seconds makes Unix seconds of a time that a server may count in milliseconds or finer.
+func seconds(t int64) int64 {
+	for t > maxTime {
+		t /= 1000
+	}
+	return max(t, 0)
+}
+
+// Trim makes a usable time of the one that was sent.
+func (f *File) Trim() { f.CreatedAt = seconds(f.CreatedAt) }
+
+// Trim does the same, and drops values that no attribute has, as lists: they may be of any
+// size.
+func (s *StoreFile) Trim() {
+	s.CreatedAt = seconds(s.CreatedAt)
+	trim(s.Attributes)
+}
 
 // Trim drops likewise the values of attributes that no attribute has.
 func (h *Hit) Trim() { trim(h.Attributes) }
@@ -172,6 +193,9 @@ func trim(attributes map[string]any) {
 func (f File) id() string      { return f.ID }
 func (s Store) id() string     { return s.ID }
 func (s StoreFile) id() string { return s.ID }
+func (b Batch) id() string     { return b.ID }
+
+type object interface{ id() string }
 
 // Field returns where the value of a field goes; nil means nowhere.
 func (p *Page[T]) Field(name string) any {

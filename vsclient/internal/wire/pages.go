@@ -41,19 +41,24 @@ func pages[T reply.Element](id func(T) string, fetch func(after string) (Page[T]
 			t     trail
 			after string
 			first string // the first id of all, when the listing began
-			vain  int    // fresh beginnings that have shown the same first id
+			fresh int    // fresh beginnings
+			vain  int    // those of them that have shown the same first id, one after another
 		)
 		for {
 			p, err := fetch(after)
 			refused := after != "" && (errors.Is(err, fail.Endpoint) || errors.Is(err, fail.NotFound))
-			if refused && vain < 3 {
+			if refused && vain < 3 && fresh < maxFresh {
 				vain++
+				fresh++
 				after, t.mark = "", ""
 				if t.more(0) == nil {
 					continue
 				}
 			}
 			if err != nil {
+				if f, ok := errors.AsType[*reply.Failure](err); ok && refused {
+					f.Kind = fail.Endpoint // the absence of a cursor is none of a document
+				}
 				yield(nil, err)
 				return
 			}
@@ -89,6 +94,8 @@ type trail struct {
 const (
 	// sparePages are the pages that a listing may have beyond one for ten objects.
 	sparePages = 1_000
+	// maxFresh is how often a listing may begin anew, also where others change it all the while.
+	maxFresh = 100
 	// maxObjects is how many files OpenAI allows in a store.
 	maxObjects = 100_000_000
 )
