@@ -199,7 +199,7 @@ func linesOf(err error) string {
 	if strings.ContainsAny(err.Error(), "\r\n") {
 		return err.Error()
 	}
-	if many, ok := err.(interface{ Unwrap() []error }); ok { //nolint:errorlint // each by itself
+	if many, ok := err.(interface{ Unwrap() []error }); ok {
 		for _, err := range many.Unwrap() {
 			if lines := linesOf(err); lines != "" {
 				return lines
