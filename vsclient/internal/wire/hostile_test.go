@@ -362,10 +362,10 @@ func checkShowable(t *testing.T, err error) {
 	var check func(error)
 	check = func(err error) {
 		texts := []string{err.Error(), fmt.Sprintf("%+v", err)}
-		if f, ok := err.(*reply.Failure); ok {
+		if f, ok := err.(*reply.Failure); ok { //nolint:errorlint // each by itself
 			texts = append(texts, f.Reason, f.Message, f.Code, f.Type, f.RequestID)
 		}
-		if e, ok := err.(*openai.Error); ok {
+		if e, ok := err.(*openai.Error); ok { //nolint:errorlint // each by itself
 			texts = append(texts, e.Message, e.Code, e.Type, e.Param, e.RawJSON())
 			for _, dump := range [][]byte{e.DumpRequest(true), e.DumpResponse(true)} {
 				if bytes.Contains(dump, []byte(secretKey)) || bytes.Contains(dump, []byte("horse")) || len(dump) > 4000 {
@@ -379,7 +379,7 @@ func checkShowable(t *testing.T, err error) {
 				t.Errorf("it shows %.3000q", text)
 			}
 		}
-		switch w := err.(type) {
+		switch w := err.(type) { //nolint:errorlint // each by itself
 		case interface{ Unwrap() error }:
 			if w.Unwrap() != nil {
 				check(w.Unwrap())
