@@ -21,6 +21,8 @@ import (
 	"regexp"
 	"strings"
 	"time"
+
+	"github.com/conduitio-labs/conduit-connector-openai-vectorstore/connector/e2e/rig"
 )
 
 // server is an OGX process with its state in a folder of its own.
@@ -116,7 +118,7 @@ func startServer(ctx context.Context) (*server, error) {
 }
 
 func (s *server) run(ctx context.Context) error {
-	address, err := freeAddress(ctx)
+	address, err := rig.FreeAddress(ctx)
 	if err != nil {
 		return err
 	}
@@ -215,15 +217,6 @@ func (s *server) answers(from int64) string {
 		}
 	}
 	return strings.Join(lines[max(0, len(lines)-most):], "\n")
-}
-
-func freeAddress(ctx context.Context) (string, error) {
-	l, err := new(net.ListenConfig).Listen(ctx, "tcp", "127.0.0.1:0")
-	if err != nil {
-		return "", err
-	}
-	defer l.Close()
-	return l.Addr().String(), nil
 }
 
 const dimension = 256 // of config.yaml

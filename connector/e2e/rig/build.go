@@ -8,11 +8,13 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"math/rand/v2"
 	"net"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"runtime"
+	"strconv"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -148,12 +150,27 @@ func (b *builder) build(ctx context.Context, name, out, pkg string) error {
 	return nil
 }
 
-// freeAddress is a loopback address that nothing listens on at the moment.
-func freeAddress(ctx context.Context) (string, error) {
-	l, err := new(net.ListenConfig).Listen(ctx, "tcp", "127.0.0.1:0")
-	if err != nil {
-		return "", err
+// ports are below those that systems give to outgoing connections, any of which could take
+// an address between its choice here and its use. Each call gets another one.
+const (
+	firstPort = 20_000
+	ports     = 10_000
+)
+
+var lastPort atomic.Uint32
+
+func init() { lastPort.Store(rand.Uint32N(ports)) }
+
+// FreeAddress is a loopback address that nothing listens on at the moment.
+func FreeAddress(ctx context.Context) (string, error) {
+	var failed error
+	for range 100 {
+		addr := net.JoinHostPort("127.0.0.1", strconv.Itoa(int(firstPort+lastPort.Add(1)%ports)))
+		l, err := new(net.ListenConfig).Listen(ctx, "tcp", addr)
+		if err == nil {
+			return addr, l.Close()
+		}
+		failed = err
 	}
-	defer l.Close()
-	return l.Addr().String(), nil
+	return "", failed
 }

@@ -49,10 +49,10 @@ func (e *Engine) Connectors() string { return filepath.Join(e.Dir, "connectors")
 // Start starts Conduit and returns once it answers.
 func (e *Engine) Start(ctx context.Context) error {
 	var err error
-	if e.api, err = freeAddress(ctx); err != nil {
+	if e.api, err = FreeAddress(ctx); err != nil {
 		return err
 	}
-	grpc, err := freeAddress(ctx)
+	grpc, err := FreeAddress(ctx)
 	if err != nil {
 		return err
 	}

@@ -42,7 +42,7 @@ func StartPostgres(ctx context.Context) (*Postgres, error) {
 	if err != nil {
 		return nil, err
 	}
-	addr, err := freeAddress(ctx)
+	addr, err := FreeAddress(ctx)
 	if err != nil {
 		return nil, err
 	}
