@@ -5,8 +5,8 @@ import (
 	"slices"
 	"sync"
 
-	"github.com/conduitio-labs/conduit-connector-openai-vectorstore/vsclient/internal/keep"
 	"github.com/conduitio-labs/conduit-connector-openai-vectorstore/vsclient/internal/ledger"
+	"github.com/conduitio-labs/conduit-connector-openai-vectorstore/vsclient/internal/life"
 )
 
 // applyWorkers is how many keys are worked on at once, in batches: enough to fill
@@ -17,7 +17,9 @@ const applyWorkers = 10
 // of one key take effect in the order given, merged to the last: of ten versions
 // of a document one is uploaded, and all ten have its result. A change that is wrong
 // by itself is not merged, so that it takes no good one along; and when the merged
-// change fails by a fault of its document, the others are made without that document.
+// change fails by a fault of its document, the others are made without that document. With
+// Config.Async they have succeeded once it is attached: when OpenAI cannot index it after
+// that, none of them is made, and the error of [Client.Flush] tells how many they are.
 //
 // done, if not nil, is called as each change ends, with its place among the changes,
 // never twice at once. It must not wait for another change of the same key.
@@ -67,7 +69,7 @@ func (a *apply) end(i int, r Result) {
 // line is the changes of one key, in order.
 type line struct {
 	key   string
-	turn  *keep.Turn
+	turn  *life.Turn
 	steps []step
 }
 
@@ -119,6 +121,7 @@ func (a *apply) bring(ctx context.Context, l *line) {
 	defer l.turn.Leave()
 	for len(l.steps) > 0 {
 		m := a.c.merge(l.steps)
+		m.merged = m.rest - 1
 		r, err := a.c.make(ctx, m.prepared)
 		r.Err = err
 		ended := l.steps[:m.rest]

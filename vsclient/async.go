@@ -3,6 +3,7 @@ package vsclient
 import (
 	"context"
 	"errors"
+	"fmt"
 
 	"github.com/conduitio-labs/conduit-connector-openai-vectorstore/vsclient/internal/fail"
 	"github.com/conduitio-labs/conduit-connector-openai-vectorstore/vsclient/internal/index"
@@ -25,7 +26,7 @@ func (c *Client) removed(id string, failed bool) {
 
 // attachAsync returns as soon as the attach is accepted, or has failed. The rest
 // goes on in the background.
-func (c *Client) attachAsync(ctx context.Context, d view.Doc, at wire.Attachment, arrived func()) (index.Fate, error) {
+func (c *Client) attachAsync(ctx context.Context, p *prepared, at wire.Attachment, arrived func()) (index.Fate, error) {
 	type result struct {
 		fate index.Fate
 		err  error
@@ -55,14 +56,17 @@ func (c *Client) attachAsync(ctx context.Context, d view.Doc, at wire.Attachment
 			return
 		}
 		if err == nil {
-			err = c.keep.AtTurn(life, d, func() error { return c.keep.Settle(life, d) })
+			err = c.keep.AtTurn(life, p.Doc, func() error { return c.keep.Settle(life, p.Doc) })
 		} else {
-			c.settleTurn(life, d)
+			c.settleTurn(life, p.Doc)
+			if p.merged > 0 {
+				err = fmt.Errorf("%w; %d other changes of the key that were merged with it are not made", err, p.merged)
+			}
 		}
 		if life.Err() != nil || replaced {
 			err = nil // nothing is known to have failed
 		}
-		end(wrap(string(opPut), d.Key, err))
+		end(wrap(string(opPut), p.Key, err))
 	})
 	if !started {
 		end(nil)

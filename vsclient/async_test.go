@@ -259,3 +259,34 @@ func TestAnAcknowledgedDocumentWhoseAttributesAreSetMeanwhileStays(t *testing.T)
 		w.expect(map[string]string{"a.md": "text"})
 	})
 }
+
+func TestAStoreThatIsNotThereForAMomentCostsNoAcceptedDocument(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		is := is.New(t)
+		w := newWorld(t, openaitest.Config{IndexTime: 20 * time.Second})
+		c := w.client(async)
+		is.NoErr(onlyErr(c.Put(t.Context(), doc("z.md", "text"))))
+		is.NoErr(c.Flush(t.Context()))
+		is.NoErr(onlyErr(c.Put(t.Context(), doc("a.md", "text"))))
+		time.Sleep(5 * time.Second)
+		w.strike("", "/vector_stores/**", openaitest.Fault{Kind: openaitest.FaultStatus, Status: 404, Message: fmt.Sprintf("No vector store found with id '%s'.", w.store), Times: -1})
+		time.Sleep(20 * time.Second)
+		w.srv.ClearFaults()
+		time.Sleep(time.Hour)
+		w.expect(map[string]string{"a.md": "text", "z.md": "text"})
+	})
+}
+
+func TestFlushTellsHowManyChangesWereMergedWithOneThatCannotBeIndexed(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		is := is.New(t)
+		w := newWorld(t, unreadable(openaitest.Config{}))
+		c := w.client(async)
+		for _, r := range c.Apply(t.Context(), []vsclient.Change{put("a.md", "one"), put("a.md", "two"), put("a.md", "unreadable")}, nil) {
+			is.NoErr(r.Err)
+		}
+		err := c.Flush(t.Context())
+		is.True(errors.Is(err, vsclient.ErrIndexing))
+		is.True(strings.Contains(err.Error(), "2 other changes"))
+	})
+}

@@ -10,8 +10,8 @@ import (
 
 	"github.com/conduitio-labs/conduit-connector-openai-vectorstore/vsclient/internal/content"
 	"github.com/conduitio-labs/conduit-connector-openai-vectorstore/vsclient/internal/fail"
-	"github.com/conduitio-labs/conduit-connector-openai-vectorstore/vsclient/internal/keep"
 	"github.com/conduitio-labs/conduit-connector-openai-vectorstore/vsclient/internal/ledger"
+	"github.com/conduitio-labs/conduit-connector-openai-vectorstore/vsclient/internal/life"
 	"github.com/conduitio-labs/conduit-connector-openai-vectorstore/vsclient/internal/naming"
 	"github.com/conduitio-labs/conduit-connector-openai-vectorstore/vsclient/internal/view"
 )
@@ -44,7 +44,8 @@ func Delete(key string) Change { return Change{op: opDelete, doc: Document{Key: 
 
 // If returns the change with a condition: it is refused with [ErrConflict] unless
 // the stored document, where there is one that this client's kind has written, has
-// these attributes with these values.
+// these attributes with these values. A document that has just been attached, and cannot be
+// seen yet, is waited for, up to half a minute.
 func (ch Change) If(stored Attributes) Change {
 	ch.cond = stored
 	return ch
@@ -127,6 +128,7 @@ type prepared struct {
 	ext      string         // for a key without an indexed extension; "": by content
 	cond     string         // packed attributes that the stored document must have
 	stored   map[string]any // the same; nil: no condition
+	merged   int            // other changes that succeed with this one
 
 	// known once the content has been read
 	sum    content.Summary
@@ -194,7 +196,7 @@ func (p *prepared) read(ctx context.Context) error {
 }
 
 // changeAt waits for the turn, makes the change, and leaves the turn.
-func (c *Client) changeAt(ctx context.Context, t *keep.Turn, p *prepared) (Result, error) {
+func (c *Client) changeAt(ctx context.Context, t *life.Turn, p *prepared) (Result, error) {
 	ctx, over, err := c.life.Begin(ctx)
 	if err == nil {
 		defer over()
@@ -217,7 +219,7 @@ func (c *Client) make(ctx context.Context, p *prepared) (r Result, err error) {
 		err = c.storeThere(ctx)
 	}
 	if err == nil {
-		c.keep.Start()
+		c.keep.Start(true)
 		switch p.op {
 		case opPut:
 			r, err = c.put(ctx, p)
@@ -237,13 +239,30 @@ func (c *Client) make(ctx context.Context, p *prepared) (r Result, err error) {
 	return r, wrap(string(p.op), p.Key, err)
 }
 
+// holdings looks up the versions of the key's document, and the young Files whose attach
+// may not have shown, by look. It refuses the change when its condition does not hold. A
+// condition is about a version as well that anybody has attached just now: it is waited
+// for, and none that shows later is taken for one of before the change.
+func (c *Client) holdings(ctx context.Context, p *prepared, look func(context.Context, view.Doc) (ledger.Holdings, []string, error)) (h ledger.Holdings, young []string, err error) {
+	_, err = view.Poll(ctx, view.Patience, func() (bool, error) {
+		if h, young, err = look(ctx, p.Doc); err != nil || p.stored == nil {
+			return true, err
+		}
+		h, err = c.check(ctx, p, h)
+		cur, _ := h.Current()
+		look = c.view.HoldingsNow
+		return !c.view.Hidden(cur, young, true), err
+	})
+	if p.stored != nil {
+		young = nil
+	}
+	return h, young, err
+}
+
 // check refuses the change when the newest version that is there does not have the
 // attributes that it asks for. Others may have changed it, so that it is read. It returns
 // the versions as they are known then.
 func (c *Client) check(ctx context.Context, p *prepared, h ledger.Holdings) (ledger.Holdings, error) {
-	if p.stored == nil {
-		return h, nil
-	}
 	for _, v := range h.Versions {
 		if v.Key == (ledger.Key{}) || v.Status == ledger.Failed || v.Going {
 			continue

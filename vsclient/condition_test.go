@@ -152,3 +152,26 @@ func TestAConditionAsksForTheAttributesOfTheNewestVersion(t *testing.T) {
 		w.expect(map[string]string{"a.md": "3"})
 	})
 }
+
+func TestAConditionGuardsADocumentThatCannotBeSeenYet(t *testing.T) {
+	owned := func(owner string) vsclient.Attributes { return vsclient.Attributes{"owner": owner} }
+	for name, change := range map[string]vsclient.Change{
+		"delete": vsclient.Delete("a.md"),
+		"put":    vsclient.Put(with(doc("a.md", "of B"), owned("B"))),
+	} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				is := is.New(t)
+				w := newWorld(t, openaitest.Config{NotFoundWindow: 20 * time.Second, ListLag: openaitest.Lag{Attach: time.Minute}, IndexTime: time.Second})
+				a, kill := w.process(async)
+				is.NoErr(onlyErr(a.Put(t.Context(), with(doc("a.md", "of A"), owned("A")))))
+				kill()
+				time.Sleep(time.Second)
+				r := w.client().Apply(t.Context(), []vsclient.Change{change.If(owned("B"))}, nil)[0]
+				time.Sleep(time.Hour)
+				w.expect(map[string]string{"a.md": "of A"})
+				is.True(errors.Is(r.Err, vsclient.ErrConflict))
+			})
+		})
+	}
+}

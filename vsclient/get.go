@@ -76,7 +76,7 @@ func (c *Client) get(ctx context.Context, key string) (Info, error) {
 		return Info{}, err
 	}
 	defer over()
-	c.keep.Start()
+	c.keep.Start(false)
 	d := c.view.Doc(key)
 	look := c.view.Holdings
 	for range 2 {
@@ -173,7 +173,7 @@ func (c *Client) List(ctx context.Context) iter.Seq2[Info, error] {
 			return
 		}
 		defer over()
-		c.keep.Start()
+		c.keep.Start(false)
 		for e, err := range c.view.Entries(ctx) {
 			if err != nil {
 				yield(Info{}, wrap("list", "", err))

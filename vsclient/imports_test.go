@@ -74,7 +74,7 @@ var rooms = []room{
 	{"internal/content", []string{"fail", "naming"}, 1000},
 	{"internal/ledger", []string{"naming"}, 1000},
 	{"internal/view", []string{"fail", "pace", "reply", "wire", "naming", "ledger", "semaphore", "errgroup"}, 1000},
-	{"internal/keep", []string{"fail", "pace", "wire", "naming", "ledger", "view", "semaphore"}, 1000},
+	{"internal/keep", []string{"fail", "pace", "life", "wire", "naming", "ledger", "view", "semaphore"}, 1000},
 	{".", []string{"fail", "pace", "life", "reply", "exchange", "wire", "filter", "index", "naming", "content", "ledger", "view", "keep", "semaphore"}, 2000},
 }
 

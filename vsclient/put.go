@@ -18,10 +18,7 @@ import (
 
 func (c *Client) put(ctx context.Context, p *prepared) (Result, error) {
 	for {
-		h, young, err := c.view.Holdings(ctx, p.Doc)
-		if err == nil {
-			h, err = c.check(ctx, p, h)
-		}
+		h, young, err := c.holdings(ctx, p, c.view.Holdings)
 		if err != nil {
 			return Result{}, err
 		}
@@ -53,7 +50,7 @@ func (c *Client) retain(ctx context.Context, p *prepared, h ledger.Holdings, cur
 	c.keep.Watch(p.Doc, young, false)
 	r := Result{Outcome: Unchanged, FileID: cur.ID, Version: cur.Number}
 	same := cur.Own == c.view.Prints(p.own) && cur.Key != (ledger.Key{})
-	if !same || c.view.Hidden(cur, young) { // the number has to be above that of a version which shows late
+	if !same || c.view.Hidden(cur, young, false) { // the number has to be above that of a version which shows late
 		next := naming.Identity{Key: p.Key, Digest: naming.DigestOf(p.Key), Version: max(h.Highest()+1, c.view.Above(young)), Source: p.source, Own: p.own}
 		next.Source.Replaces = h.Uploads(cur.ID)
 		if err := c.view.Update(ctx, p.Doc, cur.ID, next); err != nil {
@@ -138,7 +135,7 @@ func (c *Client) attempt(ctx context.Context, p *prepared, r *Result) (index.Fat
 	r.FileID, r.Version = f.ID, next.Version
 	at := wire.Attachment{FileID: f.ID, Attributes: next.Encode(), Chunking: p.chunking.Param()}
 	if c.cfg.Async {
-		return c.attachAsync(ctx, p.Doc, at, arrived)
+		return c.attachAsync(ctx, p, at, arrived)
 	}
 	fate, err := c.index.Index(ctx, at, arrived, func() { c.view.Ended(f.ID, ledger.InProgress, ledger.Listed) })
 	if errors.Is(err, fail.StoreGone) {
@@ -189,10 +186,7 @@ func (c *Client) setAttributes(ctx context.Context, p *prepared) (Result, error)
 	waiting := fail.New(fail.Unavailable, "the key's document cannot be seen yet")
 	began := time.Now()
 	done, err := view.Poll(ctx, max(c.cfg.IndexTimeout, 2*view.Patience), func() (bool, error) {
-		h, young, err := c.view.HoldingsNow(ctx, p.Doc)
-		if err == nil {
-			h, err = c.check(ctx, p, h)
-		}
+		h, young, err := c.holdings(ctx, p, c.view.HoldingsNow)
 		if err != nil {
 			return false, err
 		}
@@ -205,7 +199,7 @@ func (c *Client) setAttributes(ctx context.Context, p *prepared) (Result, error)
 				return false, err
 			}
 			return false, fail.New(fail.NotFound, "the key has no document to update; put it whole")
-		case !ok, c.view.Hidden(cur, young):
+		case !ok, c.view.Hidden(cur, young, false):
 			return false, nil // a version that another process has attached may show yet
 		case c.keep.Deleted(p.Doc, cur.ID):
 			_, err := c.keep.Remove(ctx, []ledger.Version{cur})
@@ -255,10 +249,7 @@ func (c *Client) setAttributesOf(ctx context.Context, p *prepared, h ledger.Hold
 func (c *Client) delete(ctx context.Context, p *prepared) (Result, error) {
 	r := Result{Outcome: Absent}
 	for {
-		h, young, err := c.view.HoldingsNow(ctx, p.Doc)
-		if err == nil {
-			h, err = c.check(ctx, p, h)
-		}
+		h, young, err := c.holdings(ctx, p, c.view.HoldingsNow)
 		if err != nil {
 			return Result{}, err
 		}

@@ -3,7 +3,9 @@ package vsclient_test
 import (
 	"errors"
 	"fmt"
+	"io"
 	"net/http"
+	"strings"
 	"sync"
 	"testing"
 	"testing/synctest"
@@ -266,5 +268,39 @@ func TestADocumentIsFoundBesideNewerFilesOfAnotherPurpose(t *testing.T) {
 		is.True(errors.Is(err, vsclient.ErrNotFound))
 		time.Sleep(time.Hour)
 		is.NoErr(onlyErr(c.Get(t.Context(), "a.md")))
+	})
+}
+
+func TestAVersionThatCannotBeRemovedKeepsNoOther(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		is := is.New(t)
+		bad := func(f openaitest.FileInfo) bool { return f.Bytes == int64(len("bad content")) }
+		w := newWorld(t, openaitest.Config{FailIndexing: func(f openaitest.FileInfo) (string, string) {
+			if bad(f) {
+				return "invalid_file", "Because."
+			}
+			return "", ""
+		}})
+		stubborn := ""
+		c := w.client(over(func(next http.RoundTripper, r *http.Request) (*http.Response, error) {
+			if r.Method == http.MethodDelete && stubborn == "" {
+				for _, f := range w.srv.Snapshot().Files {
+					if f.Bytes == int64(len("bad content")) {
+						stubborn = f.ID
+					}
+				}
+			}
+			if r.Method == http.MethodDelete && stubborn != "" && strings.HasSuffix(r.URL.Path, stubborn) {
+				return &http.Response{StatusCode: 500, Status: "500", Header: http.Header{}, Body: io.NopCloser(strings.NewReader("{}")), Request: r}, nil
+			}
+			return next.RoundTrip(r)
+		}))
+		is.NoErr(onlyErr(c.Put(t.Context(), doc("a.md", "one"))))
+		time.Sleep(time.Hour)
+		is.True(errors.Is(onlyErr(c.Put(t.Context(), doc("a.md", "bad content"))), vsclient.ErrIndexing))
+		_, _ = c.Put(t.Context(), doc("a.md", "two"))
+		_, _ = c.Put(t.Context(), doc("a.md", "three"))
+		time.Sleep(time.Hour)
+		w.expect(map[string]string{"a.md": "three"})
 	})
 }

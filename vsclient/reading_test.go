@@ -1,10 +1,15 @@
 package vsclient_test
 
 import (
+	"bytes"
+	"cmp"
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
+	"io"
 	"net/http"
+	"slices"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -275,5 +280,46 @@ func TestAReaderBesideAPutTakesNoVersionAway(t *testing.T) {
 			is.NoErr(r.Err)
 			is.Equal(r.Outcome, vsclient.Unchanged)
 		}
+	})
+}
+
+func TestAFileOfAHostWhoseClockIsBehindIsFound(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		is := is.New(t)
+		w := newWorld(t, openaitest.Config{})
+		writer := w.client()
+		other := w.client(over(func(next http.RoundTripper, r *http.Request) (*http.Response, error) {
+			resp, err := next.RoundTrip(r)
+			if err != nil || r.Method != http.MethodGet || !strings.HasSuffix(r.URL.Path, pathFiles) || strings.Contains(r.URL.Path, "vector_stores") {
+				return resp, err
+			}
+			body, err := io.ReadAll(resp.Body)
+			var list map[string]any
+			if err != nil || json.Unmarshal(body, &list) != nil {
+				return resp, err
+			}
+			files, _ := list["data"].([]any)
+			created := func(f any) float64 { at, _ := f.(map[string]any)["created_at"].(float64); return at }
+			for _, f := range files { // a.md was made by a host two seconds behind
+				if file, _ := f.(map[string]any); file["filename"] == "a.md" {
+					file["created_at"] = created(f) - 2
+				}
+			}
+			slices.SortStableFunc(files, func(a, b any) int { return cmp.Compare(created(b), created(a)) })
+			body, err = json.Marshal(list)
+			resp.Body, resp.ContentLength = io.NopCloser(bytes.NewReader(body)), int64(len(body))
+			resp.Header.Del("Content-Length")
+			return resp, err
+		}))
+		is.NoErr(onlyErr(writer.Put(t.Context(), doc("z.md", "text"))))
+		is.NoErr(onlyErr(other.Get(t.Context(), "z.md")))
+		time.Sleep(time.Hour)
+		is.NoErr(onlyErr(writer.Put(t.Context(), doc("x.md", "text"))))
+		is.NoErr(onlyErr(other.Get(t.Context(), "x.md")))
+		time.Sleep(time.Second)
+		is.NoErr(onlyErr(writer.Put(t.Context(), doc("a.md", "text"))))
+		time.Sleep(time.Hour)
+		is.NoErr(onlyErr(other.Delete(t.Context(), "a.md")))
+		w.expect(map[string]string{"x.md": "text", "z.md": "text"})
 	})
 }

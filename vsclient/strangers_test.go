@@ -1,6 +1,7 @@
 package vsclient_test
 
 import (
+	"net/http"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -109,5 +110,71 @@ func TestAFileOfTheEarlierConnectorIsReplacedWithoutAGap(t *testing.T) {
 		is.True(!w.exists(old))
 		w.expect(map[string]string{"a.md": "new"})
 		w.noGap("a.md")
+	})
+}
+
+func TestAFileThatAPersonAddsUnderAKeyStaysUntilTheKeyIsChanged(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		is := is.New(t)
+		w := newWorld(t, openaitest.Config{})
+		c := w.client()
+		is.NoErr(onlyErr(c.Put(t.Context(), doc("README.md", "of the client"))))
+		time.Sleep(time.Hour)
+		byHand := w.attached("README.md", "of a person", nil)
+		time.Sleep(10 * time.Minute)
+		is.NoErr(onlyErr(c.Put(t.Context(), doc("other.md", "text")))) // and the look that follows
+		time.Sleep(time.Hour)
+		is.True(w.exists(byHand))
+	})
+}
+
+func TestASweepThatSettlesAKeyLeavesAFileWithoutAttributesAlone(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		is := is.New(t)
+		w := newWorld(t, openaitest.Config{FailIndexing: func(f openaitest.FileInfo) (string, string) {
+			if f.Bytes == int64(len("bad content")) {
+				return "invalid_file", "Because."
+			}
+			return "", ""
+		}})
+		c := w.client()
+		is.NoErr(onlyErr(c.Put(t.Context(), doc("README.md", "of the client"))))
+		info, err := c.Get(t.Context(), "README.md")
+		is.NoErr(err)
+		time.Sleep(time.Hour)
+		byHand := w.attached("README.md", "of a person", nil)
+		var marks map[string]any
+		for _, f := range w.srv.Snapshot().Store(w.store).Files {
+			if f.FileID == info.FileID {
+				marks = f.Attributes
+			}
+		}
+		w.attached("README.md", "bad content", marks) // of a process that was killed
+		time.Sleep(10 * time.Minute)
+		_, err = c.Sweep(t.Context(), vsclient.SweepOptions{})
+		is.NoErr(err)
+		is.True(w.exists(byHand))
+	})
+}
+
+func TestAVersionWhoseAttributesAnotherToolReplacesWhileItIsIndexedStays(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		is := is.New(t)
+		w := newWorld(t, openaitest.Config{IndexTime: 20 * time.Second})
+		c := w.client()
+		is.NoErr(onlyErr(c.Put(t.Context(), doc("a.md", "one"))))
+		time.Sleep(time.Hour)
+		go func() {
+			time.Sleep(time.Second)
+			for _, f := range w.srv.Snapshot().Store(w.store).Files {
+				if string(w.srv.Content(f.FileID)) == "two" {
+					w.request(http.MethodPost, "/vector_stores/"+w.store+"/files/"+f.FileID, `{"attributes":{"tag":"new"}}`)
+				}
+			}
+		}()
+		r, err := c.Put(t.Context(), doc("a.md", "two"))
+		is.NoErr(err)
+		is.Equal(r.Outcome, vsclient.Replaced)
+		w.expect(map[string]string{"a.md": "two"})
 	})
 }

@@ -54,7 +54,8 @@ type Stray struct {
 // needs, or lists them: older versions where a newer one was seen searchable, versions
 // that OpenAI could not index, and Files of this package's kind that are attached to
 // no vector store. It leaves alone every store file that has no attributes of this
-// package, and every version that may yet become searchable.
+// package, unless a newer File is its key's document, and every version that may yet become
+// searchable.
 //
 // A File carries no owner and no attributes, so that a name proves nothing: a File
 // that has nothing but its name is listed as [NamedAlike] and removed only when

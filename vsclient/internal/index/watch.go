@@ -241,7 +241,11 @@ func (w *watch) lookAt(ctx context.Context, files []*attaching) (news bool) {
 		case errors.Is(err, fail.StoreGone), errors.Is(err, fail.Unauthorized): // no look gets better
 			heard, news = true, true
 			delete(w.open, at.FileID)
-			w.i.end(at, Accepted, err)
+			fate := Uncertain
+			if closed(at.taken) {
+				fate = Accepted
+			}
+			w.i.end(at, fate, err)
 		}
 	})
 	if w.batch == "" {

@@ -11,6 +11,7 @@ import (
 	"golang.org/x/sync/semaphore"
 
 	"github.com/conduitio-labs/conduit-connector-openai-vectorstore/vsclient/internal/ledger"
+	"github.com/conduitio-labs/conduit-connector-openai-vectorstore/vsclient/internal/life"
 	"github.com/conduitio-labs/conduit-connector-openai-vectorstore/vsclient/internal/view"
 	"github.com/conduitio-labs/conduit-connector-openai-vectorstore/vsclient/internal/wire"
 )
@@ -32,7 +33,7 @@ type Keeper struct {
 	wire    *wire.Client
 	ledger  *ledger.Ledger
 	view    *view.View
-	turns   turns
+	turns   life.Turns
 	tending tending
 	recent  recent
 }
@@ -47,10 +48,11 @@ func New(w *wire.Client, l *ledger.Ledger, v *view.View, cfg Config) *Keeper {
 
 // Ask takes the next place in the key's line. The place must be left, waited for or
 // not.
-func (k *Keeper) Ask(key string) *Turn { return k.turns.ask(key) }
+func (k *Keeper) Ask(key string) *life.Turn { return k.turns.Ask(key) }
 
-// Start begins the looks at the newest store files, once.
-func (k *Keeper) Start() { k.recent.start() }
+// Start begins the looks at the newest store files: with the first change, or three minutes
+// after the client has begun to read.
+func (k *Keeper) Start(change bool) { k.recent.start(change) }
 
 // Finish ends the work in the background. Removals that are due are tried until ctx
 // ends; nothing else is waited for. It returns the Files that this client has made and

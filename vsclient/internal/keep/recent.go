@@ -14,8 +14,8 @@ import (
 	"github.com/conduitio-labs/conduit-connector-openai-vectorstore/vsclient/internal/wire"
 )
 
-// recent looks at the newest store files in the background: when the client begins,
-// three minutes later, three minutes after its latest change, and as long as Files are
+// recent looks at the newest store files in the background: at the client's first change,
+// three minutes after its beginning, three minutes after its latest change, and as long as Files are
 // watched whose attach may not have shown. A key that has a second version there, one that
 // failed, or a version that a Delete should have found, is settled.
 type recent struct {
@@ -24,6 +24,7 @@ type recent struct {
 
 	mu      sync.Mutex
 	watched map[watch]watched
+	changed bool
 	due     time.Time     // of the look after the latest change
 	wake    chan struct{} // there is more to watch, or a change was made
 }
@@ -53,8 +54,23 @@ func (r *recent) init(k *Keeper) {
 	r.k, r.watched, r.wake, r.due = k, make(map[watch]watched), make(chan struct{}, 1), time.Now().Add(view.ShowTime)
 }
 
-// start begins the looks, once.
-func (r *recent) start() { r.once.Do(func() { r.k.cfg.Go(r.run) }) }
+func (r *recent) start(change bool) {
+	r.once.Do(func() { r.k.cfg.Go(r.run) })
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if change && !r.changed {
+		r.changed = true
+		r.stir()
+	}
+}
+
+// stir wakes the looks. The caller holds mu.
+func (r *recent) stir() {
+	select {
+	case r.wake <- struct{}{}:
+	default:
+	}
+}
 
 // Deleted reports whether the key was deleted after the version's File was made, and
 // before the version could be seen.
@@ -86,13 +102,19 @@ func (k *Keeper) Watch(d view.Doc, young []string, deleted bool) {
 	for _, id := range young {
 		r.watched[watch{id, d.ID}] = watched{d, time.Now().Add(k.cfg.AttachTime + view.ShowTime), k.view.Now(), deleted}
 	}
-	select {
-	case r.wake <- struct{}{}:
-	default:
-	}
+	r.stir()
 }
 
 func (r *recent) run(ctx context.Context) {
+	for changed := false; !changed; {
+		r.mu.Lock()
+		wait := time.Until(r.due)
+		changed = r.changed || wait <= 0
+		r.mu.Unlock()
+		if !changed && pace.Pause(ctx, wait, r.wake) != nil {
+			return
+		}
+	}
 	var since int64 // OpenAI's time of the look before
 	for wait := firstWatch; ; wait = min(2*wait, longestWatch) {
 		began, ok := r.look(ctx, since)
@@ -169,7 +191,7 @@ func (r *recent) look(ctx context.Context, since int64) (began int64, ok bool) {
 func (r *recent) entry(ctx context.Context, s wire.StoreFile, at uint32) {
 	k := r.k
 	id := k.view.Listed(s, at)
-	w, late := r.find(watch{s.ID, ledger.Key(id.Digest[:16])})
+	w, late := r.find(watch{s.ID, ledger.KeyOf(id.Digest)})
 	if !id.Ours {
 		w, late = r.bare(s)
 	}
@@ -184,7 +206,7 @@ func (r *recent) entry(ctx context.Context, s wire.StoreFile, at uint32) {
 	default:
 		d := k.view.Doc(id.Key)
 		if h := k.ledger.Holdings(d.ID, d.Names); len(h.Versions) > 1 || view.StatusOf(s.Status) == ledger.Failed {
-			k.Tend(d)
+			k.tend(d, false)
 		}
 		k.removeReplaced(ctx, d, s, id)
 	}
@@ -292,7 +314,7 @@ func (k *Keeper) removeReplaced(ctx context.Context, d view.Doc, s wire.StoreFil
 			}
 			v.Content = marks.Content
 			if _, err := k.remove(ctx, v); err != nil {
-				k.Tend(d)
+				k.tend(d, false)
 				return err
 			}
 			gone = append(gone, old)
@@ -307,7 +329,7 @@ func (k *Keeper) removeReplaced(ctx context.Context, d view.Doc, s wire.StoreFil
 
 // AtTurn runs f when it is the key's turn.
 func (k *Keeper) AtTurn(ctx context.Context, d view.Doc, f func() error) error {
-	t := k.turns.ask(d.Key)
+	t := k.turns.Ask(d.Key)
 	if err := t.Wait(ctx); err != nil {
 		t.Abandon()
 		return err

@@ -1,6 +1,7 @@
 package keep
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -22,14 +23,24 @@ const (
 )
 
 // Settle removes the versions of a key that may go by [ledger.Settle]. The caller
-// has the key's turn. Where it fails, the client goes on in the background.
-func (k *Keeper) Settle(ctx context.Context, d view.Doc) error {
-	read := make(map[string]bool)
+// has the key's turn, and a call has named the key. Where it fails, the client goes on in
+// the background.
+func (k *Keeper) Settle(ctx context.Context, d view.Doc) error { return k.settleKey(ctx, d, true) }
+
+// settleKey is Settle; named tells whether a call has named the key. A version that cannot
+// be removed keeps no other.
+func (k *Keeper) settleKey(ctx context.Context, d view.Doc, named bool) error {
+	read, tried := make(map[string]bool), make(map[string]bool)
+	var failed error
 	for {
 		h := k.ledger.Holdings(d.ID, d.Names)
+		if !named {
+			h = h.Written()
+		}
 		keep, remove, _ := ledger.Settle(h)
-		goes := func(v ledger.Version) bool { return slices.Contains(remove, v.ID) }
+		goes := func(v ledger.Version) bool { return slices.Contains(remove, v.ID) && !tried[v.ID] }
 		refused := func(v ledger.Version) bool { return goes(v) && v.Made && v.Status == ledger.Failed }
+		going := slices.ContainsFunc(h.Versions, goes)
 		// Another process may have given a version attributes, and with them a higher number,
 		// or have removed it. So the version to keep and those to go are read once more. Where
 		// this client has just made a version and seen it searchable, that is enough: as long
@@ -37,37 +48,48 @@ func (k *Keeper) Settle(ctx context.Context, d view.Doc) error {
 		sure := slices.ContainsFunc(h.Versions, func(v ledger.Version) bool {
 			return v.ID == keep && v.Made && v.Seen == ledger.Read && k.view.Since(v.At) <= moment && k.view.Age(v.Created) <= just
 		})
-		open, unread := len(remove) > 0, []string(nil)
+		var unread []string
 		for _, v := range h.Versions {
-			listed := v.Status == ledger.Completed && v.Seen != ledger.Read && len(h.Versions) > 1 && !goes(v)
-			open = open || listed
-			again := len(remove) > 0 && !sure && (goes(v) || v.ID == keep)
+			listed := v.Status == ledger.Completed && v.Seen != ledger.Read && len(h.Versions) > 1 && !slices.Contains(remove, v.ID)
+			again := going && !sure && (goes(v) || v.ID == keep)
 			if (listed || again) && !read[v.ID] && !v.Open {
 				unread = append(unread, v.ID)
 			}
 		}
-		var err error
+		var victims []ledger.Version
 		switch {
 		case slices.ContainsFunc(h.Versions, refused): // no reader has found them: nothing is read first
-			_, err = k.Remove(ctx, only(h.Versions, refused))
-			unread = nil
-		case !open || len(unread) == 0 && len(remove) == 0:
-			return nil
+			victims, unread = only(h.Versions, refused), nil
+		case len(unread) == 0 && !going:
+			return k.unsettled(d, named, failed)
 		case len(unread) == 0:
-			_, err = k.Remove(ctx, only(h.Versions, goes))
+			victims = only(h.Versions, goes)
+		}
+		for _, v := range slices.Backward(victims) {
+			if _, err := k.remove(ctx, v); err != nil {
+				tried[v.ID], failed = true, cmp.Or(failed, err)
+			}
 		}
 		for _, id := range unread {
 			read[id] = true
-			if err = k.view.See(ctx, id); err != nil {
-				break
+			if err := k.view.See(ctx, id); err != nil {
+				return k.unsettled(d, named, cmp.Or(failed, err))
 			}
 		}
-		if err != nil {
-			k.Tend(d)
-			k.tending.warn(err)
-			return fmt.Errorf("an older version could not be removed yet: %w", err)
-		}
 	}
+}
+
+// unsettled has the rest of a settling that has failed done in the background.
+func (k *Keeper) unsettled(d view.Doc, named bool, err error) error {
+	if err == nil {
+		return nil
+	}
+	if errors.Is(err, fail.Rejected) { // that is not the document's fault
+		err = fail.New(fail.Unavailable, "OpenAI refuses the removal: %v", err)
+	}
+	k.tend(d, named)
+	k.tending.warn(err)
+	return fmt.Errorf("an older version could not be removed yet: %w", err)
 }
 
 func only(versions []ledger.Version, f func(ledger.Version) bool) []ledger.Version {
@@ -157,9 +179,15 @@ type tending struct {
 	hurry chan struct{} // closed when the client is to end
 
 	mu     sync.Mutex
-	keys   map[string]bool // true: there is more to do than the current round has seen
+	keys   map[tended]bool // true: there is more to do than the current round has seen
 	empty  chan struct{}   // closed while there are no keys
 	warned bool
+}
+
+// tended is a key, and whether a call has named it.
+type tended struct {
+	key   string
+	named bool
 }
 
 const (
@@ -174,25 +202,28 @@ const (
 )
 
 func (t *tending) init(k *Keeper) {
-	t.k, t.slots, t.hurry, t.keys, t.empty = k, make(chan struct{}, tendingSlots), make(chan struct{}), make(map[string]bool), make(chan struct{})
+	t.k, t.slots, t.hurry, t.keys, t.empty = k, make(chan struct{}, tendingSlots), make(chan struct{}), make(map[tended]bool), make(chan struct{})
 	close(t.empty)
 }
 
-// Tend has the key looked at in the background until nothing of it is open.
-func (k *Keeper) Tend(d view.Doc) {
-	t := &k.tending
+// Tend has the key, which a call has named, looked at in the background until nothing of
+// it is open.
+func (k *Keeper) Tend(d view.Doc) { k.tend(d, true) }
+
+func (k *Keeper) tend(d view.Doc, named bool) {
+	t, it := &k.tending, tended{d.Key, named}
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	if _, there := t.keys[d.Key]; there {
-		t.keys[d.Key] = true
+	if _, there := t.keys[it]; there {
+		t.keys[it] = true
 		return
 	}
 	if len(t.keys) == 0 {
 		t.empty = make(chan struct{})
 	}
-	t.keys[d.Key] = true
-	if !k.cfg.Go(func(ctx context.Context) { t.run(ctx, d) }) {
-		t.drop(d)
+	t.keys[it] = true
+	if !k.cfg.Go(func(ctx context.Context) { t.run(ctx, d, it) }) {
+		t.drop(it)
 	}
 }
 
@@ -208,8 +239,8 @@ func (t *tending) warn(err error) {
 }
 
 // drop ends the work on a key. The caller holds mu.
-func (t *tending) drop(d view.Doc) {
-	delete(t.keys, d.Key)
+func (t *tending) drop(it tended) {
+	delete(t.keys, it)
 	if len(t.keys) == 0 {
 		close(t.empty)
 		if t.warned {
@@ -219,7 +250,7 @@ func (t *tending) drop(d view.Doc) {
 	}
 }
 
-func (t *tending) run(ctx context.Context, d view.Doc) {
+func (t *tending) run(ctx context.Context, d view.Doc, it tended) {
 	until := time.Now().Add(t.k.patience())
 	for wait, early := firstTend, t.hurry; ; wait = min(2*wait, longestTend) {
 		_ = pace.Pause(ctx, wait, early)
@@ -228,12 +259,12 @@ func (t *tending) run(ctx context.Context, d view.Doc) {
 			wait, early = firstTend/2, nil
 		}
 		t.mu.Lock()
-		t.keys[d.Key] = false
+		t.keys[it] = false
 		t.mu.Unlock()
-		done := ctx.Err() != nil || t.round(ctx, d, time.Now().After(until), closing)
+		done := ctx.Err() != nil || t.round(ctx, d, it.named, time.Now().After(until), closing)
 		t.mu.Lock()
-		if done && (!t.keys[d.Key] || closing || ctx.Err() != nil) {
-			t.drop(d)
+		if done && (!t.keys[it] || closing || ctx.Err() != nil) {
+			t.drop(it)
 			t.mu.Unlock()
 			return
 		}
@@ -258,7 +289,7 @@ func (t *tending) hurrying() bool {
 // round looks once at everything of the key that is open, and settles it. It
 // reports whether nothing is left to do; while the client is closing, that means
 // nothing to remove.
-func (t *tending) round(ctx context.Context, d view.Doc, late, closing bool) (done bool) {
+func (t *tending) round(ctx context.Context, d view.Doc, named, late, closing bool) (done bool) {
 	select {
 	case t.slots <- struct{}{}:
 		defer func() { <-t.slots }()
@@ -266,23 +297,23 @@ func (t *tending) round(ctx context.Context, d view.Doc, late, closing bool) (do
 		return true
 	}
 	err := t.k.AtTurn(ctx, d, func() error {
-		done = t.settle(ctx, d, late, closing)
+		done = t.settle(ctx, d, named, late, closing)
 		return nil
 	})
 	return done || err != nil
 }
 
-func (t *tending) settle(ctx context.Context, d view.Doc, late, closing bool) (done bool) {
+func (t *tending) settle(ctx context.Context, d view.Doc, named, late, closing bool) (done bool) {
 	k, w := t.k, t.k.wire.For(tendRequest)
 	versions := k.ledger.Holdings(d.ID, d.Names).Versions
 	for _, v := range versions {
 		if v.Status != ledger.Failed && (v.Going || !closing && (v.Status != ledger.Completed || v.Seen != ledger.Read)) {
 			err := k.view.LookWith(ctx, w, v.ID)
 			switch {
-			case errors.Is(err, fail.StoreGone) && v.Made && v.Open:
+			case errors.Is(err, fail.StoreGone) && v.Made && v.Open && (late || v.Status < ledger.InProgress):
 				k.view.Ended(v.ID, ledger.Failed, ledger.Read) // no store will have it
-			case err != nil:
-				return errors.Is(err, fail.StoreGone)
+			case err != nil: // of a version that was accepted, a store that comes back has the say
+				return errors.Is(err, fail.StoreGone) && !(v.Made && v.Open)
 			}
 		}
 		now, known := k.ledger.Find(v.ID)
@@ -308,7 +339,7 @@ func (t *tending) settle(ctx context.Context, d view.Doc, late, closing bool) (d
 			k.ledger.Gone(v.ID, k.view.Tick())
 		}
 	}
-	err := k.Settle(ctx, d)
+	err := k.settleKey(ctx, d, named)
 	hopeless := errors.Is(err, fail.StoreGone) || closing && errors.Is(err, fail.Unauthorized)
 	return hopeless || err == nil && (closing || !k.open(d, late))
 }

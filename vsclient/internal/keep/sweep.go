@@ -69,7 +69,7 @@ func (s *sweep) run(ctx context.Context) error {
 		if !e.Identity.Ours {
 			continue
 		}
-		d := view.Doc{ID: ledger.Key(e.Identity.Digest[:16])}
+		d := view.Doc{ID: ledger.KeyOf(e.Identity.Digest)}
 		if e.Key != "" {
 			d = s.view.Doc(e.Key)
 			s.name(d)
@@ -116,11 +116,11 @@ func (s *sweep) settle(ctx context.Context, d view.Doc) error {
 				return err
 			}
 		}
-		h := s.ledger.Holdings(d.ID, d.Names)
+		h := s.ledger.Holdings(d.ID, d.Names).Written()
 		_, remove, _ := ledger.Settle(h)
 		at := len(s.found)
 		for _, v := range h.Versions {
-			if !slices.Contains(remove, v.ID) || v.Key == (ledger.Key{}) {
+			if !slices.Contains(remove, v.ID) {
 				continue
 			}
 			why := Superseded
@@ -132,7 +132,7 @@ func (s *sweep) settle(ctx context.Context, d view.Doc) error {
 		if s.o.DryRun {
 			return nil
 		}
-		err := s.Settle(ctx, d)
+		err := s.settleKey(ctx, d, false)
 		for i := range s.found[at:] {
 			s.found[at+i].Removed = s.ledger.IsGone(s.found[at+i].FileID)
 		}

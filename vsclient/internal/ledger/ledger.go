@@ -21,6 +21,9 @@ import (
 // Key is the first half of the SHA-256 of a key.
 type Key [16]byte
 
+// KeyOf is the half of the SHA-256 of a key by which the ledger knows it.
+func KeyOf(sha256 [32]byte) Key { return Key(sha256[:16]) }
+
 // Print is a fingerprint of content and chunking. The zero Print belongs to
 // content that this client did not upload.
 type Print [16]byte
@@ -120,6 +123,16 @@ func (h Holdings) Uploads(but string) (ids []string) {
 		}
 	}
 	return ids
+}
+
+// Written returns the holdings without files that have no attributes and are newer than the
+// others. A person may have uploaded them: unless a call has named the key since, they are
+// no versions of it.
+func (h Holdings) Written() Holdings {
+	h.Versions = slices.DeleteFunc(slices.Clone(h.Versions), func(v Version) bool {
+		return !v.Going && v.Key == (Key{}) && v.Created >= h.Versions[0].Created
+	})
+	return h
 }
 
 // Highest returns the highest number among the versions.
@@ -290,12 +303,17 @@ func (l *Ledger) Observe(id string, m Marks, marked bool, s Status, seen Seen, a
 	if r.stage == opened && s >= Completed && seen >= Read {
 		r.stage = settled
 	}
-	// Nor does it take back attributes: their number only grows.
-	if seen == Read || m.Number >= r.number {
+	switch {
+	case r.made && !marked:
+		r.own = replacedOwn // another tool has replaced them; the version is the key's all the same
+	case seen == Read || m.Number >= r.number: // a listing takes back no attributes: their number only grows
 		l.mark(r, m, marked)
 	}
 	return true
 }
+
+// replacedOwn equals no attributes of a caller, so that the next change sets them.
+const replacedOwn = "?"
 
 // Marked records that the attributes of a store file were replaced.
 func (l *Ledger) Marked(id string, m Marks) {

@@ -1,5 +1,6 @@
-// Package life counts what has to end before a client has: the calls under way, the
+// Package life counts all that has to end before a client has: the calls under way, the
 // goroutines that outlive their call, and the documents that are waited for after theirs.
+// It also puts the calls for one key in line.
 package life
 
 import (

@@ -261,14 +261,15 @@ func (v *View) unseenOf(files []ledger.Version) (young []string) {
 }
 
 // Hidden reports whether one of the young Files may be a version that is newer than this
-// one, and that the process before this one has attached a moment ago.
-func (v *View) Hidden(cur ledger.Version, young []string) bool {
+// one, and that the process before this one, or with others anybody, has attached just now.
+func (v *View) Hidden(cur ledger.Version, young []string, others bool) bool {
 	v.lists.mu.Lock()
 	since := time.Since(v.lists.first)
 	v.lists.mu.Unlock()
-	return !cur.Made && since <= Patience && slices.ContainsFunc(young, func(id string) bool {
+	return slices.ContainsFunc(young, func(id string) bool {
 		file, known := v.ledger.Find(id)
-		return known && file.Created >= cur.Created && v.Age(file.Created) < ShowTime
+		before := !cur.Made && since <= Patience && v.Age(file.Created) < ShowTime
+		return known && file.Created >= cur.Created && (before || others && v.Age(file.Created) <= Patience)
 	})
 }
 

@@ -50,8 +50,7 @@ type Doc struct {
 }
 
 func (v *View) Doc(key string) Doc {
-	digest := naming.DigestOf(key)
-	return Doc{key, ledger.Key(digest[:16]), naming.NamesOf(key, v.cfg.Extension)}
+	return Doc{key, ledger.KeyOf(naming.DigestOf(key)), naming.NamesOf(key, v.cfg.Extension)}
 }
 
 // Tick is the time in the ledger's grain, tenths of a second; never zero.
@@ -168,7 +167,7 @@ func (v *View) altered(id string) {
 }
 
 func (v *View) Marks(id naming.Identity) ledger.Marks {
-	return ledger.Marks{Key: ledger.Key(id.Digest[:16]), Number: id.Version, Content: id.Source.Fingerprint(), Own: v.Prints(id.Own)}
+	return ledger.Marks{Key: ledger.KeyOf(id.Digest), Number: id.Version, Content: id.Source.Fingerprint(), Own: v.Prints(id.Own)}
 }
 
 // Prints packs attributes for comparison.

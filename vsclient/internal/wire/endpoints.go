@@ -7,7 +7,6 @@ import (
 	"iter"
 	"net/http"
 	"net/url"
-	"slices"
 	"strconv"
 	"time"
 
@@ -28,6 +27,9 @@ const (
 	maxContent     = 33_000_000
 	maxContentText = 64 << 20 // all pages of a document's text together
 )
+
+// skew is how many seconds the clocks of the API's hosts may differ.
+const skew = 60
 
 // Page sizes: the most that the API allows.
 const (
@@ -85,8 +87,9 @@ func (c *Client) File(ctx context.Context, id string) (File, error) {
 }
 
 // Files lists Files of the purpose for which documents are uploaded, and of
-// DefaultPurpose, page by page, for each the newest first, down to those made in the
-// second that since has for the purpose. The first page of each has at most first of them, the others FilesPage.
+// DefaultPurpose, page by page, for each the newest first, at least down to those made
+// a minute before the second that since has for the purpose: the API's hosts need not have
+// one clock. The first page of each has at most first of them, the others FilesPage.
 func (c *Client) Files(ctx context.Context, first int, since map[string]int64) iter.Seq2[[]File, error] {
 	return func(yield func([]File, error) bool) {
 		purposes := []string{c.cfg.Purpose}
@@ -95,14 +98,10 @@ func (c *Client) Files(ctx context.Context, first int, since map[string]int64) i
 		}
 		for _, purpose := range purposes {
 			for page, err := range c.filesOf(ctx, purpose, first) {
-				older := slices.IndexFunc(page, func(f File) bool { return f.CreatedAt < since[purpose] })
-				if older >= 0 {
-					page = page[:older]
-				}
 				if !yield(page, err) || err != nil {
 					return
 				}
-				if older >= 0 {
+				if len(page) > 0 && page[len(page)-1].CreatedAt < since[purpose]-skew {
 					break
 				}
 			}

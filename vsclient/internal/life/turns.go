@@ -1,13 +1,13 @@
-package keep
+package life
 
 import (
 	"context"
 	"sync"
 )
 
-// turns lets the holders of one name go one after the other, in the order in
+// Turns lets the holders of one name go one after the other, in the order in
 // which they asked. The zero value is ready.
-type turns struct {
+type Turns struct {
 	mu   sync.Mutex
 	last map[string]chan struct{} // closed when the last in line has left
 }
@@ -18,9 +18,9 @@ type Turn struct {
 	Leave  func()
 }
 
-// ask takes the next place in the line of name. The place must be left, waited
+// Ask takes the next place in the line of name. The place must be left, waited
 // for or not.
-func (t *turns) ask(name string) *Turn {
+func (t *Turns) Ask(name string) *Turn {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	if t.last == nil {
