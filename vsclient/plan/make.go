@@ -60,7 +60,7 @@ func Make(ctx context.Context, c *vsclient.Client, docs iter.Seq2[vsclient.Docum
 	}
 	m.plan = &Plan{
 		Format: Format, StoreID: store.ID, MadeAt: time.Now().UTC().Truncate(time.Second), Scope: o.Scope, Guard: o.Guard.withDefaults(),
-		OwnerAttribute: m.o.OwnerAttribute, Entries: []Entry{}, documents: make(map[string]vsclient.Document),
+		OwnerAttribute: m.o.OwnerAttribute, Extension: o.Extension, Entries: []Entry{}, documents: make(map[string]vsclient.Document),
 	}
 	if err := m.list(ctx, c); err != nil {
 		return nil, err
