@@ -67,14 +67,19 @@ func (r Report) Err() error {
 // or nothing succeeds until a person has acted. The entries that were not reached are then
 // withheld.
 func (p *Plan) Execute(ctx context.Context, c *vsclient.Client, o ExecuteOptions, progress func(Progress)) (Report, error) {
-	store, err := c.Check(ctx)
-	if err != nil {
-		return Report{}, err
+	if c != p.client {
+		store, err := c.Check(ctx)
+		if err != nil {
+			return Report{}, err
+		}
+		if store.ID != p.StoreID {
+			return Report{}, fmt.Errorf("plan: the plan is for the store %s, and the client's is %s", p.StoreID, store.ID)
+		}
 	}
-	if store.ID != p.StoreID {
-		return Report{}, fmt.Errorf("plan: the plan is for the store %s, and the client's is %s", p.StoreID, store.ID)
+	x := &execution{
+		plan: p, c: c, o: o, progress: progress, rehearsal: &rehearsal{extension: p.Extension}, reading: make(chan struct{}, readers),
+		ends: make(map[int]end), unput: make(map[string]string),
 	}
-	x := &execution{plan: p, c: c, o: o, progress: progress, ends: make(map[int]end), unput: make(map[string]string), reading: make(chan struct{}, readers)}
 	var puts, removals []group
 	main := 0
 	for i, e := range p.Entries {
@@ -95,9 +100,6 @@ func (p *Plan) Execute(ctx context.Context, c *vsclient.Client, o ExecuteOptions
 	}
 	if len(puts) > 0 && o.Source == nil && p.documents == nil {
 		return Report{}, errors.New("plan: the plan was not made in this process; set ExecuteOptions.Source, so that its documents can be opened")
-	}
-	if x.rehearsal, err = newRehearsal(p.Extension); err != nil {
-		return Report{}, err
 	}
 	defer x.rehearsal.close()
 	x.each(ctx, putters, puts, x.put)

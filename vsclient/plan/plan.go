@@ -128,6 +128,7 @@ type Plan struct {
 	Totals         Totals    `json:"totals"`
 
 	documents map[string]vsclient.Document // of entries that put; nil in a plan that was read from JSON
+	client    *vsclient.Client             // that made it; nil likewise
 }
 
 // Counts returns the number of entries of each action.

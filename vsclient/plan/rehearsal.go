@@ -20,34 +20,59 @@ import (
 // content. So input that the client refuses is refused here, with the client's reason,
 // and the content is read once.
 type rehearsal struct {
+	extension string
+
+	mu     sync.RWMutex // held for reading while the client is used
+	n      int          // documents of the client
 	client *vsclient.Client
 	store  *imagined
 }
 
-func newRehearsal(extension string) (*rehearsal, error) {
-	store := &imagined{files: make(map[string]object)}
-	c, err := vsclient.New(vsclient.Config{
-		APIKey: "none", VectorStoreID: "rehearsal", BaseURL: "http://rehearsal.invalid/v1", HTTPClient: &http.Client{Transport: store},
-		BatchSize: 1, FileExtension: extension,
-		Limits: vsclient.Limits{
-			UploadsPerMinute: vsclient.NoLimit, AttachRequestsPerMinute: vsclient.NoLimit,
-			AttachedFilesPerMinute: vsclient.NoLimit, ChangesPerMinute: vsclient.NoLimit,
-		},
-	})
-	return &rehearsal{c, store}, err
-}
-
-func (r *rehearsal) close() { _ = r.client.Close() }
+// most is how many documents a client of a rehearsal describes: what it remembers of them
+// is of no use.
+const most = 1000
 
 // describe returns size, digest, attributes and chunking of the document as a store would
-// list them.
+// list them. It is safe for concurrent use.
 func (r *rehearsal) describe(ctx context.Context, d vsclient.Document) (vsclient.Info, error) {
+	if err := r.begin(); err != nil {
+		return vsclient.Info{}, err
+	}
+	r.mu.RLock()
+	defer r.mu.RUnlock()
 	put, err := r.client.Put(ctx, d)
 	if err != nil {
 		return vsclient.Info{}, err
 	}
 	defer r.store.forget(put.FileID)
 	return r.client.Get(ctx, d.Key)
+}
+
+// begin counts a document, and makes a client when there is none that may take it.
+func (r *rehearsal) begin() (err error) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if r.n++; r.client != nil && r.n%most != 0 {
+		return nil
+	}
+	r.close()
+	r.store = &imagined{files: make(map[string]object)}
+	r.client, err = vsclient.New(vsclient.Config{
+		APIKey: "none", VectorStoreID: "rehearsal", BaseURL: "http://rehearsal.invalid/v1", HTTPClient: &http.Client{Transport: r.store},
+		BatchSize: 1, FileExtension: r.extension,
+		Limits: vsclient.Limits{
+			UploadsPerMinute: vsclient.NoLimit, AttachRequestsPerMinute: vsclient.NoLimit,
+			AttachedFilesPerMinute: vsclient.NoLimit, ChangesPerMinute: vsclient.NoLimit,
+		},
+	})
+	return err
+}
+
+// close ends the client. No document may be under way.
+func (r *rehearsal) close() {
+	if r.client != nil {
+		_ = r.client.Close()
+	}
 }
 
 // imagined answers requests as a store of OpenAI's would that takes everything.
