@@ -22,8 +22,9 @@ import (
 type rehearsal struct {
 	extension string
 
-	mu     sync.RWMutex // held for reading while the client is used
-	n      int          // documents of the client
+	mu     sync.Mutex
+	n      int            // documents that were begun
+	using  sync.WaitGroup // calls of the client
 	client *vsclient.Client
 	store  *imagined
 }
@@ -35,29 +36,38 @@ const most = 1000
 // describe returns size, digest, attributes and chunking of the document as a store would
 // list them. It is safe for concurrent use.
 func (r *rehearsal) describe(ctx context.Context, d vsclient.Document) (vsclient.Info, error) {
-	if err := r.begin(); err != nil {
-		return vsclient.Info{}, err
-	}
-	r.mu.RLock()
-	defer r.mu.RUnlock()
-	put, err := r.client.Put(ctx, d)
+	c, store, err := r.begin()
 	if err != nil {
 		return vsclient.Info{}, err
 	}
-	defer r.store.forget(put.FileID)
-	return r.client.Get(ctx, d.Key)
+	defer r.using.Done()
+	put, err := c.Put(ctx, d)
+	if err != nil {
+		return vsclient.Info{}, err
+	}
+	defer store.forget(put.FileID)
+	return c.Get(ctx, d.Key)
 }
 
-// begin counts a document, and makes a client when there is none that may take it.
-func (r *rehearsal) begin() (err error) {
+// begin returns the client for a document, and makes another after so many. The caller
+// calls r.using.Done afterwards.
+func (r *rehearsal) begin() (c *vsclient.Client, store *imagined, err error) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	if r.n++; r.client != nil && r.n%most != 0 {
-		return nil
+	if r.n++; r.n%most == 1 {
+		r.using.Wait()
+		r.close()
+		r.store = &imagined{files: make(map[string]object)}
+		if r.client, err = r.connect(); err != nil {
+			return nil, nil, err
+		}
 	}
-	r.close()
-	r.store = &imagined{files: make(map[string]object)}
-	r.client, err = vsclient.New(vsclient.Config{
+	r.using.Add(1)
+	return r.client, r.store, nil
+}
+
+func (r *rehearsal) connect() (*vsclient.Client, error) {
+	return vsclient.New(vsclient.Config{
 		APIKey: "none", VectorStoreID: "rehearsal", BaseURL: "http://rehearsal.invalid/v1", HTTPClient: &http.Client{Transport: r.store},
 		BatchSize: 1, FileExtension: r.extension,
 		Limits: vsclient.Limits{
@@ -65,7 +75,6 @@ func (r *rehearsal) begin() (err error) {
 			AttachedFilesPerMinute: vsclient.NoLimit, ChangesPerMinute: vsclient.NoLimit,
 		},
 	})
-	return err
 }
 
 // close ends the client. No document may be under way.
