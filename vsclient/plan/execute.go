@@ -77,7 +77,7 @@ func (p *Plan) Execute(ctx context.Context, c *vsclient.Client, o ExecuteOptions
 		}
 	}
 	x := &execution{
-		plan: p, c: c, o: o, progress: progress, rehearsal: &rehearsal{extension: p.Extension}, reading: make(chan struct{}, readers),
+		plan: p, c: c, o: o, progress: progress, reading: make(chan struct{}, readers),
 		ends: make(map[int]end), unput: make(map[string]string),
 	}
 	var puts, removals []group
@@ -101,7 +101,6 @@ func (p *Plan) Execute(ctx context.Context, c *vsclient.Client, o ExecuteOptions
 	if len(puts) > 0 && o.Source == nil && p.documents == nil {
 		return Report{}, errors.New("plan: the plan was not made in this process; set ExecuteOptions.Source, so that its documents can be opened")
 	}
-	defer x.rehearsal.close()
 	x.each(ctx, putters, puts, x.put)
 	x.each(ctx, removers, removals, x.remove)
 	return x.report(), x.fatal
@@ -123,13 +122,12 @@ type group struct {
 
 // execution is one execution of a plan.
 type execution struct {
-	plan      *Plan
-	c         *vsclient.Client
-	o         ExecuteOptions
-	progress  func(Progress)
-	rehearsal *rehearsal
-	reading   chan struct{}
-	total     int
+	plan     *Plan
+	c        *vsclient.Client
+	o        ExecuteOptions
+	progress func(Progress)
+	reading  chan struct{}
+	total    int
 
 	mu    sync.Mutex
 	ends  map[int]end       // of entries, by their place
@@ -292,7 +290,7 @@ func (x *execution) open(ctx context.Context, e Entry) (vsclient.Document, end) 
 	case <-ctx.Done():
 		return d, end{err: context.Cause(ctx)}
 	}
-	info, err := x.rehearsal.describe(ctx, d)
+	info, err := rehearse(ctx, d, x.plan.Extension)
 	switch {
 	case err != nil:
 		return d, end{err: err}

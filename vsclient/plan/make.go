@@ -52,7 +52,7 @@ const patience = 10 * time.Minute
 // The plan holds the documents to put, until it is gone: content in memory stays there,
 // and content that is opened is opened again by [Plan.Execute].
 func Make(ctx context.Context, c *vsclient.Client, docs iter.Seq2[vsclient.Document, error], o Options) (*Plan, error) {
-	m := &maker{o: o, byKey: make(map[string]*held), seen: make(map[string]bool), rehearsal: &rehearsal{extension: o.Extension}}
+	m := &maker{o: o, byKey: make(map[string]*held), seen: make(map[string]bool)}
 	m.o.OwnerAttribute = cmp.Or(o.OwnerAttribute, DefaultOwnerAttribute)
 	m.plan = &Plan{
 		Format: Format, MadeAt: time.Now().UTC().Truncate(time.Second), Scope: o.Scope, Guard: o.Guard.withDefaults(),
@@ -72,7 +72,6 @@ func Make(ctx context.Context, c *vsclient.Client, docs iter.Seq2[vsclient.Docum
 		return nil, err
 	}
 	m.plan.StoreID = store.ID
-	defer m.rehearsal.close()
 	for d, err := range docs {
 		if ctx.Err() != nil {
 			break
@@ -95,11 +94,10 @@ func Make(ctx context.Context, c *vsclient.Client, docs iter.Seq2[vsclient.Docum
 
 // maker makes one plan.
 type maker struct {
-	o         Options
-	plan      *Plan
-	rehearsal *rehearsal
-	byKey     map[string]*held
-	seen      map[string]bool // keys of the source
+	o     Options
+	plan  *Plan
+	byKey map[string]*held
+	seen  map[string]bool // keys of the source
 
 	size, usage int64 // of the store's documents whose size is known
 }
@@ -186,7 +184,7 @@ func (m *maker) take(ctx context.Context, d vsclient.Document) error {
 		m.plan.Entries = append(m.plan.Entries, e)
 		return nil
 	}
-	info, err := m.rehearsal.describe(ctx, d)
+	info, err := rehearse(ctx, d, m.o.Extension)
 	switch class := vsclient.ClassOf(err); {
 	case class == vsclient.BadDocument:
 		e.Action, e.Reason = Refused, reasonOf(err)
