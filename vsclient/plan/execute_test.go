@@ -180,7 +180,7 @@ func TestAChangeSinceThePlanIsStale(t *testing.T) {
 			"the document to remove is another's",
 			func(w *world) { w.put(ofThem(doc(gone, "gone"))) },
 			plan.ExecuteOptions{},
-			map[string]string{gone: "not the source's"},
+			map[string]string{gone: `has the owner "them" by now`},
 		},
 		{
 			"the document to remove is gone",
