@@ -419,7 +419,10 @@ func (w *world) older(key, content string) {
 }
 
 func collect(docs iter.Seq2[vsclient.Document, error]) (out []vsclient.Document) {
-	for d := range docs {
+	for d, err := range docs {
+		if err != nil {
+			return nil
+		}
 		out = append(out, d)
 	}
 	return out

@@ -126,11 +126,12 @@ func (m *maker) list(ctx context.Context, c *vsclient.Client) error {
 			if other.Version > h.Version {
 				h, other = other, h
 			}
-			h.older, other.older = append(other.older, append(h.older, other)...), nil
+			h.older, other.older = slices.Concat(h.older, other.older, []*held{other}), nil
 		}
 		m.byKey[info.Key] = h
 	}
 	for key, h := range m.byKey {
+		slices.SortFunc(h.older, func(a, b *held) int { return cmp.Compare(b.Version, a.Version) })
 		if h.Version > 0 && m.o.Scope.has(key, h.owner) {
 			m.plan.Owned++
 		}
