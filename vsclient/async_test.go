@@ -269,7 +269,7 @@ func TestAStoreThatIsNotThereForAMomentCostsNoAcceptedDocument(t *testing.T) {
 		is.NoErr(c.Flush(t.Context()))
 		is.NoErr(onlyErr(c.Put(t.Context(), doc("a.md", "text"))))
 		time.Sleep(5 * time.Second)
-		w.strike("", "/vector_stores/**", openaitest.Fault{Kind: openaitest.FaultStatus, Status: 404, Message: fmt.Sprintf("No vector store found with id '%s'.", w.store), Times: -1})
+		w.strike("", "/vector_stores/**", openaitest.Fault{Kind: openaitest.FaultStatus, Status: http.StatusNotFound, Message: fmt.Sprintf("No vector store found with id '%s'.", w.store), Times: -1})
 		time.Sleep(20 * time.Second)
 		w.srv.ClearFaults()
 		time.Sleep(time.Hour)

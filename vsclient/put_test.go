@@ -291,7 +291,7 @@ func TestAVersionThatCannotBeRemovedKeepsNoOther(t *testing.T) {
 				}
 			}
 			if r.Method == http.MethodDelete && stubborn != "" && strings.HasSuffix(r.URL.Path, stubborn) {
-				return &http.Response{StatusCode: 500, Status: "500", Header: http.Header{}, Body: io.NopCloser(strings.NewReader("{}")), Request: r}, nil
+				return &http.Response{StatusCode: http.StatusInternalServerError, Status: "500", Header: http.Header{}, Body: io.NopCloser(strings.NewReader("{}")), Request: r}, nil
 			}
 			return next.RoundTrip(r)
 		}))

@@ -1,0 +1,58 @@
+package plan
+
+import (
+	"cmp"
+	"fmt"
+	"strings"
+)
+
+// Scope says which documents of the store are the source's. They alone are removed when
+// the source no longer has them. With both fields a document has to meet both; with
+// neither, nothing is removed. Without an owner, a document that has one is another's. A
+// file that vsclient has not written is never removed.
+type Scope struct {
+	Owner  string `json:"owner,omitempty"`  // the value of the owner attribute
+	Prefix string `json:"prefix,omitempty"` // the beginning of the key
+}
+
+// has reports whether a stored document is the source's.
+func (s Scope) has(key string, owner any) bool {
+	mine := owner == nil
+	if s.Owner != "" {
+		mine = owner == s.Owner
+	}
+	return s != Scope{} && mine && strings.HasPrefix(key, s.Prefix)
+}
+
+// Guard keeps a source that has lost most of its documents from emptying the store: more
+// than Free removals are withheld when they are more than Share of the documents within
+// the scope, or more than Most. Each zero field is its default. A share below 0 allows
+// none beyond Free.
+type Guard struct {
+	Free  int     `json:"free"`  // 0: 10
+	Most  int     `json:"most"`  // 0: 1,000
+	Share float64 `json:"share"` // of the documents within the scope; 0: 0.10
+}
+
+// The defaults of a [Guard].
+const (
+	DefaultFree  = 10
+	DefaultMost  = 1000
+	DefaultShare = 0.10
+)
+
+func (g Guard) withDefaults() Guard {
+	return Guard{cmp.Or(g.Free, DefaultFree), cmp.Or(g.Most, DefaultMost), cmp.Or(g.Share, DefaultShare)}
+}
+
+// refuses says why n removals of so many documents are too many; empty: they are not.
+func (g Guard) refuses(n, owned int) string {
+	switch {
+	case n <= g.Free:
+	case float64(n) > g.Share*float64(owned):
+		return fmt.Sprintf("%d of %d documents would be removed, which is more than %g %%; approve %d removals if that is meant", n, owned, 100*max(g.Share, 0), n)
+	case n > g.Most:
+		return fmt.Sprintf("%d documents would be removed, which is more than %d; approve %d removals if that is meant", n, g.Most, n)
+	}
+	return ""
+}
