@@ -89,7 +89,11 @@ func (d *dir) Documents(ctx context.Context) iter.Seq2[vsclient.Document, error]
 				return
 			}
 		}
-		if err := d.unchanged(ctx, names); err != nil {
+		err := d.unchanged(ctx, names)
+		if err == nil && len(names) > 0 && len(d.refused) == len(names) && !d.o.AllowEmpty {
+			err = fmt.Errorf("%s has no file that can be put", d.path)
+		}
+		if err != nil {
 			yield(vsclient.Document{}, err)
 		}
 	}

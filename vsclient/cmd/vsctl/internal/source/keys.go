@@ -10,6 +10,7 @@ import (
 	"iter"
 	"os"
 	"strings"
+	"sync"
 
 	"github.com/conduitio-labs/conduit-connector-openai-vectorstore/vsclient"
 )
@@ -24,7 +25,8 @@ type keys struct {
 	o      Options
 	file   *os.File
 	remove bool
-	has    map[string]string
+	first  sync.Once
+	has    map[string]string // nil before the first iteration
 }
 
 func openKeys(place string, o Options) (*keys, error) {
@@ -110,12 +112,8 @@ func endLine(text string) (count int, ok bool) {
 
 // Document reports whether the list has the key.
 func (k *keys) Document(ctx context.Context, key string) (vsclient.Document, bool, error) {
-	if k.has == nil {
-		for _, err := range k.Documents(ctx) {
-			if err != nil {
-				return vsclient.Document{}, false, err
-			}
-		}
+	if err := firstPass(ctx, &k.first, k.has != nil, k); err != nil {
+		return vsclient.Document{}, false, err
 	}
 	_, ok := k.has[key]
 	return vsclient.Document{Key: key}, ok, nil

@@ -27,8 +27,8 @@ type manifest struct {
 	remove bool
 	base   *os.Root
 
-	mu sync.Mutex
-	at map[string]span // of each key
+	first sync.Once
+	at    map[string]span // of each key; nil before the first iteration
 }
 
 type span struct{ from, to int64 }
@@ -75,9 +75,7 @@ func (m *manifest) Close() error {
 
 func (m *manifest) Documents(context.Context) iter.Seq2[vsclient.Document, error] {
 	return func(yield func(vsclient.Document, error) bool) {
-		m.mu.Lock()
 		m.at = map[string]span{}
-		m.mu.Unlock()
 		count := 0
 		values := json.NewDecoder(io.NewSectionReader(m.file, 0, 1<<62))
 		for {
@@ -99,9 +97,7 @@ func (m *manifest) Documents(context.Context) iter.Seq2[vsclient.Document, error
 			var doc vsclient.Document
 			if err == nil {
 				doc = m.document(l, where)
-				m.mu.Lock()
 				m.at[doc.Key] = where
-				m.mu.Unlock()
 			} else {
 				err = m.fault(count, err)
 			}
@@ -193,19 +189,10 @@ func (m *manifest) read(where span) (line, error) {
 
 // Document looks the key up among those of the last iteration, or of a first one.
 func (m *manifest) Document(ctx context.Context, key string) (vsclient.Document, bool, error) {
-	m.mu.Lock()
-	read := m.at != nil
-	m.mu.Unlock()
-	if !read {
-		for _, err := range m.Documents(ctx) {
-			if err != nil {
-				return vsclient.Document{}, false, err
-			}
-		}
+	if err := firstPass(ctx, &m.first, m.at != nil, m); err != nil {
+		return vsclient.Document{}, false, err
 	}
-	m.mu.Lock()
 	where, ok := m.at[key]
-	m.mu.Unlock()
 	if !ok {
 		return vsclient.Document{}, false, nil
 	}

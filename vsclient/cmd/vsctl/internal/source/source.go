@@ -11,6 +11,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"sync"
 
 	"github.com/bmatcuk/doublestar/v4"
 
@@ -37,6 +38,7 @@ type Options struct {
 	Prefix           string   // before each key
 	Include, Exclude []string // globs over paths of a folder
 	FrontMatter      []string // fields of Markdown front matter that become attributes; "*": all
+	AllowEmpty       bool     // a folder without any file that can be put is complete
 	Complete         bool     // a list of keys without an end line is complete
 	Chunking         vsclient.Chunking
 	Stdin            io.Reader
@@ -101,4 +103,18 @@ func openLines(place string, stdin io.Reader) (f *os.File, remove bool, err erro
 		err = errors.Join(fmt.Errorf("standard input: %w", err), f.Close(), os.Remove(f.Name()))
 	}
 	return f, true, err
+}
+
+// firstPass iterates over a source that was asked for a document before its
+// documents were read.
+func firstPass(ctx context.Context, once *sync.Once, read bool, s Source) (err error) {
+	once.Do(func() {
+		if read {
+			return
+		}
+		for _, one := range s.Documents(ctx) {
+			err = errors.Join(err, one)
+		}
+	})
+	return err
 }
