@@ -52,22 +52,26 @@ const patience = 10 * time.Minute
 // The plan holds the documents to put, until it is gone: content in memory stays there,
 // and content that is opened is opened again by [Plan.Execute].
 func Make(ctx context.Context, c *vsclient.Client, docs iter.Seq2[vsclient.Document, error], o Options) (*Plan, error) {
-	m := &maker{o: o, byKey: make(map[string]*held), seen: make(map[string]bool)}
+	m := &maker{o: o, byKey: make(map[string]*held), seen: make(map[string]bool), rehearsal: &rehearsal{extension: o.Extension}}
 	m.o.OwnerAttribute = cmp.Or(o.OwnerAttribute, DefaultOwnerAttribute)
-	store, err := c.Check(ctx)
-	if err != nil {
-		return nil, err
-	}
 	m.plan = &Plan{
-		Format: Format, StoreID: store.ID, MadeAt: time.Now().UTC().Truncate(time.Second), Scope: o.Scope, Guard: o.Guard.withDefaults(),
-		OwnerAttribute: m.o.OwnerAttribute, Entries: []Entry{}, documents: make(map[string]vsclient.Document),
+		Format: Format, MadeAt: time.Now().UTC().Truncate(time.Second), Scope: o.Scope, Guard: o.Guard.withDefaults(),
+		OwnerAttribute: m.o.OwnerAttribute, Extension: o.Extension, Entries: []Entry{}, documents: make(map[string]vsclient.Document), client: c,
 	}
-	if err := m.list(ctx, c); err != nil {
+	var (
+		store   vsclient.Store
+		checked = make(chan error, 1)
+	)
+	go func() {
+		var err error
+		store, err = c.Check(ctx)
+		checked <- err
+	}()
+	listed := m.list(ctx, c)
+	if err := cmp.Or(<-checked, listed); err != nil {
 		return nil, err
 	}
-	if m.rehearsal, err = newRehearsal(o.Extension); err != nil {
-		return nil, err
-	}
+	m.plan.StoreID = store.ID
 	defer m.rehearsal.close()
 	for d, err := range docs {
 		if ctx.Err() != nil {

@@ -119,6 +119,7 @@ type Plan struct {
 	Scope          Scope     `json:"scope"`
 	Guard          Guard     `json:"guard"`
 	OwnerAttribute string    `json:"owner_attribute"`
+	Extension      string    `json:"extension,omitempty"`  // Config.FileExtension of the client
 	Incomplete     string    `json:"incomplete,omitempty"` // why the source may have more documents than it has shown
 	Guarded        string    `json:"guarded,omitempty"`    // why the guard withholds the removals; empty: it does not
 	Owned          int       `json:"owned"`                // documents of the store that are within the scope
@@ -127,6 +128,7 @@ type Plan struct {
 	Totals         Totals    `json:"totals"`
 
 	documents map[string]vsclient.Document // of entries that put; nil in a plan that was read from JSON
+	client    *vsclient.Client             // that made it; nil likewise
 }
 
 // Counts returns the number of entries of each action.

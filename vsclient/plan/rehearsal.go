@@ -20,34 +20,68 @@ import (
 // content. So input that the client refuses is refused here, with the client's reason,
 // and the content is read once.
 type rehearsal struct {
+	extension string
+
+	mu     sync.Mutex
+	n      int            // documents that were begun
+	using  sync.WaitGroup // calls of the client
 	client *vsclient.Client
 	store  *imagined
 }
 
-func newRehearsal(extension string) (*rehearsal, error) {
-	store := &imagined{files: make(map[string]object)}
-	c, err := vsclient.New(vsclient.Config{
-		APIKey: "none", VectorStoreID: "rehearsal", BaseURL: "http://rehearsal.invalid/v1", HTTPClient: &http.Client{Transport: store},
-		BatchSize: 1, FileExtension: extension,
+// most is how many documents a client of a rehearsal describes: what it remembers of them
+// is of no use.
+const most = 1000
+
+// describe returns size, digest, attributes and chunking of the document as a store would
+// list them. It is safe for concurrent use.
+func (r *rehearsal) describe(ctx context.Context, d vsclient.Document) (vsclient.Info, error) {
+	c, store, err := r.begin()
+	if err != nil {
+		return vsclient.Info{}, err
+	}
+	defer r.using.Done()
+	put, err := c.Put(ctx, d)
+	if err != nil {
+		return vsclient.Info{}, err
+	}
+	defer store.forget(put.FileID)
+	return c.Get(ctx, d.Key)
+}
+
+// begin returns the client for a document, and makes another after so many. The caller
+// calls r.using.Done afterwards.
+func (r *rehearsal) begin() (c *vsclient.Client, store *imagined, err error) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if r.n++; r.n%most == 1 {
+		r.using.Wait()
+		r.close()
+		r.store = &imagined{files: make(map[string]object)}
+		if r.client, err = r.connect(); err != nil {
+			return nil, nil, err
+		}
+	}
+	r.using.Add(1)
+	return r.client, r.store, nil
+}
+
+func (r *rehearsal) connect() (*vsclient.Client, error) {
+	return vsclient.New(vsclient.Config{
+		APIKey: "none", VectorStoreID: "rehearsal", BaseURL: "http://rehearsal.invalid/v1", HTTPClient: &http.Client{Transport: r.store},
+		BatchSize: 1, FileExtension: r.extension,
 		Limits: vsclient.Limits{
 			UploadsPerMinute: vsclient.NoLimit, AttachRequestsPerMinute: vsclient.NoLimit,
 			AttachedFilesPerMinute: vsclient.NoLimit, ChangesPerMinute: vsclient.NoLimit,
 		},
 	})
-	return &rehearsal{c, store}, err
 }
 
-func (r *rehearsal) close() { _ = r.client.Close() }
-
-// describe returns size, digest, attributes and chunking of the document as a store would
-// list them.
-func (r *rehearsal) describe(ctx context.Context, d vsclient.Document) (vsclient.Info, error) {
-	put, err := r.client.Put(ctx, d)
-	if err != nil {
-		return vsclient.Info{}, err
+// close ends the client. No document may be under way.
+func (r *rehearsal) close() {
+	if r.client != nil {
+		_ = r.client.Close()
 	}
-	defer r.store.forget(put.FileID)
-	return r.client.Get(ctx, d.Key)
 }
 
 // imagined answers requests as a store of OpenAI's would that takes everything.
