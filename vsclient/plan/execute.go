@@ -1,0 +1,375 @@
+package plan
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"sync"
+
+	"github.com/conduitio-labs/conduit-connector-openai-vectorstore/vsclient"
+)
+
+// ExecuteOptions say how a plan is executed.
+type ExecuteOptions struct {
+	// Approve is the number of removals that are approved although the guard refuses
+	// them: they go on when they are no more than that.
+	Approve int
+	// Source opens the document of a key again; false: the source no longer has it. It is
+	// called from many goroutines. It may be nil for a plan that [Make] has made in this
+	// process, and is needed for one that was read from JSON.
+	Source func(ctx context.Context, key string) (vsclient.Document, bool, error)
+	// Exists asks the source whether it has a document of the key, before each removal.
+	// It is called from many goroutines. nil: the source cannot be asked.
+	Exists func(ctx context.Context, key string) (bool, error)
+	// Refusals takes in the documents that OpenAI refuses, for [Options.Refusals] of the
+	// next run. nil: nothing remembers them.
+	Refusals *Refusals
+}
+
+// Progress tells of an entry that has ended.
+type Progress struct {
+	Entry  Entry           // Entry.Withheld says why it was not executed
+	Result vsclient.Result // Result.Err is why it has failed
+	Done   int             // entries that have ended, of those that change the store
+	Total  int             // entries that change the store
+	Bytes  int64           // content uploaded so far
+}
+
+// Failure is an entry that has failed.
+type Failure struct {
+	Entry Entry
+	Err   error
+}
+
+// Report is the result of [Plan.Execute].
+type Report struct {
+	Counts   map[Action]int // entries that were carried out
+	Done     int            // their sum
+	Failed   []Failure      // in the order of the plan
+	Withheld []Entry        // not executed; Entry.Withheld says why
+	Stale    []Entry        // not executed, since the store or the source has changed; Entry.Withheld says how
+}
+
+// Err joins the errors of the entries that have failed; nil: none has.
+func (r Report) Err() error {
+	errs := make([]error, len(r.Failed))
+	for i, f := range r.Failed {
+		errs[i] = f.Err
+	}
+	return errors.Join(errs...)
+}
+
+// Execute makes the store equal to the source, as the plan says: puts first, removals
+// last. progress, if not nil, is called as each entry ends, never twice at once.
+//
+// An entry that fails stops no other, and the error is nil: the report names it. The error
+// tells why the execution has ended early: the plan is for another store, ctx has ended,
+// or nothing succeeds until a person has acted. The entries that were not reached are then
+// withheld.
+func (p *Plan) Execute(ctx context.Context, c *vsclient.Client, o ExecuteOptions, progress func(Progress)) (Report, error) {
+	if c != p.client {
+		store, err := c.Check(ctx)
+		if err != nil {
+			return Report{}, err
+		}
+		if store.ID != p.StoreID {
+			return Report{}, fmt.Errorf("plan: the plan is for the store %s, and the client's is %s", p.StoreID, store.ID)
+		}
+	}
+	x := &execution{
+		plan: p, c: c, o: o, progress: progress, rehearsal: &rehearsal{extension: p.Extension}, reading: make(chan struct{}, readers),
+		ends: make(map[int]end), unput: make(map[string]string),
+	}
+	var puts, removals []group
+	main := 0
+	for i, e := range p.Entries {
+		if e.Action != Duplicate {
+			main = i
+		}
+		switch {
+		case !e.Action.Changes():
+			continue
+		case e.Action == Remove:
+			removals = append(removals, group{main, []int{i}})
+		case len(puts) > 0 && puts[len(puts)-1].main == main:
+			puts[len(puts)-1].entries = append(puts[len(puts)-1].entries, i)
+		default:
+			puts = append(puts, group{main, []int{i}})
+		}
+		x.total++
+	}
+	if len(puts) > 0 && o.Source == nil && p.documents == nil {
+		return Report{}, errors.New("plan: the plan was not made in this process; set ExecuteOptions.Source, so that its documents can be opened")
+	}
+	defer x.rehearsal.close()
+	x.each(ctx, putters, puts, x.put)
+	x.each(ctx, removers, removals, x.remove)
+	return x.report(), x.fatal
+}
+
+// How many keys are worked on side by side. So many puts fill one attach request while
+// the one before is indexed, as [vsclient.Client.Apply] has it.
+const (
+	putters  = 10 * vsclient.DefaultBatchSize
+	removers = vsclient.DefaultConcurrency
+	readers  = 16 // contents that are digested
+)
+
+// group is the entries of one key that change the store, by their places.
+type group struct {
+	main    int // the entry about the source's document, which need not be among them
+	entries []int
+}
+
+// execution is one execution of a plan.
+type execution struct {
+	plan      *Plan
+	c         *vsclient.Client
+	o         ExecuteOptions
+	progress  func(Progress)
+	rehearsal *rehearsal
+	reading   chan struct{}
+	total     int
+
+	mu    sync.Mutex
+	ends  map[int]end       // of entries, by their place
+	unput map[string]string // keys by the content that they did not get
+	bytes int64
+	fatal error
+}
+
+// end is how an entry has ended. The zero end is success.
+type end struct {
+	withheld string
+	stale    bool
+	err      error
+}
+
+func stale(format string, args ...any) end {
+	return end{withheld: fmt.Sprintf(format, args...), stale: true}
+}
+
+// each calls do for each of the groups, side by side, until nothing more succeeds.
+func (x *execution) each(ctx context.Context, workers int, groups []group, do func(context.Context, Entry) (vsclient.Result, end)) {
+	next := make(chan group)
+	var working sync.WaitGroup
+	for range min(workers, len(groups)) {
+		working.Go(func() {
+			for g := range next {
+				r, how := do(ctx, x.plan.Entries[g.main])
+				for _, i := range g.entries {
+					x.end(i, how, r)
+				}
+			}
+		})
+	}
+	for _, g := range groups {
+		if x.stopped(ctx) != nil {
+			break
+		}
+		next <- g
+	}
+	close(next)
+	working.Wait()
+	_ = x.stopped(ctx)
+}
+
+// stopped returns why nothing more succeeds; nil: it may.
+func (x *execution) stopped(ctx context.Context) error {
+	x.mu.Lock()
+	defer x.mu.Unlock()
+	if x.fatal == nil && ctx.Err() != nil {
+		x.fatal = context.Cause(ctx)
+	}
+	return x.fatal
+}
+
+// end records how the entry at i has ended.
+func (x *execution) end(i int, how end, r vsclient.Result) {
+	x.mu.Lock()
+	defer x.mu.Unlock()
+	e := x.plan.Entries[i]
+	if err, ok := errors.AsType[*vsclient.Error](how.err); ok && err.Class == vsclient.Fatal && x.fatal == nil {
+		x.fatal = how.err // an error of the source stops one document
+	}
+	e.Withheld = how.withheld
+	x.ends[i] = how
+	switch failed := how != (end{}); {
+	case failed && e.Action.Puts() && e.SHA256 != "":
+		x.unput[e.SHA256] = e.Key
+	case !failed && e.Action.Uploads():
+		x.bytes += e.Bytes
+	}
+	if x.progress != nil {
+		r.Key, r.Err = e.Key, how.err
+		x.progress(Progress{Entry: e, Result: r, Done: len(x.ends), Total: x.total, Bytes: x.bytes})
+	}
+}
+
+// put puts the document of the entry.
+func (x *execution) put(ctx context.Context, e Entry) (vsclient.Result, end) {
+	if how := x.fits(ctx, e); how != (end{}) {
+		return vsclient.Result{}, how
+	}
+	d, how := x.open(ctx, e)
+	if how != (end{}) {
+		return vsclient.Result{}, how
+	}
+	change := vsclient.Put(d)
+	if condition := x.plan.Scope.condition(x.plan.OwnerAttribute); condition != nil && !e.Unowned {
+		change = change.If(condition)
+	}
+	r := x.c.Apply(ctx, []vsclient.Change{change}, nil)[0]
+	if e.Action.Uploads() {
+		x.o.Refusals.record(e.Key, e.SHA256, chunkingText(d.Chunking), r.Err)
+	}
+	return r, ended(r.Err)
+}
+
+// ended is the end of a change. A condition that does not hold is no failure: the store has
+// changed since the plan was made.
+func ended(err error) end {
+	if errors.Is(err, vsclient.ErrConflict) {
+		return stale("the store has changed: %s", reasonOf(err))
+	}
+	return end{err: err}
+}
+
+// fits compares the store with an entry to put, where a condition of the change cannot do
+// that: where the plan is an old one, or the document has no owner yet.
+func (x *execution) fits(ctx context.Context, e Entry) end {
+	if x.plan.documents != nil && !e.Unowned {
+		return end{}
+	}
+	info, err := x.c.Get(ctx, e.Key)
+	switch gone := errors.Is(err, vsclient.ErrNotFound); {
+	case gone && (e.FileID == "" || e.Action == Repair):
+		return end{}
+	case gone:
+		return stale("the stored document is gone")
+	case err != nil:
+		return end{err: err}
+	case e.FileID == "":
+		return stale("the store has a document of the key by now, File %s", info.FileID)
+	}
+	owner := info.Attributes[x.plan.OwnerAttribute]
+	if x.plan.Scope.Owner != "" && owner != nil && owner != x.plan.Scope.Owner {
+		return stale("the stored document has the %s %q by now", x.plan.OwnerAttribute, fmt.Sprint(owner))
+	}
+	return current(info, e)
+}
+
+// current compares the stored version with the one that the plan has seen. An older one
+// shows when the newest is not searchable.
+func current(info vsclient.Info, e Entry) end {
+	if info.Version > e.Version || info.Version == e.Version && info.FileID != e.FileID {
+		return stale("the stored document is another version by now, File %s", info.FileID)
+	}
+	return end{}
+}
+
+// open opens the document of an entry again, with its owner, and compares its content with
+// the plan's.
+func (x *execution) open(ctx context.Context, e Entry) (vsclient.Document, end) {
+	d, there := x.plan.documents[e.Key]
+	if x.o.Source != nil {
+		var err error
+		if d, there, err = x.o.Source(ctx, e.Key); err != nil {
+			return d, end{err: fmt.Errorf("plan: the source cannot open %q: %w", e.Key, err)}
+		}
+	}
+	if !there {
+		return d, stale("the source no longer has the document")
+	}
+	d.Key = e.Key
+	var other string
+	if d.Attributes, other = owned(d.Attributes, x.plan.Scope.Owner, x.plan.OwnerAttribute); other != "" {
+		return d, stale("%s", other)
+	}
+	select {
+	case x.reading <- struct{}{}:
+		defer func() { <-x.reading }()
+	case <-ctx.Done():
+		return d, end{err: context.Cause(ctx)}
+	}
+	info, err := x.rehearsal.describe(ctx, d)
+	switch {
+	case err != nil:
+		return d, end{err: err}
+	case info.SHA256 != e.SHA256:
+		return d, stale("the source's content has changed since the plan was made")
+	}
+	return d, end{}
+}
+
+// remove removes a document that the source no longer has.
+func (x *execution) remove(ctx context.Context, e Entry) (vsclient.Result, end) {
+	x.mu.Lock()
+	unput := x.unput[e.SHA256]
+	x.mu.Unlock()
+	switch {
+	case e.Withheld != "" && (e.Withheld != x.plan.Guarded || x.o.Approve < x.plan.Removals):
+		return vsclient.Result{}, end{withheld: e.Withheld}
+	case e.SHA256 != "" && unput != "":
+		return vsclient.Result{}, end{withheld: fmt.Sprintf("the source has its content under %q, which was not put", unput)}
+	}
+	info, err := x.c.Get(ctx, e.Key)
+	switch {
+	case errors.Is(err, vsclient.ErrNotFound):
+		return vsclient.Result{}, stale("the stored document is gone")
+	case err != nil:
+		return vsclient.Result{}, end{err: err}
+	case info.Version == 0 || !x.plan.Scope.has(e.Key, info.Attributes[x.plan.OwnerAttribute]):
+		return vsclient.Result{}, stale("the stored document is not the source's by now")
+	}
+	if how := current(info, e); how != (end{}) {
+		return vsclient.Result{}, how
+	}
+	if x.o.Exists != nil {
+		there, err := x.o.Exists(ctx, e.Key)
+		switch {
+		case err != nil:
+			return vsclient.Result{}, end{withheld: fmt.Sprintf("the source cannot tell whether it has the document: %v", err)}
+		case there:
+			return vsclient.Result{}, stale("the source has the document")
+		}
+	}
+	change := vsclient.Delete(e.Key)
+	if condition := x.plan.Scope.condition(x.plan.OwnerAttribute); condition != nil {
+		change = change.If(condition)
+	}
+	r := x.c.Apply(ctx, []vsclient.Change{change}, nil)[0]
+	if r.Err == nil {
+		x.o.Refusals.record(e.Key, "", "", nil)
+	}
+	return r, ended(r.Err)
+}
+
+// report sums up. Entries that were not reached are withheld.
+func (x *execution) report() Report {
+	x.mu.Lock()
+	defer x.mu.Unlock()
+	out := Report{Counts: make(map[Action]int)}
+	for i, e := range x.plan.Entries {
+		how, reached := x.ends[i]
+		switch {
+		case !e.Action.Changes():
+			continue
+		case !reached:
+			how.withheld = fmt.Sprintf("the execution ended before: %v", x.fatal)
+		}
+		e.Withheld = how.withheld
+		switch {
+		case how.err != nil:
+			out.Failed = append(out.Failed, Failure{e, how.err})
+		case how.stale:
+			out.Stale = append(out.Stale, e)
+		case how.withheld != "":
+			out.Withheld = append(out.Withheld, e)
+		default:
+			out.Counts[e.Action]++
+			out.Done++
+		}
+	}
+	return out
+}

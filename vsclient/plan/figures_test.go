@@ -1,0 +1,192 @@
+package plan_test
+
+import (
+	"context"
+	"crypto/sha256"
+	"fmt"
+	"io"
+	"iter"
+	"math/rand/v2"
+	"runtime"
+	"strings"
+	"sync/atomic"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/matryer/is"
+
+	"github.com/conduitio-labs/conduit-connector-openai-vectorstore/vsclient"
+	"github.com/conduitio-labs/conduit-connector-openai-vectorstore/vsclient/openaitest"
+	"github.com/conduitio-labs/conduit-connector-openai-vectorstore/vsclient/plan"
+)
+
+// numbered is the ith of many documents.
+func numbered(i int) vsclient.Document {
+	return doc(fmt.Sprintf("handbook/chapter-%06d.md", i), fmt.Sprintf("# Chapter %d\nAll work and no play makes a dull day.\n", i))
+}
+
+// many yields n documents.
+func many(n int) iter.Seq2[vsclient.Document, error] {
+	return func(yield func(vsclient.Document, error) bool) {
+		for i := range n {
+			if !yield(numbered(i), nil) {
+				return
+			}
+		}
+	}
+}
+
+// plant gives the store n documents as a client would have put them.
+func (w *world) plant(n int) {
+	for i := range n {
+		d := numbered(i)
+		text := fmt.Sprintf("# Chapter %d\nAll work and no play makes a dull day.\n", i)
+		id := w.srv.AddFile(openaitest.NewFile{Name: strings.ReplaceAll(d.Key, "/", "_"), Content: []byte(text)})
+		w.srv.AddStoreFile(w.store, id, map[string]any{
+			"vs_key": d.Key, "vs_version": fmt.Sprintf("%016d", 1_700_000_000_000_000+i), "owner": "us",
+			"vs_content": fmt.Sprintf("sha256=%x;size=%d;chunking=auto", sha256.Sum256([]byte(text)), len(text)),
+		})
+	}
+}
+
+// requests counts the requests that plan.Make makes, less those of the client's own look at
+// the newest store files.
+func (w *world) requests(do func()) (all, writes int) {
+	before := len(w.srv.Requests())
+	do()
+	for _, r := range w.srv.Requests()[before:] {
+		if !strings.Contains(r.Query, "order=desc") || !strings.Contains(r.Path, "/vector_stores/") {
+			all++
+		}
+		if r.Method != "GET" {
+			writes++
+		}
+	}
+	return all, writes
+}
+
+func TestAPlanOfTenThousandUnchangedDocumentsTakesAboutAHundredRequests(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		is := is.New(t)
+		w := newWorld(t, openaitest.Config{})
+		w.plant(10_000)
+		time.Sleep(time.Hour)
+		var p *plan.Plan
+		all, writes := w.requests(func() {
+			p = w.make(w.client(), many(10_000), plan.Options{Scope: plan.Scope{Owner: "us"}})
+		})
+		is.Equal(p.Counts(), map[plan.Action]int{plan.Unchanged: 10_000})
+		is.True(all <= 102) // a hundred of the listing, the store, and the list of Files
+		is.Equal(writes, 0)
+	})
+}
+
+// TestTheFirstSyncIsAsFastAsApply compares a thousand puts in virtual time.
+func TestTheFirstSyncIsAsFastAsApply(t *testing.T) {
+	slow := openaitest.Config{Latency: 50 * time.Millisecond, IndexTime: 500 * time.Millisecond}
+	var apply, sync time.Duration
+	synctest.Test(t, func(t *testing.T) {
+		is := is.New(t)
+		w := newWorld(t, slow)
+		changes := make([]vsclient.Change, 1000)
+		for i := range changes {
+			changes[i] = vsclient.Put(numbered(i))
+		}
+		c, began := w.client(), time.Now()
+		for _, r := range c.Apply(context.Background(), changes, nil) {
+			is.NoErr(r.Err)
+		}
+		apply = time.Since(began)
+	})
+	synctest.Test(t, func(t *testing.T) {
+		is := is.New(t)
+		w := newWorld(t, slow)
+		c, began := w.client(), time.Now()
+		r := w.run(c, w.make(c, many(1000), plan.Options{}), plan.ExecuteOptions{})
+		sync = time.Since(began)
+		is.Equal(r.Done, 1000)
+	})
+	ratio := apply.Seconds() / sync.Seconds()
+	t.Logf("Apply takes %v, plan and execution take %v: %.3f ×", apply, sync, ratio)
+	if ratio < 0.95 {
+		t.Errorf("%.3f × the speed of Apply; at least 0.95 is asked for", ratio)
+	}
+}
+
+func TestAHundredThousandDocumentsTakeLittleMemory(t *testing.T) {
+	if testing.Short() {
+		t.Skip("plants 100,000 documents")
+	}
+	is := is.New(t)
+	const n = 100_000
+	w := newWorld(t, openaitest.Config{LogSize: 10})
+	w.plant(n)
+	c := w.client()
+	before := heap()
+	var most atomic.Uint64
+	sampled := func(yield func(vsclient.Document, error) bool) {
+		for i := range n {
+			if i%10_000 == 9_999 {
+				most.Store(max(most.Load(), heap()))
+			}
+			if !yield(numbered(i), nil) {
+				return
+			}
+		}
+	}
+	began := time.Now()
+	p := w.make(c, sampled, plan.Options{Scope: plan.Scope{Owner: "us"}})
+	most.Store(max(most.Load(), heap()))
+	used := most.Load() - before
+	t.Logf("%d MB for %d documents, with the client's own books; %v", used>>20, len(p.Entries), time.Since(began))
+	is.Equal(len(p.Entries), n)
+	is.True(used < 150<<20)
+	runtime.KeepAlive(p)
+}
+
+// heap is the memory in use after a collection.
+func heap() uint64 {
+	runtime.GC()
+	var m runtime.MemStats
+	runtime.ReadMemStats(&m)
+	return m.HeapAlloc
+}
+
+// random is content of a size.
+type random struct {
+	*rand.ChaCha8
+	left int64
+}
+
+func (r *random) Read(p []byte) (int, error) {
+	if r.left == 0 {
+		return 0, io.EOF
+	}
+	n, err := r.ChaCha8.Read(p[:min(int64(len(p)), r.left)])
+	r.left -= int64(n)
+	return n, err
+}
+
+func (r *random) Close() error { return nil }
+
+func TestAFileOfTheLargestSizeIsStreamed(t *testing.T) {
+	if testing.Short() {
+		t.Skip("digests a file of 512 MB")
+	}
+	is := is.New(t)
+	opened := 0
+	var before, after runtime.MemStats
+	w := newWorld(t, openaitest.Config{KeepBytes: 1 << 20})
+	c := w.client()
+	big := vsclient.Document{Key: "big.pdf", Content: vsclient.Open(func() (io.ReadCloser, error) {
+		opened++
+		return &random{rand.NewChaCha8([32]byte{}), vsclient.MaxFileSize}, nil
+	})}
+	runtime.ReadMemStats(&before)
+	p := w.make(c, source(big), plan.Options{})
+	runtime.ReadMemStats(&after)
+	t.Logf("%d MB allocated, opened %d times", (after.TotalAlloc-before.TotalAlloc)>>20, opened)
+	is.Equal(p.Totals.Bytes, int64(vsclient.MaxFileSize))
+	is.True(after.TotalAlloc-before.TotalAlloc < 16<<20)
+}

@@ -1,0 +1,80 @@
+package plan
+
+import (
+	"fmt"
+	"strings"
+
+	"github.com/conduitio-labs/conduit-connector-openai-vectorstore/vsclient"
+)
+
+// Scope says which documents of the store are the source's. They alone are removed when
+// the source no longer has them. With both fields a document has to meet both; with
+// neither, nothing is removed. A document that this package's client has not written is
+// never removed.
+type Scope struct {
+	Owner  string `json:"owner,omitempty"`  // the value of the owner attribute
+	Prefix string `json:"prefix,omitempty"` // the beginning of the key
+}
+
+// has reports whether a stored document is the source's.
+func (s Scope) has(key string, owner any) bool {
+	switch {
+	case s == Scope{}:
+		return false
+	case s.Owner != "" && owner != s.Owner:
+		return false
+	}
+	return strings.HasPrefix(key, s.Prefix)
+}
+
+// condition is the condition of a change to a document that bears the owner. It is nil
+// without an owner.
+func (s Scope) condition(attribute string) vsclient.Attributes {
+	if s.Owner == "" {
+		return nil
+	}
+	return vsclient.Attributes{attribute: s.Owner}
+}
+
+// Guard keeps a source that has lost most of its documents from emptying the store: more
+// than Free removals are withheld when they are more than Share of the documents within
+// the scope, or more than Most. Each zero field is its default. A share below 0 allows
+// none beyond Free.
+type Guard struct {
+	Free  int     `json:"free"`  // 0: 10
+	Most  int     `json:"most"`  // 0: 1,000
+	Share float64 `json:"share"` // of the documents within the scope; 0: 0.10
+}
+
+// The defaults of a [Guard].
+const (
+	DefaultFree  = 10
+	DefaultMost  = 1000
+	DefaultShare = 0.10
+)
+
+func (g Guard) withDefaults() Guard {
+	if g.Free == 0 {
+		g.Free = DefaultFree
+	}
+	if g.Most == 0 {
+		g.Most = DefaultMost
+	}
+	if g.Share == 0 {
+		g.Share = DefaultShare
+	}
+	return g
+}
+
+// refuses says why n removals of so many documents are too many; empty: they are not.
+func (g Guard) refuses(n, owned int) string {
+	switch {
+	case n <= g.Free:
+		return ""
+	case float64(n) > g.Share*float64(owned):
+		return fmt.Sprintf("%d of %d documents would be removed, which is more than %g %%; approve %d removals if that is meant", n, owned, 100*max(g.Share, 0), n)
+	case n > g.Most:
+		return fmt.Sprintf("%d documents would be removed, which is more than %d; approve %d removals if that is meant", n, g.Most, n)
+	}
+	return ""
+}

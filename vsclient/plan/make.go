@@ -1,0 +1,330 @@
+package plan
+
+import (
+	"cmp"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"iter"
+	"maps"
+	"slices"
+	"time"
+
+	"github.com/conduitio-labs/conduit-connector-openai-vectorstore/vsclient"
+)
+
+// Options say how a plan is made.
+type Options struct {
+	Scope Scope
+	Guard Guard
+	// Empty allows a source without any document to have documents removed.
+	Empty bool
+	// NoRemove withholds all removals.
+	NoRemove bool
+	// Limits are those of the client, for [Totals.Minutes].
+	Limits vsclient.Limits
+	// Refusals are documents that OpenAI has refused in earlier runs, which are not tried
+	// again. nil: none.
+	Refusals *Refusals
+	// OwnerAttribute is the attribute that carries [Scope.Owner]; "": "owner".
+	OwnerAttribute string
+	// Extension is the client's Config.FileExtension.
+	Extension string
+}
+
+// DefaultOwnerAttribute is the attribute that carries the owner of a document.
+const DefaultOwnerAttribute = "owner"
+
+// patience is how long a document may be indexed before it is stuck: the client's default
+// for Config.IndexTimeout.
+const patience = 10 * time.Minute
+
+// Make compares the source with the store and returns the difference. It only reads. It
+// asks for the store, lists its documents, and reads the content of each document of the
+// source once, in pieces.
+//
+// An error that docs yields makes the plan incomplete, and so does content that cannot be
+// read: documents are put, and removals are withheld. A document that the client would
+// refuse is [Refused], with the reason; so is the second document of a key. Make returns
+// an error when ctx ends and when the store cannot be read.
+//
+// The plan holds the documents to put, until it is gone: content in memory stays there,
+// and content that is opened is opened again by [Plan.Execute].
+func Make(ctx context.Context, c *vsclient.Client, docs iter.Seq2[vsclient.Document, error], o Options) (*Plan, error) {
+	m := &maker{o: o, byKey: make(map[string]*held), seen: make(map[string]bool), rehearsal: &rehearsal{extension: o.Extension}}
+	m.o.OwnerAttribute = cmp.Or(o.OwnerAttribute, DefaultOwnerAttribute)
+	m.plan = &Plan{
+		Format: Format, MadeAt: time.Now().UTC().Truncate(time.Second), Scope: o.Scope, Guard: o.Guard.withDefaults(),
+		OwnerAttribute: m.o.OwnerAttribute, Extension: o.Extension, Entries: []Entry{}, documents: make(map[string]vsclient.Document), client: c,
+	}
+	var (
+		store   vsclient.Store
+		checked = make(chan error, 1)
+	)
+	go func() {
+		var err error
+		store, err = c.Check(ctx)
+		checked <- err
+	}()
+	listed := m.list(ctx, c)
+	if err := cmp.Or(<-checked, listed); err != nil {
+		return nil, err
+	}
+	m.plan.StoreID = store.ID
+	defer m.rehearsal.close()
+	for d, err := range docs {
+		if ctx.Err() != nil {
+			break
+		}
+		if err != nil {
+			m.incomplete(fmt.Sprintf("the source is incomplete: %v", err))
+			continue
+		}
+		if err := m.take(ctx, d); err != nil {
+			return nil, err
+		}
+	}
+	if ctx.Err() != nil {
+		return nil, context.Cause(ctx)
+	}
+	m.remove()
+	m.plan.sum(m, store)
+	return m.plan, nil
+}
+
+// maker makes one plan.
+type maker struct {
+	o         Options
+	plan      *Plan
+	rehearsal *rehearsal
+	byKey     map[string]*held
+	seen      map[string]bool // keys of the source
+
+	size, usage int64 // of the store's documents whose size is known
+}
+
+// held is a stored document, of which the store may hold more than one version.
+type held struct {
+	fileID, sha256, attributes string
+	size, usage, version       int64
+	status                     vsclient.Status
+	code                       string
+	chunking                   vsclient.Chunking
+	owner                      any // nil: none
+	attachedAt                 time.Time
+	older                      []*held
+}
+
+// list reads the store's listing.
+func (m *maker) list(ctx context.Context, c *vsclient.Client) error {
+	for info, err := range c.List(ctx) {
+		if err != nil {
+			return err
+		}
+		if info.Key == "" {
+			continue
+		}
+		h := &held{
+			fileID: info.FileID, sha256: info.SHA256, attributes: text(info.Attributes), size: info.Size, usage: info.UsageBytes,
+			version: info.Version, status: info.Status, code: info.Code, chunking: info.Chunking,
+			owner: info.Attributes[m.o.OwnerAttribute], attachedAt: info.AttachedAt,
+		}
+		if h.size > 0 && h.status == vsclient.Completed {
+			m.size, m.usage = m.size+h.size, m.usage+h.usage
+		}
+		if other := m.byKey[info.Key]; other != nil {
+			if other.version > h.version {
+				h, other = other, h
+			}
+			h.older, other.older = append(other.older, append(h.older, other)...), nil
+		}
+		m.byKey[info.Key] = h
+	}
+	for key, h := range m.byKey {
+		if h.version > 0 && m.o.Scope.has(key, h.owner) {
+			m.plan.Owned++
+		}
+	}
+	return nil
+}
+
+// text is the attributes in a form that can be compared.
+func text(a vsclient.Attributes) string {
+	if len(a) == 0 {
+		return ""
+	}
+	data, err := json.Marshal(map[string]any(a))
+	if err != nil {
+		return fmt.Sprint(a) // no reply of a server holds such a value
+	}
+	return string(data)
+}
+
+func (m *maker) incomplete(reason string) {
+	if m.plan.Incomplete == "" {
+		m.plan.Incomplete = reason
+	}
+}
+
+// take takes in a document of the source.
+func (m *maker) take(ctx context.Context, d vsclient.Document) error {
+	e := Entry{Key: d.Key}
+	if m.seen[d.Key] {
+		e.Action, e.Reason = Refused, "the source has the key twice; the first document counts"
+		m.plan.Entries = append(m.plan.Entries, e)
+		return nil
+	}
+	m.seen[d.Key] = true
+	h := m.byKey[d.Key]
+	if h == nil {
+		h = new(held)
+	}
+	e.FileID, e.Version = h.fileID, h.version
+	if d.Attributes, e.Reason = owned(d.Attributes, m.o.Scope.Owner, m.o.OwnerAttribute); e.Reason != "" {
+		e.Action = Conflict
+		m.plan.Entries = append(m.plan.Entries, e)
+		return nil
+	}
+	info, err := m.rehearsal.describe(ctx, d)
+	switch class := vsclient.ClassOf(err); {
+	case class == vsclient.BadDocument:
+		e.Action, e.Reason = Refused, reasonOf(err)
+		if errors.Is(err, vsclient.ErrContent) {
+			m.incomplete(fmt.Sprintf("the content of %q could not be read: %s", d.Key, e.Reason))
+		}
+		m.plan.Entries = append(m.plan.Entries, e)
+		return nil
+	case err != nil:
+		return err
+	}
+	e.Bytes, e.SHA256 = info.Size, info.SHA256
+	e.Action, e.Reason = m.compare(h, info)
+	if e.Action.Uploads() {
+		if reason := m.o.Refusals.reason(d.Key, info.SHA256, chunkingText(info.Chunking)); reason != "" {
+			e.Action, e.Reason = Refused, "OpenAI has refused this content before: "+reason
+		}
+	}
+	e.Unowned = m.o.Scope.Owner != "" && h.fileID != "" && h.owner == nil && e.Action.Puts()
+	m.plan.Entries = append(m.plan.Entries, e)
+	if e.Action != Conflict && e.Action != Refused && h.status == vsclient.Completed {
+		for _, old := range h.older {
+			m.plan.Entries = append(m.plan.Entries, Entry{
+				Action: Duplicate, Key: d.Key, Reason: "a newer version of the key is searchable",
+				Bytes: old.size, SHA256: old.sha256, FileID: old.fileID, Version: old.version,
+			})
+		}
+		if len(h.older) > 0 {
+			m.plan.documents[d.Key] = d
+		}
+	}
+	if e.Action.Puts() {
+		m.plan.documents[d.Key] = d
+	}
+	return nil
+}
+
+// owned returns the attributes with the owner. The reason tells why it cannot be.
+func owned(a vsclient.Attributes, owner, attribute string) (_ vsclient.Attributes, reason string) {
+	if owner == "" {
+		return a, ""
+	}
+	if other, has := a[attribute]; has {
+		if other != owner {
+			return a, fmt.Sprintf("the source gives the document the %s %q, and the plan is for %q", attribute, fmt.Sprint(other), owner)
+		}
+		return a, ""
+	}
+	a = maps.Clone(a)
+	if a == nil {
+		a = make(vsclient.Attributes, 1)
+	}
+	a[attribute] = owner
+	return a, ""
+}
+
+// compare returns the difference between a stored document and one of the source, as a
+// store would describe it.
+func (m *maker) compare(h *held, want vsclient.Info) (Action, string) {
+	owner := want.Attributes[m.o.OwnerAttribute]
+	switch {
+	case h.fileID == "":
+		return Create, ""
+	case h.owner != nil && h.owner != owner && (m.o.Scope.Owner != "" || owner == nil):
+		return Conflict, fmt.Sprintf("the stored document has the %s %q", m.o.OwnerAttribute, fmt.Sprint(h.owner))
+	case h.sha256 == "":
+		return Replace, "the store does not tell the stored content"
+	case h.sha256 != want.SHA256:
+		return Replace, ""
+	case h.status == vsclient.Failed, h.status == vsclient.Cancelled:
+		return Repair, "OpenAI could not index the stored document: " + cmp.Or(h.code, string(h.status))
+	case h.status != vsclient.Completed && time.Since(h.attachedAt) > patience:
+		return Repair, fmt.Sprintf("the stored document is stuck: it is %s since %s", h.status, h.attachedAt.UTC().Format(time.RFC3339))
+	case h.chunking != want.Chunking:
+		return Rechunk, fmt.Sprintf("from %s to %s", chunkingText(h.chunking), chunkingText(want.Chunking))
+	case h.attributes != text(want.Attributes):
+		return Attributes, ""
+	case h.status != vsclient.Completed:
+		return Unchanged, "it is being indexed"
+	}
+	return Unchanged, ""
+}
+
+func chunkingText(c vsclient.Chunking) string {
+	if c == (vsclient.Chunking{}) {
+		return "auto"
+	}
+	return fmt.Sprintf("%d/%d", c.MaxTokens, c.OverlapTokens)
+}
+
+// reasonOf is the reason of an error without the operation and the key, which the entry
+// tells.
+func reasonOf(err error) string {
+	e, ok := errors.AsType[*vsclient.Error](err)
+	switch {
+	case !ok:
+		return err.Error()
+	case e.Kind == nil:
+		return e.Reason
+	}
+	return e.Kind.Error() + ": " + e.Reason
+}
+
+// remove plans the removals.
+func (m *maker) remove() {
+	p := m.plan
+	unput := make(map[string]string) // keys by the content that they do not get
+	for _, e := range p.Entries {
+		if e.SHA256 != "" && (e.Action == Refused || e.Action == Conflict) {
+			unput[e.SHA256] = e.Key
+		}
+	}
+	first := len(p.Entries)
+	for key, h := range m.byKey {
+		if m.seen[key] || h.version == 0 || !p.Scope.has(key, h.owner) {
+			continue
+		}
+		e := Entry{Action: Remove, Key: key, Bytes: h.size, SHA256: h.sha256, FileID: h.fileID, Version: h.version}
+		switch {
+		case m.o.NoRemove:
+			e.Withheld = "removals are turned off"
+		case p.Incomplete != "":
+			e.Withheld = p.Incomplete
+		case len(m.seen) == 0 && !m.o.Empty:
+			e.Withheld = "the source is empty"
+		case h.sha256 != "" && unput[h.sha256] != "":
+			e.Withheld = fmt.Sprintf("the source has its content under %q, which cannot be put", unput[h.sha256])
+		}
+		p.Entries = append(p.Entries, e)
+	}
+	removals := p.Entries[first:]
+	slices.SortFunc(removals, func(a, b Entry) int { return cmp.Compare(a.Key, b.Key) })
+	if p.Removals = len(removals); p.Removals == 0 {
+		return
+	}
+	if p.Guarded = p.Guard.refuses(p.Removals, p.Owned); p.Guarded != "" {
+		for i := range removals {
+			removals[i].Withheld = cmp.Or(removals[i].Withheld, p.Guarded)
+		}
+	}
+}

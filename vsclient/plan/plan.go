@@ -1,0 +1,165 @@
+// Package plan makes a vector store equal to a source of documents, as a folder, a site
+// or a table, and shows the changes before it makes them.
+//
+//	p, err := plan.Make(ctx, client, documents, plan.Options{Scope: plan.Scope{Owner: "handbook"}})
+//	// show p.Entries and p.Totals, and ask
+//	report, err := p.Execute(ctx, client, plan.ExecuteOptions{}, nil)
+//
+// A plan needs no state file. Key, digest, chunking, attributes and version stand in the
+// store's own listing, so that [Make] reads a hundred documents a request and writes
+// nothing.
+//
+// # Removals
+//
+// A document that the source no longer has is removed when it is within the [Scope], and
+// never otherwise. An incomplete source removes nothing: when the iterator yields an error
+// the plan goes on with the documents that have come, and withholds its removals. So it
+// does when the source is empty, unless [Options.Empty] allows that, and when the [Guard]
+// finds too many; [ExecuteOptions.Approve] then takes their number. A removal whose content
+// the source has under another key is withheld until that key has it.
+//
+// Puts come first and removals last. Before each removal the store must still have the
+// version that the plan has seen, and [ExecuteOptions.Exists] asks the source once more.
+//
+// # Owners
+//
+// With [Scope.Owner], each document that is put bears the attribute "owner". A document
+// with another owner is a [Conflict] and stays as it is. A document without an owner
+// becomes the source's when the source has its key.
+//
+// # Later
+//
+// A plan can be kept as JSON and executed later. It holds neither content nor attributes,
+// so that [ExecuteOptions.Source] has to open the documents again. Entries that no longer
+// fit are reported as stale, and the others are executed.
+package plan
+
+import (
+	"encoding/json"
+	"fmt"
+	"time"
+
+	"github.com/conduitio-labs/conduit-connector-openai-vectorstore/vsclient"
+)
+
+// Format is the version of the JSON of a [Plan].
+const Format = 1
+
+// Action is the change that an [Entry] stands for.
+type Action string
+
+// The actions. Those from Create to Duplicate put a document of the source.
+const (
+	Create     Action = "create"     // the store has no document of the key
+	Replace    Action = "replace"    // the content differs, or that of the store is not known
+	Rechunk    Action = "rechunk"    // the same content with another chunking
+	Attributes Action = "attributes" // the same content with other attributes; nothing is uploaded
+	Repair     Action = "repair"     // the stored document failed to be indexed, or is stuck
+	Duplicate  Action = "duplicate"  // an older version of a key whose newer one is searchable
+	Remove     Action = "remove"     // the source no longer has the document
+	Conflict   Action = "conflict"   // the document is another owner's; nothing is done
+	Refused    Action = "refused"    // the document cannot be put; nothing is done
+	Unchanged  Action = "unchanged"  // nothing is to be done
+)
+
+// Puts reports whether the action puts a document of the source.
+func (a Action) Puts() bool {
+	switch a {
+	case Create, Replace, Rechunk, Attributes, Repair, Duplicate:
+		return true
+	case Remove, Conflict, Refused, Unchanged:
+	}
+	return false
+}
+
+// Uploads reports whether the action uploads content.
+func (a Action) Uploads() bool { return a.Puts() && a != Attributes && a != Duplicate }
+
+// Changes reports whether the action changes the store.
+func (a Action) Changes() bool { return a.Puts() || a == Remove }
+
+// Entry is one step of a [Plan], or a document for which there is none to take.
+type Entry struct {
+	Action  Action `json:"action"`
+	Key     string `json:"key"`
+	Reason  string `json:"reason,omitempty"`  // in words, on one line
+	Bytes   int64  `json:"bytes,omitempty"`   // of the source's content; of the stored one for Duplicate and Remove
+	SHA256  string `json:"sha256,omitempty"`  // of the same content, hex; empty where it is not known
+	FileID  string `json:"file_id,omitempty"` // of the stored version; empty: the store has none
+	Version int64  `json:"version,omitempty"` // of the stored version
+	Unowned bool   `json:"unowned,omitempty"` // the stored document has no owner yet, and becomes the source's
+	// Withheld says why the entry is not executed; empty: it is. Approval lifts a reason
+	// that is the guard's ([Plan.Guarded]).
+	Withheld string `json:"withheld,omitempty"`
+}
+
+// Totals sum up the entries that are not withheld, those by the guard excepted.
+type Totals struct {
+	Uploads  int   `json:"uploads"`
+	Bytes    int64 `json:"bytes"`    // that are uploaded
+	Requests int   `json:"requests"` // that change the store: uploads, attaches of a hundred, updates, removals
+	// Minutes is the least time that [Options.Limits] impose, in whole minutes: a minute's
+	// worth of requests may go at once.
+	Minutes int `json:"minutes"`
+	// Storage is the change in bytes that OpenAI counts. New content is counted as the
+	// store counts the documents that it has, and by its size in a store that has none.
+	Storage int64 `json:"storage"`
+	// PricePerDay is the change of the price for the store in US dollars, at 0.10 a
+	// gigabyte and day with the first gigabyte free (OpenAI's guide "Retrieval"). Other
+	// stores of the organization share that gigabyte.
+	PricePerDay float64 `json:"price_per_day"`
+}
+
+// Plan is the difference between a source and a vector store. It can be encoded as JSON,
+// and holds no content and no secret.
+type Plan struct {
+	Format         int       `json:"format"`
+	StoreID        string    `json:"store_id"`
+	MadeAt         time.Time `json:"made_at"`
+	Scope          Scope     `json:"scope"`
+	Guard          Guard     `json:"guard"`
+	OwnerAttribute string    `json:"owner_attribute"`
+	Extension      string    `json:"extension,omitempty"`  // Config.FileExtension of the client
+	Incomplete     string    `json:"incomplete,omitempty"` // why the source may have more documents than it has shown
+	Guarded        string    `json:"guarded,omitempty"`    // why the guard withholds the removals; empty: it does not
+	Owned          int       `json:"owned"`                // documents of the store that are within the scope
+	Removals       int       `json:"removals"`             // entries to remove, whether withheld or not
+	Entries        []Entry   `json:"entries"`              // the source's in its order, then those of the store alone by key
+	Totals         Totals    `json:"totals"`
+
+	documents map[string]vsclient.Document // of entries that put; nil in a plan that was read from JSON
+	client    *vsclient.Client             // that made it; nil likewise
+}
+
+// Counts returns the number of entries of each action.
+func (p *Plan) Counts() map[Action]int {
+	counts := make(map[Action]int)
+	for _, e := range p.Entries {
+		counts[e.Action]++
+	}
+	return counts
+}
+
+// Pending returns the number of entries that Execute would carry out without an approval.
+func (p *Plan) Pending() (n int) {
+	for _, e := range p.Entries {
+		if e.Action.Changes() && e.Withheld == "" {
+			n++
+		}
+	}
+	return n
+}
+
+// UnmarshalJSON reads a plan. Another [Format] is an error.
+func (p *Plan) UnmarshalJSON(data []byte) error {
+	type plain Plan
+	var read plain
+	if err := json.Unmarshal(data, &read); err != nil {
+		return fmt.Errorf("plan: this is no plan: %w", err)
+	}
+	if read.Format != Format {
+		return fmt.Errorf("plan: the format is %d, and this release reads %d; make the plan again", read.Format, Format)
+	}
+	*p = Plan(read)
+	return nil
+}

@@ -1,0 +1,145 @@
+package plan
+
+import (
+	"cmp"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io/fs"
+	"maps"
+	"os"
+	"path/filepath"
+	"slices"
+	"sync"
+
+	"github.com/conduitio-labs/conduit-connector-openai-vectorstore/vsclient"
+)
+
+// Refusals remember documents that OpenAI has refused, so that another run over the same
+// source does not upload them again. A document is tried again once its content or its
+// chunking has changed. The zero value is empty and ready. It is safe for concurrent use.
+type Refusals struct {
+	mu    sync.Mutex
+	byKey map[string]refusal
+}
+
+type refusal struct {
+	Key      string `json:"key"`
+	SHA256   string `json:"sha256"`
+	Chunking string `json:"chunking"`
+	Reason   string `json:"reason"`
+}
+
+// LoadRefusals reads the file that [Refusals.Save] has written. A file that does not
+// exist holds none.
+func LoadRefusals(path string) (*Refusals, error) {
+	r := new(Refusals)
+	data, err := os.ReadFile(path) //nolint:gosec // the caller names it
+	if errors.Is(err, fs.ErrNotExist) {
+		return r, nil
+	}
+	if err == nil {
+		err = json.Unmarshal(data, r)
+	}
+	if err != nil {
+		return nil, fmt.Errorf("plan: the record of refusals %s cannot be read; remove it to have all documents tried again: %w", path, err)
+	}
+	return r, nil
+}
+
+// Save writes the refusals into a file, which is replaced as a whole.
+func (r *Refusals) Save(path string) error {
+	data, err := json.MarshalIndent(r, "", "\t")
+	if err != nil {
+		return err
+	}
+	f, err := os.CreateTemp(filepath.Dir(path), filepath.Base(path)+".*")
+	if err == nil {
+		_, err = f.Write(append(data, '\n'))
+		err = cmp.Or(err, f.Sync(), f.Close())
+		if err == nil {
+			err = os.Rename(f.Name(), path)
+		}
+		if err != nil {
+			err = errors.Join(err, os.Remove(f.Name()))
+		}
+	}
+	if err != nil {
+		return fmt.Errorf("plan: the record of refusals cannot be written: %w", err)
+	}
+	return nil
+}
+
+// MarshalJSON writes the refusals in the order of their keys.
+func (r *Refusals) MarshalJSON() ([]byte, error) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	list := make([]refusal, 0, len(r.byKey))
+	for _, key := range slices.Sorted(maps.Keys(r.byKey)) {
+		list = append(list, r.byKey[key])
+	}
+	return json.Marshal(list)
+}
+
+// UnmarshalJSON reads what MarshalJSON has written.
+func (r *Refusals) UnmarshalJSON(data []byte) error {
+	var list []refusal
+	if err := json.Unmarshal(data, &list); err != nil {
+		return err
+	}
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.byKey = make(map[string]refusal, len(list))
+	for _, one := range list {
+		r.byKey[one.Key] = one
+	}
+	return nil
+}
+
+// Len returns the number of documents.
+func (r *Refusals) Len() int {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return len(r.byKey)
+}
+
+// reason says why this content of the key was refused; empty: it was not.
+func (r *Refusals) reason(key, sha256, chunking string) string {
+	if r == nil {
+		return ""
+	}
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if one := r.byKey[key]; one.SHA256 == sha256 && one.Chunking == chunking {
+		return one.Reason
+	}
+	return ""
+}
+
+// record takes in how a put has ended.
+func (r *Refusals) record(key, sha256, chunking string, err error) {
+	if r == nil {
+		return
+	}
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	switch {
+	case err == nil:
+		delete(r.byKey, key)
+	case refusedByOpenAI(err):
+		if r.byKey == nil {
+			r.byKey = make(map[string]refusal)
+		}
+		r.byKey[key] = refusal{key, sha256, chunking, err.Error()}
+	}
+}
+
+// refusedByOpenAI reports whether a put has failed by a fault of the content, which
+// another upload of it would meet again.
+func refusedByOpenAI(err error) bool {
+	if vsclient.ClassOf(err) != vsclient.BadDocument {
+		return false
+	}
+	return errors.Is(err, vsclient.ErrIndexing) || errors.Is(err, vsclient.ErrRejected) ||
+		errors.Is(err, vsclient.ErrUnsupportedType) || errors.Is(err, vsclient.ErrTooLarge)
+}

@@ -1,0 +1,80 @@
+package plan
+
+import (
+	"github.com/conduitio-labs/conduit-connector-openai-vectorstore/vsclient"
+)
+
+// Of the published limits and prices, those that a plan is summed up by.
+const (
+	uploadsPerMinute        = 1000
+	attachRequestsPerMinute = 300
+	attachedFilesPerMinute  = 2000
+	filesPerAttach          = vsclient.DefaultBatchSize
+
+	gigabyte        = 1 << 30
+	pricePerDayOfGB = 0.10 // US dollars
+)
+
+// sum adds up the entries.
+func (p *Plan) sum(m *maker, store vsclient.Store) {
+	t := Totals{}
+	usage := func(bytes int64) int64 { // that OpenAI counts for so much content
+		if m.size == 0 {
+			return bytes
+		}
+		return int64(float64(bytes) * float64(m.usage) / float64(m.size))
+	}
+	var changes int // removals, two requests each, and updates
+	for _, e := range p.Entries {
+		if e.Withheld != "" && e.Withheld != p.Guarded {
+			continue
+		}
+		h := m.byKey[e.Key]
+		switch {
+		case e.Action.Uploads():
+			t.Uploads++
+			t.Bytes += e.Bytes
+			t.Storage += usage(e.Bytes)
+			if h != nil {
+				changes += 2
+				t.Storage -= h.usage
+			}
+		case e.Action == Attributes:
+			changes++
+		case e.Action == Duplicate:
+			changes += 2
+			t.Storage -= usage(e.Bytes)
+		case e.Action == Remove:
+			for _, version := range append([]*held{h}, h.older...) {
+				changes += 2
+				t.Storage -= version.usage
+			}
+		}
+	}
+	attaches := (t.Uploads + filesPerAttach - 1) / filesPerAttach
+	t.Requests = t.Uploads + attaches + changes
+	t.Minutes = max(
+		minutes(t.Uploads, m.o.Limits.UploadsPerMinute, uploadsPerMinute),
+		minutes(attaches, m.o.Limits.AttachRequestsPerMinute, attachRequestsPerMinute),
+		minutes(t.Uploads, m.o.Limits.AttachedFilesPerMinute, attachedFilesPerMinute),
+	)
+	t.PricePerDay = price(store.UsageBytes+t.Storage) - price(store.UsageBytes)
+	p.Totals = t
+}
+
+// minutes is how many whole minutes n requests take under a limit, of which the first
+// minute's worth goes at once.
+func minutes(n, limit, published int) int {
+	if limit == 0 {
+		limit = published
+	}
+	if n == 0 || limit < 0 {
+		return 0
+	}
+	return (n - 1) / limit
+}
+
+// price is the price a day of a store that holds so many bytes.
+func price(bytes int64) float64 {
+	return pricePerDayOfGB * float64(max(0, bytes-gigabyte)) / gigabyte
+}
