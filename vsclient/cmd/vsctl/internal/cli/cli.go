@@ -30,7 +30,8 @@ const (
 )
 
 const exitCodes = `Exit codes: 0 done, 1 something failed, 2 wrong usage, 3 the environment (key, store,
-network, settings), 4 removals were withheld, 10 changes are pending (plan --exit-code).`
+network, settings), 4 removals were withheld or the source is incomplete, 10 changes are
+pending (plan --exit-code).`
 
 // Streams is the surroundings of the program.
 type Streams struct {
@@ -78,6 +79,7 @@ type app struct {
 	out      outcome
 	cfg      config.Config
 	progress show.Progress
+	storeID  string // of the client
 }
 
 // Run runs the program and returns its exit code.
