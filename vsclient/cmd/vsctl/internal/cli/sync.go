@@ -151,6 +151,9 @@ func (a *app) make(ctx context.Context, c *vsclient.Client, opened source.Source
 	if m.Plan, err = plan.Make(ctx, c, a.counted(opened.Documents(ctx)), o); err != nil {
 		return made{}, err
 	}
+	if s.maxRemove == "" {
+		strange(m.Plan)
+	}
 	refused := opened.Refused()
 	m.Plan.Entries = slices.DeleteFunc(m.Plan.Entries, func(e plan.Entry) bool { // a list of keys says nothing of these
 		return e.Action == plan.Refused && refused[e.Key] == source.PutsNothing && e.FileID != ""
@@ -164,6 +167,20 @@ func (a *app) make(ctx context.Context, c *vsclient.Client, opened source.Source
 		}
 	}
 	return m, nil
+}
+
+// strange withholds the removal of every document of the owner: a source that has none
+// of them may be another folder than the one that is meant, however few they are.
+func strange(p *plan.Plan) {
+	if p.Removals == 0 || p.Removals < p.Owned || p.Guarded != "" {
+		return
+	}
+	p.Guarded = fmt.Sprintf("the source has no document that the owner has in the store (%d there): is it the right source?", p.Owned)
+	for i, e := range p.Entries {
+		if e.Action == plan.Remove && e.Withheld == "" {
+			p.Entries[i].Withheld = p.Guarded
+		}
+	}
 }
 
 // counted tells the progress line of each document that is compared.
@@ -316,7 +333,7 @@ func warned(out outcome, p *plan.Plan, withheld []plan.Entry) outcome {
 	case out.code != Done && out.code != Pending || reason == "":
 		return out
 	case reason == p.Guarded:
-		reason += " (--approve-removals)"
+		reason += fmt.Sprintf(" (--approve-removals %d if that is meant)", p.Removals)
 	case reason == emptySource:
 		reason += " (--allow-empty if that is meant)"
 	}
@@ -622,7 +639,7 @@ func (a *app) execute(ctx context.Context, c *vsclient.Client, m made, opened so
 	for _, one := range []struct {
 		n    int
 		word string
-	}{{len(report.Failed), "failed"}, {len(report.Stale), "outrun"}, {removals(report.Withheld), "not removed"}} {
+	}{{len(report.Failed), "failed"}, {len(report.Stale), "no longer fit"}, {removals(report.Withheld), "not removed"}} {
 		if one.n > 0 {
 			summary += fmt.Sprintf(", %d %s", one.n, one.word)
 		}
@@ -642,7 +659,7 @@ func (a *app) execute(ctx context.Context, c *vsclient.Client, m made, opened so
 	case len(report.Failed) > 0:
 		out.code, out.err = Failed, fmt.Errorf("%s: %w", show.Count(len(report.Failed), "change has failed", "changes have failed"), report.Failed[0].Err)
 	case len(report.Stale) > 0:
-		out.code, out.err = Failed, fmt.Errorf("%s by now: plan again", show.Count(len(report.Stale), "step does not fit", "steps do not fit"))
+		out.code, out.err = Failed, fmt.Errorf("%s: plan again", show.Count(len(report.Stale), "step no longer fits the store or the source", "steps no longer fit the store or the source"))
 	case silent:
 		return warned(out, p, nil), nil
 	default:
