@@ -311,12 +311,14 @@ func (a *app) totals(w io.Writer, p *plan.Plan) {
 	if t.Requests == 0 {
 		return
 	}
-	least := ""
-	if t.Minutes > 0 {
-		least = ", at least " + show.Count(t.Minutes, "minute", "minutes")
+	line := show.Count(t.Requests, "request", "requests")
+	if t.Uploads > 0 {
+		line = show.Count(t.Uploads, "upload", "uploads") + " of " + show.Bytes(t.Bytes) + ", " + line
 	}
-	fmt.Fprintf(w, "%s of %s, %s%s; storage changes by %s, its price by %.2f USD a day\n", show.Count(t.Uploads, "upload", "uploads"),
-		show.Bytes(t.Bytes), show.Count(t.Requests, "request", "requests"), least, show.Bytes(t.Storage), t.PricePerDay)
+	if t.Minutes > 0 {
+		line += ", at least " + show.Count(t.Minutes, "minute", "minutes")
+	}
+	fmt.Fprintf(w, "%s; storage changes by %s, its price by %.2f USD a day\n", line, show.Bytes(t.Storage), t.PricePerDay)
 }
 
 // warned returns the outcome with the code of removals that were withheld, and of an
@@ -612,7 +614,11 @@ func (a *app) execute(ctx context.Context, c *vsclient.Client, m made, opened so
 		}
 	}
 	if pending > 0 {
-		ok, err := a.ask(x.yes, fmt.Sprintf("Make %s, %s among them?", show.Count(pending, "change", "changes"), show.Count(going, "removal", "removals")))
+		among := ""
+		if going > 0 {
+			among = ", " + show.Count(going, "removal", "removals") + " among them"
+		}
+		ok, err := a.ask(x.yes, "Make "+show.Count(pending, "change", "changes")+among+"?")
 		if err != nil || !ok {
 			return outcome{summary: "nothing was changed", result: m, text: func(w io.Writer) { fmt.Fprintln(w, "nothing was changed") }}, err
 		}
