@@ -2,6 +2,11 @@ package plan_test
 
 import (
 	"context"
+	"errors"
+	"fmt"
+	"iter"
+	"slices"
+	"strings"
 	"testing"
 	"testing/synctest"
 
@@ -12,30 +17,448 @@ import (
 	"github.com/conduitio-labs/conduit-connector-openai-vectorstore/vsclient/plan"
 )
 
-// run makes a plan and executes it.
-func (w *world) run(c *vsclient.Client, p *plan.Plan, o plan.ExecuteOptions) plan.Report {
-	w.t.Helper()
-	r, err := p.Execute(context.Background(), c, o, nil)
-	if err != nil {
-		w.t.Fatal(err)
-	}
-	return r
+// us is the source under test.
+var us = plan.Options{Scope: plan.Scope{Owner: "us"}}
+
+func ofUs(d vsclient.Document) vsclient.Document { return with(d, vsclient.Attributes{"owner": "us"}) }
+
+func ofThem(d vsclient.Document) vsclient.Document {
+	return with(d, vsclient.Attributes{"owner": "them"})
 }
 
 func TestAPlanIsExecutedAndThenNothingIsLeftToDo(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		is := is.New(t)
 		w := newWorld(t, openaitest.Config{})
-		o := plan.Options{Scope: plan.Scope{Owner: "us"}}
-		c := w.client()
-		r := w.run(c, w.make(c, source(doc("a.md", "a"), doc("b.md", "b"), doc("c.md", "c")), o), plan.ExecuteOptions{})
-		is.Equal(r.Counts, map[plan.Action]int{plan.Create: 3})
+		w.put(ofUs(doc("a.md", "a")), ofUs(doc("b.md", "b")), ofUs(doc("c.md", "c")))
 		docs := source(doc("a.md", "a"), doc("b.md", "other"), doc("d.md", "d"))
-		p := w.make(w.client(), docs, o)
+		p := w.make(w.client(), docs, us)
 		is.Equal(lines(p), []string{"unchanged a.md", "replace b.md", "create d.md", "remove c.md"})
-		r = w.run(w.client(), p, plan.ExecuteOptions{})
+		r := w.run(w.client(), p, plan.ExecuteOptions{})
 		is.Equal(r.Counts, map[plan.Action]int{plan.Create: 1, plan.Replace: 1, plan.Remove: 1})
 		is.NoErr(r.Err())
-		is.Equal(w.make(w.client(), docs, o).Pending(), 0)
+		is.Equal(w.stored(), []string{"a.md: a", "b.md: other", "d.md: d"})
+		is.Equal(w.make(w.client(), docs, us).Pending(), 0)
+	})
+}
+
+// TestASourceThatMayHaveMoreRemovesNothing shows what it would remove, and puts.
+func TestASourceThatMayHaveMoreRemovesNothing(t *testing.T) {
+	for _, c := range []struct {
+		sentence string
+		source   iter.Seq2[vsclient.Document, error]
+		o        plan.Options
+		reason   string
+		done     int
+	}{
+		{"an error at the end", cut(doc("new.md", "n")), us, "the folder cannot be read", 1},
+		{"an error between documents", func(yield func(vsclient.Document, error) bool) {
+			_ = yield(vsclient.Document{}, errUnreadable) && yield(doc("new.md", "n"), nil)
+		}, us, "the folder cannot be read", 1},
+		{"an error alone", cut(), plan.Options{Scope: us.Scope, Empty: true}, "the folder cannot be read", 0},
+		{"content that cannot be read", source(doc("new.md", "n"), vsclient.Document{Key: "moved.md", Content: unreadable}), us, "input/output error", 1},
+		{"no document", source(), us, "the source is empty", 0},
+		{"removals turned off", source(doc("new.md", "n")), plan.Options{Scope: us.Scope, NoRemove: true}, "turned off", 1},
+	} {
+		t.Run(c.sentence, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				is := is.New(t)
+				w := newWorld(t, openaitest.Config{})
+				w.put(ofUs(doc("old.md", "old")))
+				p := w.make(w.client(), c.source, c.o)
+				is.Equal(p.Removals, 1)
+				is.True(strings.Contains(withheld(p.Entries)["old.md"], c.reason))
+				r := w.run(w.client(), p, plan.ExecuteOptions{Approve: 100})
+				is.Equal(r.Done, c.done)
+				is.True(strings.Contains(withheld(r.Withheld)["old.md"], c.reason))
+				is.True(slices.Contains(w.stored(), "old.md: old"))
+			})
+		})
+	}
+}
+
+func TestAnEmptySourceRemovesWhenThatIsAllowed(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		is := is.New(t)
+		w := newWorld(t, openaitest.Config{})
+		w.put(ofUs(doc("old.md", "old")))
+		o := us
+		o.Empty = true
+		is.Equal(w.run(w.client(), w.make(w.client(), source(), o), plan.ExecuteOptions{}).Counts, map[plan.Action]int{plan.Remove: 1})
+		is.Equal(w.stored(), nil)
+	})
+}
+
+func TestOnlyDocumentsWithinTheScopeAreRemoved(t *testing.T) {
+	for _, c := range []struct {
+		sentence string
+		scope    plan.Scope
+		removed  []string
+	}{
+		{"no scope removes nothing", plan.Scope{}, nil},
+		{"an owner", plan.Scope{Owner: "us"}, []string{"remove a/1.md", "remove b/1.md"}},
+		{"a prefix, of documents without an owner", plan.Scope{Prefix: "a/"}, []string{"remove a/3.md"}},
+		{"both", plan.Scope{Owner: "us", Prefix: "a/"}, []string{"remove a/1.md"}},
+	} {
+		t.Run(c.sentence, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				is := is.New(t)
+				w := newWorld(t, openaitest.Config{})
+				w.put(ofUs(doc("a/1.md", "1")), ofThem(doc("a/2.md", "2")), doc("a/3.md", "3"), ofUs(doc("b/1.md", "1")))
+				w.srv.AddStoreFile(w.store, w.srv.AddFile(openaitest.NewFile{Name: "a/foreign.md", Content: []byte("x")}), map[string]any{"owner": "us"})
+				p := w.make(w.client(), source(), plan.Options{Scope: c.scope, Empty: true})
+				is.Equal(lines(p), c.removed)
+				is.Equal(p.Owned, len(c.removed))
+			})
+		})
+	}
+}
+
+func TestTheGuardTakesANumber(t *testing.T) {
+	for _, c := range []struct {
+		sentence      string
+		guard         plan.Guard
+		owned, remove int
+		approve       int
+		done          bool
+	}{
+		{"ten may go in any case", plan.Guard{}, 11, 10, 0, true},
+		{"eleven of fifty are too many", plan.Guard{}, 50, 11, 0, false},
+		{"eleven of fifty are approved", plan.Guard{}, 50, 11, 11, true},
+		{"an approval of more covers them", plan.Guard{}, 50, 11, 40, true},
+		{"an approval of ten does not", plan.Guard{}, 50, 11, 10, false},
+		{"a tenth may go", plan.Guard{}, 110, 11, 0, true},
+		{"more than the most", plan.Guard{Most: 5, Free: 1, Share: 1}, 20, 6, 0, false},
+		{"the most", plan.Guard{Most: 5, Free: 1, Share: 1}, 20, 5, 0, true},
+		{"a share of one's own", plan.Guard{Free: 1, Share: 0.5}, 20, 11, 0, false},
+	} {
+		t.Run(c.sentence, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				is := is.New(t)
+				w := newWorld(t, openaitest.Config{})
+				w.plant(c.owned)
+				o := us
+				o.Guard = c.guard
+				p := w.make(w.client(), many(c.owned-c.remove), o)
+				is.Equal(p.Removals, c.remove)
+				r := w.run(w.client(), p, plan.ExecuteOptions{Approve: c.approve})
+				is.Equal(r.Counts[plan.Remove] == c.remove, c.done)
+				is.Equal(len(r.Withheld) == 0, c.done)
+				left := c.owned
+				if c.done {
+					left -= c.remove
+				}
+				is.Equal(len(w.stored()), left)
+			})
+		})
+	}
+}
+
+// TestAChangeSinceThePlanIsStale changes the store or the source between plan and
+// execution.
+func TestAChangeSinceThePlanIsStale(t *testing.T) {
+	gone, kept := "gone.md", doc("kept.md", "new")
+	for _, c := range []struct {
+		sentence string
+		change   func(w *world)
+		o        plan.ExecuteOptions
+		stale    map[string]string // part of the reason, by key
+	}{
+		{
+			"the document to remove has a newer version",
+			func(w *world) { w.put(ofUs(doc(gone, "newer"))) },
+			plan.ExecuteOptions{},
+			map[string]string{gone: "another version"},
+		},
+		{
+			"the document to remove has other attributes",
+			func(w *world) { w.put(with(doc(gone, "gone"), vsclient.Attributes{"owner": "us", "n": 1})) },
+			plan.ExecuteOptions{},
+			map[string]string{gone: "another version"},
+		},
+		{
+			"the document to remove is another's",
+			func(w *world) { w.put(ofThem(doc(gone, "gone"))) },
+			plan.ExecuteOptions{},
+			map[string]string{gone: "not the source's"},
+		},
+		{
+			"the document to remove is gone",
+			func(w *world) { _, _ = w.client().Delete(context.Background(), gone) },
+			plan.ExecuteOptions{},
+			map[string]string{gone: "is gone"},
+		},
+		{
+			"the source has the document again",
+			func(*world) {},
+			plan.ExecuteOptions{Exists: func(context.Context, string) (bool, error) { return true, nil }},
+			map[string]string{gone: "the source has the document"},
+		},
+		{
+			"the document to put is another's",
+			func(w *world) { w.put(ofThem(doc("kept.md", "theirs"))) },
+			plan.ExecuteOptions{},
+			map[string]string{"kept.md": `is "them"`},
+		},
+		{
+			"the content to put has changed",
+			func(*world) {},
+			plan.ExecuteOptions{Source: opener(doc("kept.md", "newest"))},
+			map[string]string{"kept.md": "content has changed"},
+		},
+		{
+			"the document to put is gone from the source",
+			func(*world) {},
+			plan.ExecuteOptions{Source: opener()},
+			map[string]string{"kept.md": "no longer has"},
+		},
+	} {
+		for _, old := range []bool{false, true} {
+			t.Run(fmt.Sprintf("%s, kept as JSON: %v", c.sentence, old), func(t *testing.T) {
+				synctest.Test(t, func(t *testing.T) {
+					is := is.New(t)
+					w := newWorld(t, openaitest.Config{})
+					w.put(ofUs(doc(gone, "gone")), ofUs(doc("kept.md", "old")))
+					p, o := w.make(w.client(), source(kept), us), c.o
+					if old {
+						p = again(t, p)
+						if o.Source == nil {
+							o.Source = opener(kept)
+						}
+					}
+					c.change(w)
+					before := w.stored()
+					r := w.run(w.client(), p, o)
+					is.Equal(len(r.Failed), 0)
+					is.Equal(len(r.Stale), len(c.stale))
+					for key, reason := range c.stale {
+						got := withheld(r.Stale)[key]
+						if !strings.Contains(got, reason) && !(old && strings.Contains(got, `has the owner "them"`)) {
+							t.Errorf("%q is stale: %q", key, got)
+						}
+						for _, s := range before { // it is as it was
+							is.True(!strings.HasPrefix(s, key) || slices.Contains(w.stored(), s))
+						}
+					}
+					is.Equal(r.Done, 2-len(c.stale)) // the other one
+				})
+			})
+		}
+	}
+}
+
+func TestASourceThatCannotBeAskedWithholdsTheRemoval(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		is := is.New(t)
+		w := newWorld(t, openaitest.Config{})
+		w.put(ofUs(doc("gone.md", "gone")))
+		o := us
+		o.Empty = true
+		r := w.run(w.client(), w.make(w.client(), source(), o), plan.ExecuteOptions{
+			Exists: func(context.Context, string) (bool, error) { return false, errUnreadable },
+		})
+		is.True(strings.Contains(withheld(r.Withheld)["gone.md"], "the folder cannot be read"))
+		is.Equal(w.stored(), []string{"gone.md: gone"})
+	})
+}
+
+// TestADocumentThatMovesIsThereAllTheTime has the put under the new key fail, or be
+// refused, or go well.
+func TestADocumentThatMovesIsThereAllTheTime(t *testing.T) {
+	fails := openaitest.Config{FailIndexing: func(f openaitest.FileInfo) (code, message string) {
+		if strings.HasPrefix(f.Name, "new") {
+			return "invalid_file", "it is broken"
+		}
+		return "", ""
+	}}
+	for _, c := range []struct {
+		sentence string
+		cfg      openaitest.Config
+		to       vsclient.Document
+		planned  bool // it is known before
+		stored   []string
+	}{
+		{"the put goes well", openaitest.Config{}, doc("new.md", "text"), false, []string{"new.md: text"}},
+		{"the put fails", fails, doc("new.md", "text"), false, []string{"old.md: text"}},
+		{"the put is a conflict", openaitest.Config{}, doc("theirs.md", "text"), true, []string{"old.md: text", "theirs.md: x"}},
+	} {
+		t.Run(c.sentence, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				is := is.New(t)
+				w := newWorld(t, c.cfg)
+				w.put(ofUs(doc("old.md", "text")))
+				if c.planned {
+					w.put(ofThem(doc("theirs.md", "x")))
+				}
+				p := w.make(w.client(), source(c.to), us)
+				is.Equal(p.Entries[len(p.Entries)-1].Withheld != "", c.planned)
+				r := w.run(w.client(), p, plan.ExecuteOptions{})
+				is.Equal(w.stored(), c.stored)
+				is.Equal(len(r.Withheld), len(c.stored)-len(w.stored())+boolToInt(c.stored[0] == "old.md: text"))
+			})
+		})
+	}
+}
+
+func boolToInt(b bool) int {
+	if b {
+		return 1
+	}
+	return 0
+}
+
+func TestTheOwnerIsWrittenAndKept(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		is := is.New(t)
+		w := newWorld(t, openaitest.Config{})
+		w.put(doc("nobodys.md", "n"), ofThem(doc("theirs.md", "t")))
+		docs := source(with(doc("a.md", "a"), vsclient.Attributes{"lang": "en"}), doc("nobodys.md", "n"), doc("theirs.md", "other"), ofThem(doc("wrong.md", "w")))
+		p := w.make(w.client(), docs, us)
+		is.Equal(lines(p), []string{"create a.md", "attributes nobodys.md", "conflict theirs.md", "conflict wrong.md"})
+		is.True(p.Entries[1].Unowned)
+		is.Equal(w.run(w.client(), p, plan.ExecuteOptions{}).Done, 2)
+		c := w.client()
+		for key, want := range map[string]vsclient.Attributes{"a.md": {"lang": "en", "owner": "us"}, "nobodys.md": {"owner": "us"}, "theirs.md": {"owner": "them"}} {
+			info, err := c.Get(context.Background(), key)
+			is.NoErr(err)
+			is.Equal(info.Attributes, want)
+		}
+	})
+}
+
+// TestADocumentThatAnotherTakesFirstIsTheirs has a document that nobody owned taken
+// between plan and execution.
+func TestADocumentThatAnotherTakesFirstIsTheirs(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		is := is.New(t)
+		w := newWorld(t, openaitest.Config{})
+		w.put(doc("a.md", "a"))
+		p := w.make(w.client(), source(doc("a.md", "ours")), us)
+		w.put(ofThem(doc("a.md", "theirs")))
+		r := w.run(w.client(), p, plan.ExecuteOptions{})
+		is.Equal(len(r.Stale), 1)
+		is.Equal(w.stored(), []string{"a.md: theirs"})
+	})
+}
+
+func TestAKeyThatIsThereTwiceIsSettled(t *testing.T) {
+	for _, c := range []struct {
+		sentence string
+		source   iter.Seq2[vsclient.Document, error]
+		want     []string
+		stored   []string
+	}{
+		{"by a put of the same document", source(doc("a.md", "new")), []string{"unchanged a.md", "duplicate a.md"}, []string{"a.md: new"}},
+		{"by a put of another", source(doc("a.md", "newest")), []string{"replace a.md", "duplicate a.md"}, []string{"a.md: newest"}},
+		{"by the removal", source(doc("b.md", "b")), []string{"create b.md", "remove a.md"}, []string{"b.md: b"}},
+	} {
+		t.Run(c.sentence, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				is := is.New(t)
+				w := newWorld(t, openaitest.Config{})
+				w.put(ofUs(doc("a.md", "new")))
+				w.older("a.md", "old")
+				p := w.make(w.client(), c.source, us)
+				is.Equal(lines(p), c.want)
+				if len(c.want) == 2 {
+					p = again(t, p)
+				}
+				r := w.run(w.client(), p, plan.ExecuteOptions{Source: opener(collect(c.source)...)})
+				is.Equal(len(r.Stale)+len(r.Failed)+len(r.Withheld), 0)
+				is.Equal(w.stored(), c.stored)
+			})
+		})
+	}
+}
+
+// older attaches a second, older version of a key, as a run that was killed may leave.
+func (w *world) older(key, content string) {
+	id := w.srv.AddFile(openaitest.NewFile{Name: key, Content: []byte(content)})
+	w.srv.AddStoreFile(w.store, id, map[string]any{"vs_key": key, "vs_version": fmt.Sprintf("%016d", 1000), "owner": "us"})
+}
+
+func collect(docs iter.Seq2[vsclient.Document, error]) (out []vsclient.Document) {
+	for d := range docs {
+		out = append(out, d)
+	}
+	return out
+}
+
+func TestAPlanThatWasKeptNeedsItsSourceAndItsStore(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		is := is.New(t)
+		w := newWorld(t, openaitest.Config{})
+		p := again(t, w.make(w.client(), source(doc("a.md", "a")), us))
+		_, err := p.Execute(context.Background(), w.client(), plan.ExecuteOptions{}, nil)
+		is.True(err != nil && strings.Contains(err.Error(), "ExecuteOptions.Source"))
+		other := w.client(func(cfg *vsclient.Config) { cfg.VectorStoreID = w.srv.NewVectorStore("other") })
+		_, err = p.Execute(context.Background(), other, plan.ExecuteOptions{Source: opener(doc("a.md", "a"))}, nil)
+		is.True(err != nil && strings.Contains(err.Error(), "for the store "+w.store))
+		r := w.run(w.client(), p, plan.ExecuteOptions{Source: opener(doc("a.md", "a"))})
+		is.Equal(r.Done, 1)
+		r = w.run(w.client(), p, plan.ExecuteOptions{Source: opener(doc("a.md", "a"))})
+		is.Equal(len(r.Stale), 1) // it has been executed
+	})
+}
+
+func TestAPlanOfAnotherFormatIsRefused(t *testing.T) {
+	is := is.New(t)
+	var p plan.Plan
+	err := p.UnmarshalJSON([]byte(`{"format":99}`))
+	is.True(err != nil && strings.Contains(err.Error(), "make the plan again"))
+	is.True(p.UnmarshalJSON([]byte(`[]`)) != nil)
+}
+
+func TestProgressTellsOfEachEntryOnce(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		is := is.New(t)
+		w := newWorld(t, openaitest.Config{})
+		w.put(ofUs(doc("gone.md", "g")), ofUs(doc("same.md", "s")))
+		p := w.make(w.client(), source(doc("same.md", "s"), doc("a.md", "aa"), doc("b.md", "bbb")), us)
+		var last plan.Progress
+		told := make(map[string]bool)
+		_, err := p.Execute(context.Background(), w.client(), plan.ExecuteOptions{}, func(g plan.Progress) {
+			is.Equal(g.Done, last.Done+1)
+			is.Equal(g.Total, 3)
+			is.NoErr(g.Result.Err)
+			told[g.Entry.Key] = true
+			last = g
+		})
+		is.NoErr(err)
+		is.Equal(len(told), 3)
+		is.Equal(last.Entry.Key, "gone.md") // removals come last
+		is.Equal(last.Bytes, int64(5))
+	})
+}
+
+// TestAnExecutionEndsWhenNothingSucceeds has the key be refused after the plan.
+func TestAnExecutionEndsWhenNothingSucceeds(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		is := is.New(t)
+		w := newWorld(t, openaitest.Config{})
+		w.put(ofUs(doc("gone.md", "g")))
+		c := w.client()
+		p := w.make(c, source(doc("a.md", "a")), us)
+		w.srv.Inject(openaitest.Fault{Method: "POST", Path: "/files", Times: -1, Kind: openaitest.FaultStatus, Status: 401})
+		r, err := p.Execute(context.Background(), c, plan.ExecuteOptions{}, nil)
+		is.True(errors.Is(err, vsclient.ErrUnauthorized))
+		is.Equal(len(r.Failed), 1)
+		is.True(strings.Contains(withheld(r.Withheld)["gone.md"], "ended before"))
+		is.Equal(w.stored(), []string{"gone.md: g"})
+	})
+}
+
+func TestAnExecutionThatIsStoppedReturnsTheCause(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		is := is.New(t)
+		w := newWorld(t, openaitest.Config{})
+		w.put(ofUs(doc("gone.md", "g")))
+		c, cause := w.client(), errors.New("enough")
+		p := w.make(c, source(doc("a.md", "a")), us)
+		ctx, stop := context.WithCancelCause(context.Background())
+		r, err := p.Execute(ctx, c, plan.ExecuteOptions{}, func(plan.Progress) { stop(cause) })
+		is.Equal(err, cause)
+		is.Equal(r.Done, 1)
+		is.Equal(len(r.Withheld), 1)
 	})
 }

@@ -9,8 +9,8 @@ import (
 
 // Scope says which documents of the store are the source's. They alone are removed when
 // the source no longer has them. With both fields a document has to meet both; with
-// neither, nothing is removed. A document that this package's client has not written is
-// never removed.
+// neither, nothing is removed. Without an owner, a document that has one is another's. A
+// file that vsclient has not written is never removed.
 type Scope struct {
 	Owner  string `json:"owner,omitempty"`  // the value of the owner attribute
 	Prefix string `json:"prefix,omitempty"` // the beginning of the key
@@ -21,7 +21,7 @@ func (s Scope) has(key string, owner any) bool {
 	switch {
 	case s == Scope{}:
 		return false
-	case s.Owner != "" && owner != s.Owner:
+	case s.Owner == "" && owner != nil, s.Owner != "" && owner != s.Owner:
 		return false
 	}
 	return strings.HasPrefix(key, s.Prefix)

@@ -2,29 +2,203 @@ package plan_test
 
 import (
 	"context"
+	"errors"
+	"io"
+	"iter"
+	"strings"
 	"testing"
+	"testing/iotest"
 	"testing/synctest"
 	"time"
 
 	"github.com/matryer/is"
 
+	"github.com/conduitio-labs/conduit-connector-openai-vectorstore/vsclient"
 	"github.com/conduitio-labs/conduit-connector-openai-vectorstore/vsclient/openaitest"
 	"github.com/conduitio-labs/conduit-connector-openai-vectorstore/vsclient/plan"
 )
 
-func TestAPlanTellsTheDifference(t *testing.T) {
+// unreadable is content that breaks off.
+var unreadable = vsclient.Open(func() (io.ReadCloser, error) {
+	return io.NopCloser(iotest.ErrReader(errors.New("input/output error"))), nil
+})
+
+func TestEachDifferenceHasItsAction(t *testing.T) {
+	chunked := func(d vsclient.Document, size int) vsclient.Document {
+		d.Chunking = vsclient.Chunking{MaxTokens: size}
+		return d
+	}
+	for _, c := range []struct {
+		sentence string
+		stored   []vsclient.Document
+		source   vsclient.Document
+		want     plan.Action
+		reason   string // part of it
+	}{
+		{"a new document is created", nil, doc("a.md", "a"), plan.Create, ""},
+		{"other content is a replacement", []vsclient.Document{doc("a.md", "a")}, doc("a.md", "b"), plan.Replace, ""},
+		{"another chunking of the same content", []vsclient.Document{doc("a.md", "a")}, chunked(doc("a.md", "a"), 200), plan.Rechunk, "from auto to 200/0"},
+		{"another attribute of the same content", []vsclient.Document{doc("a.md", "a")}, with(doc("a.md", "a"), vsclient.Attributes{"n": 1}), plan.Attributes, ""},
+		{"an attribute of another type", []vsclient.Document{with(doc("a.md", "a"), vsclient.Attributes{"n": "1"})}, with(doc("a.md", "a"), vsclient.Attributes{"n": 1}), plan.Attributes, ""},
+		{"an integer is the number that the store holds", []vsclient.Document{with(doc("a.md", "a"), vsclient.Attributes{"n": 1})}, with(doc("a.md", "a"), vsclient.Attributes{"n": int8(1)}), plan.Unchanged, ""},
+		{"the same document", []vsclient.Document{chunked(doc("a.md", "a"), 300)}, chunked(doc("a.md", "a"), 300), plan.Unchanged, ""},
+		{"an empty document is refused", nil, doc("a.md", ""), plan.Refused, "OpenAI refuses an empty file"},
+		{"an empty key is refused", nil, doc("", "a"), plan.Refused, "the key is empty"},
+		{"a key that is too long is refused", nil, doc(strings.Repeat("k", 1025), "a"), plan.Refused, "1025 bytes"},
+		{"a picture is refused", nil, doc("a.jpg", "\xff\xd8"), plan.Refused, "neither UTF-8"},
+		{"a reserved attribute is refused", nil, with(doc("a.md", "a"), vsclient.Attributes{"vs_x": 1}), plan.Refused, "reserved"},
+		{"a chunking that OpenAI does not take is refused", nil, chunked(doc("a.md", "a"), 5), plan.Refused, "100 to 4096"},
+		{"an extension that OpenAI does not index is refused", nil, vsclient.Document{Key: "a", Extension: ".exe", Content: vsclient.Bytes([]byte("a"))}, plan.Refused, ".exe"},
+		{"content that cannot be read is refused", []vsclient.Document{doc("a.md", "a")}, vsclient.Document{Key: "a.md", Content: unreadable}, plan.Refused, "input/output error"},
+		{"a document with an owner is a conflict for a source without", []vsclient.Document{with(doc("a.md", "a"), vsclient.Attributes{"owner": "them"})}, doc("a.md", "b"), plan.Conflict, `the owner "them"`},
+	} {
+		t.Run(c.sentence, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				is := is.New(t)
+				w := newWorld(t, openaitest.Config{})
+				w.put(c.stored...)
+				p := w.make(w.client(), source(c.source), plan.Options{})
+				is.Equal(len(p.Entries), 1)
+				is.Equal(p.Entries[0].Action, c.want)
+				is.True(strings.Contains(p.Entries[0].Reason, c.reason))
+				if c.want.Changes() {
+					r := w.run(w.client(), p, plan.ExecuteOptions{})
+					is.NoErr(r.Err())
+					is.Equal(r.Counts, map[plan.Action]int{c.want: 1})
+					is.Equal(lines(w.make(w.client(), source(c.source), plan.Options{})), []string{"unchanged " + c.source.Key})
+				}
+			})
+		})
+	}
+}
+
+// TestADocumentOfTheEarlierConnectorIsReplaced puts a key that a file without attributes
+// bears as its name.
+func TestADocumentOfTheEarlierConnectorIsReplaced(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		is := is.New(t)
 		w := newWorld(t, openaitest.Config{})
-		c := w.client()
-		for _, d := range []string{"same.md", "changed.md"} {
-			_, err := c.Put(context.Background(), doc(d, "text"))
-			is.NoErr(err)
+		for _, name := range []string{"a.md", "other.md"} {
+			w.srv.AddStoreFile(w.store, w.srv.AddFile(openaitest.NewFile{Name: name, Content: []byte("old")}), nil)
 		}
-		began := time.Now()
-		p := w.make(w.client(), source(doc("new.md", "text"), doc("same.md", "text"), doc("changed.md", "other")), plan.Options{})
-		is.Equal(lines(p), []string{"create new.md", "unchanged same.md", "replace changed.md"})
-		is.Equal(time.Since(began), time.Duration(0))
-		is.Equal(p.Totals.Bytes, int64(9))
+		time.Sleep(time.Hour)
+		p := w.make(w.client(), source(doc("a.md", "old")), plan.Options{Scope: plan.Scope{Owner: "us"}})
+		is.Equal(lines(p), []string{"replace a.md"}) // and other.md stays
+		is.Equal(w.run(w.client(), p, plan.ExecuteOptions{}).Done, 1)
+		is.Equal(w.stored(), []string{"(other.md): old", "a.md: old"})
+	})
+}
+
+// TestADocumentThatIsNotSearchableIsRepaired plans over versions that failed, hang, and
+// have just been attached.
+func TestADocumentThatIsNotSearchableIsRepaired(t *testing.T) {
+	for _, c := range []struct {
+		sentence string
+		cfg      openaitest.Config
+		age      time.Duration
+		want     plan.Action
+	}{
+		{"a document that hangs is stuck after ten minutes", openaitest.Config{IndexTime: 24 * time.Hour}, time.Hour, plan.Repair},
+		{"a document that was just attached is being indexed", openaitest.Config{IndexTime: time.Minute}, 0, plan.Unchanged},
+	} {
+		t.Run(c.sentence, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				is := is.New(t)
+				w := newWorld(t, c.cfg)
+				writer := w.client(func(cfg *vsclient.Config) { cfg.Async = true })
+				_, err := writer.Put(context.Background(), doc("a.md", "a"))
+				is.NoErr(err)
+				_ = writer.Close()
+				time.Sleep(c.age)
+				p := w.make(w.client(), source(doc("a.md", "a")), plan.Options{})
+				is.Equal(p.Entries[0].Action, c.want)
+			})
+		})
+	}
+}
+
+func TestASourceThatHasAKeyTwiceHasItOnce(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		is := is.New(t)
+		w := newWorld(t, openaitest.Config{})
+		w.put(with(doc("gone.md", "x"), vsclient.Attributes{"owner": "us"}))
+		p := w.make(w.client(), source(doc("a.md", "first"), doc("b.md", "b"), doc("a.md", "second")), plan.Options{Scope: plan.Scope{Owner: "us"}})
+		is.Equal(lines(p), []string{"create a.md", "create b.md", "refused a.md", "remove gone.md"})
+		is.Equal(w.run(w.client(), p, plan.ExecuteOptions{}).Done, 3)
+		is.Equal(w.stored(), []string{"a.md: first", "b.md: b"})
+	})
+}
+
+func TestAPlanThatIsStoppedReturnsTheCause(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		is := is.New(t)
+		w := newWorld(t, openaitest.Config{})
+		cause := errors.New("enough")
+		ctx, stop := context.WithCancelCause(context.Background())
+		_, err := plan.Make(ctx, w.client(), func(yield func(vsclient.Document, error) bool) {
+			yield(doc("a.md", "a"), nil)
+			stop(cause)
+			yield(doc("b.md", "b"), nil)
+		}, plan.Options{})
+		is.True(errors.Is(err, cause))
+	})
+}
+
+func TestAPlanNeedsItsStore(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		is := is.New(t)
+		w := newWorld(t, openaitest.Config{})
+		c := w.client(func(cfg *vsclient.Config) { cfg.VectorStoreID = "vs_nowhere" })
+		_, err := plan.Make(context.Background(), c, source(doc("a.md", "a")), plan.Options{})
+		is.True(errors.Is(err, vsclient.ErrStoreGone))
+	})
+}
+
+// TestTwoPlansAreAlike makes two plans of a store with every kind of difference, and
+// looks for requests that write.
+func TestTwoPlansAreAlikeAndWriteNothing(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		is := is.New(t)
+		w := newWorld(t, openaitest.Config{})
+		ours := vsclient.Attributes{"owner": "us"}
+		w.put(
+			with(doc("same.md", "a"), ours), with(doc("changed.md", "a"), ours), with(doc("attributes.md", "a"), vsclient.Attributes{"owner": "us", "n": 1}),
+			doc("unowned.md", "a"), with(doc("theirs.md", "a"), vsclient.Attributes{"owner": "them"}),
+			with(doc("gone-1.md", "1"), ours), with(doc("gone-2.md", "2"), ours), with(doc("gone-3.md", "3"), ours),
+		)
+		time.Sleep(time.Hour)
+		docs := func() iter.Seq2[vsclient.Document, error] {
+			return source(doc("same.md", "a"), doc("changed.md", "b"), doc("attributes.md", "a"), doc("unowned.md", "a"), doc("theirs.md", "b"), doc("new.md", "n"), doc("", "x"))
+		}
+		o := plan.Options{Scope: plan.Scope{Owner: "us"}}
+		var one, two *plan.Plan
+		_, writes := w.requests(func() {
+			one = w.make(w.client(), docs(), o)
+			two = w.make(w.client(), docs(), o)
+		})
+		is.Equal(writes, 0)
+		is.Equal(lines(one), []string{
+			"unchanged same.md", "replace changed.md", "attributes attributes.md", "attributes unowned.md", "conflict theirs.md", "create new.md", "refused ",
+			"remove gone-1.md", "remove gone-2.md", "remove gone-3.md",
+		})
+		is.Equal(one.Entries, two.Entries)
+		is.Equal(one.Totals, two.Totals)
+	})
+}
+
+func TestTotalsSumUpThePlan(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		is := is.New(t)
+		w := newWorld(t, openaitest.Config{})
+		w.put(with(doc("gone.md", strings.Repeat("text ", 100)), vsclient.Attributes{"owner": "us"}), with(doc("b.md", strings.Repeat("text ", 100)), vsclient.Attributes{"owner": "us"}))
+		limits := vsclient.Limits{UploadsPerMinute: 100}
+		p := w.make(w.client(), many(250), plan.Options{Scope: plan.Scope{Owner: "us"}, Limits: limits})
+		is.Equal(p.Totals.Uploads, 250)
+		is.Equal(p.Totals.Requests, 250+3+2*2) // uploads, attaches of a hundred, and two removals of two requests
+		is.Equal(p.Totals.Minutes, 2)          // a hundred at once, a hundred after a minute, the others after two
+		is.True(p.Totals.Bytes > 250*50)
+		is.Equal(p.Totals.PricePerDay, 0.0) // the first gigabyte is free
+		p = w.make(w.client(), source(), plan.Options{Scope: plan.Scope{Owner: "us"}, Empty: true})
+		is.True(p.Totals.Storage < -900)
 	})
 }

@@ -23,7 +23,7 @@ type rehearsal struct {
 	extension string
 
 	mu     sync.Mutex
-	n      int            // documents that were begun
+	n      int            // documents of the client
 	using  sync.WaitGroup // calls of the client
 	client *vsclient.Client
 	store  *imagined
@@ -54,10 +54,10 @@ func (r *rehearsal) describe(ctx context.Context, d vsclient.Document) (vsclient
 func (r *rehearsal) begin() (c *vsclient.Client, store *imagined, err error) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	if r.n++; r.n%most == 1 {
+	if r.n++; r.client == nil || r.n > most {
 		r.using.Wait()
 		r.close()
-		r.store = &imagined{files: make(map[string]object)}
+		r.n, r.store = 1, &imagined{files: make(map[string]object)}
 		if r.client, err = r.connect(); err != nil {
 			return nil, nil, err
 		}

@@ -2,10 +2,12 @@ package plan_test
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"iter"
 	"net/http"
+	"slices"
 	"testing"
 
 	"github.com/conduitio-labs/conduit-connector-openai-vectorstore/vsclient"
@@ -92,6 +94,80 @@ func (w *world) make(c *vsclient.Client, docs iter.Seq2[vsclient.Document, error
 		w.t.Fatal(err)
 	}
 	return p
+}
+
+// put puts documents as a run of another time or another tool would.
+func (w *world) put(docs ...vsclient.Document) {
+	w.t.Helper()
+	c := w.client()
+	for _, d := range docs {
+		if _, err := c.Put(context.Background(), d); err != nil {
+			w.t.Fatal(err)
+		}
+	}
+	_ = c.Close()
+}
+
+// run executes a plan.
+func (w *world) run(c *vsclient.Client, p *plan.Plan, o plan.ExecuteOptions) plan.Report {
+	w.t.Helper()
+	r, err := p.Execute(context.Background(), c, o, nil)
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	return r
+}
+
+// stored are the searchable documents of the store, as "key: content".
+func (w *world) stored() (out []string) {
+	for _, f := range w.srv.Snapshot().Store(w.store).Files {
+		key, ok := vsclient.KeyOf(f.Attributes)
+		if !ok {
+			key = "(" + f.Filename + ")"
+		}
+		if f.Status == "completed" {
+			out = append(out, key+": "+string(w.srv.Content(f.FileID)))
+		}
+	}
+	slices.Sort(out)
+	return out
+}
+
+// withheld are the reasons of the entries that are withheld, by key.
+func withheld(entries []plan.Entry) map[string]string {
+	out := make(map[string]string)
+	for _, e := range entries {
+		if e.Withheld != "" {
+			out[e.Key] = e.Withheld
+		}
+	}
+	return out
+}
+
+// again reads a plan from its JSON, as another process would.
+func again(t testing.TB, p *plan.Plan) *plan.Plan {
+	t.Helper()
+	data, err := json.Marshal(p)
+	if err != nil {
+		t.Fatal(err)
+	}
+	read := new(plan.Plan)
+	if err := json.Unmarshal(data, read); err != nil {
+		t.Fatal(err)
+	}
+	return read
+}
+
+// opener opens documents by key, for a plan that was kept.
+func opener(docs ...vsclient.Document) func(context.Context, string) (vsclient.Document, bool, error) {
+	return func(_ context.Context, key string) (vsclient.Document, bool, error) {
+		for _, d := range docs {
+			if d.Key == key {
+				return d, true, nil
+			}
+		}
+		return vsclient.Document{}, false, nil
+	}
 }
 
 // lines are the entries of a plan, one a line.

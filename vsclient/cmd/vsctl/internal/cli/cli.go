@@ -30,7 +30,8 @@ const (
 )
 
 const exitCodes = `Exit codes: 0 done, 1 something failed, 2 wrong usage, 3 the environment (key, store,
-network, settings), 4 removals were withheld, 10 changes are pending (plan --exit-code).`
+network, settings), 4 removals were withheld or the source is incomplete, 10 changes are
+pending (plan --exit-code).`
 
 // Streams is the surroundings of the program.
 type Streams struct {
@@ -75,9 +76,11 @@ type app struct {
 	json    bool
 
 	command  string
+	begun    bool // the command has been found and its flags read
 	out      outcome
 	cfg      config.Config
 	progress show.Progress
+	storeID  string // of the client
 }
 
 // Run runs the program and returns its exit code.
@@ -93,8 +96,11 @@ func Run(ctx context.Context, args []string, s Streams) int {
 	if a.command == "" {
 		a.command = strings.TrimPrefix(strings.TrimPrefix(cmd.CommandPath(), "vsctl"), " ")
 	}
-	if err == nil {
+	switch {
+	case err == nil:
 		err = a.out.err
+	case !a.begun && codeOf(err) == Failed: // cobra's own errors
+		err = &exit{Usage, err}
 	}
 	code := cmp.Or(a.out.code, codeOf(err))
 	for _, arg := range args { // the flags may not have been read
@@ -127,7 +133,8 @@ func (a *app) envelope(code int, err error) {
 
 // message is the error on one line.
 func message(err error) string {
-	return strings.Join(strings.FieldsFunc(err.Error(), func(r rune) bool { return r == '\n' || r == '\r' }), "; ")
+	text := strings.NewReplacer("vsclient: ", "", "plan: ", "").Replace(err.Error())
+	return strings.Join(strings.FieldsFunc(text, func(r rune) bool { return r == '\n' || r == '\r' }), "; ")
 }
 
 func codeOf(err error) int {
@@ -176,8 +183,13 @@ OPENAI_BASE_URL, OPENAI_ORG_ID and OPENAI_PROJECT_ID, then from .vsctl.yaml.
   psql -At -c 'select id from page' | vsctl sync keys:- --complete --owner pages -y`,
 		SilenceErrors: true,
 		SilenceUsage:  true,
-		Args:          cobra.NoArgs,
-		RunE:          func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
+		Args: func(_ *cobra.Command, given []string) error {
+			if len(given) > 0 {
+				return usagef("there is no command %q; vsctl --help lists them", given[0])
+			}
+			return nil
+		},
+		RunE: func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
 	}
 	root.SetFlagErrorFunc(func(cmd *cobra.Command, err error) error {
 		return usagef("%w; %s --help lists the flags", err, cmd.CommandPath())
@@ -195,8 +207,14 @@ OPENAI_BASE_URL, OPENAI_ORG_ID and OPENAI_PROJECT_ID, then from .vsctl.yaml.
 	root.AddCommand(a.planCommand(), a.syncCommand(), a.applyCommand(),
 		a.getCommand(), a.textCommand(), a.putCommand(), a.rmCommand(), a.lsCommand(), a.searchCommand(),
 		a.doctorCommand(), a.sweepCommand(), a.leftoversCommand(), a.versionCommand())
-	root.CompletionOptions.DisableDescriptions = false
 	groups(root)
+	root.InitDefaultCompletionCmd()
+	if completion, _, err := root.Find([]string{"completion"}); err == nil {
+		completion.RunE = func(*cobra.Command, []string) error {
+			return usagef("vsctl completion takes a SHELL: bash, fish, powershell or zsh")
+		}
+		completion.Args = cobra.ArbitraryArgs
+	}
 	return root
 }
 
@@ -229,7 +247,7 @@ func groups(root *cobra.Command) {
 // form or the other.
 func (a *app) runs(run func(ctx context.Context, args []string) (outcome, error)) func(*cobra.Command, []string) error {
 	return func(cmd *cobra.Command, args []string) error {
-		a.command = cmd.Name()
+		a.command, a.begun = cmd.Name(), true
 		out, err := run(cmd.Context(), args)
 		if err != nil {
 			return err

@@ -40,6 +40,7 @@ func (a *app) client(ctx context.Context, store string, async bool) (*vsclient.C
 		return nil, nil, environment(errors.New("no vector store is named: give --store vs_…, or set OPENAI_VECTOR_STORE_ID"))
 	}
 	c.APIKey, c.BaseURL, c.Organization, c.Project, c.VectorStoreID = cfg.APIKey, cfg.BaseURL, cfg.Organization, cfg.Project, cfg.Store
+	a.storeID = c.VectorStoreID
 	client, err := vsclient.New(c)
 	if err != nil {
 		return nil, nil, environment(err)
@@ -53,6 +54,7 @@ func (a *app) emulated(ctx context.Context, c vsclient.Config) (*vsclient.Client
 	no := vsclient.NoLimit
 	c.APIKey, c.BaseURL, c.HTTPClient = "emulated", server.URL(), server.Client()
 	c.VectorStoreID = server.NewVectorStore("emulated")
+	a.storeID = c.VectorStoreID
 	c.Limits = vsclient.Limits{UploadsPerMinute: no, AttachRequestsPerMinute: no, AttachedFilesPerMinute: no, ChangesPerMinute: no}
 	client, err := vsclient.New(c)
 	if err != nil {

@@ -141,11 +141,7 @@ func (a *app) make(ctx context.Context, c *vsclient.Client, opened source.Source
 			m.Spec.Source = kind + ":" + place
 		}
 	}
-	store, err := c.Check(ctx)
-	if err != nil {
-		return made{}, err
-	}
-	if m.refusals, err = a.refusals(store.ID); err != nil {
+	if m.refusals, err = a.refusals(a.storeID); err != nil {
 		return made{}, environment(err)
 	}
 	o := plan.Options{Guard: g, Empty: s.AllowEmpty, NoRemove: s.noRemove, Refusals: m.refusals, OwnerAttribute: s.OwnerAttribute}
@@ -154,6 +150,9 @@ func (a *app) make(ctx context.Context, c *vsclient.Client, opened source.Source
 	}
 	if m.Plan, err = plan.Make(ctx, c, a.counted(opened.Documents(ctx)), o); err != nil {
 		return made{}, err
+	}
+	if s.maxRemove == "" {
+		strange(m.Plan)
 	}
 	refused := opened.Refused()
 	m.Plan.Entries = slices.DeleteFunc(m.Plan.Entries, func(e plan.Entry) bool { // a list of keys says nothing of these
@@ -168,6 +167,20 @@ func (a *app) make(ctx context.Context, c *vsclient.Client, opened source.Source
 		}
 	}
 	return m, nil
+}
+
+// strange withholds the removal of every document of the owner: a source that has none
+// of them may be another folder than the one that is meant, however few they are.
+func strange(p *plan.Plan) {
+	if p.Removals == 0 || p.Removals < p.Owned || p.Guarded != "" {
+		return
+	}
+	p.Guarded = fmt.Sprintf("the source has no document that the owner has in the store (%d there): is it the right source?", p.Owned)
+	for i, e := range p.Entries {
+		if e.Action == plan.Remove && e.Withheld == "" {
+			p.Entries[i].Withheld = p.Guarded
+		}
+	}
 }
 
 // counted tells the progress line of each document that is compared.
@@ -277,8 +290,8 @@ func summary(p *plan.Plan) string {
 		{counts[plan.Replace] + counts[plan.Rechunk], "to replace"},
 		{counts[plan.Attributes], "to give other attributes"},
 		{counts[plan.Repair] + counts[plan.Duplicate], "to repair"},
-		{counts[plan.Remove] - withheld(p), "to remove"},
-		{withheld(p), "not removed"},
+		{counts[plan.Remove] - len(withheld(p)), "to remove"},
+		{len(withheld(p)), "not removed"},
 		{counts[plan.Conflict] + counts[plan.Refused], "left alone"},
 		{counts[plan.Unchanged], "unchanged"},
 	} {
@@ -292,41 +305,75 @@ func summary(p *plan.Plan) string {
 	return strings.Join(parts, ", ")
 }
 
-func withheld(p *plan.Plan) (n int) {
-	for _, e := range p.Entries {
-		if e.Action == plan.Remove && e.Withheld != "" {
-			n++
-		}
-	}
-	return n
-}
-
 func (a *app) totals(w io.Writer, p *plan.Plan) {
 	t := p.Totals
 	fmt.Fprintln(w, summary(p))
 	if t.Requests == 0 {
 		return
 	}
-	fmt.Fprintf(w, "%s of %s, %s, at least %s; storage %+.1f MB, %+.2f USD a day\n",
-		show.Count(t.Uploads, "upload", "uploads"), show.Bytes(t.Bytes), show.Count(t.Requests, "request", "requests"),
-		show.Count(t.Minutes, "minute", "minutes"), float64(t.Storage)/1e6, t.PricePerDay)
+	line := show.Count(t.Requests, "request", "requests")
+	if t.Uploads > 0 {
+		line = show.Count(t.Uploads, "upload", "uploads") + " of " + show.Bytes(t.Bytes) + ", " + line
+	}
+	if t.Minutes > 0 {
+		line += ", at least " + show.Count(t.Minutes, "minute", "minutes")
+	}
+	fmt.Fprintf(w, "%s; storage changes by %s, its price by %.2f USD a day\n", line, show.Bytes(t.Storage), t.PricePerDay)
 }
 
-// warned returns the outcome with the code of removals that were withheld.
-func warned(out outcome, p *plan.Plan, withheld int) outcome {
-	if withheld == 0 || out.code != Done {
-		return out
-	}
-	why := p.Guarded
-	for _, e := range p.Entries {
-		if e.Action == plan.Remove && e.Withheld != "" {
-			why = e.Withheld
+// warned returns the outcome with the code of removals that were withheld, and of an
+// incomplete source.
+func warned(out outcome, p *plan.Plan, withheld []plan.Entry) outcome {
+	reason := p.Incomplete
+	for _, e := range withheld {
+		if e.Action == plan.Remove {
+			reason = e.Withheld
 			break
 		}
 	}
-	out.code = Withheld
-	out.err = fmt.Errorf("%s withheld: %s", show.Count(withheld, "removal was", "removals were"), why)
+	switch {
+	case out.code != Done && out.code != Pending || reason == "":
+		return out
+	case reason == p.Guarded:
+		reason += fmt.Sprintf(" (--approve-removals %d if that is meant)", p.Removals)
+	case reason == emptySource:
+		reason += " (--allow-empty if that is meant)"
+	}
+	out.code, out.err = Withheld, errors.New(reason)
+	if n := removals(withheld); n > 0 {
+		out.err = fmt.Errorf("%s withheld: %s", show.Count(n, "removal was", "removals were"), reason)
+	}
 	return out
+}
+
+// emptySource is the reason that package plan gives.
+const emptySource = "the source is empty"
+
+func removals(entries []plan.Entry) (n int) {
+	for _, e := range entries {
+		if e.Action == plan.Remove {
+			n++
+		}
+	}
+	return n
+}
+
+// unasked returns the removals that are withheld although nobody has asked for that.
+func unasked(p *plan.Plan, asked bool) []plan.Entry {
+	if asked {
+		return nil
+	}
+	return withheld(p)
+}
+
+// withheld returns the removals that the plan withholds.
+func withheld(p *plan.Plan) (kept []plan.Entry) {
+	for _, e := range p.Entries {
+		if e.Action == plan.Remove && e.Withheld != "" {
+			kept = append(kept, e)
+		}
+	}
+	return kept
 }
 
 func (a *app) planCommand() *cobra.Command {
@@ -363,13 +410,7 @@ func (a *app) planCommand() *cobra.Command {
 		if m.Plan.Pending() > 0 && exitCode {
 			out.code = Pending
 		}
-		if m.Plan.Incomplete != "" {
-			a.note("vsctl: %s", m.Plan.Incomplete)
-		}
-		if s.noRemove {
-			return out, nil
-		}
-		return warned(out, m.Plan, withheld(m.Plan)), nil
+		return warned(out, m.Plan, unasked(m.Plan, s.noRemove)), nil
 	})
 	return cmd
 }
@@ -444,9 +485,9 @@ source is incomplete or empty, and when there are too many of them.
 			a.totals(a.Out, m.Plan)
 		}
 		if dry {
-			return outcome{summary: summary(m.Plan), result: m}, nil
+			return warned(outcome{summary: summary(m.Plan), result: m}, m.Plan, unasked(m.Plan, s.noRemove)), nil
 		}
-		out, err := a.execute(ctx, c, m, opened, x, s.noRemove)
+		out, err := a.execute(ctx, c, m, opened, x, false, s.noRemove)
 		if err == nil && a.emulate != "" && !a.json {
 			documents, err := list(ctx, c, "")
 			if err != nil {
@@ -530,7 +571,7 @@ now, when that is not where it was.
 			a.lines(a.Out, m.Plan)
 			a.totals(a.Out, m.Plan)
 		}
-		return a.execute(ctx, c, m, opened, x, !x.wait)
+		return a.execute(ctx, c, m, opened, x, true, !x.wait)
 	})
 	return cmd
 }
@@ -550,8 +591,8 @@ func load(file string) (m made, err error) {
 type executed struct {
 	Counts   map[plan.Action]int `json:"counts"`
 	Failed   []failed            `json:"failed"`
-	Withheld []plan.Entry        `json:"withheld"`
-	Stale    []plan.Entry        `json:"stale"`
+	Withheld []plan.Entry        `json:"withheld,omitempty"`
+	Stale    []plan.Entry        `json:"stale,omitempty"`
 	Made     made                `json:"planned"`
 }
 
@@ -560,69 +601,75 @@ type failed struct {
 	Error string `json:"error"`
 }
 
-// execute asks, and executes the plan. silent: withheld removals are as asked for.
-func (a *app) execute(ctx context.Context, c *vsclient.Client, m made, opened source.Source, x executeFlags, silent bool) (outcome, error) {
+// execute asks, and executes the plan. opened is asked for each document of a plan that
+// was made earlier. silent: removals are withheld because that was asked for.
+func (a *app) execute(ctx context.Context, c *vsclient.Client, m made, opened source.Source, x executeFlags, saved, silent bool) (outcome, error) {
 	p := m.Plan
-	removals := 0
-	for _, e := range p.Entries {
-		if e.Action == plan.Remove && (e.Withheld == "" || e.Withheld == p.Guarded && p.Removals <= x.approve) {
-			removals++
+	going, pending := p.Counts()[plan.Remove]-len(withheld(p)), p.Pending()
+	if p.Guarded != "" && p.Removals <= x.approve {
+		for _, e := range withheld(p) {
+			if e.Withheld == p.Guarded {
+				going, pending = going+1, pending+1
+			}
 		}
 	}
-	pending := p.Pending()
-	if removals > p.Counts()[plan.Remove]-withheld(p) {
-		pending += removals
-	}
 	if pending > 0 {
-		ok, err := a.ask(x.yes, fmt.Sprintf("Make %s, %s among them?", show.Count(pending, "change", "changes"), show.Count(removals, "removal", "removals")))
+		among := ""
+		if going > 0 {
+			among = ", " + show.Count(going, "removal", "removals") + " among them"
+		}
+		ok, err := a.ask(x.yes, "Make "+show.Count(pending, "change", "changes")+among+"?")
 		if err != nil || !ok {
 			return outcome{summary: "nothing was changed", result: m, text: func(w io.Writer) { fmt.Fprintln(w, "nothing was changed") }}, err
 		}
 	}
-	report, err := p.Execute(ctx, c, plan.ExecuteOptions{
-		Approve: x.approve, Source: opened.Document, Refusals: m.refusals,
+	o := plan.ExecuteOptions{
+		Approve: x.approve, Refusals: m.refusals,
 		Exists: func(ctx context.Context, key string) (bool, error) {
 			_, ok, err := opened.Document(ctx, key)
 			return ok, err
 		},
-	}, func(g plan.Progress) { a.progress.Done(g.Done, g.Total, g.Bytes) })
+	}
+	if saved {
+		o.Source = opened.Document
+	}
+	report, err := p.Execute(ctx, c, o, func(g plan.Progress) { a.progress.Done(g.Done, g.Total, g.Bytes) })
 	a.saveRefusals(p.StoreID, m.refusals)
 	a.progress.End()
 
-	result := executed{Counts: report.Counts, Failed: []failed{}, Withheld: append([]plan.Entry{}, report.Withheld...), Stale: append([]plan.Entry{}, report.Stale...), Made: m}
+	result := executed{Counts: report.Counts, Failed: []failed{}, Withheld: report.Withheld, Stale: report.Stale, Made: m}
 	for _, f := range report.Failed {
 		result.Failed = append(result.Failed, failed{f.Entry, message(f.Err)})
 	}
-	kept := 0
-	for _, e := range report.Withheld {
-		if e.Action == plan.Remove {
-			kept++
+	summary := show.Count(report.Done, "change", "changes") + " made"
+	for _, one := range []struct {
+		n    int
+		word string
+	}{{len(report.Failed), "failed"}, {len(report.Stale), "no longer fit"}, {removals(report.Withheld), "not removed"}} {
+		if one.n > 0 {
+			summary += fmt.Sprintf(", %d %s", one.n, one.word)
 		}
 	}
-	parts := []string{show.Count(report.Done, "change", "changes") + " made"}
-	for n, word := range map[string]int{"failed": len(report.Failed), "stale": len(report.Stale), "not removed": kept} {
-		if word > 0 {
-			parts = append(parts, fmt.Sprintf("%d %s", word, n))
-		}
-	}
-	slices.Sort(parts[1:])
-	out := outcome{summary: strings.Join(parts, ", "), result: result}
-	out.text = func(w io.Writer) {
+	out := outcome{summary: summary, result: result, text: func(w io.Writer) {
 		for _, f := range result.Failed {
-			fmt.Fprintln(w, show.Entry('!', f.Key, "failed: "+f.Error, a.colour()))
+			fmt.Fprintln(w, show.Entry('!', f.Key, "failed: "+show.Text(f.Error), a.colour()))
 		}
 		for _, e := range result.Stale {
-			fmt.Fprintln(w, show.Entry('?', e.Key, "not done: "+e.Withheld, a.colour()))
+			fmt.Fprintln(w, show.Entry('?', e.Key, "not done: "+show.Text(e.Withheld), a.colour()))
 		}
-		fmt.Fprintln(w, out.summary)
-	}
+		fmt.Fprintln(w, summary)
+	}}
 	switch {
 	case err != nil:
 		out.code, out.err = codeOf(err), err
 	case len(report.Failed) > 0:
-		out.code, out.err = Failed, fmt.Errorf("%s: %s", show.Count(len(report.Failed), "change has failed", "changes have failed"), message(report.Failed[0].Err))
-	case !silent:
-		return warned(out, p, kept), nil
+		out.code, out.err = Failed, fmt.Errorf("%s: %w", show.Count(len(report.Failed), "change has failed", "changes have failed"), report.Failed[0].Err)
+	case len(report.Stale) > 0:
+		out.code, out.err = Failed, fmt.Errorf("%s: plan again", show.Count(len(report.Stale), "step no longer fits the store or the source", "steps no longer fit the store or the source"))
+	case silent:
+		return warned(out, p, nil), nil
+	default:
+		return warned(out, p, report.Withheld), nil
 	}
 	return out, nil
 }

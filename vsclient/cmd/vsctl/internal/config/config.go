@@ -74,13 +74,13 @@ func firstLine(err error) string {
 }
 
 // Source returns the source of a name, with its place relative to the working
-// directory.
+// directory. Its store is as the file has it: Resolve reads the variables of that.
 func (c Config) Source(name string, env func(string) (string, bool)) (Source, bool, error) {
 	s, ok := c.Sources[name]
 	if !ok {
 		return s, false, nil
 	}
-	if err := expand(env, &s.Source, &s.Store, &s.Owner, &s.Prefix); err != nil {
+	if err := expand(env, &s.Source, &s.Owner, &s.Prefix); err != nil {
 		return s, true, err
 	}
 	kind, place, found := strings.Cut(s.Source, ":")

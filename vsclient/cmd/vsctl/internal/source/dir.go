@@ -12,6 +12,7 @@ import (
 	"path"
 	"slices"
 	"strings"
+	"sync"
 
 	"github.com/bmatcuk/doublestar/v4"
 
@@ -26,6 +27,9 @@ type dir struct {
 	files   fs.FS // of root: no link leads out of it
 	list    lister
 	refused map[string]string
+
+	first sync.Once
+	names map[string]string // of the last listing; nil before the first
 }
 
 // A lister lists the files of a folder that are to be considered. It yields an error
@@ -66,6 +70,7 @@ func (d *dir) Documents(ctx context.Context) iter.Seq2[vsclient.Document, error]
 	return func(yield func(vsclient.Document, error) bool) {
 		d.refused = map[string]string{}
 		names, errs := d.chosen(ctx)
+		d.names = names
 		for _, err := range errs {
 			if !yield(vsclient.Document{}, err) {
 				return
@@ -228,8 +233,15 @@ func (d *dir) Document(ctx context.Context, key string) (vsclient.Document, bool
 	case err != nil:
 		return none, false, err
 	}
-	if ok, err := d.list.has(ctx, name); !ok || err != nil {
-		return none, false, err
+	d.first.Do(func() {
+		if d.names == nil {
+			d.names, _ = d.chosen(ctx)
+		}
+	})
+	if _, ok := d.names[name]; !ok {
+		if ok, err := d.list.has(ctx, name); !ok || err != nil {
+			return none, false, err
+		}
 	}
 	doc, err := d.document(name)
 	return doc, err == nil, err

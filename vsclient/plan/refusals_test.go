@@ -1,0 +1,76 @@
+package plan_test
+
+import (
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"testing/synctest"
+
+	"github.com/matryer/is"
+
+	"github.com/conduitio-labs/conduit-connector-openai-vectorstore/vsclient"
+	"github.com/conduitio-labs/conduit-connector-openai-vectorstore/vsclient/openaitest"
+	"github.com/conduitio-labs/conduit-connector-openai-vectorstore/vsclient/plan"
+)
+
+// TestADocumentThatOpenAIRefusesIsUploadedOnce runs again over the same source, in
+// another process, and then over one that was mended.
+func TestADocumentThatOpenAIRefusesIsUploadedOnce(t *testing.T) {
+	for _, c := range []struct {
+		sentence string
+		mended   vsclient.Document
+	}{
+		{"until its content changes", doc("bad.md", "whole")},
+		{"until its chunking changes", vsclient.Document{Key: "bad.md", Content: vsclient.Bytes([]byte("broken")), Chunking: vsclient.Chunking{MaxTokens: 200}}},
+	} {
+		t.Run(c.sentence, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				is := is.New(t)
+				file := filepath.Join(t.TempDir(), "refusals.json")
+				w := newWorld(t, openaitest.Config{FailIndexing: func(f openaitest.FileInfo) (code, message string) {
+					if f.Bytes == 6 && f.Name == "bad.md" {
+						return "invalid_file", "it is broken"
+					}
+					return "", ""
+				}})
+				sync := func(d vsclient.Document) (*plan.Plan, plan.Report) {
+					refusals, err := plan.LoadRefusals(file)
+					is.NoErr(err)
+					p := w.make(w.client(), source(d, doc("good.md", "g")), plan.Options{Refusals: refusals})
+					r := w.run(w.client(), p, plan.ExecuteOptions{Refusals: refusals})
+					is.NoErr(refusals.Save(file))
+					return p, r
+				}
+				_, r := sync(doc("bad.md", "broken"))
+				is.Equal(len(r.Failed), 1)
+				var p *plan.Plan
+				_, writes := w.requests(func() { p, r = sync(doc("bad.md", "broken")) })
+				is.Equal(writes, 0)
+				is.Equal(lines(p), []string{"refused bad.md", "unchanged good.md"})
+				is.True(strings.Contains(p.Entries[0].Reason, "it is broken"))
+				p, _ = sync(c.mended)
+				is.Equal(lines(p), []string{"create bad.md", "unchanged good.md"})
+			})
+		})
+	}
+}
+
+func TestAFailureOfTheServiceIsNoRefusal(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		is := is.New(t)
+		w := newWorld(t, openaitest.Config{FailIndexing: func(openaitest.FileInfo) (code, message string) { return "server_error", "sorry" }})
+		refusals := new(plan.Refusals)
+		r := w.run(w.client(), w.make(w.client(), source(doc("a.md", "a")), plan.Options{}), plan.ExecuteOptions{Refusals: refusals})
+		is.Equal(len(r.Failed), 1)
+		is.Equal(refusals.Len(), 0)
+	})
+}
+
+func TestARecordOfRefusalsThatIsBrokenSaysSo(t *testing.T) {
+	is := is.New(t)
+	file := filepath.Join(t.TempDir(), "refusals.json")
+	is.NoErr(os.WriteFile(file, []byte("{"), 0o600))
+	_, err := plan.LoadRefusals(file)
+	is.True(err != nil && strings.Contains(err.Error(), file))
+}
