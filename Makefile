@@ -1,6 +1,8 @@
 # Verbs of the repository; `make help` lists them.
 
-MODULES := vsclient connector
+MODULES := vsclient vsctl connector
+# The folder of a module.
+folder = $(if $(filter vsctl,$1),vsclient/cmd/vsctl,$1)
 VERSION ?=
 VSCLIENT := github.com/conduitio-labs/conduit-connector-openai-vectorstore/vsclient
 PLUGIN := conduit-connector-openai-vectorstore
@@ -11,13 +13,13 @@ BIN := $(CURDIR)/bin
 export OPENAI_API_KEY OPENAI_BASE_URL OPENAI_VECTOR_STORE_ID CONDUIT
 
 # Commands that have to run outside the workspace (the spec generator, go mod tidy) find
-# vsclient through a copy of connector/go.mod with a replace, which the published
+# vsclient through a copy of the module's go.mod with a replace, which the published
 # one must not have.
 define outside_workspace
 dir=$$(mktemp -d) && trap 'rm -rf "$$dir"' EXIT && \
-cp connector/go.mod connector/go.sum "$$dir" && \
+cp $1/go.mod $1/go.sum "$$dir" && \
 go mod edit -replace $(VSCLIENT)=$(CURDIR)/vsclient "$$dir/go.mod" && \
-cd connector && export GOWORK=off
+cd $1 && export GOWORK=off
 endef
 
 .PHONY: help
@@ -31,13 +33,14 @@ demo: ## Run a real pipeline over this repository's documents, with tables of th
 	@$(BIN)/demo
 
 .PHONY: test
-test: $(MODULES:%=test-%) ## Run the tests of both modules with the race detector, and of the long ones a share
+test: $(MODULES:%=test-%) ## Run the tests of all modules with the race detector, and of the long ones a share
 
-.PHONY: test-vsclient test-connector
+.PHONY: test-vsclient test-vsctl test-connector
 test-vsclient: ## Run the tests of the client
+test-vsctl: ## Run the tests of the program vsctl
 test-connector: ## Run the tests of the connector
-test-vsclient test-connector: test-%:
-	go -C $* test -race -parallel 8 -timeout 40m ./...
+test-vsclient test-vsctl test-connector: test-%:
+	go -C $(call folder,$*) test -race -parallel 8 -timeout 40m ./...
 
 .PHONY: e2e
 e2e: ## Run the plugin in a real Conduit, with generator and PostgreSQL pipelines
@@ -48,26 +51,27 @@ e2e-ogx: ## Run the client and the plugin over OGX, an independent server, insta
 	go -C connector test -tags ogx -count=1 -v -timeout 60m ./e2e/ogx
 
 .PHONY: build
-build: ## Build the plugin and the emulator into bin/
+build: ## Build the plugin, vsctl and the emulator into bin/
 	mkdir -p $(BIN)
-	go build -o $(BIN)/ -ldflags "-X '$(VSCLIENT:vsclient=connector).version=$(VERSION)'" ./connector/cmd/$(PLUGIN) ./vsclient/cmd/openaitest
+	go build -o $(BIN)/ -ldflags "-X '$(VSCLIENT:vsclient=connector).version=$(VERSION)' -X 'main.version=$(VERSION)'" \
+		./connector/cmd/$(PLUGIN) ./vsclient/cmd/vsctl ./vsclient/cmd/openaitest
 
 .PHONY: generate
-generate: ## Write connector.yaml, the parameters in connector/README.md and the hashes in connector/go.sum
-	@$(outside_workspace) && export GOFLAGS="$$GOFLAGS -modfile=$$dir/go.mod" && \
+generate: ## Write connector.yaml, the parameters in connector/README.md and the hashes of vsclient
+	@$(call outside_workspace,connector) && export GOFLAGS="$$GOFLAGS -modfile=$$dir/go.mod" && \
 	go tool conn-sdk-cli specgen && go tool conn-sdk-cli readmegen -w && chmod 644 connector.yaml README.md
 	@$(MAKE) --no-print-directory sums
 
 .PHONY: sums
-sums: ## Write the hashes of vsclient as it is now into connector/go.sum
+sums: ## Write the hashes of vsclient as it is now into the go.sum of connector and of vsctl
 	@.ci/sums
 
-.PHONY: tidy tidy-vsclient tidy-connector
-tidy: tidy-vsclient tidy-connector ## Bring go.mod and go.sum up to date
+.PHONY: tidy tidy-vsclient tidy-vsctl tidy-connector
+tidy: $(MODULES:%=tidy-%) ## Bring go.mod and go.sum up to date
 tidy-vsclient:
 	GOWORK=off go -C vsclient mod tidy
-tidy-connector:
-	@$(outside_workspace) && go mod tidy -modfile="$$dir/go.mod" && \
+tidy-vsctl tidy-connector: tidy-%:
+	@$(call outside_workspace,$(call folder,$*)) && go mod tidy -modfile="$$dir/go.mod" && \
 	go mod edit -dropreplace $(VSCLIENT) "$$dir/go.mod" && cp "$$dir/go.mod" "$$dir/go.sum" .
 	@$(MAKE) --no-print-directory sums
 
@@ -77,32 +81,38 @@ $(TOOLS)/%: .ci/%/go.mod
 	GOWORK=off go -C .ci/$* build -o $(TOOLS)/ tool $(if $(wildcard .ci/$*/*/*.go),./...) && touch $@
 $(TOOLS)/tools: $(wildcard .ci/tools/*/*.go)
 
-.PHONY: vet vet-vsclient vet-connector
-vet: $(MODULES:%=vet-%) ## Run go vet in both modules
-vet-vsclient vet-connector: vet-%:
-	go -C $* vet -tags e2e,ogx ./...
+$(TOOLS)/hadolint/bin/hadolint: .ci/hadolint/requirements.txt
+	python3 -m venv $(TOOLS)/hadolint
+	$(TOOLS)/hadolint/bin/pip install --quiet --disable-pip-version-check --no-deps -r $<
+	touch $@
+
+.PHONY: vet vet-vsclient vet-vsctl vet-connector
+vet: $(MODULES:%=vet-%) ## Run go vet in all modules
+vet-vsclient vet-vsctl vet-connector: vet-%:
+	go -C $(call folder,$*) vet -tags e2e,ogx ./...
 
 # Modules that are never published and stand outside the workspace.
 UNPUBLISHED := vsclient/conformance vsclient/examples/otel .ci/tools
 
-.PHONY: lint lint-vsclient lint-connector lint-unpublished lint-scripts
+.PHONY: lint lint-vsclient lint-vsctl lint-connector lint-unpublished lint-scripts
 lint: $(MODULES:%=lint-%) lint-unpublished lint-scripts ## Run the linters over the Go code, the scripts and the workflows
-lint-vsclient lint-connector: lint-%: $(TOOLS)/tools
-	cd $* && $(TOOLS)/golangci-lint run --allow-parallel-runners ./...
+lint-vsclient lint-vsctl lint-connector: lint-%: $(TOOLS)/tools
+	cd $(call folder,$*) && $(TOOLS)/golangci-lint run --allow-parallel-runners ./...
 lint-unpublished: $(TOOLS)/tools
 	@for m in $(UNPUBLISHED); do echo "lint $$m"; (cd $$m && GOWORK=off $(TOOLS)/golangci-lint run --allow-parallel-runners ./...) || exit 1; done
-lint-scripts: $(TOOLS)/actionlint
+lint-scripts: $(TOOLS)/actionlint $(TOOLS)/hadolint/bin/hadolint
 	shellcheck -x $$(grep -lrIE '^#!.*sh$$' .ci)
 	$(TOOLS)/actionlint
+	$(TOOLS)/hadolint/bin/hadolint connector/Dockerfile vsclient/cmd/vsctl/Dockerfile
 
 .PHONY: vulncheck
-vulncheck: $(TOOLS)/tools ## Look for known vulnerabilities in the code that both modules call
-	@.ci/vulncheck $(VULNCHECK_FLAGS) $(TOOLS)/govulncheck $(MODULES)
+vulncheck: $(TOOLS)/tools ## Look for known vulnerabilities in the code that the modules call
+	@.ci/vulncheck $(VULNCHECK_FLAGS) $(TOOLS)/govulncheck $(foreach m,$(MODULES),$(call folder,$m))
 
-.PHONY: fmt fmt-vsclient fmt-connector fmt-unpublished
+.PHONY: fmt fmt-vsclient fmt-vsctl fmt-connector fmt-unpublished
 fmt: $(MODULES:%=fmt-%) fmt-unpublished ## Format the Go code
-fmt-vsclient fmt-connector: fmt-%: $(TOOLS)/tools
-	cd $* && $(TOOLS)/golangci-lint fmt ./...
+fmt-vsclient fmt-vsctl fmt-connector: fmt-%: $(TOOLS)/tools
+	cd $(call folder,$*) && $(TOOLS)/golangci-lint fmt ./...
 fmt-unpublished: $(TOOLS)/tools
 	@for m in $(UNPUBLISHED); do (cd $$m && GOWORK=off $(TOOLS)/golangci-lint fmt ./...) || exit 1; done
 
@@ -118,12 +128,17 @@ install: build ## Build the plugin into a Conduit's folder of connectors: make i
 	install -m 755 $(BIN)/$(PLUGIN) "$(CONNECTORS)/"
 
 .PHONY: rehearse
-rehearse: ## Install and use both modules as a stranger will once VERSION is tagged: make rehearse VERSION=vX.Y.Z
+rehearse: ## Install and use all modules as a stranger will once VERSION is tagged: make rehearse VERSION=vX.Y.Z
 	@.ci/rehearse "$(VERSION)"
 
 .PHONY: release-build
 release-build: $(TOOLS)/tools ## Build the archives of a release into dist/: make release-build VERSION=vX.Y.Z
 	@.ci/release-build "$(VERSION)" dist $(TOOLS)/sbom
+
+.PHONY: images
+images: ## Build the images of the plugin, within Conduit, and of vsctl (wants Docker)
+	docker build -f connector/Dockerfile --build-arg VERSION=$(VERSION) -t conduit-openai-vectorstore .
+	docker build -f vsclient/cmd/vsctl/Dockerfile --build-arg VERSION=$(VERSION) -t vsctl .
 
 .PHONY: test-faults
 test-faults: ## Try a fault at a third of the requests of a workload, and print a table
@@ -150,7 +165,7 @@ conformance: ## Check the emulator and all recorded exchanges against OpenAI's O
 	@test -f "$(SPEC)" || { echo "set SPEC to OpenAI's OpenAPI document (openapi.json)" >&2; exit 1; }
 	SPEC=$(abspath $(SPEC)) GOWORK=off go -C vsclient/conformance test ./...
 	@dir=$$(mktemp -d) && trap 'rm -rf "$$dir"' EXIT && export OPENAITEST_RECORD=$$dir && \
-	for m in $(MODULES); do go -C $$m test -count=1 -parallel 8 -timeout 30m ./... || exit 1; done && \
+	for m in $(foreach m,$(MODULES),$(call folder,$m)); do go -C $$m test -count=1 -parallel 8 -timeout 30m ./... || exit 1; done && \
 	GOWORK=off go -C vsclient/conformance run . -whole -spec $(abspath $(SPEC)) $$dir
 
 .PHONY: test-node

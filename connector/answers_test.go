@@ -41,7 +41,7 @@ var answers = func() map[string]openaitest.Quirks {
 	return all
 }()
 
-// few are the answers that touch most of what the connector does: the names of documents,
+// few are the answers that touch most of the connector's work: the names of documents,
 // their attributes, their attach, and deletes.
 var few = []string{"alter_filenames=underscore_unsafe", "attribute_value_max=256", "batches_not_taken=not_found", "absent_400"}
 

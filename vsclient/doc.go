@@ -56,7 +56,7 @@
 // side by side. With Config.Async, Put returns when the version is attached, and
 // [Client.Flush] waits for the rest.
 //
-// # What is tried again
+// # Retries
 //
 // Connection errors, 408, 409, 429 and 5xx are tried again, with exponential waits and
 // never sooner than Retry-After says, until Config.RetryTimeout or the context ends. A

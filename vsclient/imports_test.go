@@ -39,7 +39,7 @@ func TestTheLibraryPullsInNothingButItsOwn(t *testing.T) {
 
 const module = "github.com/conduitio-labs/conduit-connector-openai-vectorstore/vsclient"
 
-// libraries are what rooms import of others, by the names that the table has for them.
+// libraries are the packages of others that rooms import, by the names that the table has for them.
 var libraries = map[string]string{
 	"github.com/openai/openai-go/v3":        "openai-go",
 	"github.com/openai/openai-go/v3/option": "openai-go",
@@ -51,7 +51,7 @@ var libraries = map[string]string{
 	module + "/openaitest":                  "openaitest",
 }
 
-// room is a package, with what it imports and how many lines it may have.
+// room is a package, with its imports and the most lines that it may have.
 type room struct {
 	name    string
 	imports []string
@@ -79,7 +79,7 @@ var rooms = []room{
 }
 
 // proof are the packages that make up the random histories, from the bottom up, in the
-// same way. They stand on the emulator and on what any program can import.
+// same way. They stand on the emulator and on the packages that any program can import.
 var proof = []room{
 	{"internal/histories/plan", nil, 1000},
 	{"internal/histories/trail", []string{"histories/plan", "openaitest"}, 1000},
@@ -152,7 +152,7 @@ func leadsDown(t *testing.T, rooms []room, others []string) {
 }
 
 // TestNobodyGoesThroughTheWall keeps packages of the module that are not rooms off the
-// rooms, so that they can do only what any program can.
+// rooms, so that they can do no more than any program.
 func TestNobodyGoesThroughTheWall(t *testing.T) {
 	private := make(map[string]bool)
 	for _, room := range rooms {

@@ -46,7 +46,7 @@ func (c *Client) Search(ctx context.Context, query string, o SearchOptions) ([]H
 func (c *Client) search(ctx context.Context, query string, o SearchOptions) ([]Hit, error) {
 	switch {
 	case strings.TrimSpace(query) == "":
-		return nil, fail.New(fail.Rejected, "the query is empty; say in words what is looked for")
+		return nil, fail.New(fail.Rejected, "the query is empty; put into words the thing to look for")
 	case o.Limit < 0 || o.Limit > maxHits:
 		return nil, fail.New(fail.Rejected, "SearchOptions.Limit is %d; 1 to %d are allowed", o.Limit, maxHits)
 	case !(o.MinScore >= 0 && o.MinScore <= 1):

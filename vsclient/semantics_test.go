@@ -248,8 +248,8 @@ var semantics = []struct {
 }
 
 // TestSemanticsHoldOnTheEmulator runs the suite in virtual time: on an API that behaves
-// well, on one that is as awkward as users report, and under each answer to what
-// OpenAI's documents leave open.
+// well, on one that is as awkward as users report, and under each answer to the
+// questions that OpenAI's documents leave open.
 func TestSemanticsHoldOnTheEmulator(t *testing.T) {
 	worlds := map[string]openaitest.Config{
 		"at once": {},

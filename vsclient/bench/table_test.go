@@ -9,7 +9,6 @@ import (
 	"runtime"
 	"strings"
 	"testing"
-	"time"
 
 	"github.com/conduitio-labs/conduit-connector-openai-vectorstore/vsclient/internal/page"
 )
@@ -79,12 +78,11 @@ func markdown(rows []row) string {
 
 func publish(t *testing.T, name, table string) {
 	t.Helper()
-	commit, err := page.Commit(t.Context(), ".")
+	stamp, err := page.Measured(t.Context(), "make bench")
 	if err != nil {
 		t.Fatal(err)
 	}
-	stamp := fmt.Sprintf("Measured with `make bench` on %s at commit %s: %s, %d cores, %s of memory.\n\n",
-		time.Now().Format(time.DateOnly), commit, runtime.Version(), runtime.NumCPU(), memory())
+	stamp += fmt.Sprintf(": %s, %d cores, %s of memory.\n\n", runtime.Version(), runtime.NumCPU(), memory())
 	if err := page.Write(name, "table", stamp+table); err != nil {
 		t.Fatal(err)
 	}

@@ -36,7 +36,7 @@ func run(ctx context.Context) (err error) {
 	}
 	defer func() { err = errors.Join(err, os.RemoveAll(dir)) }()
 
-	step("Building the plugin, and Conduit unless there is one")
+	step("Building the plugin, vsctl, and Conduit unless there is one")
 	tell := func(s string) { say("%s", s) }
 	conduit, err := rig.Conduit(ctx, tell)
 	if err != nil {
@@ -44,6 +44,11 @@ func run(ctx context.Context) (err error) {
 	}
 	engine := &rig.Engine{Program: conduit, Dir: dir}
 	if err := rig.Plugins(ctx, engine.Connectors(), tell); err != nil {
+		return err
+	}
+
+	vsctl, err := rig.Vsctl(ctx, tell)
+	if err != nil {
 		return err
 	}
 
@@ -93,7 +98,16 @@ func run(ctx context.Context) (err error) {
 	}
 
 	step("Stopping Conduit")
-	return engine.Stop(ctx)
+	if err := engine.Stop(ctx); err != nil {
+		return err
+	}
+	step("Looking at the store with vsctl")
+	for _, args := range [][]string{{"ls", target.prefix}, {"search", "--limit", "3", "a put that OpenAI fails to index"}, {"doctor"}} {
+		if err := target.show(ctx, vsctl, args...); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // pipeline is Conduit's configuration; it expands ${OPENAI_API_KEY} itself.

@@ -5,10 +5,13 @@ package main
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"maps"
 	"os"
+	"os/exec"
 	"slices"
+	"strconv"
 	"strings"
 	"text/tabwriter"
 )
@@ -50,6 +53,26 @@ func (t *target) table(ctx context.Context) error {
 	fmt.Printf("\n%d documents; the plugin made %d requests: %s\n", len(docs), total, strings.Join(parts, ", "))
 	clear(t.requests)
 	return nil
+}
+
+// show runs vsctl over the store. A store that is not healthy is no fault of the demo.
+func (t *target) show(ctx context.Context, vsctl string, args ...string) error {
+	args = slices.DeleteFunc(args, func(a string) bool { return a == "" })
+	shown := slices.Clone(args)
+	for i, a := range shown {
+		if strings.Contains(a, " ") {
+			shown[i] = strconv.Quote(a)
+		}
+	}
+	fmt.Printf("\n$ vsctl %s\n", strings.Join(shown, " "))
+	cmd := exec.CommandContext(ctx, vsctl, args...)
+	cmd.Env = append(os.Environ(), "OPENAI_API_KEY="+t.direct.APIKey, "OPENAI_VECTOR_STORE_ID="+t.direct.VectorStoreID, "OPENAI_BASE_URL="+t.direct.BaseURL)
+	cmd.Stdout, cmd.Stderr = os.Stdout, os.Stdout
+	err := cmd.Run()
+	if _, ended := errors.AsType[*exec.ExitError](err); ended && args[0] == "doctor" {
+		return nil
+	}
+	return err
 }
 
 // showLog shows the plugin's lines of Conduit's log, and the errors.

@@ -37,7 +37,7 @@ type server struct {
 	done       chan struct{}
 }
 
-// Limits of the rig itself: a test fails by what it sees, not by these.
+// Limits of the rig itself: a test fails by the things that it sees, not by these.
 const (
 	installTime = 15 * time.Minute
 	startTime   = 2 * time.Minute

@@ -98,6 +98,17 @@ func Plugins(ctx context.Context, dir string, say func(string)) error {
 	)
 }
 
+// Vsctl builds the program vsctl, and returns its path. say is told how far it is.
+func Vsctl(ctx context.Context, say func(string)) (string, error) {
+	top, err := Root()
+	if err != nil {
+		return "", err
+	}
+	path := filepath.Join(top, "bin", "vsctl")
+	b := builder{dir: top, say: say}
+	return path, b.build(ctx, "vsctl", path, "./vsclient/cmd/vsctl")
+}
+
 // builder builds programs from a folder.
 type builder struct {
 	dir string

@@ -37,7 +37,7 @@ func run(ctx context.Context) error {
 	if err := putDocuments(ctx, provider.Meter("example")); err != nil {
 		return err
 	}
-	return provider.Shutdown(ctx) // exports what has been measured
+	return provider.Shutdown(ctx) // exports the measurements
 }
 
 // putDocuments puts two documents, measured.

@@ -29,7 +29,7 @@ func TestEachAttemptAtARequestIsMeasuredUnderItsOutcome(t *testing.T) {
 	})
 }
 
-// attempt is what the attempts are told apart by.
+// attempt holds the attributes by which attempts are told apart.
 type attempt struct {
 	endpoint string
 	status   int64

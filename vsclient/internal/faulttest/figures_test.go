@@ -1,6 +1,7 @@
 package faulttest_test
 
 import (
+	"context"
 	"flag"
 	"fmt"
 	"os"
@@ -132,10 +133,22 @@ func TestMain(m *testing.M) {
 		fmt.Printf("\n%s\n", table())
 	}
 	if *into != "" && code == 0 {
-		if err := page.Write(*into, "figures", table()); err != nil {
+		if err := publish(*into); err != nil {
 			fmt.Fprintln(os.Stderr, err)
 			code = 1
 		}
 	}
 	os.Exit(code)
+}
+
+func publish(name string) error {
+	command := fmt.Sprintf("go test ./internal/faulttest -args -share %d", *share)
+	if *all {
+		command = "go test ./internal/faulttest -args -all"
+	}
+	stamp, err := page.Measured(context.Background(), command)
+	if err != nil {
+		return err
+	}
+	return page.Write(name, "figures", stamp+".\n\n"+table())
 }

@@ -66,7 +66,7 @@ func TestHistories(t *testing.T) {
 		}
 	}
 	if *page != "" && !t.Failed() {
-		if err := s.WriteInto(*page); err != nil {
+		if err := s.WriteInto(t.Context(), *page); err != nil {
 			t.Error(err)
 		}
 	}

@@ -1,6 +1,7 @@
 package histories
 
 import (
+	"context"
 	"fmt"
 	"maps"
 	"slices"
@@ -91,4 +92,10 @@ func (s *Summary) Table() string {
 }
 
 // WriteInto writes the table into a page, between its marks.
-func (s *Summary) WriteInto(path string) error { return page.Write(path, "histories", s.Table()) }
+func (s *Summary) WriteInto(ctx context.Context, path string) error {
+	stamp, err := page.Measured(ctx, "make histories")
+	if err != nil {
+		return err
+	}
+	return page.Write(path, "histories", stamp+".\n\n"+s.Table())
+}

@@ -7,6 +7,7 @@ import (
 	"os"
 	"os/exec"
 	"strings"
+	"time"
 )
 
 // Write puts a table into a page, between the marks of that name.
@@ -22,6 +23,16 @@ func Write(path, name, table string) error {
 		return fmt.Errorf("%s has no marks for the table of the %s", path, name)
 	}
 	return os.WriteFile(path, []byte(head+begin+table+end+tail), 0o644) //nolint:gosec // likewise
+}
+
+// Measured is the line that stands above figures: the command that made them, the day and
+// the commit of the checkout.
+func Measured(ctx context.Context, command string) (string, error) {
+	commit, err := Commit(ctx, ".")
+	if err != nil {
+		return "", err
+	}
+	return fmt.Sprintf("Measured with `%s` on %s at commit %s", command, time.Now().Format(time.DateOnly), commit), nil
 }
 
 // Commit returns the short hash of the commit that a folder's checkout is at.

@@ -1,0 +1,343 @@
+// Package cli holds the commands of vsctl.
+package cli
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"runtime/debug"
+	"strings"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"github.com/conduitio-labs/conduit-connector-openai-vectorstore/vsclient"
+	"github.com/conduitio-labs/conduit-connector-openai-vectorstore/vsclient/cmd/vsctl/internal/config"
+	"github.com/conduitio-labs/conduit-connector-openai-vectorstore/vsclient/cmd/vsctl/internal/show"
+	"github.com/conduitio-labs/conduit-connector-openai-vectorstore/vsclient/cmd/vsctl/internal/source"
+)
+
+// The exit codes.
+const (
+	Done        = 0
+	Failed      = 1
+	Usage       = 2
+	Environment = 3
+	Withheld    = 4
+	Pending     = 10
+)
+
+const exitCodes = `Exit codes: 0 done, 1 something failed, 2 wrong usage, 3 the environment (key, store,
+network, settings), 4 removals were withheld or the source is incomplete, 10 changes are
+pending (plan --exit-code).`
+
+// Streams is the surroundings of the program.
+type Streams struct {
+	In       io.Reader
+	Out, Err io.Writer
+	// Whether each of them is a terminal.
+	InTerminal, OutTerminal, ErrTerminal bool
+	LookupEnv                            func(name string) (string, bool)
+	Version                              string // of the linker; "": that of the build
+}
+
+// exit is an error with an exit code.
+type exit struct {
+	code int
+	err  error
+}
+
+func (e *exit) Error() string { return e.err.Error() }
+func (e *exit) Unwrap() error { return e.err }
+
+func usagef(format string, args ...any) error {
+	return &exit{Usage, fmt.Errorf(format, args...)}
+}
+
+func environment(err error) error { return &exit{Environment, err} }
+
+// outcome is the result of a command that ran to its end.
+type outcome struct {
+	summary string // one sentence
+	result  any    // under --json
+	code    int    // Failed and Withheld are no success
+	err     error  // the reason for such a code
+	text    func(w io.Writer)
+}
+
+// app is one run of the program.
+type app struct {
+	Streams
+	flags   config.Config
+	file    string
+	emulate string
+	json    bool
+
+	command  string
+	begun    bool // the command has been found and its flags read
+	out      outcome
+	cfg      config.Config
+	progress show.Progress
+	storeID  string // of the client
+}
+
+// Run runs the program and returns its exit code.
+func Run(ctx context.Context, args []string, s Streams) int {
+	a := &app{Streams: s}
+	a.progress = show.Progress{W: s.Err, Terminal: s.ErrTerminal, Now: time.Now}
+	root := a.root()
+	root.SetArgs(args)
+	root.SetIn(s.In)
+	root.SetOut(s.Out)
+	root.SetErr(s.Err)
+	cmd, err := root.ExecuteContextC(ctx)
+	if a.command == "" {
+		a.command = strings.TrimPrefix(strings.TrimPrefix(cmd.CommandPath(), "vsctl"), " ")
+	}
+	switch {
+	case err == nil:
+		err = a.out.err
+	case !a.begun && codeOf(err) == Failed: // cobra's own errors
+		err = &exit{Usage, err}
+	}
+	code := cmp.Or(a.out.code, codeOf(err))
+	for _, arg := range args { // the flags may not have been read
+		a.json = a.json || arg == "--json"
+	}
+	a.progress.End()
+	if a.json && (a.out.result != nil || err != nil) {
+		a.envelope(code, err)
+	} else if err != nil {
+		fmt.Fprintln(s.Err, "vsctl: "+message(err))
+	}
+	return code
+}
+
+func (a *app) envelope(code int, err error) {
+	e := show.Envelope{Command: a.command, OK: err == nil, Summary: a.out.summary, Result: a.out.result}
+	if err != nil {
+		e.Error = &show.Error{Message: message(err), ExitCode: code}
+		if class := vsclient.ClassOf(err); errors.As(err, new(*vsclient.Error)) {
+			e.Error.Class = class.String()
+		}
+		if api := (*vsclient.APIError)(nil); errors.As(err, &api) {
+			e.Error.Request = api.RequestID
+		}
+	}
+	if err := show.JSON(a.Out, e); err != nil {
+		fmt.Fprintln(a.Err, "vsctl:", err)
+	}
+}
+
+// message is the error on one line.
+func message(err error) string {
+	text := strings.NewReplacer("vsclient: ", "", "plan: ", "").Replace(err.Error())
+	return strings.Join(strings.FieldsFunc(text, func(r rune) bool { return r == '\n' || r == '\r' }), "; ")
+}
+
+func codeOf(err error) int {
+	var known *exit
+	var bad *source.Usage
+	switch {
+	case err == nil:
+		return Done
+	case errors.As(err, &known):
+		return known.code
+	case errors.As(err, &bad):
+		return Usage
+	case errors.As(err, new(*vsclient.Error)):
+		switch vsclient.ClassOf(err) {
+		case vsclient.Fatal, vsclient.Transient:
+			return Environment
+		case vsclient.BadDocument, vsclient.Stopped:
+		}
+		return Failed
+	}
+	return Failed
+}
+
+func (a *app) root() *cobra.Command {
+	root := &cobra.Command{
+		Use:   "vsctl",
+		Short: "Keep an OpenAI vector store equal to a folder, a manifest or a list of keys",
+		Long: `vsctl keeps an OpenAI vector store equal to a source of documents. It shows what will
+change, does it, and removes nothing that it is not sure of.
+
+A SOURCE is
+  DIR            a folder: each file is a document, and its path below DIR is its key
+  manifest:FILE  lines of JSON, a document each, and an end line
+  keys:FILE      a list of keys: documents that it does not have are removed, nothing is put
+  NAME           a source that .vsctl.yaml describes
+with - in place of FILE for standard input.
+
+The store and the key come from flags, then from OPENAI_VECTOR_STORE_ID, OPENAI_API_KEY,
+OPENAI_BASE_URL, OPENAI_ORG_ID and OPENAI_PROJECT_ID, then from .vsctl.yaml.
+
+` + exitCodes,
+		Example: `  vsctl --emulate sync ./docs                    try it: no key, no account
+  vsctl --emulate=./docs search "travel costs"   search a folder in the same way
+  vsctl plan ./docs --owner handbook             show what would change
+  vsctl sync ./docs --owner handbook             show it, ask, and do it
+  psql -At -c 'select id from page' | vsctl sync keys:- --complete --owner pages -y`,
+		SilenceErrors: true,
+		SilenceUsage:  true,
+		Args: func(_ *cobra.Command, given []string) error {
+			if len(given) > 0 {
+				return usagef("there is no command %q; vsctl --help lists them", given[0])
+			}
+			return nil
+		},
+		RunE: func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
+	}
+	root.SetFlagErrorFunc(func(cmd *cobra.Command, err error) error {
+		return usagef("%w; %s --help lists the flags", err, cmd.CommandPath())
+	})
+	f := root.PersistentFlags()
+	f.SortFlags, root.Flags().SortFlags = false, false
+	f.StringVar(&a.flags.Store, "store", "", "`ID` of the vector store, as vs_…")
+	f.StringVar(&a.flags.BaseURL, "base-url", "", "`URL` of an OpenAI-compatible endpoint")
+	f.StringVar(&a.flags.Organization, "organization", "", "OpenAI `ID` of the organization")
+	f.StringVar(&a.flags.Project, "project", "", "OpenAI `ID` of the project")
+	f.StringVar(&a.file, "config", "", "`FILE` of settings (default .vsctl.yaml, if there is one)")
+	f.Var((*folder)(&a.emulate), "emulate", "use an emulated store in this process; --emulate=`DIR`: one that holds the files of DIR")
+	f.Lookup("emulate").NoOptDefVal = nothing
+	f.BoolVar(&a.json, "json", false, "write one JSON object: command, ok, summary, result, error")
+	root.AddCommand(a.planCommand(), a.syncCommand(), a.applyCommand(),
+		a.getCommand(), a.textCommand(), a.putCommand(), a.rmCommand(), a.lsCommand(), a.searchCommand(),
+		a.doctorCommand(), a.sweepCommand(), a.leftoversCommand(), a.versionCommand())
+	groups(root)
+	root.InitDefaultCompletionCmd()
+	if completion, _, err := root.Find([]string{"completion"}); err == nil {
+		completion.RunE = func(*cobra.Command, []string) error {
+			return usagef("vsctl completion takes a SHELL: bash, fish, powershell or zsh")
+		}
+		completion.Args = cobra.ArbitraryArgs
+	}
+	return root
+}
+
+// nothing is the value of --emulate without a folder.
+const nothing = "true"
+
+// folder is the value of --emulate. Its type is one whose default the help leaves out.
+type folder string
+
+func (f *folder) String() string         { return string(*f) }
+func (f *folder) Set(value string) error { *f = folder(value); return nil }
+func (f *folder) Type() string           { return "bool" }
+
+func groups(root *cobra.Command) {
+	root.AddGroup(&cobra.Group{ID: "source", Title: "A store and its source:"},
+		&cobra.Group{ID: "documents", Title: "Documents:"}, &cobra.Group{ID: "health", Title: "Health:"})
+	for _, cmd := range root.Commands() {
+		switch cmd.Name() {
+		case "plan", "sync", "apply":
+			cmd.GroupID = "source"
+		case "get", "text", "put", "rm", "ls", "search":
+			cmd.GroupID = "documents"
+		case "doctor", "sweep", "leftovers":
+			cmd.GroupID = "health"
+		}
+	}
+}
+
+// runs makes the RunE of a command: its result goes to standard output in the one
+// form or the other.
+func (a *app) runs(run func(ctx context.Context, args []string) (outcome, error)) func(*cobra.Command, []string) error {
+	return func(cmd *cobra.Command, args []string) error {
+		a.command, a.begun = cmd.Name(), true
+		out, err := run(cmd.Context(), args)
+		if err != nil {
+			return err
+		}
+		a.out = out
+		if !a.json && out.text != nil {
+			a.progress.End()
+			out.text(a.Out)
+		}
+		return nil
+	}
+}
+
+// args makes the Args of a command: between least and most of these names.
+func args(least, most int, names string) cobra.PositionalArgs {
+	return func(cmd *cobra.Command, given []string) error {
+		if len(given) < least || len(given) > most {
+			return usagef("%s takes %s, and %s given; %s --help shows examples", cmd.CommandPath(), names,
+				show.Count(len(given), "argument is", "arguments are"), cmd.CommandPath())
+		}
+		return nil
+	}
+}
+
+// settings reads the settings once.
+func (a *app) settings() error {
+	if a.cfg.Sources != nil {
+		return nil
+	}
+	cfg, err := config.Load(a.file)
+	if err != nil {
+		return environment(err)
+	}
+	if cfg.Sources == nil {
+		cfg.Sources = map[string]config.Source{}
+	}
+	a.cfg = cfg
+	return nil
+}
+
+// say writes a line for people.
+func (a *app) say(format string, args ...any) {
+	if !a.json {
+		fmt.Fprintf(a.Out, format+"\n", args...)
+	}
+}
+
+// note writes a line for people beside the result.
+func (a *app) note(format string, args ...any) { fmt.Fprintf(a.Err, format+"\n", args...) }
+
+func (a *app) colour() bool {
+	no, _ := a.LookupEnv("NO_COLOR")
+	kind, _ := a.LookupEnv("TERM")
+	return a.OutTerminal && no == "" && kind != "dumb"
+}
+
+// ask asks on the terminal, unless yes was given beforehand.
+func (a *app) ask(yes bool, question string) (bool, error) {
+	if yes || a.emulate != "" {
+		return true, nil
+	}
+	fmt.Fprintf(a.Err, "%s [y/N] ", question)
+	var answer string
+	if _, err := fmt.Fscanln(a.In, &answer); err != nil && answer == "" {
+		return false, nil //nolint:nilerr // an empty line is no
+	}
+	return strings.EqualFold(answer, "y") || strings.EqualFold(answer, "yes"), nil
+}
+
+// mayAsk is an error when nobody can be asked and yes was not given.
+func (a *app) mayAsk(yes bool) error {
+	if yes || a.emulate != "" || a.InTerminal && a.ErrTerminal && !a.json {
+		return nil
+	}
+	return usagef("%s asks before it changes anything, and nobody can answer here: give -y to go ahead, or -n to see what would change", a.command)
+}
+
+func (a *app) versionCommand() *cobra.Command {
+	return &cobra.Command{
+		Use: "version", Short: "Print the version", Args: args(0, 0, "no argument"),
+		RunE: a.runs(func(context.Context, []string) (outcome, error) {
+			version := a.Version
+			if info, ok := debug.ReadBuildInfo(); ok {
+				version = cmp.Or(version, info.Main.Version)
+			}
+			version = cmp.Or(version, "(devel)")
+			return outcome{
+				summary: "vsctl " + version, result: map[string]string{"version": version},
+				text: func(w io.Writer) { fmt.Fprintln(w, "vsctl "+version) },
+			}, nil
+		}),
+	}
+}

@@ -1,0 +1,223 @@
+package cli_test
+
+import (
+	"flag"
+	"os"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/matryer/is"
+
+	"github.com/conduitio-labs/conduit-connector-openai-vectorstore/vsclient/cmd/vsctl/internal/cli"
+	"github.com/conduitio-labs/conduit-connector-openai-vectorstore/vsclient/openaitest"
+)
+
+var update = flag.Bool("update", false, "write the golden files")
+
+func TestTheHelpIsAsItWasRead(t *testing.T) {
+	w := newWorld(t, openaitest.Config{})
+	for _, command := range []string{"", "plan", "sync", "apply", "get", "text", "put", "rm", "ls", "search", "doctor", "sweep", "leftovers", "version"} {
+		out := w.must(cli.Done, append(strings.Fields(command), "--help")...)
+		file := filepath.Join("testdata", "help"+strings.TrimSuffix("-"+command, "-")+".txt")
+		if *update {
+			if err := os.WriteFile(file, []byte(out), 0o644); err != nil {
+				t.Fatal(err)
+			}
+		}
+		want, err := os.ReadFile(file)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if out != string(want) {
+			t.Errorf("the help of %q is not that of %s; go test -update writes it anew:\n%s", command, file, out)
+		}
+	}
+}
+
+func TestTheExitCodeTellsTheKindOfFailure(t *testing.T) {
+	tests := []struct {
+		name    string
+		prepare func(w *world)
+		args    []string
+		code    int
+		says    string
+	}{
+		{name: "the version", args: []string{"version"}, code: cli.Done},
+		{name: "a document that is not there", args: []string{"get", "nope"}, code: cli.Failed, says: "not found"},
+		{name: "a document that cannot be put", args: []string{"put", "k", os.DevNull}, code: cli.Failed, says: "empty"},
+		{name: "no such command", args: []string{"frob"}, code: cli.Usage, says: "vsctl --help"},
+		{name: "no such flag", args: []string{"ls", "--frob"}, code: cli.Usage, says: "vsctl ls --help"},
+		{name: "no KEY", args: []string{"get"}, code: cli.Usage, says: "takes a KEY"},
+		{name: "no SOURCE", args: []string{"plan"}, code: cli.Usage, says: "no SOURCE"},
+		{name: "a file as SOURCE", args: []string{"plan", "FILE"}, code: cli.Usage, says: "vsctl put KEY"},
+		{name: "a glob that is none", args: []string{"plan", ".", "--include", "["}, code: cli.Usage, says: "is no glob"},
+		{name: "a share that is none", args: []string{"plan", ".", "--max-remove", "200%"}, code: cli.Usage, says: "--max-remove"},
+		{name: "a chunking that is none", args: []string{"plan", ".", "--chunking", "1/2/3"}, code: cli.Usage, says: "800/400"},
+		{name: "a filter that is none", args: []string{"search", "q", "--filter", "lang"}, code: cli.Usage, says: "NAME=VALUE"},
+		{name: "no such shell", args: []string{"completion", "frob"}, code: cli.Usage, says: "bash"},
+		{name: "no API key", prepare: func(w *world) { delete(w.env, "OPENAI_API_KEY") }, args: []string{"ls"}, code: cli.Environment, says: "OPENAI_API_KEY"},
+		{name: "a wrong API key", prepare: func(w *world) { w.env["OPENAI_API_KEY"] = "sk-wrong-one" }, args: []string{"ls"}, code: cli.Environment, says: "unauthorized"},
+		{name: "no store", prepare: func(w *world) { delete(w.env, "OPENAI_VECTOR_STORE_ID") }, args: []string{"ls"}, code: cli.Environment, says: "--store"},
+		{name: "a store that is gone", args: []string{"ls", "--store", "vs_gone"}, code: cli.Environment, says: "gone"},
+		{name: "a folder that is not there", args: []string{"plan", "nowhere"}, code: cli.Environment, says: "nowhere"},
+		{name: "settings that are not there", args: []string{"ls", "--config", "nowhere.yaml"}, code: cli.Environment, says: "nowhere.yaml"},
+		{name: "changes that are pending", args: []string{"plan", "DIR", "--exit-code"}, code: cli.Pending},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			is := is.New(t)
+			w := newWorld(t, openaitest.Config{})
+			if tt.prepare != nil {
+				tt.prepare(w)
+			}
+			for i, arg := range tt.args {
+				tt.args[i] = strings.NewReplacer("DIR", w.dir, "FILE", filepath.Join(w.dir, "a.md")).Replace(arg)
+			}
+			out, errs, code := w.run(tt.args...)
+			is.Equal(code, tt.code)
+			if tt.says == "" {
+				is.Equal(errs, "")
+				is.True(out != "")
+				return
+			}
+			is.Equal(out, "")
+			is.True(strings.Contains(errs, tt.says))
+			is.True(strings.HasPrefix(errs, "vsctl: ") && strings.Count(errs, "\n") == 1) // one line
+
+			e := w.envelope(tt.code, tt.args...)
+			is.True(!e.OK)
+			is.Equal(e.Error.ExitCode, tt.code)
+			is.True(strings.Contains(e.Error.Message, tt.says))
+		})
+	}
+}
+
+func TestEachCommandWritesOneEnvelope(t *testing.T) {
+	is := is.New(t)
+	w := newWorld(t, openaitest.Config{})
+	for _, args := range [][]string{
+		{"plan", w.dir},
+		{"sync", w.dir, "-y"},
+		{"ls"},
+		{"get", "a.md"},
+		{"text", "a.md"},
+		{"search", "alpha"},
+		{"put", "k.md", filepath.Join(w.dir, "a.md")},
+		{"rm", "k.md", "-y"},
+		{"doctor"},
+		{"sweep"},
+		{"leftovers"},
+		{"version"},
+	} {
+		e := w.envelope(cli.Done, args...)
+		is.Equal(e.Command, args[0])
+		is.True(e.OK && e.Summary != "" && e.Result != nil && e.Error == nil) // its fields
+	}
+	is.Equal(len(w.keys()), 3)
+}
+
+func TestADocumentIsPutFromAFileAndFromStandardInput(t *testing.T) {
+	is := is.New(t)
+	w := newWorld(t, openaitest.Config{})
+	is.Equal(w.must(cli.Done, "put", "k", filepath.Join(w.dir, "a.md"), "--attribute", "n=1", "--attribute", `s="1"`, "--attribute", "b=true"), "k: created\n")
+	w.in = "from a pipe"
+	is.Equal(w.must(cli.Done, "put", "k"), "k: replaced\n")
+	is.Equal(w.must(cli.Done, "text", "k"), "from a pipe")
+	is.Equal(w.must(cli.Done, "rm", "k", "-y"), "k: deleted\n")
+	is.Equal(w.must(cli.Done, "rm", "k", "-y"), "k: absent\n")
+}
+
+func TestASearchIsNarrowedByTypedFilters(t *testing.T) {
+	w := newWorld(t, openaitest.Config{})
+	w.must(cli.Done, "put", "en.md", filepath.Join(w.dir, "a.md"), "--attribute", "lang=en", "--attribute", "year=2024", "--attribute", "draft=false")
+	w.must(cli.Done, "put", "de.md", filepath.Join(w.dir, "a.md"), "--attribute", "lang=de", "--attribute", `year="2024"`, "--attribute", "draft=true")
+	for filters, want := range map[string]string{
+		"":                   "de.md en.md",
+		"lang=en":            "en.md",
+		"lang!=en":           "de.md",
+		"year=2024":          "en.md",
+		`year="2024"`:        "de.md",
+		"year>=2024":         "en.md",
+		"year>2024":          "",
+		"year<=2024":         "en.md",
+		"year<2024":          "",
+		"draft=true":         "de.md",
+		"lang=en draft=true": "",
+	} {
+		args := []string{"search", "alpha"}
+		for _, f := range strings.Fields(filters) {
+			args = append(args, "--filter", f)
+		}
+		var got []string
+		for _, h := range w.envelope(cli.Done, args...).Result.([]any) {
+			got = append(got, h.(map[string]any)["key"].(string))
+		}
+		if len(got) == 2 && got[0] > got[1] {
+			got[0], got[1] = got[1], got[0]
+		}
+		if strings.Join(got, " ") != want {
+			t.Errorf("the filters %q find %v, not %q", filters, got, want)
+		}
+	}
+}
+
+func TestDoctorFindsEachKindOfFault(t *testing.T) {
+	is := is.New(t)
+	w := newWorld(t, openaitest.Config{})
+	w.must(cli.Done, "sync", w.dir, "--owner", "hb", "-y")
+	is.True(strings.HasPrefix(w.must(cli.Done, "doctor"), "healthy: 3 documents"))
+
+	first := w.srv.Snapshot().Store(w.store).Files[0]
+	again := w.srv.AddFile(openaitest.NewFile{Name: first.Filename, Content: []byte("again")})
+	attributes := map[string]any{}
+	for name, value := range first.Attributes {
+		attributes[name] = value
+	}
+	version, err := strconv.ParseInt(first.Attributes["vs_version"].(string), 10, 64)
+	is.NoErr(err)
+	attributes["vs_version"] = strconv.FormatInt(version+1, 10)
+	w.srv.AddStoreFile(w.store, again, attributes)
+	w.srv.AddFile(openaitest.NewFile{Name: "a.md", Content: []byte("lost"), CreatedAt: time.Now().Add(-2 * time.Hour)})
+	w.post("/vector_stores/"+w.store, `{"expires_after":{"anchor":"last_active_at","days":1}}`)
+
+	kinds := map[string]int{}
+	e := w.envelope(cli.Failed, "doctor")
+	for _, f := range e.Result.(map[string]any)["findings"].([]any) {
+		kinds[f.(map[string]any)["kind"].(string)]++
+	}
+	is.Equal(kinds, map[string]int{"doubled": 1, "leftover": 1, "expiry": 1})
+	is.True(!e.OK)
+}
+
+func TestDoctorFindsDocumentsThatAreNotIndexed(t *testing.T) {
+	is := is.New(t)
+	w := newWorld(t, openaitest.Config{
+		Now:        func() time.Time { return time.Now().Add(-time.Hour) },
+		IndexRules: []openaitest.IndexRule{{Name: "stuck*", Stuck: true}, {Name: "failed*", Code: "invalid_file", Message: "no text"}},
+	})
+	for _, name := range []string{"stuck.md", "failed.md"} {
+		file := w.srv.AddFile(openaitest.NewFile{Name: name, Content: []byte("alpha")})
+		w.post("/vector_stores/"+w.store+"/files", `{"file_id":"`+file+`"}`)
+	}
+	out := w.must(cli.Failed, "doctor")
+	is.True(strings.Contains(out, "!  stuck"))
+	is.True(strings.Contains(out, "invalid_file: no text"))
+}
+
+func TestALeftoverGoesWhenItIsNamed(t *testing.T) {
+	is := is.New(t)
+	w := newWorld(t, openaitest.Config{})
+	w.must(cli.Done, "sync", w.dir, "--owner", "hb", "-y")
+	lost := w.srv.AddFile(openaitest.NewFile{Name: "a.md", Content: []byte("lost"), CreatedAt: time.Now().Add(-2 * time.Hour)})
+	is.True(strings.Contains(w.must(cli.Done, "leftovers"), lost))
+	w.must(cli.Usage, "leftovers", "--remove")
+	w.must(cli.Usage, "leftovers", "--remove", "-y", "file-unknown")
+	w.must(cli.Done, "sweep")
+	w.must(cli.Done, "leftovers", "--remove", "-y") // its name alone proves nothing
+	is.Equal(len(w.srv.Snapshot().Files), 4)
+	w.must(cli.Done, "leftovers", "--remove", "-y", lost)
+	is.Equal(len(w.srv.Snapshot().Files), 3)
+}

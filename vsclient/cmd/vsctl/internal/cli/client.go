@@ -1,0 +1,149 @@
+package cli
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net/http"
+	"strings"
+
+	"github.com/conduitio-labs/conduit-connector-openai-vectorstore/vsclient"
+	"github.com/conduitio-labs/conduit-connector-openai-vectorstore/vsclient/cmd/vsctl/internal/config"
+	"github.com/conduitio-labs/conduit-connector-openai-vectorstore/vsclient/cmd/vsctl/internal/show"
+	"github.com/conduitio-labs/conduit-connector-openai-vectorstore/vsclient/cmd/vsctl/internal/source"
+	"github.com/conduitio-labs/conduit-connector-openai-vectorstore/vsclient/openaitest"
+)
+
+// client returns a client of the store, and a function that ends its use. store is
+// that of a source in the file of settings, or "". With async, a put returns when
+// the document is attached.
+func (a *app) client(ctx context.Context, store string, async bool) (*vsclient.Client, func(), error) {
+	if err := a.settings(); err != nil {
+		return nil, nil, err
+	}
+	c := vsclient.Config{Async: async, OnRequest: a.waiting}
+	if a.emulate != "" {
+		return a.emulated(ctx, c)
+	}
+	file := a.cfg
+	if store != "" {
+		file.Store = store
+	}
+	cfg, err := file.Resolve(a.flags, a.LookupEnv)
+	if err != nil {
+		return nil, nil, environment(err)
+	}
+	switch {
+	case cfg.APIKey == "":
+		return nil, nil, environment(errors.New("there is no API key: set OPENAI_API_KEY, or try without one: vsctl --emulate …"))
+	case cfg.Store == "":
+		return nil, nil, environment(errors.New("no vector store is named: give --store vs_…, or set OPENAI_VECTOR_STORE_ID"))
+	}
+	c.APIKey, c.BaseURL, c.Organization, c.Project, c.VectorStoreID = cfg.APIKey, cfg.BaseURL, cfg.Organization, cfg.Project, cfg.Store
+	a.storeID = c.VectorStoreID
+	client, err := vsclient.New(c)
+	if err != nil {
+		return nil, nil, environment(err)
+	}
+	return client, func() { client.Close() }, nil
+}
+
+// emulated returns a client of a new store that ends with the process.
+func (a *app) emulated(ctx context.Context, c vsclient.Config) (*vsclient.Client, func(), error) {
+	server := openaitest.New(openaitest.Config{})
+	no := vsclient.NoLimit
+	c.APIKey, c.BaseURL, c.HTTPClient = "emulated", server.URL(), server.Client()
+	c.VectorStoreID = server.NewVectorStore("emulated")
+	a.storeID = c.VectorStoreID
+	c.Limits = vsclient.Limits{UploadsPerMinute: no, AttachRequestsPerMinute: no, AttachedFilesPerMinute: no, ChangesPerMinute: no}
+	client, err := vsclient.New(c)
+	if err != nil {
+		return nil, nil, err
+	}
+	end := func() { client.Close(); server.Close() }
+	held := "it is empty"
+	if a.emulate != nothing {
+		n, err := fill(ctx, client, a.emulate)
+		if err != nil {
+			end()
+			return nil, nil, err
+		}
+		held = "it holds " + show.Count(n, "document", "documents") + " of " + a.emulate
+	}
+	a.note("emulated store %s: %s, and it ends with this command", c.VectorStoreID, held)
+	return client, end, nil
+}
+
+// fill puts the files of a folder that can be put.
+func fill(ctx context.Context, c *vsclient.Client, folder string) (int, error) {
+	s, err := source.Open(folder, source.Options{AllowEmpty: true})
+	if err != nil {
+		return 0, err
+	}
+	defer s.Close() //nolint:errcheck // it was read alone
+	var changes []vsclient.Change
+	for d, err := range s.Documents(ctx) {
+		if err != nil {
+			return 0, err
+		}
+		if s.Refused()[d.Key] == "" {
+			changes = append(changes, vsclient.Put(d))
+		}
+	}
+	n := 0
+	for _, r := range c.Apply(ctx, changes, nil) {
+		switch {
+		case r.Err == nil:
+			n++
+		case vsclient.ClassOf(r.Err) != vsclient.BadDocument:
+			return n, r.Err
+		}
+	}
+	return n, nil
+}
+
+// waiting tells the progress line the purpose of the requests.
+func (a *app) waiting(e vsclient.RequestEvent) {
+	method, path, _ := strings.Cut(e.Endpoint, " ")
+	reason := "waiting for OpenAI to index"
+	switch {
+	case e.Status == http.StatusTooManyRequests:
+		reason = "OpenAI asks to wait"
+	case e.Err != nil:
+		reason = fmt.Sprintf("trying again, %d", e.Try)
+	case method == http.MethodPost && path == "/files":
+		reason = "uploading"
+	case method == http.MethodPost:
+		reason = "attaching"
+	case method == http.MethodDelete:
+		reason = "removing"
+	}
+	a.progress.Waiting(reason)
+}
+
+// chosen is a source with its settings, from the file where it is named there and
+// from flags otherwise.
+func (a *app) chosen(given []string) (spec string, named config.Source, err error) {
+	if err := a.settings(); err != nil {
+		return "", named, err
+	}
+	names := a.cfg.Names()
+	switch {
+	case len(given) > 0:
+		spec = given[0]
+	case len(names) == 1:
+		spec = names[0]
+	case len(names) == 0:
+		return "", named, usagef("no SOURCE: give a folder, manifest:FILE or keys:FILE")
+	default:
+		return "", named, usagef("%s describes several sources: name one of %s", config.File, strings.Join(names, ", "))
+	}
+	named, ok, err := a.cfg.Source(spec, a.LookupEnv)
+	if err != nil {
+		return "", named, environment(err)
+	}
+	if ok {
+		spec = named.Source
+	}
+	return spec, named, nil
+}

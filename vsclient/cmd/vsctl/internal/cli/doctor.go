@@ -1,0 +1,264 @@
+package cli
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"strings"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"github.com/conduitio-labs/conduit-connector-openai-vectorstore/vsclient"
+	"github.com/conduitio-labs/conduit-connector-openai-vectorstore/vsclient/cmd/vsctl/internal/show"
+)
+
+// finding is a fault of the store.
+type finding struct {
+	Kind   string `json:"kind"` // failed, stuck, doubled, gone, leftover or expiry
+	Key    string `json:"key,omitempty"`
+	FileID string `json:"file_id,omitempty"`
+	Detail string `json:"detail"`
+}
+
+type diagnosis struct {
+	StoreID    string    `json:"store_id"`
+	Name       string    `json:"name"`
+	Documents  int       `json:"documents"`
+	UsageBytes int64     `json:"usage_bytes"`
+	ExpiresAt  time.Time `json:"expires_at,omitzero"`
+	Healthy    bool      `json:"healthy"`
+	Findings   []finding `json:"findings"`
+}
+
+const (
+	// patience is how long indexing may take before a document counts as stuck.
+	patience = 10 * time.Minute
+	// notice is how long before its end an expiry counts as a fault.
+	notice = 24 * time.Hour
+)
+
+func (a *app) doctorCommand() *cobra.Command {
+	return &cobra.Command{
+		Use: "doctor", Short: "Look for faults of the store", Args: args(0, 0, "no argument"),
+		Long: `Doctor looks for
+  failed    documents that OpenAI could not index
+  stuck     documents that are being indexed for more than ten minutes
+  doubled   keys with two versions
+  gone      files that the store counts and does not list
+  leftover  Files that no key needs, attached or not (vsctl sweep, vsctl leftovers)
+  expiry    a store that expires within a day
+and exits with 1 when it finds one. It only reads.`,
+		Example: "  vsctl doctor || echo \"look at the store\"",
+		RunE: a.runs(func(ctx context.Context, _ []string) (outcome, error) {
+			c, end, err := a.client(ctx, "", false)
+			if err != nil {
+				return outcome{}, err
+			}
+			defer end()
+			d, err := diagnose(ctx, c, time.Now())
+			if err != nil {
+				return outcome{}, err
+			}
+			out := outcome{result: d, summary: "healthy: " + show.Count(d.Documents, "document", "documents") + ", " + show.Bytes(d.UsageBytes)}
+			if !d.Healthy {
+				out.summary = show.Count(len(d.Findings), "fault", "faults")
+				out.code, out.err = Failed, fmt.Errorf("the store is not healthy: %s", out.summary)
+			}
+			out.text = func(w io.Writer) {
+				rows := make([]string, len(d.Findings))
+				for i, f := range d.Findings {
+					rows[i] = strings.Join([]string{"!", f.Kind, show.Text(f.Key), f.FileID, show.Text(f.Detail)}, "\t")
+				}
+				show.Table(w, "", rows)
+				if !d.ExpiresAt.IsZero() {
+					fmt.Fprintln(w, "the store expires at "+show.Time(d.ExpiresAt)+", if it is not used")
+				}
+				if d.Healthy {
+					fmt.Fprintln(w, out.summary)
+				}
+			}
+			return out, nil
+		}),
+	}
+}
+
+func diagnose(ctx context.Context, c *vsclient.Client, now time.Time) (diagnosis, error) {
+	store, err := c.Check(ctx)
+	if err != nil {
+		return diagnosis{}, err
+	}
+	d := diagnosis{StoreID: store.ID, Name: store.Name, UsageBytes: store.UsageBytes, ExpiresAt: store.ExpiresAt, Findings: []finding{}}
+	add := func(kind, key, file, detail string) {
+		d.Findings = append(d.Findings, finding{kind, key, file, detail})
+	}
+	if !store.ExpiresAt.IsZero() && store.ExpiresAt.Sub(now) < notice {
+		add("expiry", "", "", "the store expires at "+show.Time(store.ExpiresAt))
+	}
+	listed := map[string]bool{} // Files
+	keys := map[string]int{}
+	for i, err := range c.List(ctx) {
+		if err != nil {
+			return d, err
+		}
+		d.Documents++
+		listed[i.FileID] = true
+		switch {
+		case i.Status == vsclient.Failed || i.Status == vsclient.Cancelled:
+			add("failed", i.Key, i.FileID, strings.TrimSuffix(string(i.Status)+", "+reason(i), ", "))
+		case i.Status == vsclient.InProgress && now.Sub(i.AttachedAt) > patience:
+			add("stuck", i.Key, i.FileID, "it is being indexed since "+show.Time(i.AttachedAt))
+		}
+		if i.Key == "" {
+			continue
+		}
+		if keys[i.Key]++; keys[i.Key] == 2 {
+			add("doubled", i.Key, "", "the key has two versions: put it again, or run vsctl sweep")
+		}
+	}
+	if again, err := c.Check(ctx); err != nil {
+		return d, err
+	} else if again.Files > d.Documents && store.Files > d.Documents {
+		add("gone", "", "", fmt.Sprintf("the store counts %s and lists %d: Files were deleted that are still attached", show.Count(store.Files, "file", "files"), d.Documents))
+	}
+	strays, err := c.Sweep(ctx, vsclient.SweepOptions{DryRun: true})
+	for _, s := range strays {
+		if !listed[s.FileID] || s.Why != vsclient.Superseded && s.Why != vsclient.Unindexed { // those are told above
+			add("leftover", s.Key, s.FileID, strayText(s))
+		}
+	}
+	d.Healthy = len(d.Findings) == 0
+	return d, err
+}
+
+func strayText(s vsclient.Stray) string {
+	text := string(s.Why)
+	if s.Name != "" {
+		text += ", named " + s.Name
+	}
+	return text
+}
+
+// stray is a stray in JSON.
+type stray struct {
+	FileID    string       `json:"file_id"`
+	Name      string       `json:"name,omitempty"`
+	Key       string       `json:"key,omitempty"`
+	Bytes     int64        `json:"bytes"`
+	CreatedAt time.Time    `json:"created_at"`
+	Why       vsclient.Why `json:"why"`
+	Removed   bool         `json:"removed"`
+}
+
+// strays is the outcome of a sweep.
+func strays(found []vsclient.Stray) outcome {
+	list := make([]stray, len(found))
+	rows := make([]string, len(found))
+	removed := 0
+	for i, s := range found {
+		list[i] = stray{s.FileID, s.Name, s.Key, s.Size, s.CreatedAt.UTC(), s.Why, s.Removed}
+		sign := "?"
+		if s.Removed {
+			sign = "-"
+			removed++
+		}
+		rows[i] = strings.Join([]string{sign, s.FileID, show.Bytes(s.Size), show.Time(s.CreatedAt), string(s.Why), show.Text(s.Key + s.Name)}, "\t")
+	}
+	out := outcome{result: list, summary: fmt.Sprintf("%s, %d removed", show.Count(len(list), "stray", "strays"), removed)}
+	out.text = func(w io.Writer) {
+		show.Table(w, "", rows)
+		fmt.Fprintln(w, out.summary)
+	}
+	return out
+}
+
+func (a *app) sweepCommand() *cobra.Command {
+	var dry bool
+	cmd := &cobra.Command{
+		Use: "sweep", Short: "Remove Files that no key needs", Args: args(0, 0, "no argument"),
+		Long: `Sweep removes the remains of crashes: older versions of a key whose newer one is searchable,
+versions that OpenAI could not index, and unattached Files that a document names as replaced.
+It lists unattached Files that only look like this program's: vsctl leftovers is for them.`,
+		Example: "  vsctl sweep -n\n  vsctl sweep",
+	}
+	cmd.Flags().BoolVarP(&dry, "dry-run", "n", false, "list them and remove nothing")
+	cmd.RunE = a.runs(func(ctx context.Context, _ []string) (outcome, error) {
+		c, end, err := a.client(ctx, "", false)
+		if err != nil {
+			return outcome{}, err
+		}
+		defer end()
+		found, err := c.Sweep(ctx, vsclient.SweepOptions{DryRun: dry})
+		out := strays(found)
+		if err != nil {
+			out.code, out.err = codeOf(err), err
+		}
+		return out, nil
+	})
+	return cmd
+}
+
+func (a *app) leftoversCommand() *cobra.Command {
+	var remove, yes bool
+	cmd := &cobra.Command{
+		Use: "leftovers [FILE-ID...]", Short: "List Files that are attached nowhere, and remove those that you choose",
+		Long: `Leftovers lists Files older than an hour that are attached to no store and look like uploads
+that were cut off. OpenAI keeps no owner of a File, so that a name proves nothing:
+with --remove, Files that are only named alike go when you name their ids, or when you
+have seen the list on a terminal and say yes.`,
+		Example: "  vsctl leftovers\n  vsctl leftovers --remove file-abc123 file-def456 -y",
+	}
+	cmd.Flags().BoolVar(&remove, "remove", false, "remove them: those with these ids, or all that you say yes to")
+	cmd.Flags().BoolVarP(&yes, "yes", "y", false, "do not ask; needed without a terminal")
+	cmd.RunE = a.runs(func(ctx context.Context, ids []string) (outcome, error) {
+		if remove {
+			if err := a.mayAsk(yes); err != nil {
+				return outcome{}, err
+			}
+		}
+		c, end, err := a.client(ctx, "", false)
+		if err != nil {
+			return outcome{}, err
+		}
+		defer end()
+		all, err := c.Sweep(ctx, vsclient.SweepOptions{DryRun: true})
+		if err != nil {
+			return outcome{}, err
+		}
+		var found []vsclient.Stray
+		choice := []string{}
+		for _, s := range all {
+			chosen := len(ids) == 0 && (!yes || s.Why != vsclient.NamedAlike)
+			for _, id := range ids {
+				chosen = chosen || id == s.FileID
+			}
+			if s.Why == vsclient.Superseded || s.Why == vsclient.Unindexed || len(ids) > 0 && !chosen {
+				continue
+			}
+			found = append(found, s)
+			if chosen {
+				choice = append(choice, s.FileID)
+			}
+		}
+		out := strays(found)
+		if len(ids) > len(choice) {
+			return outcome{}, usagef("%d of these ids are no leftovers: vsctl leftovers lists them", len(ids)-len(choice))
+		}
+		if !remove || len(choice) == 0 {
+			return out, nil
+		}
+		if !a.json {
+			out.text(a.Out)
+		}
+		if ok, err := a.ask(yes, fmt.Sprintf("Remove %s?", show.Count(len(choice), "File", "Files"))); err != nil || !ok {
+			return outcome{summary: "nothing was removed", result: out.result}, err
+		}
+		all, err = c.Sweep(ctx, vsclient.SweepOptions{Files: choice})
+		out = strays(all)
+		if err != nil {
+			out.code, out.err = codeOf(err), err
+		}
+		return out, nil
+	})
+	return cmd
+}

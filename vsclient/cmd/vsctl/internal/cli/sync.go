@@ -1,0 +1,675 @@
+package cli
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"iter"
+	"math"
+	"net/url"
+	"os"
+	"path"
+	"path/filepath"
+	"slices"
+	"strconv"
+	"strings"
+
+	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
+
+	"github.com/conduitio-labs/conduit-connector-openai-vectorstore/vsclient"
+	"github.com/conduitio-labs/conduit-connector-openai-vectorstore/vsclient/cmd/vsctl/internal/config"
+	"github.com/conduitio-labs/conduit-connector-openai-vectorstore/vsclient/cmd/vsctl/internal/show"
+	"github.com/conduitio-labs/conduit-connector-openai-vectorstore/vsclient/cmd/vsctl/internal/source"
+	"github.com/conduitio-labs/conduit-connector-openai-vectorstore/vsclient/plan"
+)
+
+// spec is a source with all that decides its documents. A saved plan keeps it.
+type spec struct {
+	Source         string   `json:"source"`
+	Prefix         string   `json:"prefix,omitempty"`
+	Include        []string `json:"include,omitempty"`
+	Exclude        []string `json:"exclude,omitempty"`
+	FrontMatter    []string `json:"front_matter,omitempty"`
+	Chunking       string   `json:"chunking,omitempty"`
+	Complete       bool     `json:"complete,omitempty"`
+	AllowEmpty     bool     `json:"allow_empty,omitempty"`
+	Owner          string   `json:"owner,omitempty"`
+	OwnerAttribute string   `json:"owner_attribute,omitempty"`
+}
+
+// sourceFlags are the flags of commands that read a source.
+type sourceFlags struct {
+	spec
+	maxRemove string
+	noRemove  bool
+	flags     *pflag.FlagSet
+}
+
+func (s *sourceFlags) add(f *pflag.FlagSet) {
+	f.SortFlags = false
+	s.flags = f
+	f.StringVar(&s.Owner, "owner", "", "`NAME` of the source, written to its documents; documents that bear it and that the\nsource no longer has are removed (default: none, and nothing is removed)")
+	f.StringVar(&s.OwnerAttribute, "owner-attribute", plan.DefaultOwnerAttribute, "`NAME` of the attribute that holds the owner; the Conduit connector's is collection")
+	f.StringVar(&s.Prefix, "prefix", "", "`TEXT` before each key of the source")
+	f.StringArrayVar(&s.Include, "include", nil, "`GLOB` of files to take (repeatable); without a slash it matches in any folder")
+	f.StringArrayVar(&s.Exclude, "exclude", nil, "`GLOB` of files and folders to leave out (repeatable)")
+	f.StringSliceVar(&s.FrontMatter, "front-matter", nil, "make attributes of the front matter of Markdown; =`FIELD,…`: of these fields")
+	f.Lookup("front-matter").NoOptDefVal = "*"
+	f.StringVar(&s.Chunking, "chunking", "auto", "auto, or `MAX/OVERLAP` tokens")
+	f.BoolVar(&s.Complete, "complete", false, "a list of keys is complete although it has no end line")
+	f.BoolVar(&s.AllowEmpty, "allow-empty", false, "a source without documents may have documents removed")
+	f.StringVar(&s.maxRemove, "max-remove", "", "withhold removals beyond `N|P%` of the owner's documents (default 10%, at most 1000;\n10 removals always go; N is exact)")
+	f.BoolVar(&s.noRemove, "no-remove", false, "withhold all removals")
+}
+
+// named takes the settings of a source in the file, where no flag gives another.
+func (s *sourceFlags) named(n config.Source) {
+	text := func(flag string, to *string, from string) {
+		if from != "" && !s.flags.Changed(flag) {
+			*to = from
+		}
+	}
+	list := func(flag string, to *[]string, from []string) {
+		if len(from) > 0 && !s.flags.Changed(flag) {
+			*to = from
+		}
+	}
+	text("owner", &s.Owner, n.Owner)
+	text("prefix", &s.Prefix, n.Prefix)
+	text("chunking", &s.Chunking, n.Chunking)
+	text("max-remove", &s.maxRemove, n.MaxRemove)
+	list("include", &s.Include, n.Include)
+	list("exclude", &s.Exclude, n.Exclude)
+	list("front-matter", &s.FrontMatter, n.FrontMatter)
+}
+
+// guard reads N or P%.
+func guard(text string) (plan.Guard, error) {
+	if text == "" {
+		return plan.Guard{}, nil
+	}
+	number, percent := strings.CutSuffix(text, "%")
+	n, err := strconv.ParseFloat(number, 64)
+	switch {
+	case err != nil || !(n >= 0) || n > math.MaxInt32 || percent && n > 100 || !percent && n != math.Trunc(n):
+		return plan.Guard{}, usagef("--max-remove %q: give a number, as 40, or a share, as 10%%", text)
+	case n == 0: // a zero of a guard is its default
+		return plan.Guard{Free: -1, Share: -1}, nil
+	case percent:
+		return plan.Guard{Share: n / 100, Most: math.MaxInt32}, nil
+	}
+	return plan.Guard{Free: int(n), Share: -1}, nil
+}
+
+func (s spec) open(a *app) (source.Source, error) {
+	chunking, err := parseChunking(s.Chunking)
+	if err != nil {
+		return nil, err
+	}
+	opened, err := source.Open(s.Source, source.Options{
+		Prefix: s.Prefix, Include: s.Include, Exclude: s.Exclude, FrontMatter: s.FrontMatter, Complete: s.Complete,
+		AllowEmpty: s.AllowEmpty, Chunking: chunking, Stdin: a.In,
+	})
+	if err != nil && codeOf(err) != Usage {
+		return nil, environment(fmt.Errorf("the source cannot be read: %w", err))
+	}
+	return opened, err
+}
+
+// made is a plan with its source, in JSON and in the file of a saved plan.
+type made struct {
+	Spec spec       `json:"source"`
+	Plan *plan.Plan `json:"plan"`
+
+	refusals *plan.Refusals
+}
+
+// make makes the plan.
+func (a *app) make(ctx context.Context, c *vsclient.Client, opened source.Source, s *sourceFlags) (made, error) {
+	g, err := guard(s.maxRemove)
+	if err != nil {
+		return made{}, err
+	}
+	m := made{Spec: s.spec}
+	if place, err := filepath.Abs(s.Source); err == nil && !strings.Contains(s.Source, ":") {
+		m.Spec.Source = place
+	} else if kind, place := source.Split(s.Source); kind != "dir" && place != "-" {
+		if place, err := filepath.Abs(place); err == nil {
+			m.Spec.Source = kind + ":" + place
+		}
+	}
+	if m.refusals, err = a.refusals(a.storeID); err != nil {
+		return made{}, environment(err)
+	}
+	o := plan.Options{Guard: g, Empty: s.AllowEmpty, NoRemove: s.noRemove, Refusals: m.refusals, OwnerAttribute: s.OwnerAttribute}
+	if s.Owner != "" {
+		o.Scope = plan.Scope{Owner: s.Owner, Prefix: s.Prefix}
+	}
+	if m.Plan, err = plan.Make(ctx, c, a.counted(opened.Documents(ctx)), o); err != nil {
+		return made{}, err
+	}
+	if s.maxRemove == "" {
+		strange(m.Plan)
+	}
+	refused := opened.Refused()
+	m.Plan.Entries = slices.DeleteFunc(m.Plan.Entries, func(e plan.Entry) bool { // a list of keys says nothing of these
+		return e.Action == plan.Refused && refused[e.Key] == source.PutsNothing && e.FileID != ""
+	})
+	for i, e := range m.Plan.Entries {
+		if reason := refused[e.Key]; reason != "" && e.Action == plan.Refused {
+			if reason == source.PutsNothing {
+				reason = "the store has no document of the key, and " + reason
+			}
+			m.Plan.Entries[i].Reason = reason
+		}
+	}
+	return m, nil
+}
+
+// strange withholds the removal of every document of the owner: a source that has none
+// of them may be another folder than the one that is meant, however few they are.
+func strange(p *plan.Plan) {
+	if p.Removals == 0 || p.Removals < p.Owned || p.Guarded != "" {
+		return
+	}
+	p.Guarded = fmt.Sprintf("the source has no document that the owner has in the store (%d there): is it the right source?", p.Owned)
+	for i, e := range p.Entries {
+		if e.Action == plan.Remove && e.Withheld == "" {
+			p.Entries[i].Withheld = p.Guarded
+		}
+	}
+}
+
+// counted tells the progress line of each document that is compared.
+func (a *app) counted(docs iter.Seq2[vsclient.Document, error]) iter.Seq2[vsclient.Document, error] {
+	return func(yield func(vsclient.Document, error) bool) {
+		n := 0
+		for d, err := range docs {
+			n++
+			a.progress.Waiting(fmt.Sprintf("comparing, %d", n))
+			if !yield(d, err) {
+				return
+			}
+		}
+	}
+}
+
+// refusalsFile returns the file that keeps the documents that OpenAI has refused, or
+// "" where there is none.
+func (a *app) refusalsFile(store string) string {
+	cache, err := os.UserCacheDir()
+	if err != nil || a.emulate != "" {
+		return ""
+	}
+	return filepath.Join(cache, "vsctl", url.PathEscape(store)+".refusals.json")
+}
+
+func (a *app) refusals(store string) (*plan.Refusals, error) {
+	file := a.refusalsFile(store)
+	if file == "" {
+		return new(plan.Refusals), nil
+	}
+	return plan.LoadRefusals(file)
+}
+
+func (a *app) saveRefusals(store string, r *plan.Refusals) {
+	file := a.refusalsFile(store)
+	if file == "" {
+		return
+	}
+	if _, err := os.Stat(file); err != nil && r.Len() == 0 {
+		return
+	}
+	err := os.MkdirAll(filepath.Dir(file), 0o700)
+	if err == nil {
+		err = r.Save(file)
+	}
+	if err != nil {
+		a.note("vsctl: %s; the next run tries the refused documents again", message(err))
+	}
+}
+
+var signs = map[plan.Action]rune{
+	plan.Create: '+', plan.Replace: '~', plan.Rechunk: '~', plan.Attributes: '@', plan.Repair: '!', plan.Duplicate: '!',
+	plan.Remove: '-', plan.Conflict: '?', plan.Refused: '?',
+}
+
+const legend = `  + create   ~ replace, rechunk   @ attributes   ! repair, duplicate   - remove   ? left alone`
+
+// lines writes the plan: a line an entry, but one for all files of an extension that
+// OpenAI does not index.
+func (a *app) lines(w io.Writer, p *plan.Plan) {
+	unindexed := map[string]int{}
+	for _, e := range p.Entries {
+		if e.Action == plan.Unchanged {
+			continue
+		}
+		if e.Action == plan.Refused && e.Reason == source.NotIndexed {
+			unindexed[path.Ext(e.Key)]++
+			continue
+		}
+		note := e.Reason
+		switch {
+		case e.Withheld != "":
+			note = "withheld: " + e.Withheld
+		case note == "" && e.Action.Uploads():
+			note = show.Bytes(e.Bytes)
+		case e.Action == plan.Attributes:
+			note = "attributes"
+		}
+		fmt.Fprintln(w, show.Entry(signs[e.Action], e.Key, show.Text(note), a.colour()))
+	}
+	if len(unindexed) == 0 {
+		return
+	}
+	var kinds []string
+	n := 0
+	for kind, count := range unindexed {
+		n += count
+		if kind == "" {
+			kind = "without extension"
+		}
+		kinds = append(kinds, fmt.Sprintf("%d %s", count, show.Text(kind)))
+	}
+	slices.Sort(kinds)
+	fmt.Fprintf(w, "? %s that OpenAI does not index (%s)\n", show.Count(n, "file", "files"), strings.Join(kinds, ", "))
+}
+
+// summary is the plan in one sentence.
+func summary(p *plan.Plan) string {
+	counts := p.Counts()
+	parts := []string{}
+	for _, one := range []struct {
+		n    int
+		verb string
+	}{
+		{counts[plan.Create], "to create"},
+		{counts[plan.Replace] + counts[plan.Rechunk], "to replace"},
+		{counts[plan.Attributes], "to give other attributes"},
+		{counts[plan.Repair] + counts[plan.Duplicate], "to repair"},
+		{counts[plan.Remove] - len(withheld(p)), "to remove"},
+		{len(withheld(p)), "not removed"},
+		{counts[plan.Conflict] + counts[plan.Refused], "left alone"},
+		{counts[plan.Unchanged], "unchanged"},
+	} {
+		if one.n > 0 {
+			parts = append(parts, fmt.Sprintf("%d %s", one.n, one.verb))
+		}
+	}
+	if len(parts) == 0 {
+		return "nothing to do"
+	}
+	return strings.Join(parts, ", ")
+}
+
+func (a *app) totals(w io.Writer, p *plan.Plan) {
+	t := p.Totals
+	fmt.Fprintln(w, summary(p))
+	if t.Requests == 0 {
+		return
+	}
+	line := show.Count(t.Requests, "request", "requests")
+	if t.Uploads > 0 {
+		line = show.Count(t.Uploads, "upload", "uploads") + " of " + show.Bytes(t.Bytes) + ", " + line
+	}
+	if t.Minutes > 0 {
+		line += ", at least " + show.Count(t.Minutes, "minute", "minutes")
+	}
+	fmt.Fprintf(w, "%s; storage changes by %s, its price by %.2f USD a day\n", line, show.Bytes(t.Storage), t.PricePerDay)
+}
+
+// warned returns the outcome with the code of removals that were withheld, and of an
+// incomplete source.
+func warned(out outcome, p *plan.Plan, withheld []plan.Entry) outcome {
+	reason := p.Incomplete
+	for _, e := range withheld {
+		if e.Action == plan.Remove {
+			reason = e.Withheld
+			break
+		}
+	}
+	switch {
+	case out.code != Done && out.code != Pending || reason == "":
+		return out
+	case reason == p.Guarded:
+		reason += fmt.Sprintf(" (--approve-removals %d if that is meant)", p.Removals)
+	case reason == emptySource:
+		reason += " (--allow-empty if that is meant)"
+	}
+	out.code, out.err = Withheld, errors.New(reason)
+	if n := removals(withheld); n > 0 {
+		out.err = fmt.Errorf("%s withheld: %s", show.Count(n, "removal was", "removals were"), reason)
+	}
+	return out
+}
+
+// emptySource is the reason that package plan gives.
+const emptySource = "the source is empty"
+
+func removals(entries []plan.Entry) (n int) {
+	for _, e := range entries {
+		if e.Action == plan.Remove {
+			n++
+		}
+	}
+	return n
+}
+
+// unasked returns the removals that are withheld although nobody has asked for that.
+func unasked(p *plan.Plan, asked bool) []plan.Entry {
+	if asked {
+		return nil
+	}
+	return withheld(p)
+}
+
+// withheld returns the removals that the plan withholds.
+func withheld(p *plan.Plan) (kept []plan.Entry) {
+	for _, e := range p.Entries {
+		if e.Action == plan.Remove && e.Withheld != "" {
+			kept = append(kept, e)
+		}
+	}
+	return kept
+}
+
+func (a *app) planCommand() *cobra.Command {
+	var s sourceFlags
+	var file string
+	var exitCode bool
+	cmd := &cobra.Command{
+		Use: "plan [SOURCE]", Short: "Show what would change", Args: args(0, 1, "one SOURCE"),
+		Long:    "Plan compares the source with the store and shows the difference. It only reads.\n\n" + legend + "\n\n" + exitCodes,
+		Example: "  vsctl plan ./docs --owner handbook\n  vsctl plan ./docs --owner handbook --out today.plan && vsctl apply today.plan\n  vsctl plan ./docs --owner handbook --exit-code >/dev/null || echo \"the store is behind\"",
+	}
+	s.add(cmd.Flags())
+	cmd.Flags().StringVar(&file, "out", "", "save the plan in `FILE`, for vsctl apply")
+	cmd.Flags().BoolVar(&exitCode, "exit-code", false, "exit with 10 when changes are pending")
+	cmd.RunE = a.runs(func(ctx context.Context, args []string) (outcome, error) {
+		c, opened, end, err := a.begin(ctx, args, &s, true)
+		if err != nil {
+			return outcome{}, err
+		}
+		defer end()
+		m, err := a.make(ctx, c, opened, &s)
+		if err != nil {
+			return outcome{}, err
+		}
+		if file != "" {
+			if err := save(file, m); err != nil {
+				return outcome{}, environment(err)
+			}
+		}
+		out := outcome{summary: summary(m.Plan), result: m, text: func(w io.Writer) {
+			a.lines(w, m.Plan)
+			a.totals(w, m.Plan)
+		}}
+		if m.Plan.Pending() > 0 && exitCode {
+			out.code = Pending
+		}
+		return warned(out, m.Plan, unasked(m.Plan, s.noRemove)), nil
+	})
+	return cmd
+}
+
+// begin opens the source and the store.
+func (a *app) begin(ctx context.Context, args []string, s *sourceFlags, wait bool) (*vsclient.Client, source.Source, func(), error) {
+	place, named, err := a.chosen(args)
+	if err != nil {
+		return nil, nil, nil, err
+	}
+	s.Source = place
+	s.named(named)
+	if _, err := guard(s.maxRemove); err != nil {
+		return nil, nil, nil, err
+	}
+	opened, err := s.open(a)
+	if err != nil {
+		return nil, nil, nil, err
+	}
+	c, end, err := a.client(ctx, named.Store, !wait)
+	if err != nil {
+		return nil, nil, nil, errors.Join(err, opened.Close())
+	}
+	return c, opened, func() { end(); opened.Close() }, nil //nolint:errcheck // it was read alone
+}
+
+func save(file string, m made) error {
+	data, err := json.MarshalIndent(m, "", "\t")
+	if err == nil {
+		err = os.WriteFile(file, append(data, '\n'), 0o600)
+	}
+	return err
+}
+
+func (a *app) syncCommand() *cobra.Command {
+	var s sourceFlags
+	var x executeFlags
+	var dry bool
+	cmd := &cobra.Command{
+		Use: "sync [SOURCE]", Short: "Make the store equal to the source: plan, ask, apply", Args: args(0, 1, "one SOURCE"),
+		Long: `Sync makes the store equal to the source. It shows the plan, asks, puts first and removes
+last. Without --owner it removes nothing. It withholds removals, and exits with 4, when the
+source is incomplete or empty, and when there are too many of them.
+
+` + legend + "\n\n" + exitCodes,
+		Example: "  vsctl sync ./docs --owner handbook\n  vsctl sync ./docs --owner handbook -y --include '*.md' --exclude drafts --front-matter\n  export-pages | vsctl sync manifest:- --owner pages -y\n  vsctl sync ./docs --owner handbook --approve-removals 40",
+	}
+	s.add(cmd.Flags())
+	x.add(cmd.Flags())
+	cmd.Flags().BoolVarP(&dry, "dry-run", "n", false, "show the plan and change nothing")
+	cmd.RunE = a.runs(func(ctx context.Context, args []string) (outcome, error) {
+		if !dry {
+			if err := a.mayAsk(x.yes); err != nil {
+				return outcome{}, err
+			}
+		}
+		if !x.wait {
+			s.noRemove = true
+		}
+		c, opened, end, err := a.begin(ctx, args, &s, x.wait)
+		if err != nil {
+			return outcome{}, err
+		}
+		defer end()
+		m, err := a.make(ctx, c, opened, &s)
+		if err != nil {
+			return outcome{}, err
+		}
+		if !a.json {
+			a.progress.End()
+			a.lines(a.Out, m.Plan)
+			a.totals(a.Out, m.Plan)
+		}
+		if dry {
+			return warned(outcome{summary: summary(m.Plan), result: m}, m.Plan, unasked(m.Plan, s.noRemove)), nil
+		}
+		out, err := a.execute(ctx, c, m, opened, x, false, s.noRemove)
+		if err == nil && a.emulate != "" && !a.json {
+			documents, err := list(ctx, c, "")
+			if err != nil {
+				return out, err
+			}
+			done := out.text
+			out.text = func(w io.Writer) {
+				done(w)
+				fmt.Fprintln(w)
+				listing(documents).text(w)
+			}
+		}
+		return out, err
+	})
+	return cmd
+}
+
+// executeFlags are the flags of commands that execute a plan.
+type executeFlags struct {
+	approve   int
+	yes, wait bool
+}
+
+func (x *executeFlags) add(f *pflag.FlagSet) {
+	f.SortFlags = false
+	f.IntVar(&x.approve, "approve-removals", 0, "remove up to `N` documents although that is more than --max-remove allows")
+	f.BoolVar(&x.wait, "wait", true, "wait until documents are searchable; --wait=false: until they are attached, and leave\nremovals to a later run")
+	f.BoolVarP(&x.yes, "yes", "y", false, "do not ask; needed without a terminal")
+}
+
+func (a *app) applyCommand() *cobra.Command {
+	var x executeFlags
+	cmd := &cobra.Command{
+		Use: "apply PLAN [SOURCE]", Short: "Execute a saved plan", Args: args(1, 2, "a PLAN and a SOURCE"),
+		Long: `Apply executes a plan that vsctl plan --out has saved. Steps that the store or the source has
+outrun are named and left alone, and the others are done. SOURCE says where the source is
+now, when that is not where it was.
+
+` + exitCodes,
+		Example: "  vsctl plan ./docs --owner handbook --out today.plan\n  vsctl apply today.plan -y",
+	}
+	x.add(cmd.Flags())
+	cmd.RunE = a.runs(func(ctx context.Context, args []string) (outcome, error) {
+		if err := a.mayAsk(x.yes); err != nil {
+			return outcome{}, err
+		}
+		m, err := load(args[0])
+		if err != nil {
+			return outcome{}, environment(err)
+		}
+		if len(args) == 2 {
+			m.Spec.Source = args[1]
+		}
+		if _, place := source.Split(m.Spec.Source); place == "-" && len(args) == 1 {
+			return outcome{}, usagef("the plan is of standard input: give its SOURCE again, as a second argument")
+		}
+		opened, err := m.Spec.open(a)
+		if err != nil {
+			return outcome{}, err
+		}
+		defer opened.Close() //nolint:errcheck // it was read alone
+		if a.emulate == "" && a.flags.Store == "" {
+			a.flags.Store = m.Plan.StoreID
+		}
+		c, end, err := a.client(ctx, "", !x.wait)
+		if err != nil {
+			return outcome{}, err
+		}
+		defer end()
+		if m.refusals, err = a.refusals(m.Plan.StoreID); err != nil {
+			return outcome{}, environment(err)
+		}
+		if !x.wait {
+			for i, e := range m.Plan.Entries {
+				if e.Action == plan.Remove && e.Withheld == "" {
+					m.Plan.Entries[i].Withheld = "documents are not waited for"
+				}
+			}
+		}
+		if !a.json {
+			a.lines(a.Out, m.Plan)
+			a.totals(a.Out, m.Plan)
+		}
+		return a.execute(ctx, c, m, opened, x, true, !x.wait)
+	})
+	return cmd
+}
+
+func load(file string) (m made, err error) {
+	data, err := os.ReadFile(file)
+	if err != nil {
+		return m, err
+	}
+	if err := json.Unmarshal(data, &m); err != nil || m.Plan == nil {
+		return m, fmt.Errorf("%s is no plan that vsctl plan --out has saved: %w", file, errors.Join(err, errors.New("make it again")))
+	}
+	return m, nil
+}
+
+// executed is the result of an execution in JSON.
+type executed struct {
+	Counts   map[plan.Action]int `json:"counts"`
+	Failed   []failed            `json:"failed"`
+	Withheld []plan.Entry        `json:"withheld,omitempty"`
+	Stale    []plan.Entry        `json:"stale,omitempty"`
+	Made     made                `json:"planned"`
+}
+
+type failed struct {
+	plan.Entry
+	Error string `json:"error"`
+}
+
+// execute asks, and executes the plan. opened is asked for each document of a plan that
+// was made earlier. silent: removals are withheld because that was asked for.
+func (a *app) execute(ctx context.Context, c *vsclient.Client, m made, opened source.Source, x executeFlags, saved, silent bool) (outcome, error) {
+	p := m.Plan
+	going, pending := p.Counts()[plan.Remove]-len(withheld(p)), p.Pending()
+	if p.Guarded != "" && p.Removals <= x.approve {
+		for _, e := range withheld(p) {
+			if e.Withheld == p.Guarded {
+				going, pending = going+1, pending+1
+			}
+		}
+	}
+	if pending > 0 {
+		among := ""
+		if going > 0 {
+			among = ", " + show.Count(going, "removal", "removals") + " among them"
+		}
+		ok, err := a.ask(x.yes, "Make "+show.Count(pending, "change", "changes")+among+"?")
+		if err != nil || !ok {
+			return outcome{summary: "nothing was changed", result: m, text: func(w io.Writer) { fmt.Fprintln(w, "nothing was changed") }}, err
+		}
+	}
+	o := plan.ExecuteOptions{
+		Approve: x.approve, Refusals: m.refusals,
+		Exists: func(ctx context.Context, key string) (bool, error) {
+			_, ok, err := opened.Document(ctx, key)
+			return ok, err
+		},
+	}
+	if saved {
+		o.Source = opened.Document
+	}
+	report, err := p.Execute(ctx, c, o, func(g plan.Progress) { a.progress.Done(g.Done, g.Total, g.Bytes) })
+	a.saveRefusals(p.StoreID, m.refusals)
+	a.progress.End()
+
+	result := executed{Counts: report.Counts, Failed: []failed{}, Withheld: report.Withheld, Stale: report.Stale, Made: m}
+	for _, f := range report.Failed {
+		result.Failed = append(result.Failed, failed{f.Entry, message(f.Err)})
+	}
+	summary := show.Count(report.Done, "change", "changes") + " made"
+	for _, one := range []struct {
+		n    int
+		word string
+	}{{len(report.Failed), "failed"}, {len(report.Stale), "no longer fit"}, {removals(report.Withheld), "not removed"}} {
+		if one.n > 0 {
+			summary += fmt.Sprintf(", %d %s", one.n, one.word)
+		}
+	}
+	out := outcome{summary: summary, result: result, text: func(w io.Writer) {
+		for _, f := range result.Failed {
+			fmt.Fprintln(w, show.Entry('!', f.Key, "failed: "+show.Text(f.Error), a.colour()))
+		}
+		for _, e := range result.Stale {
+			fmt.Fprintln(w, show.Entry('?', e.Key, "not done: "+show.Text(e.Withheld), a.colour()))
+		}
+		fmt.Fprintln(w, summary)
+	}}
+	switch {
+	case err != nil:
+		out.code, out.err = codeOf(err), err
+	case len(report.Failed) > 0:
+		out.code, out.err = Failed, fmt.Errorf("%s: %w", show.Count(len(report.Failed), "change has failed", "changes have failed"), report.Failed[0].Err)
+	case len(report.Stale) > 0:
+		out.code, out.err = Failed, fmt.Errorf("%s: plan again", show.Count(len(report.Stale), "step no longer fits the store or the source", "steps no longer fit the store or the source"))
+	case silent:
+		return warned(out, p, nil), nil
+	default:
+		return warned(out, p, report.Withheld), nil
+	}
+	return out, nil
+}

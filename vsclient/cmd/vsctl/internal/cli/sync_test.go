@@ -1,0 +1,294 @@
+package cli_test
+
+import (
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/matryer/is"
+
+	"github.com/conduitio-labs/conduit-connector-openai-vectorstore/vsclient/cmd/vsctl/internal/cli"
+	"github.com/conduitio-labs/conduit-connector-openai-vectorstore/vsclient/openaitest"
+)
+
+func TestAStoreIsMadeEqualToAFolder(t *testing.T) {
+	is := is.New(t)
+	w := newWorld(t, openaitest.Config{})
+	w.must(cli.Done, "sync", w.dir, "--owner", "hb", "-y")
+	is.Equal(w.keys(), []string{"a.md", "sub/b.md", "sub/c.md"})
+
+	w.write("a.md", "alpha, changed")
+	w.write("d.md", "delta")
+	w.remove("sub/b.md")
+	out := w.must(cli.Done, "sync", w.dir, "--owner", "hb", "-y")
+	is.True(strings.HasPrefix(out, "~ a.md  (14 B)\n+ d.md  (5 B)\n- sub/b.md\n1 to create, 1 to replace, 1 to remove, 1 unchanged\n2 uploads of 19 B, 7 requests;"))
+	is.True(strings.HasSuffix(out, "\n3 changes made\n"))
+	is.Equal(w.keys(), []string{"a.md", "d.md", "sub/c.md"})
+	is.Equal(w.must(cli.Done, "text", "a.md"), "alpha, changed")
+}
+
+func TestASecondSyncWritesNothing(t *testing.T) {
+	is := is.New(t)
+	w := newWorld(t, openaitest.Config{IndexRules: []openaitest.IndexRule{{Name: "bad*", Code: "invalid_file", Message: "no text"}}})
+	w.write("bad.md", "OpenAI refuses this")
+	_, errs, code := w.run("sync", w.dir, "--owner", "hb", "-y")
+	is.Equal(code, cli.Failed) // one document was refused
+	is.True(strings.Contains(errs, `1 change has failed: put "bad.md"`))
+	before := w.writes()
+	out := w.must(cli.Done, "sync", w.dir, "--owner", "hb", "-y")
+	is.Equal(w.writes(), before) // also not for the document that was refused
+	is.True(strings.Contains(out, "? bad.md  (OpenAI has refused this content before"))
+
+	w.write("bad.md", "a new content is tried again")
+	w.must(cli.Failed, "sync", w.dir, "--owner", "hb", "-y")
+	is.True(w.writes() > before)
+}
+
+func TestAPlanOnlyReads(t *testing.T) {
+	is := is.New(t)
+	w := newWorld(t, openaitest.Config{})
+	w.must(cli.Done, "sync", w.dir, "--owner", "hb", "-y")
+	w.write("a.md", "changed")
+	w.remove("sub")
+	before := w.writes()
+	w.must(cli.Pending, "plan", w.dir, "--owner", "hb", "--exit-code")
+	w.must(cli.Done, "sync", w.dir, "--owner", "hb", "-n")
+	is.Equal(w.writes(), before)
+	is.Equal(len(w.keys()), 3)
+}
+
+// Each source here has lost documents that the store has. It may be the source that is
+// at fault.
+func TestNothingIsRemovedForASourceThatCannotBeTrusted(t *testing.T) {
+	full := "{\"key\":\"a\",\"text\":\"1\"}\n{\"key\":\"b\",\"text\":\"2\"}\n{\"key\":\"c\",\"text\":\"3\"}\n"
+	end := func(n int) string { return fmt.Sprintf("{\"end\":true,\"count\":%d}\n", n) }
+	tests := []struct {
+		name    string
+		in      string // standard input
+		prepare func(w *world)
+		args    []string
+		reason  string
+	}{
+		{name: "a glob that matches nothing", args: []string{"DIR", "--include", "*.zz"}, reason: "the source is empty"},
+		{name: "an empty folder", prepare: func(w *world) { w.remove("a.md"); w.remove("sub") }, args: []string{"DIR"}, reason: "the source is empty"},
+		{name: "a folder without any file that can be put", prepare: func(w *world) { w.remove("a.md"); w.remove("sub"); w.write("x.png", "x") }, args: []string{"DIR"}, reason: "has no file that can be put"},
+		{name: "the wrong working directory", args: []string{"OTHER"}, reason: "is it the right source?"},
+		{name: "a cut manifest", in: full[:len(full)-10], args: []string{"manifest:-"}, reason: "the end line"},
+		{name: "a manifest without an end line", in: full[:len(full)/2], args: []string{"manifest:-"}, reason: "the end line"},
+		{name: "a manifest with another count", in: full + end(4), args: []string{"manifest:-"}, reason: "counts 4 and 3 have come"},
+		{name: "a manifest with a broken line", in: full + "{\"key\":\"d\"}\n" + end(4), args: []string{"manifest:-"}, reason: "give either path or text"},
+		{name: "a manifest whose file is missing", in: "{\"key\":\"d\",\"path\":\"nowhere.md\"}\n" + end(1), args: []string{"manifest:-"}, reason: "could not be read"},
+		{name: "a manifest that is empty", in: end(0), args: []string{"manifest:-"}, reason: "the source is empty"},
+		{name: "a list of keys without an end line", in: "a.md\n", args: []string{"keys:-"}, reason: "--complete"},
+		{name: "a list of keys with another count", in: "a.md\n" + end(2), args: []string{"keys:-"}, reason: "counts 2 and 1 have come"},
+		{name: "an empty list of keys", in: "", args: []string{"keys:-", "--complete"}, reason: "the source is empty"},
+		{name: "a list of other keys", in: "x\ny\n", args: []string{"keys:-", "--complete"}, reason: "is it the right source?"},
+		{name: "removals beyond --max-remove", prepare: func(w *world) { w.remove("sub") }, args: []string{"DIR", "--max-remove", "1"}, reason: "--approve-removals 2"},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			is := is.New(t)
+			w := newWorld(t, openaitest.Config{})
+			w.must(cli.Done, "sync", w.dir, "--owner", "hb", "-y")
+			other := t.TempDir()
+			is.NoErr(os.WriteFile(filepath.Join(other, "else.md"), []byte("else"), 0o644))
+			if tt.prepare != nil {
+				tt.prepare(w)
+			}
+			w.in = tt.in
+			for i, arg := range tt.args {
+				tt.args[i] = strings.NewReplacer("DIR", w.dir, "OTHER", other).Replace(arg)
+			}
+			_, errs, code := w.run(append([]string{"sync", "--owner", "hb", "-y"}, tt.args...)...)
+			is.Equal(code, cli.Withheld)
+			is.True(strings.Contains(errs, tt.reason)) // it tells why
+			is.Equal(strings.Count(errs, "\n"), 1)     // on one line
+			there := strings.Join(w.keys(), " ")
+			for _, key := range []string{"a.md", "sub/b.md", "sub/c.md"} {
+				is.True(strings.Contains(there, key))
+			}
+			for endpoint := range w.srv.Counts() {
+				is.True(!strings.HasPrefix(endpoint, "DELETE ")) // nothing was removed
+			}
+		})
+	}
+}
+
+func TestRemovalsGoWhenTheyAreApproved(t *testing.T) {
+	is := is.New(t)
+	w := newWorld(t, openaitest.Config{})
+	w.must(cli.Done, "sync", w.dir, "--owner", "hb", "-y")
+	w.remove("sub")
+	w.must(cli.Withheld, "sync", w.dir, "--owner", "hb", "-y", "--max-remove", "0")
+	w.must(cli.Withheld, "sync", w.dir, "--owner", "hb", "-y", "--max-remove", "0", "--approve-removals", "1")
+	is.Equal(len(w.keys()), 3)
+	w.must(cli.Done, "sync", w.dir, "--owner", "hb", "-y", "--max-remove", "0", "--approve-removals", "2")
+	is.Equal(w.keys(), []string{"a.md"})
+
+	w.remove("a.md")
+	w.must(cli.Withheld, "sync", w.dir, "--owner", "hb", "-y", "--allow-empty") // it is all that the owner has
+	w.must(cli.Done, "sync", w.dir, "--owner", "hb", "-y", "--allow-empty", "--approve-removals", "1")
+	is.Equal(len(w.keys()), 0)
+}
+
+func TestOnlyDocumentsOfTheOwnerAreRemoved(t *testing.T) {
+	is := is.New(t)
+	w := newWorld(t, openaitest.Config{})
+	w.must(cli.Done, "sync", w.dir, "--owner", "hb", "-y")
+	w.must(cli.Done, "put", "theirs.md", filepath.Join(w.dir, "a.md"), "--owner", "them")
+	w.must(cli.Done, "put", "nobodys.md", filepath.Join(w.dir, "a.md"))
+	w.write("theirs.md", "mine")
+	w.remove("sub")
+
+	out := w.must(cli.Done, "sync", w.dir, "-y") // without an owner
+	is.True(strings.Contains(out, `? theirs.md  (`))
+	is.Equal(len(w.keys()), 5)
+
+	out = w.must(cli.Done, "sync", w.dir, "--owner", "hb", "-y")
+	is.True(strings.Contains(out, `? theirs.md  (the stored document has the owner "them")`))
+	is.Equal(w.keys(), []string{"a.md", "nobodys.md", "theirs.md"})
+	is.Equal(w.must(cli.Done, "text", "theirs.md"), "alpha")
+}
+
+func TestAListOfKeysRemovesAndPutsNothing(t *testing.T) {
+	is := is.New(t)
+	w := newWorld(t, openaitest.Config{})
+	w.must(cli.Done, "sync", w.dir, "--owner", "hb", "-y")
+	w.in = "a.md\n\"sub/c.md\"\nnew.md\n"
+	out := w.must(cli.Done, "sync", "keys:-", "--complete", "--owner", "hb", "-y")
+	is.True(strings.Contains(out, "- sub/b.md\n"))
+	is.True(strings.Contains(out, "? new.md  (the store has no document of the key"))
+	is.Equal(w.keys(), []string{"a.md", "sub/c.md"})
+}
+
+func TestAManifestGivesTextsFilesAttributesAndChunking(t *testing.T) {
+	is := is.New(t)
+	w := newWorld(t, openaitest.Config{})
+	w.write("m.jsonl", `{"key":"t","text":"a text","attributes":{"year":2024,"lang":"en"},"chunking":{"max_tokens":400,"overlap_tokens":100}}
+{"key":"f.md","path":"sub/b.md"}
+{"end":true,"count":2}
+`)
+	manifest := "manifest:" + filepath.Join(w.dir, "m.jsonl")
+	w.must(cli.Done, "sync", manifest, "--owner", "m", "--prefix", "p/", "-y")
+	is.Equal(w.keys(), []string{"p/f.md", "p/t"})
+	is.Equal(w.must(cli.Done, "text", "p/f.md"), "beta")
+	e := w.envelope(cli.Done, "get", "p/t")
+	got := e.Result.(map[string]any)
+	is.Equal(got["chunking"], "400/100")
+	is.Equal(got["attributes"], map[string]any{"year": 2024.0, "lang": "en", "owner": "m"})
+	is.True(strings.Contains(w.must(cli.Done, "plan", manifest, "--owner", "m", "--prefix", "p/"), "2 unchanged"))
+}
+
+func TestASavedPlanIsApplied(t *testing.T) {
+	is := is.New(t)
+	w := newWorld(t, openaitest.Config{})
+	w.must(cli.Done, "sync", w.dir, "--owner", "hb", "-y")
+	w.write("a.md", "changed")
+	w.write("new.md", "new")
+	w.remove("sub/b.md")
+	w.remove("sub/c.md")
+	file := filepath.Join(t.TempDir(), "a.plan")
+	w.must(cli.Done, "plan", w.dir, "--owner", "hb", "--out", file)
+	data, err := os.ReadFile(file)
+	is.NoErr(err)
+	is.True(!strings.Contains(string(data), secret))
+	is.True(!strings.Contains(string(data), "changed\"")) // no content
+
+	w.write("sub/c.md", "back again")
+	out, errs, code := w.run("apply", file, "-y")
+	is.Equal(code, cli.Failed)
+	is.True(strings.Contains(out, "? sub/c.md  (not done: the source has the document)"))
+	is.True(strings.Contains(out, "3 changes made, 1 no longer fit"))
+	is.True(strings.Contains(errs, "plan again"))
+	is.Equal(w.keys(), []string{"a.md", "new.md", "sub/c.md"})
+	is.Equal(w.must(cli.Done, "text", "a.md"), "changed")
+
+	moved := filepath.Join(t.TempDir(), "moved")
+	w.write("a.md", "changed once more")
+	w.must(cli.Done, "plan", w.dir, "--owner", "hb", "--out", file)
+	is.NoErr(os.Rename(w.dir, moved))
+	w.must(cli.Environment, "apply", file, "-y")
+	w.must(cli.Done, "apply", file, moved, "-y")
+	is.Equal(w.must(cli.Done, "text", "a.md"), "changed once more")
+}
+
+func TestSyncAsksOnATerminal(t *testing.T) {
+	is := is.New(t)
+	w := newWorld(t, openaitest.Config{})
+	_, errs, code := w.run("sync", w.dir)
+	is.Equal(code, cli.Usage) // nobody can answer
+	is.True(strings.Contains(errs, "give -y"))
+	is.Equal(w.srv.RequestCount(), 0)
+
+	w.tty, w.in = true, "n\n"
+	out, errs, code := w.run("sync", w.dir)
+	is.Equal(code, cli.Done)
+	is.True(strings.Contains(errs, "Make 3 changes? [y/N]"))
+	is.True(strings.Contains(out, "nothing was changed"))
+	is.Equal(len(w.keys()), 0)
+
+	w.in = "y\n"
+	w.must(cli.Done, "sync", w.dir)
+	is.Equal(len(w.keys()), 3)
+}
+
+func TestColourIsForTerminalsWithoutNO_COLOR(t *testing.T) {
+	is := is.New(t)
+	w := newWorld(t, openaitest.Config{})
+	is.True(!strings.Contains(w.must(cli.Done, "plan", w.dir), "\x1b["))
+	w.tty = true
+	is.True(strings.Contains(w.must(cli.Done, "plan", w.dir), "\x1b[32m+ a.md"))
+	w.env["NO_COLOR"] = "1"
+	is.True(!strings.Contains(w.must(cli.Done, "plan", w.dir), "\x1b["))
+}
+
+func TestAKeyCannotWriteToTheTerminal(t *testing.T) {
+	is := is.New(t)
+	w := newWorld(t, openaitest.Config{})
+	w.write("\x1b[2Jevil\n.md", "x")
+	out := w.must(cli.Done, "plan", w.dir)
+	is.True(strings.Contains(out, `+ "\x1b[2Jevil\n.md"`))
+}
+
+func TestWithoutWaitingRemovalsAreLeft(t *testing.T) {
+	is := is.New(t)
+	w := newWorld(t, openaitest.Config{})
+	w.must(cli.Done, "sync", w.dir, "--owner", "hb", "-y")
+	w.remove("sub/b.md")
+	w.write("a.md", "changed")
+	out := w.must(cli.Done, "sync", w.dir, "--owner", "hb", "-y", "--wait=false")
+	is.True(strings.Contains(out, "- sub/b.md  (withheld: removals are turned off)"))
+	is.True(strings.Contains(strings.Join(w.keys(), " "), "sub/b.md"))
+}
+
+func TestTheEmulatedStoreNeedsNoKey(t *testing.T) {
+	is := is.New(t)
+	w := newWorld(t, openaitest.Config{})
+	w.env = nil
+	out := w.must(cli.Done, "--emulate", "sync", w.dir)
+	is.True(strings.Contains(out, "3 changes made"))
+	is.True(strings.Contains(out, "sub/c.md\n3 documents\n")) // since it ends with the process
+	out = w.must(cli.Done, "--emulate="+w.dir, "search", "gamma")
+	is.True(strings.Contains(strings.SplitN(out, "\n", 2)[0], "sub/c.md"))
+	is.True(strings.Contains(w.must(cli.Done, "--emulate="+w.dir, "plan", w.dir), "3 unchanged"))
+	is.Equal(w.srv.RequestCount(), 0)
+}
+
+func TestTheFileOfSettingsNamesSources(t *testing.T) {
+	is := is.New(t)
+	w := newWorld(t, openaitest.Config{})
+	second := w.srv.NewVectorStore("second")
+	w.env["SECOND"] = second
+	delete(w.env, "OPENAI_VECTOR_STORE_ID")
+	w.write("../settings.yaml", "store: "+w.store+"\nsources:\n  all:\n    source: docs\n    owner: hb\n    prefix: x/\n    exclude: [sub]\n  some:\n    source: docs\n    store: ${SECOND}\n    include: [\"b.md\"]\n")
+	settings := filepath.Join(filepath.Dir(w.dir), "settings.yaml")
+	w.must(cli.Done, "sync", "all", "--config", settings, "-y")
+	is.Equal(w.keys(), []string{"x/a.md"})
+	w.must(cli.Done, "sync", "some", "--config", settings, "-y")
+	is.Equal(len(w.srv.Snapshot().Store(second).Files), 1)
+	_, errs, code := w.run("sync", "--config", settings, "-y")
+	is.Equal(code, cli.Usage)
+	is.True(strings.Contains(errs, "name one of all, some"))
+}

@@ -1,0 +1,85 @@
+package show
+
+import (
+	"fmt"
+	"io"
+	"sync"
+	"time"
+)
+
+// Progress writes how far a command is: over one line of a terminal, and elsewhere
+// as a line every ten seconds. It is safe for concurrent use.
+type Progress struct {
+	W        io.Writer
+	Terminal bool
+	Now      func() time.Time
+
+	mu          sync.Mutex
+	began, last time.Time
+	waiting     string
+	done, total int
+	bytes       int64
+	shown       bool
+}
+
+// Waiting says what the requests under way are for.
+func (p *Progress) Waiting(reason string) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.waiting = reason
+	p.show(false)
+}
+
+// Done says how many of all entries have ended.
+func (p *Progress) Done(done, total int, bytes int64) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.done, p.total, p.bytes = done, total, bytes
+	p.show(done == total)
+}
+
+// End takes the line off the terminal.
+func (p *Progress) End() {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.shown && p.Terminal {
+		fmt.Fprint(p.W, "\r\x1b[K")
+	}
+	p.shown, p.total = false, 0
+}
+
+func (p *Progress) show(end bool) {
+	now := p.Now()
+	if p.began.IsZero() {
+		p.began, p.last = now, now
+	}
+	every := 10 * time.Second
+	if p.Terminal {
+		every = 100 * time.Millisecond
+	}
+	if p.total == 0 || now.Sub(p.last) < every && !(end && p.Terminal) {
+		return
+	}
+	p.last, p.shown = now, true
+	line := p.line(now.Sub(p.began))
+	if p.Terminal {
+		fmt.Fprintf(p.W, "\r%s\x1b[K", line)
+		return
+	}
+	fmt.Fprintln(p.W, line)
+}
+
+func (p *Progress) line(took time.Duration) string {
+	line := fmt.Sprintf("%d of %d, %s", p.done, p.total, Bytes(p.bytes))
+	if s := took.Seconds(); s >= 1 && p.done > 0 {
+		rate := float64(p.done) / s
+		line += fmt.Sprintf(", %.1f/s", rate)
+		if left := time.Duration(float64(p.total-p.done) / rate * float64(time.Second)).Round(time.Second); left > 0 {
+			line += fmt.Sprintf(", %v left", left)
+		}
+	}
+	if p.waiting != "" {
+		line += ", " + p.waiting
+	}
+	return line
+}

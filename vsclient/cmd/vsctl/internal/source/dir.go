@@ -1,0 +1,271 @@
+package source
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"iter"
+	"maps"
+	"os"
+	"path"
+	"slices"
+	"strings"
+	"sync"
+
+	"github.com/bmatcuk/doublestar/v4"
+
+	"github.com/conduitio-labs/conduit-connector-openai-vectorstore/vsclient"
+)
+
+// dir is a folder. A key is a prefix and the slash path of a file below it.
+type dir struct {
+	o       Options
+	path    string
+	root    *os.Root
+	files   fs.FS // of root: no link leads out of it
+	list    lister
+	refused map[string]string
+
+	first sync.Once
+	names map[string]string // of the last listing; nil before the first
+}
+
+// A lister lists the files of a folder that are to be considered. It yields an error
+// for each folder that it cannot read, and goes on.
+type lister interface {
+	all(ctx context.Context) iter.Seq2[string, error]
+	has(ctx context.Context, name string) (bool, error)
+}
+
+func openDir(place string, o Options) (*dir, error) {
+	info, err := os.Stat(place)
+	if err != nil {
+		return nil, err
+	}
+	if !info.IsDir() {
+		return nil, usagef("%s is not a folder: put one file with vsctl put KEY %s", place, place)
+	}
+	root, err := os.OpenRoot(place)
+	if err != nil {
+		return nil, err
+	}
+	d := &dir{o: o, path: place, root: root, files: root.FS()}
+	if usable(place) {
+		d.list = gitFiles{place}
+	} else {
+		d.list = walked{d}
+	}
+	return d, nil
+}
+
+func (d *dir) Close() error               { return d.root.Close() }
+func (d *dir) Refused() map[string]string { return d.refused }
+
+// Documents lists the whole folder first, yields its documents, and lists it once
+// more: a file that has gone meanwhile may have been deleted, or a disk may have been
+// taken away, so that the source counts as incomplete.
+func (d *dir) Documents(ctx context.Context) iter.Seq2[vsclient.Document, error] {
+	return func(yield func(vsclient.Document, error) bool) {
+		d.refused = map[string]string{}
+		names, errs := d.chosen(ctx)
+		d.names = names
+		for _, err := range errs {
+			if !yield(vsclient.Document{}, err) {
+				return
+			}
+		}
+		for _, name := range slices.Sorted(maps.Keys(names)) {
+			var doc vsclient.Document
+			var err error
+			reason := names[name]
+			if reason == "" {
+				doc, err = d.document(name)
+			}
+			var bad *badFrontMatter
+			if errors.As(err, &bad) {
+				reason, err = bad.Error(), nil
+			}
+			if reason != "" {
+				doc = d.refuse(name, reason)
+			}
+			if !yield(doc, err) {
+				return
+			}
+		}
+		err := d.unchanged(ctx, names)
+		if err == nil && len(names) > 0 && len(d.refused) == len(names) && !d.o.AllowEmpty {
+			err = fmt.Errorf("%s has no file that can be put", d.path)
+		}
+		if err != nil {
+			yield(vsclient.Document{}, err)
+		}
+	}
+}
+
+// refuse keeps the reason, and returns a document without content: the source has the
+// key.
+func (d *dir) refuse(name, reason string) vsclient.Document {
+	key := d.o.Prefix + name
+	d.refused[key] = reason
+	return vsclient.Document{Key: key}
+}
+
+// NotIndexed is the reason for a file that is neither text nor a document to OpenAI.
+const NotIndexed = "OpenAI does not index files with this extension"
+
+// chosen returns the files that the globs choose, each with the reason for which it
+// is refused or "", and an error for each part that could not be read.
+func (d *dir) chosen(ctx context.Context) (map[string]string, []error) {
+	names := map[string]string{}
+	var errs []error
+	for name, err := range d.list.all(ctx) {
+		if err != nil {
+			errs = append(errs, err)
+			continue
+		}
+		if !d.wanted(name) {
+			continue
+		}
+		switch reason, err := d.look(name); {
+		case errors.Is(err, fs.ErrNotExist): // git lists files that are deleted
+		case err != nil:
+			errs = append(errs, err)
+		default:
+			names[name] = reason
+		}
+	}
+	return names, errs
+}
+
+// look returns the reason for which a file is refused, or "".
+func (d *dir) look(name string) (string, error) {
+	info, err := fs.Lstat(d.files, name)
+	if err != nil {
+		return "", err
+	}
+	if info.Mode()&fs.ModeSymlink != 0 {
+		if info, err = fs.Stat(d.files, name); err != nil {
+			return "the link leads out of the folder or to nothing", nil //nolint:nilerr // the file itself is there
+		}
+		if info.IsDir() {
+			return "links to folders are not followed", nil
+		}
+	}
+	switch {
+	case info.IsDir():
+		return "it is another git repository: sync it by itself", nil
+	case !info.Mode().IsRegular():
+		return "it is not a regular file", nil
+	case !slices.Contains(vsclient.Extensions(), strings.ToLower(path.Ext(name))):
+		return NotIndexed, nil
+	}
+	return "", nil
+}
+
+// unchanged returns an error when the folder is another one than before, or when a
+// file of before has gone.
+func (d *dir) unchanged(ctx context.Context, before map[string]string) error {
+	if err := d.same(); err != nil {
+		return err
+	}
+	now, errs := d.chosen(ctx)
+	if len(errs) > 0 {
+		return errs[0]
+	}
+	for name := range before {
+		if _, ok := now[name]; !ok {
+			return fmt.Errorf("%s went away while the folder was read: run it again", name)
+		}
+	}
+	return nil
+}
+
+// same returns an error unless the path still leads to the folder that was opened.
+func (d *dir) same() error {
+	was, err := d.root.Stat(".")
+	if err != nil {
+		return err
+	}
+	if is, err := os.Stat(d.path); err != nil {
+		return err
+	} else if !os.SameFile(was, is) {
+		return fmt.Errorf("%s was replaced by another folder while it was read: run it again", d.path)
+	}
+	return nil
+}
+
+func (d *dir) document(name string) (vsclient.Document, error) {
+	doc := vsclient.Document{
+		Key:      d.o.Prefix + name,
+		Chunking: d.o.Chunking,
+		Content:  vsclient.Open(func() (io.ReadCloser, error) { return d.files.Open(name) }),
+	}
+	if len(d.o.FrontMatter) == 0 || !strings.EqualFold(path.Ext(name), ".md") {
+		return doc, nil
+	}
+	f, err := d.files.Open(name)
+	if err != nil {
+		return doc, err
+	}
+	defer f.Close()
+	doc.Attributes, err = frontMatter(f, d.o.FrontMatter)
+	if err != nil {
+		err = fmt.Errorf("%s: %w", name, err)
+	}
+	return doc, err
+}
+
+// Document asks the folder for one file. A file that is refused is there.
+func (d *dir) Document(ctx context.Context, key string) (vsclient.Document, bool, error) {
+	none := vsclient.Document{}
+	name, ok := strings.CutPrefix(key, d.o.Prefix)
+	if !ok || !fs.ValidPath(name) || name == "." || !d.wanted(name) {
+		return none, false, nil
+	}
+	if err := d.same(); err != nil {
+		return none, false, err
+	}
+	switch _, err := fs.Lstat(d.files, name); {
+	case errors.Is(err, fs.ErrNotExist):
+		return none, false, nil
+	case err != nil:
+		return none, false, err
+	}
+	d.first.Do(func() {
+		if d.names == nil {
+			d.names, _ = d.chosen(ctx)
+		}
+	})
+	if _, ok := d.names[name]; !ok {
+		if ok, err := d.list.has(ctx, name); !ok || err != nil {
+			return none, false, err
+		}
+	}
+	doc, err := d.document(name)
+	return doc, err == nil, err
+}
+
+// wanted reports whether the globs choose the file.
+func (d *dir) wanted(name string) bool {
+	return (len(d.o.Include) == 0 || matches(d.o.Include, name)) && !matches(d.o.Exclude, name)
+}
+
+// matches reports whether a glob matches the path or a folder above it. As in
+// .gitignore, a glob without a slash matches a name in any folder.
+func matches(globs []string, name string) bool {
+	for p := name; p != "."; p = path.Dir(p) {
+		for _, glob := range globs {
+			at := p
+			glob = strings.TrimSuffix(strings.TrimPrefix(glob, "./"), "/")
+			if !strings.Contains(glob, "/") {
+				at = path.Base(p)
+			}
+			if doublestar.MatchUnvalidated(strings.TrimPrefix(glob, "/"), at) {
+				return true
+			}
+		}
+	}
+	return false
+}

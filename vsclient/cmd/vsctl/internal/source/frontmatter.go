@@ -1,0 +1,114 @@
+package source
+
+import (
+	"bufio"
+	"fmt"
+	"io"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/goccy/go-yaml"
+
+	"github.com/conduitio-labs/conduit-connector-openai-vectorstore/vsclient"
+)
+
+// maxFrontMatter bounds what is read of a file before its front matter must end.
+const maxFrontMatter = 64 << 10
+
+// badFrontMatter is front matter that cannot be attributes.
+type badFrontMatter struct{ reason string }
+
+func (e *badFrontMatter) Error() string { return "front matter: " + e.reason }
+
+// frontMatter reads the YAML between two lines of "---" at the beginning of r, and
+// returns the fields that are asked for as attributes.
+func frontMatter(r io.Reader, fields []string) (vsclient.Attributes, error) {
+	text, err := head(r)
+	if err != nil || text == "" {
+		return nil, err
+	}
+	var found map[string]any
+	if err := yaml.Unmarshal([]byte(text), &found); err != nil {
+		first, _, _ := strings.Cut(err.Error(), "\n")
+		return nil, &badFrontMatter{"this is not YAML: " + first}
+	}
+	attributes := vsclient.Attributes{}
+	for name, value := range found {
+		if value == nil || !slices.Contains(fields, "*") && !slices.Contains(fields, name) {
+			continue
+		}
+		if strings.HasPrefix(name, "vs_") {
+			return nil, &badFrontMatter{fmt.Sprintf("the name %q is reserved: rename it", name)}
+		}
+		if attributes[name], err = attribute(value); err != nil {
+			return nil, &badFrontMatter{fmt.Sprintf("%q is %v: choose other fields with --front-matter=FIELD,…", name, err)}
+		}
+	}
+	return attributes, nil
+}
+
+// head returns the text of the front matter, or "" where there is none.
+func head(r io.Reader) (string, error) {
+	lines := bufio.NewReaderSize(io.LimitReader(r, maxFrontMatter), maxFrontMatter)
+	if mark, err := lines.Peek(3); err != nil && err != io.EOF {
+		return "", err
+	} else if bom, _ := lines.Peek(6); string(mark) != "---" && string(bom) != "\ufeff---" {
+		return "", nil
+	}
+	var text strings.Builder
+	for n := 0; ; n++ {
+		line, err := lines.ReadString('\n')
+		mark := strings.TrimRight(strings.TrimPrefix(line, "\ufeff"), " \t\r\n")
+		switch {
+		case n == 0 && mark != "---":
+			return "", nil
+		case n > 0 && (mark == "---" || mark == "..."):
+			return text.String(), nil
+		case err == io.EOF: // a rule at the beginning of a text
+			return "", nil
+		case err != nil:
+			return "", err
+		case n > 0:
+			text.WriteString(line)
+		}
+	}
+}
+
+// attribute returns the value as OpenAI takes it: a string, a number or a bool.
+func attribute(value any) (any, error) {
+	switch v := value.(type) {
+	case string:
+		return date(v), nil
+	case bool, int, int64, uint64, float64:
+		return v, nil
+	case time.Time:
+		return v.Format(time.RFC3339), nil
+	case []any:
+		parts := make([]string, len(v))
+		for i, one := range v {
+			switch one.(type) {
+			case []any, map[string]any:
+				return nil, fmt.Errorf("a list of lists or mappings")
+			}
+			one, err := attribute(one)
+			if err != nil {
+				return nil, err
+			}
+			parts[i] = fmt.Sprint(one)
+		}
+		return strings.Join(parts, ", "), nil
+	default:
+		return nil, fmt.Errorf("a mapping")
+	}
+}
+
+// date returns a YAML timestamp as RFC 3339 has it, and other text as it is.
+func date(text string) string {
+	for _, layout := range []string{"2006-01-02 15:04:05Z07:00", "2006-01-02 15:04:05 Z07:00", "2006-01-02 15:04:05 -07:00", "2006-01-02 15:04:05 -0700", "2006-01-02 15:04:05", "2006-01-02T15:04:05"} {
+		if t, err := time.Parse(layout, text); err == nil {
+			return t.Format(time.RFC3339Nano)
+		}
+	}
+	return text
+}

@@ -1,0 +1,120 @@
+package source
+
+import (
+	"bufio"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"iter"
+	"os"
+	"strings"
+	"sync"
+
+	"github.com/conduitio-labs/conduit-connector-openai-vectorstore/vsclient"
+)
+
+// PutsNothing is the reason for each key of a list of keys.
+const PutsNothing = "a list of keys puts nothing"
+
+// keys is a list of keys, one a line as it is or as a JSON string, that ends in
+// {"end":true,"count":N} unless it is said to be complete. Its documents have no
+// content.
+type keys struct {
+	o      Options
+	file   *os.File
+	remove bool
+	first  sync.Once
+	has    map[string]string // nil before the first iteration
+}
+
+func openKeys(place string, o Options) (*keys, error) {
+	f, remove, err := openLines(place, o.Stdin)
+	if err != nil {
+		return nil, err
+	}
+	return &keys{o: o, file: f, remove: remove}, nil
+}
+
+func (k *keys) Refused() map[string]string { return k.has }
+
+func (k *keys) Close() error {
+	err := k.file.Close()
+	if k.remove {
+		err = errors.Join(err, os.Remove(k.file.Name()))
+	}
+	return err
+}
+
+func (k *keys) Documents(context.Context) iter.Seq2[vsclient.Document, error] {
+	return func(yield func(vsclient.Document, error) bool) {
+		k.has = map[string]string{}
+		lines := bufio.NewScanner(io.NewSectionReader(k.file, 0, 1<<62))
+		ended, count := false, 0
+		for lines.Scan() {
+			text := lines.Text()
+			if text == "" {
+				continue
+			}
+			if ended {
+				yield(vsclient.Document{}, errors.New("more follows the end line: end the list once"))
+				return
+			}
+			if said, ok := endLine(text); ok {
+				ended = true
+				if err := counted(said, count); err != nil && !yield(vsclient.Document{}, err) {
+					return
+				}
+				continue
+			}
+			count++
+			key, err := keyOf(text)
+			doc := vsclient.Document{}
+			if err == nil {
+				doc.Key = k.o.Prefix + key
+				k.has[doc.Key] = PutsNothing
+			}
+			if !yield(doc, err) {
+				return
+			}
+		}
+		err := lines.Err()
+		if err == nil && !ended && !k.o.Complete {
+			err = errors.New(noEnd + ", or say that it is whole with --complete")
+		}
+		if err != nil {
+			yield(vsclient.Document{}, err)
+		}
+	}
+}
+
+func keyOf(text string) (key string, err error) {
+	if !strings.HasPrefix(text, `"`) {
+		return text, nil
+	}
+	if err := json.Unmarshal([]byte(text), &key); err != nil {
+		return "", fmt.Errorf("%s begins like a JSON string and is none: quote the whole key", text)
+	}
+	return key, nil
+}
+
+func endLine(text string) (count int, ok bool) {
+	var end struct {
+		End   bool
+		Count *int
+	}
+	if !strings.HasPrefix(text, "{") || json.Unmarshal([]byte(text), &end) != nil || !end.End || end.Count == nil {
+		return 0, false
+	}
+	return *end.Count, true
+}
+
+// Document reports whether the list has the key.
+func (k *keys) Document(ctx context.Context, key string) (vsclient.Document, bool, error) {
+	if err := firstPass(ctx, &k.first, k.has != nil, k); err != nil {
+		return vsclient.Document{}, false, err
+	}
+	_, ok := k.has[key]
+	return vsclient.Document{Key: key}, ok, nil
+}

@@ -1,0 +1,204 @@
+package source
+
+import (
+	"bytes"
+	"cmp"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"iter"
+	"os"
+	"path/filepath"
+	"strings"
+	"sync"
+
+	"github.com/conduitio-labs/conduit-connector-openai-vectorstore/vsclient"
+)
+
+// manifest is a file of JSON lines, a document each, that ends in
+// {"end":true,"count":N}. Where a line gives a path, it is relative to the folder of
+// the manifest, and does not lead out of it.
+type manifest struct {
+	o      Options
+	place  string
+	file   *os.File
+	remove bool
+	base   *os.Root
+
+	first sync.Once
+	at    map[string]span // of each key; nil before the first iteration
+}
+
+type span struct{ from, to int64 }
+
+type line struct {
+	Key        string              `json:"key"`
+	Path       *string             `json:"path"`
+	Text       *string             `json:"text"`
+	Attributes vsclient.Attributes `json:"attributes"`
+	Chunking   *struct {
+		MaxTokens     int `json:"max_tokens"`
+		OverlapTokens int `json:"overlap_tokens"`
+	} `json:"chunking"`
+
+	End   bool `json:"end"`
+	Count *int `json:"count"`
+}
+
+func openManifest(place string, o Options) (*manifest, error) {
+	base := "."
+	if place != "-" {
+		base = filepath.Dir(place)
+	}
+	root, err := os.OpenRoot(base)
+	if err != nil {
+		return nil, err
+	}
+	f, remove, err := openLines(place, o.Stdin)
+	if err != nil {
+		return nil, errors.Join(err, root.Close())
+	}
+	return &manifest{o: o, place: place, file: f, remove: remove, base: root}, nil
+}
+
+func (m *manifest) Refused() map[string]string { return nil }
+
+func (m *manifest) Close() error {
+	err := errors.Join(m.file.Close(), m.base.Close())
+	if m.remove {
+		err = errors.Join(err, os.Remove(m.file.Name()))
+	}
+	return err
+}
+
+func (m *manifest) Documents(context.Context) iter.Seq2[vsclient.Document, error] {
+	return func(yield func(vsclient.Document, error) bool) {
+		m.at = map[string]span{}
+		count := 0
+		values := json.NewDecoder(io.NewSectionReader(m.file, 0, 1<<62))
+		for {
+			var raw json.RawMessage
+			if err := values.Decode(&raw); err != nil {
+				yield(vsclient.Document{}, m.fault(count, unended(err)))
+				return
+			}
+			to := values.InputOffset()
+			where := span{to - int64(len(raw)), to}
+			l, err := parse(raw)
+			if err == nil && l.End {
+				if err := m.end(values, *l.Count, count); err != nil {
+					yield(vsclient.Document{}, m.fault(count, err))
+				}
+				return
+			}
+			count++
+			var doc vsclient.Document
+			if err == nil {
+				doc = m.document(l, where)
+				m.at[doc.Key] = where
+			} else {
+				err = m.fault(count, err)
+			}
+			if !yield(doc, err) {
+				return
+			}
+		}
+	}
+}
+
+func (m *manifest) fault(n int, err error) error {
+	return fmt.Errorf("%s, after document %d: %w", cmp.Or(strings.TrimPrefix(m.place, "-"), "standard input"), n, err)
+}
+
+// end checks the end line.
+func (m *manifest) end(values *json.Decoder, said, count int) error {
+	var more json.RawMessage
+	if err := values.Decode(&more); err != io.EOF {
+		return errors.New("more follows the end line: end the manifest once")
+	}
+	return counted(said, count)
+}
+
+func counted(said, count int) error {
+	if said != count {
+		return fmt.Errorf("the end line counts %d and %d have come: make it again", said, count)
+	}
+	return nil
+}
+
+const noEnd = `the end line {"end":true,"count":N} is missing, so that the source may have been cut: make it again`
+
+func unended(err error) error {
+	if err == io.EOF || errors.Is(err, io.ErrUnexpectedEOF) {
+		return errors.New(noEnd)
+	}
+	return fmt.Errorf("this is no line of JSON: %w", err)
+}
+
+func parse(raw []byte) (line, error) {
+	var l line
+	values := json.NewDecoder(bytes.NewReader(raw))
+	values.DisallowUnknownFields()
+	switch err := values.Decode(&l); {
+	case err != nil:
+		return l, fmt.Errorf("a line is an object with key, path or text, attributes and chunking: %w", err)
+	case l.End && (l.Count == nil || l.Key != ""):
+		return l, errors.New(`the end line is {"end":true,"count":N}`)
+	case !l.End && l.Key == "":
+		return l, errors.New("a line has no key")
+	case !l.End && (l.Path == nil) == (l.Text == nil):
+		return l, fmt.Errorf("%q: give either path or text", l.Key)
+	}
+	return l, nil
+}
+
+// document returns the document of a line. A text is not kept: it is read again.
+func (m *manifest) document(l line, where span) vsclient.Document {
+	doc := vsclient.Document{Key: m.o.Prefix + l.Key, Attributes: l.Attributes, Chunking: m.o.Chunking}
+	if l.Chunking != nil {
+		doc.Chunking = vsclient.Chunking(*l.Chunking)
+	}
+	if l.Path != nil {
+		name := filepath.FromSlash(*l.Path)
+		doc.Content = vsclient.Open(func() (io.ReadCloser, error) { return m.base.Open(name) })
+		return doc
+	}
+	doc.Content = vsclient.Open(func() (io.ReadCloser, error) {
+		l, err := m.read(where)
+		if err != nil {
+			return nil, err
+		}
+		return io.NopCloser(strings.NewReader(*l.Text)), nil
+	})
+	return doc
+}
+
+func (m *manifest) read(where span) (line, error) {
+	raw, err := io.ReadAll(io.NewSectionReader(m.file, where.from, where.to-where.from))
+	if err != nil {
+		return line{}, err
+	}
+	l, err := parse(raw)
+	if err == nil && l.Text == nil && l.Path == nil {
+		err = errors.New("the manifest has changed while it was read")
+	}
+	return l, err
+}
+
+// Document looks the key up among those of the last iteration, or of a first one.
+func (m *manifest) Document(ctx context.Context, key string) (vsclient.Document, bool, error) {
+	if err := firstPass(ctx, &m.first, m.at != nil, m); err != nil {
+		return vsclient.Document{}, false, err
+	}
+	where, ok := m.at[key]
+	if !ok {
+		return vsclient.Document{}, false, nil
+	}
+	l, err := m.read(where)
+	if err != nil {
+		return vsclient.Document{}, false, err
+	}
+	return m.document(l, where), true, nil
+}

@@ -1,0 +1,120 @@
+// Package source reads the documents that a vector store is to hold: of a folder,
+// of a manifest, or of a list of keys.
+package source
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"iter"
+	"os"
+	"path/filepath"
+	"strings"
+	"sync"
+
+	"github.com/bmatcuk/doublestar/v4"
+
+	"github.com/conduitio-labs/conduit-connector-openai-vectorstore/vsclient"
+)
+
+// Source is a set of documents by key.
+type Source interface {
+	// Documents iterates over the documents. An error makes the set incomplete;
+	// the iteration goes on behind it where it can.
+	Documents(ctx context.Context) iter.Seq2[vsclient.Document, error]
+	// Document returns the document of a key as the source holds it now, and
+	// false when the source does not have it.
+	Document(ctx context.Context, key string) (vsclient.Document, bool, error)
+	// Refused returns the keys of the last iteration that cannot be put, each with
+	// its reason. Their documents had no content.
+	Refused() map[string]string
+	// Close ends the use of the source and of the contents of its documents.
+	Close() error
+}
+
+// Options say how a source is read.
+type Options struct {
+	Prefix           string   // before each key
+	Include, Exclude []string // globs over paths of a folder
+	FrontMatter      []string // fields of Markdown front matter that become attributes; "*": all
+	AllowEmpty       bool     // a folder without any file that can be put is complete
+	Complete         bool     // a list of keys without an end line is complete
+	Chunking         vsclient.Chunking
+	Stdin            io.Reader
+}
+
+// Usage is an error in the way a source is named or in its options.
+type Usage struct{ Reason string }
+
+func (e *Usage) Error() string { return e.Reason }
+
+func usagef(format string, args ...any) error { return &Usage{fmt.Sprintf(format, args...)} }
+
+// Split returns the kind of a source, "dir", "manifest" or "keys", and its place:
+// a path, or "-" for standard input.
+func Split(spec string) (kind, place string) {
+	for _, kind := range []string{"manifest", "keys"} {
+		if place, ok := strings.CutPrefix(spec, kind+":"); ok {
+			return kind, place
+		}
+	}
+	return "dir", spec
+}
+
+// Open opens the source that spec names: DIR, manifest:FILE, keys:FILE, with "-"
+// for standard input.
+func Open(spec string, o Options) (Source, error) {
+	kind, place := Split(spec)
+	if place == "" {
+		return nil, usagef("%q names no source: give a folder, manifest:FILE or keys:FILE", spec)
+	}
+	if kind == "dir" {
+		for _, glob := range append(append([]string{}, o.Include...), o.Exclude...) {
+			if !doublestar.ValidatePattern(glob) {
+				return nil, usagef("%q is no glob: see https://github.com/bmatcuk/doublestar for the patterns", glob)
+			}
+		}
+		return openDir(place, o)
+	}
+	if len(o.Include)+len(o.Exclude)+len(o.FrontMatter) > 0 {
+		return nil, usagef("--include, --exclude and --front-matter are for a folder, not for %s", kind)
+	}
+	if kind == "manifest" {
+		return openManifest(place, o)
+	}
+	return openKeys(place, o)
+}
+
+// openLines opens a file of lines. Standard input is copied to a temporary file
+// first, since a document of it may be read again.
+func openLines(place string, stdin io.Reader) (f *os.File, remove bool, err error) {
+	if place != "-" {
+		f, err = os.Open(filepath.Clean(place))
+		return f, false, err
+	}
+	if f, err = os.CreateTemp("", "vsctl-*.jsonl"); err != nil {
+		return nil, false, err
+	}
+	if _, err = io.Copy(f, stdin); err == nil {
+		_, err = f.Seek(0, io.SeekStart)
+	}
+	if err != nil {
+		err = errors.Join(fmt.Errorf("standard input: %w", err), f.Close(), os.Remove(f.Name()))
+	}
+	return f, true, err
+}
+
+// firstPass iterates over a source that was asked for a document before its
+// documents were read.
+func firstPass(ctx context.Context, once *sync.Once, read bool, s Source) (err error) {
+	once.Do(func() {
+		if read {
+			return
+		}
+		for _, one := range s.Documents(ctx) {
+			err = errors.Join(err, one)
+		}
+	})
+	return err
+}
