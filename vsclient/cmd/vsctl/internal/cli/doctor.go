@@ -250,8 +250,8 @@ have seen the list on a terminal and say yes.`,
 		if !a.json {
 			out.text(a.Out)
 		}
-		if ok, err := a.ask(yes, fmt.Sprintf("Remove %s?", show.Count(len(choice), "File", "Files"))); err != nil || !ok {
-			return outcome{summary: "nothing was removed", result: out.result}, err
+		if !a.ask(yes, fmt.Sprintf("Remove %s?", show.Count(len(choice), "File", "Files"))) {
+			return outcome{summary: "nothing was removed", result: out.result}, nil
 		}
 		all, err = c.Sweep(ctx, vsclient.SweepOptions{Files: choice})
 		out = strays(all)

@@ -240,8 +240,8 @@ func (a *app) rmCommand() *cobra.Command {
 			return outcome{}, err
 		}
 		defer end()
-		if ok, err := a.ask(yes, "Remove "+show.Text(args[0])+" from the store?"); err != nil || !ok {
-			return outcome{summary: "nothing was removed", result: change{Key: args[0]}}, err
+		if !a.ask(yes, "Remove "+show.Text(args[0])+" from the store?") {
+			return outcome{summary: "nothing was removed", result: change{Key: args[0]}}, nil
 		}
 		r, err := c.Delete(ctx, args[0])
 		if err != nil {

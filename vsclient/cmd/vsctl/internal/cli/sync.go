@@ -56,7 +56,7 @@ func (s *sourceFlags) add(f *pflag.FlagSet) {
 	f.StringVar(&s.Prefix, "prefix", "", "`TEXT` before each key of the source")
 	f.StringArrayVar(&s.Include, "include", nil, "`GLOB` of files to take (repeatable); without a slash it matches in any folder")
 	f.StringArrayVar(&s.Exclude, "exclude", nil, "`GLOB` of files and folders to leave out (repeatable)")
-	f.StringSliceVar(&s.FrontMatter, "front-matter", nil, "make attributes of the front matter of Markdown; =`FIELD,…`: of these fields")
+	f.StringSliceVar(&s.FrontMatter, "front-matter", nil, "make attributes of the front matter of Markdown: of all fields, or of `FIELD,...` alone")
 	f.Lookup("front-matter").NoOptDefVal = "*"
 	f.StringVar(&s.Chunking, "chunking", "auto", "auto, or `MAX/OVERLAP` tokens")
 	f.BoolVar(&s.Complete, "complete", false, "a list of keys is complete although it has no end line")
@@ -618,9 +618,8 @@ func (a *app) execute(ctx context.Context, c *vsclient.Client, m made, opened so
 		if going > 0 {
 			among = ", " + show.Count(going, "removal", "removals") + " among them"
 		}
-		ok, err := a.ask(x.yes, "Make "+show.Count(pending, "change", "changes")+among+"?")
-		if err != nil || !ok {
-			return outcome{summary: "nothing was changed", result: m, text: func(w io.Writer) { fmt.Fprintln(w, "nothing was changed") }}, err
+		if !a.ask(x.yes, "Make "+show.Count(pending, "change", "changes")+among+"?") {
+			return outcome{summary: "nothing was changed", result: m, text: func(w io.Writer) { fmt.Fprintln(w, "nothing was changed") }}, nil
 		}
 	}
 	o := plan.ExecuteOptions{

@@ -35,7 +35,7 @@ func usable(dir string) bool {
 func git(ctx context.Context, dir string, args ...string) ([]byte, error) {
 	var out, complaint bytes.Buffer
 	cmd := exec.CommandContext(ctx, "git", append([]string{"-C", dir}, args...)...)
-	cmd.Env = append(os.Environ(), "LC_ALL=C", "GIT_LITERAL_PATHSPECS=1", "GIT_OPTIONAL_LOCKS=0")
+	cmd.Env = append(os.Environ(), "LC_ALL=C", "GIT_OPTIONAL_LOCKS=0")
 	cmd.Stdout, cmd.Stderr = &out, &complaint
 	err := cmd.Run()
 	if said := strings.TrimSpace(complaint.String()); said != "" {
@@ -45,7 +45,7 @@ func git(ctx context.Context, dir string, args ...string) ([]byte, error) {
 }
 
 func (g gitFiles) ls(ctx context.Context, name string) ([]byte, error) {
-	return git(ctx, g.dir, "ls-files", "--cached", "--others", "--exclude-standard", "-z", "--", name)
+	return git(ctx, g.dir, "--literal-pathspecs", "ls-files", "--cached", "--others", "--exclude-standard", "-z", "--", name)
 }
 
 func (g gitFiles) all(ctx context.Context) iter.Seq2[string, error] {
