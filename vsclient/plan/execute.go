@@ -77,7 +77,7 @@ func (p *Plan) Execute(ctx context.Context, c *vsclient.Client, o ExecuteOptions
 		}
 	}
 	x := &execution{
-		plan: p, c: c, o: o, progress: progress, rehearsal: &rehearsal{extension: p.Extension}, reading: make(chan struct{}, readers),
+		plan: p, c: c, o: o, progress: progress, reading: make(chan struct{}, readers),
 		ends: make(map[int]end), unput: make(map[string]string),
 	}
 	var puts, removals []group
@@ -101,7 +101,6 @@ func (p *Plan) Execute(ctx context.Context, c *vsclient.Client, o ExecuteOptions
 	if len(puts) > 0 && o.Source == nil && p.documents == nil {
 		return Report{}, errors.New("plan: the plan was not made in this process; set ExecuteOptions.Source, so that its documents can be opened")
 	}
-	defer x.rehearsal.close()
 	x.each(ctx, putters, puts, x.put)
 	x.each(ctx, removers, removals, x.remove)
 	return x.report(), x.fatal
@@ -123,13 +122,12 @@ type group struct {
 
 // execution is one execution of a plan.
 type execution struct {
-	plan      *Plan
-	c         *vsclient.Client
-	o         ExecuteOptions
-	progress  func(Progress)
-	rehearsal *rehearsal
-	reading   chan struct{}
-	total     int
+	plan     *Plan
+	c        *vsclient.Client
+	o        ExecuteOptions
+	progress func(Progress)
+	reading  chan struct{}
+	total    int
 
 	mu    sync.Mutex
 	ends  map[int]end       // of entries, by their place
@@ -189,8 +187,11 @@ func (x *execution) end(i int, how end, r vsclient.Result) {
 	x.mu.Lock()
 	defer x.mu.Unlock()
 	e := x.plan.Entries[i]
-	if err, ok := errors.AsType[*vsclient.Error](how.err); ok && err.Class == vsclient.Fatal && x.fatal == nil {
-		x.fatal = how.err // an error of the source stops one document
+	if err, ok := errors.AsType[*vsclient.Error](how.err); ok && err.Class >= vsclient.Fatal && x.fatal == nil {
+		x.fatal = how.err // an error of the source ends one entry alone
+	}
+	if vsclient.ClassOf(how.err) == vsclient.Stopped {
+		how = end{withheld: fmt.Sprintf("it was stopped, and may take effect: %v", how.err)}
 	}
 	e.Withheld = how.withheld
 	x.ends[i] = how
@@ -208,41 +209,41 @@ func (x *execution) end(i int, how end, r vsclient.Result) {
 
 // put puts the document of the entry.
 func (x *execution) put(ctx context.Context, e Entry) (vsclient.Result, end) {
-	if how := x.fits(ctx, e); how != (end{}) {
-		return vsclient.Result{}, how
+	if x.plan.documents == nil || e.Unowned {
+		if how := x.stands(ctx, e); how != (end{}) {
+			return vsclient.Result{}, how
+		}
 	}
 	d, how := x.open(ctx, e)
 	if how != (end{}) {
 		return vsclient.Result{}, how
 	}
-	change := vsclient.Put(d)
-	if condition := x.plan.Scope.condition(x.plan.OwnerAttribute); condition != nil && !e.Unowned {
-		change = change.If(condition)
-	}
-	r := x.c.Apply(ctx, []vsclient.Change{change}, nil)[0]
+	r, how := x.change(ctx, e, vsclient.Put(d))
 	if e.Action.Uploads() {
 		x.o.Refusals.record(e.Key, e.SHA256, chunkingText(d.Chunking), r.Err)
 	}
-	return r, ended(r.Err)
+	return r, how
 }
 
-// ended is the end of a change. A condition that does not hold is no failure: the store has
-// changed since the plan was made.
-func ended(err error) end {
-	if errors.Is(err, vsclient.ErrConflict) {
-		return stale("the store has changed: %s", reasonOf(err))
+// change makes a change, provided that the document is still the owner's. When it is not,
+// that is no failure: the store has changed since the plan was made.
+func (x *execution) change(ctx context.Context, e Entry, ch vsclient.Change) (vsclient.Result, end) {
+	if x.plan.Scope.Owner != "" && !e.Unowned {
+		ch = ch.If(vsclient.Attributes{x.plan.OwnerAttribute: x.plan.Scope.Owner})
 	}
-	return end{err: err}
+	r := x.c.Apply(ctx, []vsclient.Change{ch}, nil)[0]
+	if errors.Is(r.Err, vsclient.ErrConflict) {
+		return r, stale("the store has changed: %s", reasonOf(r.Err))
+	}
+	return r, end{err: r.Err}
 }
 
-// fits compares the store with an entry to put, where a condition of the change cannot do
-// that: where the plan is an old one, or the document has no owner yet.
-func (x *execution) fits(ctx context.Context, e Entry) end {
-	if x.plan.documents != nil && !e.Unowned {
-		return end{}
-	}
+// stands compares the store with an entry. A put with a condition on the owner needs that
+// only when the plan is an old one.
+func (x *execution) stands(ctx context.Context, e Entry) end {
 	info, err := x.c.Get(ctx, e.Key)
-	switch gone := errors.Is(err, vsclient.ErrNotFound); {
+	gone, owner := errors.Is(err, vsclient.ErrNotFound), info.Attributes[x.plan.OwnerAttribute]
+	switch {
 	case gone && (e.FileID == "" || e.Action == Repair):
 		return end{}
 	case gone:
@@ -251,19 +252,12 @@ func (x *execution) fits(ctx context.Context, e Entry) end {
 		return end{err: err}
 	case e.FileID == "":
 		return stale("the store has a document of the key by now, File %s", info.FileID)
-	}
-	owner := info.Attributes[x.plan.OwnerAttribute]
-	if x.plan.Scope.Owner != "" && owner != nil && owner != x.plan.Scope.Owner {
+	case x.plan.Scope.Owner != "" && owner != x.plan.Scope.Owner && !(owner == nil && e.Unowned):
 		return stale("the stored document has the %s %q by now", x.plan.OwnerAttribute, fmt.Sprint(owner))
-	}
-	return current(info, e)
-}
-
-// current compares the stored version with the one that the plan has seen. An older one
-// shows when the newest is not searchable.
-func current(info vsclient.Info, e Entry) end {
-	if info.Version > e.Version || info.Version == e.Version && info.FileID != e.FileID {
+	case info.Version > e.Version || info.Version == e.Version && info.FileID != e.FileID: // an older one shows when the newest is not searchable
 		return stale("the stored document is another version by now, File %s", info.FileID)
+	case e.Action == Remove && (info.Version == 0 || !x.plan.Scope.has(e.Key, owner)):
+		return stale("the stored document is not the source's by now")
 	}
 	return end{}
 }
@@ -292,7 +286,7 @@ func (x *execution) open(ctx context.Context, e Entry) (vsclient.Document, end) 
 	case <-ctx.Done():
 		return d, end{err: context.Cause(ctx)}
 	}
-	info, err := x.rehearsal.describe(ctx, d)
+	info, err := rehearse(ctx, d, x.plan.Extension)
 	switch {
 	case err != nil:
 		return d, end{err: err}
@@ -313,16 +307,7 @@ func (x *execution) remove(ctx context.Context, e Entry) (vsclient.Result, end) 
 	case e.SHA256 != "" && unput != "":
 		return vsclient.Result{}, end{withheld: fmt.Sprintf("the source has its content under %q, which was not put", unput)}
 	}
-	info, err := x.c.Get(ctx, e.Key)
-	switch {
-	case errors.Is(err, vsclient.ErrNotFound):
-		return vsclient.Result{}, stale("the stored document is gone")
-	case err != nil:
-		return vsclient.Result{}, end{err: err}
-	case info.Version == 0 || !x.plan.Scope.has(e.Key, info.Attributes[x.plan.OwnerAttribute]):
-		return vsclient.Result{}, stale("the stored document is not the source's by now")
-	}
-	if how := current(info, e); how != (end{}) {
+	if how := x.stands(ctx, e); how != (end{}) {
 		return vsclient.Result{}, how
 	}
 	if x.o.Exists != nil {
@@ -334,15 +319,11 @@ func (x *execution) remove(ctx context.Context, e Entry) (vsclient.Result, end) 
 			return vsclient.Result{}, stale("the source has the document")
 		}
 	}
-	change := vsclient.Delete(e.Key)
-	if condition := x.plan.Scope.condition(x.plan.OwnerAttribute); condition != nil {
-		change = change.If(condition)
-	}
-	r := x.c.Apply(ctx, []vsclient.Change{change}, nil)[0]
-	if r.Err == nil {
+	r, how := x.change(ctx, e, vsclient.Delete(e.Key))
+	if how == (end{}) {
 		x.o.Refusals.record(e.Key, "", "", nil)
 	}
-	return r, ended(r.Err)
+	return r, how
 }
 
 // report sums up. Entries that were not reached are withheld.

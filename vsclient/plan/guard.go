@@ -3,8 +3,6 @@ package plan
 import (
 	"fmt"
 	"strings"
-
-	"github.com/conduitio-labs/conduit-connector-openai-vectorstore/vsclient"
 )
 
 // Scope says which documents of the store are the source's. They alone are removed when
@@ -25,15 +23,6 @@ func (s Scope) has(key string, owner any) bool {
 		return false
 	}
 	return strings.HasPrefix(key, s.Prefix)
-}
-
-// condition is the condition of a change to a document that bears the owner. It is nil
-// without an owner.
-func (s Scope) condition(attribute string) vsclient.Attributes {
-	if s.Owner == "" {
-		return nil
-	}
-	return vsclient.Attributes{attribute: s.Owner}
 }
 
 // Guard keeps a source that has lost most of its documents from emptying the store: more

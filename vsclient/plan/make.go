@@ -3,7 +3,6 @@ package plan
 import (
 	"cmp"
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"iter"
@@ -52,7 +51,7 @@ const patience = 10 * time.Minute
 // The plan holds the documents to put, until it is gone: content in memory stays there,
 // and content that is opened is opened again by [Plan.Execute].
 func Make(ctx context.Context, c *vsclient.Client, docs iter.Seq2[vsclient.Document, error], o Options) (*Plan, error) {
-	m := &maker{o: o, byKey: make(map[string]*held), seen: make(map[string]bool), rehearsal: &rehearsal{extension: o.Extension}}
+	m := &maker{o: o, byKey: make(map[string]*held), seen: make(map[string]bool)}
 	m.o.OwnerAttribute = cmp.Or(o.OwnerAttribute, DefaultOwnerAttribute)
 	m.plan = &Plan{
 		Format: Format, MadeAt: time.Now().UTC().Truncate(time.Second), Scope: o.Scope, Guard: o.Guard.withDefaults(),
@@ -72,13 +71,12 @@ func Make(ctx context.Context, c *vsclient.Client, docs iter.Seq2[vsclient.Docum
 		return nil, err
 	}
 	m.plan.StoreID = store.ID
-	defer m.rehearsal.close()
 	for d, err := range docs {
 		if ctx.Err() != nil {
 			break
 		}
 		if err != nil {
-			m.incomplete(fmt.Sprintf("the source is incomplete: %v", err))
+			m.plan.Incomplete = cmp.Or(m.plan.Incomplete, fmt.Sprintf("the source is incomplete: %v", err))
 			continue
 		}
 		if err := m.take(ctx, d); err != nil {
@@ -95,11 +93,10 @@ func Make(ctx context.Context, c *vsclient.Client, docs iter.Seq2[vsclient.Docum
 
 // maker makes one plan.
 type maker struct {
-	o         Options
-	plan      *Plan
-	rehearsal *rehearsal
-	byKey     map[string]*held
-	seen      map[string]bool // keys of the source
+	o     Options
+	plan  *Plan
+	byKey map[string]*held
+	seen  map[string]bool // keys of the source
 
 	size, usage int64 // of the store's documents whose size is known
 }
@@ -149,98 +146,88 @@ func (m *maker) list(ctx context.Context, c *vsclient.Client) error {
 	return nil
 }
 
-// text is the attributes in a form that can be compared.
-func text(a vsclient.Attributes) string {
-	if len(a) == 0 {
-		return ""
-	}
-	data, err := json.Marshal(map[string]any(a))
-	if err != nil {
-		return fmt.Sprint(a) // no reply of a server holds such a value
-	}
-	return string(data)
-}
-
-func (m *maker) incomplete(reason string) {
-	if m.plan.Incomplete == "" {
-		m.plan.Incomplete = reason
-	}
-}
+// text is the attributes in a form that can be compared: fmt sorts a map by its keys.
+func text(a vsclient.Attributes) string { return fmt.Sprintf("%#v", map[string]any(a)) }
 
 // take takes in a document of the source.
 func (m *maker) take(ctx context.Context, d vsclient.Document) error {
-	e := Entry{Key: d.Key}
-	if m.seen[d.Key] {
-		e.Action, e.Reason = Refused, "the source has the key twice; the first document counts"
-		m.plan.Entries = append(m.plan.Entries, e)
-		return nil
-	}
-	m.seen[d.Key] = true
 	h := m.byKey[d.Key]
 	if h == nil {
 		h = new(held)
 	}
-	e.FileID, e.Version = h.fileID, h.version
-	if d.Attributes, e.Reason = owned(d.Attributes, m.o.Scope.Owner, m.o.OwnerAttribute); e.Reason != "" {
-		e.Action = Conflict
-		m.plan.Entries = append(m.plan.Entries, e)
-		return nil
-	}
-	info, err := m.rehearsal.describe(ctx, d)
-	switch class := vsclient.ClassOf(err); {
-	case class == vsclient.BadDocument:
-		e.Action, e.Reason = Refused, reasonOf(err)
-		if errors.Is(err, vsclient.ErrContent) {
-			m.incomplete(fmt.Sprintf("the content of %q could not be read: %s", d.Key, e.Reason))
-		}
-		m.plan.Entries = append(m.plan.Entries, e)
-		return nil
-	case err != nil:
+	e := Entry{Key: d.Key, FileID: h.fileID, Version: h.version}
+	var err error
+	if m.seen[d.Key] {
+		e.Action, e.Reason = Refused, "the source has the key twice; the first document counts"
+	} else if err = m.judge(ctx, &e, h, &d); err != nil {
 		return err
 	}
-	e.Bytes, e.SHA256 = info.Size, info.SHA256
-	e.Action, e.Reason = m.compare(h, info)
-	if e.Action.Uploads() {
-		if reason := m.o.Refusals.reason(d.Key, info.SHA256, chunkingText(info.Chunking)); reason != "" {
-			e.Action, e.Reason = Refused, "OpenAI has refused this content before: "+reason
-		}
-	}
-	e.Unowned = m.o.Scope.Owner != "" && h.fileID != "" && h.owner == nil && e.Action.Puts()
+	m.seen[d.Key] = true
 	m.plan.Entries = append(m.plan.Entries, e)
-	if e.Action != Conflict && e.Action != Refused && h.status == vsclient.Completed {
-		for _, old := range h.older {
-			m.plan.Entries = append(m.plan.Entries, Entry{
-				Action: Duplicate, Key: d.Key, Reason: "a newer version of the key is searchable",
-				Bytes: old.size, SHA256: old.sha256, FileID: old.fileID, Version: old.version,
-			})
-		}
-		if len(h.older) > 0 {
-			m.plan.documents[d.Key] = d
-		}
-	}
 	if e.Action.Puts() {
 		m.plan.documents[d.Key] = d
 	}
+	if !e.Action.Puts() && e.Action != Unchanged || h.status != vsclient.Completed {
+		return nil
+	}
+	for _, old := range h.older {
+		m.plan.documents[d.Key] = d
+		m.plan.Entries = append(m.plan.Entries, Entry{
+			Action: Duplicate, Key: d.Key, Reason: "a newer version of the key is searchable",
+			Bytes: old.size, SHA256: old.sha256, FileID: old.fileID, Version: old.version,
+		})
+	}
+	return nil
+}
+
+// judge finds the action for a document, which is given its owner.
+func (m *maker) judge(ctx context.Context, e *Entry, h *held, d *vsclient.Document) error {
+	var other string
+	d.Attributes, other = owned(d.Attributes, m.o.Scope.Owner, m.o.OwnerAttribute)
+	info, err := rehearse(ctx, *d, m.o.Extension)
+	if vsclient.ClassOf(err) == vsclient.BadDocument {
+		e.Action, e.Reason = Refused, reasonOf(err)
+		// The content may be that of a document which has moved here.
+		info, err = rehearse(ctx, vsclient.Document{Key: "any.pdf", Content: d.Content}, "")
+		if errors.Is(err, vsclient.ErrContent) {
+			m.plan.Incomplete = cmp.Or(m.plan.Incomplete, fmt.Sprintf("the content of %q cannot be read: %s", d.Key, reasonOf(err)))
+		}
+		if vsclient.ClassOf(err) == vsclient.BadDocument {
+			return nil
+		}
+	}
+	if err != nil {
+		return err
+	}
+	e.Bytes, e.SHA256 = info.Size, info.SHA256
+	switch {
+	case e.Action == Refused:
+		return nil
+	case other != "":
+		e.Action, e.Reason = Conflict, other
+		return nil
+	}
+	e.Action, e.Reason = m.compare(h, info)
+	refused := m.o.Refusals.reason(d.Key, info.SHA256, chunkingText(info.Chunking))
+	if e.Action.Uploads() && refused != "" {
+		e.Action, e.Reason = Refused, "OpenAI has refused this content before: "+refused
+	}
+	e.Unowned = m.o.Scope.Owner != "" && h.fileID != "" && h.owner == nil && e.Action.Puts()
 	return nil
 }
 
 // owned returns the attributes with the owner. The reason tells why it cannot be.
 func owned(a vsclient.Attributes, owner, attribute string) (_ vsclient.Attributes, reason string) {
-	if owner == "" {
+	other, has := a[attribute]
+	switch {
+	case owner == "" || other == owner:
 		return a, ""
+	case has:
+		return a, fmt.Sprintf("the source gives the document the %s %q, and the plan is for %q", attribute, fmt.Sprint(other), owner)
 	}
-	if other, has := a[attribute]; has {
-		if other != owner {
-			return a, fmt.Sprintf("the source gives the document the %s %q, and the plan is for %q", attribute, fmt.Sprint(other), owner)
-		}
-		return a, ""
-	}
-	a = maps.Clone(a)
-	if a == nil {
-		a = make(vsclient.Attributes, 1)
-	}
-	a[attribute] = owner
-	return a, ""
+	with := vsclient.Attributes{attribute: owner}
+	maps.Copy(with, a)
+	return with, ""
 }
 
 // compare returns the difference between a stored document and one of the source, as a
@@ -319,12 +306,9 @@ func (m *maker) remove() {
 	}
 	removals := p.Entries[first:]
 	slices.SortFunc(removals, func(a, b Entry) int { return cmp.Compare(a.Key, b.Key) })
-	if p.Removals = len(removals); p.Removals == 0 {
-		return
-	}
-	if p.Guarded = p.Guard.refuses(p.Removals, p.Owned); p.Guarded != "" {
-		for i := range removals {
-			removals[i].Withheld = cmp.Or(removals[i].Withheld, p.Guarded)
-		}
+	p.Removals = len(removals)
+	p.Guarded = p.Guard.refuses(p.Removals, p.Owned)
+	for i := range removals {
+		removals[i].Withheld = cmp.Or(removals[i].Withheld, p.Guarded)
 	}
 }

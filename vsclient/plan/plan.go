@@ -93,7 +93,7 @@ type Entry struct {
 	Withheld string `json:"withheld,omitempty"`
 }
 
-// Totals sum up the entries that are not withheld, those by the guard excepted.
+// Totals sum up the entries that are not withheld.
 type Totals struct {
 	Uploads  int   `json:"uploads"`
 	Bytes    int64 `json:"bytes"`    // that are uploaded

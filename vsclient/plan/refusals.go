@@ -1,15 +1,11 @@
 package plan
 
 import (
-	"cmp"
 	"encoding/json"
 	"errors"
 	"fmt"
 	"io/fs"
-	"maps"
 	"os"
-	"path/filepath"
-	"slices"
 	"sync"
 
 	"github.com/conduitio-labs/conduit-connector-openai-vectorstore/vsclient"
@@ -24,7 +20,6 @@ type Refusals struct {
 }
 
 type refusal struct {
-	Key      string `json:"key"`
 	SHA256   string `json:"sha256"`
 	Chunking string `json:"chunking"`
 	Reason   string `json:"reason"`
@@ -39,7 +34,7 @@ func LoadRefusals(path string) (*Refusals, error) {
 		return r, nil
 	}
 	if err == nil {
-		err = json.Unmarshal(data, r)
+		err = json.Unmarshal(data, &r.byKey)
 	}
 	if err != nil {
 		return nil, fmt.Errorf("plan: the record of refusals %s cannot be read; remove it to have all documents tried again: %w", path, err)
@@ -49,49 +44,17 @@ func LoadRefusals(path string) (*Refusals, error) {
 
 // Save writes the refusals into a file, which is replaced as a whole.
 func (r *Refusals) Save(path string) error {
-	data, err := json.MarshalIndent(r, "", "\t")
-	if err != nil {
-		return err
-	}
-	f, err := os.CreateTemp(filepath.Dir(path), filepath.Base(path)+".*")
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	data, err := json.MarshalIndent(r.byKey, "", "\t")
 	if err == nil {
-		_, err = f.Write(append(data, '\n'))
-		err = cmp.Or(err, f.Sync(), f.Close())
-		if err == nil {
-			err = os.Rename(f.Name(), path)
-		}
-		if err != nil {
-			err = errors.Join(err, os.Remove(f.Name()))
-		}
+		err = os.WriteFile(path+".new", append(data, '\n'), 0o600)
+	}
+	if err == nil {
+		err = os.Rename(path+".new", path)
 	}
 	if err != nil {
 		return fmt.Errorf("plan: the record of refusals cannot be written: %w", err)
-	}
-	return nil
-}
-
-// MarshalJSON writes the refusals in the order of their keys.
-func (r *Refusals) MarshalJSON() ([]byte, error) {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	list := make([]refusal, 0, len(r.byKey))
-	for _, key := range slices.Sorted(maps.Keys(r.byKey)) {
-		list = append(list, r.byKey[key])
-	}
-	return json.Marshal(list)
-}
-
-// UnmarshalJSON reads what MarshalJSON has written.
-func (r *Refusals) UnmarshalJSON(data []byte) error {
-	var list []refusal
-	if err := json.Unmarshal(data, &list); err != nil {
-		return err
-	}
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	r.byKey = make(map[string]refusal, len(list))
-	for _, one := range list {
-		r.byKey[one.Key] = one
 	}
 	return nil
 }
@@ -130,7 +93,7 @@ func (r *Refusals) record(key, sha256, chunking string, err error) {
 		if r.byKey == nil {
 			r.byKey = make(map[string]refusal)
 		}
-		r.byKey[key] = refusal{key, sha256, chunking, err.Error()}
+		r.byKey[key] = refusal{sha256, chunking, reasonOf(err)}
 	}
 }
 

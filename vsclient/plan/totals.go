@@ -26,11 +26,9 @@ func (p *Plan) sum(m *maker, store vsclient.Store) {
 	}
 	var changes int // removals, two requests each, and updates
 	for _, e := range p.Entries {
-		if e.Withheld != "" && e.Withheld != p.Guarded {
-			continue
-		}
 		h := m.byKey[e.Key]
 		switch {
+		case e.Withheld != "":
 		case e.Action.Uploads():
 			t.Uploads++
 			t.Bytes += e.Bytes

@@ -1,0 +1,152 @@
+package plan_test
+
+import (
+	"context"
+	"fmt"
+	"iter"
+	"net/http"
+	"slices"
+	"sync"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/matryer/is"
+
+	"github.com/conduitio-labs/conduit-connector-openai-vectorstore/vsclient"
+	"github.com/conduitio-labs/conduit-connector-openai-vectorstore/vsclient/openaitest"
+	"github.com/conduitio-labs/conduit-connector-openai-vectorstore/vsclient/plan"
+)
+
+// kill is the death of a process at one of its requests.
+type kill struct {
+	n     int  // from 1; 0: never
+	after bool // the request takes effect, and its reply is lost
+}
+
+// line is the connection of a process, which dies at a request: nothing more passes in
+// either direction, and what is under way takes effect.
+type line struct {
+	next http.RoundTripper
+	at   kill
+
+	mu   sync.Mutex
+	n    int
+	dead context.Context
+	die  context.CancelFunc
+}
+
+func (l *line) RoundTrip(r *http.Request) (*http.Response, error) {
+	l.mu.Lock()
+	l.n++
+	now := l.n == l.at.n
+	l.mu.Unlock()
+	if now && !l.at.after {
+		l.die()
+	}
+	if l.dead.Err() == nil {
+		resp, err := l.next.RoundTrip(r)
+		if now {
+			l.die()
+		}
+		if l.dead.Err() == nil {
+			return resp, err
+		}
+		if err == nil {
+			_ = resp.Body.Close()
+		}
+	}
+	<-r.Context().Done()
+	return nil, context.Cause(r.Context())
+}
+
+// killed runs a plan in a process that dies, and returns how many requests it made.
+func (w *world) killed(at kill, docs iter.Seq2[vsclient.Document, error]) int {
+	dead, die := context.WithCancel(context.Background())
+	l := &line{next: w.srv.Client().Transport, at: at, dead: dead, die: die}
+	c := w.client(func(cfg *vsclient.Config) { cfg.HTTPClient = &http.Client{Transport: l} })
+	p, err := plan.Make(dead, c, docs, us)
+	if err == nil {
+		_, _ = p.Execute(dead, c, plan.ExecuteOptions{}, nil)
+	}
+	n := l.n
+	die()
+	_ = c.Close()
+	return n
+}
+
+// gaps are the times at which a document was missing: from its first version on, until now.
+func (w *world) gaps(keys ...string) (gaps []string) {
+	var covered time.Time // until then
+	for _, i := range w.srv.History(w.store) {
+		key, _ := vsclient.KeyOf(i.Attributes)
+		if !slices.Contains(keys, key) {
+			continue
+		}
+		if !covered.IsZero() && i.From.After(covered) {
+			gaps = append(gaps, fmt.Sprintf("%v for %v", keys, i.From.Sub(covered)))
+		}
+		to := i.To
+		if to.IsZero() {
+			to = time.Now()
+		}
+		if to.After(covered) {
+			covered = to
+		}
+	}
+	if covered.Before(time.Now()) {
+		gaps = append(gaps, fmt.Sprintf("%v is missing", keys))
+	}
+	return gaps
+}
+
+// TestAKillAtAnyRequestIsMadeGoodByTheNextRun ends a process at each request of Make and
+// Execute. The next one makes the store right, and no document is missing meanwhile: one
+// that moves is there under either key.
+func TestAKillAtAnyRequestIsMadeGoodByTheNextRun(t *testing.T) {
+	docs := source(doc("same.md", "s"), doc("changed.md", "new"), with(doc("marked.md", "m"), vsclient.Attributes{"n": 1}), doc("moved.md", "wanders"), doc("new.md", "n"))
+	want := []string{"changed.md: new", "marked.md: m", "moved.md: wanders", "new.md: n", "same.md: s", "theirs.md: t"}
+	for _, sea := range []struct {
+		name string
+		cfg  openaitest.Config
+		wait time.Duration // until the next process begins
+	}{
+		{"at once", openaitest.Config{}, 0},
+		{"after a while", openaitest.Config{}, 5 * time.Minute},
+		{"over a listing that lags", openaitest.Config{ListLag: openaitest.Lag{Attach: 30 * time.Second, Detach: 30 * time.Second, Update: 30 * time.Second}}, 5 * time.Minute},
+	} {
+		sea.cfg.Latency, sea.cfg.IndexTime = 50*time.Millisecond, 500*time.Millisecond
+		run := func(t *testing.T, at kill) (requests int) {
+			synctest.Test(t, func(t *testing.T) {
+				is := is.New(t)
+				w := newWorld(t, sea.cfg)
+				w.put(ofUs(doc("same.md", "s")), ofUs(doc("changed.md", "old")), ofUs(doc("marked.md", "m")), ofUs(doc("wandering.md", "wanders")), ofUs(doc("gone.md", "g")), ofThem(doc("theirs.md", "t")))
+				time.Sleep(time.Hour)
+				requests = w.killed(at, docs)
+				time.Sleep(sea.wait)
+				c := w.client()
+				p := w.make(c, docs, us)
+				r := w.run(c, p, plan.ExecuteOptions{})
+				is.NoErr(r.Err())
+				is.Equal(w.stored(), want)
+				for _, keys := range [][]string{{"same.md"}, {"changed.md"}, {"marked.md"}, {"wandering.md", "moved.md"}, {"theirs.md"}} {
+					is.Equal(w.gaps(keys...), nil)
+				}
+				time.Sleep(5 * time.Minute)
+				is.Equal(w.make(w.client(), docs, us).Pending(), 0)
+			})
+			return requests
+		}
+		t.Run(sea.name, func(t *testing.T) {
+			t.Parallel()
+			all := run(t, kill{})
+			for n := 1; n <= all; n++ {
+				for _, after := range []bool{false, true} {
+					at := kill{n, after}
+					t.Run(fmt.Sprintf("%+v", at), func(t *testing.T) { run(t, at) })
+				}
+			}
+			t.Logf("killed at each of %d requests, before and after its effect", all)
+		})
+	}
+}
