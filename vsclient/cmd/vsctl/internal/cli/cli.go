@@ -80,7 +80,8 @@ type app struct {
 	out      outcome
 	cfg      config.Config
 	progress show.Progress
-	storeID  string // of the client
+	storeID  string          // of the client
+	limits   vsclient.Limits // likewise
 }
 
 // Run runs the program and returns its exit code.

@@ -55,7 +55,8 @@ func (a *app) emulated(ctx context.Context, c vsclient.Config) (*vsclient.Client
 	c.APIKey, c.BaseURL, c.HTTPClient = "emulated", server.URL(), server.Client()
 	c.VectorStoreID = server.NewVectorStore("emulated")
 	a.storeID = c.VectorStoreID
-	c.Limits = vsclient.Limits{UploadsPerMinute: no, AttachRequestsPerMinute: no, AttachedFilesPerMinute: no, ChangesPerMinute: no}
+	a.limits = vsclient.Limits{UploadsPerMinute: no, AttachRequestsPerMinute: no, AttachedFilesPerMinute: no, ChangesPerMinute: no}
+	c.Limits = a.limits
 	client, err := vsclient.New(c)
 	if err != nil {
 		return nil, nil, err

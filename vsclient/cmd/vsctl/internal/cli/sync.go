@@ -144,7 +144,7 @@ func (a *app) make(ctx context.Context, c *vsclient.Client, opened source.Source
 	if m.refusals, err = a.refusals(a.storeID); err != nil {
 		return made{}, environment(err)
 	}
-	o := plan.Options{Guard: g, Empty: s.AllowEmpty, NoRemove: s.noRemove, Refusals: m.refusals, OwnerAttribute: s.OwnerAttribute}
+	o := plan.Options{Guard: g, Empty: s.AllowEmpty, NoRemove: s.noRemove, Refusals: m.refusals, OwnerAttribute: s.OwnerAttribute, Limits: a.limits}
 	if s.Owner != "" {
 		o.Scope = plan.Scope{Owner: s.Owner, Prefix: s.Prefix}
 	}
@@ -632,6 +632,7 @@ func (a *app) execute(ctx context.Context, c *vsclient.Client, m made, opened so
 	if saved {
 		o.Source = opened.Document
 	}
+	a.progress.Done(0, pending, 0)
 	report, err := p.Execute(ctx, c, o, func(g plan.Progress) { a.progress.Done(g.Done, g.Total, g.Bytes) })
 	a.saveRefusals(p.StoreID, m.refusals)
 	a.progress.End()

@@ -29,7 +29,7 @@ func TestProgressWritesOverOneLineOfATerminal(t *testing.T) {
 	var out strings.Builder
 	now := time.Unix(0, 0)
 	p := show.Progress{W: &out, Terminal: true, Now: func() time.Time { return now }}
-	p.Done(1, 3, 10)
+	p.Done(0, 3, 0)
 	p.Done(2, 3, 20) // at the same moment
 	now = now.Add(2 * time.Second)
 	p.Done(2, 3, 20)
