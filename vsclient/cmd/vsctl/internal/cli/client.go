@@ -7,6 +7,8 @@ import (
 	"net/http"
 	"strings"
 
+	"github.com/spf13/cobra"
+
 	"github.com/conduitio-labs/conduit-connector-openai-vectorstore/vsclient"
 	"github.com/conduitio-labs/conduit-connector-openai-vectorstore/vsclient/cmd/vsctl/internal/config"
 	"github.com/conduitio-labs/conduit-connector-openai-vectorstore/vsclient/cmd/vsctl/internal/show"
@@ -46,6 +48,18 @@ func (a *app) client(ctx context.Context, store string, async bool) (*vsclient.C
 		return nil, nil, environment(err)
 	}
 	return client, func() { client.Close() }, nil
+}
+
+// stored makes the RunE of a command that needs the store alone.
+func (a *app) stored(run func(ctx context.Context, c *vsclient.Client, args []string) (outcome, error)) func(*cobra.Command, []string) error {
+	return a.runs(func(ctx context.Context, args []string) (outcome, error) {
+		c, end, err := a.client(ctx, "", false)
+		if err != nil {
+			return outcome{}, err
+		}
+		defer end()
+		return run(ctx, c, args)
+	})
 }
 
 // emulated returns a client of a new store that ends with the process.

@@ -73,12 +73,7 @@ func (a *app) getCommand() *cobra.Command {
 	return &cobra.Command{
 		Use: "get KEY", Short: "Describe a document", Args: args(1, 1, "a KEY"),
 		Example: "  vsctl get handbook/travel.md",
-		RunE: a.runs(func(ctx context.Context, args []string) (outcome, error) {
-			c, end, err := a.client(ctx, "", false)
-			if err != nil {
-				return outcome{}, err
-			}
-			defer end()
+		RunE: a.stored(func(ctx context.Context, c *vsclient.Client, args []string) (outcome, error) {
 			i, err := c.Get(ctx, args[0])
 			if err != nil {
 				return outcome{}, err
@@ -113,12 +108,7 @@ func (a *app) textCommand() *cobra.Command {
 		Use: "text KEY", Short: "Print the text that OpenAI has read out of a document", Args: args(1, 1, "a KEY"),
 		Long:    "Text prints the text that OpenAI has read out of a document. The bytes that were\nuploaded cannot be had back: OpenAI refuses that.",
 		Example: "  vsctl text handbook/travel.pdf | less",
-		RunE: a.runs(func(ctx context.Context, args []string) (outcome, error) {
-			c, end, err := a.client(ctx, "", false)
-			if err != nil {
-				return outcome{}, err
-			}
-			defer end()
+		RunE: a.stored(func(ctx context.Context, c *vsclient.Client, args []string) (outcome, error) {
 			text, err := c.Text(ctx, args[0])
 			if err != nil {
 				return outcome{}, err
@@ -256,12 +246,7 @@ func (a *app) lsCommand() *cobra.Command {
 	return &cobra.Command{
 		Use: "ls [PREFIX]", Short: "List the documents, by key", Args: args(0, 1, "at most one PREFIX"),
 		Example: "  vsctl ls\n  vsctl ls handbook/ --json | jq -r '.result[].key'",
-		RunE: a.runs(func(ctx context.Context, args []string) (outcome, error) {
-			c, end, err := a.client(ctx, "", false)
-			if err != nil {
-				return outcome{}, err
-			}
-			defer end()
+		RunE: a.stored(func(ctx context.Context, c *vsclient.Client, args []string) (outcome, error) {
 			documents, err := list(ctx, c, append(args, "")[0])
 			if err != nil {
 				return outcome{}, err

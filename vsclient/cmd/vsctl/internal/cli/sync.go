@@ -78,6 +78,7 @@ func (s *sourceFlags) named(n config.Source) {
 		}
 	}
 	text("owner", &s.Owner, n.Owner)
+	text("owner-attribute", &s.OwnerAttribute, n.Attribute)
 	text("prefix", &s.Prefix, n.Prefix)
 	text("chunking", &s.Chunking, n.Chunking)
 	text("max-remove", &s.maxRemove, n.MaxRemove)

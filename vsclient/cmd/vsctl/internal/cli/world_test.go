@@ -106,10 +106,10 @@ func (w *world) envelope(code int, args ...string) (e show.Envelope) {
 	return e
 }
 
-// post sends a request that vsctl has no command for.
-func (w *world) post(path, body string) {
+// request sends a request that vsctl has no command for.
+func (w *world) request(method, path, body string) {
 	w.t.Helper()
-	r, err := http.NewRequestWithContext(w.t.Context(), http.MethodPost, w.env["OPENAI_BASE_URL"]+path, strings.NewReader(body))
+	r, err := http.NewRequestWithContext(w.t.Context(), method, w.env["OPENAI_BASE_URL"]+path, strings.NewReader(body))
 	if err != nil {
 		w.t.Fatal(err)
 	}
@@ -121,7 +121,7 @@ func (w *world) post(path, body string) {
 	}
 	reply.Body.Close()
 	if reply.StatusCode != http.StatusOK {
-		w.t.Fatalf("POST %s is answered %s", path, reply.Status)
+		w.t.Fatalf("%s %s is answered %s", method, path, reply.Status)
 	}
 }
 
