@@ -9,6 +9,7 @@ import (
 	"strings"
 	"testing"
 	"testing/synctest"
+	"time"
 
 	"github.com/matryer/is"
 
@@ -282,6 +283,8 @@ func TestADocumentThatMovesIsThereAllTheTime(t *testing.T) {
 		{"the put goes well", openaitest.Config{}, doc("new.md", "text"), false, 0, []string{"new.md: text", "theirs.md: x"}},
 		{"the put fails", fails, doc("new.md", "text"), false, 1, []string{"old.md: text", "theirs.md: x"}},
 		{"the put is a conflict", openaitest.Config{}, doc("theirs.md", "text"), true, 1, []string{"old.md: text", "theirs.md: x"}},
+		{"the source names another owner", openaitest.Config{}, ofThem(doc("new.md", "text")), true, 1, []string{"old.md: text", "theirs.md: x"}},
+		{"the put is refused", openaitest.Config{}, with(doc("new.md", "text"), vsclient.Attributes{"vs_key": 1}), true, 1, []string{"old.md: text", "theirs.md: x"}},
 	} {
 		t.Run(c.sentence, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
@@ -362,6 +365,53 @@ func TestAKeyThatIsThereTwiceIsSettled(t *testing.T) {
 	}
 }
 
+// TestAVersionThatFailedStandsBeforeOneThatIsSearchable has a process stop after it has
+// attached a version that OpenAI then could not index.
+func TestAVersionThatFailedStandsBeforeOneThatIsSearchable(t *testing.T) {
+	for _, c := range []struct {
+		sentence string
+		source   iter.Seq2[vsclient.Document, error]
+		want     []string
+		stored   []string
+	}{
+		{"it is repaired", source(doc("a.md", "new")), []string{"repair a.md"}, []string{"a.md: new"}},
+		{"it is replaced", source(doc("a.md", "newest")), []string{"replace a.md"}, []string{"a.md: newest"}},
+		{"it is removed, with the older one", source(doc("b.md", "b")), []string{"create b.md", "remove a.md"}, []string{"b.md: b"}},
+	} {
+		for _, old := range []bool{false, true} {
+			t.Run(fmt.Sprintf("%s, kept as JSON: %v", c.sentence, old), func(t *testing.T) {
+				synctest.Test(t, func(t *testing.T) {
+					is := is.New(t)
+					fails := true
+					w := newWorld(t, openaitest.Config{Latency: 50 * time.Millisecond, IndexTime: 500 * time.Millisecond, FailIndexing: func(openaitest.FileInfo) (code, message string) {
+						if fails {
+							return "invalid_file", "it is broken"
+						}
+						return "", ""
+					}})
+					w.older("a.md", "old")
+					writer := w.client(func(cfg *vsclient.Config) { cfg.Async = true })
+					_, err := writer.Put(context.Background(), ofUs(doc("a.md", "new")))
+					is.NoErr(err)
+					_ = writer.Close()
+					time.Sleep(time.Second)
+					fails = false
+					p := w.make(w.client(), c.source, us)
+					is.Equal(lines(p), c.want)
+					is.Equal(w.stored(), []string{"a.md: old"})
+					o := plan.ExecuteOptions{}
+					if old {
+						p, o.Source = again(t, p), opener(collect(c.source)...)
+					}
+					r := w.run(w.client(), p, o)
+					is.Equal(len(r.Stale)+len(r.Failed)+len(r.Withheld), 0)
+					is.Equal(w.stored(), c.stored)
+				})
+			})
+		}
+	}
+}
+
 // older attaches a second, older version of a key, as a run that was killed may leave.
 func (w *world) older(key, content string) {
 	id := w.srv.AddFile(openaitest.NewFile{Name: key, Content: []byte(content)})
@@ -369,7 +419,10 @@ func (w *world) older(key, content string) {
 }
 
 func collect(docs iter.Seq2[vsclient.Document, error]) (out []vsclient.Document) {
-	for d := range docs {
+	for d, err := range docs {
+		if err != nil {
+			return nil
+		}
 		out = append(out, d)
 	}
 	return out

@@ -7,6 +7,7 @@ import (
 	"io"
 	"iter"
 	"math/rand/v2"
+	"net/http"
 	"runtime"
 	"strings"
 	"sync/atomic"
@@ -59,7 +60,7 @@ func (w *world) requests(do func()) (all, writes int) {
 		if !strings.Contains(r.Query, "order=desc") || !strings.Contains(r.Path, "/vector_stores/") {
 			all++
 		}
-		if r.Method != "GET" {
+		if r.Method != http.MethodGet {
 			writes++
 		}
 	}

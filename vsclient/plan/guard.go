@@ -1,6 +1,7 @@
 package plan
 
 import (
+	"cmp"
 	"fmt"
 	"strings"
 )
@@ -16,13 +17,11 @@ type Scope struct {
 
 // has reports whether a stored document is the source's.
 func (s Scope) has(key string, owner any) bool {
-	switch {
-	case s == Scope{}:
-		return false
-	case s.Owner == "" && owner != nil, s.Owner != "" && owner != s.Owner:
-		return false
+	mine := owner == nil
+	if s.Owner != "" {
+		mine = owner == s.Owner
 	}
-	return strings.HasPrefix(key, s.Prefix)
+	return s != Scope{} && mine && strings.HasPrefix(key, s.Prefix)
 }
 
 // Guard keeps a source that has lost most of its documents from emptying the store: more
@@ -43,23 +42,13 @@ const (
 )
 
 func (g Guard) withDefaults() Guard {
-	if g.Free == 0 {
-		g.Free = DefaultFree
-	}
-	if g.Most == 0 {
-		g.Most = DefaultMost
-	}
-	if g.Share == 0 {
-		g.Share = DefaultShare
-	}
-	return g
+	return Guard{cmp.Or(g.Free, DefaultFree), cmp.Or(g.Most, DefaultMost), cmp.Or(g.Share, DefaultShare)}
 }
 
 // refuses says why n removals of so many documents are too many; empty: they are not.
 func (g Guard) refuses(n, owned int) string {
 	switch {
 	case n <= g.Free:
-		return ""
 	case float64(n) > g.Share*float64(owned):
 		return fmt.Sprintf("%d of %d documents would be removed, which is more than %g %%; approve %d removals if that is meant", n, owned, 100*max(g.Share, 0), n)
 	case n > g.Most:

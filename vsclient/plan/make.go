@@ -103,14 +103,10 @@ type maker struct {
 
 // held is a stored document, of which the store may hold more than one version.
 type held struct {
-	fileID, sha256, attributes string
-	size, usage, version       int64
-	status                     vsclient.Status
-	code                       string
-	chunking                   vsclient.Chunking
-	owner                      any // nil: none
-	attachedAt                 time.Time
-	older                      []*held
+	vsclient.Info        // less its attributes
+	attributes    string // these, as text
+	owner         any    // nil: none
+	older         []*held
 }
 
 // list reads the store's listing.
@@ -122,24 +118,21 @@ func (m *maker) list(ctx context.Context, c *vsclient.Client) error {
 		if info.Key == "" {
 			continue
 		}
-		h := &held{
-			fileID: info.FileID, sha256: info.SHA256, attributes: text(info.Attributes), size: info.Size, usage: info.UsageBytes,
-			version: info.Version, status: info.Status, code: info.Code, chunking: info.Chunking,
-			owner: info.Attributes[m.o.OwnerAttribute], attachedAt: info.AttachedAt,
-		}
-		if h.size > 0 && h.status == vsclient.Completed {
-			m.size, m.usage = m.size+h.size, m.usage+h.usage
+		h := &held{Info: info, attributes: text(info.Attributes), owner: info.Attributes[m.o.OwnerAttribute]}
+		if h.Attributes = nil; h.Size > 0 && h.Status == vsclient.Completed {
+			m.size, m.usage = m.size+h.Size, m.usage+h.UsageBytes
 		}
 		if other := m.byKey[info.Key]; other != nil {
-			if other.version > h.version {
+			if other.Version > h.Version {
 				h, other = other, h
 			}
-			h.older, other.older = append(other.older, append(h.older, other)...), nil
+			h.older, other.older = slices.Concat(h.older, other.older, []*held{other}), nil
 		}
 		m.byKey[info.Key] = h
 	}
 	for key, h := range m.byKey {
-		if h.version > 0 && m.o.Scope.has(key, h.owner) {
+		slices.SortFunc(h.older, func(a, b *held) int { return cmp.Compare(b.Version, a.Version) })
+		if h.Version > 0 && m.o.Scope.has(key, h.owner) {
 			m.plan.Owned++
 		}
 	}
@@ -155,7 +148,7 @@ func (m *maker) take(ctx context.Context, d vsclient.Document) error {
 	if h == nil {
 		h = new(held)
 	}
-	e := Entry{Key: d.Key, FileID: h.fileID, Version: h.version}
+	e := Entry{Key: d.Key, FileID: h.FileID, Version: h.Version}
 	var err error
 	if m.seen[d.Key] {
 		e.Action, e.Reason = Refused, "the source has the key twice; the first document counts"
@@ -167,14 +160,14 @@ func (m *maker) take(ctx context.Context, d vsclient.Document) error {
 	if e.Action.Puts() {
 		m.plan.documents[d.Key] = d
 	}
-	if !e.Action.Puts() && e.Action != Unchanged || h.status != vsclient.Completed {
+	if !e.Action.Puts() && e.Action != Unchanged || h.Status != vsclient.Completed {
 		return nil
 	}
 	for _, old := range h.older {
 		m.plan.documents[d.Key] = d
 		m.plan.Entries = append(m.plan.Entries, Entry{
 			Action: Duplicate, Key: d.Key, Reason: "a newer version of the key is searchable",
-			Bytes: old.size, SHA256: old.sha256, FileID: old.fileID, Version: old.version,
+			Bytes: old.Size, SHA256: old.SHA256, FileID: old.FileID, Version: old.Version,
 		})
 	}
 	return nil
@@ -212,7 +205,7 @@ func (m *maker) judge(ctx context.Context, e *Entry, h *held, d *vsclient.Docume
 	if e.Action.Uploads() && refused != "" {
 		e.Action, e.Reason = Refused, "OpenAI has refused this content before: "+refused
 	}
-	e.Unowned = m.o.Scope.Owner != "" && h.fileID != "" && h.owner == nil && e.Action.Puts()
+	e.Unowned = m.o.Scope.Owner != "" && h.FileID != "" && h.owner == nil && e.Action.Puts()
 	return nil
 }
 
@@ -235,23 +228,23 @@ func owned(a vsclient.Attributes, owner, attribute string) (_ vsclient.Attribute
 func (m *maker) compare(h *held, want vsclient.Info) (Action, string) {
 	owner := want.Attributes[m.o.OwnerAttribute]
 	switch {
-	case h.fileID == "":
+	case h.FileID == "":
 		return Create, ""
 	case h.owner != nil && h.owner != owner && (m.o.Scope.Owner != "" || owner == nil):
 		return Conflict, fmt.Sprintf("the stored document has the %s %q", m.o.OwnerAttribute, fmt.Sprint(h.owner))
-	case h.sha256 == "":
+	case h.SHA256 == "":
 		return Replace, "the store does not tell the stored content"
-	case h.sha256 != want.SHA256:
+	case h.SHA256 != want.SHA256:
 		return Replace, ""
-	case h.status == vsclient.Failed, h.status == vsclient.Cancelled:
-		return Repair, "OpenAI could not index the stored document: " + cmp.Or(h.code, string(h.status))
-	case h.status != vsclient.Completed && time.Since(h.attachedAt) > patience:
-		return Repair, fmt.Sprintf("the stored document is stuck: it is %s since %s", h.status, h.attachedAt.UTC().Format(time.RFC3339))
-	case h.chunking != want.Chunking:
-		return Rechunk, fmt.Sprintf("from %s to %s", chunkingText(h.chunking), chunkingText(want.Chunking))
+	case h.Status == vsclient.Failed, h.Status == vsclient.Cancelled:
+		return Repair, "OpenAI could not index the stored document: " + cmp.Or(h.Code, string(h.Status))
+	case h.Status != vsclient.Completed && time.Since(h.AttachedAt) > patience:
+		return Repair, fmt.Sprintf("the stored document is stuck: it is %s since %s", h.Status, h.AttachedAt.UTC().Format(time.RFC3339))
+	case h.Chunking != want.Chunking:
+		return Rechunk, fmt.Sprintf("from %s to %s", chunkingText(h.Chunking), chunkingText(want.Chunking))
 	case h.attributes != text(want.Attributes):
 		return Attributes, ""
-	case h.status != vsclient.Completed:
+	case h.Status != vsclient.Completed:
 		return Unchanged, "it is being indexed"
 	}
 	return Unchanged, ""
@@ -288,10 +281,10 @@ func (m *maker) remove() {
 	}
 	first := len(p.Entries)
 	for key, h := range m.byKey {
-		if m.seen[key] || h.version == 0 || !p.Scope.has(key, h.owner) {
+		if m.seen[key] || h.Version == 0 || !p.Scope.has(key, h.owner) {
 			continue
 		}
-		e := Entry{Action: Remove, Key: key, Bytes: h.size, SHA256: h.sha256, FileID: h.fileID, Version: h.version}
+		e := Entry{Action: Remove, Key: key, Bytes: h.Size, SHA256: h.SHA256, FileID: h.FileID, Version: h.Version}
 		switch {
 		case m.o.NoRemove:
 			e.Withheld = "removals are turned off"
@@ -299,8 +292,8 @@ func (m *maker) remove() {
 			e.Withheld = p.Incomplete
 		case len(m.seen) == 0 && !m.o.Empty:
 			e.Withheld = "the source is empty"
-		case h.sha256 != "" && unput[h.sha256] != "":
-			e.Withheld = fmt.Sprintf("the source has its content under %q, which cannot be put", unput[h.sha256])
+		case h.SHA256 != "" && unput[h.SHA256] != "":
+			e.Withheld = fmt.Sprintf("the source has its content under %q, which cannot be put", unput[h.SHA256])
 		}
 		p.Entries = append(p.Entries, e)
 	}

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io/fs"
 	"os"
+	"slices"
 	"sync"
 
 	"github.com/conduitio-labs/conduit-connector-openai-vectorstore/vsclient"
@@ -86,23 +87,15 @@ func (r *Refusals) record(key, sha256, chunking string, err error) {
 	}
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	switch {
-	case err == nil:
+	if err == nil {
 		delete(r.byKey, key)
-	case refusedByOpenAI(err):
+	}
+	// Faults of the content, which another upload of it would meet again.
+	faults := []error{vsclient.ErrIndexing, vsclient.ErrRejected, vsclient.ErrUnsupportedType, vsclient.ErrTooLarge}
+	if vsclient.ClassOf(err) == vsclient.BadDocument && slices.ContainsFunc(faults, func(kind error) bool { return errors.Is(err, kind) }) {
 		if r.byKey == nil {
 			r.byKey = make(map[string]refusal)
 		}
 		r.byKey[key] = refusal{sha256, chunking, reasonOf(err)}
 	}
-}
-
-// refusedByOpenAI reports whether a put has failed by a fault of the content, which
-// another upload of it would meet again.
-func refusedByOpenAI(err error) bool {
-	if vsclient.ClassOf(err) != vsclient.BadDocument {
-		return false
-	}
-	return errors.Is(err, vsclient.ErrIndexing) || errors.Is(err, vsclient.ErrRejected) ||
-		errors.Is(err, vsclient.ErrUnsupportedType) || errors.Is(err, vsclient.ErrTooLarge)
 }

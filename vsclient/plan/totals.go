@@ -1,6 +1,8 @@
 package plan
 
 import (
+	"cmp"
+
 	"github.com/conduitio-labs/conduit-connector-openai-vectorstore/vsclient"
 )
 
@@ -35,7 +37,7 @@ func (p *Plan) sum(m *maker, store vsclient.Store) {
 			t.Storage += usage(e.Bytes)
 			if h != nil {
 				changes += 2
-				t.Storage -= h.usage
+				t.Storage -= h.UsageBytes
 			}
 		case e.Action == Attributes:
 			changes++
@@ -45,31 +47,23 @@ func (p *Plan) sum(m *maker, store vsclient.Store) {
 		case e.Action == Remove:
 			for _, version := range append([]*held{h}, h.older...) {
 				changes += 2
-				t.Storage -= version.usage
+				t.Storage -= version.UsageBytes
 			}
 		}
 	}
 	attaches := (t.Uploads + filesPerAttach - 1) / filesPerAttach
 	t.Requests = t.Uploads + attaches + changes
-	t.Minutes = max(
-		minutes(t.Uploads, m.o.Limits.UploadsPerMinute, uploadsPerMinute),
-		minutes(attaches, m.o.Limits.AttachRequestsPerMinute, attachRequestsPerMinute),
-		minutes(t.Uploads, m.o.Limits.AttachedFilesPerMinute, attachedFilesPerMinute),
-	)
+	for _, l := range [][3]int{
+		{t.Uploads, m.o.Limits.UploadsPerMinute, uploadsPerMinute},
+		{attaches, m.o.Limits.AttachRequestsPerMinute, attachRequestsPerMinute},
+		{t.Uploads, m.o.Limits.AttachedFilesPerMinute, attachedFilesPerMinute},
+	} {
+		if n, limit := l[0], cmp.Or(l[1], l[2]); n > 0 && limit > 0 {
+			t.Minutes = max(t.Minutes, (n-1)/limit) // a minute's worth goes at once
+		}
+	}
 	t.PricePerDay = price(store.UsageBytes+t.Storage) - price(store.UsageBytes)
 	p.Totals = t
-}
-
-// minutes is how many whole minutes n requests take under a limit, of which the first
-// minute's worth goes at once.
-func minutes(n, limit, published int) int {
-	if limit == 0 {
-		limit = published
-	}
-	if n == 0 || limit < 0 {
-		return 0
-	}
-	return (n - 1) / limit
 }
 
 // price is the price a day of a store that holds so many bytes.

@@ -6,7 +6,6 @@ import (
 	"errors"
 	"fmt"
 	"iter"
-	"net/http"
 	"slices"
 	"testing"
 
@@ -45,11 +44,6 @@ func (w *world) client(opts ...func(*vsclient.Config)) *vsclient.Client {
 	return c
 }
 
-// roundTrip is a transport that is a function.
-type roundTrip func(*http.Request) (*http.Response, error)
-
-func (f roundTrip) RoundTrip(r *http.Request) (*http.Response, error) { return f(r) }
-
 // doc is a document of text.
 func doc(key, content string) vsclient.Document {
 	return vsclient.Document{Key: key, Content: vsclient.Bytes([]byte(content))}
@@ -77,7 +71,7 @@ var errUnreadable = errors.New("the folder cannot be read")
 // cut yields documents and then an error.
 func cut(docs ...vsclient.Document) iter.Seq2[vsclient.Document, error] {
 	return func(yield func(vsclient.Document, error) bool) {
-		for d := range source(docs...) {
+		for _, d := range docs {
 			if !yield(d, nil) {
 				return
 			}
