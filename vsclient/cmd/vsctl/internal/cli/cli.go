@@ -80,6 +80,7 @@ type app struct {
 	out      outcome
 	cfg      config.Config
 	progress show.Progress
+	gate     gate
 	storeID  string          // of the client
 	limits   vsclient.Limits // likewise
 }
@@ -87,6 +88,7 @@ type app struct {
 // Run runs the program and returns its exit code.
 func Run(ctx context.Context, args []string, s Streams) int {
 	a := &app{Streams: s}
+	a.gate.next = transport()
 	a.progress = show.Progress{W: s.Err, Terminal: s.ErrTerminal, Now: time.Now}
 	root := a.root()
 	root.SetArgs(args)

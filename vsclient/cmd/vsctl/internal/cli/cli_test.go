@@ -5,7 +5,6 @@ import (
 	"net/http"
 	"os"
 	"path/filepath"
-	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -171,16 +170,7 @@ func TestDoctorFindsEachKindOfFault(t *testing.T) {
 	w.must(cli.Done, "sync", w.dir, "--owner", "hb", "-y")
 	is.True(strings.HasPrefix(w.must(cli.Done, "doctor"), "healthy: 3 documents"))
 
-	first := w.srv.Snapshot().Store(w.store).Files[0]
-	again := w.srv.AddFile(openaitest.NewFile{Name: first.Filename, Content: []byte("again")})
-	attributes := map[string]any{}
-	for name, value := range first.Attributes {
-		attributes[name] = value
-	}
-	version, err := strconv.ParseInt(first.Attributes["vs_version"].(string), 10, 64)
-	is.NoErr(err)
-	attributes["vs_version"] = strconv.FormatInt(version+1, 10)
-	w.srv.AddStoreFile(w.store, again, attributes)
+	w.double()
 	w.srv.AddFile(openaitest.NewFile{Name: "a.md", Content: []byte("lost"), CreatedAt: time.Now().Add(-2 * time.Hour)})
 	w.request(http.MethodPost, "/vector_stores/"+w.store, `{"expires_after":{"anchor":"last_active_at","days":1}}`)
 

@@ -178,6 +178,7 @@ It lists unattached Files that only look like this program's: vsctl leftovers is
 	}
 	cmd.Flags().BoolVarP(&dry, "dry-run", "n", false, "list them and remove nothing")
 	cmd.RunE = a.stored(func(ctx context.Context, c *vsclient.Client, _ []string) (outcome, error) {
+		a.gate.writing.Store(!dry)
 		found, err := c.Sweep(ctx, vsclient.SweepOptions{DryRun: dry})
 		out := strays(found)
 		if err != nil {
@@ -243,6 +244,7 @@ have seen the list on a terminal and say yes. Versions that a sweep removes go w
 		if !a.ask(yes, fmt.Sprintf("Remove %s?", show.Count(len(choice), "File", "Files"))) {
 			return outcome{summary: "nothing was removed", result: out.result}, nil
 		}
+		a.gate.writing.Store(true)
 		all, err = c.Sweep(ctx, vsclient.SweepOptions{Files: choice})
 		out = strays(all)
 		if err != nil {

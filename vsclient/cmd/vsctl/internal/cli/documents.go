@@ -191,6 +191,7 @@ func (a *app) putCommand() *cobra.Command {
 			return outcome{}, err
 		}
 		defer end()
+		a.gate.writing.Store(true)
 		r, err := c.Put(ctx, d)
 		if err != nil {
 			return outcome{}, err
@@ -233,6 +234,7 @@ func (a *app) rmCommand() *cobra.Command {
 		if !a.ask(yes, "Remove "+show.Text(args[0])+" from the store?") {
 			return outcome{summary: "nothing was removed", result: change{Key: args[0]}}, nil
 		}
+		a.gate.writing.Store(true)
 		r, err := c.Delete(ctx, args[0])
 		if err != nil {
 			return outcome{}, err

@@ -171,12 +171,21 @@ func (a *app) make(ctx context.Context, c *vsclient.Client, opened source.Source
 }
 
 // strange withholds the removal of every document of the owner: a source that has none
-// of them may be another folder than the one that is meant, however few they are.
+// of them, and none of their contents, may be another folder than the one that is meant,
+// however few they are.
 func strange(p *plan.Plan) {
-	if p.Removals == 0 || p.Removals < p.Owned || p.Guarded != "" {
+	if p.Owned < 2 || p.Removals < p.Owned || p.Guarded != "" {
 		return
 	}
-	p.Guarded = fmt.Sprintf("the source has no document that the owner has in the store (%d there): is it the right source?", p.Owned)
+	contents := map[string]bool{}
+	for _, e := range p.Entries {
+		if e.Action != plan.Remove {
+			contents[e.SHA256] = true
+		} else if e.SHA256 != "" && contents[e.SHA256] { // removals are the last
+			return
+		}
+	}
+	p.Guarded = fmt.Sprintf("the source has no document that the store has of this owner (%d there): is it the right source?", p.Owned)
 	for i, e := range p.Entries {
 		if e.Action == plan.Remove && e.Withheld == "" {
 			p.Entries[i].Withheld = p.Guarded
@@ -633,6 +642,7 @@ func (a *app) execute(ctx context.Context, c *vsclient.Client, m made, opened so
 	if saved {
 		o.Source = opened.Document
 	}
+	a.gate.writing.Store(true)
 	a.progress.Done(0, pending, 0)
 	report, err := p.Execute(ctx, c, o, func(g plan.Progress) { a.progress.Done(g.Done, g.Total, g.Bytes) })
 	a.saveRefusals(p.StoreID, m.refusals)

@@ -85,6 +85,7 @@ func TestIgnoredFilesAreLeftOutWithGitAndWithout(t *testing.T) {
 			}
 			if way == "a work tree" {
 				git(path, "init", "-q")
+				t.Setenv("GIT_DIR", "elsewhere/.git") // as a hook has it
 			}
 			write(t, path, ".git/inside.md", "no document")
 			s := open(t, path, Options{Prefix: "p/"})
