@@ -41,7 +41,8 @@ const patience = 10 * time.Minute
 
 // Make compares the source with the store and returns the difference. It only reads. It
 // asks for the store, lists its documents, and reads the content of each document of the
-// source once, in pieces.
+// source once, in pieces. Beside that, the first listing of a client has it look at the
+// newest store files, as always, and remove versions there that no key needs.
 //
 // An error that docs yields makes the plan incomplete, and so does content that cannot be
 // read: documents are put, and removals are withheld. A document that the client would
