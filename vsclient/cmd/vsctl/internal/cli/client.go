@@ -72,7 +72,7 @@ func (g *gate) RoundTrip(r *http.Request) (*http.Response, error) {
 		return g.next.RoundTrip(r)
 	}
 	if r.Body != nil {
-		r.Body.Close() //nolint:errcheck // it is not sent
+		r.Body.Close()
 	}
 	return &http.Response{
 		Status: "403 Forbidden", StatusCode: http.StatusForbidden, Proto: "HTTP/1.1", ProtoMajor: 1, ProtoMinor: 1,

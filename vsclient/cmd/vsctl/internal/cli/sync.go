@@ -1,6 +1,7 @@
 package cli
 
 import (
+	"bufio"
 	"context"
 	"encoding/json"
 	"errors"
@@ -251,7 +252,9 @@ const legend = `  + create   ~ replace, rechunk   @ attributes   ! repair, dupli
 
 // lines writes the plan: a line an entry, but one for all files of an extension that
 // OpenAI does not index.
-func (a *app) lines(w io.Writer, p *plan.Plan) {
+func (a *app) lines(out io.Writer, p *plan.Plan) {
+	w := bufio.NewWriter(out)
+	defer w.Flush() //nolint:errcheck // what fails here has nobody left to tell
 	unindexed := map[string]int{}
 	for _, e := range p.Entries {
 		if e.Action == plan.Unchanged {
