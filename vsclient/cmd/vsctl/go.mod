@@ -7,6 +7,7 @@ require (
 	github.com/conduitio-labs/conduit-connector-openai-vectorstore/vsclient v0.2.0
 	github.com/go-git/go-git/v5 v5.19.3
 	github.com/goccy/go-yaml v1.19.2
+	github.com/matryer/is v1.4.1
 	github.com/spf13/cobra v1.10.2
 	github.com/spf13/pflag v1.0.9
 	golang.org/x/term v0.46.0

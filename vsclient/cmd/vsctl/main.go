@@ -6,6 +6,7 @@ import (
 	"context"
 	"os"
 	"os/signal"
+	"runtime/debug"
 	"syscall"
 
 	"golang.org/x/term"
@@ -16,6 +17,9 @@ import (
 var version string // set by the linker in a release
 
 func main() {
+	if os.Getenv("GOGC") == "" {
+		debug.SetGCPercent(30) // a plan of 100,000 documents is most of the memory, and stays
+	}
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	code := cli.Run(ctx, os.Args[1:], cli.Streams{
 		In: os.Stdin, Out: os.Stdout, Err: os.Stderr,

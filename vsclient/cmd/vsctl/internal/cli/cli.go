@@ -80,12 +80,15 @@ type app struct {
 	out      outcome
 	cfg      config.Config
 	progress show.Progress
-	storeID  string // of the client
+	gate     gate
+	storeID  string          // of the client
+	limits   vsclient.Limits // likewise
 }
 
 // Run runs the program and returns its exit code.
 func Run(ctx context.Context, args []string, s Streams) int {
 	a := &app{Streams: s}
+	a.gate.next = transport()
 	a.progress = show.Progress{W: s.Err, Terminal: s.ErrTerminal, Now: time.Now}
 	root := a.root()
 	root.SetArgs(args)
@@ -139,7 +142,7 @@ func message(err error) string {
 
 func codeOf(err error) int {
 	var known *exit
-	var bad *source.Usage
+	var bad *source.UsageError
 	switch {
 	case err == nil:
 		return Done
@@ -288,14 +291,7 @@ func (a *app) settings() error {
 	return nil
 }
 
-// say writes a line for people.
-func (a *app) say(format string, args ...any) {
-	if !a.json {
-		fmt.Fprintf(a.Out, format+"\n", args...)
-	}
-}
-
-// note writes a line for people beside the result.
+// note writes a line beside the result.
 func (a *app) note(format string, args ...any) { fmt.Fprintf(a.Err, format+"\n", args...) }
 
 func (a *app) colour() bool {
@@ -304,17 +300,17 @@ func (a *app) colour() bool {
 	return a.OutTerminal && no == "" && kind != "dumb"
 }
 
-// ask asks on the terminal, unless yes was given beforehand.
-func (a *app) ask(yes bool, question string) (bool, error) {
+// ask asks on the terminal, unless yes was given beforehand. No answer is no.
+func (a *app) ask(yes bool, question string) bool {
 	if yes || a.emulate != "" {
-		return true, nil
+		return true
 	}
 	fmt.Fprintf(a.Err, "%s [y/N] ", question)
 	var answer string
-	if _, err := fmt.Fscanln(a.In, &answer); err != nil && answer == "" {
-		return false, nil //nolint:nilerr // an empty line is no
+	if _, err := fmt.Fscanln(a.In, &answer); err != nil {
+		return false
 	}
-	return strings.EqualFold(answer, "y") || strings.EqualFold(answer, "yes"), nil
+	return strings.EqualFold(answer, "y") || strings.EqualFold(answer, "yes")
 }
 
 // mayAsk is an error when nobody can be asked and yes was not given.

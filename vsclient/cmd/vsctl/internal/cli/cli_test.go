@@ -2,9 +2,9 @@ package cli_test
 
 import (
 	"flag"
+	"net/http"
 	"os"
 	"path/filepath"
-	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -170,18 +170,9 @@ func TestDoctorFindsEachKindOfFault(t *testing.T) {
 	w.must(cli.Done, "sync", w.dir, "--owner", "hb", "-y")
 	is.True(strings.HasPrefix(w.must(cli.Done, "doctor"), "healthy: 3 documents"))
 
-	first := w.srv.Snapshot().Store(w.store).Files[0]
-	again := w.srv.AddFile(openaitest.NewFile{Name: first.Filename, Content: []byte("again")})
-	attributes := map[string]any{}
-	for name, value := range first.Attributes {
-		attributes[name] = value
-	}
-	version, err := strconv.ParseInt(first.Attributes["vs_version"].(string), 10, 64)
-	is.NoErr(err)
-	attributes["vs_version"] = strconv.FormatInt(version+1, 10)
-	w.srv.AddStoreFile(w.store, again, attributes)
+	w.double()
 	w.srv.AddFile(openaitest.NewFile{Name: "a.md", Content: []byte("lost"), CreatedAt: time.Now().Add(-2 * time.Hour)})
-	w.post("/vector_stores/"+w.store, `{"expires_after":{"anchor":"last_active_at","days":1}}`)
+	w.request(http.MethodPost, "/vector_stores/"+w.store, `{"expires_after":{"anchor":"last_active_at","days":1}}`)
 
 	kinds := map[string]int{}
 	e := w.envelope(cli.Failed, "doctor")
@@ -200,11 +191,21 @@ func TestDoctorFindsDocumentsThatAreNotIndexed(t *testing.T) {
 	})
 	for _, name := range []string{"stuck.md", "failed.md"} {
 		file := w.srv.AddFile(openaitest.NewFile{Name: name, Content: []byte("alpha")})
-		w.post("/vector_stores/"+w.store+"/files", `{"file_id":"`+file+`"}`)
+		w.request(http.MethodPost, "/vector_stores/"+w.store+"/files", `{"file_id":"`+file+`"}`)
 	}
 	out := w.must(cli.Failed, "doctor")
 	is.True(strings.Contains(out, "!  stuck"))
 	is.True(strings.Contains(out, "invalid_file: no text"))
+}
+
+func TestDoctorFindsFilesThatAreGone(t *testing.T) {
+	is := is.New(t)
+	w := newWorld(t, openaitest.Config{CountsLag: time.Hour})
+	w.must(cli.Done, "sync", w.dir, "-y")
+	w.srv.Advance(2 * time.Hour)
+	w.request(http.MethodDelete, "/files/"+w.srv.Snapshot().Store(w.store).Files[0].FileID, "")
+	is.True(strings.Contains(w.must(cli.Failed, "doctor"), "!  gone"))
+	is.True(strings.Contains(w.must(cli.Done, "plan", w.dir), "1 to create")) // and a sync repairs it
 }
 
 func TestALeftoverGoesWhenItIsNamed(t *testing.T) {

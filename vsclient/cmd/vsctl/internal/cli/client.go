@@ -4,8 +4,12 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"net/http"
 	"strings"
+	"sync/atomic"
+
+	"github.com/spf13/cobra"
 
 	"github.com/conduitio-labs/conduit-connector-openai-vectorstore/vsclient"
 	"github.com/conduitio-labs/conduit-connector-openai-vectorstore/vsclient/cmd/vsctl/internal/config"
@@ -41,11 +45,52 @@ func (a *app) client(ctx context.Context, store string, async bool) (*vsclient.C
 	}
 	c.APIKey, c.BaseURL, c.Organization, c.Project, c.VectorStoreID = cfg.APIKey, cfg.BaseURL, cfg.Organization, cfg.Project, cfg.Store
 	a.storeID = c.VectorStoreID
+	c.HTTPClient = &http.Client{Transport: &a.gate}
 	client, err := vsclient.New(c)
 	if err != nil {
 		return nil, nil, environment(err)
 	}
 	return client, func() { client.Close() }, nil
+}
+
+// gate lets nothing through but requests that read, until the command may write. A
+// client finishes the work of one that has crashed, and a plan must not even do that.
+type gate struct {
+	next    http.RoundTripper
+	writing atomic.Bool
+}
+
+func transport() http.RoundTripper {
+	t := http.DefaultTransport.(*http.Transport).Clone()
+	t.MaxIdleConnsPerHost = 2*vsclient.DefaultConcurrency + 8
+	return t
+}
+
+// RoundTrip sends the request, or answers it with 403, which nobody tries again.
+func (g *gate) RoundTrip(r *http.Request) (*http.Response, error) {
+	if g.writing.Load() || r.Method == http.MethodGet || strings.HasSuffix(r.URL.Path, "/search") {
+		return g.next.RoundTrip(r)
+	}
+	if r.Body != nil {
+		r.Body.Close()
+	}
+	return &http.Response{
+		Status: "403 Forbidden", StatusCode: http.StatusForbidden, Proto: "HTTP/1.1", ProtoMajor: 1, ProtoMinor: 1,
+		Header: http.Header{"Content-Type": {"application/json"}}, Request: r,
+		Body: io.NopCloser(strings.NewReader(`{"error":{"message":"vsctl only reads now","type":"invalid_request_error"}}`)),
+	}, nil
+}
+
+// stored makes the RunE of a command that needs the store alone.
+func (a *app) stored(run func(ctx context.Context, c *vsclient.Client, args []string) (outcome, error)) func(*cobra.Command, []string) error {
+	return a.runs(func(ctx context.Context, args []string) (outcome, error) {
+		c, end, err := a.client(ctx, "", false)
+		if err != nil {
+			return outcome{}, err
+		}
+		defer end()
+		return run(ctx, c, args)
+	})
 }
 
 // emulated returns a client of a new store that ends with the process.
@@ -55,7 +100,8 @@ func (a *app) emulated(ctx context.Context, c vsclient.Config) (*vsclient.Client
 	c.APIKey, c.BaseURL, c.HTTPClient = "emulated", server.URL(), server.Client()
 	c.VectorStoreID = server.NewVectorStore("emulated")
 	a.storeID = c.VectorStoreID
-	c.Limits = vsclient.Limits{UploadsPerMinute: no, AttachRequestsPerMinute: no, AttachedFilesPerMinute: no, ChangesPerMinute: no}
+	a.limits = vsclient.Limits{UploadsPerMinute: no, AttachRequestsPerMinute: no, AttachedFilesPerMinute: no, ChangesPerMinute: no}
+	c.Limits = a.limits
 	client, err := vsclient.New(c)
 	if err != nil {
 		return nil, nil, err

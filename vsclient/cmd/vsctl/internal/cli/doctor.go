@@ -45,17 +45,12 @@ func (a *app) doctorCommand() *cobra.Command {
   failed    documents that OpenAI could not index
   stuck     documents that are being indexed for more than ten minutes
   doubled   keys with two versions
-  gone      files that the store counts and does not list
+  gone      files that the store counts and does not list, as when a File was deleted
   leftover  Files that no key needs, attached or not (vsctl sweep, vsctl leftovers)
   expiry    a store that expires within a day
 and exits with 1 when it finds one. It only reads.`,
 		Example: "  vsctl doctor || echo \"look at the store\"",
-		RunE: a.runs(func(ctx context.Context, _ []string) (outcome, error) {
-			c, end, err := a.client(ctx, "", false)
-			if err != nil {
-				return outcome{}, err
-			}
-			defer end()
+		RunE: a.stored(func(ctx context.Context, c *vsclient.Client, _ []string) (outcome, error) {
 			d, err := diagnose(ctx, c, time.Now())
 			if err != nil {
 				return outcome{}, err
@@ -119,7 +114,7 @@ func diagnose(ctx context.Context, c *vsclient.Client, now time.Time) (diagnosis
 	if again, err := c.Check(ctx); err != nil {
 		return d, err
 	} else if again.Files > d.Documents && store.Files > d.Documents {
-		add("gone", "", "", fmt.Sprintf("the store counts %s and lists %d: Files were deleted that are still attached", show.Count(store.Files, "file", "files"), d.Documents))
+		add("gone", "", "", fmt.Sprintf("the store counts %s and lists %d: Files were deleted while they were attached, or its count is late", show.Count(store.Files, "file", "files"), d.Documents))
 	}
 	strays, err := c.Sweep(ctx, vsclient.SweepOptions{DryRun: true})
 	for _, s := range strays {
@@ -182,12 +177,8 @@ It lists unattached Files that only look like this program's: vsctl leftovers is
 		Example: "  vsctl sweep -n\n  vsctl sweep",
 	}
 	cmd.Flags().BoolVarP(&dry, "dry-run", "n", false, "list them and remove nothing")
-	cmd.RunE = a.runs(func(ctx context.Context, _ []string) (outcome, error) {
-		c, end, err := a.client(ctx, "", false)
-		if err != nil {
-			return outcome{}, err
-		}
-		defer end()
+	cmd.RunE = a.stored(func(ctx context.Context, c *vsclient.Client, _ []string) (outcome, error) {
+		a.gate.writing.Store(!dry)
 		found, err := c.Sweep(ctx, vsclient.SweepOptions{DryRun: dry})
 		out := strays(found)
 		if err != nil {
@@ -205,7 +196,7 @@ func (a *app) leftoversCommand() *cobra.Command {
 		Long: `Leftovers lists Files older than an hour that are attached to no store and look like uploads
 that were cut off. OpenAI keeps no owner of a File, so that a name proves nothing:
 with --remove, Files that are only named alike go when you name their ids, or when you
-have seen the list on a terminal and say yes.`,
+have seen the list on a terminal and say yes. Versions that a sweep removes go with them.`,
 		Example: "  vsctl leftovers\n  vsctl leftovers --remove file-abc123 file-def456 -y",
 	}
 	cmd.Flags().BoolVar(&remove, "remove", false, "remove them: those with these ids, or all that you say yes to")
@@ -250,9 +241,10 @@ have seen the list on a terminal and say yes.`,
 		if !a.json {
 			out.text(a.Out)
 		}
-		if ok, err := a.ask(yes, fmt.Sprintf("Remove %s?", show.Count(len(choice), "File", "Files"))); err != nil || !ok {
-			return outcome{summary: "nothing was removed", result: out.result}, err
+		if !a.ask(yes, fmt.Sprintf("Remove %s?", show.Count(len(choice), "File", "Files"))) {
+			return outcome{summary: "nothing was removed", result: out.result}, nil
 		}
+		a.gate.writing.Store(true)
 		all, err = c.Sweep(ctx, vsclient.SweepOptions{Files: choice})
 		out = strays(all)
 		if err != nil {

@@ -73,12 +73,7 @@ func (a *app) getCommand() *cobra.Command {
 	return &cobra.Command{
 		Use: "get KEY", Short: "Describe a document", Args: args(1, 1, "a KEY"),
 		Example: "  vsctl get handbook/travel.md",
-		RunE: a.runs(func(ctx context.Context, args []string) (outcome, error) {
-			c, end, err := a.client(ctx, "", false)
-			if err != nil {
-				return outcome{}, err
-			}
-			defer end()
+		RunE: a.stored(func(ctx context.Context, c *vsclient.Client, args []string) (outcome, error) {
 			i, err := c.Get(ctx, args[0])
 			if err != nil {
 				return outcome{}, err
@@ -113,12 +108,7 @@ func (a *app) textCommand() *cobra.Command {
 		Use: "text KEY", Short: "Print the text that OpenAI has read out of a document", Args: args(1, 1, "a KEY"),
 		Long:    "Text prints the text that OpenAI has read out of a document. The bytes that were\nuploaded cannot be had back: OpenAI refuses that.",
 		Example: "  vsctl text handbook/travel.pdf | less",
-		RunE: a.runs(func(ctx context.Context, args []string) (outcome, error) {
-			c, end, err := a.client(ctx, "", false)
-			if err != nil {
-				return outcome{}, err
-			}
-			defer end()
+		RunE: a.stored(func(ctx context.Context, c *vsclient.Client, args []string) (outcome, error) {
 			text, err := c.Text(ctx, args[0])
 			if err != nil {
 				return outcome{}, err
@@ -201,6 +191,7 @@ func (a *app) putCommand() *cobra.Command {
 			return outcome{}, err
 		}
 		defer end()
+		a.gate.writing.Store(true)
 		r, err := c.Put(ctx, d)
 		if err != nil {
 			return outcome{}, err
@@ -240,9 +231,10 @@ func (a *app) rmCommand() *cobra.Command {
 			return outcome{}, err
 		}
 		defer end()
-		if ok, err := a.ask(yes, "Remove "+show.Text(args[0])+" from the store?"); err != nil || !ok {
-			return outcome{summary: "nothing was removed", result: change{Key: args[0]}}, err
+		if !a.ask(yes, "Remove "+show.Text(args[0])+" from the store?") {
+			return outcome{summary: "nothing was removed", result: change{Key: args[0]}}, nil
 		}
+		a.gate.writing.Store(true)
 		r, err := c.Delete(ctx, args[0])
 		if err != nil {
 			return outcome{}, err
@@ -256,12 +248,7 @@ func (a *app) lsCommand() *cobra.Command {
 	return &cobra.Command{
 		Use: "ls [PREFIX]", Short: "List the documents, by key", Args: args(0, 1, "at most one PREFIX"),
 		Example: "  vsctl ls\n  vsctl ls handbook/ --json | jq -r '.result[].key'",
-		RunE: a.runs(func(ctx context.Context, args []string) (outcome, error) {
-			c, end, err := a.client(ctx, "", false)
-			if err != nil {
-				return outcome{}, err
-			}
-			defer end()
+		RunE: a.stored(func(ctx context.Context, c *vsclient.Client, args []string) (outcome, error) {
 			documents, err := list(ctx, c, append(args, "")[0])
 			if err != nil {
 				return outcome{}, err

@@ -1,6 +1,7 @@
 package cli
 
 import (
+	"bufio"
 	"context"
 	"encoding/json"
 	"errors"
@@ -56,7 +57,7 @@ func (s *sourceFlags) add(f *pflag.FlagSet) {
 	f.StringVar(&s.Prefix, "prefix", "", "`TEXT` before each key of the source")
 	f.StringArrayVar(&s.Include, "include", nil, "`GLOB` of files to take (repeatable); without a slash it matches in any folder")
 	f.StringArrayVar(&s.Exclude, "exclude", nil, "`GLOB` of files and folders to leave out (repeatable)")
-	f.StringSliceVar(&s.FrontMatter, "front-matter", nil, "make attributes of the front matter of Markdown; =`FIELD,…`: of these fields")
+	f.StringSliceVar(&s.FrontMatter, "front-matter", nil, "make attributes of the front matter of Markdown: of all fields, or of `FIELD,...` alone")
 	f.Lookup("front-matter").NoOptDefVal = "*"
 	f.StringVar(&s.Chunking, "chunking", "auto", "auto, or `MAX/OVERLAP` tokens")
 	f.BoolVar(&s.Complete, "complete", false, "a list of keys is complete although it has no end line")
@@ -78,6 +79,7 @@ func (s *sourceFlags) named(n config.Source) {
 		}
 	}
 	text("owner", &s.Owner, n.Owner)
+	text("owner-attribute", &s.OwnerAttribute, n.Attribute)
 	text("prefix", &s.Prefix, n.Prefix)
 	text("chunking", &s.Chunking, n.Chunking)
 	text("max-remove", &s.maxRemove, n.MaxRemove)
@@ -144,7 +146,7 @@ func (a *app) make(ctx context.Context, c *vsclient.Client, opened source.Source
 	if m.refusals, err = a.refusals(a.storeID); err != nil {
 		return made{}, environment(err)
 	}
-	o := plan.Options{Guard: g, Empty: s.AllowEmpty, NoRemove: s.noRemove, Refusals: m.refusals, OwnerAttribute: s.OwnerAttribute}
+	o := plan.Options{Guard: g, Empty: s.AllowEmpty, NoRemove: s.noRemove, Refusals: m.refusals, OwnerAttribute: s.OwnerAttribute, Limits: a.limits}
 	if s.Owner != "" {
 		o.Scope = plan.Scope{Owner: s.Owner, Prefix: s.Prefix}
 	}
@@ -170,12 +172,21 @@ func (a *app) make(ctx context.Context, c *vsclient.Client, opened source.Source
 }
 
 // strange withholds the removal of every document of the owner: a source that has none
-// of them may be another folder than the one that is meant, however few they are.
+// of them, and none of their contents, may be another folder than the one that is meant,
+// however few they are.
 func strange(p *plan.Plan) {
-	if p.Removals == 0 || p.Removals < p.Owned || p.Guarded != "" {
+	if p.Owned < 2 || p.Removals < p.Owned || p.Guarded != "" {
 		return
 	}
-	p.Guarded = fmt.Sprintf("the source has no document that the owner has in the store (%d there): is it the right source?", p.Owned)
+	contents := map[string]bool{}
+	for _, e := range p.Entries {
+		if e.Action != plan.Remove {
+			contents[e.SHA256] = true
+		} else if e.SHA256 != "" && contents[e.SHA256] { // removals are the last
+			return
+		}
+	}
+	p.Guarded = fmt.Sprintf("the source has no document that the store has of this owner (%d there): is it the right source?", p.Owned)
 	for i, e := range p.Entries {
 		if e.Action == plan.Remove && e.Withheld == "" {
 			p.Entries[i].Withheld = p.Guarded
@@ -241,7 +252,9 @@ const legend = `  + create   ~ replace, rechunk   @ attributes   ! repair, dupli
 
 // lines writes the plan: a line an entry, but one for all files of an extension that
 // OpenAI does not index.
-func (a *app) lines(w io.Writer, p *plan.Plan) {
+func (a *app) lines(out io.Writer, p *plan.Plan) {
+	w := bufio.NewWriter(out)
+	defer w.Flush() //nolint:errcheck // what fails here has nobody left to tell
 	unindexed := map[string]int{}
 	for _, e := range p.Entries {
 		if e.Action == plan.Unchanged {
@@ -618,9 +631,8 @@ func (a *app) execute(ctx context.Context, c *vsclient.Client, m made, opened so
 		if going > 0 {
 			among = ", " + show.Count(going, "removal", "removals") + " among them"
 		}
-		ok, err := a.ask(x.yes, "Make "+show.Count(pending, "change", "changes")+among+"?")
-		if err != nil || !ok {
-			return outcome{summary: "nothing was changed", result: m, text: func(w io.Writer) { fmt.Fprintln(w, "nothing was changed") }}, err
+		if !a.ask(x.yes, "Make "+show.Count(pending, "change", "changes")+among+"?") {
+			return outcome{summary: "nothing was changed", result: m, text: func(w io.Writer) { fmt.Fprintln(w, "nothing was changed") }}, nil
 		}
 	}
 	o := plan.ExecuteOptions{
@@ -633,6 +645,8 @@ func (a *app) execute(ctx context.Context, c *vsclient.Client, m made, opened so
 	if saved {
 		o.Source = opened.Document
 	}
+	a.gate.writing.Store(true)
+	a.progress.Done(0, pending, 0)
 	report, err := p.Execute(ctx, c, o, func(g plan.Progress) { a.progress.Done(g.Done, g.Total, g.Bytes) })
 	a.saveRefusals(p.StoreID, m.refusals)
 	a.progress.End()

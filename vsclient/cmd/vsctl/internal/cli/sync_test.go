@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 
@@ -79,7 +80,7 @@ func TestNothingIsRemovedForASourceThatCannotBeTrusted(t *testing.T) {
 		{name: "a manifest without an end line", in: full[:len(full)/2], args: []string{"manifest:-"}, reason: "the end line"},
 		{name: "a manifest with another count", in: full + end(4), args: []string{"manifest:-"}, reason: "counts 4 and 3 have come"},
 		{name: "a manifest with a broken line", in: full + "{\"key\":\"d\"}\n" + end(4), args: []string{"manifest:-"}, reason: "give either path or text"},
-		{name: "a manifest whose file is missing", in: "{\"key\":\"d\",\"path\":\"nowhere.md\"}\n" + end(1), args: []string{"manifest:-"}, reason: "could not be read"},
+		{name: "a manifest whose file is missing", in: "{\"key\":\"d\",\"path\":\"nowhere.md\"}\n" + end(1), args: []string{"manifest:-"}, reason: "be read"},
 		{name: "a manifest that is empty", in: end(0), args: []string{"manifest:-"}, reason: "the source is empty"},
 		{name: "a list of keys without an end line", in: "a.md\n", args: []string{"keys:-"}, reason: "--complete"},
 		{name: "a list of keys with another count", in: "a.md\n" + end(2), args: []string{"keys:-"}, reason: "counts 2 and 1 have come"},
@@ -127,10 +128,23 @@ func TestRemovalsGoWhenTheyAreApproved(t *testing.T) {
 	w.must(cli.Done, "sync", w.dir, "--owner", "hb", "-y", "--max-remove", "0", "--approve-removals", "2")
 	is.Equal(w.keys(), []string{"a.md"})
 
+	w.write("z.md", "zeta")
+	w.must(cli.Done, "sync", w.dir, "--owner", "hb", "-y")
 	w.remove("a.md")
+	w.remove("z.md")
 	w.must(cli.Withheld, "sync", w.dir, "--owner", "hb", "-y", "--allow-empty") // it is all that the owner has
-	w.must(cli.Done, "sync", w.dir, "--owner", "hb", "-y", "--allow-empty", "--approve-removals", "1")
+	w.must(cli.Done, "sync", w.dir, "--owner", "hb", "-y", "--allow-empty", "--approve-removals", "2")
 	is.Equal(len(w.keys()), 0)
+}
+
+func TestAFolderWhoseFilesWereAllRenamedIsTheRightOne(t *testing.T) {
+	is := is.New(t)
+	w := newWorld(t, openaitest.Config{})
+	w.must(cli.Done, "sync", w.dir, "--owner", "hb", "-y")
+	is.NoErr(os.Rename(filepath.Join(w.dir, "sub"), filepath.Join(w.dir, "other")))
+	is.NoErr(os.Rename(filepath.Join(w.dir, "a.md"), filepath.Join(w.dir, "z.md")))
+	w.must(cli.Done, "sync", w.dir, "--owner", "hb", "-y")
+	is.Equal(w.keys(), []string{"other/b.md", "other/c.md", "z.md"})
 }
 
 func TestOnlyDocumentsOfTheOwnerAreRemoved(t *testing.T) {
@@ -150,6 +164,39 @@ func TestOnlyDocumentsOfTheOwnerAreRemoved(t *testing.T) {
 	is.True(strings.Contains(out, `? theirs.md  (the stored document has the owner "them")`))
 	is.Equal(w.keys(), []string{"a.md", "nobodys.md", "theirs.md"})
 	is.Equal(w.must(cli.Done, "text", "theirs.md"), "alpha")
+}
+
+func TestEachSignStandsForItsChange(t *testing.T) {
+	is := is.New(t)
+	w := newWorld(t, openaitest.Config{})
+	for _, name := range []string{"d.md", "e.md", "f.md"} {
+		w.write(name, name)
+	}
+	w.must(cli.Done, "sync", w.dir, "--owner", "hb", "-y")
+	doubled, _ := w.srv.Snapshot().Store(w.store).Files[0].Attributes["vs_key"].(string)
+	w.must(cli.Done, "put", "theirs.md", filepath.Join(w.dir, "a.md"), "--owner", "them")
+	w.write("theirs.md", "not theirs")
+	w.write("new.md", "new")
+	names := slices.DeleteFunc([]string{"a.md", "d.md", "e.md", "f.md"}, func(name string) bool { return name == doubled })
+	w.write(names[0], "another text")
+	w.must(cli.Done, "put", names[1], filepath.Join(w.dir, names[1]), "--owner", "hb", "--attribute", "old=1")
+	w.remove(names[2])
+	is.Equal(w.double(), doubled)
+	before := w.writes()
+	out := w.must(cli.Done, "plan", w.dir, "--owner", "hb")
+	for _, line := range []string{
+		"+ new.md  (3 B)", "~ " + names[0] + "  (12 B)", "@ " + names[1] + "  (attributes)",
+		"! " + doubled + "  (a newer version of the key is searchable)", "- " + names[2],
+		`? theirs.md  (the stored document has the owner "them")`,
+	} {
+		if !strings.Contains(out, line+"\n") {
+			t.Errorf("%q is not in the plan:\n%s", line, out)
+		}
+	}
+	is.Equal(w.writes(), before)
+	w.must(cli.Done, "sync", w.dir, "--owner", "hb", "-y")
+	is.Equal(len(w.keys()), 7) // a document each: the older version has gone
+	is.True(strings.Contains(w.must(cli.Done, "plan", w.dir, "--owner", "hb"), "1 left alone, 6 unchanged"))
 }
 
 func TestAListOfKeysRemovesAndPutsNothing(t *testing.T) {

@@ -8,6 +8,7 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+	"strconv"
 	"strings"
 	"testing"
 
@@ -106,10 +107,10 @@ func (w *world) envelope(code int, args ...string) (e show.Envelope) {
 	return e
 }
 
-// post sends a request that vsctl has no command for.
-func (w *world) post(path, body string) {
+// request sends a request that vsctl has no command for.
+func (w *world) request(method, path, body string) {
 	w.t.Helper()
-	r, err := http.NewRequestWithContext(w.t.Context(), http.MethodPost, w.env["OPENAI_BASE_URL"]+path, strings.NewReader(body))
+	r, err := http.NewRequestWithContext(w.t.Context(), method, w.env["OPENAI_BASE_URL"]+path, strings.NewReader(body))
 	if err != nil {
 		w.t.Fatal(err)
 	}
@@ -121,8 +122,22 @@ func (w *world) post(path, body string) {
 	}
 	reply.Body.Close()
 	if reply.StatusCode != http.StatusOK {
-		w.t.Fatalf("POST %s is answered %s", path, reply.Status)
+		w.t.Fatalf("%s %s is answered %s", method, path, reply.Status)
 	}
+}
+
+// double gives a document of the store a second, newer version.
+func (w *world) double() (key string) {
+	w.t.Helper()
+	first := w.srv.Snapshot().Store(w.store).Files[0]
+	attributes := maps.Clone(first.Attributes)
+	version, err := strconv.ParseInt(first.Attributes["vs_version"].(string), 10, 64)
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	attributes["vs_version"] = strconv.FormatInt(version+1, 10)
+	w.srv.AddStoreFile(w.store, w.srv.AddFile(openaitest.NewFile{Name: first.Filename, Content: []byte("again")}), attributes)
+	return first.Attributes["vs_key"].(string)
 }
 
 // keys are the keys in the store, sorted.

@@ -37,6 +37,7 @@ type Source struct {
 	Source      string   `yaml:"source"` // DIR, manifest:FILE or keys:FILE
 	Store       string   `yaml:"store"`
 	Owner       string   `yaml:"owner"`
+	Attribute   string   `yaml:"owner_attribute"`
 	Prefix      string   `yaml:"prefix"`
 	Include     []string `yaml:"include"`
 	Exclude     []string `yaml:"exclude"`

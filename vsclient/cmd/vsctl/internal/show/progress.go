@@ -30,11 +30,14 @@ func (p *Progress) Waiting(reason string) {
 	p.show(false)
 }
 
-// Done says how many of all entries have ended.
+// Done says how many of all entries have ended. The rate counts from the call with 0.
 func (p *Progress) Done(done, total int, bytes int64) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	p.done, p.total, p.bytes = done, total, bytes
+	if done == 0 {
+		p.began, p.last = p.Now(), p.Now()
+	}
 	p.show(done == total)
 }
 
@@ -50,9 +53,6 @@ func (p *Progress) End() {
 
 func (p *Progress) show(end bool) {
 	now := p.Now()
-	if p.began.IsZero() {
-		p.began, p.last = now, now
-	}
 	every := 10 * time.Second
 	if p.Terminal {
 		every = 100 * time.Millisecond

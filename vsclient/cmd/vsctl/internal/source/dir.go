@@ -83,7 +83,7 @@ func (d *dir) Documents(ctx context.Context) iter.Seq2[vsclient.Document, error]
 			if reason == "" {
 				doc, err = d.document(name)
 			}
-			var bad *badFrontMatter
+			var bad *frontMatterError
 			if errors.As(err, &bad) {
 				reason, err = bad.Error(), nil
 			}
@@ -209,7 +209,7 @@ func (d *dir) document(name string) (vsclient.Document, error) {
 	if err != nil {
 		return doc, err
 	}
-	defer f.Close()
+	defer f.Close() //nolint:errcheck // it was read alone
 	doc.Attributes, err = frontMatter(f, d.o.FrontMatter)
 	if err != nil {
 		err = fmt.Errorf("%s: %w", name, err)
@@ -227,8 +227,8 @@ func (d *dir) Document(ctx context.Context, key string) (vsclient.Document, bool
 	if err := d.same(); err != nil {
 		return none, false, err
 	}
-	switch _, err := fs.Lstat(d.files, name); {
-	case errors.Is(err, fs.ErrNotExist):
+	switch info, err := fs.Lstat(d.files, name); {
+	case errors.Is(err, fs.ErrNotExist), err == nil && info.IsDir():
 		return none, false, nil
 	case err != nil:
 		return none, false, err
@@ -258,7 +258,10 @@ func matches(globs []string, name string) bool {
 	for p := name; p != "."; p = path.Dir(p) {
 		for _, glob := range globs {
 			at := p
-			glob = strings.TrimSuffix(strings.TrimPrefix(glob, "./"), "/")
+			glob = strings.TrimSuffix(glob, "/")
+			if rest, ok := strings.CutPrefix(glob, "./"); ok {
+				glob = "/" + rest
+			}
 			if !strings.Contains(glob, "/") {
 				at = path.Base(p)
 			}

@@ -16,10 +16,10 @@ import (
 // maxFrontMatter bounds what is read of a file before its front matter must end.
 const maxFrontMatter = 64 << 10
 
-// badFrontMatter is front matter that cannot be attributes.
-type badFrontMatter struct{ reason string }
+// frontMatterError is front matter that cannot be attributes.
+type frontMatterError struct{ reason string }
 
-func (e *badFrontMatter) Error() string { return "front matter: " + e.reason }
+func (e *frontMatterError) Error() string { return "front matter: " + e.reason }
 
 // frontMatter reads the YAML between two lines of "---" at the beginning of r, and
 // returns the fields that are asked for as attributes.
@@ -31,7 +31,7 @@ func frontMatter(r io.Reader, fields []string) (vsclient.Attributes, error) {
 	var found map[string]any
 	if err := yaml.Unmarshal([]byte(text), &found); err != nil {
 		first, _, _ := strings.Cut(err.Error(), "\n")
-		return nil, &badFrontMatter{"this is not YAML: " + first}
+		return nil, &frontMatterError{"this is not YAML: " + first}
 	}
 	attributes := vsclient.Attributes{}
 	for name, value := range found {
@@ -39,10 +39,10 @@ func frontMatter(r io.Reader, fields []string) (vsclient.Attributes, error) {
 			continue
 		}
 		if strings.HasPrefix(name, "vs_") {
-			return nil, &badFrontMatter{fmt.Sprintf("the name %q is reserved: rename it", name)}
+			return nil, &frontMatterError{fmt.Sprintf("the name %q is reserved: rename it", name)}
 		}
 		if attributes[name], err = attribute(value); err != nil {
-			return nil, &badFrontMatter{fmt.Sprintf("%q is %v: choose other fields with --front-matter=FIELD,…", name, err)}
+			return nil, &frontMatterError{fmt.Sprintf("%q is %v: choose other fields with --front-matter=FIELD,…", name, err)}
 		}
 	}
 	return attributes, nil

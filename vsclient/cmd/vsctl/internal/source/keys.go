@@ -101,8 +101,8 @@ func keyOf(text string) (key string, err error) {
 
 func endLine(text string) (count int, ok bool) {
 	var end struct {
-		End   bool
-		Count *int
+		End   bool `json:"end"`
+		Count *int `json:"count"`
 	}
 	if !strings.HasPrefix(text, "{") || json.Unmarshal([]byte(text), &end) != nil || !end.End || end.Count == nil {
 		return 0, false

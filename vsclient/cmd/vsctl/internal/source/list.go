@@ -10,6 +10,7 @@ import (
 	"os"
 	"os/exec"
 	"path"
+	"slices"
 	"strings"
 
 	"github.com/go-git/go-git/v5/plumbing/format/gitignore"
@@ -34,8 +35,11 @@ func usable(dir string) bool {
 // can, and exits with 0, where it cannot read a folder.
 func git(ctx context.Context, dir string, args ...string) ([]byte, error) {
 	var out, complaint bytes.Buffer
-	cmd := exec.CommandContext(ctx, "git", append([]string{"-C", dir}, args...)...)
-	cmd.Env = append(os.Environ(), "LC_ALL=C", "GIT_LITERAL_PATHSPECS=1", "GIT_OPTIONAL_LOCKS=0")
+	cmd := exec.CommandContext(ctx, "git", append([]string{"-C", dir, "-c", "core.fsmonitor=false"}, args...)...)
+	cmd.Env = append(slices.DeleteFunc(os.Environ(), func(variable string) bool {
+		name, _, _ := strings.Cut(variable, "=")
+		return slices.Contains(hookVariables, name)
+	}), "LC_ALL=C", "GIT_OPTIONAL_LOCKS=0")
 	cmd.Stdout, cmd.Stderr = &out, &complaint
 	err := cmd.Run()
 	if said := strings.TrimSpace(complaint.String()); said != "" {
@@ -44,8 +48,11 @@ func git(ctx context.Context, dir string, args ...string) ([]byte, error) {
 	return out.Bytes(), err
 }
 
+// hookVariables lead git to the repository whose hook has started vsctl.
+var hookVariables = []string{"GIT_DIR", "GIT_WORK_TREE", "GIT_INDEX_FILE", "GIT_PREFIX"}
+
 func (g gitFiles) ls(ctx context.Context, name string) ([]byte, error) {
-	return git(ctx, g.dir, "ls-files", "--cached", "--others", "--exclude-standard", "-z", "--", name)
+	return git(ctx, g.dir, "--literal-pathspecs", "ls-files", "--cached", "--others", "--exclude-standard", "-z", "--", name)
 }
 
 func (g gitFiles) all(ctx context.Context) iter.Seq2[string, error] {

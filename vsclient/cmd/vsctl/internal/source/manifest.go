@@ -131,7 +131,7 @@ func counted(said, count int) error {
 const noEnd = `the end line {"end":true,"count":N} is missing, so that the source may have been cut: make it again`
 
 func unended(err error) error {
-	if err == io.EOF || errors.Is(err, io.ErrUnexpectedEOF) {
+	if errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF) {
 		return errors.New(noEnd)
 	}
 	return fmt.Errorf("this is no line of JSON: %w", err)

@@ -44,12 +44,12 @@ type Options struct {
 	Stdin            io.Reader
 }
 
-// Usage is an error in the way a source is named or in its options.
-type Usage struct{ Reason string }
+// UsageError is an error in the way a source is named or in its options.
+type UsageError struct{ Reason string }
 
-func (e *Usage) Error() string { return e.Reason }
+func (e *UsageError) Error() string { return e.Reason }
 
-func usagef(format string, args ...any) error { return &Usage{fmt.Sprintf(format, args...)} }
+func usagef(format string, args ...any) error { return &UsageError{fmt.Sprintf(format, args...)} }
 
 // Split returns the kind of a source, "dir", "manifest" or "keys", and its place:
 // a path, or "-" for standard input.

@@ -1,0 +1,231 @@
+package source
+
+import (
+	"context"
+	"errors"
+	"io/fs"
+	"iter"
+	"os"
+	"path/filepath"
+	"strings"
+	"syscall"
+	"testing"
+
+	"github.com/matryer/is"
+
+	"github.com/conduitio-labs/conduit-connector-openai-vectorstore/vsclient"
+	"github.com/conduitio-labs/conduit-connector-openai-vectorstore/vsclient/openaitest"
+	"github.com/conduitio-labs/conduit-connector-openai-vectorstore/vsclient/plan"
+)
+
+// faulty is a file system that fails.
+type faulty struct {
+	fs.FS
+	fail map[string]error // by the method and the name, as "open a/b.md"
+}
+
+func (f faulty) Open(name string) (fs.File, error) {
+	if err := f.fail["open "+name]; err != nil {
+		return nil, &fs.PathError{Op: "open", Path: name, Err: err}
+	}
+	return f.FS.Open(name)
+}
+
+func (f faulty) ReadDir(name string) ([]fs.DirEntry, error) {
+	entries, err := fs.ReadDir(f.FS, name)
+	if fault := f.fail["list "+name]; fault != nil {
+		return entries[:len(entries)/2], &fs.PathError{Op: "readdirent", Path: name, Err: fault}
+	}
+	return entries, err
+}
+
+func (f faulty) Stat(name string) (fs.FileInfo, error) { return fs.Stat(f.FS, name) }
+
+func (f faulty) Lstat(name string) (fs.FileInfo, error) {
+	if err := f.fail["lstat "+name]; err != nil {
+		return nil, &fs.PathError{Op: "lstat", Path: name, Err: err}
+	}
+	return fs.Lstat(f.FS, name)
+}
+
+func (f faulty) ReadLink(name string) (string, error) { return fs.ReadLink(f.FS, name) }
+
+// folder makes a folder with documents.
+func folder(t *testing.T) (path string) {
+	t.Helper()
+	path = filepath.Join(t.TempDir(), "docs")
+	for _, name := range []string{"a.md", "b/c.md", "b/d.md", "e/f/g.md"} {
+		write(t, path, name, name)
+	}
+	return path
+}
+
+func write(t *testing.T, dir, name, content string) {
+	t.Helper()
+	path := filepath.Join(dir, filepath.FromSlash(name))
+	if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(path, []byte(content), 0o644); err != nil {
+		t.Fatal(err)
+	}
+}
+
+func open(t *testing.T, spec string, o Options) Source {
+	t.Helper()
+	s, err := Open(spec, o)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		if err := s.Close(); err != nil {
+			t.Error(err)
+		}
+	})
+	return s
+}
+
+// store is a client of a store that holds the documents of a folder, as the owner's.
+func store(t *testing.T, s Source) *vsclient.Client {
+	t.Helper()
+	srv := openaitest.New(openaitest.Config{})
+	t.Cleanup(srv.Close)
+	c, err := vsclient.New(vsclient.Config{APIKey: "k", BaseURL: srv.URL(), HTTPClient: srv.Client(), VectorStoreID: srv.NewVectorStore("docs")})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { c.Close() })
+	p := compare(t, c, s.Documents(t.Context()))
+	if report, err := p.Execute(t.Context(), c, plan.ExecuteOptions{}, nil); err != nil || report.Err() != nil || report.Done != 4 {
+		t.Fatalf("the first sync: %+v, %v", report, err)
+	}
+	return c
+}
+
+func compare(t *testing.T, c *vsclient.Client, docs iter.Seq2[vsclient.Document, error]) *plan.Plan {
+	t.Helper()
+	p, err := plan.Make(t.Context(), c, docs, plan.Options{Scope: plan.Scope{Owner: "docs"}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return p
+}
+
+// Each fault hides documents from the walk, or lets them change under it.
+func TestAFolderThatCannotBeReadWholeRemovesNothing(t *testing.T) {
+	tests := []struct {
+		name  string
+		fail  map[string]error
+		after int              // this many documents …
+		then  func(dir string) // … this happens
+	}{
+		{name: "a folder that may not be read", fail: map[string]error{"list b": fs.ErrPermission}},
+		{name: "EIO in the middle of a folder", fail: map[string]error{"list b": syscall.EIO}},
+		{name: "EIO in the middle of the root", fail: map[string]error{"list .": syscall.EIO}},
+		{name: "EIO at a file's entry", fail: map[string]error{"lstat b/d.md": syscall.EIO}},
+		{name: "a file that may not be read", fail: map[string]error{"open b/c.md": fs.ErrPermission}},
+		{name: "EIO in a file", fail: map[string]error{"open a.md": syscall.EIO}},
+		{name: "a .gitignore that may not be read", fail: map[string]error{"open b/.gitignore": fs.ErrPermission}},
+		{name: "the folder replaced by an empty one", after: 1, then: func(dir string) {
+			must(os.Rename(dir, dir+".old"))
+			must(os.Mkdir(dir, 0o755))
+		}},
+		{name: "a folder in it replaced by an empty one", after: 1, then: func(dir string) {
+			must(os.Rename(filepath.Join(dir, "b"), dir+".old"))
+			must(os.Mkdir(filepath.Join(dir, "b"), 0o755))
+		}},
+		{name: "a folder in it replaced by a link to another", after: 1, then: func(dir string) {
+			must(os.Rename(filepath.Join(dir, "e"), dir+".old"))
+			must(os.Symlink(os.TempDir(), filepath.Join(dir, "e")))
+		}},
+		{name: "a folder that goes after it was read", after: 3, then: func(dir string) { must(os.RemoveAll(filepath.Join(dir, "b"))) }},
+		{name: "the root that goes", after: 1, then: func(dir string) { must(os.RemoveAll(dir)) }},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			is := is.New(t)
+			path := folder(t)
+			s := open(t, path, Options{})
+			c := store(t, s)
+			d := s.(*dir)
+			d.files = faulty{d.root.FS(), tt.fail}
+			p := compare(t, c, func(yield func(vsclient.Document, error) bool) {
+				n := 0
+				for doc, err := range s.Documents(t.Context()) {
+					if n++; tt.then != nil && n == tt.after+1 {
+						tt.then(path)
+					}
+					if !yield(doc, err) {
+						return
+					}
+				}
+			})
+			is.True(p.Incomplete != "")
+			for _, e := range p.Entries {
+				is.True(e.Action != plan.Remove || e.Withheld != "") // removals are withheld
+			}
+			d.files = d.root.FS()
+			report, err := p.Execute(t.Context(), c, plan.ExecuteOptions{Approve: 100, Exists: func(ctx context.Context, key string) (bool, error) {
+				_, ok, err := s.Document(ctx, key)
+				return ok, err
+			}}, nil)
+			is.NoErr(err)
+			is.Equal(report.Counts[plan.Remove], 0)
+		})
+	}
+}
+
+func must(err error) {
+	if err != nil {
+		panic(err)
+	}
+}
+
+func TestARemovalAsksTheFolderOnceMore(t *testing.T) {
+	is := is.New(t)
+	path := folder(t)
+	s := open(t, path, Options{Exclude: []string{"e"}})
+	ok := func(key string) bool {
+		_, ok, err := s.Document(t.Context(), key)
+		is.NoErr(err)
+		return ok
+	}
+	for _, err := range s.Documents(t.Context()) {
+		is.NoErr(err)
+	}
+	is.True(ok("a.md"))
+	is.True(!ok("nope.md"))
+	is.True(!ok("e/f/g.md")) // it is excluded
+	is.True(!ok("../docs/a.md"))
+	is.True(!ok("b"))
+	write(t, path, "late.md", "late")
+	is.True(ok("late.md"))
+	write(t, path, "b/.gitignore", "ignored.md\n")
+	write(t, path, "b/ignored.md", "x")
+	is.True(!ok("b/ignored.md"))
+	is.NoErr(os.Symlink("/etc/passwd", filepath.Join(path, "link.md")))
+	is.True(ok("link.md")) // it is refused, and there
+
+	is.NoErr(os.Rename(path, path+".old"))
+	is.NoErr(os.Mkdir(path, 0o755))
+	_, _, err := s.Document(t.Context(), "a.md")
+	is.True(err != nil && strings.Contains(err.Error(), "replaced by another folder"))
+}
+
+func TestTheErrorOfAReadIsTheCause(t *testing.T) {
+	is := is.New(t)
+	s := open(t, folder(t), Options{})
+	d := s.(*dir)
+	d.files = faulty{d.root.FS(), map[string]error{"list b": syscall.EIO}}
+	var got error
+	n := 0
+	for _, err := range s.Documents(t.Context()) {
+		if err != nil {
+			got = errors.Join(got, err)
+			continue
+		}
+		n++
+	}
+	is.True(errors.Is(got, syscall.EIO))
+	is.Equal(n, 3) // the others have come: half of the folder was read
+}

@@ -1,0 +1,268 @@
+package source
+
+import (
+	"fmt"
+	"io"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/matryer/is"
+
+	"github.com/conduitio-labs/conduit-connector-openai-vectorstore/vsclient"
+)
+
+// keysOf iterates over a source, and returns the keys that can be put and the first error.
+func keysOf(t *testing.T, s Source) (keys []string, first error) {
+	t.Helper()
+	for d, err := range s.Documents(t.Context()) {
+		switch {
+		case err != nil && first == nil:
+			first = err
+		case err == nil && s.Refused()[d.Key] == "":
+			keys = append(keys, d.Key)
+		}
+	}
+	return keys, first
+}
+
+func TestGlobsChooseFiles(t *testing.T) {
+	tests := []struct {
+		include, exclude string
+		want             string
+	}{
+		{"", "", "a.md b/c.md b/d.md e/f/g.md"},
+		{"*.md", "", "a.md b/c.md b/d.md e/f/g.md"},
+		{"/*.md", "", "a.md"},
+		{"./*.md", "", "a.md"},
+		{"b", "", "b/c.md b/d.md"},
+		{"b/", "", "b/c.md b/d.md"},
+		{"b/*.md", "", "b/c.md b/d.md"},
+		{"**/g.md", "", "e/f/g.md"},
+		{"e/**", "", "e/f/g.md"},
+		{"{a,c}.md", "", "a.md b/c.md"},
+		{"", "b", "a.md e/f/g.md"},
+		{"", "f", "a.md b/c.md b/d.md"},
+		{"", "e/f", "a.md b/c.md b/d.md"},
+		{"b", "d.*", "b/c.md"},
+		{"*.zz", "", ""},
+	}
+	path := folder(t)
+	for _, tt := range tests {
+		o := Options{}
+		if tt.include != "" {
+			o.Include = []string{tt.include}
+		}
+		if tt.exclude != "" {
+			o.Exclude = []string{tt.exclude}
+		}
+		got, err := keysOf(t, open(t, path, o))
+		if err != nil || strings.Join(got, " ") != tt.want {
+			t.Errorf("include %q, exclude %q: %v, %v", tt.include, tt.exclude, got, err)
+		}
+	}
+}
+
+func TestIgnoredFilesAreLeftOutWithGitAndWithout(t *testing.T) {
+	git := func(dir string, args ...string) {
+		cmd := exec.CommandContext(t.Context(), "git", append([]string{"-C", dir}, args...)...)
+		cmd.Env = append(os.Environ(), "GIT_CONFIG_GLOBAL="+os.DevNull)
+		if out, err := cmd.CombinedOutput(); err != nil {
+			t.Fatalf("git %v: %v: %s", args, err, out)
+		}
+	}
+	for _, way := range []string{"a work tree", "a folder"} {
+		t.Run(way, func(t *testing.T) {
+			is := is.New(t)
+			path := folder(t)
+			write(t, path, ".gitignore", "# a comment\n*.tmp.md\n/e\n!keep.tmp.md\nbuild/\n")
+			write(t, path, "b/.gitignore", "d.md\n")
+			for _, name := range []string{"x.tmp.md", "keep.tmp.md", "build/y.md", "b/build/z.md", "b/e/in.md"} {
+				write(t, path, name, name)
+			}
+			if way == "a work tree" {
+				git(path, "init", "-q")
+				t.Setenv("GIT_DIR", "elsewhere/.git") // as a hook has it
+			}
+			write(t, path, ".git/inside.md", "no document")
+			s := open(t, path, Options{Prefix: "p/"})
+			got, err := keysOf(t, s)
+			is.NoErr(err)
+			is.Equal(got, []string{"p/a.md", "p/b/c.md", "p/b/e/in.md", "p/keep.tmp.md"})
+			for _, key := range []string{"p/x.tmp.md", "p/b/d.md", "p/.git/inside.md", "p/build/y.md"} {
+				_, ok, err := s.Document(t.Context(), key)
+				is.NoErr(err)
+				is.True(!ok) // it is ignored
+			}
+		})
+	}
+	t.Run("a folder that its work tree ignores", func(t *testing.T) {
+		is := is.New(t)
+		path := folder(t)
+		git(path, "init", "-q")
+		write(t, path, ".gitignore", "public/\n")
+		write(t, path, "public/page.html", "made by a generator")
+		got, err := keysOf(t, open(t, filepath.Join(path, "public"), Options{}))
+		is.NoErr(err)
+		is.Equal(got, []string{"page.html"})
+	})
+	t.Run("a tracked file that was deleted", func(t *testing.T) {
+		is := is.New(t)
+		path := folder(t)
+		git(path, "init", "-q")
+		git(path, "add", "-A")
+		is.NoErr(os.Remove(filepath.Join(path, "a.md")))
+		got, err := keysOf(t, open(t, path, Options{}))
+		is.NoErr(err) // a deletion is no fault
+		is.Equal(got, []string{"b/c.md", "b/d.md", "e/f/g.md"})
+	})
+}
+
+func TestFilesThatCannotBePutAreRefused(t *testing.T) {
+	is := is.New(t)
+	path := folder(t)
+	write(t, path, "logo.png", "png")
+	is.NoErr(os.Symlink("/etc/passwd", filepath.Join(path, "out.md")))
+	is.NoErr(os.Symlink("b/c.md", filepath.Join(path, "in.md")))
+	is.NoErr(os.Symlink("nowhere", filepath.Join(path, "dangling.md")))
+	is.NoErr(os.Symlink("e", filepath.Join(path, "folder.md")))
+	s := open(t, path, Options{})
+	got, err := keysOf(t, s)
+	is.NoErr(err)
+	is.Equal(got, []string{"a.md", "b/c.md", "b/d.md", "e/f/g.md", "in.md"})
+	is.Equal(s.Refused()["logo.png"], NotIndexed)
+	for _, name := range []string{"out.md", "dangling.md", "folder.md"} {
+		is.True(s.Refused()[name] != "")
+	}
+}
+
+func TestNoLinkLeavesTheFolderWhenADocumentIsRead(t *testing.T) {
+	is := is.New(t)
+	path := folder(t)
+	write(t, filepath.Dir(path), "secret.md", "a secret")
+	s := open(t, path, Options{FrontMatter: []string{"*"}})
+	docs := map[string]vsclient.Document{}
+	for d, err := range s.Documents(t.Context()) {
+		is.NoErr(err)
+		docs[d.Key] = d
+	}
+	is.NoErr(os.Remove(filepath.Join(path, "a.md")))
+	is.NoErr(os.Symlink("../secret.md", filepath.Join(path, "a.md")))
+	_, _, err := s.Document(t.Context(), "a.md")
+	is.True(err != nil && strings.Contains(err.Error(), "escapes"))
+}
+
+func TestFrontMatterBecomesAttributes(t *testing.T) {
+	tests := []struct {
+		name, text string
+		fields     []string
+		want       vsclient.Attributes
+		err        string
+	}{
+		{name: "none", text: "# title", want: nil},
+		{name: "a rule at the beginning", text: "---\nno end", want: nil},
+		{name: "longer dashes", text: "----\na: 1\n---\n", want: nil},
+		{
+			name: "each type", text: "---\ns: text\nn: 3\nf: 1.5\nb: true\nl: [a, 2, x y]\nd: 2024-05-06\nt: 2024-05-06 07:08:09\nz: 2024-05-06T07:08:09Z\nnothing:\n---\nbody",
+			want: vsclient.Attributes{"s": "text", "n": uint64(3), "f": 1.5, "b": true, "l": "a, 2, x y", "d": "2024-05-06", "t": "2024-05-06T07:08:09Z", "z": "2024-05-06T07:08:09Z"},
+		},
+		{name: "some fields", text: "---\na: 1\nb: {x: 1}\n---\n", fields: []string{"a"}, want: vsclient.Attributes{"a": uint64(1)}},
+		{name: "CR and LF", text: "---\r\na: b\r\n---\r\n", want: vsclient.Attributes{"a": "b"}},
+		{name: "a byte order mark", text: "\ufeff---\na: b\n---\n", want: vsclient.Attributes{"a": "b"}},
+		{name: "dots at the end", text: "---\na: b\n...\n", want: vsclient.Attributes{"a": "b"}},
+		{name: "a reserved name", text: "---\nvs_key: x\n---\n", err: "reserved"},
+		{name: "a mapping", text: "---\nmenu: {main: 1}\n---\n", err: "--front-matter="},
+		{name: "a list of lists", text: "---\nl: [[1]]\n---\n", err: "--front-matter="},
+		{name: "no YAML", text: "---\na: [\n---\n", err: "not YAML"},
+	}
+	for _, tt := range tests {
+		fields := tt.fields
+		if fields == nil {
+			fields = []string{"*"}
+		}
+		got, err := frontMatter(strings.NewReader(tt.text), fields)
+		if tt.err != "" {
+			if err == nil || !strings.Contains(err.Error(), tt.err) {
+				t.Errorf("%s: the error is %v", tt.name, err)
+			}
+			continue
+		}
+		if err != nil || len(got) != len(tt.want) || fmt.Sprintf("%#v", got) != fmt.Sprintf("%#v", tt.want) && len(tt.want) > 0 {
+			t.Errorf("%s: %#v, %v", tt.name, got, err)
+		}
+	}
+}
+
+func TestBadFrontMatterRefusesOneDocument(t *testing.T) {
+	is := is.New(t)
+	path := folder(t)
+	write(t, path, "bad.md", "---\nvs_x: 1\n---\n")
+	s := open(t, path, Options{FrontMatter: []string{"*"}})
+	got, err := keysOf(t, s)
+	is.NoErr(err)
+	is.Equal(len(got), 4)
+	is.True(strings.Contains(s.Refused()["bad.md"], "reserved"))
+}
+
+func TestAManifestTextIsReadAgain(t *testing.T) {
+	is := is.New(t)
+	in := "{\"key\":\"a\",\"text\":\"one\"}\n \n{\"key\":\"b\",\"text\":\"zwei \\u00e4\"}\n{\"end\":true,\"count\":2}\n"
+	s := open(t, "manifest:-", Options{Stdin: strings.NewReader(in), Prefix: "p/"})
+	got, err := keysOf(t, s)
+	is.NoErr(err)
+	is.Equal(got, []string{"p/a", "p/b"})
+	d, ok, err := s.Document(t.Context(), "p/b")
+	is.NoErr(err)
+	is.True(ok)
+	_ = d
+	r, err := s.(*manifest).read(s.(*manifest).at["p/b"])
+	is.NoErr(err)
+	is.Equal(*r.Text, "zwei ä")
+	_, ok, err = s.Document(t.Context(), "a")
+	is.NoErr(err)
+	is.True(!ok)
+}
+
+func TestStandardInputLeavesNoFile(t *testing.T) {
+	is := is.New(t)
+	t.Setenv("TMPDIR", t.TempDir())
+	for _, spec := range []string{"manifest:-", "keys:-"} {
+		s, err := Open(spec, Options{Stdin: strings.NewReader("{}")})
+		is.NoErr(err)
+		is.NoErr(s.Close())
+	}
+	left, err := os.ReadDir(os.TempDir())
+	is.NoErr(err)
+	is.Equal(len(left), 0)
+	_, err = Open("keys:-", Options{Stdin: io.MultiReader(strings.NewReader("a\n"), broken{})})
+	is.True(err != nil)
+	left, err = os.ReadDir(os.TempDir())
+	is.NoErr(err)
+	is.Equal(len(left), 0)
+}
+
+type broken struct{}
+
+func (broken) Read([]byte) (int, error) { return 0, io.ErrUnexpectedEOF }
+
+func TestKeysAreLinesOrJSONStrings(t *testing.T) {
+	is := is.New(t)
+	in := "plain key\n{\"id\":1}\n\"a\\nb\"\n\"broken\n{\"end\":true,\"count\":4}\n"
+	s := open(t, "keys:-", Options{Stdin: strings.NewReader(in)})
+	var errs []error
+	for _, err := range s.Documents(t.Context()) {
+		if err != nil {
+			errs = append(errs, err)
+		}
+	}
+	is.Equal(len(errs), 1) // the broken line
+	var got []string
+	for key := range s.Refused() {
+		got = append(got, key)
+	}
+	slices.Sort(got)
+	is.Equal(got, []string{"a\nb", "plain key", `{"id":1}`})
+}
