@@ -181,6 +181,23 @@ func (c *Client) prepare(ch Change) (*prepared, error) {
 	return p, nil
 }
 
+// Describe returns key, size, digest, attributes and chunking of a document as the store
+// would list them once it is put. It reads the content, in pieces, and makes no request. A
+// document that Put would refuse before any request is refused with the same error.
+func (c *Client) Describe(ctx context.Context, d Document) (Info, error) {
+	p, err := c.prepare(Put(d))
+	if err == nil {
+		err = p.read(ctx)
+	}
+	if err != nil {
+		return Info{}, wrap("describe", d.Key, err)
+	}
+	return Info{
+		Key: p.Key, Size: p.sum.Size, SHA256: p.source.SHA256, Attributes: p.own,
+		Chunking: Chunking(naming.ParseChunking(p.source.Chunking)),
+	}, nil
+}
+
 // read takes the content's digest and decides on the File's name.
 func (p *prepared) read(ctx context.Context) error {
 	if p.name != "" {

@@ -286,7 +286,7 @@ func (x *execution) open(ctx context.Context, e Entry) (vsclient.Document, end) 
 	case <-ctx.Done():
 		return d, end{err: context.Cause(ctx)}
 	}
-	info, err := rehearse(ctx, d, x.plan.Extension)
+	info, err := x.c.Describe(ctx, d)
 	switch {
 	case err != nil:
 		return d, end{err: err}

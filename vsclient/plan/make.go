@@ -28,8 +28,6 @@ type Options struct {
 	Refusals *Refusals
 	// OwnerAttribute is the attribute that carries [Scope.Owner]; "": "owner".
 	OwnerAttribute string
-	// Extension is the client's Config.FileExtension.
-	Extension string
 }
 
 // DefaultOwnerAttribute is the attribute that carries the owner of a document.
@@ -41,8 +39,8 @@ const patience = 10 * time.Minute
 
 // Make compares the source with the store and returns the difference. It only reads. It
 // asks for the store, lists its documents, and reads the content of each document of the
-// source once, in pieces. Beside that, the first listing of a client has it look at the
-// newest store files, as always, and remove versions there that no key needs.
+// source once, in pieces. A client that is older than three minutes may remove versions that
+// no key needs meanwhile, as always.
 //
 // An error that docs yields makes the plan incomplete, and so does content that cannot be
 // read: documents are put, and removals are withheld. A document that the client would
@@ -56,7 +54,7 @@ func Make(ctx context.Context, c *vsclient.Client, docs iter.Seq2[vsclient.Docum
 	m.o.OwnerAttribute = cmp.Or(o.OwnerAttribute, DefaultOwnerAttribute)
 	m.plan = &Plan{
 		Format: Format, MadeAt: time.Now().UTC().Truncate(time.Second), Scope: o.Scope, Guard: o.Guard.withDefaults(),
-		OwnerAttribute: m.o.OwnerAttribute, Extension: o.Extension, Entries: []Entry{}, documents: make(map[string]vsclient.Document), client: c,
+		OwnerAttribute: m.o.OwnerAttribute, Entries: []Entry{}, documents: make(map[string]vsclient.Document), client: c,
 	}
 	var (
 		store   vsclient.Store
@@ -178,11 +176,11 @@ func (m *maker) take(ctx context.Context, d vsclient.Document) error {
 func (m *maker) judge(ctx context.Context, e *Entry, h *held, d *vsclient.Document) error {
 	var other string
 	d.Attributes, other = owned(d.Attributes, m.o.Scope.Owner, m.o.OwnerAttribute)
-	info, err := rehearse(ctx, *d, m.o.Extension)
+	info, err := m.plan.client.Describe(ctx, *d)
 	if vsclient.ClassOf(err) == vsclient.BadDocument {
 		e.Action, e.Reason = Refused, reasonOf(err)
 		// The content may be that of a document which has moved here.
-		info, err = rehearse(ctx, vsclient.Document{Key: "any.pdf", Content: d.Content}, "")
+		info, err = m.plan.client.Describe(ctx, vsclient.Document{Key: "any.pdf", Content: d.Content})
 		if errors.Is(err, vsclient.ErrContent) {
 			m.plan.Incomplete = cmp.Or(m.plan.Incomplete, fmt.Sprintf("the content of %q cannot be read: %s", d.Key, reasonOf(err)))
 		}

@@ -119,7 +119,6 @@ type Plan struct {
 	Scope          Scope     `json:"scope"`
 	Guard          Guard     `json:"guard"`
 	OwnerAttribute string    `json:"owner_attribute"`
-	Extension      string    `json:"extension,omitempty"`  // Config.FileExtension of the client
 	Incomplete     string    `json:"incomplete,omitempty"` // why the source may have more documents than it has shown
 	Guarded        string    `json:"guarded,omitempty"`    // why the guard withholds the removals; empty: it does not
 	Owned          int       `json:"owned"`                // documents of the store that are within the scope
