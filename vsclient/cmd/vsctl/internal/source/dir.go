@@ -54,8 +54,8 @@ func openDir(place string, o Options) (*dir, error) {
 	d := &dir{o: o, path: place, root: root, files: root.FS()}
 	if usable(place) {
 		d.list = gitFiles{place}
-	} else {
-		d.list = walked{d}
+	} else if d.list, err = newWalked(d); err != nil {
+		return nil, errors.Join(err, root.Close())
 	}
 	return d, nil
 }

@@ -109,6 +109,26 @@ func TestIgnoredFilesAreLeftOutWithGitAndWithout(t *testing.T) {
 		is.NoErr(err)
 		is.Equal(got, []string{"page.html"})
 	})
+	t.Run("a folder of a work tree that git does not list", func(t *testing.T) {
+		is := is.New(t)
+		path := folder(t)
+		git(path, "init", "-q")
+		write(t, path, ".gitignore", "secret.md\n/b/own.md\n/own.md\n")
+		for _, name := range []string{"b/secret.md", "b/own.md", "b/in/secret.md", "b/in/own.md"} {
+			write(t, path, name, "no document")
+		}
+		want, err := keysOf(t, open(t, filepath.Join(path, "b"), Options{}))
+		is.NoErr(err)
+		is.Equal(want, []string{"c.md", "d.md", "in/own.md"})
+		t.Setenv("PATH", t.TempDir())
+		s := open(t, filepath.Join(path, "b"), Options{})
+		got, err := keysOf(t, s)
+		is.NoErr(err)
+		is.Equal(got, want)
+		_, ok, err := s.Document(t.Context(), "secret.md")
+		is.NoErr(err)
+		is.True(!ok) // it is ignored
+	})
 	t.Run("a tracked file that was deleted", func(t *testing.T) {
 		is := is.New(t)
 		path := folder(t)
