@@ -13,6 +13,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"unicode/utf8"
 
 	"github.com/bmatcuk/doublestar/v4"
 
@@ -141,6 +142,9 @@ func (d *dir) chosen(ctx context.Context) (map[string]string, []error) {
 
 // look returns the reason for which a file is refused, or "".
 func (d *dir) look(name string) (string, error) {
+	if !utf8.ValidString(name) {
+		return "its name is not UTF-8: rename it", nil
+	}
 	info, err := fs.Lstat(d.files, name)
 	if err != nil {
 		return "", err

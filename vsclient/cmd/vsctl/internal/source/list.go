@@ -13,6 +13,7 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"unicode/utf8"
 
 	"github.com/go-git/go-git/v5/plumbing/format/gitignore"
 )
@@ -155,6 +156,12 @@ func (w walked) all(context.Context) iter.Seq2[string, error] {
 					return fs.SkipDir
 				}
 				return nil
+			}
+			if entry.IsDir() && !utf8.ValidString(name) { // os.Root does not open it, and nothing in it can be put
+				if !yield(name, nil) {
+					return fs.SkipAll
+				}
+				return fs.SkipDir
 			}
 			if entry.IsDir() {
 				more, err := w.ignores(name)

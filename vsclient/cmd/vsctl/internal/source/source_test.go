@@ -159,6 +159,22 @@ func TestFilesThatCannotBePutAreRefused(t *testing.T) {
 	}
 }
 
+func TestANameThatIsNotUTF8IsRefusedAndTheFolderIsWhole(t *testing.T) {
+	is := is.New(t)
+	path := folder(t)
+	if err := os.Mkdir(filepath.Join(path, "g\xff"), 0o755); err != nil {
+		t.Skip("this file system has no such names:", err)
+	}
+	write(t, path, "g\xff/h.md", "h")
+	write(t, path, "bad\xff.md", "bad")
+	s := open(t, path, Options{})
+	got, err := keysOf(t, s)
+	is.NoErr(err)
+	is.Equal(got, []string{"a.md", "b/c.md", "b/d.md", "e/f/g.md"})
+	is.Equal(len(s.Refused()), 2)
+	is.True(strings.Contains(s.Refused()["bad\xff.md"], "UTF-8"))
+}
+
 func TestNoLinkLeavesTheFolderWhenADocumentIsRead(t *testing.T) {
 	is := is.New(t)
 	path := folder(t)
