@@ -2,6 +2,7 @@ package plan
 
 import (
 	"context"
+	"crypto/rand"
 	"errors"
 	"fmt"
 	"sync"
@@ -209,7 +210,7 @@ func (x *execution) end(i int, how end, r vsclient.Result) {
 
 // put puts the document of the entry.
 func (x *execution) put(ctx context.Context, e Entry) (vsclient.Result, end) {
-	if x.plan.documents == nil || e.Unowned {
+	if x.plan.documents == nil || e.Unowned || x.plan.Scope.Owner == "" && e.FileID != "" {
 		if how := x.stands(ctx, e); how != (end{}) {
 			return vsclient.Result{}, how
 		}
@@ -225,21 +226,29 @@ func (x *execution) put(ctx context.Context, e Entry) (vsclient.Result, end) {
 	return r, how
 }
 
-// change makes a change, provided that the document is still the owner's. When it is not,
-// that is no failure: the store has changed since the plan was made.
+// change makes a change, provided that the document is still the owner's, or without an
+// owner still absent when it is to be created. When it is not, that is no failure: the
+// store has changed since the plan was made.
 func (x *execution) change(ctx context.Context, e Entry, ch vsclient.Change) (vsclient.Result, end) {
-	if x.plan.Scope.Owner != "" && !e.Unowned {
+	absent := x.plan.Scope.Owner == "" && e.FileID == ""
+	switch {
+	case absent: // no stored document meets this condition
+		ch = ch.If(vsclient.Attributes{x.plan.OwnerAttribute: rand.Text()})
+	case x.plan.Scope.Owner != "" && !e.Unowned:
 		ch = ch.If(vsclient.Attributes{x.plan.OwnerAttribute: x.plan.Scope.Owner})
 	}
 	r := x.c.Apply(ctx, []vsclient.Change{ch}, nil)[0]
-	if errors.Is(r.Err, vsclient.ErrConflict) {
-		return r, stale("the store has changed: %s", reasonOf(r.Err))
+	switch {
+	case !errors.Is(r.Err, vsclient.ErrConflict):
+		return r, end{err: r.Err}
+	case absent:
+		return r, stale("the store has a document of the key by now")
 	}
-	return r, end{err: r.Err}
+	return r, stale("the store has changed: %s", reasonOf(r.Err))
 }
 
-// stands compares the store with an entry. A put with a condition on the owner needs that
-// only when the plan is an old one.
+// stands compares the store with an entry. A put with a condition on the owner, or on the
+// absence of a document, needs that only when the plan is an old one.
 func (x *execution) stands(ctx context.Context, e Entry) end {
 	info, err := x.c.Get(ctx, e.Key)
 	gone, owner := errors.Is(err, vsclient.ErrNotFound), info.Attributes[x.plan.OwnerAttribute]

@@ -335,6 +335,22 @@ func TestADocumentThatAnotherTakesFirstIsTheirs(t *testing.T) {
 	})
 }
 
+func TestAPlanWithoutAnOwnerLeavesTheDocumentsThatOthersHavePutSince(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		is := is.New(t)
+		w := newWorld(t, openaitest.Config{})
+		w.put(doc("b.md", "b"), doc("c.md", "c"))
+		c := w.client()
+		p := w.make(c, source(doc("a.md", "ours"), doc("b.md", "ours"), doc("c.md", "ours"), doc("d.md", "ours")), plan.Options{})
+		w.put(ofThem(doc("a.md", "theirs")), ofThem(doc("b.md", "theirs")))
+		r := w.run(c, p, plan.ExecuteOptions{})
+		is.Equal(len(r.Failed), 0)
+		is.True(strings.Contains(withheld(r.Stale)["a.md"], "by now"))
+		is.True(strings.Contains(withheld(r.Stale)["b.md"], "by now"))
+		is.Equal(w.stored(), []string{"a.md: theirs", "b.md: theirs", "c.md: ours", "d.md: ours"})
+	})
+}
+
 func TestAKeyThatIsThereTwiceIsSettled(t *testing.T) {
 	for _, c := range []struct {
 		sentence string

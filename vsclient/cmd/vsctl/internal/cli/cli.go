@@ -87,6 +87,8 @@ type app struct {
 
 // Run runs the program and returns its exit code.
 func Run(ctx context.Context, args []string, s Streams) int {
+	out := &output{w: s.Out}
+	s.Out = out
 	a := &app{Streams: s}
 	a.gate.next = transport()
 	a.progress = show.Progress{W: s.Err, Terminal: s.ErrTerminal, Now: time.Now}
@@ -115,7 +117,23 @@ func Run(ctx context.Context, args []string, s Streams) int {
 	} else if err != nil {
 		fmt.Fprintln(s.Err, "vsctl: "+message(err))
 	}
+	if out.err != nil {
+		fmt.Fprintln(s.Err, "vsctl: the output cannot be written: "+message(out.err))
+		code = cmp.Or(code, Failed)
+	}
 	return code
+}
+
+// output keeps the first error of its writes.
+type output struct {
+	w   io.Writer
+	err error
+}
+
+func (o *output) Write(p []byte) (int, error) {
+	n, err := o.w.Write(p)
+	o.err = cmp.Or(o.err, err)
+	return n, err
 }
 
 func (a *app) envelope(code int, err error) {
@@ -129,9 +147,7 @@ func (a *app) envelope(code int, err error) {
 			e.Error.Request = api.RequestID
 		}
 	}
-	if err := show.JSON(a.Out, e); err != nil {
-		fmt.Fprintln(a.Err, "vsctl:", err)
-	}
+	show.JSON(a.Out, e) //nolint:errcheck // Out keeps the error
 }
 
 // message is the error on one line.

@@ -1,6 +1,8 @@
 package cli_test
 
 import (
+	"bytes"
+	"errors"
 	"flag"
 	"net/http"
 	"os"
@@ -221,4 +223,22 @@ func TestALeftoverGoesWhenItIsNamed(t *testing.T) {
 	is.Equal(len(w.srv.Snapshot().Files), 4)
 	w.must(cli.Done, "leftovers", "--remove", "-y", lost)
 	is.Equal(len(w.srv.Snapshot().Files), 3)
+}
+
+type full struct{}
+
+func (full) Write([]byte) (int, error) { return 0, errors.New("no space left on device") }
+
+func TestOutputThatCannotBeWrittenIsAFailure(t *testing.T) {
+	is := is.New(t)
+	w := newWorld(t, openaitest.Config{})
+	for _, args := range [][]string{{"ls"}, {"ls", "--json"}, {"doctor"}, {"plan", w.dir}} {
+		var errs bytes.Buffer
+		code := cli.Run(t.Context(), args, cli.Streams{
+			In: strings.NewReader(""), Out: full{}, Err: &errs,
+			LookupEnv: func(name string) (string, bool) { v, ok := w.env[name]; return v, ok },
+		})
+		is.Equal(code, cli.Failed)
+		is.True(strings.Contains(errs.String(), "no space left on device"))
+	}
 }

@@ -13,6 +13,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"unicode/utf8"
 
 	"github.com/bmatcuk/doublestar/v4"
 
@@ -54,8 +55,8 @@ func openDir(place string, o Options) (*dir, error) {
 	d := &dir{o: o, path: place, root: root, files: root.FS()}
 	if usable(place) {
 		d.list = gitFiles{place}
-	} else {
-		d.list = walked{d}
+	} else if d.list, err = newWalked(d); err != nil {
+		return nil, errors.Join(err, root.Close())
 	}
 	return d, nil
 }
@@ -141,6 +142,9 @@ func (d *dir) chosen(ctx context.Context) (map[string]string, []error) {
 
 // look returns the reason for which a file is refused, or "".
 func (d *dir) look(name string) (string, error) {
+	if !utf8.ValidString(name) {
+		return "its name is not UTF-8: rename it", nil
+	}
 	info, err := fs.Lstat(d.files, name)
 	if err != nil {
 		return "", err

@@ -10,8 +10,10 @@ import (
 	"os"
 	"os/exec"
 	"path"
+	"path/filepath"
 	"slices"
 	"strings"
+	"unicode/utf8"
 
 	"github.com/go-git/go-git/v5/plumbing/format/gitignore"
 )
@@ -74,13 +76,74 @@ func (g gitFiles) has(ctx context.Context, name string) (bool, error) {
 	return len(out) > 0, err
 }
 
-// walked lists the files of a folder that is in no work tree. It keeps to the
-// .gitignore files in it.
-type walked struct{ *dir }
+// walked lists the files of a folder that git cannot list: one in no work tree, one
+// whose work tree git does not trust, and any where there is no git. It keeps to the
+// .gitignore files in it, and to those above it in a work tree.
+type walked struct {
+	*dir
+	way   []string            // from the root of the work tree to the folder
+	above []gitignore.Pattern // of the folders on the way
+}
+
+func newWalked(d *dir) (w walked, err error) {
+	w = walked{dir: d}
+	place, err := filepath.Abs(d.path)
+	if err == nil {
+		place, err = filepath.EvalSymlinks(place)
+	}
+	if err != nil {
+		return w, err
+	}
+	root := place
+	for {
+		if _, err := os.Lstat(filepath.Join(root, ".git")); err == nil {
+			break
+		}
+		if root == filepath.Dir(root) {
+			return w, nil // no work tree
+		}
+		root = filepath.Dir(root)
+	}
+	if root == place {
+		return w, nil
+	}
+	from, err := filepath.Rel(root, place)
+	if err != nil {
+		return w, err
+	}
+	way := strings.Split(filepath.ToSlash(from), "/")
+	var above []gitignore.Pattern
+	for i := range way {
+		more, err := ignores(os.DirFS(root), path.Join(append([]string{"."}, way[:i]...)...), way[:i])
+		if err != nil {
+			return w, err
+		}
+		above = append(above, more...)
+		if gitignore.NewMatcher(above).Match(way[:i+1], true) {
+			return w, nil // the folder is ignored itself, as the output of a site generator may be
+		}
+	}
+	w.way, w.above = way, above
+	return w, nil
+}
+
+// ignored reports whether the patterns name a file or folder.
+func (w walked) ignored(patterns []gitignore.Pattern, parts []string, folder bool) bool {
+	return parts[len(parts)-1] == ".git" || gitignore.NewMatcher(patterns).Match(slices.Concat(w.way, parts), folder)
+}
+
+// ignores returns the patterns of a folder's .gitignore.
+func (w walked) ignores(folder string) ([]gitignore.Pattern, error) {
+	domain := w.way
+	if folder != "." {
+		domain = slices.Concat(w.way, strings.Split(folder, "/"))
+	}
+	return ignores(w.files, folder, domain)
+}
 
 func (w walked) all(context.Context) iter.Seq2[string, error] {
 	return func(yield func(string, error) bool) {
-		var patterns []gitignore.Pattern
+		patterns := slices.Clone(w.above)
 		err := fs.WalkDir(w.files, ".", func(name string, entry fs.DirEntry, err error) error {
 			if err != nil {
 				if !yield("", err) {
@@ -88,14 +151,20 @@ func (w walked) all(context.Context) iter.Seq2[string, error] {
 				}
 				return nil
 			}
-			if name != "." && (entry.Name() == ".git" || gitignore.NewMatcher(patterns).Match(strings.Split(name, "/"), entry.IsDir())) {
+			if name != "." && w.ignored(patterns, strings.Split(name, "/"), entry.IsDir()) {
 				if entry.IsDir() {
 					return fs.SkipDir
 				}
 				return nil
 			}
+			if entry.IsDir() && !utf8.ValidString(name) { // os.Root does not open it, and nothing in it can be put
+				if !yield(name, nil) {
+					return fs.SkipAll
+				}
+				return fs.SkipDir
+			}
 			if entry.IsDir() {
-				more, err := ignores(w.files, name)
+				more, err := w.ignores(name)
 				patterns = append(patterns, more...)
 				if err != nil && !yield("", err) {
 					return fs.SkipAll
@@ -115,33 +184,29 @@ func (w walked) all(context.Context) iter.Seq2[string, error] {
 
 // has reports whether no .gitignore on the way to the file names it.
 func (w walked) has(_ context.Context, name string) (bool, error) {
-	var patterns []gitignore.Pattern
+	patterns := slices.Clone(w.above)
 	parts := strings.Split(name, "/")
-	for i, part := range parts {
-		more, err := ignores(w.files, path.Join(append([]string{"."}, parts[:i]...)...))
+	for i := range parts {
+		more, err := w.ignores(path.Join(append([]string{"."}, parts[:i]...)...))
 		if err != nil {
 			return false, err
 		}
 		patterns = append(patterns, more...)
-		if part == ".git" || gitignore.NewMatcher(patterns).Match(parts[:i+1], i+1 < len(parts)) {
+		if w.ignored(patterns, parts[:i+1], i+1 < len(parts)) {
 			return false, nil
 		}
 	}
 	return true, nil
 }
 
-// ignores returns the patterns of the folder's .gitignore.
-func ignores(files fs.FS, folder string) ([]gitignore.Pattern, error) {
+// ignores returns the patterns of the folder's .gitignore, which hold below the domain.
+func ignores(files fs.FS, folder string, domain []string) ([]gitignore.Pattern, error) {
 	data, err := fs.ReadFile(files, path.Join(folder, ".gitignore"))
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil, nil
 	}
 	if err != nil {
 		return nil, fmt.Errorf("the files to ignore: %w", err)
-	}
-	var domain []string
-	if folder != "." {
-		domain = strings.Split(folder, "/")
 	}
 	var patterns []gitignore.Pattern
 	for line := range strings.Lines(string(data)) {

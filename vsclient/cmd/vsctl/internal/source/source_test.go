@@ -109,6 +109,26 @@ func TestIgnoredFilesAreLeftOutWithGitAndWithout(t *testing.T) {
 		is.NoErr(err)
 		is.Equal(got, []string{"page.html"})
 	})
+	t.Run("a folder of a work tree that git does not list", func(t *testing.T) {
+		is := is.New(t)
+		path := folder(t)
+		git(path, "init", "-q")
+		write(t, path, ".gitignore", "secret.md\n/b/own.md\n/own.md\n")
+		for _, name := range []string{"b/secret.md", "b/own.md", "b/in/secret.md", "b/in/own.md"} {
+			write(t, path, name, "no document")
+		}
+		want, err := keysOf(t, open(t, filepath.Join(path, "b"), Options{}))
+		is.NoErr(err)
+		is.Equal(want, []string{"c.md", "d.md", "in/own.md"})
+		t.Setenv("PATH", t.TempDir())
+		s := open(t, filepath.Join(path, "b"), Options{})
+		got, err := keysOf(t, s)
+		is.NoErr(err)
+		is.Equal(got, want)
+		_, ok, err := s.Document(t.Context(), "secret.md")
+		is.NoErr(err)
+		is.True(!ok) // it is ignored
+	})
 	t.Run("a tracked file that was deleted", func(t *testing.T) {
 		is := is.New(t)
 		path := folder(t)
@@ -137,6 +157,22 @@ func TestFilesThatCannotBePutAreRefused(t *testing.T) {
 	for _, name := range []string{"out.md", "dangling.md", "folder.md"} {
 		is.True(s.Refused()[name] != "")
 	}
+}
+
+func TestANameThatIsNotUTF8IsRefusedAndTheFolderIsWhole(t *testing.T) {
+	is := is.New(t)
+	path := folder(t)
+	if err := os.Mkdir(filepath.Join(path, "g\xff"), 0o755); err != nil {
+		t.Skip("this file system has no such names:", err)
+	}
+	write(t, path, "g\xff/h.md", "h")
+	write(t, path, "bad\xff.md", "bad")
+	s := open(t, path, Options{})
+	got, err := keysOf(t, s)
+	is.NoErr(err)
+	is.Equal(got, []string{"a.md", "b/c.md", "b/d.md", "e/f/g.md"})
+	is.Equal(len(s.Refused()), 2)
+	is.True(strings.Contains(s.Refused()["bad\xff.md"], "UTF-8"))
 }
 
 func TestNoLinkLeavesTheFolderWhenADocumentIsRead(t *testing.T) {
