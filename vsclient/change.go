@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"maps"
 	"slices"
+	"time"
 
 	"github.com/conduitio-labs/conduit-connector-openai-vectorstore/vsclient/internal/content"
 	"github.com/conduitio-labs/conduit-connector-openai-vectorstore/vsclient/internal/fail"
@@ -261,19 +262,21 @@ func (c *Client) make(ctx context.Context, p *prepared) (r Result, err error) {
 // condition is about a version as well that anybody has attached just now: it is waited
 // for, and none that shows later is taken for one of before the change.
 func (c *Client) holdings(ctx context.Context, p *prepared, look func(context.Context, view.Doc) (ledger.Holdings, []string, error)) (h ledger.Holdings, young []string, err error) {
+	if p.stored == nil {
+		return look(ctx, p.Doc)
+	}
+	if err := c.view.Renew(ctx, time.Second); err != nil { // others may have put the key since
+		return h, nil, err
+	}
 	_, err = view.Poll(ctx, view.Patience, func() (bool, error) {
-		if h, young, err = look(ctx, p.Doc); err != nil || p.stored == nil {
-			return true, err
+		if h, young, err = look(ctx, p.Doc); err == nil {
+			h, err = c.check(ctx, p, h)
 		}
-		h, err = c.check(ctx, p, h)
-		cur, _ := h.Current()
 		look = c.view.HoldingsNow
+		cur, _ := h.Current()
 		return !c.view.Hidden(cur, young, true), err
 	})
-	if p.stored != nil {
-		young = nil
-	}
-	return h, young, err
+	return h, nil, err
 }
 
 // check refuses the change when the newest version that is there does not have the

@@ -320,6 +320,7 @@ func TestShutdownNamesAFileThatWasRefusedAndNotRemoved(t *testing.T) {
 		defer cancel()
 		is.True(onlyErr(c.Put(short, doc("a.md", "one"))) != nil)
 		refused := w.srv.Snapshot().Files[0].ID
+		w.strike(http.MethodDelete, "", openaitest.Fault{Times: -1, Kind: openaitest.FaultDelay, Delay: seconds(5)})
 		var second sync.WaitGroup
 		second.Go(func() { _, _ = c.Put(t.Context(), doc("a.md", "two")) }) // it has the key's turn
 		time.Sleep(3 * time.Second)

@@ -265,7 +265,7 @@ func (c *Client) delete(ctx context.Context, p *prepared) (Result, error) {
 			c.keep.Watch(p.Doc, young, true)
 			return r, nil
 		}
-		if err := c.view.Renew(ctx); err != nil { // somebody else has replaced a version
+		if err := c.view.Renew(ctx, 0); err != nil { // somebody else has replaced a version
 			return Result{}, err
 		}
 	}

@@ -342,6 +342,7 @@ func TestAPlanWithoutAnOwnerLeavesTheDocumentsThatOthersHavePutSince(t *testing.
 		w.put(doc("b.md", "b"), doc("c.md", "c"))
 		c := w.client()
 		p := w.make(c, source(doc("a.md", "ours"), doc("b.md", "ours"), doc("c.md", "ours"), doc("d.md", "ours")), plan.Options{})
+		time.Sleep(5 * time.Second) // a person reads the plan
 		w.put(ofThem(doc("a.md", "theirs")), ofThem(doc("b.md", "theirs")))
 		r := w.run(c, p, plan.ExecuteOptions{})
 		is.Equal(len(r.Failed), 0)

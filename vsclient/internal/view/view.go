@@ -230,8 +230,8 @@ func (v *View) Age(created int64) time.Duration {
 // Files returns when a list of Files has been read.
 func (v *View) Files(ctx context.Context) error { return v.listFiles(ctx, trustedFor) }
 
-// Renew reads the list of Files again.
-func (v *View) Renew(ctx context.Context) error { return v.listFiles(ctx, 0) }
+// Renew returns when a list of Files has been read that is no older than age.
+func (v *View) Renew(ctx context.Context, age time.Duration) error { return v.listFiles(ctx, age) }
 
 // Absent records that the store was seen without the File. Just after the attach that
 // proves nothing of a version that was seen searchable.
