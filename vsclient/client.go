@@ -71,7 +71,7 @@ func New(cfg Config) (*Client, error) {
 		Life: c.life.Context(), Go: c.life.Go, Calls: c.lookups, Logger: c.log,
 	})
 	c.keep = keep.New(c.wire, book, c.view, keep.Config{
-		StoreID: cfg.VectorStoreID, AttachTime: attachTime, RetryTimeout: cfg.RetryTimeout,
+		AttachTime: attachTime, RetryTimeout: cfg.RetryTimeout,
 		Go: c.life.Go, Removed: c.removed, Calls: semaphore.NewWeighted(int64(cfg.Concurrency)), Logger: c.log,
 	})
 	return c, nil

@@ -65,23 +65,25 @@ func And(filters ...Filter) Filter { return join("and", filters) }
 func Or(filters ...Filter) Filter { return join("or", filters) }
 
 func compare(how, name string, value any) Filter {
-	checked, err := naming.Normalize("", map[string]any{name: value})
-	if err != nil {
-		return Filter{err: err}
-	}
-	return Filter{is: map[string]any{"type": how, "key": name, "value": checked[name]}}
+	value, err := checked(name, value)
+	return Filter{map[string]any{"type": how, "key": name, "value": value}, err}
 }
 
 func among(how, name string, values []any) Filter {
 	all := make([]any, len(values))
 	for i, value := range values {
-		checked, err := naming.Normalize("", map[string]any{name: value})
-		if err != nil {
+		var err error
+		if all[i], err = checked(name, value); err != nil {
 			return Filter{err: err}
 		}
-		all[i] = checked[name]
 	}
 	return Filter{is: map[string]any{"type": how, "key": name, "value": all}}
+}
+
+// checked returns the value as an attribute of that name has it.
+func checked(name string, value any) (any, error) {
+	attributes, err := naming.Normalize("", map[string]any{name: value})
+	return attributes[name], err
 }
 
 func join(how string, filters []Filter) Filter {

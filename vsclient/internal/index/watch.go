@@ -241,10 +241,7 @@ func (w *watch) lookAt(ctx context.Context, files []*attaching) (news bool) {
 		case errors.Is(err, fail.StoreGone), errors.Is(err, fail.Unauthorized): // no look gets better
 			heard, news = true, true
 			delete(w.open, at.FileID)
-			fate := Uncertain
-			if closed(at.taken) {
-				fate = Accepted
-			}
+			fate, err := w.i.leave(at, err)
 			w.i.end(at, fate, err)
 		}
 	})

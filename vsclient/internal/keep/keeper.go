@@ -18,7 +18,6 @@ import (
 
 // Config is the configuration of a Keeper. All of it is required.
 type Config struct {
-	StoreID      string
 	AttachTime   time.Duration                    // how long after its upload a File may still be attached
 	RetryTimeout time.Duration                    // how long a request may be tried again
 	Go           func(func(context.Context)) bool // runs a function in a goroutine that ends with the client; false: it has ended

@@ -15,9 +15,9 @@ import (
 )
 
 // recent looks at the newest store files in the background: at the client's first change,
-// three minutes after its beginning, three minutes after its latest change, and as long as Files are
-// watched whose attach may not have shown. A key that has a second version there, one that
-// failed, or a version that a Delete should have found, is settled.
+// three minutes after its beginning, three minutes after its latest change, and as long as
+// Files are watched whose attach may not have shown. A key that has a second version there,
+// one that failed, or a version that a Delete should have found, is settled.
 type recent struct {
 	k    *Keeper
 	once sync.Once
@@ -48,6 +48,7 @@ const (
 	newestLooked = 200 // store files that a look reads, at least
 	firstWatch   = 15 * time.Second
 	longestWatch = time.Minute
+	listAge      = 10 * time.Minute // of the list of Files that a look asks for; any will do
 )
 
 func (r *recent) init(k *Keeper) {
@@ -157,7 +158,7 @@ func (r *recent) state() (watching bool, due time.Time) {
 // however long this one waits for a key's turn. It returns OpenAI's time.
 func (r *recent) look(ctx context.Context, since int64) (began int64, ok bool) {
 	k, start := r.k, time.Now()
-	if k.view.Files(ctx) != nil {
+	if k.view.Renew(ctx, listAge) != nil {
 		return since, false
 	}
 	began = k.view.Now()

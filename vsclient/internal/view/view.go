@@ -227,9 +227,6 @@ func (v *View) Age(created int64) time.Duration {
 	return time.Duration(v.Now()-created) * time.Second
 }
 
-// Files returns when a list of Files has been read.
-func (v *View) Files(ctx context.Context) error { return v.listFiles(ctx, trustedFor) }
-
 // Renew returns when a list of Files has been read that is no older than age.
 func (v *View) Renew(ctx context.Context, age time.Duration) error { return v.listFiles(ctx, age) }
 
