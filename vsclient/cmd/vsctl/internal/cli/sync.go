@@ -130,11 +130,7 @@ type made struct {
 }
 
 // make makes the plan.
-func (a *app) make(ctx context.Context, c *vsclient.Client, opened source.Source, s *sourceFlags) (made, error) {
-	g, err := guard(s.maxRemove)
-	if err != nil {
-		return made{}, err
-	}
+func (a *app) make(ctx context.Context, c *vsclient.Client, opened source.Source, s *sourceFlags, g plan.Guard) (_ made, err error) {
 	m := made{Spec: s.spec}
 	if place, err := filepath.Abs(s.Source); err == nil && !strings.Contains(s.Source, ":") {
 		m.Spec.Source = place
@@ -402,15 +398,11 @@ func (a *app) planCommand() *cobra.Command {
 	cmd.Flags().StringVar(&file, "out", "", "save the plan in `FILE`, for vsctl apply")
 	cmd.Flags().BoolVar(&exitCode, "exit-code", false, "exit with 10 when changes are pending")
 	cmd.RunE = a.runs(func(ctx context.Context, args []string) (outcome, error) {
-		c, opened, end, err := a.begin(ctx, args, &s, true)
+		_, _, m, end, err := a.begin(ctx, args, &s, true)
 		if err != nil {
 			return outcome{}, err
 		}
 		defer end()
-		m, err := a.make(ctx, c, opened, &s)
-		if err != nil {
-			return outcome{}, err
-		}
 		if file != "" {
 			if err := save(file, m); err != nil {
 				return outcome{}, environment(err)
@@ -428,26 +420,31 @@ func (a *app) planCommand() *cobra.Command {
 	return cmd
 }
 
-// begin opens the source and the store.
-func (a *app) begin(ctx context.Context, args []string, s *sourceFlags, wait bool) (*vsclient.Client, source.Source, func(), error) {
+// begin opens the source and the store, and makes the plan. end closes both.
+func (a *app) begin(ctx context.Context, args []string, s *sourceFlags, wait bool) (c *vsclient.Client, opened source.Source, m made, end func(), err error) {
 	place, named, err := a.chosen(args)
 	if err != nil {
-		return nil, nil, nil, err
+		return nil, nil, m, nil, err
 	}
 	s.Source = place
 	s.named(named)
-	if _, err := guard(s.maxRemove); err != nil {
-		return nil, nil, nil, err
-	}
-	opened, err := s.open(a)
+	g, err := guard(s.maxRemove)
 	if err != nil {
-		return nil, nil, nil, err
+		return nil, nil, m, nil, err
 	}
-	c, end, err := a.client(ctx, named.Store, !wait)
+	if opened, err = s.open(a); err != nil {
+		return nil, nil, m, nil, err
+	}
+	c, closed, err := a.client(ctx, named.Store, !wait)
 	if err != nil {
-		return nil, nil, nil, errors.Join(err, opened.Close())
+		return nil, nil, m, nil, errors.Join(err, opened.Close())
 	}
-	return c, opened, func() { end(); opened.Close() }, nil //nolint:errcheck // it was read alone
+	end = func() { closed(); opened.Close() } //nolint:errcheck // it was read alone
+	if m, err = a.make(ctx, c, opened, s, g); err != nil {
+		end()
+		return nil, nil, m, nil, err
+	}
+	return c, opened, m, end, nil
 }
 
 func save(file string, m made) error {
@@ -483,15 +480,11 @@ source is incomplete or empty, and when there are too many of them.
 		if !x.wait {
 			s.noRemove = true
 		}
-		c, opened, end, err := a.begin(ctx, args, &s, x.wait)
+		c, opened, m, end, err := a.begin(ctx, args, &s, x.wait)
 		if err != nil {
 			return outcome{}, err
 		}
 		defer end()
-		m, err := a.make(ctx, c, opened, &s)
-		if err != nil {
-			return outcome{}, err
-		}
 		if !a.json {
 			a.progress.End()
 			a.lines(a.Out, m.Plan)

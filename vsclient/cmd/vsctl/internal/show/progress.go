@@ -22,7 +22,7 @@ type Progress struct {
 	shown       bool
 }
 
-// Waiting says what the requests under way are for.
+// Waiting takes the purpose of the requests under way.
 func (p *Progress) Waiting(reason string) {
 	p.mu.Lock()
 	defer p.mu.Unlock()

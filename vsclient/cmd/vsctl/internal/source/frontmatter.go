@@ -13,7 +13,7 @@ import (
 	"github.com/conduitio-labs/conduit-connector-openai-vectorstore/vsclient"
 )
 
-// maxFrontMatter bounds what is read of a file before its front matter must end.
+// maxFrontMatter is the most of a file, in bytes, that is read before its front matter must end.
 const maxFrontMatter = 64 << 10
 
 // frontMatterError is front matter that cannot be attributes.

@@ -6,9 +6,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"io"
 	"iter"
-	"os"
 	"strings"
 	"sync"
 
@@ -22,35 +20,26 @@ const PutsNothing = "a list of keys puts nothing"
 // {"end":true,"count":N} unless it is said to be complete. Its documents have no
 // content.
 type keys struct {
-	o      Options
-	file   *os.File
-	remove bool
-	first  sync.Once
-	has    map[string]string // nil before the first iteration
+	lines
+	o     Options
+	first sync.Once
+	has   map[string]string // nil before the first iteration
 }
 
 func openKeys(place string, o Options) (*keys, error) {
-	f, remove, err := openLines(place, o.Stdin)
+	l, err := openLines(place, o.Stdin)
 	if err != nil {
 		return nil, err
 	}
-	return &keys{o: o, file: f, remove: remove}, nil
+	return &keys{lines: l, o: o}, nil
 }
 
 func (k *keys) Refused() map[string]string { return k.has }
 
-func (k *keys) Close() error {
-	err := k.file.Close()
-	if k.remove {
-		err = errors.Join(err, os.Remove(k.file.Name()))
-	}
-	return err
-}
-
 func (k *keys) Documents(context.Context) iter.Seq2[vsclient.Document, error] {
 	return func(yield func(vsclient.Document, error) bool) {
 		k.has = map[string]string{}
-		lines := bufio.NewScanner(io.NewSectionReader(k.file, 0, 1<<62))
+		lines := bufio.NewScanner(k.all())
 		ended, count := false, 0
 		for lines.Scan() {
 			text := lines.Text()

@@ -33,7 +33,7 @@ func usable(dir string) bool {
 	return err != nil
 }
 
-// git runs git in the folder. All that it complains of is an error: it lists what it
+// git runs git in the folder. Any complaint of it is an error: it lists as much as it
 // can, and exits with 0, where it cannot read a folder.
 func git(ctx context.Context, dir string, args ...string) ([]byte, error) {
 	var out, complaint bytes.Buffer

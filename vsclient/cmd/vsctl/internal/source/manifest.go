@@ -21,11 +21,10 @@ import (
 // {"end":true,"count":N}. Where a line gives a path, it is relative to the folder of
 // the manifest, and does not lead out of it.
 type manifest struct {
-	o      Options
-	place  string
-	file   *os.File
-	remove bool
-	base   *os.Root
+	lines
+	o     Options
+	place string
+	base  *os.Root
 
 	first sync.Once
 	at    map[string]span // of each key; nil before the first iteration
@@ -56,28 +55,22 @@ func openManifest(place string, o Options) (*manifest, error) {
 	if err != nil {
 		return nil, err
 	}
-	f, remove, err := openLines(place, o.Stdin)
+	l, err := openLines(place, o.Stdin)
 	if err != nil {
 		return nil, errors.Join(err, root.Close())
 	}
-	return &manifest{o: o, place: place, file: f, remove: remove, base: root}, nil
+	return &manifest{lines: l, o: o, place: place, base: root}, nil
 }
 
 func (m *manifest) Refused() map[string]string { return nil }
 
-func (m *manifest) Close() error {
-	err := errors.Join(m.file.Close(), m.base.Close())
-	if m.remove {
-		err = errors.Join(err, os.Remove(m.file.Name()))
-	}
-	return err
-}
+func (m *manifest) Close() error { return errors.Join(m.lines.Close(), m.base.Close()) }
 
 func (m *manifest) Documents(context.Context) iter.Seq2[vsclient.Document, error] {
 	return func(yield func(vsclient.Document, error) bool) {
 		m.at = map[string]span{}
 		count := 0
-		values := json.NewDecoder(io.NewSectionReader(m.file, 0, 1<<62))
+		values := json.NewDecoder(m.all())
 		for {
 			var raw json.RawMessage
 			if err := values.Decode(&raw); err != nil {
@@ -176,7 +169,7 @@ func (m *manifest) document(l line, where span) vsclient.Document {
 }
 
 func (m *manifest) read(where span) (line, error) {
-	raw, err := io.ReadAll(io.NewSectionReader(m.file, where.from, where.to-where.from))
+	raw, err := io.ReadAll(io.NewSectionReader(m, where.from, where.to-where.from))
 	if err != nil {
 		return line{}, err
 	}

@@ -86,15 +86,22 @@ func Open(spec string, o Options) (Source, error) {
 	return openKeys(place, o)
 }
 
+// lines is a file of lines.
+type lines struct {
+	*os.File
+	copied bool // it is a temporary file
+}
+
 // openLines opens a file of lines. Standard input is copied to a temporary file
 // first, since a document of it may be read again.
-func openLines(place string, stdin io.Reader) (f *os.File, remove bool, err error) {
+func openLines(place string, stdin io.Reader) (lines, error) {
 	if place != "-" {
-		f, err = os.Open(filepath.Clean(place))
-		return f, false, err
+		f, err := os.Open(filepath.Clean(place))
+		return lines{f, false}, err
 	}
-	if f, err = os.CreateTemp("", "vsctl-*.jsonl"); err != nil {
-		return nil, false, err
+	f, err := os.CreateTemp("", "vsctl-*.jsonl")
+	if err != nil {
+		return lines{}, err
 	}
 	if _, err = io.Copy(f, stdin); err == nil {
 		_, err = f.Seek(0, io.SeekStart)
@@ -102,7 +109,19 @@ func openLines(place string, stdin io.Reader) (f *os.File, remove bool, err erro
 	if err != nil {
 		err = errors.Join(fmt.Errorf("standard input: %w", err), f.Close(), os.Remove(f.Name()))
 	}
-	return f, true, err
+	return lines{f, true}, err
+}
+
+// all reads the lines from the first.
+func (l lines) all() io.Reader { return io.NewSectionReader(l, 0, 1<<62) }
+
+// Close closes the file, and removes one that was copied.
+func (l lines) Close() error {
+	err := l.File.Close()
+	if l.copied {
+		err = errors.Join(err, os.Remove(l.Name()))
+	}
+	return err
 }
 
 // firstPass iterates over a source that was asked for a document before its
