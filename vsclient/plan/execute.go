@@ -242,9 +242,19 @@ func (x *execution) change(ctx context.Context, e Entry, ch vsclient.Change) (vs
 	case !errors.Is(r.Err, vsclient.ErrConflict):
 		return r, end{err: r.Err}
 	case absent:
+		info, err := x.c.Get(ctx, e.Key)
+		if err == nil && e.puts(info) {
+			return vsclient.Result{Outcome: vsclient.Unchanged, FileID: info.FileID, Version: info.Version}, end{}
+		}
 		return r, stale("the store has a document of the key by now")
 	}
 	return r, stale("the store has changed: %s", reasonOf(r.Err))
+}
+
+// puts reports whether the entry puts the content that is stored: an earlier execution of
+// the plan did so.
+func (e Entry) puts(stored vsclient.Info) bool {
+	return e.Action.Puts() && e.SHA256 != "" && stored.SHA256 == e.SHA256
 }
 
 // stands compares the store with an entry. A put with a condition on the owner, or on the
@@ -259,10 +269,11 @@ func (x *execution) stands(ctx context.Context, e Entry) end {
 		return stale("the stored document is gone")
 	case err != nil:
 		return end{err: err}
-	case e.FileID == "":
-		return stale("the store has a document of the key by now, File %s", info.FileID)
 	case x.plan.Scope.Owner != "" && owner != x.plan.Scope.Owner && !(owner == nil && e.Unowned):
 		return stale("the stored document has the %s %q by now", x.plan.OwnerAttribute, fmt.Sprint(owner))
+	case e.puts(info):
+	case e.FileID == "":
+		return stale("the store has a document of the key by now, File %s", info.FileID)
 	case info.Version > e.Version || info.Version == e.Version && info.FileID != e.FileID: // an older one shows when the newest is not searchable
 		return stale("the stored document is another version by now, File %s", info.FileID)
 	case e.Action == Remove && (info.Version == 0 || !x.plan.Scope.has(e.Key, owner)):

@@ -458,8 +458,67 @@ func TestAPlanThatWasKeptNeedsItsSourceAndItsStore(t *testing.T) {
 		r := w.run(w.client(), p, plan.ExecuteOptions{Source: opener(doc("a.md", "a"))})
 		is.Equal(r.Done, 1)
 		r = w.run(w.client(), p, plan.ExecuteOptions{Source: opener(doc("a.md", "a"))})
-		is.Equal(len(r.Stale), 1) // it has been executed
+		is.Equal(len(r.Stale), 0) // it has been executed, and that is no change of another's
+		is.Equal(r.Done, 1)
 	})
+}
+
+// TestAnExecutionThatWasKilledIsFinishedByThePlan executes a plan again whose puts are done
+// and whose removals are not.
+func TestAnExecutionThatWasKilledIsFinishedByThePlan(t *testing.T) {
+	for _, o := range []plan.Options{us, {Scope: plan.Scope{Prefix: "docs/"}}} {
+		t.Run(fmt.Sprintf("%+v", o.Scope), func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				is := is.New(t)
+				w := newWorld(t, openaitest.Config{})
+				own := func(d vsclient.Document) vsclient.Document {
+					if o.Scope.Owner != "" {
+						d = ofUs(d)
+					}
+					return d
+				}
+				w.put(own(doc("docs/old.md", "moved")), own(doc("docs/other.md", "old")))
+				docs := []vsclient.Document{doc("docs/new.md", "moved"), doc("docs/other.md", "new")}
+				p := again(t, w.make(w.client(), source(docs...), o))
+				w.put(own(docs[0]), own(docs[1])) // as the execution did before it was killed
+				r := w.run(w.client(), p, plan.ExecuteOptions{Source: opener(docs...)})
+				is.Equal(len(r.Stale), 0)
+				is.Equal(len(r.Withheld), 0)
+				is.Equal(w.stored(), []string{"docs/new.md: moved", "docs/other.md: new"})
+			})
+		})
+	}
+}
+
+// TestASourceThatSharesNothingWithTheStoreMayBeAnother plans few removals of many sorts.
+func TestASourceThatSharesNothingWithTheStoreMayBeAnother(t *testing.T) {
+	for _, c := range []struct {
+		sentence string
+		stored   []string
+		source   []vsclient.Document
+		withheld int
+	}{
+		{"none of two", []string{"1.md", "2.md"}, []vsclient.Document{doc("x.md", "x")}, 2},
+		{"a key is shared", []string{"1.md", "2.md", "3.md"}, []vsclient.Document{doc("1.md", "x")}, 0},
+		{"a content is shared", []string{"1.md", "2.md"}, []vsclient.Document{doc("moved.md", "1.md")}, 0},
+		{"a single document says nothing", []string{"1.md"}, []vsclient.Document{doc("x.md", "x")}, 0},
+	} {
+		t.Run(c.sentence, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				is := is.New(t)
+				w := newWorld(t, openaitest.Config{})
+				for _, key := range c.stored {
+					w.put(ofUs(doc(key, key)))
+				}
+				o := us
+				o.Overlap = true
+				p := w.make(w.client(), source(c.source...), o)
+				is.Equal(len(withheld(p.Entries)), c.withheld)
+				is.Equal(p.Guarded != "", c.withheld > 0)
+				is.Equal(len(w.run(w.client(), p, plan.ExecuteOptions{Approve: c.withheld}).Withheld), 0) // approved
+			})
+		})
+	}
 }
 
 func TestAPlanOfAnotherFormatIsRefused(t *testing.T) {
@@ -468,6 +527,8 @@ func TestAPlanOfAnotherFormatIsRefused(t *testing.T) {
 	err := p.UnmarshalJSON([]byte(`{"format":99}`))
 	is.True(err != nil && strings.Contains(err.Error(), "make the plan again"))
 	is.True(p.UnmarshalJSON([]byte(`[]`)) != nil)
+	err = p.UnmarshalJSON([]byte(`{"format":1,"entries":[{"action":"erase","key":"a.md"}]}`))
+	is.True(err != nil && strings.Contains(err.Error(), `"erase"`))
 }
 
 func TestProgressTellsOfEachEntryOnce(t *testing.T) {

@@ -49,10 +49,12 @@ func (g Guard) withDefaults() Guard {
 func (g Guard) refuses(n, owned int) string {
 	switch {
 	case n <= g.Free:
+	case g.Share < 0:
+		return fmt.Sprintf("%d documents would be removed, which is more than %d", n, max(g.Free, 0))
 	case float64(n) > g.Share*float64(owned):
-		return fmt.Sprintf("%d of %d documents would be removed, which is more than %g %%; approve %d removals if that is meant", n, owned, 100*max(g.Share, 0), n)
+		return fmt.Sprintf("%d of %d documents would be removed, which is more than %g %%", n, owned, 100*g.Share)
 	case n > g.Most:
-		return fmt.Sprintf("%d documents would be removed, which is more than %d; approve %d removals if that is meant", n, g.Most, n)
+		return fmt.Sprintf("%d documents would be removed, which is more than %d", n, g.Most)
 	}
 	return ""
 }

@@ -8,7 +8,9 @@ import (
 	"iter"
 	"maps"
 	"slices"
+	"strings"
 	"time"
+	"unique"
 
 	"github.com/conduitio-labs/conduit-connector-openai-vectorstore/vsclient"
 )
@@ -28,6 +30,10 @@ type Options struct {
 	Refusals *Refusals
 	// OwnerAttribute is the attribute that carries [Scope.Owner]; "": "owner".
 	OwnerAttribute string
+	// Overlap withholds all removals, unless the guard does, from a source that has none of
+	// the documents within the scope, by key or by content, when the store has two or more:
+	// it may be another source than the one that is meant.
+	Overlap bool
 }
 
 // DefaultOwnerAttribute is the attribute that carries the owner of a document.
@@ -44,13 +50,14 @@ const patience = 10 * time.Minute
 //
 // An error that docs yields makes the plan incomplete, and so does content that cannot be
 // read: documents are put, and removals are withheld. A document that the client would
-// refuse is [Refused], with the reason; so is the second document of a key. Make returns
-// an error when ctx ends and when the store cannot be read.
+// refuse is [Refused], with the reason; so is the second document of a key. The content of
+// refused documents is read only when there is something to remove, which may have moved
+// there. Make returns an error when ctx ends and when the store cannot be read.
 //
 // The plan holds the documents to put, until it is gone: content in memory stays there,
 // and content that is opened is opened again by [Plan.Execute].
 func Make(ctx context.Context, c *vsclient.Client, docs iter.Seq2[vsclient.Document, error], o Options) (*Plan, error) {
-	m := &maker{o: o, byKey: make(map[string]*held), seen: make(map[string]bool)}
+	m := &maker{o: o, byKey: make(map[string]*held)}
 	m.o.OwnerAttribute = cmp.Or(o.OwnerAttribute, DefaultOwnerAttribute)
 	m.plan = &Plan{
 		Format: Format, MadeAt: time.Now().UTC().Truncate(time.Second), Scope: o.Scope, Guard: o.Guard.withDefaults(),
@@ -85,27 +92,47 @@ func Make(ctx context.Context, c *vsclient.Client, docs iter.Seq2[vsclient.Docum
 	if ctx.Err() != nil {
 		return nil, context.Cause(ctx)
 	}
-	m.remove()
+	if err := m.remove(ctx); err != nil {
+		return nil, err
+	}
 	m.plan.sum(m, store)
 	return m.plan, nil
 }
 
 // maker makes one plan.
 type maker struct {
-	o     Options
-	plan  *Plan
-	byKey map[string]*held
-	seen  map[string]bool // keys of the source
+	o       Options
+	plan    *Plan
+	byKey   map[string]*held // the store's documents, and the source's
+	some    bool             // the source has a document
+	refused []refused
 
 	size, usage int64 // of the store's documents whose size is known
 }
 
-// held is a stored document, of which the store may hold more than one version.
+// held is a key of the store or of the source. The zero held is stored nowhere. There is
+// one for each document of the store, so that it keeps no more than is compared.
 type held struct {
-	vsclient.Info        // less its attributes
-	attributes    string // these, as text
-	owner         any    // nil: none
-	older         []*held
+	seen         bool // the source has the key
+	fileID       string
+	sha256       string
+	size, usage  int64
+	version      int64
+	chunking     vsclient.Chunking
+	attributes   unique.Handle[string] // as text
+	owner        unique.Handle[any]    // of nil: none
+	unsearchable *vsclient.Info        // status and reason; nil: it is searchable
+	older        []*held
+}
+
+// taken stands for every key of the source whose stored document need not be known any more.
+var taken = &held{seen: true}
+
+// refused is a document that cannot be put. Its content may have moved there from a key
+// that would be removed.
+type refused struct {
+	entry   int
+	content vsclient.Content
 }
 
 // list reads the store's listing.
@@ -117,12 +144,18 @@ func (m *maker) list(ctx context.Context, c *vsclient.Client) error {
 		if info.Key == "" {
 			continue
 		}
-		h := &held{Info: info, attributes: text(info.Attributes), owner: info.Attributes[m.o.OwnerAttribute]}
-		if h.Attributes = nil; h.Size > 0 && h.Status == vsclient.Completed {
-			m.size, m.usage = m.size+h.Size, m.usage+h.UsageBytes
+		h := &held{
+			fileID: info.FileID, sha256: strings.Clone(info.SHA256), size: info.Size, usage: info.UsageBytes, version: info.Version,
+			chunking: info.Chunking, attributes: unique.Make(text(info.Attributes)), owner: unique.Make(info.Attributes[m.o.OwnerAttribute]),
+		}
+		if info.Status != vsclient.Completed {
+			kept := info
+			h.unsearchable = &kept
+		} else if h.size > 0 {
+			m.size, m.usage = m.size+h.size, m.usage+h.usage
 		}
 		if other := m.byKey[info.Key]; other != nil {
-			if other.Version > h.Version {
+			if other.version > h.version {
 				h, other = other, h
 			}
 			h.older, other.older = slices.Concat(h.older, other.older, []*held{other}), nil
@@ -130,12 +163,17 @@ func (m *maker) list(ctx context.Context, c *vsclient.Client) error {
 		m.byKey[info.Key] = h
 	}
 	for key, h := range m.byKey {
-		slices.SortFunc(h.older, func(a, b *held) int { return cmp.Compare(b.Version, a.Version) })
-		if h.Version > 0 && m.o.Scope.has(key, h.owner) {
+		slices.SortFunc(h.older, func(a, b *held) int { return cmp.Compare(b.version, a.version) })
+		if m.owned(key, h) {
 			m.plan.Owned++
 		}
 	}
 	return nil
+}
+
+// owned reports whether a stored document is within the scope.
+func (m *maker) owned(key string, h *held) bool {
+	return h.version > 0 && m.o.Scope.has(key, h.owner.Value())
 }
 
 // text is the attributes in a form that can be compared: fmt sorts a map by its keys.
@@ -143,59 +181,55 @@ func text(a vsclient.Attributes) string { return fmt.Sprintf("%#v", map[string]a
 
 // take takes in a document of the source.
 func (m *maker) take(ctx context.Context, d vsclient.Document) error {
+	m.some = true
 	h := m.byKey[d.Key]
 	if h == nil {
 		h = new(held)
 	}
-	e := Entry{Key: d.Key, FileID: h.FileID, Version: h.Version}
-	var err error
-	if m.seen[d.Key] {
+	e := Entry{Key: d.Key, FileID: h.fileID, Version: h.version}
+	if h.seen {
 		e.Action, e.Reason = Refused, "the source has the key twice; the first document counts"
-	} else if err = m.judge(ctx, &e, h, &d); err != nil {
+		m.refused = append(m.refused, refused{len(m.plan.Entries), d.Content})
+	} else if err := m.judge(ctx, &e, h, d); err != nil {
 		return err
 	}
-	m.seen[d.Key] = true
+	h.seen = true
 	m.plan.Entries = append(m.plan.Entries, e)
 	if e.Action.Puts() {
 		m.plan.documents[d.Key] = d
 	}
-	if !e.Action.Puts() && e.Action != Unchanged || h.Status != vsclient.Completed {
+	if len(h.older) == 0 && (h.fileID == "" || e.Action == Unchanged) {
+		m.byKey[d.Key] = taken
+	}
+	if !e.Action.Puts() && e.Action != Unchanged || h.unsearchable != nil {
 		return nil
 	}
 	for _, old := range h.older {
 		m.plan.documents[d.Key] = d
 		m.plan.Entries = append(m.plan.Entries, Entry{
 			Action: Duplicate, Key: d.Key, Reason: "a newer version of the key is searchable",
-			Bytes: old.Size, SHA256: old.SHA256, FileID: old.FileID, Version: old.Version,
+			Bytes: old.size, SHA256: old.sha256, FileID: old.fileID, Version: old.version,
 		})
 	}
 	return nil
 }
 
-// judge finds the action for a document, which is given its owner.
-func (m *maker) judge(ctx context.Context, e *Entry, h *held, d *vsclient.Document) error {
+// judge finds the action for a document.
+func (m *maker) judge(ctx context.Context, e *Entry, h *held, d vsclient.Document) error {
 	var other string
 	d.Attributes, other = owned(d.Attributes, m.o.Scope.Owner, m.o.OwnerAttribute)
-	info, err := m.plan.client.Describe(ctx, *d)
+	info, err := m.plan.client.Describe(ctx, d)
 	if vsclient.ClassOf(err) == vsclient.BadDocument {
 		e.Action, e.Reason = Refused, reasonOf(err)
-		// The content may be that of a document which has moved here.
-		info, err = m.plan.client.Describe(ctx, vsclient.Document{Key: "any.pdf", Content: d.Content})
-		if errors.Is(err, vsclient.ErrContent) {
-			m.plan.Incomplete = cmp.Or(m.plan.Incomplete, fmt.Sprintf("the content of %q cannot be read: %s", d.Key, reasonOf(err)))
-		}
-		if vsclient.ClassOf(err) == vsclient.BadDocument {
-			return nil
-		}
+		m.unreadable(d.Key, err)
+		m.refused = append(m.refused, refused{len(m.plan.Entries), d.Content})
+		return nil
 	}
 	if err != nil {
 		return err
 	}
 	e.Bytes, e.SHA256 = info.Size, info.SHA256
-	switch {
-	case e.Action == Refused:
-		return nil
-	case other != "":
+	if other != "" {
 		e.Action, e.Reason = Conflict, other
 		return nil
 	}
@@ -204,8 +238,16 @@ func (m *maker) judge(ctx context.Context, e *Entry, h *held, d *vsclient.Docume
 	if e.Action.Uploads() && refused != "" {
 		e.Action, e.Reason = Refused, "OpenAI has refused this content before: "+refused
 	}
-	e.Unowned = m.o.Scope.Owner != "" && h.FileID != "" && h.owner == nil && e.Action.Puts()
+	e.Unowned = m.o.Scope.Owner != "" && h.fileID != "" && h.owner.Value() == nil && e.Action.Puts()
 	return nil
+}
+
+// unreadable makes the plan incomplete when the error is that of content which cannot be
+// read.
+func (m *maker) unreadable(key string, err error) {
+	if errors.Is(err, vsclient.ErrContent) {
+		m.plan.Incomplete = cmp.Or(m.plan.Incomplete, fmt.Sprintf("the content of %q cannot be read: %s", key, reasonOf(err)))
+	}
 }
 
 // owned returns the attributes with the owner. The reason tells why it cannot be.
@@ -225,25 +267,28 @@ func owned(a vsclient.Attributes, owner, attribute string) (_ vsclient.Attribute
 // compare returns the difference between a stored document and one of the source, as a
 // store would describe it.
 func (m *maker) compare(h *held, want vsclient.Info) (Action, string) {
-	owner := want.Attributes[m.o.OwnerAttribute]
-	switch {
-	case h.FileID == "":
+	if h.fileID == "" {
 		return Create, ""
-	case h.owner != nil && h.owner != owner && (m.o.Scope.Owner != "" || owner == nil):
-		return Conflict, fmt.Sprintf("the stored document has the %s %q", m.o.OwnerAttribute, fmt.Sprint(h.owner))
-	case h.SHA256 == "":
+	}
+	stuck := h.unsearchable
+	switch was, is := h.owner.Value(), want.Attributes[m.o.OwnerAttribute]; {
+	case was != nil && was != is && (is == nil || m.o.Scope.Owner != ""):
+		return Conflict, fmt.Sprintf("the stored document has the %s %q", m.o.OwnerAttribute, fmt.Sprint(was))
+	case was != nil && was != is:
+		return Conflict, fmt.Sprintf("the stored document has the %s %q, and the source gives it %q", m.o.OwnerAttribute, fmt.Sprint(was), fmt.Sprint(is))
+	case h.sha256 == "":
 		return Replace, "the store does not tell the stored content"
-	case h.SHA256 != want.SHA256:
+	case h.sha256 != want.SHA256:
 		return Replace, ""
-	case h.Status == vsclient.Failed, h.Status == vsclient.Cancelled:
-		return Repair, "OpenAI could not index the stored document: " + cmp.Or(h.Code, string(h.Status))
-	case h.Status != vsclient.Completed && time.Since(h.AttachedAt) > patience:
-		return Repair, fmt.Sprintf("the stored document is stuck: it is %s since %s", h.Status, h.AttachedAt.UTC().Format(time.RFC3339))
-	case h.Chunking != want.Chunking:
-		return Rechunk, fmt.Sprintf("from %s to %s", chunkingText(h.Chunking), chunkingText(want.Chunking))
-	case h.attributes != text(want.Attributes):
+	case stuck != nil && (stuck.Status == vsclient.Failed || stuck.Status == vsclient.Cancelled):
+		return Repair, "OpenAI could not index the stored document: " + cmp.Or(stuck.Code, string(stuck.Status))
+	case stuck != nil && time.Since(stuck.AttachedAt) > patience:
+		return Repair, fmt.Sprintf("the stored document is stuck: it is %s since %s", stuck.Status, stuck.AttachedAt.UTC().Format(time.RFC3339))
+	case h.chunking != want.Chunking:
+		return Rechunk, fmt.Sprintf("from %s to %s", chunkingText(h.chunking), chunkingText(want.Chunking))
+	case h.attributes.Value() != text(want.Attributes):
 		return Attributes, ""
-	case h.Status != vsclient.Completed:
+	case stuck != nil:
 		return Unchanged, "it is being indexed"
 	}
 	return Unchanged, ""
@@ -270,37 +315,64 @@ func reasonOf(err error) string {
 }
 
 // remove plans the removals.
-func (m *maker) remove() {
+func (m *maker) remove(ctx context.Context) error {
 	p := m.plan
-	unput := make(map[string]string) // keys by the content that they do not get
-	for _, e := range p.Entries {
+	first := len(p.Entries)
+	for key, h := range m.byKey {
+		if !h.seen && m.owned(key, h) {
+			p.Entries = append(p.Entries, Entry{Action: Remove, Key: key, Bytes: h.size, SHA256: h.sha256, FileID: h.fileID, Version: h.version})
+		}
+	}
+	removals := p.Entries[first:]
+	if p.Removals = len(removals); p.Removals == 0 {
+		return nil
+	}
+	slices.SortFunc(removals, func(a, b Entry) int { return cmp.Compare(a.Key, b.Key) })
+	if err := m.digest(ctx); err != nil {
+		return err
+	}
+	contents, unput := make(map[string]bool), make(map[string]string) // the source's; those of keys that do not get them
+	for _, e := range p.Entries[:first] {
+		contents[e.SHA256] = true
 		if e.SHA256 != "" && (e.Action == Refused || e.Action == Conflict) {
 			unput[e.SHA256] = e.Key
 		}
 	}
-	first := len(p.Entries)
-	for key, h := range m.byKey {
-		if m.seen[key] || h.Version == 0 || !p.Scope.has(key, h.owner) {
-			continue
-		}
-		e := Entry{Action: Remove, Key: key, Bytes: h.Size, SHA256: h.SHA256, FileID: h.FileID, Version: h.Version}
+	moved := func(e Entry) bool { return e.SHA256 != "" && contents[e.SHA256] }
+	p.Guarded = p.Guard.refuses(p.Removals, p.Owned)
+	if m.o.Overlap && p.Guarded == "" && p.Owned > 1 && p.Removals == p.Owned && !slices.ContainsFunc(removals, moved) {
+		p.Guarded = fmt.Sprintf("the source has none of the %d documents that the store has of it: is it the right source?", p.Owned)
+	}
+	for i, e := range removals {
 		switch {
 		case m.o.NoRemove:
-			e.Withheld = "removals are turned off"
+			removals[i].Withheld = "removals are turned off"
 		case p.Incomplete != "":
-			e.Withheld = p.Incomplete
-		case len(m.seen) == 0 && !m.o.Empty:
-			e.Withheld = "the source is empty"
-		case h.SHA256 != "" && unput[h.SHA256] != "":
-			e.Withheld = fmt.Sprintf("the source has its content under %q, which cannot be put", unput[h.SHA256])
+			removals[i].Withheld = p.Incomplete
+		case !m.some && !m.o.Empty:
+			removals[i].Withheld = "the source is empty"
+		case e.SHA256 != "" && unput[e.SHA256] != "":
+			removals[i].Withheld = fmt.Sprintf("the source has its content under %q, which cannot be put", unput[e.SHA256])
+		default:
+			removals[i].Withheld = p.Guarded
 		}
-		p.Entries = append(p.Entries, e)
 	}
-	removals := p.Entries[first:]
-	slices.SortFunc(removals, func(a, b Entry) int { return cmp.Compare(a.Key, b.Key) })
-	p.Removals = len(removals)
-	p.Guarded = p.Guard.refuses(p.Removals, p.Owned)
-	for i := range removals {
-		removals[i].Withheld = cmp.Or(removals[i].Withheld, p.Guarded)
+	return nil
+}
+
+// digest reads the content of the refused documents, whatever they are.
+func (m *maker) digest(ctx context.Context) error {
+	if m.o.NoRemove {
+		return nil
 	}
+	for _, r := range m.refused {
+		e := &m.plan.Entries[r.entry]
+		info, err := m.plan.client.Describe(ctx, vsclient.Document{Key: "any.pdf", Content: r.content})
+		m.unreadable(e.Key, err)
+		if err != nil && vsclient.ClassOf(err) != vsclient.BadDocument {
+			return err
+		}
+		e.Bytes, e.SHA256 = info.Size, info.SHA256
+	}
+	return nil
 }

@@ -51,6 +51,7 @@ func TestEachDifferenceHasItsAction(t *testing.T) {
 		{"an extension that OpenAI does not index is refused", nil, vsclient.Document{Key: "a", Extension: ".exe", Content: vsclient.Bytes([]byte("a"))}, plan.Refused, ".exe"},
 		{"content that cannot be read is refused", []vsclient.Document{doc("a.md", "a")}, vsclient.Document{Key: "a.md", Content: unreadable}, plan.Refused, "input/output error"},
 		{"a document with an owner is a conflict for a source without", []vsclient.Document{with(doc("a.md", "a"), vsclient.Attributes{"owner": "them"})}, doc("a.md", "b"), plan.Conflict, `the owner "them"`},
+		{"a document does not go from one owner to another", []vsclient.Document{with(doc("a.md", "a"), vsclient.Attributes{"owner": "them"})}, with(doc("a.md", "b"), vsclient.Attributes{"owner": "us"}), plan.Conflict, `the owner "them", and the source gives it "us"`},
 	} {
 		t.Run(c.sentence, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
@@ -70,6 +71,26 @@ func TestEachDifferenceHasItsAction(t *testing.T) {
 			})
 		})
 	}
+}
+
+// TestTheContentOfARefusedDocumentIsReadWhenADocumentMayHaveMovedThere has a picture in the
+// source.
+func TestTheContentOfARefusedDocumentIsReadWhenADocumentMayHaveMovedThere(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		is := is.New(t)
+		w := newWorld(t, openaitest.Config{})
+		w.put(ofUs(doc("old.md", "text")), ofUs(doc("kept.md", "kept")))
+		opened := 0
+		picture := vsclient.Document{Key: "big.jpg", Extension: ".jpg", Content: vsclient.Open(func() (io.ReadCloser, error) {
+			opened++
+			return io.NopCloser(strings.NewReader("text")), nil
+		})}
+		w.make(w.client(), source(doc("old.md", "text"), doc("kept.md", "kept"), picture), us)
+		is.Equal(opened, 0)
+		p := w.make(w.client(), source(doc("kept.md", "kept"), picture), us)
+		is.Equal(opened, 1)
+		is.True(strings.Contains(withheld(p.Entries)["old.md"], `"big.jpg"`))
+	})
 }
 
 // TestADocumentOfTheEarlierConnectorIsReplaced puts a key that a file without attributes

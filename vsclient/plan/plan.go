@@ -15,8 +15,9 @@
 // never otherwise. An incomplete source removes nothing: when the iterator yields an error
 // the plan goes on with the documents that have come, and withholds its removals. So it
 // does when the source is empty, unless [Options.Empty] allows that, and when the [Guard]
-// finds too many; [ExecuteOptions.Approve] then takes their number. A removal whose content
-// the source has under another key is withheld until that key has it.
+// finds too many removals or [Options.Overlap] finds no document that the store has;
+// [ExecuteOptions.Approve] then takes their number. A removal whose content the source has
+// under another key is withheld until that key has it.
 //
 // Puts come first and removals last. Before each removal the store must still have the
 // version that the plan has seen, and [ExecuteOptions.Exists] asks the source once more.
@@ -120,7 +121,7 @@ type Plan struct {
 	Guard          Guard     `json:"guard"`
 	OwnerAttribute string    `json:"owner_attribute"`
 	Incomplete     string    `json:"incomplete,omitempty"` // why the source may have more documents than it has shown
-	Guarded        string    `json:"guarded,omitempty"`    // why the guard withholds the removals; empty: it does not
+	Guarded        string    `json:"guarded,omitempty"`    // why the removals need an approval; empty: they need none
 	Owned          int       `json:"owned"`                // documents of the store that are within the scope
 	Removals       int       `json:"removals"`             // entries to remove, whether withheld or not
 	Entries        []Entry   `json:"entries"`              // the source's in its order, then those of the store alone by key
@@ -149,15 +150,20 @@ func (p *Plan) Pending() (n int) {
 	return n
 }
 
-// UnmarshalJSON reads a plan. Another [Format] is an error.
+// UnmarshalJSON reads a plan. Another [Format] is an error, and so is an unknown action.
 func (p *Plan) UnmarshalJSON(data []byte) error {
 	type plain Plan
 	var read plain
 	if err := json.Unmarshal(data, &read); err != nil {
-		return fmt.Errorf("plan: this is no plan: %w", err)
+		return fmt.Errorf("plan: it does not have the form of a plan: %w", err)
 	}
 	if read.Format != Format {
 		return fmt.Errorf("plan: the format is %d, and this release reads %d; make the plan again", read.Format, Format)
+	}
+	for i, e := range read.Entries {
+		if !e.Action.Changes() && e.Action != Conflict && e.Action != Refused && e.Action != Unchanged {
+			return fmt.Errorf("plan: entry %d has the action %q, which this release does not know; make the plan again", i, e.Action)
+		}
 	}
 	*p = Plan(read)
 	return nil

@@ -35,9 +35,9 @@ func (p *Plan) sum(m *maker, store vsclient.Store) {
 			t.Uploads++
 			t.Bytes += e.Bytes
 			t.Storage += usage(e.Bytes)
-			if h != nil {
+			if h.fileID != "" {
 				changes += 2
-				t.Storage -= h.UsageBytes
+				t.Storage -= h.usage
 			}
 		case e.Action == Attributes:
 			changes++
@@ -47,7 +47,7 @@ func (p *Plan) sum(m *maker, store vsclient.Store) {
 		case e.Action == Remove:
 			for _, version := range append([]*held{h}, h.older...) {
 				changes += 2
-				t.Storage -= version.UsageBytes
+				t.Storage -= version.usage
 			}
 		}
 	}

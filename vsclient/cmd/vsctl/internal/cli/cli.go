@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"regexp"
 	"runtime/debug"
 	"strings"
 	"time"
@@ -150,9 +151,13 @@ func (a *app) envelope(code int, err error) {
 	show.JSON(a.Out, e) //nolint:errcheck // Out keeps the error
 }
 
+// packages are the names before the errors of packages, at the beginning or after a colon or
+// a line feed.
+var packages = regexp.MustCompile(`(^|: |\n)(vsclient|plan): `)
+
 // message is the error on one line.
 func message(err error) string {
-	text := strings.NewReplacer("vsclient: ", "", "plan: ", "").Replace(err.Error())
+	text := packages.ReplaceAllString(err.Error(), "$1")
 	return strings.Join(strings.FieldsFunc(text, func(r rune) bool { return r == '\n' || r == '\r' }), "; ")
 }
 
@@ -329,12 +334,13 @@ func (a *app) ask(yes bool, question string) bool {
 	return strings.EqualFold(answer, "y") || strings.EqualFold(answer, "yes")
 }
 
-// mayAsk is an error when nobody can be asked and yes was not given.
-func (a *app) mayAsk(yes bool) error {
+// mayAsk is an error when nobody can be asked and yes was not given. look is the way to see
+// the changes first.
+func (a *app) mayAsk(yes bool, look string) error {
 	if yes || a.emulate != "" || a.InTerminal && a.ErrTerminal && !a.json {
 		return nil
 	}
-	return usagef("%s asks before it changes anything, and nobody can answer here: give -y to go ahead, or -n to see what would change", a.command)
+	return usagef("%s asks before it changes anything, and nobody can answer here: give -y to go ahead; %s", a.command, look)
 }
 
 func (a *app) versionCommand() *cobra.Command {

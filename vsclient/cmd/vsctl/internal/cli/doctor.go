@@ -203,7 +203,7 @@ have seen the list on a terminal and say yes. Versions that a sweep removes go w
 	cmd.Flags().BoolVarP(&yes, "yes", "y", false, "do not ask; needed without a terminal")
 	cmd.RunE = a.runs(func(ctx context.Context, ids []string) (outcome, error) {
 		if remove {
-			if err := a.mayAsk(yes); err != nil {
+			if err := a.mayAsk(yes, "vsctl leftovers without --remove lists them"); err != nil {
 				return outcome{}, err
 			}
 		}

@@ -223,7 +223,7 @@ func (a *app) rmCommand() *cobra.Command {
 	}
 	cmd.Flags().BoolVarP(&yes, "yes", "y", false, "do not ask; needed without a terminal")
 	cmd.RunE = a.runs(func(ctx context.Context, args []string) (outcome, error) {
-		if err := a.mayAsk(yes); err != nil {
+		if err := a.mayAsk(yes, "vsctl get shows the document"); err != nil {
 			return outcome{}, err
 		}
 		c, end, err := a.client(ctx, "", false)

@@ -142,15 +142,12 @@ func (a *app) make(ctx context.Context, c *vsclient.Client, opened source.Source
 	if m.refusals, err = a.refusals(a.storeID); err != nil {
 		return made{}, environment(err)
 	}
-	o := plan.Options{Guard: g, Empty: s.AllowEmpty, NoRemove: s.noRemove, Refusals: m.refusals, OwnerAttribute: s.OwnerAttribute, Limits: a.limits}
+	o := plan.Options{Guard: g, Empty: s.AllowEmpty, NoRemove: s.noRemove, Refusals: m.refusals, OwnerAttribute: s.OwnerAttribute, Limits: a.limits, Overlap: s.maxRemove == ""}
 	if s.Owner != "" {
 		o.Scope = plan.Scope{Owner: s.Owner, Prefix: s.Prefix}
 	}
 	if m.Plan, err = plan.Make(ctx, c, a.counted(opened.Documents(ctx)), o); err != nil {
 		return made{}, err
-	}
-	if s.maxRemove == "" {
-		strange(m.Plan)
 	}
 	refused := opened.Refused()
 	m.Plan.Entries = slices.DeleteFunc(m.Plan.Entries, func(e plan.Entry) bool { // a list of keys says nothing of these
@@ -165,29 +162,6 @@ func (a *app) make(ctx context.Context, c *vsclient.Client, opened source.Source
 		}
 	}
 	return m, nil
-}
-
-// strange withholds the removal of every document of the owner: a source that has none
-// of them, and none of their contents, may be another folder than the one that is meant,
-// however few they are.
-func strange(p *plan.Plan) {
-	if p.Owned < 2 || p.Removals < p.Owned || p.Guarded != "" {
-		return
-	}
-	contents := map[string]bool{}
-	for _, e := range p.Entries {
-		if e.Action != plan.Remove {
-			contents[e.SHA256] = true
-		} else if e.SHA256 != "" && contents[e.SHA256] { // removals are the last
-			return
-		}
-	}
-	p.Guarded = fmt.Sprintf("the source has no document that the store has of this owner (%d there): is it the right source?", p.Owned)
-	for i, e := range p.Entries {
-		if e.Action == plan.Remove && e.Withheld == "" {
-			p.Entries[i].Withheld = p.Guarded
-		}
-	}
 }
 
 // counted tells the progress line of each document that is compared.
@@ -473,7 +447,7 @@ source is incomplete or empty, and when there are too many of them.
 	cmd.Flags().BoolVarP(&dry, "dry-run", "n", false, "show the plan and change nothing")
 	cmd.RunE = a.runs(func(ctx context.Context, args []string) (outcome, error) {
 		if !dry {
-			if err := a.mayAsk(x.yes); err != nil {
+			if err := a.mayAsk(x.yes, "-n shows the changes"); err != nil {
 				return outcome{}, err
 			}
 		}
@@ -537,7 +511,7 @@ now, when that is not where it was.
 	}
 	x.add(cmd.Flags())
 	cmd.RunE = a.runs(func(ctx context.Context, args []string) (outcome, error) {
-		if err := a.mayAsk(x.yes); err != nil {
+		if err := a.mayAsk(x.yes, "the PLAN holds the changes"); err != nil {
 			return outcome{}, err
 		}
 		m, err := load(args[0])
@@ -667,6 +641,8 @@ func (a *app) execute(ctx context.Context, c *vsclient.Client, m made, opened so
 		fmt.Fprintln(w, summary)
 	}}
 	switch {
+	case ctx.Err() != nil:
+		out.code, out.err = Failed, fmt.Errorf("stopped, %w; changes on their way may take effect, and the next run sees them", err)
 	case err != nil:
 		out.code, out.err = codeOf(err), err
 	case len(report.Failed) > 0:

@@ -78,18 +78,21 @@ func (d *dir) Documents(ctx context.Context) iter.Seq2[vsclient.Document, error]
 			}
 		}
 		for _, name := range slices.Sorted(maps.Keys(names)) {
-			var doc vsclient.Document
+			doc := vsclient.Document{}
 			var err error
 			reason := names[name]
-			if reason == "" {
+			switch reason {
+			case "":
 				doc, err = d.document(name)
+			case NotIndexed:
+				doc.Content = d.content(name)
 			}
 			var bad *frontMatterError
 			if errors.As(err, &bad) {
 				reason, err = bad.Error(), nil
 			}
 			if reason != "" {
-				doc = d.refuse(name, reason)
+				doc = d.refuse(name, reason, doc.Content)
 			}
 			if !yield(doc, err) {
 				return
@@ -105,13 +108,18 @@ func (d *dir) Documents(ctx context.Context) iter.Seq2[vsclient.Document, error]
 	}
 }
 
-// refuse keeps the reason, and returns a document without content: the source has the
-// key.
-func (d *dir) refuse(name, reason string) vsclient.Document {
+// refuse keeps the reason, and returns a document that cannot be put: the source has the
+// key, and perhaps the content of a document that has moved there.
+func (d *dir) refuse(name, reason string, content vsclient.Content) vsclient.Document {
 	key := d.o.Prefix + name
 	d.refused[key] = reason
-	return vsclient.Document{Key: key}
+	return vsclient.Document{Key: key, Extension: unputtable, Content: content}
 }
+
+// unputtable is an extension that the client refuses before it reads the content.
+const unputtable = ".refused"
+
+var indexed = vsclient.Extensions()
 
 // NotIndexed is the reason for a file that is neither text nor a document to OpenAI.
 const NotIndexed = "OpenAI does not index files with this extension"
@@ -162,14 +170,14 @@ func (d *dir) look(name string) (string, error) {
 		return "it is another git repository: sync it by itself", nil
 	case !info.Mode().IsRegular():
 		return "it is not a regular file", nil
-	case !slices.Contains(vsclient.Extensions(), strings.ToLower(path.Ext(name))):
+	case !slices.Contains(indexed, strings.ToLower(path.Ext(name))):
 		return NotIndexed, nil
 	}
 	return "", nil
 }
 
 // unchanged returns an error when the folder is another one than before, or when a
-// file of before has gone.
+// file has gone or come since.
 func (d *dir) unchanged(ctx context.Context, before map[string]string) error {
 	if err := d.same(); err != nil {
 		return err
@@ -181,6 +189,11 @@ func (d *dir) unchanged(ctx context.Context, before map[string]string) error {
 	for name := range before {
 		if _, ok := now[name]; !ok {
 			return fmt.Errorf("%s went away while the folder was read: run it again", name)
+		}
+	}
+	for name := range now {
+		if _, ok := before[name]; !ok {
+			return fmt.Errorf("%s came while the folder was read: run it again", name)
 		}
 	}
 	return nil
@@ -204,7 +217,7 @@ func (d *dir) document(name string) (vsclient.Document, error) {
 	doc := vsclient.Document{
 		Key:      d.o.Prefix + name,
 		Chunking: d.o.Chunking,
-		Content:  vsclient.Open(func() (io.ReadCloser, error) { return d.files.Open(name) }),
+		Content:  d.content(name),
 	}
 	if len(d.o.FrontMatter) == 0 || !strings.EqualFold(path.Ext(name), ".md") {
 		return doc, nil
@@ -219,6 +232,10 @@ func (d *dir) document(name string) (vsclient.Document, error) {
 		err = fmt.Errorf("%s: %w", name, err)
 	}
 	return doc, err
+}
+
+func (d *dir) content(name string) vsclient.Content {
+	return vsclient.Open(func() (io.ReadCloser, error) { return d.files.Open(name) })
 }
 
 // Document asks the folder for one file. A file that is refused is there.

@@ -139,6 +139,7 @@ func TestAFolderThatCannotBeReadWholeRemovesNothing(t *testing.T) {
 			must(os.Symlink(os.TempDir(), filepath.Join(dir, "e")))
 		}},
 		{name: "a folder that goes after it was read", after: 3, then: func(dir string) { must(os.RemoveAll(filepath.Join(dir, "b"))) }},
+		{name: "a file that comes to a part that was read", after: 3, then: func(dir string) { must(os.Rename(filepath.Join(dir, "e/f/g.md"), filepath.Join(dir, "a2.md"))) }},
 		{name: "the root that goes", after: 1, then: func(dir string) { must(os.RemoveAll(dir)) }},
 	}
 	for _, tt := range tests {
@@ -171,6 +172,25 @@ func TestAFolderThatCannotBeReadWholeRemovesNothing(t *testing.T) {
 			}}, nil)
 			is.NoErr(err)
 			is.Equal(report.Counts[plan.Remove], 0)
+		})
+	}
+}
+
+// TestADocumentThatMovesToANameThatIsNotPutStays renames a file so that it is refused.
+func TestADocumentThatMovesToANameThatIsNotPutStays(t *testing.T) {
+	for name, content := range map[string]string{"a.exe": "a.md", "a.md.bak": "a.md", "z.md": "---\na: [\n---\n"} {
+		t.Run(name, func(t *testing.T) {
+			is := is.New(t)
+			path := folder(t)
+			write(t, path, "a.md", content)
+			c := store(t, open(t, path, Options{}))
+			is.NoErr(os.Rename(filepath.Join(path, "a.md"), filepath.Join(path, name)))
+			p := compare(t, c, open(t, path, Options{FrontMatter: []string{"*"}}).Documents(t.Context()))
+			is.Equal(p.Incomplete, "")
+			is.Equal(p.Removals, 1)
+			for _, e := range p.Entries {
+				is.True(e.Action != plan.Remove || strings.Contains(e.Withheld, name))
+			}
 		})
 	}
 }

@@ -27,7 +27,7 @@ type Source interface {
 	// false when the source does not have it.
 	Document(ctx context.Context, key string) (vsclient.Document, bool, error)
 	// Refused returns the keys of the last iteration that cannot be put, each with
-	// its reason. Their documents had no content.
+	// its reason.
 	Refused() map[string]string
 	// Close ends the use of the source and of the contents of its documents.
 	Close() error
