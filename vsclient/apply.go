@@ -2,6 +2,7 @@ package vsclient
 
 import (
 	"context"
+	"errors"
 	"slices"
 	"sync"
 
@@ -22,7 +23,8 @@ const applyWorkers = 10
 // that, none of them is made, and the error of [Client.Flush] tells how many they are.
 //
 // done, if not nil, is called as each change ends, with its place among the changes,
-// never twice at once. It must not wait for another change of the same key.
+// never twice at once. It must not wait for another change of the same key, nor for
+// [Client.Flush] or [Client.Shutdown].
 func (c *Client) Apply(ctx context.Context, changes []Change, done func(i int, r Result)) []Result {
 	a := &apply{c: c, results: make([]Result, len(changes)), done: done}
 	lines := a.sort(changes)
@@ -119,11 +121,15 @@ func (a *apply) bring(ctx context.Context, l *line) {
 		return
 	}
 	defer l.turn.Leave()
+	alone := false // a put goes without the updates behind it, whose attributes may be at fault
 	for len(l.steps) > 0 {
-		m := a.c.merge(l.steps)
+		m := a.c.merge(l.steps, alone)
 		m.merged = m.rest - 1
 		r, err := a.c.make(ctx, m.prepared)
 		r.Err = err
+		if alone = errors.Is(err, ErrRejected) && m.op == opPut && m.rest > m.at+1; alone {
+			continue
+		}
 		ended := l.steps[:m.rest]
 		l.steps = l.steps[m.rest:]
 		if ClassOf(err) == BadDocument && m.rest > 1 {
@@ -147,8 +153,8 @@ type merged struct {
 // merge finds the change that is equivalent to all steps: the last put or deletion,
 // with the attributes of the last update after a put. An update after a deletion has
 // nothing to update and is left for a change of its own, and so is a change whose
-// condition may depend on the steps before it.
-func (c *Client) merge(steps []step) merged {
+// condition may depend on the steps before it. alone leaves the updates after a put so.
+func (c *Client) merge(steps []step, alone bool) merged {
 	for i := 1; i < len(steps); i++ {
 		before, s := steps[i-1], steps[i]
 		kept := s.stored == nil || before.op == opDelete || ledger.Includes(c.view.Prints(before.own), s.cond)
@@ -161,6 +167,9 @@ func (c *Client) merge(steps []step) merged {
 		if s.op != opSet {
 			last = i
 		}
+	}
+	if alone {
+		steps = steps[:last+1]
 	}
 	m := merged{steps[last].prepared, len(steps), last}
 	switch m.op {

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -159,6 +160,23 @@ func TestChangesOfOneKeyAreMergedToTheLast(t *testing.T) {
 				is.Equal(info.Attributes["tag"], row.tag)
 				is.Equal(w.files(), 3) // the failed ones left no File
 			})
+		})
+	}
+}
+
+func TestAnUpdateThatOpenAIRefusesTakesNoPutAlong(t *testing.T) {
+	for _, opts := range [][]func(*vsclient.Config){nil, {async}} {
+		synctest.Test(t, func(t *testing.T) {
+			is := is.New(t)
+			w := newWorld(t, openaitest.Config{Quirks: openaitest.Quirks{AttributeValueMax: 256}})
+			c := w.client(opts...)
+			is.NoErr(onlyErr(c.Put(t.Context(), doc("a.md", "one"))))
+			tooLong := vsclient.Attributes{"summary": strings.Repeat("x", 300)}
+			r := c.Apply(t.Context(), []vsclient.Change{put("a.md", "two"), vsclient.SetAttributes("a.md", tooLong)}, nil)
+			is.NoErr(r[0].Err)
+			is.True(errors.Is(r[1].Err, vsclient.ErrRejected))
+			is.NoErr(c.Flush(t.Context()))
+			w.expect(map[string]string{"a.md": "two"})
 		})
 	}
 }

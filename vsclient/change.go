@@ -1,6 +1,7 @@
 package vsclient
 
 import (
+	"cmp"
 	"context"
 	"encoding/hex"
 	"errors"
@@ -129,6 +130,7 @@ type prepared struct {
 	ext      string         // for a key without an indexed extension; "": by content
 	cond     string         // packed attributes that the stored document must have
 	stored   map[string]any // the same; nil: no condition
+	above    int64          // the number of a new version is at least this
 	merged   int            // other changes that succeed with this one
 
 	// known once the content has been read
@@ -258,9 +260,8 @@ func (c *Client) make(ctx context.Context, p *prepared) (r Result, err error) {
 }
 
 // holdings looks up the versions of the key's document, and the young Files whose attach
-// may not have shown, by look. It refuses the change when its condition does not hold. A
-// condition is about a version as well that anybody has attached just now: it is waited
-// for, and none that shows later is taken for one of before the change.
+// may not have shown, by look. It refuses a change whose condition does not hold. A version
+// that anybody has attached just now is waited for; none that shows later is an older one.
 func (c *Client) holdings(ctx context.Context, p *prepared, look func(context.Context, view.Doc) (ledger.Holdings, []string, error)) (h ledger.Holdings, young []string, err error) {
 	if p.stored == nil {
 		return look(ctx, p.Doc)
@@ -268,15 +269,20 @@ func (c *Client) holdings(ctx context.Context, p *prepared, look func(context.Co
 	if err := c.view.Renew(ctx, time.Second); err != nil { // others may have put the key since
 		return h, nil, err
 	}
+	var refused error
 	_, err = view.Poll(ctx, view.Patience, func() (bool, error) {
-		if h, young, err = look(ctx, p.Doc); err == nil {
-			h, err = c.check(ctx, p, h)
+		if h, young, err = look(ctx, p.Doc); err != nil {
+			return false, err
 		}
 		look = c.view.HoldingsNow
+		if h, refused = c.check(ctx, p, h); refused != nil && !errors.Is(refused, fail.Conflict) {
+			return false, refused
+		}
 		cur, _ := h.Current()
-		return !c.view.Hidden(cur, young, true), err
+		young = slices.DeleteFunc(young, func(id string) bool { return c.keep.Deleted(p.Doc, id) })
+		return !c.view.Hidden(cur, young, true), nil
 	})
-	return h, nil, err
+	return h, nil, cmp.Or(err, refused)
 }
 
 // check refuses the change when the newest version that is there does not have the
@@ -284,7 +290,7 @@ func (c *Client) holdings(ctx context.Context, p *prepared, look func(context.Co
 // the versions as they are known then.
 func (c *Client) check(ctx context.Context, p *prepared, h ledger.Holdings) (ledger.Holdings, error) {
 	for _, v := range h.Versions {
-		if v.Key == (ledger.Key{}) || v.Status == ledger.Failed || v.Going {
+		if v.Key == (ledger.Key{}) || v.Status == ledger.Failed || v.Going || c.keep.Deleted(p.Doc, v.ID) {
 			continue
 		}
 		if v.Open && ledger.Includes(v.Own, p.cond) {

@@ -175,3 +175,45 @@ func TestAConditionGuardsADocumentThatCannotBeSeenYet(t *testing.T) {
 		})
 	}
 }
+
+// TestAConditionIsAboutAVersionThatCannotBeSeenYet has one process set a revision, and the
+// next one ask for it while a GET still answers 404.
+func TestAConditionIsAboutAVersionThatCannotBeSeenYet(t *testing.T) {
+	revision := func(n int) vsclient.Attributes { return vsclient.Attributes{"rev": n} }
+	for _, change := range []vsclient.Change{
+		vsclient.Put(with(doc("a.md", "three"), revision(3))), vsclient.SetAttributes("a.md", revision(3)), vsclient.Delete("a.md"),
+	} {
+		t.Run(change.String(), func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				is := is.New(t)
+				w := newWorld(t, openaitest.Config{NotFoundWindow: 20 * time.Second, ListLag: openaitest.Lag{Attach: time.Minute}})
+				is.NoErr(onlyErr(w.client().Put(t.Context(), with(doc("a.md", "one"), revision(1)))))
+				time.Sleep(time.Hour)
+				a, kill := w.process(async)
+				is.NoErr(onlyErr(a.Put(t.Context(), with(doc("a.md", "two"), revision(2)))))
+				kill()
+				time.Sleep(time.Second)
+				r := w.client().Apply(t.Context(), []vsclient.Change{change.If(revision(2))}, nil)
+				is.NoErr(r[0].Err)
+			})
+		})
+	}
+}
+
+func TestAConditionIsNotAboutADocumentThatTheClientHasDeleted(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		is := is.New(t)
+		w := newWorld(t, openaitest.Config{NotFoundWindow: 20 * time.Second, ListLag: openaitest.Lag{Attach: time.Minute}})
+		theirs, ours := vsclient.Attributes{"owner": "them"}, vsclient.Attributes{"owner": "us"}
+		a, kill := w.process(async)
+		is.NoErr(onlyErr(a.Put(t.Context(), with(doc("a.md", "theirs"), theirs))))
+		kill()
+		time.Sleep(time.Second)
+		b := w.client()
+		is.NoErr(onlyErr(b.Delete(t.Context(), "a.md")))
+		r := b.Apply(t.Context(), []vsclient.Change{vsclient.Put(with(doc("a.md", "ours"), ours)).If(ours)}, nil)
+		is.NoErr(r[0].Err)
+		time.Sleep(time.Hour)
+		w.expect(map[string]string{"a.md": "ours"})
+	})
+}

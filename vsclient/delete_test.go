@@ -46,6 +46,46 @@ func TestADeletionFindsADocumentThatAnotherProcessHasJustPut(t *testing.T) {
 	})
 }
 
+// TestADeletionRemovesADocumentThatAListingHasShown lists a document of which a GET still
+// answers 404, and ends the client after its deletion.
+func TestADeletionRemovesADocumentThatAListingHasShown(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		is := is.New(t)
+		w := newWorld(t, openaitest.Config{NotFoundWindow: 20 * time.Second, IndexTime: time.Minute})
+		a, kill := w.process(async)
+		is.NoErr(onlyErr(a.Put(t.Context(), doc("a.md", "text"))))
+		kill()
+		time.Sleep(2 * time.Second)
+		b := w.client()
+		for info, err := range b.List(t.Context()) {
+			is.NoErr(err)
+			is.Equal(info.Key, "a.md")
+		}
+		is.NoErr(onlyErr(b.Delete(t.Context(), "a.md")))
+		is.NoErr(b.Close())
+		time.Sleep(time.Hour)
+		is.Equal(w.files(), 0)
+	})
+}
+
+// TestADeletionGoesOnAfterAVersionThatCannotBeRemoved has the DELETE of one File fail for
+// good.
+func TestADeletionGoesOnAfterAVersionThatCannotBeRemoved(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		is := is.New(t)
+		w := newWorld(t, openaitest.Config{})
+		c := w.client()
+		old, err := c.Put(t.Context(), doc("a.md", "one"))
+		is.NoErr(err)
+		w.strike(http.MethodDelete, "/vector_stores/*/files/"+old.FileID, openaitest.Fault{Times: -1, Kind: openaitest.FaultStatus, Status: http.StatusBadRequest})
+		_, err = c.Put(t.Context(), doc("a.md", "two"))
+		is.True(err != nil)
+		_, err = c.Delete(t.Context(), "a.md")
+		is.Equal(vsclient.ClassOf(err), vsclient.Transient) // it is not the document's fault
+		w.expect(map[string]string{"a.md": "one"})
+	})
+}
+
 func TestADeletionFollowsAReplacementByAnotherProcess(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		is := is.New(t)

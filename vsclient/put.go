@@ -81,6 +81,7 @@ func (c *Client) replace(ctx context.Context, p *prepared, h ledger.Holdings, yo
 	if err := c.view.Outlast(ctx, young); err != nil {
 		return Result{}, err
 	}
+	p.above = c.view.Above(young)
 	for try := 0; ; try++ {
 		r := Result{Outcome: outcome}
 		p.source.Replaces = c.view.Known(p.Doc).Uploads("")
@@ -129,7 +130,7 @@ func (c *Client) attempt(ctx context.Context, p *prepared, r *Result) (index.Fat
 	}
 	next := naming.Identity{
 		Key: p.Key, Digest: naming.DigestOf(p.Key), Own: p.own, Source: p.source,
-		Version: max(f.CreatedAt*1e6, c.view.Known(p.Doc).Highest()+1), // OpenAI's clock, and an order of our own within the second
+		Version: max(f.CreatedAt*1e6, c.view.Known(p.Doc).Highest()+1, p.above), // OpenAI's clock, and an order of our own within the second
 	}
 	c.view.Uploaded(f, next)
 	r.FileID, r.Version = f.ID, next.Version

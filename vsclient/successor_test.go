@@ -4,9 +4,14 @@ import (
 	"bytes"
 	"context"
 	"errors"
+	"fmt"
 	"io"
 	"net/http"
+	"regexp"
+	"strconv"
 	"strings"
+	"sync"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -201,4 +206,78 @@ func TestOlderContentThatIsPutAgainOutranksAHiddenVersion(t *testing.T) {
 		time.Sleep(time.Hour)
 		w.expect(map[string]string{"a.md": "one", "b.md": "text"})
 	})
+}
+
+// behind has the Files that are uploaded while on holds bear the time of a host whose clock
+// is late.
+func behind(late time.Duration, on *atomic.Bool) func(*vsclient.Config) {
+	seconds := func(match string) int64 { n, _ := strconv.ParseInt(match, 10, 64); return n }
+	created := regexp.MustCompile(`"created_at": ?(\d+)`)
+	files := regexp.MustCompile(`\{"id": ?"(file-\w+)"[^{}]*\}`)
+	var ids sync.Map
+	return over(func(next http.RoundTripper, r *http.Request) (*http.Response, error) {
+		resp, err := next.RoundTrip(r)
+		if err != nil || strings.Contains(r.URL.Path, "/vector_stores/") || !strings.Contains(r.URL.Path, "/files") {
+			return resp, err
+		}
+		body, err := io.ReadAll(resp.Body)
+		if err != nil {
+			return nil, err
+		}
+		body = files.ReplaceAllFunc(body, func(file []byte) []byte {
+			id := string(files.FindSubmatch(file)[1])
+			if r.Method == http.MethodPost && on.Load() {
+				ids.Store(id, true)
+			}
+			if _, slow := ids.Load(id); !slow {
+				return file
+			}
+			return created.ReplaceAllFunc(file, func(at []byte) []byte {
+				return fmt.Appendf(nil, `"created_at":%d`, seconds(string(created.FindSubmatch(at)[1]))-int64(late.Seconds()))
+			})
+		})
+		resp.Body, resp.ContentLength = io.NopCloser(bytes.NewReader(body)), int64(len(body))
+		return resp, nil
+	})
+}
+
+// TestTheNextProcessOutranksAVersionOfAHostWhoseClockIsLate has the newest version bear an
+// earlier time than the one before it, and stay unseen for a while.
+func TestTheNextProcessOutranksAVersionOfAHostWhoseClockIsLate(t *testing.T) {
+	for _, late := range []time.Duration{0, 2 * time.Second, 40 * time.Second} {
+		for sentence, next := range map[string]struct {
+			change vsclient.Change
+			text   string
+		}{
+			"an update waits for it":                {vsclient.SetAttributes("a.md", vsclient.Attributes{"n": 2}), "two"},
+			"a put of the older content is above":   {put("a.md", "one"), "one"},
+			"a put of newer content is above it":    {put("a.md", "three"), "three"},
+			"a deletion does not leave it for long": {vsclient.Delete("a.md"), ""},
+		} {
+			t.Run(fmt.Sprintf("%v, %s", late, sentence), func(t *testing.T) {
+				synctest.Test(t, func(t *testing.T) {
+					is := is.New(t)
+					w := newWorld(t, openaitest.Config{NotFoundWindow: 20 * time.Second, ListLag: openaitest.Lag{Attach: time.Minute}})
+					slowHost := new(atomic.Bool)
+					host := behind(late, slowHost)
+					a, kill := w.process(async, host)
+					is.NoErr(onlyErr(a.Put(t.Context(), doc("a.md", "one"))))
+					time.Sleep(time.Second)
+					slowHost.Store(true)
+					is.NoErr(onlyErr(a.Put(t.Context(), doc("a.md", "two"))))
+					kill()
+					time.Sleep(2 * time.Second)
+					b := w.client(host)
+					r := b.Apply(t.Context(), []vsclient.Change{next.change}, nil)
+					is.NoErr(r[0].Err)
+					time.Sleep(time.Hour)
+					if next.text == "" {
+						is.Equal(w.files(), 0)
+						return
+					}
+					w.expect(map[string]string{"a.md": next.text})
+				})
+			})
+		}
+	}
 }

@@ -130,6 +130,35 @@ func TestASweepLeavesHandUploadedFilesAlone(t *testing.T) {
 	})
 }
 
+// TestASweepLeavesAHandUploadedFileAloneBesideAFailedVersion has a newer version of a dead
+// process fail.
+func TestASweepLeavesAHandUploadedFileAloneBesideAFailedVersion(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		is := is.New(t)
+		w := newWorld(t, openaitest.Config{FailIndexing: func(f openaitest.FileInfo) (code, message string) {
+			if f.Bytes == int64(len("broken")) {
+				return "invalid_file", "it is broken"
+			}
+			return "", ""
+		}})
+		c := w.client()
+		r, err := c.Put(t.Context(), doc("README.md", "mine"))
+		is.NoErr(err)
+		is.NoErr(c.Close())
+		time.Sleep(time.Hour)
+		w.attached("README.md", "by hand", nil)
+		time.Sleep(time.Minute)
+		attach := fmt.Sprintf(`{"file_id":%q,"attributes":{"vs_key":"README.md","vs_version":"%016d"}}`, w.file("README.md", "broken"), r.Version+1)
+		is.Equal(w.request(http.MethodPost, "/vector_stores/"+w.store+"/files", attach), http.StatusOK)
+		time.Sleep(time.Hour)
+		swept, err := w.client().Sweep(t.Context(), vsclient.SweepOptions{})
+		is.NoErr(err)
+		is.Equal(len(swept), 1)
+		is.Equal(swept[0].Why, vsclient.Unindexed)
+		is.Equal(w.files(), 2)
+	})
+}
+
 func TestAVouchedKeyStandsForItsOwnFileNameAlone(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		is := is.New(t)

@@ -51,7 +51,7 @@ func (k *Keeper) settleKey(ctx context.Context, d view.Doc, named bool) error {
 		var unread []string
 		for _, v := range h.Versions {
 			listed := v.Status == ledger.Completed && v.Seen != ledger.Read && len(h.Versions) > 1 && !slices.Contains(remove, v.ID)
-			again := going && !sure && (goes(v) || v.ID == keep)
+			again := goes(v) && v.Seen == ledger.NotSeen || going && !sure && (goes(v) || v.ID == keep)
 			if (listed || again) && !read[v.ID] && !v.Open {
 				unread = append(unread, v.ID)
 			}
@@ -84,9 +84,6 @@ func (k *Keeper) unsettled(d view.Doc, named bool, err error) error {
 	if err == nil {
 		return nil
 	}
-	if errors.Is(err, fail.Rejected) { // that is not the document's fault
-		err = fail.New(fail.Unavailable, "OpenAI refuses the removal: %v", err)
-	}
 	k.tend(d, named)
 	k.tending.warn(err)
 	return fmt.Errorf("an older version could not be removed yet: %w", err)
@@ -114,17 +111,18 @@ func (k *Keeper) open(d view.Doc, late bool) bool {
 }
 
 // Remove removes versions, the oldest first, so that a reader who comes in the
-// middle finds the newest. moved reports that a version was not where a reply had
+// middle finds the newest. One that cannot be removed keeps no other. moved reports that a version was not where a reply had
 // shown it: somebody else has changed the key.
 func (k *Keeper) Remove(ctx context.Context, versions []ledger.Version) (moved bool, err error) {
 	for _, v := range slices.Backward(versions) {
-		there, err := k.remove(ctx, v)
-		if err != nil {
-			return moved, err
+		if v.Seen == ledger.NotSeen && !v.Open && !v.Going { // what does not show cannot be detached
+			err = cmp.Or(err, k.view.See(ctx, v.ID))
 		}
-		moved = moved || !there && v.Status == ledger.Completed && !v.Going
+		there, failed := k.remove(ctx, v)
+		err = cmp.Or(err, failed)
+		moved = moved || failed == nil && !there && v.Status == ledger.Completed && !v.Going
 	}
-	return moved, nil
+	return moved, err
 }
 
 // remove detaches a File and then deletes it. Nothing else in this package removes
@@ -136,6 +134,11 @@ func (k *Keeper) remove(ctx context.Context, v ledger.Version) (there bool, err 
 		return false, context.Cause(ctx)
 	}
 	defer k.cfg.Calls.Release(1)
+	defer func() {
+		if errors.Is(err, fail.Rejected) { // that is not the document's fault
+			err = fail.New(fail.Unavailable, "OpenAI refuses the removal: %v", err)
+		}
+	}()
 	k.ledger.Removing(v.ID, k.view.Tick())
 	there, err = k.wire.Detach(ctx, v.ID)
 	if errors.Is(err, fail.StoreGone) && v.Made && v.Status == ledger.Failed {

@@ -126,11 +126,12 @@ func (h Holdings) Uploads(but string) (ids []string) {
 }
 
 // Written returns the holdings without files that have no attributes and are newer than the
-// others. A person may have uploaded them: unless a call has named the key since, they are
+// key's document. A person may have uploaded them: unless a call has named the key since, they are
 // no versions of it.
 func (h Holdings) Written() Holdings {
+	document, _ := h.Current()
 	h.Versions = slices.DeleteFunc(slices.Clone(h.Versions), func(v Version) bool {
-		return !v.Going && v.Key == (Key{}) && v.Created >= h.Versions[0].Created
+		return !v.Going && v.Key == (Key{}) && v.Created >= document.Created
 	})
 	return h
 }

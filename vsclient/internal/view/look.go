@@ -269,7 +269,7 @@ func (v *View) Hidden(cur ledger.Version, young []string, others bool) bool {
 	return slices.ContainsFunc(young, func(id string) bool {
 		file, known := v.ledger.Find(id)
 		before := !cur.Made && since <= Patience && v.Age(file.Created) < ShowTime
-		return known && file.Created >= cur.Created && (before || others && v.Age(file.Created) <= Patience)
+		return known && file.Created >= cur.Created-wire.Skew && (before || others && v.Age(file.Created) <= Patience)
 	})
 }
 

@@ -231,9 +231,11 @@ func (v *View) Age(created int64) time.Duration {
 func (v *View) Renew(ctx context.Context, age time.Duration) error { return v.listFiles(ctx, age) }
 
 // Absent records that the store was seen without the File. Just after the attach that
-// proves nothing of a version that was seen searchable.
+// proves nothing of a version that a reply has shown.
 func (v *View) Absent(id string) {
-	if file, _ := v.ledger.Find(id); file.Status == ledger.Completed && v.young(file.Created) && v.Since(file.At) < ShowTime {
+	file, _ := v.ledger.Find(id)
+	shown := file.Status == ledger.Completed || file.Status == ledger.InProgress && file.Key != (ledger.Key{}) && !file.Made
+	if shown && v.young(file.Created) && v.Since(file.At) < ShowTime {
 		v.ledger.Doubt(id)
 		return
 	}
@@ -241,11 +243,11 @@ func (v *View) Absent(id string) {
 }
 
 // Above returns a number above those of all versions among the Files, none of which can
-// be seen yet: a number is the second in which its File was made, in millionths, and an
-// order within it.
+// be seen yet: a number is the second in which its File was made, by the clock of any host,
+// in millionths, and an order within it.
 func (v *View) Above(ids []string) int64 {
 	if newest := v.newestOf(ids); newest > 0 {
-		return (newest + 1) * 1e6
+		return (newest + wire.Skew + 1) * 1e6
 	}
 	return 0
 }
