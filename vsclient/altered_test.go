@@ -7,7 +7,9 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"maps"
 	"net/http"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -30,14 +32,17 @@ func TestADocumentWhoseFileIsListedUnderAnotherNameIsFoundByEveryProcess(t *test
 	} {
 		quirks[string(how)] = openaitest.Quirks{AlterFilenames: how}
 	}
-	for name, q := range quirks {
-		for _, key := range []string{
+	for nth, name := range slices.Sorted(maps.Keys(quirks)) {
+		for i, key := range []string{
 			"README.md", "two words.md", "guides/intro.md", "café.md", "cafe\u0301.md", "100%25.md", "%22", "%0D%0A.md", `say "hi".md`, "日本語.md", "привет", "📄.md", "a\r\nb.md", "  ", `{"id":7}`, "Straße & Söhne (2).md",
 		} {
+			if underRace && (nth+i)%4 != 0 {
+				continue // each way meets a quarter of the keys
+			}
 			t.Run(fmt.Sprintf("%s/%x", name, key), func(t *testing.T) {
 				synctest.Test(t, func(t *testing.T) {
 					is := is.New(t)
-					w := newWorld(t, openaitest.Config{Quirks: q})
+					w := newWorld(t, openaitest.Config{Quirks: quirks[name]})
 					is.NoErr(onlyErr(w.client().Put(t.Context(), doc("other.md", "other"))))
 					for i, want := range []vsclient.Outcome{vsclient.Created, vsclient.Unchanged, vsclient.Replaced} {
 						r, err := w.client().Put(t.Context(), doc(key, []string{"one", "one", "two"}[i]))
@@ -185,7 +190,7 @@ func TestAServerThatLosesAttributesIsRefused(t *testing.T) {
 					})
 				}
 				var refused []error
-				for _, r := range c.Apply(t.Context(), many("d", 150), nil) {
+				for _, r := range c.Apply(t.Context(), many("d", 40), nil) {
 					refused = append(refused, r.Err)
 				}
 				err := c.Flush(t.Context())

@@ -26,7 +26,11 @@ func (w *world) killed(after time.Duration, d vsclient.Document, opts ...func(*v
 // A process is killed at each of many moments while it replaces a document. The next
 // one gets the same document again.
 func TestAKillAtAnyMomentOfAReplacementLeavesOneVersionOnceTheDocumentIsPutAgain(t *testing.T) {
-	for moment := 5 * time.Millisecond; moment < 1200*time.Millisecond; moment += 40 * time.Millisecond {
+	step := 40 * time.Millisecond
+	if underRace {
+		step = 110 * time.Millisecond
+	}
+	for moment := 5 * time.Millisecond; moment < 1200*time.Millisecond; moment += step {
 		synctest.Test(t, func(t *testing.T) {
 			is := is.New(t)
 			cfg := slow

@@ -17,13 +17,16 @@ import (
 // TestAnyKeyIsPutReplacedListedAndDeleted lives through it with a client of its own
 // each time, so that all knowledge comes from the store.
 func TestAnyKeyIsPutReplacedListedAndDeleted(t *testing.T) {
-	for _, key := range []string{
+	for i, key := range []string{
 		"/", "//", "a/b", "/a.md", "a/", ".md", "..", ".", "../../etc/passwd", "...md", `"`, `a"b.md`, `\`, `a\b.md`, "'", "\r\n", "a\r\nb: c.md", "\x00", "a\x00.md",
 		" ", "   ", " a.md", "a.md ", "\t", "📄", "👩‍👩‍👧‍👦.md", "\u202etxt.md", "\ufeff", "\ufffd", "%22", "%0D%0A.md", "a.MD", "A.md", "a.md", "a.txt.md",
 		"é.md", "e\u0301.md", `{"id":42}`, `{"a":"b\"c"}`, "<a>&amp;.html", "a;b=c.md", "null", "0", "vs_key", "file-abc.md", strings.Repeat("x", 256), strings.Repeat("x", 257),
 		strings.Repeat("x", 240) + ".md", strings.Repeat("x", 241) + ".md", strings.Repeat("é", 511), strings.Repeat("😀", 255),
 		strings.Repeat("k", 1023), strings.Repeat("/", 1023), strings.Repeat("k", 1020) + ".md", strings.Repeat(" ", 1023), "ſ.md", "K.md", "İ.md", "%41.md", "A%", "e\u0301",
 	} {
+		if underRace && i%2 != 0 {
+			continue
+		}
 		name := fmt.Sprintf("%.30q %d bytes", key, len(key))
 		t.Run(strings.ReplaceAll(name, "/", "∕"), func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {

@@ -41,7 +41,7 @@ func within(at []time.Time, began time.Time) (n int) {
 // in one of three ways and begins somewhere in the middle of its minute.
 func TestARunThatFillsALimitSeesNo429AndReachesIt(t *testing.T) {
 	unlimited := vsclient.Limits{UploadsPerMinute: vsclient.NoLimit, AttachRequestsPerMinute: vsclient.NoLimit, AttachedFilesPerMinute: vsclient.NoLimit}
-	for _, row := range []struct {
+	for nth, row := range []struct {
 		sentence  string
 		limit     int // of the one that is filled
 		documents int
@@ -86,7 +86,10 @@ func TestARunThatFillsALimitSeesNo429AndReachesIt(t *testing.T) {
 			},
 		},
 	} {
-		for _, kind := range []openaitest.LimitKind{openaitest.Bucket, openaitest.FixedWindow, openaitest.SlidingWindow} {
+		for i, kind := range []openaitest.LimitKind{openaitest.Bucket, openaitest.FixedWindow, openaitest.SlidingWindow} {
+			if underRace && (nth+i)%3 != 0 {
+				continue // each limit is counted in one way
+			}
 			t.Run(row.sentence+"/"+string(kind), func(t *testing.T) {
 				synctest.Test(t, func(t *testing.T) {
 					is := is.New(t)
@@ -268,7 +271,7 @@ func TestALimitOnDeletesIsLearntFromA429AndCostsNoDocument(t *testing.T) {
 		is := is.New(t)
 		w := newWorld(t, openaitest.Config{Latency: 50 * time.Millisecond, Limits: openaitest.Limits{DeletesPerMinute: 300}})
 		c := w.client()
-		changes := many("d", 700)
+		changes := many("d", 350)
 		for _, r := range c.Apply(t.Context(), changes, nil) {
 			is.NoErr(r.Err)
 		}
@@ -281,6 +284,6 @@ func TestALimitOnDeletesIsLearntFromA429AndCostsNoDocument(t *testing.T) {
 		}
 		is.Equal(w.files(), 0)
 		is.True(w.answered(429) <= vsclient.DefaultConcurrency) // those under way when the first was refused
-		is.True(time.Since(began) < 7*time.Minute)              // 1,400 requests at 300 a minute
+		is.True(time.Since(began) < 3*time.Minute)              // 700 requests at 300 a minute
 	})
 }

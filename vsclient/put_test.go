@@ -220,7 +220,7 @@ func TestManyDeletionsHoldUpNoPut(t *testing.T) {
 		w := newWorld(t, cfg)
 		c := w.client()
 		var deletions []vsclient.Change
-		for _, r := range c.Apply(t.Context(), many("old", 1000), nil) {
+		for _, r := range c.Apply(t.Context(), many("old", 400), nil) {
 			is.NoErr(r.Err)
 			deletions = append(deletions, vsclient.Delete(r.Key))
 		}

@@ -210,13 +210,13 @@ func TestAStoreThatExpiresInARunIsReportedAndNothingIsUploadedAfterIt(t *testing
 			is.NoErr(r.Err)
 		}
 		w.srv.ExpireVectorStore(w.store, 0)
-		for _, r := range c.Apply(t.Context(), many("e", 300), nil) {
+		for _, r := range c.Apply(t.Context(), many("e", 100), nil) {
 			is.True(errors.Is(r.Err, vsclient.ErrStoreGone))
 			is.Equal(vsclient.ClassOf(r.Err), vsclient.Fatal)
 		}
 		time.Sleep(time.Minute)
 		before := len(w.times(filesCreate))
-		for _, r := range c.Apply(t.Context(), many("f", 300), nil) {
+		for _, r := range c.Apply(t.Context(), many("f", 100), nil) {
 			is.True(errors.Is(r.Err, vsclient.ErrStoreGone))
 		}
 		is.Equal(len(w.times(filesCreate)), before)

@@ -24,13 +24,13 @@ func TestAnOutageOfAllIsReportedAfterTheTimeForOne(t *testing.T) {
 		w.strike(http.MethodPost, "", openaitest.Fault{Times: -1, Kind: openaitest.FaultStatus, Status: 503})
 		c := w.client()
 		began := time.Now()
-		for _, r := range c.Apply(t.Context(), many("doc", 1000), nil) {
+		for _, r := range c.Apply(t.Context(), many("doc", 300), nil) {
 			is.Equal(vsclient.ClassOf(r.Err), vsclient.Transient)
 			is.True(errors.Is(r.Err, vsclient.ErrTimeout) && errors.Is(r.Err, vsclient.ErrUnavailable)) // the limit and the last cause
 		}
 		is.True(time.Since(began) < 2*vsclient.DefaultRetryTimeout)
 		w.srv.ClearFaults()
-		for _, r := range c.Apply(t.Context(), many("doc", 1000), nil) {
+		for _, r := range c.Apply(t.Context(), many("doc", 300), nil) {
 			is.NoErr(r.Err)
 		}
 	})
@@ -56,7 +56,7 @@ func TestAnOutageLongerThanTheRetryTimeLeavesNothingBehind(t *testing.T) {
 					is := is.New(t)
 					w := newWorld(t, slow)
 					c := w.client(func(cfg *vsclient.Config) { cfg.RetryTimeout = time.Minute })
-					changes := many("d", 20)
+					changes := many("d", 8)
 					for _, r := range c.Apply(t.Context(), changes, nil) {
 						is.NoErr(r.Err)
 					}
@@ -79,13 +79,14 @@ func TestAnOutageLongerThanTheRetryTimeLeavesNothingBehind(t *testing.T) {
 						is.NoErr(r.Err)
 					}
 					time.Sleep(30 * time.Minute)
+					held := w.holds()
 					for _, ch := range changes {
-						if got := w.holds()[ch.Key()]; got != "another" {
+						if got := held[ch.Key()]; got != "another" {
 							t.Fatalf("%s holds %q", ch.Key(), got)
 						}
 						w.noGap(ch.Key())
 					}
-					is.Equal(w.files(), 20)
+					is.Equal(w.files(), len(changes))
 				})
 			})
 		}

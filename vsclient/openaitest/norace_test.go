@@ -2,4 +2,4 @@
 
 package openaitest_test
 
-const raceDetector = false
+const underRace = false

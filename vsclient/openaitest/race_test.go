@@ -2,4 +2,4 @@
 
 package openaitest_test
 
-const raceDetector = true
+const underRace = true

@@ -232,7 +232,7 @@ func TestHistoryTellsWhenAFileWasSearchable(t *testing.T) {
 }
 
 func TestAFileOf512MBIsCountedAndHashedButNotKept(t *testing.T) {
-	if raceDetector {
+	if underRace {
 		t.Skip("a gigabyte takes the race detector long, and it measures memory of its own")
 	}
 	is := is.New(t)

@@ -103,7 +103,7 @@ func (w *world) gaps(keys ...string) (gaps []string) {
 }
 
 // TestAKillAtAnyRequestIsMadeGoodByTheNextRun ends a process at each request of Make and
-// Execute. The next one makes the store right, and no document is missing meanwhile: one
+// Execute, or with the race detector at one of four. The next one makes the store right, and no document is missing meanwhile: one
 // that moves is there under either key.
 func TestAKillAtAnyRequestIsMadeGoodByTheNextRun(t *testing.T) {
 	docs := source(doc("same.md", "s"), doc("changed.md", "new"), with(doc("marked.md", "m"), vsclient.Attributes{"n": 1}), doc("moved.md", "wanders"), doc("new.md", "n"))
@@ -140,14 +140,17 @@ func TestAKillAtAnyRequestIsMadeGoodByTheNextRun(t *testing.T) {
 		}
 		t.Run(sea.name, func(t *testing.T) {
 			t.Parallel()
-			all := run(t, kill{})
-			for n := 1; n <= all; n++ {
+			all, step := run(t, kill{}), 1
+			if underRace {
+				step = 4
+			}
+			for n := 1; n <= all; n += step {
 				for _, after := range []bool{false, true} {
 					at := kill{n, after}
 					t.Run(fmt.Sprintf("%+v", at), func(t *testing.T) { run(t, at) })
 				}
 			}
-			t.Logf("killed at each of %d requests, before and after its effect", all)
+			t.Logf("killed at one of %d of %d requests, before and after its effect", step, all)
 		})
 	}
 }

@@ -181,7 +181,7 @@ func TestASIGKILLAtAnyRequestLosesNothing(t *testing.T) {
 	)
 	stride := 1
 	if sparing() {
-		stride = 6
+		stride = 12
 	}
 	for n := 1; n <= boundaries; n += stride {
 		for _, after := range []bool{false, true} {

@@ -2,4 +2,7 @@
 
 package histories_test
 
-const few = 300
+const (
+	underRace = false
+	few       = 300
+)

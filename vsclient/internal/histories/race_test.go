@@ -2,4 +2,7 @@
 
 package histories_test
 
-const few = 25
+const (
+	underRace = true
+	few       = 25
+)

@@ -164,15 +164,16 @@ func (o *oldStore) text(id string) string { return string(o.srv.Content(id)) }
 // tooLong reports whether a key has to be refused today.
 func tooLong(d writtenDoc) bool { return len(d.Key) > 1024 }
 
-// each runs a test for each document of a store of its own.
+// each runs a test for each document of a store of its own, or with the race detector for
+// one of three.
 func each(t *testing.T, test func(is *is.I, o *oldStore, c *client.Client, d writtenDoc)) {
 	t.Helper()
 	var data struct{ Documents []writtenDoc }
 	if err := json.Unmarshal(written, &data); err != nil {
 		t.Fatal(err)
 	}
-	for _, d := range data.Documents {
-		if tooLong(d) {
+	for i, d := range data.Documents {
+		if tooLong(d) || underRace && i%3 != 0 {
 			continue
 		}
 		t.Run(d.Why, func(t *testing.T) {

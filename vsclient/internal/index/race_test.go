@@ -3,4 +3,4 @@
 package index_test
 
 // many are the rounds of a random test. The race detector makes each many times as long.
-const many = 100
+const many = 50

@@ -2,4 +2,4 @@
 
 package wire
 
-const raceEnabled = false
+const underRace = false

@@ -2,4 +2,4 @@
 
 package wire
 
-const raceEnabled = true
+const underRace = true

@@ -1,0 +1,5 @@
+//go:build !race
+
+package vsclient_test
+
+const underRace = false
