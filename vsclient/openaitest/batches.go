@@ -8,7 +8,7 @@ import (
 	"github.com/conduitio-labs/conduit-connector-openai-vectorstore/vsclient/openaitest/internal/project"
 )
 
-// batchObject is a file batch on the wire.
+// batchObject is a file batch in a reply.
 type batchObject struct {
 	ID            string         `json:"id"`
 	Object        string         `json:"object"`
@@ -29,14 +29,14 @@ func (s *Server) batchObject(b *project.Batch) batchObject {
 	return o
 }
 
-// wanted is one file that a batch is to attach.
+// wanted is one file that a request for a batch names.
 type wanted struct {
 	id         string
 	attributes map[string]any
 	chunking   project.Chunking
 }
 
-// batchFiles reads the files that a batch is to attach.
+// batchFiles reads the files that a request for a batch names.
 func (c *call) batchFiles() ([]wanted, *apiError) {
 	most := c.s.cfg.Quirks.BatchMax
 	if most == 0 {
@@ -187,7 +187,7 @@ func (c *call) cancelBatch() (any, *apiError) {
 	return s.batchObject(b), nil
 }
 
-// freshBatch is how long FreshBatchListing500 holds.
+// freshBatch is how long FreshBatchListing500 lasts.
 const freshBatch = 2 * time.Second
 
 func (c *call) listBatchFiles() (any, *apiError) {

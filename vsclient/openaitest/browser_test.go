@@ -103,7 +103,7 @@ func TestEveryFileCanBeReachedPageByPage(t *testing.T) {
 	}
 }
 
-// browser is a headless Chromium, spoken to over a pipe in its DevTools protocol.
+// browser is a headless Chromium, driven over a pipe in its DevTools protocol.
 type browser struct {
 	t       *testing.T
 	to      *os.File
@@ -134,12 +134,12 @@ func newBrowser(t *testing.T) *browser {
 	if err != nil {
 		t.Fatal(err)
 	}
-	// Of its own and not the test's: processes of the browser may outlive its end a little.
-	profile, err := os.MkdirTemp("", "openaitest-") //nolint:usetesting // as said
+	// Not t.TempDir, which fails the test when a process of the browser still writes there.
+	profile, err := os.MkdirTemp("", "openaitest-") //nolint:usetesting // see above
 	if err != nil {
 		t.Fatal(err)
 	}
-	// Without the test's context: the browser is asked to end when that is over already.
+	// Without the test's context, which ends before the browser is closed.
 	cmd := exec.CommandContext(context.WithoutCancel(t.Context()), path, "--headless=new", "--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage", "--no-first-run",
 		"--remote-debugging-pipe", "--user-data-dir="+profile)
 	cmd.ExtraFiles = []*os.File{theirIn, theirOut} // 3 and 4, as --remote-debugging-pipe wants
@@ -238,7 +238,7 @@ func (b *browser) call(method string, params map[string]any, result any) {
 	}
 }
 
-// await calls a function that leads to another page, and waits until that is loaded.
+// await calls a function that opens another page, and waits until the page is loaded.
 func (b *browser) await(navigate func()) {
 	b.t.Helper()
 	before := b.loads
@@ -253,7 +253,7 @@ func (b *browser) open(url string) {
 	b.await(func() { b.call("Page.navigate", map[string]any{"url": url}, nil) })
 }
 
-// eval returns the value of an expression; of a promise, once it is fulfilled.
+// eval returns the value of an expression. It waits for the value of a promise.
 func (b *browser) eval(expression string) any {
 	b.t.Helper()
 	var got struct {
@@ -267,7 +267,7 @@ func (b *browser) eval(expression string) any {
 	return got.Result.Value
 }
 
-// text returns the text that is shown of an element.
+// text returns the text of an element, as shown.
 func (b *browser) text(selector string) string {
 	b.t.Helper()
 	text, _ := b.eval(fmt.Sprintf("document.querySelector(%q).innerText", selector)).(string)

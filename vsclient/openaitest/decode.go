@@ -16,15 +16,15 @@ import (
 	"github.com/conduitio-labs/conduit-connector-openai-vectorstore/vsclient/openaitest/internal/project"
 )
 
-// maxJSONBody is the most bytes of a JSON request; a batch of 2,000 files with
-// 16 attributes of 512 characters each stays well below.
+// maxJSONBody is the most bytes of a JSON body. A batch of 2,000 files with 16
+// attributes of 512 characters each is well below it.
 const maxJSONBody = 64 << 20
 
-// fields reads the members of a JSON object. Its first failed check is kept in
-// err, and every value that is read after it is zero.
+// fields reads the members of a JSON object. It keeps the first failed check in err:
+// look at it once, after the last read, and use no value if it is set.
 type fields struct {
 	c    *call
-	path string // of the object, with a trailing dot unless it is the body
+	path string // of the object, with a trailing dot; empty for the body
 	m    map[string]any
 	err  *apiError
 }
@@ -67,7 +67,7 @@ func decodeObject(data []byte) (map[string]any, bool) {
 	return m, ok && err == nil
 }
 
-// decodeStrictly decodes one JSON value of known fields, and nothing behind it.
+// decodeStrictly decodes data that is one JSON value without unknown fields.
 func decodeStrictly(data []byte, to any) error {
 	dec := json.NewDecoder(bytes.NewReader(data))
 	dec.DisallowUnknownFields()
@@ -75,12 +75,12 @@ func decodeStrictly(data []byte, to any) error {
 		return err
 	}
 	if _, err := dec.Token(); !errors.Is(err, io.EOF) {
-		return errors.New("there is something behind the end of the array")
+		return errors.New("the JSON value is followed by more text")
 	}
 	return nil
 }
 
-// fail keeps the first refusal; nil is none.
+// fail keeps the refusal if it is the first; nil is no refusal.
 func (b *fields) fail(err *apiError) {
 	if b.err == nil {
 		b.err = err
@@ -111,17 +111,17 @@ func keysOf[V any](m map[string]V) func(func(string) bool) {
 	}
 }
 
-// has reports whether the member is there and not null.
+// has reports whether the member is present and not null.
 func (b *fields) has(name string) bool { return b.m[name] != nil }
 
-// requireOrNull refuses the object without that member.
+// requireOrNull refuses the object when the member is absent; it may be null.
 func (b *fields) requireOrNull(name string) {
 	if _, ok := b.m[name]; !ok {
 		b.fail(badRequest("missing_required_parameter", b.path+name, "Missing required parameter: '%s'.", b.path+name))
 	}
 }
 
-// require refuses it also when the member is null; want names the type that it should have.
+// require refuses the object when the member is absent or null; want names its type.
 func (b *fields) require(name, want string) {
 	b.requireOrNull(name)
 	if v, ok := b.m[name]; ok && v == nil {
@@ -176,7 +176,7 @@ func (b *fields) textOrNull(name string) *string {
 	return &s
 }
 
-// needText reads a string that must be there.
+// needText reads a string that must be present.
 func (b *fields) needText(name string) string {
 	b.require(name, "a string")
 	return b.text(name)
@@ -378,7 +378,7 @@ func (b *fields) pairs(longest int, length func(string) int, want string, valid 
 	}
 }
 
-// chunking reads a chunking strategy; absent is auto.
+// chunking reads chunking_strategy; an absent or null one is auto.
 func (b *fields) chunking() project.Chunking {
 	o := b.object("chunking_strategy", "type", "static")
 	if o == nil {

@@ -33,11 +33,11 @@ func counted(requests string, limit func(*Server) *limiter) func(handler) handle
 	}
 }
 
-// endpoint is one operation of the API.
+// endpoint is an operation of the API.
 type endpoint struct {
 	method string
 	path   string   // as in the OpenAPI document
-	query  []string // parameters that it knows
+	query  []string // known parameters
 	serve  handler
 
 	segments []string
@@ -47,7 +47,7 @@ type endpoint struct {
 
 var paging = []string{"limit", "order", "after", "before"}
 
-// endpoints are all operations that are modelled.
+// endpoints are the operations that the emulator models.
 var endpoints = func() []*endpoint {
 	withFilter := append(slices.Clone(paging), "filter")
 	all := []*endpoint{
@@ -96,8 +96,8 @@ var otherAPIs = []string{
 	"organization", "projects", "realtime", "responses", "safety", "skills", "vaults", "videos", "webhook_endpoints",
 }
 
-// route finds the endpoint of an escaped URL path, and returns the path below
-// /v1 and why there is no endpoint.
+// route finds the endpoint of an escaped URL path. It returns the path below /v1, and a
+// refusal when there is no endpoint.
 func (c *call) route(escaped string) (string, *apiError) {
 	path := strings.TrimPrefix(escaped, "/v1")
 	segments := strings.Split(strings.TrimPrefix(path, "/"), "/")
@@ -137,7 +137,7 @@ func (c *call) route(escaped string) (string, *apiError) {
 	return path, invalidURL(c.method, escaped)
 }
 
-// noBatches returns the refusal of a server that does not know …/file_batches.
+// noBatches returns the refusal of a server without …/file_batches; nil when it has them.
 func (q *Quirks) noBatches(method, path string) *apiError {
 	switch q.BatchesNotTaken {
 	case BatchesNotFound:
@@ -179,7 +179,7 @@ func (c *call) endpointName() string {
 func (c *call) page(standard, most int) (project.Page, *apiError) {
 	p := project.Page{Limit: standard, Desc: true}
 	if v := c.query.Get("limit"); c.query.Has("limit") {
-		n, err := strconv.Atoi(v) // of one that is too large, the largest that there is
+		n, err := strconv.Atoi(v) // n is the largest int when v is too large for one
 		if err != nil && !errors.Is(err, strconv.ErrRange) {
 			return p, badRequest("invalid_type", "limit", "Invalid type for 'limit': expected an integer, but got a string instead.")
 		}

@@ -70,7 +70,7 @@ func TestFaultsStrikeTheRequestsTheyName(t *testing.T) {
 		fault  openaitest.Fault
 		status int   // of the reply, 0: none came
 		is     error // the client's error
-		made   int   // files there are afterwards
+		made   int   // the number of Files afterwards
 	}{
 		{name: "a status before the effect", fault: openaitest.Fault{Kind: openaitest.FaultStatus, Status: 503}, status: 503},
 		{name: "a status after the effect", fault: openaitest.Fault{Kind: openaitest.FaultStatus, Status: 503, AfterEffect: true}, status: 503, made: 1},
@@ -233,7 +233,7 @@ func TestHistoryTellsWhenAFileWasSearchable(t *testing.T) {
 
 func TestAFileOf512MBIsCountedAndHashedButNotKept(t *testing.T) {
 	if raceDetector {
-		t.Skip("a gigabyte takes the race detector long, and it measures memory of its own")
+		t.Skip("the race detector takes long with a gigabyte, and it changes the use of memory")
 	}
 	is := is.New(t)
 	s := openaitest.New(openaitest.Config{KeepBytes: 1 << 20})
@@ -298,7 +298,7 @@ func TestStrictReportsWhatIsLegalButUnwise(t *testing.T) {
 		{"POST", "/vector_stores", `{"chunking_strategy":{"type":"auto"}}`, "ignored without file_ids"},
 		{"POST", "/vector_stores/" + vs + "/file_batches", `{"files":[{"file_id":"` + id + `"}],"attributes":{"a":1}}`, "ignored with files"},
 		{"POST", "/vector_stores/" + vs + "/files", `{"file_id":"` + id + `","attributes":{"a":"` + strings.Repeat("x", 257) + `"}}`, "256 characters"},
-		{"POST", "/vector_stores/" + vs + "/files", `{"file_id":"` + id + `"}`, "completed already"},
+		{"POST", "/vector_stores/" + vs + "/files", `{"file_id":"` + id + `"}`, "already attached and completed"},
 		{"POST", "/vector_stores/" + vs + "/search", `{"query":"x","rewrite_query":true}`, "does not rewrite"},
 		{"DELETE", "/files/" + id, "", "still attached"},
 	} {
