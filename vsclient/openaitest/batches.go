@@ -63,14 +63,10 @@ func (c *call) batchFiles() ([]wanted, *apiError) {
 			c.unwisely("attributes and chunking_strategy of the batch are ignored with files")
 		}
 		for i, v := range files {
-			name := fmt.Sprintf("files[%d]", i)
-			m, ok := v.(map[string]any)
-			if !ok {
-				b.wrongType(name, "an object", v)
+			o := b.asObject(fmt.Sprintf("files[%d]", i), v, "file_id", "attributes", "chunking_strategy")
+			if o == nil {
 				return nil, b.err
 			}
-			o := &fields{c: c, path: name + ".", m: m}
-			o.only("file_id", "attributes", "chunking_strategy")
 			all = append(all, wanted{o.needText("file_id"), o.attributes(), o.chunking()})
 			if o.err != nil {
 				return nil, o.err
@@ -159,12 +155,8 @@ func (c *call) batch() (*project.Batch, *apiError) {
 	return nil, notFound("", "No batch found with id '%s' in vector store '%s'.", id, st.ID)
 }
 
-func (c *call) getBatch() (any, *apiError) {
+func (c *call) getBatch(b *project.Batch) (any, *apiError) {
 	s := c.s
-	b, refused := c.batch()
-	if refused != nil {
-		return nil, refused
-	}
 	c.pollAfter(b.Status())
 	if s.cfg.Quirks.BatchGetReturnsStore {
 		return s.storeObject(b.Store), nil
@@ -172,14 +164,8 @@ func (c *call) getBatch() (any, *apiError) {
 	return s.batchObject(b), nil
 }
 
-func (c *call) cancelBatch() (any, *apiError) {
+func (c *call) cancelBatch(b *project.Batch) (any, *apiError) {
 	s := c.s
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	b, refused := c.batch()
-	if refused != nil {
-		return nil, refused
-	}
 	if s.cfg.Quirks.CancelBatch500 {
 		return nil, serverError()
 	}

@@ -21,17 +21,13 @@ func TestNothingThatAPersonTypesIsLost(t *testing.T) {
 	t.Parallel()
 	b := newBrowser(t)
 	is := is.New(t)
-	s := openaitest.New(openaitest.Config{})
-	url, err := s.Listen("127.0.0.1:0")
-	is.NoErr(err)
-	t.Cleanup(s.Close)
-	vs := s.NewVectorStore("docs")
+	s, page, vs := listening(t)
 	plant := func(name, key, text string) {
 		s.AddStoreFile(vs, s.AddFile(openaitest.NewFile{Name: name, Content: []byte(text)}), map[string]any{"vs_key": key})
 	}
 	plant("cats.md", "animals/cats?", "Cats sleep.")
 
-	b.open(strings.TrimSuffix(url, "/v1") + "/stores/" + vs)
+	b.open(page + "/stores/" + vs)
 	b.eval(`document.querySelector("input[name=q]").focus()`)
 	b.typeText("sleeping ca")
 	plant("dogs.md", "animals/dogs?", "Dogs bark.")
@@ -54,13 +50,9 @@ func TestAPauseOutlivesTheNextClick(t *testing.T) {
 	t.Parallel()
 	b := newBrowser(t)
 	is := is.New(t)
-	s := openaitest.New(openaitest.Config{})
-	url, err := s.Listen("127.0.0.1:0")
-	is.NoErr(err)
-	t.Cleanup(s.Close)
-	vs := s.NewVectorStore("docs")
+	s, page, vs := listening(t)
 
-	b.open(strings.TrimSuffix(url, "v1"))
+	b.open(page + "/")
 	is.Equal(b.text("#pause"), "pause")
 	b.eval(`document.querySelector("#pause").click()`)
 	b.await(func() { b.eval(`document.querySelector("a[href='/stores/` + vs + `']").click()`) })
@@ -77,16 +69,12 @@ func TestEveryFileCanBeReachedPageByPage(t *testing.T) {
 	t.Parallel()
 	b := newBrowser(t)
 	is := is.New(t)
-	s := openaitest.New(openaitest.Config{})
-	url, err := s.Listen("127.0.0.1:0")
-	is.NoErr(err)
-	t.Cleanup(s.Close)
-	vs := s.NewVectorStore("docs")
+	s, page, vs := listening(t)
 	for i := range 120 {
 		s.AddStoreFile(vs, s.AddFile(openaitest.NewFile{Name: fmt.Sprintf("%03d.md", i), Content: []byte("x")}), nil)
 	}
 	for _, path := range []string{"/", "/stores/" + vs} {
-		b.open(strings.TrimSuffix(url, "/v1") + path)
+		b.open(page + path)
 		seen := ""
 		for range 3 {
 			seen += b.text("main")
@@ -101,6 +89,16 @@ func TestEveryFileCanBeReachedPageByPage(t *testing.T) {
 		}
 		is.True(strings.Contains(seen, "page 3 of 3"))
 	}
+}
+
+// listening returns a server that listens, the base URL of its page, and its only store.
+func listening(t *testing.T) (s *openaitest.Server, page, store string) {
+	t.Helper()
+	s = openaitest.New(openaitest.Config{})
+	t.Cleanup(s.Close)
+	url, err := s.Listen("127.0.0.1:0")
+	is.New(t).NoErr(err)
+	return s, strings.TrimSuffix(url, "/v1"), s.NewVectorStore("docs")
 }
 
 // browser is a headless Chromium, driven over a pipe in its DevTools protocol.

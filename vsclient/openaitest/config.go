@@ -1,11 +1,13 @@
 package openaitest
 
 import (
+	"cmp"
 	"fmt"
 	"io"
 	"maps"
 	"path"
 	"slices"
+	"strings"
 	"time"
 )
 
@@ -182,28 +184,15 @@ func (cfg *Config) Check() error {
 			return fmt.Errorf("%s is negative", name)
 		}
 	}
-	switch cfg.Limits.Kind {
-	case "", Bucket, FixedWindow, SlidingWindow:
-	default:
-		return fmt.Errorf("limit kind %q is none of bucket, fixed, sliding", cfg.Limits.Kind)
-	}
-	switch cfg.Quirks.MissingExtension {
-	case "", MissingRefused, MissingFails, MissingAccepted:
-	default:
-		return fmt.Errorf("missing_extension %q is none of refused, fails, accepted", cfg.Quirks.MissingExtension)
-	}
-	switch cfg.Quirks.BadFileInBatch {
-	case "", BadFileRefusesBatch, BadFileFails, BadFileSkipped:
-	default:
-		return fmt.Errorf("bad_file_in_batch %q is none of refuse, fail, skip", cfg.Quirks.BadFileInBatch)
-	}
-	switch cfg.Quirks.BatchesNotTaken {
-	case "", BatchesNotFound, BatchesFail, BatchesEmpty:
-	default:
-		return fmt.Errorf("batches_not_taken %q is none of not_found, server_error, empty", cfg.Quirks.BatchesNotTaken)
-	}
-	if alterations[cfg.Quirks.AlterFilenames] == nil {
-		return fmt.Errorf("alter_filenames %q is none of lower_case, nfc, underscore_space, underscore_unsafe, latin1, percent_decoded", cfg.Quirks.AlterFilenames)
+	q := &cfg.Quirks
+	if err := cmp.Or(
+		checkChoice("limit kind", cfg.Limits.Kind, Bucket, FixedWindow, SlidingWindow),
+		checkChoice("missing_extension", q.MissingExtension, MissingRefused, MissingFails, MissingAccepted),
+		checkChoice("bad_file_in_batch", q.BadFileInBatch, BadFileRefusesBatch, BadFileFails, BadFileSkipped),
+		checkChoice("batches_not_taken", q.BatchesNotTaken, BatchesNotFound, BatchesFail, BatchesEmpty),
+		checkChoice("alter_filenames", q.AlterFilenames, slices.Sorted(maps.Keys(alterations))...),
+	); err != nil {
+		return err
 	}
 	for i, f := range cfg.Faults {
 		if err := f.check(); err != nil {
@@ -220,9 +209,20 @@ func (cfg *Config) Check() error {
 		if r.Message != "" && r.Code == "" {
 			return fmt.Errorf("index rules[%d]: a message without a code has no effect; give the code that indexing fails with", i)
 		}
-		if !r.Stuck && r.Code != "" && !slices.Contains([]string{"server_error", "unsupported_file", "invalid_file"}, r.Code) {
-			return fmt.Errorf("index rules[%d]: code %q is none of server_error, unsupported_file, invalid_file", i, r.Code)
+		if r.Stuck {
+			continue
+		}
+		if err := checkChoice(fmt.Sprintf("index rules[%d]: code", i), r.Code, "server_error", "unsupported_file", "invalid_file"); err != nil {
+			return err
 		}
 	}
 	return nil
+}
+
+// checkChoice returns an error unless value is empty or one of allowed.
+func checkChoice[T ~string](name string, value T, allowed ...T) error {
+	if value == "" || slices.Contains(allowed, value) {
+		return nil
+	}
+	return fmt.Errorf("%s %q is none of %s", name, value, strings.Join(strings.Fields(strings.Trim(fmt.Sprint(allowed), "[]")), ", "))
 }

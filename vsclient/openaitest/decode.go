@@ -154,16 +154,21 @@ func (b *fields) wrongType(name, want string, got any) {
 	b.fail(badRequest("invalid_type", b.path+name, "Invalid type for '%s': expected %s, but got %s instead.", b.path+name, want, jsonType(got)))
 }
 
+// member reads a member of type T, which want names. It reports false when the member is
+// absent, null or of another type; another type is refused.
+func member[T any](b *fields, name, want string) (v T, ok bool) {
+	if !b.has(name) {
+		return v, false
+	}
+	if v, ok = b.m[name].(T); !ok {
+		b.wrongType(name, want, b.m[name])
+	}
+	return v, ok
+}
+
 // text reads a string; an absent or null one is empty.
 func (b *fields) text(name string) string {
-	v := b.m[name]
-	if v == nil {
-		return ""
-	}
-	s, ok := v.(string)
-	if !ok {
-		b.wrongType(name, "a string", v)
-	}
+	s, _ := member[string](b, name, "a string")
 	return s
 }
 
@@ -194,33 +199,21 @@ func (b *fields) enum(name, standard string, allowed ...string) string {
 }
 
 func (b *fields) boolean(name string) bool {
-	v := b.m[name]
-	if v == nil {
-		return false
-	}
-	x, ok := v.(bool)
-	if !ok {
-		b.wrongType(name, "a boolean", v)
-	}
-	return x
+	v, _ := member[bool](b, name, "a boolean")
+	return v
 }
 
 func (b *fields) integer(name string, standard, least, most int64) int64 {
-	v := b.m[name]
-	if v == nil {
-		return standard
-	}
-	num, ok := v.(json.Number)
+	num, ok := member[json.Number](b, name, "an integer")
 	if !ok {
-		b.wrongType(name, "an integer", v)
-		return 0
+		return standard
 	}
 	n, err := num.Int64()
 	if err != nil {
 		f, _ := num.Float64()
 		if f != math.Trunc(f) || math.Abs(f) > 1<<53 {
-			b.wrongType(name, "an integer", v)
-			return 0
+			b.wrongType(name, "an integer", num)
+			return standard
 		}
 		n = int64(f)
 	}
@@ -229,14 +222,9 @@ func (b *fields) integer(name string, standard, least, most int64) int64 {
 }
 
 func (b *fields) decimal(name string, standard, least, most float64) float64 {
-	v := b.m[name]
-	if v == nil {
-		return standard
-	}
-	num, ok := v.(json.Number)
+	num, ok := member[json.Number](b, name, "a decimal")
 	if !ok {
-		b.wrongType(name, "a decimal", v)
-		return 0
+		return standard
 	}
 	f, _ := num.Float64()
 	b.fail(outOfBounds(b.path+name, "decimal", f, least, most))
@@ -245,10 +233,14 @@ func (b *fields) decimal(name string, standard, least, most float64) float64 {
 
 // object reads a nested object; nil when it is absent or null.
 func (b *fields) object(name string, known ...string) *fields {
-	v := b.m[name]
-	if v == nil {
+	if !b.has(name) {
 		return nil
 	}
+	return b.asObject(name, b.m[name], known...)
+}
+
+// asObject returns the value of that name as an object; nil when it is none, which is refused.
+func (b *fields) asObject(name string, v any, known ...string) *fields {
 	m, ok := v.(map[string]any)
 	if !ok {
 		b.wrongType(name, "an object", v)
@@ -263,15 +255,10 @@ func (b *fields) object(name string, known ...string) *fields {
 
 // array reads an array of least to most elements; nil when absent or null.
 func (b *fields) array(name string, least, most int) []any {
-	v := b.m[name]
-	if v == nil {
-		return nil
-	}
-	a, ok := v.([]any)
+	a, ok := member[[]any](b, name, "an array")
 	p := b.path + name
 	switch {
 	case !ok:
-		b.wrongType(name, "an array", v)
 	case len(a) < least:
 		b.fail(badRequest("empty_array", p, "Invalid '%s': empty array. Expected an array with minimum length %d, but got an empty array instead.", p, least))
 	case len(a) > most:

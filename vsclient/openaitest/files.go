@@ -189,14 +189,13 @@ func (c *call) listFiles() (any, *apiError) {
 	}
 	p.Before = "" // GET /files has no such parameter
 	purpose := c.query.Get("purpose")
-	c.s.mu.Lock()
-	defer c.s.mu.Unlock()
 	l, bad := c.s.state.ListFiles(p, func(f *project.File) bool { return purpose == "" || f.Purpose == purpose })
 	return list(l, bad, objectOfFile)
 }
 
 // file returns the File that the request's path names; s.mu is held.
-func (c *call) file(id string) (*project.File, *apiError) {
+func (c *call) file() (*project.File, *apiError) {
+	id := c.params[0]
 	f := c.s.state.File(id)
 	if f == nil {
 		return nil, c.s.cfg.Quirks.noSuchFile(id)
@@ -204,15 +203,7 @@ func (c *call) file(id string) (*project.File, *apiError) {
 	return f, nil
 }
 
-func (c *call) getFile() (any, *apiError) {
-	c.s.mu.Lock()
-	defer c.s.mu.Unlock()
-	f, refused := c.file(c.params[0])
-	if refused != nil {
-		return nil, refused
-	}
-	return objectOfFile(f), nil
-}
+func (c *call) getFile(f *project.File) (any, *apiError) { return objectOfFile(f), nil }
 
 // deleted is the reply to a DELETE of any object.
 type deleted struct {
@@ -221,26 +212,15 @@ type deleted struct {
 	Deleted bool   `json:"deleted"`
 }
 
-func (c *call) deleteFile() (any, *apiError) {
-	s := c.s
-	f, refused := c.file(c.params[0])
-	if refused != nil {
-		return nil, refused
-	}
+func (c *call) deleteFile(f *project.File) (any, *apiError) {
 	if f.Attached() {
 		c.unwisely("the File is still attached to a vector store; users report that its file_counts keep it")
 	}
-	s.state.DeleteFile(f)
+	c.s.state.DeleteFile(f)
 	return deleted{f.ID, "file", true}, nil
 }
 
-func (c *call) fileContent() (any, *apiError) {
-	c.s.mu.Lock()
-	defer c.s.mu.Unlock()
-	f, refused := c.file(c.params[0])
-	if refused != nil {
-		return nil, refused
-	}
+func (c *call) fileContent(f *project.File) (any, *apiError) {
 	switch f.Purpose {
 	case "assistants", "user_data", "fine-tune", "evals":
 		return nil, badRequest("", "", "Not allowed to download files of purpose: %s", f.Purpose)
@@ -257,14 +237,22 @@ var quotable = strings.NewReplacer(`\`, `\\`, `"`, `\"`, "\r", "%0D", "\n", "%0A
 
 // limit counts n requests or files against a limit, or refuses them. s.mu is held.
 func (s *Server) limit(c *call, requests string, n int, l *limiter) *apiError {
-	now := s.state.Now()
-	if wait := l.wait(now, n); wait > 0 {
-		c.limitHeaders(l, wait)
-		return rateLimited(requests, l.perMinute, wait)
+	if refused := s.over(c, requests, n, l); refused != nil {
+		return refused
 	}
-	l.take(now, n)
+	l.take(s.state.Now(), n)
 	c.limitHeaders(l, 0)
 	return nil
+}
+
+// over refuses n requests or files that exceed a limit. s.mu is held.
+func (s *Server) over(c *call, requests string, n int, l *limiter) *apiError {
+	wait := l.wait(s.state.Now(), n)
+	if wait <= 0 {
+		return nil
+	}
+	c.limitHeaders(l, wait)
+	return rateLimited(requests, l.perMinute, wait)
 }
 
 func (c *call) limitHeaders(l *limiter, reset time.Duration) {

@@ -31,13 +31,10 @@ func (b *fields) anyFilter() filter {
 		b.require("filters", "an array")
 		var parts []filter
 		for i, v := range b.array("filters", 0, 1<<16) {
-			name := fmt.Sprintf("filters[%d]", i)
-			m, ok := v.(map[string]any)
-			if !ok {
-				b.wrongType(name, "an object", v)
+			p := b.asObject(fmt.Sprintf("filters[%d]", i), v)
+			if p == nil {
 				return nil
 			}
-			p := &fields{c: b.c, path: b.path + name + ".", m: m}
 			parts = append(parts, p.anyFilter())
 			if p.err != nil {
 				b.fail(p.err)

@@ -13,7 +13,7 @@ import (
 
 type handler func(*call) (any, *apiError)
 
-// reading and deleting make handlers that hold the server's lock and count against
+// reading and deleting return a handler that holds the server's lock and counts against
 // the limit on reads or deletions.
 var (
 	reading  = counted("reads", func(s *Server) *limiter { return s.readLimit })
@@ -22,14 +22,32 @@ var (
 
 func counted(requests string, limit func(*Server) *limiter) func(handler) handler {
 	return func(serve handler) handler {
-		return func(c *call) (any, *apiError) {
-			c.s.mu.Lock()
-			defer c.s.mu.Unlock()
+		return locked(func(c *call) (any, *apiError) {
 			if refused := c.s.limit(c, requests, 1, limit(c.s)); refused != nil {
 				return nil, refused
 			}
 			return serve(c)
+		})
+	}
+}
+
+// locked returns a handler that holds the server's lock.
+func locked(serve handler) handler {
+	return func(c *call) (any, *apiError) {
+		c.s.mu.Lock()
+		defer c.s.mu.Unlock()
+		return serve(c)
+	}
+}
+
+// of returns a handler that serves the object that the request's path names.
+func of[T any](find func(*call) (*T, *apiError), serve func(*call, *T) (any, *apiError)) handler {
+	return func(c *call) (any, *apiError) {
+		object, refused := find(c)
+		if refused != nil {
+			return nil, refused
 		}
+		return serve(c, object)
 	}
 }
 
@@ -51,34 +69,34 @@ var paging = []string{"limit", "order", "after", "before"}
 var endpoints = func() []*endpoint {
 	withFilter := append(slices.Clone(paging), "filter")
 	all := []*endpoint{
-		{method: "GET", path: "/files", query: []string{"purpose", "limit", "order", "after"}, serve: (*call).listFiles},
+		{method: "GET", path: "/files", query: []string{"purpose", "limit", "order", "after"}, serve: locked((*call).listFiles)},
 		{method: "POST", path: "/files", serve: (*call).createFile},
-		{method: "GET", path: "/files/{file_id}", serve: (*call).getFile},
-		{method: "DELETE", path: "/files/{file_id}", serve: deleting((*call).deleteFile)},
-		{method: "GET", path: "/files/{file_id}/content", serve: (*call).fileContent},
+		{method: "GET", path: "/files/{file_id}", serve: locked(of((*call).file, (*call).getFile))},
+		{method: "DELETE", path: "/files/{file_id}", serve: deleting(of((*call).file, (*call).deleteFile))},
+		{method: "GET", path: "/files/{file_id}/content", serve: locked(of((*call).file, (*call).fileContent))},
 
 		{method: "POST", path: "/uploads", serve: (*call).createUpload},
 		{method: "POST", path: "/uploads/{upload_id}/parts", serve: (*call).addPart},
 		{method: "POST", path: "/uploads/{upload_id}/complete", serve: (*call).completeUpload},
-		{method: "POST", path: "/uploads/{upload_id}/cancel", serve: (*call).cancelUpload},
+		{method: "POST", path: "/uploads/{upload_id}/cancel", serve: locked(of((*call).upload, (*call).cancelUpload))},
 
 		{method: "GET", path: "/vector_stores", query: paging, serve: reading((*call).listStores)},
 		{method: "POST", path: "/vector_stores", serve: (*call).createStore},
-		{method: "GET", path: "/vector_stores/{vector_store_id}", serve: reading((*call).getStore)},
+		{method: "GET", path: "/vector_stores/{vector_store_id}", serve: reading(of((*call).store, (*call).getStore))},
 		{method: "POST", path: "/vector_stores/{vector_store_id}", serve: (*call).modifyStore},
-		{method: "DELETE", path: "/vector_stores/{vector_store_id}", serve: deleting((*call).deleteStore)},
+		{method: "DELETE", path: "/vector_stores/{vector_store_id}", serve: deleting(of((*call).store, (*call).deleteStore))},
 		{method: "POST", path: "/vector_stores/{vector_store_id}/search", serve: (*call).searchStore},
 
 		{method: "GET", path: "/vector_stores/{vector_store_id}/files", query: withFilter, serve: reading((*call).listStoreFiles)},
 		{method: "POST", path: "/vector_stores/{vector_store_id}/files", serve: (*call).createStoreFile},
-		{method: "GET", path: "/vector_stores/{vector_store_id}/files/{file_id}", serve: reading((*call).getStoreFile)},
+		{method: "GET", path: "/vector_stores/{vector_store_id}/files/{file_id}", serve: reading(of((*call).readableStoreFile, (*call).getStoreFile))},
 		{method: "POST", path: "/vector_stores/{vector_store_id}/files/{file_id}", serve: (*call).updateStoreFile},
-		{method: "DELETE", path: "/vector_stores/{vector_store_id}/files/{file_id}", serve: deleting((*call).deleteStoreFile)},
-		{method: "GET", path: "/vector_stores/{vector_store_id}/files/{file_id}/content", query: []string{"page"}, serve: reading((*call).storeFileContent)},
+		{method: "DELETE", path: "/vector_stores/{vector_store_id}/files/{file_id}", serve: deleting(of((*call).store, (*call).deleteStoreFile))},
+		{method: "GET", path: "/vector_stores/{vector_store_id}/files/{file_id}/content", query: []string{"page"}, serve: reading(of((*call).readableStoreFile, (*call).storeFileContent))},
 
 		{method: "POST", path: "/vector_stores/{vector_store_id}/file_batches", serve: (*call).createBatch},
-		{method: "GET", path: "/vector_stores/{vector_store_id}/file_batches/{batch_id}", serve: reading((*call).getBatch)},
-		{method: "POST", path: "/vector_stores/{vector_store_id}/file_batches/{batch_id}/cancel", serve: (*call).cancelBatch},
+		{method: "GET", path: "/vector_stores/{vector_store_id}/file_batches/{batch_id}", serve: reading(of((*call).batch, (*call).getBatch))},
+		{method: "POST", path: "/vector_stores/{vector_store_id}/file_batches/{batch_id}/cancel", serve: locked(of((*call).batch, (*call).cancelBatch))},
 		{method: "GET", path: "/vector_stores/{vector_store_id}/file_batches/{batch_id}/files", query: withFilter, serve: reading((*call).listBatchFiles)},
 	}
 	for _, e := range all {

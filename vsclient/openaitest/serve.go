@@ -2,6 +2,7 @@ package openaitest
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"encoding/json"
 	"io"
@@ -109,7 +110,8 @@ func (s *Server) answer(c *call, modelled *apiError) *reply {
 		return gone
 	}
 	f := c.fault
-	if f != nil && !f.AfterEffect && f.Kind != FaultCutReply {
+	early := f != nil && !f.AfterEffect && f.Kind != FaultCutReply
+	if early {
 		if f.EffectAfter > 0 {
 			late, arrived := c.late()
 			if !arrived {
@@ -117,43 +119,38 @@ func (s *Server) answer(c *call, modelled *apiError) *reply {
 			}
 			defer late.takeEffectAfter(time.Duration(f.EffectAfter), modelled)
 		}
-		switch f.Kind {
-		case FaultStatus:
-			return c.faultReply(f)
-		case FaultCut:
-			return gone
-		case FaultHang:
-			c.hang()
-			return gone
-		case FaultDelay:
-			if !s.sleep(ctx, time.Duration(f.Delay)) {
-				return gone
-			}
+		if rep := c.suffer(ctx, f); rep != nil {
+			return rep
 		}
 	}
 	rep := c.effect(modelled)
-	if f != nil {
-		switch {
-		case f.Kind == FaultCutReply:
-			rep.cut = cutMiddle
-		case !f.AfterEffect:
-		case f.Kind == FaultStatus:
-			rep = c.faultReply(f)
-		case f.Kind == FaultCut:
-			rep = gone
-		case f.Kind == FaultHang:
-			c.hang()
-			return gone
-		case f.Kind == FaultDelay:
-			if !s.sleep(ctx, time.Duration(f.Delay)) {
-				return gone
-			}
-		}
+	switch {
+	case f == nil || early:
+	case f.Kind == FaultCutReply:
+		rep.cut = cutMiddle
+	default:
+		rep = cmp.Or(c.suffer(ctx, f), rep)
 	}
 	if !s.sleep(ctx, s.cfg.Latency-s.cfg.Latency/2) {
 		return gone
 	}
 	return rep
+}
+
+// suffer lets the fault strike before or after the request's effect. It returns nil when the
+// request goes on.
+func (c *call) suffer(ctx context.Context, f *Fault) *reply {
+	switch f.Kind {
+	case FaultStatus:
+		return c.faultReply(f)
+	case FaultHang:
+		c.hang()
+	case FaultDelay:
+		if c.s.sleep(ctx, time.Duration(f.Delay)) {
+			return nil
+		}
+	}
+	return &reply{cut: cutBefore}
 }
 
 // late reads the rest of the body, and returns a call that can take effect after the

@@ -106,9 +106,8 @@ func (s *Server) room(st *project.Store, n int) *apiError {
 // limitAttach counts a request that attaches n files, or refuses it when it or its files
 // exceed a limit. The files are counted once they are attached. s.mu is held.
 func (s *Server) limitAttach(c *call, st *project.Store, n int) *apiError {
-	if wait := s.attachedLimit.wait(s.state.Now(), n); wait > 0 {
-		c.limitHeaders(s.attachedLimit, wait)
-		return rateLimited("attached files", s.attachedLimit.perMinute, wait)
+	if refused := s.over(c, "attached files", n, s.attachedLimit); refused != nil {
+		return refused
 	}
 	requests := s.attachLimits[st.ID]
 	if requests == nil {
@@ -211,11 +210,7 @@ func (c *call) readableStoreFile() (*project.StoreFile, *apiError) {
 	return nil, s.cfg.Quirks.noSuchStoreFile(c.params[1], st.ID)
 }
 
-func (c *call) getStoreFile() (any, *apiError) {
-	f, refused := c.readableStoreFile()
-	if refused != nil {
-		return nil, refused
-	}
+func (c *call) getStoreFile(f *project.StoreFile) (any, *apiError) {
 	c.pollAfter(f.Status)
 	return objectOfStoreFile(f), nil
 }
@@ -244,12 +239,8 @@ func (c *call) updateStoreFile() (any, *apiError) {
 	return objectOfStoreFile(f), nil
 }
 
-func (c *call) deleteStoreFile() (any, *apiError) {
+func (c *call) deleteStoreFile(st *project.Store) (any, *apiError) {
 	s := c.s
-	st, refused := c.store()
-	if refused != nil {
-		return nil, refused
-	}
 	id := c.params[1]
 	done := deleted{id, "vector_store.file.deleted", true}
 	f := st.File(id)
@@ -287,15 +278,10 @@ type legacyContent struct {
 	Content    []textPart     `json:"content"`
 }
 
-func (c *call) storeFileContent() (any, *apiError) {
-	s := c.s
-	q := s.cfg.Quirks
-	f, refused := c.readableStoreFile()
-	if refused != nil {
-		return nil, refused
-	}
+func (c *call) storeFileContent(f *project.StoreFile) (any, *apiError) {
+	q := &c.s.cfg.Quirks
 	if q.ContentNotFound {
-		return nil, s.cfg.Quirks.noSuchStoreFile(c.params[1], c.params[0])
+		return nil, q.noSuchStoreFile(c.params[1], c.params[0])
 	}
 	parts := []textPart{}
 	for _, chunk := range f.Chunks() {

@@ -160,13 +160,7 @@ func (c *call) listStores() (any, *apiError) {
 	return list(l, bad, c.s.storeObject)
 }
 
-func (c *call) getStore() (any, *apiError) {
-	st, refused := c.store()
-	if refused != nil {
-		return nil, refused
-	}
-	return c.s.storeObject(st), nil
-}
+func (c *call) getStore(st *project.Store) (any, *apiError) { return c.s.storeObject(st), nil }
 
 func (c *call) modifyStore() (any, *apiError) {
 	b := c.jsonBody("name", "expires_after", "metadata")
@@ -197,12 +191,7 @@ func (c *call) modifyStore() (any, *apiError) {
 	return s.storeObject(st), nil
 }
 
-func (c *call) deleteStore() (any, *apiError) {
-	s := c.s
-	st, refused := c.store()
-	if refused != nil {
-		return nil, refused
-	}
-	s.state.DeleteStore(st)
+func (c *call) deleteStore(st *project.Store) (any, *apiError) {
+	c.s.state.DeleteStore(st)
 	return deleted{st.ID, "vector_store.deleted", true}, nil
 }

@@ -200,18 +200,11 @@ func (c *call) completeUpload() (any, *apiError) {
 	return objectOfUpload(u), nil
 }
 
-func (c *call) cancelUpload() (any, *apiError) {
-	s := c.s
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	u, refused := c.upload()
-	if refused != nil {
-		return nil, refused
-	}
+func (c *call) cancelUpload(u *project.Upload) (any, *apiError) {
 	switch u.State {
 	case project.UploadCompleted, project.UploadExpired:
 		return nil, badRequest("", "", "Upload %s is %s.", u.ID, u.State)
 	}
-	s.state.CancelUpload(u)
+	c.s.state.CancelUpload(u)
 	return objectOfUpload(u), nil
 }
