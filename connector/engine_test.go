@@ -17,7 +17,7 @@ import (
 	"github.com/conduitio-labs/conduit-connector-openai-vectorstore/vsclient/openaitest"
 )
 
-// engineVariable has the test's program be an engine. It holds the order.
+// engineVariable makes the test's program an engine. It contains the order.
 const engineVariable = "OPENAIVS_TEST_ENGINE"
 
 // order is the task of an engine.
@@ -59,7 +59,7 @@ func beEngine() {
 type engine struct {
 	*testing.T
 	process *exec.Cmd
-	alive   *os.File // ends when engine and plugin have
+	alive   *os.File // ends when both engine and plugin have ended
 }
 
 func startEngine(t *testing.T, settings map[string]string, records int) *engine {
@@ -69,8 +69,8 @@ func startEngine(t *testing.T, settings map[string]string, records int) *engine 
 	is.NoErr(err)
 	text, err := json.Marshal(order{path, settings, records})
 	is.NoErr(err)
-	// The plugin inherits its engine's standard input. Here that is the end of a pipe
-	// that is held open as long as one of the two lives.
+	// The plugin inherits its engine's standard input, which is the end of a pipe. The pipe
+	// stays open while one of the two lives.
 	alive, held, err := os.Pipe()
 	is.NoErr(err)
 	t.Cleanup(func() { alive.Close() })
@@ -87,7 +87,7 @@ func startEngine(t *testing.T, settings map[string]string, records int) *engine 
 	return e
 }
 
-// kill ends the engine without a word, and returns when the plugin has ended.
+// kill kills the engine, and returns when the plugin has ended.
 func (e *engine) kill() {
 	e.Helper()
 	is := is.New(e.T)

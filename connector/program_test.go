@@ -33,7 +33,7 @@ type program struct {
 	process *plugin.Client
 	destination
 	stream pconnector.DestinationRunStream
-	ctx    context.Context // of the stream, as long as the engine keeps it open
+	ctx    context.Context // of the stream, while the engine keeps it open
 	cancel context.CancelFunc
 	log    *lines
 }
@@ -79,7 +79,7 @@ func TestMain(m *testing.M) {
 // newProgram starts the plugin.
 func newProgram(t testing.TB) *program { return newProgramOf(t, server.DefaultMaxReceiveRecordSize) }
 
-// newProgramOf starts it as an engine does that lets records have that many bytes.
+// newProgramOf starts the plugin as an engine does that allows records of that many bytes.
 func newProgramOf(t testing.TB, maxRecordSize int) *program {
 	t.Helper()
 	is := is.New(t)
@@ -106,7 +106,7 @@ func launch(path, utilities string, maxRecordSize int, log io.Writer) (*plugin.C
 		client.WithEnvVar(pconnector.EnvConduitConnectorMaxReceiveRecordSize, strconv.Itoa(maxRecordSize)))
 }
 
-// schemaService serves the schemas of this process, and returns where.
+// schemaService serves the schemas of this process, and returns its address.
 func schemaService(t testing.TB) string {
 	t.Helper()
 	l, err := new(net.ListenConfig).Listen(t.Context(), "tcp", "127.0.0.1:0")
@@ -152,7 +152,7 @@ func (p *program) run(cfg map[string]string) {
 	is.NoErr(p.Run(p.ctx, p.stream))
 }
 
-// send sends each record in a message of its own, as Conduit does.
+// send sends one message for each record, as Conduit does.
 func (p *program) send(recs ...opencdc.Record) {
 	p.Helper()
 	for _, r := range recs {
@@ -190,7 +190,7 @@ func (p *program) teardown() {
 	p.process.Kill()
 }
 
-// kill ends the process without a word.
+// kill kills the process.
 func (p *program) kill() {
 	p.Helper()
 	pid := p.process.ReattachConfig().Pid

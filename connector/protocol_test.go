@@ -118,9 +118,8 @@ func TestAKillInMidWriteLosesAndDoublesNothing(t *testing.T) {
 	e.deliverToASuccessor(t, 30)
 }
 
-// deliverToASuccessor starts a plugin and sends it n numbered records, as Conduit sends
-// again those without an acknowledgement, and the last ones with one. Then each has one
-// version.
+// deliverToASuccessor starts a plugin, sends it n numbered records again, as Conduit does
+// after a crash, and checks that each document has one version.
 func (e *emulator) deliverToASuccessor(t *testing.T, n int) {
 	t.Helper()
 	is := is.New(t)
@@ -293,7 +292,7 @@ func (e *emulator) settings() config.Config {
 
 func (e *emulator) documents() map[string]document { return documents(e.Server, e.store) }
 
-// removeStore takes the store away, as somebody else may.
+// removeStore deletes the store, as another client may.
 func (e *emulator) removeStore(t *testing.T) {
 	t.Helper()
 	is := is.New(t)

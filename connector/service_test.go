@@ -57,7 +57,7 @@ func TestRefusalsAreLoggedByTheirReasons(t *testing.T) {
 			Records int    `json:"records"`
 			Reason  string `json:"reason"`
 		}
-		json.Unmarshal([]byte(line), &entry) //nolint:errcheck // other lines are of no interest
+		json.Unmarshal([]byte(line), &entry) //nolint:errcheck // other lines are ignored
 		if entry.Message == "records refused" {
 			reasons = append(reasons, strconv.Itoa(entry.Records)+" "+entry.Reason)
 		}
@@ -69,7 +69,7 @@ func TestRefusalsAreLoggedByTheirReasons(t *testing.T) {
 	is.True(strings.HasPrefix(reasons[1], "2 the content is empty"))
 }
 
-// expiringStore makes a store that expires a day after its last use.
+// expiringStore creates a store that expires a day after its last use.
 func (e *emulator) expiringStore(t *testing.T) {
 	t.Helper()
 	is := is.New(t)

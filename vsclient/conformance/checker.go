@@ -242,7 +242,7 @@ func response(e openaitest.Exchange) *http.Response {
 }
 
 func (c *checker) report(w io.Writer) {
-	fmt.Fprintf(w, "%d exchanges, %d of them distinct except for ids and times\n", c.exchanges, c.distinct)
+	fmt.Fprintf(w, "%d exchanges, %d of them different, not counting ids and times\n", c.exchanges, c.distinct)
 	fmt.Fprintf(w, "%d requests and %d replies validated\n", c.requests, c.replies)
 	fmt.Fprintf(w, "not validated: %d replies cut by faults, %d injected pages, %d request bodies recorded in part, %d requests outside the document\n",
 		c.cut, c.pages, c.unread, c.outside)

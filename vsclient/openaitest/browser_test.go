@@ -17,7 +17,7 @@ import (
 	"github.com/conduitio-labs/conduit-connector-openai-vectorstore/vsclient/openaitest"
 )
 
-func TestNothingThatAPersonTypesIsLost(t *testing.T) {
+func TestThePageKeepsTheTextThatAPersonTypes(t *testing.T) {
 	t.Parallel()
 	b := newBrowser(t)
 	is := is.New(t)
@@ -46,7 +46,7 @@ func TestNothingThatAPersonTypesIsLost(t *testing.T) {
 	is.Equal(b.eval(`document.querySelector("input[name=q]").value`), "sleeping cats")
 }
 
-func TestAPauseOutlivesTheNextClick(t *testing.T) {
+func TestThePageStaysPausedAfterAClick(t *testing.T) {
 	t.Parallel()
 	b := newBrowser(t)
 	is := is.New(t)
@@ -65,7 +65,7 @@ func TestAPauseOutlivesTheNextClick(t *testing.T) {
 	is.True(strings.Contains(b.text("#entries"), "cats.md"))
 }
 
-func TestEveryFileCanBeReachedPageByPage(t *testing.T) {
+func TestThePageLeadsToEveryFile(t *testing.T) {
 	t.Parallel()
 	b := newBrowser(t)
 	is := is.New(t)

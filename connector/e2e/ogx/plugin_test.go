@@ -43,7 +43,7 @@ func TestAKilledPluginLosesAndDoublesNothing(t *testing.T) {
 	p.kill()
 
 	p = w.plugin()
-	p.send(records) // Conduit delivers again from the last acknowledged position at the latest
+	p.send(records) // Conduit delivers again from the last acknowledged position or earlier
 	p.acknowledged(len(records))
 	p.stop(records[len(records)-1].Position)
 	w.must(call{Do: "sweep"})
@@ -51,8 +51,8 @@ func TestAKilledPluginLosesAndDoublesNothing(t *testing.T) {
 	w.holdsRows(docs)
 }
 
-// sixty is 60 records, and the documents that they leave: 40 rows, of which ten
-// are updated and ten deleted.
+// sixty returns 60 records of 40 rows, of which ten are updated and ten deleted, and the
+// documents after them.
 func sixty() (records []opencdc.Record, docs []document) {
 	for i := range 40 {
 		records = append(records, record(opencdc.OperationSnapshot, i, "old"))
@@ -102,7 +102,7 @@ func rowKeys() []string {
 
 func rowKey(i int) string { return fmt.Sprint("row/", i) }
 
-// record is a change of row i, whose document is JSON.
+// record returns a change of row i, whose document is JSON.
 func record(op opencdc.Operation, i int, body string) opencdc.Record {
 	r := opencdc.Record{Operation: op, Key: opencdc.RawData(rowKey(i))}
 	if op != opencdc.OperationDelete {
@@ -111,8 +111,7 @@ func record(op opencdc.Operation, i int, body string) opencdc.Record {
 	return r
 }
 
-// destination is the gRPC client of the plugin; NewStream is not in the interface
-// of the protocol.
+// destination is the gRPC client of the plugin. The protocol's interface lacks NewStream.
 type destination interface {
 	pconnector.DestinationPlugin
 	NewStream() pconnector.DestinationRunStream
@@ -146,7 +145,7 @@ func (w *world) plugin() *pluginProcess {
 	path, err := pluginProgram()
 	is.NoErr(err)
 	process, err := client.New(logger{hclog.NewNullLogger()}, path,
-		// It has to be there, and is dialled only for a record that bears a schema.
+		// It must be set, and is dialled only for a record with a schema.
 		client.WithEnvVar(pconnutils.EnvConduitConnectorUtilitiesGRPCTarget, "127.0.0.1:1"),
 		client.WithEnvVar(pconnutils.EnvConduitConnectorToken, "token"),
 		client.WithEnvVar(pconnector.EnvConduitConnectorID, "pipeline:destination"),
@@ -178,7 +177,7 @@ func (w *world) plugin() *pluginProcess {
 	return p
 }
 
-// send sends each record in a message of its own, as Conduit does.
+// send sends one message for each record, as Conduit does.
 func (p *pluginProcess) send(records []opencdc.Record) {
 	p.Helper()
 	for _, r := range records {
@@ -212,7 +211,7 @@ func (p *pluginProcess) stop(last opencdc.Position) {
 	p.process.Kill()
 }
 
-// kill ends the process without a word.
+// kill kills the process.
 func (p *pluginProcess) kill() {
 	p.Helper()
 	is := is.New(p.TB)

@@ -10,7 +10,7 @@ import (
 	"google.golang.org/grpc/credentials/insecure"
 )
 
-// connect returns both ends of a connection that the watch has seen come.
+// connect returns both ends of a connection that the watch watches.
 func connect(t *testing.T, w *watch) (peer, own net.Conn) {
 	t.Helper()
 	peer, c := net.Pipe()

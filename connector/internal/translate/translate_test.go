@@ -18,7 +18,7 @@ import (
 
 type fields = opencdc.StructuredData
 
-// translator returns one, and its warnings.
+// translator returns a translator, and its warnings.
 func translator(t *testing.T, cfg translate.Config) (*translate.Translator, *[]string) {
 	t.Helper()
 	warned := new([]string)
@@ -115,7 +115,7 @@ func TestAttributesHaveTheTypeAskedFor(t *testing.T) {
 	for _, tt := range []struct {
 		name   string
 		source string
-		v      any // of the field v
+		v      any // the value of the field v
 		want   any
 	}{
 		{"a time in RFC 3339", "payload:v as number", "2024-05-01T09:30:00Z", 1714555800.0},
