@@ -14,6 +14,7 @@ import (
 	"github.com/conduitio/conduit-connector-protocol/pconnector/server"
 	"github.com/matryer/is"
 
+	"github.com/conduitio-labs/conduit-connector-openai-vectorstore/connector/internal/plugintest"
 	"github.com/conduitio-labs/conduit-connector-openai-vectorstore/vsclient/openaitest"
 )
 
@@ -37,9 +38,7 @@ func beEngine() {
 	}
 	var o order
 	must(json.Unmarshal([]byte(os.Getenv(engineVariable)), &o))
-	process, err := launch(o.Plugin, "127.0.0.1:1", server.DefaultMaxReceiveRecordSize, io.Discard)
-	must(err)
-	d, err := dispense(process)
+	_, d, err := plugintest.Launch(o.Plugin, plugintest.NoSchemas, server.DefaultMaxReceiveRecordSize, io.Discard)
 	must(err)
 	ctx := context.Background()
 	_, err = d.Configure(ctx, pconnector.DestinationConfigureRequest{Config: o.Settings})

@@ -72,13 +72,13 @@ func TestOneLargeOrBrokenRecordLeavesItsNeighboursTogether(t *testing.T) {
 			for k, v := range (config.Config{"content_field": "body", "sdk.schema.extract.key.enabled": "true", "sdk.schema.extract.payload.enabled": "true"}) {
 				cfg[k] = v
 			}
-			p.run(cfg)
+			p.Begin(cfg)
 			recs := encodedRows(t, n, strings.Repeat("x", tt.size))
 			if tt.spoil != nil {
 				tt.spoil(&recs[n/2])
 			}
-			go p.send(recs...)
-			for i, a := range p.acks(n) {
+			go p.Send(recs...)
+			for i, a := range p.Acks(n) {
 				is.Equal(a.Position, recs[i].Position)
 				if i != n/2 || tt.refuse == "" {
 					is.Equal(a.Error, "")
@@ -87,7 +87,7 @@ func TestOneLargeOrBrokenRecordLeavesItsNeighboursTogether(t *testing.T) {
 				is.True(strings.Contains(a.Error, tt.refuse))
 				is.True(strings.Contains(a.Error, `{\"id\":100}`)) // the key
 			}
-			p.stop(recs[n-1].Position)
+			p.Finish(recs[n-1].Position)
 			want := n
 			if tt.refuse != "" {
 				want--

@@ -55,15 +55,15 @@ func throughput(b *testing.B, n int, oneAtATime bool, rules ...openaitest.IndexR
 	began := time.Now()
 	if oneAtATime {
 		for _, r := range recs {
-			p.send(r)
-			p.acks(1)
+			p.Send(r)
+			p.Acks(1)
 		}
 	} else {
-		go p.send(recs...)
-		p.acks(n)
+		go p.Send(recs...)
+		p.Acks(n)
 	}
 	took := time.Since(began)
 	began = time.Now()
-	p.stop(recs[n-1].Position)
+	p.Finish(recs[n-1].Position)
 	return float64(n) / took.Seconds(), time.Since(began)
 }
