@@ -362,7 +362,7 @@ func TestHistoriesEndAsTheSource(t *testing.T) {
 			},
 		},
 		{
-			name: "a content field that has another name by now is refused",
+			name: "a content field that was renamed is refused",
 			batches: [][]opencdc.Record{
 				{created(id(1), doc(1, "old text"))},
 				{updated(id(1), fields{"id": 1, "text": "old text"}, fields{"id": 1, "text": "new text"})},
@@ -443,7 +443,7 @@ func TestHistoriesEndAsTheSource(t *testing.T) {
 			want: map[string]string{`{"id":1}`: `{"body":"same","id":1,"note":null}`, `{"id":2}`: `{"body":"same","id":2,"note":"n"}`},
 		},
 		{
-			name:     "a JSON file that speaks of Debezium's placeholder stays as it is",
+			name:     "a JSON file that mentions Debezium's placeholder stays unchanged",
 			settings: config.Config{"attributes.key": "key"},
 			batches: [][]opencdc.Record{
 				{created(opencdc.RawData("a.json"), opencdc.RawData(`{ "text": "It writes __debezium_unavailable_value", "n": 1.0 }`))},
@@ -460,7 +460,7 @@ func TestHistoriesEndAsTheSource(t *testing.T) {
 			want: map[string]string{`{"id":1}`: "text"},
 		},
 		{
-			name:     "Debezium's placeholder gets into no template's output and no whole row, wherever it stands",
+			name:     "Debezium's placeholder gets into no template's output and no whole row, in any place",
 			settings: config.Config{"sdk.record.format": "template", "sdk.record.format.options": "{{ .Payload.After.title }}: {{ .Payload.After.body }}"},
 			batches: [][]opencdc.Record{
 				{created(id(1), fields{"id": 1, "title": "T", "body": "text"})},

@@ -80,7 +80,7 @@ func startEngine(t *testing.T, settings map[string]string, records int) *engine 
 	is.NoErr(err)
 	is.NoErr(e.process.Start())
 	is.NoErr(held.Close())
-	t.Cleanup(func() { e.process.Process.Kill() }) //nolint:errcheck // it may be gone by now
+	t.Cleanup(func() { e.process.Process.Kill() }) //nolint:errcheck // it may have ended by now
 	_, err = io.ReadFull(out, make([]byte, len("ready\n")))
 	is.NoErr(err)
 	return e
@@ -105,12 +105,12 @@ func (e *engine) kill() {
 	}
 }
 
-func TestAPluginWhoseEngineIsKilledTakesNothingBack(t *testing.T) {
+func TestAPluginWhoseEngineIsKilledUndoesNothing(t *testing.T) {
 	is := is.New(t)
 	e := emulate(t, openaitest.Config{IndexTime: 2 * time.Second})
 	attached := e.attaches()
 	engine := startEngine(t, e.settings(), 50)
-	<-attached // documents are on their way into the store
+	<-attached // documents are being attached
 	engine.kill()
 	counts := e.Counts()
 	is.Equal(counts["DELETE /files/{file_id}"], 0)

@@ -110,7 +110,7 @@ func TestAKillInMidWriteLosesAndDoublesNothing(t *testing.T) {
 	p.Acks(10)
 	attached := e.attaches()
 	p.Send(recs[10:]...)
-	<-attached // documents are on their way into the store
+	<-attached // documents are being attached
 	p.Kill()
 	err := drain(p)
 	is.True(err != nil)
@@ -164,7 +164,7 @@ func TestAStopWaitsForTheWriteUnderWay(t *testing.T) {
 	is.Equal(len(e.documents()), 20)
 }
 
-func TestAForcedStopDoesNotSitOutTheIndexing(t *testing.T) {
+func TestAForcedStopDoesNotWaitForTheIndexing(t *testing.T) {
 	is := is.New(t)
 	e := emulate(t, openaitest.Config{IndexTime: time.Hour})
 	p := start(t, e.settings())
@@ -176,7 +176,7 @@ func TestAForcedStopDoesNotSitOutTheIndexing(t *testing.T) {
 	err := drain(p)
 	is.True(err != nil)
 	p.End()
-	is.True(time.Since(began) < 20*time.Second) // it does not sit out the indexing
+	is.True(time.Since(began) < 20*time.Second) // it does not wait for the indexing
 }
 
 func TestTeardownWithoutOpenIsHarmless(t *testing.T) {
@@ -206,7 +206,7 @@ func TestDeletingTheConnectorLeavesTheDocuments(t *testing.T) {
 	is.Equal(len(e.documents()), 3)
 }
 
-func TestOpenSaysInOneLineWhatIsWrong(t *testing.T) {
+func TestOpenNamesTheFaultInOneLine(t *testing.T) {
 	for _, tt := range []struct {
 		name     string
 		settings config.Config

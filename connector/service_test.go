@@ -16,7 +16,7 @@ import (
 	"github.com/conduitio-labs/conduit-connector-openai-vectorstore/vsclient/openaitest"
 )
 
-func TestAnOutageIsToldOnceWhenItBeginsAndOnceWhenItIsOver(t *testing.T) {
+func TestAnOutageIsLoggedOnceAtItsBeginningAndOnceAtItsEnd(t *testing.T) {
 	is := is.New(t)
 	e := emulate(t, openaitest.Config{})
 	p := start(t, e.settings())

@@ -122,7 +122,7 @@ func newBrowser(t *testing.T) *browser {
 		}
 	}
 	if path == "" {
-		t.Skip("there is no chromium on the PATH: the page is not tried in a browser")
+		t.Skip("chromium is not on PATH: the page is not tested in a browser")
 	}
 	theirIn, ourOut, err := os.Pipe()
 	if err != nil {

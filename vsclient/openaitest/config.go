@@ -81,12 +81,12 @@ type Config struct {
 	Quirks Quirks
 
 	// FailIndexing, when it returns a code, makes indexing fail with it:
-	// server_error, unsupported_file or invalid_file. FileInfo.Attaches tells
-	// which attach of the file it is, from 1. It must not call the server.
+	// server_error, unsupported_file or invalid_file. FileInfo.Attaches is
+	// the number of this attach, from 1. It must not call the server.
 	FailIndexing func(FileInfo) (code, message string)
 
 	// StickIndexing, when it returns true, leaves the file in_progress until it
-	// is attached anew. It must not call the server.
+	// is attached again. It must not call the server.
 	StickIndexing func(FileInfo) bool
 
 	// IndexRules do the same as FailIndexing and StickIndexing, as data. The first

@@ -56,7 +56,7 @@ func ExampleServer_Inject() {
 }
 
 // While a document is replaced, the new file must be searchable before the old one
-// goes.
+// is removed.
 func ExampleServer_History() {
 	s := openaitest.New(openaitest.Config{})
 	store := s.NewVectorStore("docs")

@@ -48,7 +48,7 @@ type Quirks struct {
 	// instead of setting those of the second attach.
 	ReattachKeepsAttributes bool `json:"reattach_keeps_attributes,omitempty"`
 	// ReattachReindexes puts a completed file that is attached again back to
-	// in_progress. A file that is not completed is always indexed anew.
+	// in_progress. A file that is not completed is always indexed again.
 	ReattachReindexes bool `json:"reattach_reindexes,omitempty"`
 
 	// BadFileInBatch is the effect of one unknown id or unsupported file on the

@@ -90,7 +90,7 @@ func TestAbsentObjectsAreAnsweredAsTheQuirkSays(t *testing.T) {
 	}
 }
 
-func TestAGhostIsReadWhateverAnAbsentStoreFileIsAnswered(t *testing.T) {
+func TestAGhostIsReadUnderEachAnswerForAnAbsentStoreFile(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		is := is.New(t)
 		s := openaitest.New(openaitest.Config{GhostWindow: time.Minute, Quirks: openaitest.Quirks{Absent400: true}})

@@ -216,7 +216,7 @@ func TestHistoryTellsWhenAFileWasSearchable(t *testing.T) {
 		})
 		is.NoErr(err)
 		time.Sleep(5 * time.Second)
-		attach() // indexed anew
+		attach() // indexed again
 		time.Sleep(15 * time.Second)
 		_, err = c.Files.Delete(ctx, id)
 		is.NoErr(err)
@@ -276,7 +276,7 @@ type failing struct{ err error }
 
 func (f failing) Read([]byte) (int, error) { return 0, f.err }
 
-func TestStrictReportsWhatIsLegalButUnwise(t *testing.T) {
+func TestStrictReportsRequestsThatAreLegalButUnwise(t *testing.T) {
 	is := is.New(t)
 	var reports []string
 	s := openaitest.New(openaitest.Config{
@@ -371,7 +371,7 @@ func TestManyClientsAtOnceLoseNoRequest(t *testing.T) {
 	is.Equal(got.UsageBytes, int64(80*1025)) // a byte of text and an embedding each
 }
 
-func TestCloseEndsWhatHangs(t *testing.T) {
+func TestCloseEndsHangingRequests(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		is := is.New(t)
 		s := openaitest.New(openaitest.Config{Faults: []openaitest.Fault{{Kind: openaitest.FaultHang}}})
@@ -463,7 +463,7 @@ func dependencies(t *testing.T, path, format string) map[string]bool {
 	return all
 }
 
-func TestALimitHoldsHoweverItIsCounted(t *testing.T) {
+func TestALimitHoldsForEachWayOfCounting(t *testing.T) {
 	for _, kind := range []openaitest.LimitKind{openaitest.Bucket, openaitest.FixedWindow, openaitest.SlidingWindow} {
 		t.Run(string(kind), func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
@@ -496,7 +496,7 @@ func TestALimitHoldsHoweverItIsCounted(t *testing.T) {
 	}
 }
 
-func TestWhoWaitsAsLongAsToldIsNotRefusedAgain(t *testing.T) {
+func TestAClientThatWaitsForRetryAfterIsNotRefusedAgain(t *testing.T) {
 	for _, kind := range []openaitest.LimitKind{openaitest.Bucket, openaitest.FixedWindow, openaitest.SlidingWindow} {
 		t.Run(string(kind), func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
@@ -542,7 +542,7 @@ func TestAFileThatIsPlantedTwiceIsThereOnce(t *testing.T) {
 	is.Equal(len(s.Snapshot().Store(vs).Files), 0)
 }
 
-func TestAStoreExpiresAfterWholeDaysWhateverTheClocksDo(t *testing.T) {
+func TestAStoreExpiresAfterWholeDaysAlsoWhenTheClocksChange(t *testing.T) {
 	is := is.New(t)
 	newYork, err := time.LoadLocation("America/New_York")
 	is.NoErr(err)
@@ -585,7 +585,7 @@ func TestAPlantedFileHasAttributesThatTheAPITakes(t *testing.T) {
 			vs, id := s.NewVectorStore("docs"), s.AddFile(openaitest.NewFile{Name: "a.md", Content: []byte("x")})
 			defer func() {
 				is.True(recover() != nil)
-				is.Equal(len(s.Snapshot().Store(vs).Files), 0) // and the server goes on
+				is.Equal(len(s.Snapshot().Store(vs).Files), 0) // and the server still answers
 			}()
 			s.AddStoreFile(vs, id, attributes)
 		})

@@ -81,6 +81,6 @@ func (w *world) lists(docs ...document) {
 		delete(times, d.Key)
 	}
 	for k := range times {
-		w.Errorf("%.24q is listed, and nobody has put it", k)
+		w.Errorf("%.24q is listed, and was not put", k)
 	}
 }

@@ -134,7 +134,7 @@ func (w *world) upload(name, content string) (id string) {
 // stranger uploads a File that is not of a document.
 func (w *world) stranger(name string) {
 	w.Helper()
-	w.others = append(w.others, w.upload(name, "somebody else's"))
+	w.others = append(w.others, w.upload(name, "text of another client"))
 }
 
 // storeFile is a store file as OGX returns it.

@@ -31,25 +31,25 @@ func TestSweepRemovesAnOlderVersionThatCameLate(t *testing.T) {
 	w.holds(second)
 }
 
-func TestSweepLeavesAloneFilesThatNobodyHasPutByKey(t *testing.T) {
+func TestSweepKeepsFilesThatWereNotPutByKey(t *testing.T) {
 	w := newWorld(t)
 	w.put(first)
 	w.stranger(key) // it is seconds old, and its attach could be under way
-	w.stranger("somebody-elses.md")
+	w.stranger("other-client.md")
 	is.New(t).Equal(w.must(call{Do: "sweep"}).Removed, 0)
 	w.holds(first)
 }
 
-func TestListAnswersBesideAYoungFileOfSomebodyElses(t *testing.T) {
+func TestListAnswersWithAYoungFileOfAnotherClient(t *testing.T) {
 	w := newWorld(t)
 	w.put(first)
-	w.stranger("somebody-elses.md")
+	w.stranger("other-client.md")
 	w.lists(first)
 	w.holds(first)
 }
 
 // OGX refuses a listing while one of its files is being detached.
-func TestListAnswersBesideRemovals(t *testing.T) {
+func TestListAnswersDuringRemovals(t *testing.T) {
 	w := newWorld(t)
 	p := newProcess(t, w.settings)
 	var docs []document

@@ -113,7 +113,7 @@ func (w *Watch) Follow(records int) (stop func()) {
 		for {
 			select {
 			case <-tick.C:
-				w.tell(records)
+				w.logProgress(records)
 			case <-done:
 				return
 			}
@@ -130,7 +130,7 @@ func (w *Watch) Follow(records int) (stop func()) {
 	}
 }
 
-func (w *Watch) tell(records int) {
+func (w *Watch) logProgress(records int) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	e := w.log.Info().Int("records", records).Int("done", w.done).Int("refused", w.refused).Int("uploads", w.uploads)

@@ -43,7 +43,7 @@ type Format interface {
 // Op is the effect of a step on the document of its key.
 type Op int
 
-// The operations. Update leaves the content as it is.
+// Update keeps the content.
 const (
 	Put Op = iota + 1
 	Update

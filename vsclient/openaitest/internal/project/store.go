@@ -102,7 +102,7 @@ func (p *Project) NewStore(settings StoreSettings) *Store {
 	return st
 }
 
-// Store returns the store of that id as it is now; nil when there is none.
+// Store returns the store of that id in its present state; nil when there is none.
 func (p *Project) Store(id string) *Store {
 	now := p.tick()
 	st := p.stores[id]
@@ -115,10 +115,10 @@ func (p *Project) Store(id string) *Store {
 // StoreCount returns how many stores there are.
 func (p *Project) StoreCount() int { return p.storeList.count }
 
-// Stores yields all stores as they are now, oldest first.
+// Stores yields all stores in their present state, oldest first.
 func (p *Project) Stores() iter.Seq[*Store] { return p.settled(p.storeList.ascend(nil)) }
 
-// NewestStores yields all stores as they are now, newest first.
+// NewestStores yields all stores in their present state, newest first.
 func (p *Project) NewestStores() iter.Seq[*Store] { return p.settled(p.storeList.descend(nil)) }
 
 func (p *Project) settled(stores iter.Seq[*Store]) iter.Seq[*Store] {

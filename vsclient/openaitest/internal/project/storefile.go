@@ -25,7 +25,7 @@ type StoreFile struct {
 	AttachedAt time.Time // of the last attach
 	Chunking   Chunking
 
-	Version                   // as it is now
+	Version                   // the present one
 	past       []Version      // for ListLag.Update, oldest first, without the current one
 	detachedAt time.Time      // zero: attached
 	doneAt     time.Time      // when the status leaves in_progress; zero: never
