@@ -34,7 +34,11 @@ func TestAKilledPluginLosesAndDoublesNothing(t *testing.T) {
 	records, docs := sixty()
 	p := w.plugin()
 	p.Send(records...)
-	p.Accepted(20)
+	for acked := 0; acked < 20; {
+		resp, err := p.Stream.Client().Recv()
+		is.New(t).NoErr(err)
+		acked += len(resp.Acks)
+	}
 	began := time.Now().Add(-time.Minute)
 	p.Kill()
 
