@@ -12,9 +12,8 @@ BIN := $(CURDIR)/bin
 -include .env
 export OPENAI_API_KEY OPENAI_BASE_URL OPENAI_VECTOR_STORE_ID CONDUIT
 
-# Commands that have to run outside the workspace (the spec generator, go mod tidy) find
-# vsclient through a copy of the module's go.mod with a replace, which the published
-# one must not have.
+# The spec generator and go mod tidy must run outside the workspace. They find vsclient through
+# a copy of the module's go.mod with a replace, which the published go.mod must not have.
 define outside_workspace
 dir=$$(mktemp -d) && trap 'rm -rf "$$dir"' EXIT && \
 cp $1/go.mod $1/go.sum "$$dir" && \
@@ -27,13 +26,13 @@ help: ## List the verbs
 	@awk -F':.*## ' '/^[a-z][a-z0-9-]*:.*## /{printf "  %-16s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 .PHONY: demo
-demo: ## Run a real pipeline over this repository's documents, with tables of the documents in the store
-	@echo "==> Compiling the demo; with empty caches that takes a minute, and each package is named"
+demo: ## Run a real pipeline over this repository's documents, and show the documents in the store
+	@echo "==> Compiling the demo; with empty caches this takes a minute and names each package"
 	@go build -v -o $(BIN)/demo ./connector/e2e/demo
 	@$(BIN)/demo
 
 .PHONY: test
-test: $(MODULES:%=test-%) ## Run the tests of all modules with the race detector, and of the long ones a share
+test: $(MODULES:%=test-%) ## Run the tests of all modules with the race detector, and a share of the long tests
 
 .PHONY: test-vsclient test-vsctl test-connector
 test-vsclient: ## Run the tests of the client
@@ -47,7 +46,7 @@ e2e: ## Run the plugin in a real Conduit, with generator and PostgreSQL pipeline
 	go -C connector test -tags e2e -count=1 -v -timeout 30m ./e2e
 
 .PHONY: e2e-ogx
-e2e-ogx: ## Run the client and the plugin over OGX, an independent server, installed into the user's cache (wants Python 3.12)
+e2e-ogx: ## Run the client and the plugin over OGX, which it installs into the user's cache (needs Python 3.12)
 	go -C connector test -tags ogx -count=1 -v -timeout 60m ./e2e/ogx
 
 .PHONY: build
@@ -63,7 +62,7 @@ generate: ## Write connector.yaml, the parameters in connector/README.md and the
 	@$(MAKE) --no-print-directory sums
 
 .PHONY: sums
-sums: ## Write the hashes of vsclient as it is now into the go.sum of connector and of vsctl
+sums: ## Write the hashes of the present vsclient into the go.sum of connector and vsctl
 	@.ci/sums
 
 .PHONY: tidy tidy-vsclient tidy-vsctl tidy-connector
@@ -75,7 +74,7 @@ tidy-vsctl tidy-connector: tidy-%:
 	go mod edit -dropreplace $(VSCLIENT) "$$dir/go.mod" && cp "$$dir/go.mod" "$$dir/go.sum" .
 	@$(MAKE) --no-print-directory sums
 
-# Linters and formatters, pinned by the tool lines of modules of their own.
+# Linters and formatters, pinned by the tool lines of separate modules.
 TOOLS := $(BIN)/tools
 $(TOOLS)/%: .ci/%/go.mod
 	GOWORK=off go -C .ci/$* build -o $(TOOLS)/ tool $(if $(wildcard .ci/$*/*/*.go),./...) && touch $@
@@ -91,7 +90,7 @@ vet: $(MODULES:%=vet-%) ## Run go vet in all modules
 vet-vsclient vet-vsctl vet-connector: vet-%:
 	go -C $(call folder,$*) vet -tags e2e,ogx ./...
 
-# Modules that are never published and stand outside the workspace.
+# Modules that are never published and are outside the workspace.
 UNPUBLISHED := vsclient/conformance vsclient/examples/otel .ci/tools
 
 .PHONY: lint lint-vsclient lint-vsctl lint-connector lint-unpublished lint-scripts
@@ -117,7 +116,7 @@ fmt-unpublished: $(TOOLS)/tools
 	@for m in $(UNPUBLISHED); do (cd $$m && GOWORK=off $(TOOLS)/golangci-lint fmt ./...) || exit 1; done
 
 .PHONY: bench
-bench: ## Compare throughput with that of simpler ways, and write the table into vsclient/docs/performance.md
+bench: ## Compare the throughput with that of simpler programs, and write the table in vsclient/docs/performance.md
 	go -C vsclient test -count=1 -run '^TestTheTableHoldsItsFigures$$' ./bench -full -loop 1000 -write ../docs/performance.md -v
 	go -C vsclient test -run '^$$' -bench . -benchmem .
 	go -C connector test -run '^$$' -bench . -benchtime 1x ./...
@@ -128,7 +127,7 @@ install: build ## Build the plugin into a Conduit's folder of connectors: make i
 	install -m 755 $(BIN)/$(PLUGIN) "$(CONNECTORS)/"
 
 .PHONY: rehearse
-rehearse: ## Install and use all modules as a stranger will once VERSION is tagged: make rehearse VERSION=vX.Y.Z
+rehearse: ## Install and use all modules as users will after VERSION is tagged: make rehearse VERSION=vX.Y.Z
 	@.ci/rehearse "$(VERSION)"
 
 .PHONY: release-build
@@ -136,28 +135,28 @@ release-build: $(TOOLS)/tools ## Build the archives of a release into dist/: mak
 	@.ci/release-build "$(VERSION)" dist $(TOOLS)/sbom
 
 .PHONY: images
-images: ## Build the images of the plugin, within Conduit, and of vsctl (wants Docker)
+images: ## Build the images of Conduit with the plugin, and of vsctl (needs Docker)
 	docker build -f connector/Dockerfile --build-arg VERSION=$(VERSION) -t conduit-openai-vectorstore .
 	docker build -f vsclient/cmd/vsctl/Dockerfile --build-arg VERSION=$(VERSION) -t vsctl .
 
 .PHONY: test-faults
-test-faults: ## Try a fault at a third of the requests of a workload, and print a table
+test-faults: ## Inject a fault at a third of the requests of a workload, and print a table
 	go -C vsclient test -count=1 -v -timeout 40m ./internal/faulttest -args -share 3
 
 .PHONY: test-answers
-test-answers: ## Run the plugin's tests under every answer that OpenAI's documents leave open
+test-answers: ## Run the plugin's tests under every answer to the questions that OpenAI's documents leave open
 	go -C connector test -count=1 -parallel 16 -timeout 20m -run '^TestTheSuiteHoldsUnderEachAnswer$$' .
 
 .PHONY: histories
-histories: ## Carry out 10,000 random histories (20 minutes of CPU), and write the table into vsclient/docs/faults.md
+histories: ## Run 10,000 random histories (20 minutes of CPU), and write the table in vsclient/docs/faults.md
 	go -C vsclient test -count=1 -v -timeout 6h ./internal/histories -run '^TestHistories$$' -args -n 10000 -workers $$(nproc) -page ../../docs/faults.md
 
 .PHONY: mutants
-mutants: ## Break each clause on purpose in a copy (15 minutes of CPU), see that the tests notice, and write the table into vsclient/docs/faults.md
+mutants: ## Break each clause in a copy (15 minutes of CPU), check that tests fail, and write the table in vsclient/docs/faults.md
 	go -C vsclient run ./internal/mutants -page docs/faults.md
 
 .PHONY: some-mutants
-some-mutants: ## Do so with eight of them, others at each commit
+some-mutants: ## Do the same with eight mutants, different ones at each commit
 	go -C vsclient run ./internal/mutants -some 8 -turn $$(git rev-list --count HEAD)
 
 .PHONY: conformance
@@ -174,9 +173,9 @@ test-node: ## Run OpenAI's Node SDK against the emulator
 	npm test --prefix vsclient/conformance/node
 
 .PHONY: test-python
-test-python: ## Run OpenAI's Python SDK, and vecsync, against the emulator, installed into the user's cache
+test-python: ## Run OpenAI's Python SDK and vecsync, which it installs into the user's cache, against the emulator
 	vsclient/conformance/python/run -v
 
 .PHONY: clean
-clean: ## Remove the programs that were built
+clean: ## Remove the built programs
 	rm -rf $(BIN) dist

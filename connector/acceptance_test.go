@@ -17,9 +17,9 @@ import (
 	"github.com/conduitio-labs/conduit-connector-openai-vectorstore/vsclient/openaitest"
 )
 
-// TestAcceptance runs the SDK's suite, except for its check of parameter names:
-// it allows letters, digits and dots alone, and the names of this connector's
-// settings are given, with underscores. TestNamesOfParametersArePlain takes its place.
+// TestAcceptance runs the SDK's suite, except for its check of parameter names, which
+// allows only letters, digits and dots: this connector's names have underscores.
+// TestNamesOfParametersArePlain replaces that check.
 func TestAcceptance(t *testing.T) {
 	server := openaitest.New(openaitest.Config{})
 	t.Cleanup(server.Close)
@@ -37,7 +37,7 @@ func TestAcceptance(t *testing.T) {
 					"base_url":        url,
 				},
 				Skip: []string{`TestDestination_Parameters_Success`},
-				// Goroutines that run by now are the emulator's.
+				// Goroutines that already run are the emulator's.
 				GoleakOptions: []goleak.Option{goleak.IgnoreCurrent()},
 			},
 		},
@@ -52,8 +52,8 @@ type acceptanceDriver struct {
 	store  string
 }
 
-// GenerateRecord returns one of the SDK's records with a key that is not too long: a
-// longer one is refused, which the SDK's test does not know.
+// GenerateRecord returns one of the SDK's records, with a key that is not too long. The
+// connector refuses a longer key, which the SDK's test does not expect.
 func (d acceptanceDriver) GenerateRecord(t *testing.T, op opencdc.Operation) opencdc.Record {
 	for {
 		if r := d.ConfigurableAcceptanceTestDriver.GenerateRecord(t, op); len(r.Key.Bytes()) <= vsclient.MaxKeyBytes {
@@ -62,8 +62,7 @@ func (d acceptanceDriver) GenerateRecord(t *testing.T, op opencdc.Operation) ope
 	}
 }
 
-// ReadFromDestination returns the emulator's documents, under the keys that the
-// records were written with.
+// ReadFromDestination returns the emulator's documents, under the keys of the records.
 func (d acceptanceDriver) ReadFromDestination(t *testing.T, records []opencdc.Record) []opencdc.Record {
 	is := is.New(t)
 	held := documents(d.server, d.store)
@@ -73,7 +72,7 @@ func (d acceptanceDriver) ReadFromDestination(t *testing.T, records []opencdc.Re
 		is.True(ok) // a record's document is in the store
 		var after opencdc.Data = opencdc.RawData(doc.content)
 		if _, ok := r.Payload.After.(opencdc.StructuredData); ok {
-			// The document is the same JSON without the escapes that JSON does not need.
+			// The document is the same JSON without needless escapes.
 			dec := json.NewDecoder(strings.NewReader(doc.content))
 			dec.UseNumber()
 			var fields opencdc.StructuredData
@@ -93,8 +92,8 @@ func TestNamesOfParametersArePlain(t *testing.T) {
 	is := is.New(t)
 	params := openaivs.Connector.NewSpecification().DestinationParams
 	is.True(len(params) > 0)
-	// As the SDK's check, which keeps names free of characters that mean something in
-	// YAML, shells and URLs, with the underscore and with the star of attributes.*.
+	// The SDK's check excludes characters with a meaning in YAML, shells and URLs. This one
+	// also allows the underscore and the star of attributes.*.
 	name := regexp.MustCompile(`^[a-zA-Z0-9._]+(\.\*)?$`)
 	for n, p := range params {
 		is.True(name.MatchString(n)) // the name of the parameter is plain

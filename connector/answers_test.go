@@ -9,7 +9,7 @@ import (
 	"github.com/conduitio-labs/conduit-connector-openai-vectorstore/vsclient/openaitest"
 )
 
-// suite holds whichever way OpenAI's API goes where its documents leave it open.
+// suite must pass under each answer to the questions that OpenAI's documents leave open.
 var suite = map[string]func(*testing.T){
 	"every operation":                       TestEachOperationLeavesTheStoreAsTheSource,
 	"two records of one key":                TestTwoRecordsOfOneKeyLeaveOneDocument,
@@ -33,20 +33,20 @@ var suite = map[string]func(*testing.T){
 	"deleting the connector, not documents": TestDeletingTheConnectorLeavesTheDocuments,
 }
 
-// answers are all but that of a server which loses the attributes of store files: the
-// client refuses it, and vsclient's tests show that.
+// answers returns all answers except that of a server which loses the attributes of store
+// files: the client refuses it, as vsclient's tests show.
 var answers = func() map[string]openaitest.Quirks {
 	all := maps.Collect(openaitest.EachQuirk())
 	maps.DeleteFunc(all, func(_ string, q openaitest.Quirks) bool { return q.AttributesDropped })
 	return all
 }()
 
-// few are the answers that touch most of the connector's work: the names of documents,
-// their attributes, their attach, and deletes.
+// few are the answers that affect most of the connector's work: names, attributes, attaches
+// and deletes.
 var few = []string{"alter_filenames=underscore_unsafe", "attribute_value_max=256", "batches_not_taken=not_found", "absent_400"}
 
-// TestTheSuiteHoldsUnderEachAnswer runs the suite under each answer but the default. With
-// the race detector, which makes it take many times as long, or -short it takes a few.
+// TestTheSuiteHoldsUnderEachAnswer runs the suite under each answer except the default. With
+// -short or the race detector, which makes it much slower, it runs only few of them.
 func TestTheSuiteHoldsUnderEachAnswer(t *testing.T) {
 	names := slices.Sorted(maps.Keys(answers))
 	if underRace || testing.Short() {
@@ -65,7 +65,7 @@ func TestTheSuiteHoldsUnderEachAnswer(t *testing.T) {
 	}
 }
 
-// answerOf returns the answer that a test runs under.
+// answerOf returns the answer under which a test runs.
 func answerOf(t testing.TB) openaitest.Quirks {
 	path, ok := strings.CutPrefix(t.Name(), "TestTheSuiteHoldsUnderEachAnswer/")
 	if !ok {

@@ -15,7 +15,7 @@ import (
 // fields are the columns of a row.
 type fields = opencdc.StructuredData
 
-// The records of a source that sends rows; a nil row before is not sent.
+// These are the records of a source that sends rows. A nil row before is left out.
 
 func created(key, after opencdc.Data) opencdc.Record {
 	return opencdc.Record{Operation: opencdc.OperationCreate, Key: key, Payload: opencdc.Change{After: after}}
@@ -34,33 +34,32 @@ func id(n int64) fields { return fields{"id": n} }
 // doc is a row with a text.
 func doc(n int64, body any) fields { return fields{"id": n, "body": body} }
 
-// moved is the update that moves a row with that text to another key. The row
-// before comes whole.
+// moved is the update that moves a row with that text to another key, with the whole row
+// before.
 func moved(from, to int64, body string) opencdc.Record {
 	return updated(id(to), doc(from, body), doc(to, body))
 }
 
-// movedBare is the same with the old key alone in the row before.
+// movedBare is such an update with only the old key in the row before.
 func movedBare(from, to int64, body string) opencdc.Record {
 	return updated(id(to), doc(from, nil), doc(to, body))
 }
 
-// large is a text that PostgreSQL leaves out of an update that does not change it.
+// large is a text that PostgreSQL leaves out of an update when it has not changed.
 var large = strings.Repeat("a large text ", 200)
 
-// from is the record of a table of that name.
+// from returns the record as one of the table of that name.
 func from(collection string, r opencdc.Record) opencdc.Record {
 	r.Metadata = opencdc.Metadata{opencdc.MetadataCollection: collection}
 	return r
 }
 
-// history is a series of records, with the documents that must be in the store at its
-// end.
+// history is a series of records, and the documents that must be in the store at the end.
 type history struct {
 	name     string
 	settings config.Config
 	batches  [][]opencdc.Record // each is one write
-	restart  bool               // the plugin starts anew before each of them
+	restart  bool               // the plugin is restarted before each write
 	want     map[string]string  // key to content
 	refused  map[int]string     // place among all records to a part of its error
 }
@@ -363,7 +362,7 @@ func TestHistoriesEndAsTheSource(t *testing.T) {
 			},
 		},
 		{
-			name: "a content field that has another name by now is refused",
+			name: "a content field that was renamed is refused",
 			batches: [][]opencdc.Record{
 				{created(id(1), doc(1, "old text"))},
 				{updated(id(1), fields{"id": 1, "text": "old text"}, fields{"id": 1, "text": "new text"})},
@@ -444,7 +443,7 @@ func TestHistoriesEndAsTheSource(t *testing.T) {
 			want: map[string]string{`{"id":1}`: `{"body":"same","id":1,"note":null}`, `{"id":2}`: `{"body":"same","id":2,"note":"n"}`},
 		},
 		{
-			name:     "a JSON file that speaks of Debezium's placeholder stays as it is",
+			name:     "a JSON file that mentions Debezium's placeholder stays unchanged",
 			settings: config.Config{"attributes.key": "key"},
 			batches: [][]opencdc.Record{
 				{created(opencdc.RawData("a.json"), opencdc.RawData(`{ "text": "It writes __debezium_unavailable_value", "n": 1.0 }`))},
@@ -461,7 +460,7 @@ func TestHistoriesEndAsTheSource(t *testing.T) {
 			want: map[string]string{`{"id":1}`: "text"},
 		},
 		{
-			name:     "Debezium's placeholder gets into no template's output and no whole row, wherever it stands",
+			name:     "Debezium's placeholder gets into no template's output and no whole row, in any place",
 			settings: config.Config{"sdk.record.format": "template", "sdk.record.format.options": "{{ .Payload.After.title }}: {{ .Payload.After.body }}"},
 			batches: [][]opencdc.Record{
 				{created(id(1), fields{"id": 1, "title": "T", "body": "text"})},
@@ -538,7 +537,7 @@ func TestHistoriesEndAsTheSource(t *testing.T) {
 				{from("posts", deleted(id(1), nil))},
 			},
 			want:    map[string]string{`{"id":1}`: "A"},
-			refused: map[int]string{1: "set owner to the old one", 2: "set owner to the old one"},
+			refused: map[int]string{1: "set owner to the old name", 2: "set owner to the old name"},
 		},
 		{
 			name:     "a row whose change was refused is deleted",
@@ -603,7 +602,7 @@ func (h *history) play(t *testing.T) {
 		if h.restart && n > 0 {
 			d = open(t, e, h.settings)
 		}
-		// As with the wrapped stream, records behind a refused one are written.
+		// Records after a refused one are written, as with the wrapped stream.
 		for len(batch) > 0 {
 			recs := make([]opencdc.Record, len(batch))
 			for i, r := range batch {

@@ -26,92 +26,90 @@ type Config struct {
 	// ID of the vector store to write to (`vs_...`).
 	VectorStoreID string `json:"vector_store_id" validate:"required"`
 	// Base URL of an OpenAI-compatible endpoint, with its `/v1`. Empty means OpenAI
-	// itself (`https://api.openai.com/v1`). The server must refuse an absent
-	// object with 404 (or with a 400 that says "not found" and names the id), keep the
-	// attributes of files in a vector store, and not change the id of a file. It
-	// may alter file names, and need not know batches. Set `file_extension` to
-	// `.md` where it cannot read JSON, as OGX by default. The servers that this
-	// connector was run on, and their settings, are in
+	// itself (`https://api.openai.com/v1`). The server must answer 404 for an absent
+	// object (or a 400 that says "not found" and names the id), keep the attributes
+	// of files in a vector store, and not change the id of a file. It may alter file
+	// names, and need not know batches. Set `file_extension` to `.md` for a server
+	// that cannot read JSON, such as OGX by default. The servers that were tested,
+	// and their settings, are in
 	// https://github.com/conduitio-labs/conduit-connector-openai-vectorstore/blob/main/vsclient/docs/compatible-servers.md.
 	BaseURL string `json:"base_url"`
-	// OpenAI organization that the requests are made for. Empty means the
-	// default organization of the API key.
+	// OpenAI organization of the requests. Empty means the default organization of
+	// the API key.
 	Organization string `json:"organization"`
-	// OpenAI project that the requests are made for. Empty means the default
-	// project of the API key.
+	// OpenAI project of the requests. Empty means the default project of the API key.
 	Project string `json:"project"`
 
 	// Field of a structured payload that holds the document. Empty means that
 	// the document is the whole payload. A dot leads into nested fields, also
-	// into those of JSON columns. When the field is null in an update, the text
-	// has not changed: it is taken from the row before, or the stored content
-	// stays and the attributes alone change.
+	// into those of JSON columns. A null in an update means that the text has not
+	// changed: it is taken from the row before the update. Without it there, the
+	// stored content stays and only the attributes change.
 	ContentField string `json:"content_field"`
-	// Effect of a record without content, as one with an empty text, a new row
-	// whose text is null, or a tombstone: `delete` removes the document of its
-	// key, so that the old text cannot be found any more (OpenAI takes no empty
-	// files); `refuse` refuses the record, and the document stays.
+	// Effect of a record without content: an empty text, a new row whose text is
+	// null, or a tombstone. `delete` removes the document of its key, so that a
+	// search no longer finds the old text (OpenAI accepts no empty files).
+	// `refuse` refuses the record, and the document stays.
 	EmptyContent string `json:"empty_content" default:"delete" validate:"inclusion=delete|refuse"`
-	// Extension for files whose key has none that OpenAI indexes (e.g. `.md`).
-	// Empty means `.json` for JSON and `.txt` for other text.
+	// Extension of the file when the key has no extension that OpenAI indexes
+	// (e.g. `.md`). Empty means `.json` for JSON and `.txt` for other text.
 	FileExtension string `json:"file_extension"`
 	// Whether the key of a document begins with the collection of its record
-	// (e.g. the table), as in `users/{"id":7}`. Needed when records of several
-	// collections with equal keys go into one vector store; without it, the
-	// second of them is refused.
+	// (e.g. the table), as in `users/{"id":7}`. Set it when records of several
+	// collections with equal keys go into one vector store. Without it, the
+	// record of the second collection is refused.
 	CollectionInKey bool `json:"collection_in_key" default:"false"`
-	// Whose documents these are: the value of the attribute `collection`, which
-	// guards a document against another owner's record with the same key. Empty
-	// means the collection of the record (e.g. the table). Pipelines with equally
-	// named tables need an owner each; after a table was renamed, set it to the
-	// old name. Tables that share an owner replace each other's documents where
-	// their keys are equal, unless collection_in_key is set.
+	// Owner of the documents: the value of their attribute `collection`. A record
+	// of another owner with the same key is refused. Empty means the collection
+	// of the record (e.g. the table). Give each pipeline an owner when their
+	// tables have equal names. After a table was renamed, set it to the old name.
+	// Tables with one owner replace each other's documents where their keys are
+	// equal, unless collection_in_key is set.
 	Owner string `json:"owner"`
 	// Attribute NAME of the stored document, to filter searches by. The value
-	// says where it comes from: `metadata:FIELD`, `key` (the whole of it),
-	// `key:FIELD`, `payload:FIELD` or `constant:VALUE`, each optionally followed
-	// by ` as string`, ` as number` or ` as bool`. The attribute `collection` is
-	// always set when the record has a collection.
+	// names its source: `metadata:FIELD`, `key` (the whole key), `key:FIELD`,
+	// `payload:FIELD` or `constant:VALUE`, each optionally followed by
+	// ` as string`, ` as number` or ` as bool`. The attribute `collection` is
+	// always set when the record has a collection or `owner` is set.
 	Attributes map[string]string `json:"attributes"`
 
 	// Most tokens in one chunk (100 to 4096). 0 means OpenAI's own chunking (800
 	// tokens, 400 of them shared with the next chunk).
 	ChunkMaxTokens int `json:"chunk_max_tokens" default:"0" validate:"gt=-1,lt=4097"`
 	// Tokens that a chunk shares with the next one: at most half of
-	// `chunk_max_tokens`, which has to be set as well.
+	// `chunk_max_tokens`, which must be set as well.
 	ChunkOverlapTokens int `json:"chunk_overlap_tokens" default:"0" validate:"gt=-1,lt=2049"`
 
 	// When a record is acknowledged: `indexed`, when its document can be
 	// searched, or `attached`, when OpenAI has accepted it for indexing. With
-	// `attached` a document that cannot be indexed goes unnoticed.
+	// `attached`, a failure to index a document is only logged.
 	WaitFor string `json:"wait_for" default:"indexed" validate:"inclusion=indexed|attached"`
 	// How long OpenAI may take to index one document.
 	IndexTimeout time.Duration `json:"index_timeout" default:"10m"`
-	// How long one request is tried again when OpenAI is overloaded or out of
-	// reach.
+	// How long one request is retried when OpenAI is overloaded or unreachable.
 	RetryTimeout time.Duration `json:"retry_timeout" default:"5m"`
 
-	// Files in one request that attaches them to the vector store.
+	// Most files in one request that attaches files to the vector store.
 	AttachBatchSize int `json:"batch_size" default:"100" validate:"gt=0,lt=2001"`
-	// Uploads side by side.
+	// Most uploads at the same time.
 	Concurrency int `json:"concurrency" default:"32" validate:"gt=0,lt=1001"`
-	// Uploads a minute. 0 means no limit. OpenAI allows 1000.
+	// Most uploads per minute. 0 means no limit. OpenAI allows 1000.
 	UploadsPerMinute int `json:"uploads_per_minute" default:"1000" validate:"gt=-1"`
-	// Requests a minute that attach files to the vector store. 0 means no limit.
-	// OpenAI allows 300 for each vector store.
+	// Most requests per minute that attach files to the vector store. 0 means no
+	// limit. OpenAI allows 300 for each vector store.
 	AttachRequestsPerMinute int `json:"attach_requests_per_minute" default:"300" validate:"gt=-1"`
-	// Files attached a minute. 0 means no limit. OpenAI allows 2000 for each
+	// Most files attached per minute. 0 means no limit. OpenAI allows 2000 for each
 	// organization.
 	AttachedFilesPerMinute int `json:"attached_files_per_minute" default:"2000" validate:"gt=-1"`
 }
 
-// Validate checks the settings beyond the generated validations. Each error names the
-// setting, its value and the allowed ones.
+// Validate makes the checks that the generated validations do not. Each error names the
+// setting, its value and the allowed values.
 func (c *Config) Validate(ctx context.Context) error {
 	errs := []error{
 		c.DefaultDestinationMiddleware.Validate(ctx),
-		// The embedded Validate passes this one over, since its method has a pointer
-		// receiver, and the SDK then ignores a format that it does not know.
+		// The embedded Validate skips this one, whose method has a pointer receiver. The
+		// SDK then ignores an unknown format.
 		c.DestinationWithRecordFormat.Validate(ctx),
 	}
 	bad := func(setting, value, allowed string) {
@@ -122,13 +120,13 @@ func (c *Config) Validate(ctx context.Context) error {
 		bad("base_url", redacted(c.BaseURL), "give an http or https URL, as "+vsclient.DefaultBaseURL)
 	}
 	if strings.ContainsFunc(c.APIKey, func(r rune) bool { return r <= ' ' || r > '~' }) {
-		errs = append(errs, errors.New("api_key: the value (not shown) holds a space, a line end or another character that no API key has; copy it again"))
+		errs = append(errs, errors.New("api_key: the value (not shown) contains a space, a line end or another character that no API key has; copy it again"))
 	}
 	if c.FileExtension != "" && !slices.Contains(vsclient.Extensions(), c.fileExtension()) {
 		bad("file_extension", c.FileExtension, "OpenAI indexes "+strings.Join(vsclient.Extensions(), " "))
 	}
 	if c.ContentField != "" && c.hasRecordFormat() {
-		bad("content_field", c.ContentField, "leave it empty when sdk.record.format is set: the format then makes the document of the record")
+		bad("content_field", c.ContentField, "leave it empty when sdk.record.format is set: the format makes the document from the record")
 	}
 	if c.ChunkMaxTokens > 0 && c.ChunkMaxTokens < 100 {
 		bad("chunk_max_tokens", strconv.Itoa(c.ChunkMaxTokens), "give 100 to 4096, or 0 for OpenAI's own chunking")
@@ -148,7 +146,7 @@ func (c *Config) Validate(ctx context.Context) error {
 	return errors.Join(errs...)
 }
 
-// endpoint is the base URL as it may be shown.
+// endpoint returns the base URL without its password.
 func (c *Config) endpoint() string {
 	if c.BaseURL == "" {
 		return vsclient.DefaultBaseURL
@@ -156,7 +154,7 @@ func (c *Config) endpoint() string {
 	return redacted(c.BaseURL)
 }
 
-// fileExtension has its dot, also when the user left it out.
+// fileExtension returns the setting with its dot, which a user may leave out.
 func (c *Config) fileExtension() string {
 	if c.FileExtension == "" || strings.HasPrefix(c.FileExtension, ".") {
 		return c.FileExtension
@@ -164,14 +162,14 @@ func (c *Config) fileExtension() string {
 	return "." + c.FileExtension
 }
 
-// hasRecordFormat reports whether the user chose a record format. The SDK's
-// default stands for none: the document is then the payload, not the record.
+// hasRecordFormat reports whether the user chose a record format. The SDK's default counts
+// as no choice.
 func (c *Config) hasRecordFormat() bool {
 	return c.RecordFormat != nil && *c.RecordFormat != defaultRecordFormat
 }
 
-// defaultRecordFormat is the SDK's default of sdk.record.format. It would make
-// the document out of the whole record; here it stands for "the payload".
+// defaultRecordFormat is the SDK's default of sdk.record.format. In the SDK it means the
+// whole record; here it means the payload.
 const defaultRecordFormat = "opencdc/json"
 
 // translation returns the settings for the translation of records.
@@ -193,8 +191,8 @@ func (c *Config) translation(warn func(error)) (translate.Config, error) {
 	if !c.hasRecordFormat() {
 		return cfg, nil
 	}
-	// Record.Bytes falls back to JSON without a word when a template fails on a
-	// record, so the serializer is called directly.
+	// Record.Bytes hides the error of a template and falls back to JSON, so the serializer
+	// is called directly.
 	for _, s := range c.DefaultRecordSerializers() {
 		if s.Name() == *c.RecordFormat {
 			var err error
@@ -202,14 +200,14 @@ func (c *Config) translation(warn func(error)) (translate.Config, error) {
 			return cfg, err
 		}
 	}
-	return cfg, fmt.Errorf("sdk.record.format: %q is not a format that the SDK knows", *c.RecordFormat)
+	return cfg, fmt.Errorf("sdk.record.format: the SDK does not know the format %q", *c.RecordFormat)
 }
 
 func (c *Config) chunking() vsclient.Chunking {
 	return vsclient.Chunking{MaxTokens: c.ChunkMaxTokens, OverlapTokens: c.ChunkOverlapTokens}
 }
 
-// client translates the settings for the client.
+// client returns the settings of the client.
 func (c *Config) client() vsclient.Config {
 	return vsclient.Config{
 		APIKey:        c.APIKey,
@@ -231,7 +229,7 @@ func (c *Config) client() vsclient.Config {
 	}
 }
 
-// limit translates a setting, where 0 turns the limit off.
+// limit returns the client's limit for a setting, where 0 means no limit.
 func limit(perMinute int) int {
 	if perMinute == 0 {
 		return vsclient.NoLimit

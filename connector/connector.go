@@ -1,10 +1,10 @@
 // Package openaivs is a Conduit destination that keeps records as documents in an
 // OpenAI vector store: a create, snapshot or update puts the document of the
-// record's key, a delete removes it. See package vsclient for the promises.
+// record's key, and a delete removes it. Package vsclient states the guarantees.
 //
-// [Serve] runs it as a standalone plugin. [Connector] can also be built into a
-// Conduit of one's own; it then has the SDK's limits: one
-// write a record, and one error for all that follows a failure.
+// [Serve] runs it as a standalone plugin. [Connector] can also be built into
+// Conduit. Without [Serve] it has the SDK's limits: each record is a write, and a
+// failure refuses all records after it with one error.
 package openaivs
 
 import (
@@ -17,9 +17,8 @@ import (
 //go:embed connector.yaml
 var specification string
 
-// version is set by the linker for releases. Else the module's version counts,
-// which the go command records when it installs one; without either it is
-// the one in connector.yaml.
+// version is set by the linker for releases. Without it the version is that of the module,
+// which the go command records at an install, or else the one in connector.yaml.
 var version string
 
 // Connector is the plugin: a specification and a destination.

@@ -40,18 +40,18 @@ type Destination struct {
 // NewDestination returns a destination within the SDK's middleware.
 func NewDestination() sdk.Destination {
 	d := &Destination{}
-	// Most sources attach no schema. A record that has one is refused with advice on
-	// these two settings.
+	// Most sources attach no schema. The refusal of a record that has one names these two
+	// settings.
 	d.config.KeyEnabled = lang.Ptr(false)
 	d.config.PayloadEnabled = lang.Ptr(false)
 	return sdk.DestinationWithMiddleware(d)
 }
 
-// Config returns the struct that the SDK reads the settings into.
+// Config returns the struct into which the SDK reads the settings.
 func (d *Destination) Config() sdk.DestinationConfig { return &d.config }
 
-// Open checks the API key and the vector store. The context is not kept: the SDK
-// may cancel it as soon as Open has returned.
+// Open checks the API key and the vector store. It does not keep the context, which the SDK
+// may cancel when Open has returned.
 func (d *Destination) Open(ctx context.Context) error {
 	log := report.Logger{Logger: sdk.Logger(ctx)}
 	d.watch = report.NewWatch(log, d.config.endpoint(), d.config.UploadsPerMinute)
@@ -63,7 +63,7 @@ func (d *Destination) Open(ctx context.Context) error {
 		return fmt.Errorf("opening the destination: %w", err)
 	}
 	if err := d.open(ctx, client, log); err != nil {
-		_ = client.Close() // it has made nothing
+		_ = client.Close() // it has no work to end
 		return err
 	}
 	return nil
@@ -83,10 +83,10 @@ func (d *Destination) open(ctx context.Context, s store, log report.Logger) erro
 	if err != nil {
 		return err
 	}
-	// The translation decodes. The SDK reads these two with each write.
+	// The translation decodes instead. The SDK reads these two at each write.
 	d.config.KeyEnabled, d.config.PayloadEnabled = lang.Ptr(false), lang.Ptr(false)
 	if runstream.TakeBatching(ctx, d.config.BatchSize, d.config.BatchDelay) {
-		// The stream does it. The SDK reads these two when Open has returned.
+		// The stream does it instead. The SDK reads these two after Open.
 		d.config.BatchSize, d.config.BatchDelay = 0, 0
 	}
 	d.store = s
@@ -94,7 +94,7 @@ func (d *Destination) open(ctx context.Context, s store, log report.Logger) erro
 	return nil
 }
 
-// explain names the setting behind a failed check.
+// explain adds the setting to blame to the error of a failed check.
 func (d *Destination) explain(err error) error {
 	endpoint := d.config.endpoint()
 	switch {
@@ -105,7 +105,7 @@ func (d *Destination) explain(err error) error {
 	case errors.Is(err, vsclient.ErrTimeout), errors.Is(err, vsclient.ErrUnavailable):
 		return fmt.Errorf("base_url: %s cannot be reached: %w", endpoint, err)
 	case !strings.HasSuffix(strings.TrimRight(endpoint, "/"), "/v1"):
-		return fmt.Errorf("base_url: %s does not end in /v1, as the API's paths do at OpenAI and most other servers; try %s/v1: %w", endpoint, strings.TrimRight(endpoint, "/"), err)
+		return fmt.Errorf("base_url: %s does not end in /v1, as it does for OpenAI and most other servers; try %s/v1: %w", endpoint, strings.TrimRight(endpoint, "/"), err)
 	}
 	return fmt.Errorf("checking the vector store %q at %s: %w", d.config.VectorStoreID, endpoint, err)
 }
@@ -113,16 +113,16 @@ func (d *Destination) explain(err error) error {
 // redacted returns a URL without its password.
 func redacted(text string) string {
 	u, err := url.Parse(text)
-	// Without its "//" a URL has the password in another part than the user's.
+	// Redacted does not find the password of a URL without its "//".
 	if err != nil || u.Host == "" && strings.Contains(text, "@") {
 		return "the URL (not shown)"
 	}
 	return u.Redacted()
 }
 
-// Write puts and deletes the documents of the records. Where the stream is
-// wrapped each record gets its own verdict, and Write returns no error; else it
-// does as the SDK asks.
+// Write puts and deletes the documents of the records. If the stream is wrapped, each record
+// gets a verdict, and Write returns no error. Otherwise Write returns the number of records
+// before the first refused one, and its error, as the SDK requires.
 func (d *Destination) Write(ctx context.Context, recs []opencdc.Record) (int, error) {
 	log := report.Logger{Logger: sdk.Logger(ctx)}
 	start := time.Now()
@@ -149,17 +149,17 @@ func (d *Destination) Teardown(ctx context.Context) error {
 	}
 	s := d.store
 	d.store = nil
-	// With wait_for "attached", older versions may still be waiting for newer ones.
+	// With wait_for "attached", older versions stay until newer ones are indexed.
 	ctx, cancel := context.WithTimeout(ctx, flushTime)
 	defer cancel()
 	if err := s.Flush(ctx); err != nil {
-		sdk.Logger(ctx).Warn().Str("reason", report.Reason(err)).Msg("documents were still being indexed; older versions of them go the next time that they are written")
+		sdk.Logger(ctx).Warn().Str("reason", report.Reason(err)).Msg("documents are still being indexed; older versions of them are removed when they are written again")
 	}
 	if err := s.Close(); err != nil {
-		sdk.Logger(ctx).Warn().Str("reason", report.Reason(err)).Msg("the client was closed before all versions had settled; the next run settles them")
+		sdk.Logger(ctx).Warn().Str("reason", report.Reason(err)).Msg("the client was closed before it had removed all older versions; the next run removes them")
 	}
 	return nil
 }
 
-// flushTime bounds the time that a stop waits once the writes are done.
+// flushTime is the longest time that a stop waits after the last write.
 const flushTime = 20 * time.Second

@@ -14,10 +14,11 @@ import (
 	"github.com/conduitio/conduit-connector-protocol/pconnector/server"
 	"github.com/matryer/is"
 
+	"github.com/conduitio-labs/conduit-connector-openai-vectorstore/connector/internal/plugintest"
 	"github.com/conduitio-labs/conduit-connector-openai-vectorstore/vsclient/openaitest"
 )
 
-// engineVariable has the test's program be an engine. It holds the order.
+// engineVariable makes the test's program an engine. It contains the order.
 const engineVariable = "OPENAIVS_TEST_ENGINE"
 
 // order is the task of an engine.
@@ -37,9 +38,7 @@ func beEngine() {
 	}
 	var o order
 	must(json.Unmarshal([]byte(os.Getenv(engineVariable)), &o))
-	process, err := launch(o.Plugin, "127.0.0.1:1", server.DefaultMaxReceiveRecordSize, io.Discard)
-	must(err)
-	d, err := dispense(process)
+	_, d, err := plugintest.Launch(o.Plugin, plugintest.NoSchemas, server.DefaultMaxReceiveRecordSize, io.Discard)
 	must(err)
 	ctx := context.Background()
 	_, err = d.Configure(ctx, pconnector.DestinationConfigureRequest{Config: o.Settings})
@@ -59,7 +58,7 @@ func beEngine() {
 type engine struct {
 	*testing.T
 	process *exec.Cmd
-	alive   *os.File // ends when engine and plugin have
+	alive   *os.File // ends when both engine and plugin have ended
 }
 
 func startEngine(t *testing.T, settings map[string]string, records int) *engine {
@@ -69,8 +68,8 @@ func startEngine(t *testing.T, settings map[string]string, records int) *engine 
 	is.NoErr(err)
 	text, err := json.Marshal(order{path, settings, records})
 	is.NoErr(err)
-	// The plugin inherits its engine's standard input. Here that is the end of a pipe
-	// that is held open as long as one of the two lives.
+	// The plugin inherits its engine's standard input, which is the end of a pipe. The pipe
+	// stays open while one of the two lives.
 	alive, held, err := os.Pipe()
 	is.NoErr(err)
 	t.Cleanup(func() { alive.Close() })
@@ -81,13 +80,13 @@ func startEngine(t *testing.T, settings map[string]string, records int) *engine 
 	is.NoErr(err)
 	is.NoErr(e.process.Start())
 	is.NoErr(held.Close())
-	t.Cleanup(func() { e.process.Process.Kill() }) //nolint:errcheck // it may be gone by now
+	t.Cleanup(func() { e.process.Process.Kill() }) //nolint:errcheck // it may have ended by now
 	_, err = io.ReadFull(out, make([]byte, len("ready\n")))
 	is.NoErr(err)
 	return e
 }
 
-// kill ends the engine without a word, and returns when the plugin has ended.
+// kill kills the engine, and returns when the plugin has ended.
 func (e *engine) kill() {
 	e.Helper()
 	is := is.New(e.T)
@@ -106,12 +105,12 @@ func (e *engine) kill() {
 	}
 }
 
-func TestAPluginWhoseEngineIsKilledTakesNothingBack(t *testing.T) {
+func TestAPluginWhoseEngineIsKilledUndoesNothing(t *testing.T) {
 	is := is.New(t)
 	e := emulate(t, openaitest.Config{IndexTime: 2 * time.Second})
 	attached := e.attaches()
 	engine := startEngine(t, e.settings(), 50)
-	<-attached // documents are on their way into the store
+	<-attached // documents are being attached
 	engine.kill()
 	counts := e.Counts()
 	is.Equal(counts["DELETE /files/{file_id}"], 0)

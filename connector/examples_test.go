@@ -12,8 +12,7 @@ import (
 	openaivs "github.com/conduitio-labs/conduit-connector-openai-vectorstore/connector"
 )
 
-// Conduit's own "pipelines validate" does not look at the settings of standalone
-// plugins; this does.
+// Conduit's "pipelines validate" does not check the settings of standalone plugins.
 func TestTheSettingsOfTheExamplesAreGood(t *testing.T) {
 	is := is.New(t)
 	for name, value := range map[string]string{"OPENAI_API_KEY": "sk-test", "OPENAI_VECTOR_STORE_ID": "vs_1", "OPENAI_BASE_URL": ""} {

@@ -25,12 +25,12 @@ func TestAcknowledgementsComeInOrder(t *testing.T) {
 	e := emulate(t, openaitest.Config{IndexTime: 100 * time.Millisecond, IndexJitter: 200 * time.Millisecond})
 	p := start(t, e.settings())
 	recs := numbered(200)
-	p.send(recs...)
-	for i, a := range p.acks(200) {
+	p.Send(recs...)
+	for i, a := range p.Acks(200) {
 		is.Equal(a.Error, "")
 		is.Equal(a.Position, recs[i].Position)
 	}
-	p.stop(recs[199].Position)
+	p.Finish(recs[199].Position)
 	is.Equal(len(e.documents()), 200)
 	is.True(e.Counts()["POST /vector_stores/{vector_store_id}/file_batches"] < 20) // they were written together
 }
@@ -60,15 +60,15 @@ func TestABadRecordIsRefusedAlone(t *testing.T) {
 			if tt.spoil != nil {
 				tt.spoil(&recs[57])
 			}
-			p.send(recs...)
-			for i, a := range p.acks(100) {
+			p.Send(recs...)
+			for i, a := range p.Acks(100) {
 				is.Equal(a.Position, recs[i].Position)
 				is.Equal(a.Error != "", i == 57)
 				if i == 57 {
 					is.True(strings.Contains(a.Error, tt.says))
 				}
 			}
-			p.stop(recs[99].Position)
+			p.Finish(recs[99].Position)
 			is.Equal(len(e.documents()), 99)
 		})
 	}
@@ -80,11 +80,11 @@ func TestARefusedKeyStopsTheWholeWrite(t *testing.T) {
 	p := start(t, e.settings())
 	e.Inject(openaitest.Fault{Method: "POST", Times: -1, Kind: openaitest.FaultStatus, Status: http.StatusUnauthorized})
 	recs := numbered(20)
-	p.send(recs...)
-	for _, a := range p.acks(20) {
+	p.Send(recs...)
+	for _, a := range p.Acks(20) {
 		is.True(strings.Contains(a.Error, "401"))
 	}
-	p.stop(recs[19].Position)
+	p.Finish(recs[19].Position)
 	is.Equal(len(e.documents()), 0)
 }
 
@@ -106,31 +106,28 @@ func TestAKillInMidWriteLosesAndDoublesNothing(t *testing.T) {
 	e := emulate(t, openaitest.Config{IndexTime: 300 * time.Millisecond})
 	recs := numbered(30)
 	p := start(t, e.settings())
-	p.send(recs[:10]...)
-	p.acks(10)
+	p.Send(recs[:10]...)
+	p.Acks(10)
 	attached := e.attaches()
-	p.send(recs[10:]...)
-	<-attached // documents are on their way into the store
-	p.kill()
+	p.Send(recs[10:]...)
+	<-attached // documents are being attached
+	p.Kill()
 	err := drain(p)
 	is.True(err != nil)
 
 	e.deliverToASuccessor(t, 30)
 }
 
-// deliverToASuccessor starts a plugin and sends it n numbered records, as Conduit sends
-// again those without an acknowledgement, and the last ones with one. Then each has one
-// version.
+// deliverToASuccessor starts a plugin, sends it n numbered records again, as Conduit does
+// after a crash, and checks that each document has one version.
 func (e *emulator) deliverToASuccessor(t *testing.T, n int) {
 	t.Helper()
 	is := is.New(t)
 	p := start(t, e.settings())
 	recs := numbered(n)
-	p.send(recs...)
-	for _, a := range p.acks(n) {
-		is.Equal(a.Error, "")
-	}
-	p.stop(recs[n-1].Position)
+	p.Send(recs...)
+	p.Accepted(n)
+	p.Finish(recs[n-1].Position)
 	docs := e.documents()
 	is.Equal(len(docs), n)
 	for key, d := range docs {
@@ -146,9 +143,9 @@ func TestRedeliveryChangesNothing(t *testing.T) {
 	recs := numbered(50)
 	for range 2 {
 		p := start(t, e.settings())
-		p.send(recs...)
-		p.acks(50)
-		p.stop(recs[49].Position)
+		p.Send(recs...)
+		p.Acks(50)
+		p.Finish(recs[49].Position)
 	}
 	is.Equal(e.Counts()["POST /files"], 50)
 	is.Equal(len(e.Snapshot().Files), 50)
@@ -159,38 +156,36 @@ func TestAStopWaitsForTheWriteUnderWay(t *testing.T) {
 	e := emulate(t, openaitest.Config{IndexTime: time.Second})
 	p := start(t, e.settings())
 	recs := numbered(20)
-	p.send(recs...)
-	_, err := p.Stop(p.ctx, pconnector.DestinationStopRequest{LastPosition: recs[19].Position})
+	p.Send(recs...)
+	_, err := p.Stop(p.Ctx, pconnector.DestinationStopRequest{LastPosition: recs[19].Position})
 	is.NoErr(err)
-	for _, a := range p.acks(20) {
-		is.Equal(a.Error, "")
-	}
-	p.teardown()
+	p.Accepted(20)
+	p.End()
 	is.Equal(len(e.documents()), 20)
 }
 
-func TestAForcedStopDoesNotSitOutTheIndexing(t *testing.T) {
+func TestAForcedStopDoesNotWaitForTheIndexing(t *testing.T) {
 	is := is.New(t)
 	e := emulate(t, openaitest.Config{IndexTime: time.Hour})
 	p := start(t, e.settings())
 	attached := e.attaches()
-	p.send(numbered(5)...)
+	p.Send(numbered(5)...)
 	<-attached
 	began := time.Now()
-	p.cancel()
+	p.Cancel()
 	err := drain(p)
 	is.True(err != nil)
-	p.teardown()
-	is.True(time.Since(began) < 20*time.Second) // it does not sit out the indexing
+	p.End()
+	is.True(time.Since(began) < 20*time.Second) // it does not wait for the indexing
 }
 
 func TestTeardownWithoutOpenIsHarmless(t *testing.T) {
 	is := is.New(t)
 	e := emulate(t, openaitest.Config{})
 	p := newProgram(t)
-	_, err := p.Configure(p.ctx, pconnector.DestinationConfigureRequest{Config: e.settings()})
+	_, err := p.Configure(p.Ctx, pconnector.DestinationConfigureRequest{Config: e.settings()})
 	is.NoErr(err)
-	p.teardown()
+	p.End()
 	is.Equal(e.RequestCount(), 0)
 }
 
@@ -198,20 +193,20 @@ func TestDeletingTheConnectorLeavesTheDocuments(t *testing.T) {
 	is := is.New(t)
 	e := emulate(t, openaitest.Config{})
 	p := start(t, e.settings())
-	p.send(numbered(3)...)
-	p.acks(3)
-	p.stop(opencdc.Position("2"))
+	p.Send(numbered(3)...)
+	p.Acks(3)
+	p.Finish(opencdc.Position("2"))
 	requests := e.RequestCount()
 
 	p = newProgram(t) // Conduit starts a process for this alone
-	_, err := p.LifecycleOnDeleted(p.ctx, pconnector.DestinationLifecycleOnDeletedRequest{Config: e.settings()})
+	_, err := p.LifecycleOnDeleted(p.Ctx, pconnector.DestinationLifecycleOnDeletedRequest{Config: e.settings()})
 	is.NoErr(err)
-	p.teardown()
+	p.End()
 	is.Equal(e.RequestCount(), requests)
 	is.Equal(len(e.documents()), 3)
 }
 
-func TestOpenSaysInOneLineWhatIsWrong(t *testing.T) {
+func TestOpenNamesTheFaultInOneLine(t *testing.T) {
 	for _, tt := range []struct {
 		name     string
 		settings config.Config
@@ -230,16 +225,16 @@ func TestOpenSaysInOneLineWhatIsWrong(t *testing.T) {
 				cfg[k] = v
 			}
 			p := newProgram(t)
-			_, err := p.Configure(p.ctx, pconnector.DestinationConfigureRequest{Config: cfg})
+			_, err := p.Configure(p.Ctx, pconnector.DestinationConfigureRequest{Config: cfg})
 			is.NoErr(err)
-			_, err = p.Open(p.ctx, pconnector.DestinationOpenRequest{})
+			_, err = p.Open(p.Ctx, pconnector.DestinationOpenRequest{})
 			is.True(err != nil)
 			for _, s := range tt.says {
 				is.True(strings.Contains(err.Error(), s))
 			}
 			is.True(!strings.Contains(err.Error(), "\n"))
 			is.True(!strings.Contains(err.Error(), cfg["api_key"]))
-			p.teardown() // as Conduit does after a failed Open
+			p.End() // as Conduit does after a failed Open
 		})
 	}
 }
@@ -253,9 +248,9 @@ func TestLogsHoldNoKeyNoContentAndNoSecret(t *testing.T) {
 		recs[i].Key = opencdc.RawData("secret-key-" + strconv.Itoa(i))
 		recs[i].Payload.After = opencdc.RawData("secret content")
 	}
-	p.send(recs...)
-	p.acks(5)
-	p.stop(recs[4].Position)
+	p.Send(recs...)
+	p.Acks(5)
+	p.Finish(recs[4].Position)
 	writes := 0
 	for line := range strings.SplitSeq(p.log.String(), "\n") {
 		is.True(!strings.Contains(line, "sk-test"))
@@ -293,7 +288,7 @@ func (e *emulator) settings() config.Config {
 
 func (e *emulator) documents() map[string]document { return documents(e.Server, e.store) }
 
-// removeStore takes the store away, as somebody else may.
+// removeStore deletes the store, as another client may.
 func (e *emulator) removeStore(t *testing.T) {
 	t.Helper()
 	is := is.New(t)
@@ -335,7 +330,7 @@ func numbered(n int) []opencdc.Record {
 // drain reads acknowledgements until the stream ends, and returns why it did.
 func drain(p *program) error {
 	for {
-		if _, err := p.stream.Client().Recv(); err != nil {
+		if _, err := p.Stream.Client().Recv(); err != nil {
 			return err
 		}
 	}

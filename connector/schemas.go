@@ -7,8 +7,8 @@ import (
 	"github.com/conduitio/conduit-connector-protocol/pconnutils"
 )
 
-// schemas remembers the answers of the schema service: a version of a schema never
-// changes, and each record asks for two.
+// schemas caches the answers of the schema service. A version of a schema never changes,
+// and each record needs two.
 type schemas struct {
 	pconnutils.SchemaService
 	known sync.Map // pconnutils.GetSchemaRequest to pconnutils.GetSchemaResponse
@@ -16,7 +16,7 @@ type schemas struct {
 
 func (s *schemas) GetSchema(ctx context.Context, req pconnutils.GetSchemaRequest) (pconnutils.GetSchemaResponse, error) {
 	if resp, ok := s.known.Load(req); ok {
-		return resp.(pconnutils.GetSchemaResponse), nil // nothing else is stored
+		return resp.(pconnutils.GetSchemaResponse), nil // the cache has no other type
 	}
 	resp, err := s.SchemaService.GetSchema(ctx, req)
 	if err == nil {

@@ -24,24 +24,23 @@ import (
 	"github.com/conduitio-labs/conduit-connector-openai-vectorstore/connector/internal/runstream"
 )
 
-// readAhead bounds the records that are taken from Conduit before they can be written.
-// At OpenAI's published limits 1,000 documents are a minute's work: a stop has to wait
-// for them, and a crash has them delivered again.
+// readAhead limits the records that are read from Conduit before they can be written. At
+// OpenAI's published limits 1,000 documents take a minute. A stop waits for them, and after
+// a crash Conduit delivers them again.
 var readAhead = runstream.Limits{Records: 1000, Bytes: 32 << 20}
 
-// maxRecordSize is the largest payload of a record that is taken, in bytes: a record
-// needs a few times its size in memory.
+// maxRecordSize is the largest payload that is accepted, in bytes. A record needs a few times
+// its size in memory.
 var maxRecordSize = 64 << 20
 
-// connectTime is how long Conduit may take to connect to the plugin that it has
-// started. It gives up after a minute itself.
+// connectTime is how long Conduit may take to connect to the plugin. Conduit gives up after a
+// minute, too.
 const connectTime = time.Minute
 
-// Serve runs the plugin until Conduit lets go of it. It does the same as
-// [sdk.Serve], with the stream of records wrapped (see package runstream), for which the
-// SDK has no opening, and it ends at once when Conduit is gone (see package
-// lifeline). Nothing may be written to standard output or standard error
-// before: Conduit reads the handshake there.
+// Serve runs the plugin until Conduit ends it. It differs from [sdk.Serve] in two ways: it
+// wraps the stream of records (see package runstream), and it exits at once when Conduit has
+// died (see package lifeline). The program must write nothing to standard output or standard
+// error before, because Conduit reads the handshake there.
 func Serve() {
 	if len(os.Args) > 1 {
 		sdk.Serve(Connector) // the commands: spec, version
@@ -72,11 +71,11 @@ func serve() error {
 	}
 	schema.Service = &schemas{SchemaService: schemaclient.NewSchemaServiceClient(conn)}
 
-	// Conduit always names a size. Only one that is not the default is a user's wish.
+	// Conduit always sets a size. Only a size other than the default was chosen by a user.
 	if n, err := strconv.Atoi(os.Getenv(pconnector.EnvConduitConnectorMaxReceiveRecordSize)); err == nil && n != server.DefaultMaxReceiveRecordSize {
 		maxRecordSize = n
 	}
-	// The decoder refuses texts of more than 1 MiB by itself.
+	// By default the decoder refuses texts of more than 1 MiB.
 	avro.DefaultConfig = avro.Config{MaxByteSliceSize: maxRecordSize}.Freeze()
 	spec := Connector.NewSpecification()
 	return server.Serve(
@@ -86,17 +85,17 @@ func serve() error {
 			return runstream.Wrap(sdk.NewDestinationPlugin(Connector.NewDestination(), cfg, spec.DestinationParams), readAhead)
 		},
 		server.WithGRPCServerOptions(
-			// A message that gRPC refuses ends the stream, and its neighbours in flight with
-			// it. A record that is too large is refused alone instead, by its translation.
+			// A message that gRPC refuses ends the stream, with all records in flight. So gRPC
+			// takes every size, and the translation refuses a record that is too large alone.
 			grpc.MaxRecvMsgSize(math.MaxInt32),
-			// At once, without deferred functions: nothing is taken back.
+			// Exit at once, without deferred functions, which would undo changes.
 			lifeline.Watch(connectTime, func() { os.Exit(1) }),
 		),
 	)
 }
 
-// logTo has the SDK's logger write to w, where Conduit reads, under the field names
-// that Conduit looks for.
+// logTo makes the SDK's logger write to w, which Conduit reads, with the field names that
+// Conduit expects.
 func logTo(w *os.File, level string) {
 	zerolog.LevelFieldName = "@level"
 	zerolog.CallerFieldName = "@caller"
@@ -106,8 +105,7 @@ func logTo(w *os.File, level string) {
 	if err != nil {
 		l = zerolog.TraceLevel // Conduit filters
 	}
-	// net/http prints there the beginning of a reply that it did not ask for, which may
-	// repeat the API key.
+	// net/http logs the beginning of an unsolicited reply, which may contain the API key.
 	log.SetOutput(io.Discard)
 	logger := zerolog.New(w).Level(l)
 	zerolog.DefaultContextLogger = &logger

@@ -16,19 +16,17 @@ import (
 	"github.com/conduitio-labs/conduit-connector-openai-vectorstore/vsclient/openaitest"
 )
 
-func TestAnOutageIsToldOnceWhenItBeginsAndOnceWhenItIsOver(t *testing.T) {
+func TestAnOutageIsLoggedOnceAtItsBeginningAndOnceAtItsEnd(t *testing.T) {
 	is := is.New(t)
 	e := emulate(t, openaitest.Config{})
 	p := start(t, e.settings())
 	e.Inject(openaitest.Fault{Method: "POST", Times: -1, Kind: openaitest.FaultStatus, Status: http.StatusServiceUnavailable})
 	recs := numbered(30)
-	p.send(recs...)
+	p.Send(recs...)
 	p.awaitLogged("warn", "answers 503")
 	e.ClearFaults()
-	for _, a := range p.acks(30) {
-		is.Equal(a.Error, "")
-	}
-	p.stop(recs[29].Position)
+	p.Accepted(30)
+	p.Finish(recs[29].Position)
 	is.Equal(p.logged("warn", "answers 503; tried again since "), 1)
 	is.Equal(p.logged("warn", "answers again, after "), 1)
 	is.Equal(p.logged("warn", ""), 2) // and no other warning
@@ -46,9 +44,9 @@ func TestRefusalsAreLoggedByTheirReasons(t *testing.T) {
 	}
 	recs[2].Payload.After, recs[3].Payload.After = nil, nil
 	// In one message, so that they are written together.
-	is.NoErr(p.stream.Client().Send(pconnector.DestinationRunRequest{Records: recs}))
-	p.acks(30)
-	p.stop(recs[29].Position)
+	is.NoErr(p.Stream.Client().Send(pconnector.DestinationRunRequest{Records: recs}))
+	p.Acks(30)
+	p.Finish(recs[29].Position)
 	var reasons []string
 	for line := range strings.SplitSeq(p.log.String(), "\n") {
 		var entry struct {
@@ -57,7 +55,7 @@ func TestRefusalsAreLoggedByTheirReasons(t *testing.T) {
 			Records int    `json:"records"`
 			Reason  string `json:"reason"`
 		}
-		json.Unmarshal([]byte(line), &entry) //nolint:errcheck // other lines are of no interest
+		json.Unmarshal([]byte(line), &entry) //nolint:errcheck // other lines are ignored
 		if entry.Message == "records refused" {
 			reasons = append(reasons, strconv.Itoa(entry.Records)+" "+entry.Reason)
 		}
@@ -69,7 +67,7 @@ func TestRefusalsAreLoggedByTheirReasons(t *testing.T) {
 	is.True(strings.HasPrefix(reasons[1], "2 the content is empty"))
 }
 
-// expiringStore makes a store that expires a day after its last use.
+// expiringStore creates a store that expires a day after its last use.
 func (e *emulator) expiringStore(t *testing.T) {
 	t.Helper()
 	is := is.New(t)
@@ -94,13 +92,13 @@ func TestAnExpiredStoreIsRefusedAtOpen(t *testing.T) {
 	e.expiringStore(t)
 	e.Advance(48 * time.Hour)
 	p := newProgram(t)
-	_, err := p.Configure(p.ctx, pconnector.DestinationConfigureRequest{Config: e.settings()})
+	_, err := p.Configure(p.Ctx, pconnector.DestinationConfigureRequest{Config: e.settings()})
 	is.NoErr(err)
-	_, err = p.Open(p.ctx, pconnector.DestinationOpenRequest{})
+	_, err = p.Open(p.Ctx, pconnector.DestinationOpenRequest{})
 	is.True(err != nil)
 	is.True(strings.Contains(err.Error(), "vector_store_id"))
 	is.True(strings.Contains(err.Error(), "expired"))
-	p.teardown()
+	p.End()
 }
 
 func TestAStoreThatExpiresInMidRunIsNoFaultOfTheRecords(t *testing.T) {
@@ -109,15 +107,15 @@ func TestAStoreThatExpiresInMidRunIsNoFaultOfTheRecords(t *testing.T) {
 	e.expiringStore(t)
 	p := start(t, e.settings())
 	recs := numbered(20)
-	p.send(recs[:10]...)
-	p.acks(10)
+	p.Send(recs[:10]...)
+	p.Acks(10)
 	e.Advance(48 * time.Hour)
-	p.send(recs[10:]...)
-	for _, a := range p.acks(10) {
+	p.Send(recs[10:]...)
+	for _, a := range p.Acks(10) {
 		is.True(strings.Contains(a.Error, "vector_store_id"))
 		is.True(strings.Contains(a.Error, "expired"))
 	}
-	p.stop(recs[19].Position)
+	p.Finish(recs[19].Position)
 	is.Equal(len(e.Snapshot().Files), 10) // the Files of the refused ones are gone
 }
 
@@ -127,13 +125,13 @@ func TestABaseURLWithoutItsVersionIsNamed(t *testing.T) {
 	p := newProgram(t)
 	cfg := e.settings()
 	cfg["base_url"] = strings.TrimSuffix(e.url, "/v1")
-	_, err := p.Configure(p.ctx, pconnector.DestinationConfigureRequest{Config: cfg})
+	_, err := p.Configure(p.Ctx, pconnector.DestinationConfigureRequest{Config: cfg})
 	is.NoErr(err)
-	_, err = p.Open(p.ctx, pconnector.DestinationOpenRequest{})
+	_, err = p.Open(p.Ctx, pconnector.DestinationOpenRequest{})
 	is.True(err != nil)
 	is.True(strings.Contains(err.Error(), "base_url"))
 	is.True(strings.Contains(err.Error(), e.url)) // the URL to try
-	p.teardown()
+	p.End()
 }
 
 func TestThePasswordInABaseURLIsNowhere(t *testing.T) {
@@ -148,16 +146,16 @@ func TestThePasswordInABaseURLIsNowhere(t *testing.T) {
 		t.Run(url, func(t *testing.T) {
 			is := is.New(t)
 			p := newProgram(t)
-			_, err := p.Configure(p.ctx, pconnector.DestinationConfigureRequest{Config: config.Config{
+			_, err := p.Configure(p.Ctx, pconnector.DestinationConfigureRequest{Config: config.Config{
 				"api_key": "sk-test", "vector_store_id": "vs_1", "base_url": url, "retry_timeout": "1s",
 			}})
 			if err == nil {
-				_, err = p.Open(p.ctx, pconnector.DestinationOpenRequest{})
+				_, err = p.Open(p.Ctx, pconnector.DestinationOpenRequest{})
 			}
 			is.True(err != nil)
 			is.True(strings.Contains(err.Error(), "base_url"))
 			is.True(!strings.Contains(err.Error(), "hunter2secret"))
-			p.teardown()
+			p.End()
 			is.True(!strings.Contains(p.log.String(), "hunter2secret"))
 		})
 	}

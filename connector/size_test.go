@@ -14,8 +14,8 @@ import (
 	"github.com/conduitio-labs/conduit-connector-openai-vectorstore/vsclient/openaitest"
 )
 
-// encodedRows are rows as the PostgreSQL source sends them, with schemas. The text
-// of the one in the middle is given.
+// encodedRows returns rows with schemas, as the PostgreSQL source sends them. The caller gives
+// the text of the row in the middle.
 func encodedRows(t *testing.T, n int, text string) []opencdc.Record {
 	t.Helper()
 	is := is.New(t)
@@ -47,7 +47,7 @@ func TestOneLargeOrBrokenRecordLeavesItsNeighboursTogether(t *testing.T) {
 	const n = 200
 	for _, tt := range []struct {
 		name   string
-		max    int // bytes, as Conduit says
+		max    int // Conduit's limit in bytes
 		size   int // of the text in the middle
 		spoil  func(*opencdc.Record)
 		refuse string // part of the error; "": it is written
@@ -61,7 +61,7 @@ func TestOneLargeOrBrokenRecordLeavesItsNeighboursTogether(t *testing.T) {
 		},
 		{
 			"a row whose schema is unknown", server.DefaultMaxReceiveRecordSize, 1,
-			func(r *opencdc.Record) { r.Metadata[opencdc.MetadataPayloadSchemaVersion] = "99" }, "cannot be had",
+			func(r *opencdc.Record) { r.Metadata[opencdc.MetadataPayloadSchemaVersion] = "99" }, "is not available",
 		},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
@@ -72,13 +72,13 @@ func TestOneLargeOrBrokenRecordLeavesItsNeighboursTogether(t *testing.T) {
 			for k, v := range (config.Config{"content_field": "body", "sdk.schema.extract.key.enabled": "true", "sdk.schema.extract.payload.enabled": "true"}) {
 				cfg[k] = v
 			}
-			p.run(cfg)
+			p.Begin(cfg)
 			recs := encodedRows(t, n, strings.Repeat("x", tt.size))
 			if tt.spoil != nil {
 				tt.spoil(&recs[n/2])
 			}
-			go p.send(recs...)
-			for i, a := range p.acks(n) {
+			go p.Send(recs...)
+			for i, a := range p.Acks(n) {
 				is.Equal(a.Position, recs[i].Position)
 				if i != n/2 || tt.refuse == "" {
 					is.Equal(a.Error, "")
@@ -87,7 +87,7 @@ func TestOneLargeOrBrokenRecordLeavesItsNeighboursTogether(t *testing.T) {
 				is.True(strings.Contains(a.Error, tt.refuse))
 				is.True(strings.Contains(a.Error, `{\"id\":100}`)) // the key
 			}
-			p.stop(recs[n-1].Position)
+			p.Finish(recs[n-1].Position)
 			want := n
 			if tt.refuse != "" {
 				want--

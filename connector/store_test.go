@@ -11,11 +11,11 @@ type document struct {
 	name       string
 	content    string
 	status     string
-	attributes map[string]any // without the client's own
-	versions   int            // attached under that key
+	attributes map[string]any // without the client's
+	versions   int            // how many are attached under that key
 }
 
-// documents reads a store by key, or by the digest of keys that are too long.
+// documents returns the documents of a store by key, or by digest when the key is too long.
 func documents(server *openaitest.Server, store string) map[string]document {
 	docs := make(map[string]document)
 	for _, f := range server.Snapshot().Store(store).Files {

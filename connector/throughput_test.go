@@ -12,11 +12,10 @@ import (
 	"github.com/conduitio-labs/conduit-connector-openai-vectorstore/vsclient/openaitest"
 )
 
-// BenchmarkThroughput compares, at the default settings and with documents of
-// 4 KB, records that are in flight together with records that are sent one at a
-// time, each after the acknowledgement of the one before. The emulator takes 50
-// ms for a request and 500 ms to index a file. Absolute figures are the
-// emulator's; the ratio counts.
+// BenchmarkThroughput compares two ways to send records with documents of 4 KB at the default
+// settings: all at once, and each after the acknowledgement of the one before. The emulator
+// takes 50 ms for a request and 500 ms to index a file. The absolute figures are those of the
+// emulator; the ratio matters.
 func BenchmarkThroughput(b *testing.B) {
 	const together, single = 200, 10
 	for b.Loop() {
@@ -32,9 +31,8 @@ func BenchmarkThroughput(b *testing.B) {
 	}
 }
 
-// BenchmarkServerError measures how long one row that OpenAI fails to index by its own
-// fault, however often it is uploaded, holds the acknowledgements of the rows that are
-// written with it. The documents of the others are searchable meanwhile.
+// BenchmarkServerError measures how long one row that always fails with a server_error delays
+// the acknowledgements of the rows of its write, whose documents are already searchable.
 func BenchmarkServerError(b *testing.B) {
 	for b.Loop() {
 		good, _ := throughput(b, 100, false)
@@ -45,8 +43,8 @@ func BenchmarkServerError(b *testing.B) {
 	}
 }
 
-// throughput writes n documents of 4 KB and returns the records a second, and how
-// long the plugin took to stop after the last acknowledgement.
+// throughput writes n documents of 4 KB. It returns the records per second, and the time that
+// the plugin took to stop after the last acknowledgement.
 func throughput(b *testing.B, n int, oneAtATime bool, rules ...openaitest.IndexRule) (perSecond float64, stop time.Duration) {
 	e := emulate(b, openaitest.Config{Latency: 50 * time.Millisecond, IndexTime: 500 * time.Millisecond, IndexRules: rules})
 	p := start(b, e.settings())
@@ -57,15 +55,15 @@ func throughput(b *testing.B, n int, oneAtATime bool, rules ...openaitest.IndexR
 	began := time.Now()
 	if oneAtATime {
 		for _, r := range recs {
-			p.send(r)
-			p.acks(1)
+			p.Send(r)
+			p.Acks(1)
 		}
 	} else {
-		go p.send(recs...)
-		p.acks(n)
+		go p.Send(recs...)
+		p.Acks(n)
 	}
 	took := time.Since(began)
 	began = time.Now()
-	p.stop(recs[n-1].Position)
+	p.Finish(recs[n-1].Position)
 	return float64(n) / took.Seconds(), time.Since(began)
 }

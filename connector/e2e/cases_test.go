@@ -13,8 +13,8 @@ import (
 	"github.com/conduitio-labs/conduit-connector-openai-vectorstore/vsclient/openaitest"
 )
 
-// tableCase is a series of changes to tables while a pipeline runs, with the documents
-// that must be in the store then.
+// tableCase is a series of changes to tables while a pipeline runs, and the documents that
+// must be in the store after each.
 type tableCase struct {
 	name     string
 	settings map[string]string // of the destination
@@ -28,8 +28,8 @@ type tableCase struct {
 
 type tableStep struct {
 	sql  string
-	want map[string]string // the store's documents afterwards; a content that ends in … only begins so
-	log  string            // Conduit's log says so afterwards; "": anything
+	want map[string]string // the store's documents afterwards; … at the end stands for any text
+	log  string            // part of Conduit's log afterwards; "": any
 }
 
 func TestTablesEndAsTheyShould(t *testing.T) {
@@ -137,7 +137,7 @@ func TestTablesEndAsTheyShould(t *testing.T) {
 			steps: []tableStep{
 				{
 					sql: `INSERT INTO docs VALUES (1.50, 'A'), (2, 'B'); INSERT INTO logs VALUES ('2024-03-01 12:00:00.123456+02', 'L')`,
-					// A key is the bytes of the record's key, as the source has it.
+					// A document's key is the bytes of the record's key.
 					want: map[string]string{`docs/{"id":"3/2"}`: "A", `docs/{"id":"2"}`: "B", `logs/{"at":"2024-03-01T10:00:00.123456Z"}`: "L"},
 				},
 				{
@@ -168,7 +168,7 @@ func (c *tableCase) run(t *testing.T) {
 	w.pipeline(postgres(tables, !c.plain)+c.source, settings, "")
 	w.start()
 	if strings.Contains(c.source, "never") {
-		// Nothing shows when the source listens.
+		// No document shows that the source listens.
 		w.await("the pipeline runs", func() bool { return sql(`SELECT count(*) FROM pg_replication_slots WHERE active`) == "1" })
 	}
 	for _, s := range c.steps {
@@ -189,7 +189,7 @@ func (c *tableCase) run(t *testing.T) {
 	}
 }
 
-// holds reports whether the store holds just these documents, each once.
+// holds reports whether the store holds exactly these documents, each once and indexed.
 func (w *world) holds(want map[string]string) bool {
 	docs := w.documents()
 	for key, content := range want {

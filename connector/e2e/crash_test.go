@@ -11,8 +11,7 @@ import (
 	"github.com/conduitio-labs/conduit-connector-openai-vectorstore/vsclient/openaitest"
 )
 
-// Each test here ends something in the middle of a snapshot of 300 rows.
-
+// snapshot returns a world in the middle of a snapshot of 300 rows.
 func snapshot(t *testing.T) *world {
 	t.Helper()
 	sql := rows(t)
@@ -49,7 +48,7 @@ func TestAStopDrains(t *testing.T) {
 
 func TestAKilledConduitLosesAndDoublesNothing(t *testing.T) {
 	w := snapshot(t)
-	w.engine.Kill() //nolint:errcheck // the test is that it is gone
+	w.engine.Kill() //nolint:errcheck // it was killed
 	w.await("its plugin has ended as well", func() bool {
 		n, err := w.engine.Running(plugin)
 		return err == nil && n == 0

@@ -1,7 +1,7 @@
 //go:build e2e
 
-// Package e2e runs the built plugin in a real Conduit. It needs PostgreSQL, which
-// it starts itself, and builds Conduit when there is none: make e2e.
+// Package e2e runs the built plugin in a real Conduit: make e2e. It builds Conduit v0.14. It
+// starts a PostgreSQL server, which must be installed.
 package e2e_test
 
 import (
@@ -21,11 +21,11 @@ import (
 
 var programs struct {
 	conduit string // v0.14
-	given   string // a newer one, which the variable CONDUIT names; "": none is given
+	given   string // the newer Conduit that the variable CONDUIT names; "": none
 	plugins string // folder
 }
 
-// onEachEngine runs a test on Conduit v0.14, and on a newer one that is given.
+// onEachEngine runs a test on Conduit v0.14, and on the one that CONDUIT names.
 func onEachEngine(t *testing.T, test func(t *testing.T, conduit string)) {
 	t.Helper()
 	t.Run("v0.14", func(t *testing.T) { test(t, programs.conduit) })
@@ -61,7 +61,7 @@ func TestMain(m *testing.M) {
 	}())
 }
 
-// world is an engine, and an emulated project with one vector store.
+// world is an engine and an emulated project with one vector store.
 type world struct {
 	*testing.T
 	engine *rig.Engine
@@ -91,16 +91,16 @@ func newWorldOf(t *testing.T, conduit string, cfg openaitest.Config) *world {
 	is.NoErr(err)
 	w.store = w.openai.NewVectorStore("e2e")
 	is.NoErr(os.MkdirAll(w.engine.Connectors(), 0o755))
-	// A copy under its own path, by which the process is found.
+	// The engine finds processes by their path, so that each world needs its own path.
 	is.NoErr(os.Link(filepath.Join(programs.plugins, "openai-vectorstore"), filepath.Join(w.engine.Connectors(), plugin)))
 	return w
 }
 
 const plugin = "openai-vectorstore"
 
-// pipeline defines a pipeline from a source, given as YAML at the indentation of
-// a connector's fields, to the store. more is further settings, and rest further
-// fields of the pipeline.
+// pipeline defines a pipeline from a source to the store. source is YAML at the indentation of
+// a connector's fields, more is further settings of the destination, and rest further fields
+// of the pipeline.
 func (w *world) pipeline(source string, more map[string]string, rest string) {
 	w.Helper()
 	settings := ""
@@ -140,7 +140,7 @@ func (w *world) stop() {
 	is.New(w.T).NoErr(w.engine.Stop(ctx))
 }
 
-// await waits until something holds.
+// await waits until holds returns true.
 func (w *world) await(state string, holds func() bool) {
 	w.Helper()
 	deadline := time.Now().Add(2 * time.Minute)
@@ -155,16 +155,7 @@ func (w *world) await(state string, holds func() bool) {
 func (w *world) awaitDocuments(want map[string]string) {
 	w.Helper()
 	w.await("the store holds the documents", func() bool {
-		docs := w.documents()
-		if len(docs) != len(want) {
-			return false
-		}
-		for key, content := range want {
-			if d := docs[key]; d.content != content || d.status != "completed" || d.versions != 1 {
-				return false
-			}
-		}
-		return true
+		return w.holds(want)
 	})
 }
 
@@ -175,7 +166,7 @@ type document struct {
 	versions   int
 }
 
-// documents are the store's documents by key.
+// documents returns the store's documents by key.
 func (w *world) documents() map[string]document {
 	docs := make(map[string]document)
 	for _, f := range w.openai.Snapshot().Store(w.store).Files {
@@ -190,7 +181,7 @@ func (w *world) documents() map[string]document {
 	return docs
 }
 
-// once fails the test unless each of n documents is there once and nothing else.
+// once fails the test unless the store holds n documents, each once and indexed.
 func (w *world) once(n int) {
 	w.Helper()
 	docs := w.documents()

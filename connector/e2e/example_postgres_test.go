@@ -13,8 +13,8 @@ import (
 	"github.com/conduitio-labs/conduit-connector-openai-vectorstore/vsclient/openaitest"
 )
 
-// TestThePostgresExampleKeepsATableInStep runs examples/postgres.yaml as it is
-// through the first weeks of a table.
+// TestThePostgresExampleKeepsATableInStep runs the unchanged examples/postgres.yaml over many
+// kinds of changes of a table.
 func TestThePostgresExampleKeepsATableInStep(t *testing.T) {
 	onEachEngine(t, postgresExample)
 }
@@ -36,7 +36,7 @@ func postgresExample(t *testing.T, conduit string) {
 	sql(`ALTER TABLE articles ALTER COLUMN body SET STORAGE EXTERNAL`)
 	sql(`INSERT INTO articles VALUES (3, 'three', '` + large + `', 8, 0.5, '2024-05-02 00:00:00+00', '{"lang":"de"}')`)
 	sql(`INSERT INTO articles (id) VALUES (4)`)                                          // no text, no document
-	sql(`UPDATE articles SET title = 'drei', price = 0.75 WHERE id = 3`)                 // the text is unchanged, and not sent
+	sql(`UPDATE articles SET title = 'drei', price = 0.75 WHERE id = 3`)                 // PostgreSQL does not send the unchanged text
 	sql(`UPDATE articles SET published_at = NULL, meta = NULL WHERE id = 1`)             // values become NULL
 	sql(`UPDATE articles SET body = 'second body, changed', author_id = 9 WHERE id = 2`) // NULLs become values
 	want := map[string]string{`{"id":1}`: "first body", `{"id":2}`: "second body, changed", `{"id":3}`: large}
@@ -54,7 +54,7 @@ func postgresExample(t *testing.T, conduit string) {
 
 	sql(`INSERT INTO articles SELECT i, 'title ' || i, 'body ' || i, 7, 1, now(), '{"lang":"en"}' FROM generate_series(100, 199) i`)
 	w.await("some are written", func() bool { return len(w.documents()) > 20 })
-	w.engine.Kill() //nolint:errcheck // the test is that it is gone
+	w.engine.Kill() //nolint:errcheck // it was killed
 	sql(`UPDATE articles SET body = body || '!' WHERE id >= 100`)
 	sql(`DELETE FROM articles WHERE id >= 190`)
 	w.start()
@@ -76,7 +76,7 @@ func postgresExample(t *testing.T, conduit string) {
 	is.Equal(len(w.openai.Snapshot().Files), 92)
 }
 
-// example makes one of the examples the world's pipeline, as it is.
+// example defines one of the examples as the world's pipeline, unchanged.
 func (w *world) example(name string) {
 	w.Helper()
 	is := is.New(w.T)

@@ -81,7 +81,7 @@ func TestABadRecordGoesToTheDeadLetterQueueAlone(t *testing.T) {
 	text, err := os.ReadFile(letters)
 	is.NoErr(err)
 	is.Equal(strings.Count(strings.TrimSpace(string(text)), "\n")+1, 1) // exactly one record
-	// As docs/recovery.md says how to read it.
+	// docs/recovery.md reads a dead letter by these names.
 	var letter struct {
 		Metadata map[string]string `json:"metadata"`
 		Payload  struct {

@@ -18,18 +18,18 @@ import (
 
 type column struct {
 	name, kind, value string
-	stops             string // the settings with which the source stops at it
+	stops             string // the settings with which the source stops at this column
 }
 
-// table has no name that SQL has a use for.
+// table returns a table name that is not a keyword of SQL.
 func (c column) table() string { return "t_" + c.name }
 
-// columns are types of PostgreSQL's with a value of each.
+// columns are types of PostgreSQL, with a value of each.
 var columns = []column{
 	{"int", "int", "7", ""},
 	{"bigint", "bigint", "9007199254740993", ""},
 	{"float", "float8", "0.1", ""},
-	{"nan", "float8", "'NaN'", "plain"}, // Conduit v0.14 itself ends at it
+	{"nan", "float8", "'NaN'", "plain"}, // it ends Conduit v0.14 itself
 	{"numeric", "numeric(10,2)", "19.99", "plain"},
 	{"bool", "bool", "true", ""},
 	{"text", "text", "'<a> & b'", ""},
@@ -45,13 +45,13 @@ var columns = []column{
 	{"inet", "inet", "'10.0.0.1'", "schemas plain"},
 }
 
-// columnSettings are ways to have a column sent: with schemas, without, and without
-// and made text by a processor.
+// columnSettings are the ways to send a column: with schemas, without, and without but as
+// text by a processor.
 var columnSettings = []string{"schemas", "plain", "text"}
 
-// TestColumnsArriveAsTheMatrixSays runs a pipeline for each type of column and way to
-// send it, and prints how a snapshot, an insert and a NULL arrive. Those at which
-// the source stops run apart: a pipeline that starts again and again is a load.
+// TestColumnsArriveAsTheMatrixSays runs a pipeline for each type of column and each way to
+// send it. It prints how a snapshot, an insert and a NULL arrive. Columns at which the source
+// stops run apart, because a pipeline that restarts again and again slows the others down.
 func TestColumnsArriveAsTheMatrixSays(t *testing.T) {
 	cells := make(map[pair]string)
 	var stopping []pair
@@ -140,7 +140,7 @@ func arrivals(t *testing.T, pairs []pair, patience time.Duration) map[pair]strin
 		null = 10 * time.Second // most stop here
 	}
 	step(3, null)
-	w.engine.Kill() //nolint:errcheck // some of its pipelines do not end by themselves
+	w.engine.Kill() //nolint:errcheck // some of its pipelines never end
 	return cells
 }
 

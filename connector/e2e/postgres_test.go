@@ -15,7 +15,7 @@ import (
 	"github.com/conduitio-labs/conduit-connector-openai-vectorstore/vsclient/openaitest"
 )
 
-// rows are a PostgreSQL of a test's own.
+// rows starts a PostgreSQL server for the test, and returns a function that runs SQL.
 func rows(t *testing.T) func(sql string) string {
 	t.Helper()
 	is := is.New(t)
@@ -31,9 +31,9 @@ func rows(t *testing.T) func(sql string) string {
 	}
 }
 
-// postgres is a source over some tables. With Avro it takes no NULL: tables need
-// REPLICA IDENTITY FULL, as the row before a deletion has NULLs otherwise, and
-// columns that are NOT NULL. Without Avro, integers beyond 2^53 lose digits.
+// postgres returns a source for some tables. With Avro it accepts no NULL: columns must be
+// NOT NULL, and tables need REPLICA IDENTITY FULL, because otherwise the row before a deletion
+// has NULLs. Without Avro, integers beyond 2^53 lose digits.
 func postgres(tables string, avro bool) string {
 	return fmt.Sprintf(`
         plugin: builtin:postgres
@@ -46,7 +46,7 @@ func postgres(tables string, avro bool) string {
 `, tables, avro)
 }
 
-// extracted are the settings for a source that attaches schemas.
+// extracted returns the settings for a source that attaches schemas.
 func extracted(more map[string]string) map[string]string {
 	all := map[string]string{
 		"sdk.schema.extract.key.enabled":     "true",
@@ -106,11 +106,11 @@ func TestNullsAndLargeUnchangedTextsAreKept(t *testing.T) {
 	_, titled := w.documents()[`{"id":1}`].attributes["title"]
 	is.True(!titled) // a NULL is no attribute
 
-	sql(`UPDATE docs SET title = 'titled' WHERE id = 1`) // the body is unchanged, and does not come along
+	sql(`UPDATE docs SET title = 'titled' WHERE id = 1`) // PostgreSQL does not send the unchanged body
 	w.await("the title", func() bool { return w.documents()[`{"id":1}`].attributes["title"] == "titled" })
 	w.awaitDocuments(map[string]string{`{"id":1}`: large})
 
-	sql(`UPDATE docs SET id = 2 WHERE id = 1`) // neither does it with a key change, but the row before has it
+	sql(`UPDATE docs SET id = 2 WHERE id = 1`) // again it does not, but the row before has the body
 	w.awaitDocuments(map[string]string{`{"id":2}`: large})
 	w.stop()
 	is.Equal(w.openai.Counts()["POST /files"], 2)
@@ -149,7 +149,7 @@ func TestASnapshotOf5000RowsIsWrittenWhole(t *testing.T) {
 	sql(`CREATE TABLE docs (id int PRIMARY KEY, body text NOT NULL);
 		INSERT INTO docs SELECT i, repeat('row ' || i || ' ', 100) FROM generate_series(1, 5000) i`)
 	w := newWorld(t, openaitest.Config{Latency: 50 * time.Millisecond, IndexTime: 500 * time.Millisecond})
-	// OpenAI's limits would hold it to 1,000 a minute.
+	// OpenAI's limits allow 1,000 uploads a minute.
 	w.pipeline(postgres("docs", true), extracted(map[string]string{
 		"content_field": "body", "uploads_per_minute": "0", "attach_requests_per_minute": "0", "attached_files_per_minute": "0",
 	}), "")

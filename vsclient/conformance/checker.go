@@ -20,7 +20,7 @@ import (
 	"github.com/conduitio-labs/conduit-connector-openai-vectorstore/vsclient/openaitest"
 )
 
-// rules are the document's, as they are and with each exception.
+// rules are the rules of the document, without and with each exception.
 type rules struct {
 	source     []byte // the part of the document that is validated against
 	plain      *reading
@@ -32,15 +32,15 @@ type rules struct {
 type checker struct {
 	*rules
 
-	answered map[string]int // 200 by operation
-	needed   map[string]int // by exception
+	answered map[string]int // replies of 200, by operation
+	needed   map[string]int // exchanges that need an exception, by its name
 
 	exchanges, distinct, requests, replies int
-	refused                                int // requests that are wrong and were refused, deliberately
-	unread                                 int // bodies of requests that were recorded in part
-	cut                                    int // replies that did not arrive, or not whole
-	pages                                  int // injected replies that are no API's
-	outside                                int // requests to paths that the document does not describe
+	refused                                int // deliberately wrong requests that were refused
+	unread                                 int // requests whose body was recorded in part
+	cut                                    int // replies that did not arrive whole
+	pages                                  int // injected replies that are not of the API
+	outside                                int // requests to paths outside the document
 	violations                             []string
 }
 
@@ -76,7 +76,7 @@ func newRules(source []byte) (*rules, error) {
 	return r, nil
 }
 
-// build makes a validator for the document with these exceptions.
+// build returns a validator for the document with these exceptions.
 func (r *rules) build(amendments ...exception) (*reading, error) {
 	var doc document
 	if err := json.Unmarshal(r.source, &doc); err != nil {
@@ -97,13 +97,13 @@ func (r *rules) build(amendments ...exception) (*reading, error) {
 	return &reading{v, doc.queryParameters()}, errors.Join(errs...)
 }
 
-// reading is the document read with some exceptions.
+// reading is a validator for the document with some exceptions.
 type reading struct {
 	validator.Validator
 	query map[string][]string // the names of the parameters of each operation
 }
 
-// request validates a request, and that it has no undeclared query parameters.
+// request validates a request, which must have no undeclared query parameters.
 func (r *reading) request(e openaitest.Exchange) []*liberrors.ValidationError {
 	req := request(e)
 	_, errs := r.ValidateHttpRequestSync(req)
@@ -128,8 +128,8 @@ type finding struct {
 	answered, request, reply, refused, unread, cut, page, outside bool
 }
 
-// check validates one exchange. In deliberate records a request may be wrong
-// if it was refused.
+// check validates one exchange. In deliberate records a wrong request is allowed if it was
+// refused.
 func (c *checker) check(e openaitest.Exchange, deliberate bool) finding {
 	c.distinct++
 	known := slices.Contains(c.operations, e.Endpoint)
@@ -168,7 +168,7 @@ func (c *checker) count(f finding) {
 	}
 }
 
-// checkRequest reports whether the request is wrong, deliberately, and was refused.
+// checkRequest reports whether the request is deliberately wrong and was refused.
 func (c *checker) checkRequest(e openaitest.Exchange, deliberate bool) (refused bool) {
 	validate := func(r *reading) []*liberrors.ValidationError { return r.request(e) }
 	errs := c.excused(validate, deliberate)
@@ -184,7 +184,7 @@ func (c *checker) checkRequest(e openaitest.Exchange, deliberate bool) (refused 
 
 func (c *checker) checkReply(e openaitest.Exchange, known bool) {
 	if !known {
-		// A path outside the document is refused in the words of the API.
+		// A refusal outside the document has the form of the API's errors.
 		e.Method, e.URL = http.MethodGet, "/v1/files"
 	}
 	validate := func(r *reading) []*liberrors.ValidationError { return r.reply(e) }
@@ -193,8 +193,8 @@ func (c *checker) checkReply(e openaitest.Exchange, known bool) {
 	}
 }
 
-// excused validates with the document and then with one exception after the
-// other, and returns the errors of the document unless one of them excuses them.
+// excused validates with the document, then with each exception in turn. It returns the
+// errors under the document, unless there are none under one of the exceptions.
 func (c *checker) excused(validate func(*reading) []*liberrors.ValidationError, deliberate bool) []*liberrors.ValidationError {
 	errs := validate(c.plain)
 	if len(errs) == 0 {
@@ -229,7 +229,7 @@ func (c *checker) violate(e openaitest.Exchange, part string, errs []*liberrors.
 func request(e openaitest.Exchange) *http.Request {
 	u, err := url.Parse("https://api.openai.com" + e.URL)
 	if err != nil {
-		panic(err) // it came from a parsed request
+		panic(err) // the URL is of a parsed request
 	}
 	return &http.Request{
 		Method: e.Method, URL: u, Host: u.Host, Header: e.RequestHeader,
@@ -242,7 +242,7 @@ func response(e openaitest.Exchange) *http.Response {
 }
 
 func (c *checker) report(w io.Writer) {
-	fmt.Fprintf(w, "%d exchanges, %d of them different by more than ids and times\n", c.exchanges, c.distinct)
+	fmt.Fprintf(w, "%d exchanges, %d of them different, not counting ids and times\n", c.exchanges, c.distinct)
 	fmt.Fprintf(w, "%d requests and %d replies validated\n", c.requests, c.replies)
 	fmt.Fprintf(w, "not validated: %d replies cut by faults, %d injected pages, %d request bodies recorded in part, %d requests outside the document\n",
 		c.cut, c.pages, c.unread, c.outside)
@@ -261,7 +261,7 @@ func (c *checker) report(w io.Writer) {
 	fmt.Fprintf(w, "%d violations\n", len(c.violations))
 }
 
-// verdict is an error when the record does not conform, or proves nothing.
+// verdict returns an error when the record does not conform, or proves nothing.
 func (c *checker) verdict(whole bool) error {
 	if n := len(c.violations); n > 0 {
 		return fmt.Errorf("%d exchanges violate the OpenAPI document", n)
@@ -274,12 +274,12 @@ func (c *checker) verdict(whole bool) error {
 	}
 	for _, op := range c.operations {
 		if c.answered[op] == 0 {
-			return fmt.Errorf("%s was never answered 200", op)
+			return fmt.Errorf("%s was never answered 200: add a test that makes it", op)
 		}
 	}
 	for _, e := range exceptions {
 		if c.needed[e.name] == 0 {
-			return fmt.Errorf("the exception %q is not needed", e.name)
+			return fmt.Errorf("the exception %q is not needed: remove it", e.name)
 		}
 	}
 	return nil

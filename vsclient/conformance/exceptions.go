@@ -2,22 +2,22 @@ package main
 
 import "strings"
 
-// exception is one place where the live API, or an SDK, is known not to keep to
-// the OpenAPI document: how the document would have to read, and why.
+// exception is a known deviation of the live API or of an SDK from the OpenAPI document,
+// with the amendment of the document that allows it and the reason to believe it.
 type exception struct {
 	name   string
 	reason string
 	amend  func(doc document)
 
-	deliberate bool // holds only for requests that are wrong deliberately
+	deliberate bool // applies only to deliberately wrong requests
 }
 
-// repairs hold for all validation. They give the document its evident meaning, or allow
-// the values that every recorded reply of the live API shows.
+// repairs apply to all validation. They give the document its evident meaning, or allow
+// the values of all recorded replies of the live API.
 var repairs = []exception{
 	{
 		name:   "recursive filters",
-		reason: "$recursiveRef is no keyword of JSON Schema 2020-12, which OpenAPI 3.1 uses; read as a $ref to the schema itself",
+		reason: "$recursiveRef is not a keyword of JSON Schema 2020-12, which OpenAPI 3.1 uses; it is read as a $ref to the schema itself",
 		amend: func(doc document) {
 			doc.schema("CompoundFilter", "properties", "filters", "items")["oneOf"] = []any{
 				map[string]any{"$ref": "#/components/schemas/ComparisonFilter"},
@@ -27,18 +27,18 @@ var repairs = []exception{
 	},
 	{
 		name:   "nullable",
-		reason: "nullable is of OpenAPI 3.0; in 3.1 the document means null as an alternative",
+		reason: "nullable belongs to OpenAPI 3.0; in 3.1 the document means null as an alternative",
 		amend:  func(doc document) { replaceNullable(map[string]any(doc)) },
 	},
 	{
 		name:   "closed objects",
-		reason: "an object has the members that the document declares and no others, so that a misspelt one is found",
+		reason: "an object has no undeclared members, so that a misspelt one is found",
 		amend:  func(doc document) { closeObjects(doc["components"]) },
 	},
 	{
 		name: "nulls",
-		reason: "every recorded reply of the live API has status_details of a File, expires_after of a store without a policy and name of a store without a name as null;" +
-			" so have the recorded lists of the Assistants API first_id and last_id when they are empty",
+		reason: "in every recorded reply of the live API, status_details of a File, expires_after of a store without a policy and name of a store without a name are null;" +
+			" first_id and last_id are null in recorded empty lists of the Assistants API",
 		amend: func(doc document) {
 			ends := []string{"first_id", "last_id"}
 			for schema, names := range map[string][]string{
@@ -54,11 +54,11 @@ var repairs = []exception{
 	},
 }
 
-// exceptions are tried, one by one, on an exchange that the document refuses.
+// exceptions are tried one by one on an exchange that does not conform to the document.
 var exceptions = []exception{
 	{
 		name:   "undocumented errors",
-		reason: "operations of /files and /uploads document no error, those of /vector_stores only 429; every API error has the schema ErrorResponse",
+		reason: "operations of /files and /uploads document no error, and those of /vector_stores only 429; every error of the API has the schema ErrorResponse",
 		amend: func(doc document) {
 			for _, path := range doc["paths"].(map[string]any) {
 				for _, op := range path.(map[string]any) {
@@ -69,7 +69,7 @@ var exceptions = []exception{
 	},
 	{
 		name:   "batch object",
-		reason: "the enum says vector_store.files_batch; the live API answers vector_store.file_batch, as the description in the same place does",
+		reason: "the enum says vector_store.files_batch; the live API and the description beside the enum say vector_store.file_batch",
 		amend: func(doc document) {
 			doc.schema("VectorStoreFileBatchObject", "properties", "object")["enum"] = []any{"vector_store.file_batch"}
 		},
@@ -84,7 +84,7 @@ var exceptions = []exception{
 	},
 	{
 		name:   "null bytes",
-		reason: "the reference of November 2026 says that bytes may be null in the reply to an upload whose size is not known yet",
+		reason: "by the reference of November 2026, bytes may be null in the reply to an upload whose size is not known yet",
 		amend: func(doc document) {
 			properties := doc.schema("OpenAIFile", "properties")
 			properties["bytes"] = orNull(properties["bytes"])
@@ -116,7 +116,7 @@ var exceptions = []exception{
 	},
 	{
 		name:   "content in the shape of the example",
-		reason: "the document's schema and its example of parsed content differ; some see {file_id, filename, attributes, content}",
+		reason: "the document's schema and its example of parsed content differ; users report {file_id, filename, attributes, content}",
 		amend: func(doc document) {
 			doc.response("/vector_stores/{vector_store_id}/files/{file_id}/content", "get")["content"] = map[string]any{
 				"application/json": map[string]any{"schema": map[string]any{
@@ -135,7 +135,7 @@ var exceptions = []exception{
 	},
 	{
 		name:   "content page parameter",
-		reason: "parsed content has next_page, but the document declares no parameter to ask for it; openaitest takes page",
+		reason: "parsed content has next_page, but the document declares no parameter for it; openaitest takes page",
 		amend: func(doc document) {
 			op := doc.operation("/vector_stores/{vector_store_id}/files/{file_id}/content", "get")
 			op["parameters"] = append(op["parameters"].([]any), map[string]any{"name": "page", "in": "query", "schema": map[string]any{"type": "string"}})
@@ -151,7 +151,7 @@ var exceptions = []exception{
 	},
 	{
 		name:       "unknown parameters",
-		reason:     "whether the API ignores unknown query parameters is not known; the emulator does, so that strict tests can report them",
+		reason:     "it is not known whether the API ignores unknown query parameters; the emulator does, and Config.Strict reports them",
 		deliberate: true,
 		amend: func(doc document) {
 			for _, sent := range []struct{ method, path, name string }{
@@ -169,7 +169,7 @@ var exceptions = []exception{
 	},
 	{
 		name:       "unknown fields",
-		reason:     "whether the API ignores unknown fields is not known; under the quirk ignore_unknown_fields the emulator does",
+		reason:     "it is not known whether the API ignores unknown fields; under the quirk ignore_unknown_fields the emulator does",
 		deliberate: true,
 		amend: func(doc document) {
 			for _, name := range []string{"CreateVectorStoreRequest", "UpdateVectorStoreRequest"} {
@@ -179,14 +179,14 @@ var exceptions = []exception{
 	},
 	{
 		name:   "batch answered with its store",
-		reason: "users report that GET on a batch answers the vector store (openai-python#2724, openai-node#1700)",
+		reason: "users report that GET on a batch returns the vector store (openai-python#2724, openai-node#1700)",
 		amend: func(doc document) {
 			doc.response("/vector_stores/{vector_store_id}/file_batches/{batch_id}", "get")["content"] = jsonResponse("#/components/schemas/VectorStoreObject")["content"]
 		},
 	},
 }
 
-// replaceNullable makes of every "nullable": true in v an alternative null.
+// replaceNullable replaces every "nullable": true in v by an alternative null.
 func replaceNullable(v any) {
 	switch v := v.(type) {
 	case []any:
@@ -202,7 +202,7 @@ func replaceNullable(v any) {
 			if t, ok := v["type"].(string); ok {
 				v["type"] = []any{t, "null"}
 			} else {
-				v["x-null"] = true // for the allOf that it is a part of
+				v["x-null"] = true // for the allOf around it
 			}
 		}
 		parts, _ := v["allOf"].([]any)
@@ -217,7 +217,7 @@ func replaceNullable(v any) {
 	}
 }
 
-// closeObjects forbids undeclared members where nothing is said about them.
+// closeObjects forbids undeclared members where the schema does not mention them.
 func closeObjects(v any) {
 	switch v := v.(type) {
 	case []any:
@@ -251,7 +251,8 @@ func (d document) operation(path, method string) map[string]any {
 	return d["paths"].(map[string]any)[path].(map[string]any)[method].(map[string]any)
 }
 
-// queryParameters returns the names of each operation's, by "GET /files".
+// queryParameters returns the names of the query parameters of each operation, such as
+// "GET /files".
 func (d document) queryParameters() map[string][]string {
 	all := make(map[string][]string)
 	for path, item := range d["paths"].(map[string]any) {
@@ -269,7 +270,7 @@ func (d document) queryParameters() map[string][]string {
 	return all
 }
 
-// response returns the 200 of an operation.
+// response returns the description of an operation's reply 200.
 func (d document) response(path, method string) map[string]any {
 	return d.operation(path, method)["responses"].(map[string]any)["200"].(map[string]any)
 }

@@ -4,10 +4,10 @@
 //	OPENAITEST_RECORD=/tmp/record go -C vsclient test ./...
 //	GOWORK=off go -C vsclient/conformance run . -spec openapi.json /tmp/record
 //
-// It reads the exchanges that package openaitest records while tests run (files *.jsonl in
-// the directories named, or the files named), and validates every request and
-// every reply. A deviation that the live API is known to have is an exception,
-// listed in exceptions.go with its reason; any other fails the run.
+// It reads the exchanges that package openaitest records while tests run. Its arguments are
+// files, or directories with files *.jsonl. It validates every request and every reply. A
+// known deviation of the live API is an exception, listed in exceptions.go with its reason.
+// Any other deviation fails the run.
 package main
 
 import (
@@ -36,7 +36,7 @@ func run(args []string, out io.Writer) error {
 	flags := flag.NewFlagSet("conformance", flag.ContinueOnError)
 	spec := flags.String("spec", "", "`path` of the OpenAPI document")
 	deliberate := flags.String("deliberate", "openaitest.test",
-		"`prefix` of the records in which requests may be wrong, as long as they are refused")
+		"`prefix` of the records in which requests may be wrong if they are refused")
 	whole := flags.Bool("whole", false, "fail unless every operation was answered 200 and every exception was needed")
 	if err := flags.Parse(args); err != nil {
 		return err
@@ -55,7 +55,7 @@ func run(args []string, out io.Writer) error {
 	return checkRecords(rules, flags.Args(), *deliberate, *whole, out)
 }
 
-// checkRecords validates records and writes the report on them.
+// checkRecords validates records and writes a report.
 func checkRecords(rules *rules, paths []string, deliberate string, whole bool, out io.Writer) error {
 	files, err := recordFiles(paths)
 	if err != nil {
@@ -71,7 +71,7 @@ func checkRecords(rules *rules, paths []string, deliberate string, whole bool, o
 			case e.Again <= len(found):
 				found = append(found, found[e.Again-1])
 			default:
-				return errors.New("refers to a line that does not come before it")
+				return errors.New("the line refers to one that does not come before it")
 			}
 			c.count(found[len(found)-1])
 			return nil
@@ -84,7 +84,7 @@ func checkRecords(rules *rules, paths []string, deliberate string, whole bool, o
 	return c.verdict(whole)
 }
 
-// recordFiles returns the files named and those in the directories named.
+// recordFiles returns the files and directories' files that args name.
 func recordFiles(args []string) ([]string, error) {
 	var files []string
 	for _, arg := range args {
@@ -101,8 +101,8 @@ func recordFiles(args []string) ([]string, error) {
 	return files, nil
 }
 
-// readRecord calls each for every exchange of a file. The last line may be cut,
-// when the process that wrote it was killed.
+// readRecord calls each for every exchange of a file. It ignores a last line without an
+// end, which a killed process has left.
 func readRecord(file string, each func(openaitest.Exchange) error) error {
 	f, err := os.Open(file)
 	if err != nil {

@@ -21,7 +21,7 @@ var loadRules = sync.OnceValues(func() (*rules, error) {
 	return newRules(document)
 })
 
-// specRules are those of OpenAI's OpenAPI document, which is not part of the
+// specRules returns the rules of OpenAI's OpenAPI document, which is not part of the
 // repository.
 func specRules(t *testing.T) *rules {
 	if os.Getenv("SPEC") == "" {
@@ -76,7 +76,7 @@ func TestViolationsAreFound(t *testing.T) {
 		name string
 		e    openaitest.Exchange
 		file string // of the record; empty: of a suite that sends no wrong requests
-		want string // in the report; empty: nothing is wrong
+		want string // in the report; empty: the exchange conforms
 	}{
 		{name: "a right exchange", e: exchange("POST", store+"/files", files, `{"file_id":"file-1"}`, 200, storeFile)},
 		{name: "a reply with a wrong type", e: exchange("POST", store+"/files", files, `{"file_id":"file-1"}`, 200, strings.Replace(storeFile, `"usage_bytes":1`, `"usage_bytes":"1"`, 1)), want: "usage_bytes"},

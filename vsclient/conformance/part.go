@@ -2,11 +2,11 @@ package main
 
 import "strings"
 
-// described are the paths whose exchanges are validated, by their beginnings.
+// described are the beginnings of the paths whose exchanges are validated.
 var described = []string{"/files", "/uploads", "/vector_stores"}
 
-// part returns of a document the part that describes those paths. The whole one has
-// hundreds of operations more, for each of which the validator would compile schemas.
+// part returns the part of a document that describes those paths. The validator would
+// compile schemas for hundreds of further operations of the whole document.
 func (d document) part() document {
 	paths := make(map[string]any)
 	for path, item := range d["paths"].(map[string]any) {
@@ -28,8 +28,7 @@ func (d document) part() document {
 	}
 }
 
-// collect adds the components that a part of the document refers to, and those that
-// they refer to in turn.
+// collect adds the components to which a part of the document refers, directly or not.
 func (d document) collect(part any, used map[string]map[string]any) {
 	switch part := part.(type) {
 	case []any:
@@ -56,7 +55,7 @@ func (d document) collectComponent(ref string, used map[string]map[string]any) {
 	components, _ := d["components"].(map[string]any)
 	byName, _ := components[kind].(map[string]any)
 	if byName[name] == nil {
-		return // the validator tells
+		return // the validator reports it
 	}
 	if used[kind] == nil {
 		used[kind] = make(map[string]any)

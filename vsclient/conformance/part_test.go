@@ -5,7 +5,7 @@ import (
 	"testing"
 )
 
-func TestThePartOfTheDocumentHoldsWhatItsPathsReferTo(t *testing.T) {
+func TestThePartOfTheDocumentHoldsTheComponentsOfItsPaths(t *testing.T) {
 	var whole, want document
 	for text, d := range map[string]*document{
 		`{"openapi": "3.1.0", "info": {}, "servers": [], "security": [{"key": []}],

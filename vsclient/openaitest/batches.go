@@ -8,7 +8,7 @@ import (
 	"github.com/conduitio-labs/conduit-connector-openai-vectorstore/vsclient/openaitest/internal/project"
 )
 
-// batchObject is a file batch on the wire.
+// batchObject is a file batch in a reply.
 type batchObject struct {
 	ID            string         `json:"id"`
 	Object        string         `json:"object"`
@@ -29,14 +29,14 @@ func (s *Server) batchObject(b *project.Batch) batchObject {
 	return o
 }
 
-// wanted is one file that a batch is to attach.
+// wanted is one file that a request for a batch names.
 type wanted struct {
 	id         string
 	attributes map[string]any
 	chunking   project.Chunking
 }
 
-// batchFiles reads the files that a batch is to attach.
+// batchFiles reads the files that a request for a batch names.
 func (c *call) batchFiles() ([]wanted, *apiError) {
 	most := c.s.cfg.Quirks.BatchMax
 	if most == 0 {
@@ -63,14 +63,10 @@ func (c *call) batchFiles() ([]wanted, *apiError) {
 			c.unwisely("attributes and chunking_strategy of the batch are ignored with files")
 		}
 		for i, v := range files {
-			name := fmt.Sprintf("files[%d]", i)
-			m, ok := v.(map[string]any)
-			if !ok {
-				b.wrongType(name, "an object", v)
+			o := b.asObject(fmt.Sprintf("files[%d]", i), v, "file_id", "attributes", "chunking_strategy")
+			if o == nil {
 				return nil, b.err
 			}
-			o := &fields{c: c, path: name + ".", m: m}
-			o.only("file_id", "attributes", "chunking_strategy")
 			all = append(all, wanted{o.needText("file_id"), o.attributes(), o.chunking()})
 			if o.err != nil {
 				return nil, o.err
@@ -159,12 +155,8 @@ func (c *call) batch() (*project.Batch, *apiError) {
 	return nil, notFound("", "No batch found with id '%s' in vector store '%s'.", id, st.ID)
 }
 
-func (c *call) getBatch() (any, *apiError) {
+func (c *call) getBatch(b *project.Batch) (any, *apiError) {
 	s := c.s
-	b, refused := c.batch()
-	if refused != nil {
-		return nil, refused
-	}
 	c.pollAfter(b.Status())
 	if s.cfg.Quirks.BatchGetReturnsStore {
 		return s.storeObject(b.Store), nil
@@ -172,14 +164,8 @@ func (c *call) getBatch() (any, *apiError) {
 	return s.batchObject(b), nil
 }
 
-func (c *call) cancelBatch() (any, *apiError) {
+func (c *call) cancelBatch(b *project.Batch) (any, *apiError) {
 	s := c.s
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	b, refused := c.batch()
-	if refused != nil {
-		return nil, refused
-	}
 	if s.cfg.Quirks.CancelBatch500 {
 		return nil, serverError()
 	}
@@ -187,7 +173,7 @@ func (c *call) cancelBatch() (any, *apiError) {
 	return s.batchObject(b), nil
 }
 
-// freshBatch is how long FreshBatchListing500 holds.
+// freshBatch is how long FreshBatchListing500 lasts.
 const freshBatch = 2 * time.Second
 
 func (c *call) listBatchFiles() (any, *apiError) {

@@ -12,7 +12,7 @@ import (
 	"github.com/conduitio-labs/conduit-connector-openai-vectorstore/vsclient/openaitest"
 )
 
-// oneCore keeps a benchmark and the server that it drives on one core.
+// oneCore keeps a benchmark and its server on one core.
 func oneCore(b *testing.B) {
 	before := runtime.GOMAXPROCS(1)
 	b.Cleanup(func() { runtime.GOMAXPROCS(before) })
@@ -37,8 +37,8 @@ func mustSend(b *testing.B, c *http.Client, method, url, body, contentType strin
 	return data
 }
 
-// BenchmarkSmallRequests sends, over and over, the calls that make one
-// document searchable: upload, attach, read, update, detach and delete.
+// BenchmarkSmallRequests repeats the requests of one document's life: upload, attach,
+// read, update, detach and delete.
 func BenchmarkSmallRequests(b *testing.B) {
 	for _, door := range []string{"memory", "socket"} {
 		b.Run(door, func(b *testing.B) {

@@ -45,7 +45,7 @@ func TestAnAnnouncedBodyTakesNoMemoryUntilItComes(t *testing.T) {
 	})
 }
 
-// waiting is a body that brings nothing more until the client gives up.
+// waiting is a body that pauses until the client gives up.
 type waiting struct{ ctx context.Context }
 
 func (w waiting) Read([]byte) (int, error) { <-w.ctx.Done(); return 0, w.ctx.Err() }
@@ -54,7 +54,7 @@ func TestAConnectionThatBringsNothingOfItsBodyIsGivenUp(t *testing.T) {
 	for _, tt := range []struct {
 		name  string
 		pause time.Duration // before the rest of the body
-		taken bool          // or else cut
+		taken bool          // false: the connection is cut
 	}{
 		{"in time", 29 * time.Second, true},
 		{"too late", 31 * time.Second, false},
@@ -141,7 +141,7 @@ func TestAHangEndsWhenTheClientLeavesThoughItsBodyWasNotRead(t *testing.T) {
 	})
 }
 
-// connect returns a connection to the server that is no socket.
+// connect returns a connection to the server in memory.
 func connect(s *openaitest.Server) (client net.Conn, closeServer func()) {
 	door := pipeDoor{make(chan net.Conn), make(chan struct{})}
 	srv := &http.Server{Handler: s, ReadHeaderTimeout: time.Minute}
@@ -151,7 +151,7 @@ func connect(s *openaitest.Server) (client net.Conn, closeServer func()) {
 	return client, func() { srv.Close() }
 }
 
-// pipeDoor is a listener of connections that are no sockets.
+// pipeDoor is a listener of connections in memory.
 type pipeDoor struct {
 	conns  chan net.Conn
 	closed chan struct{}

@@ -17,21 +17,17 @@ import (
 	"github.com/conduitio-labs/conduit-connector-openai-vectorstore/vsclient/openaitest"
 )
 
-func TestNothingThatAPersonTypesIsLost(t *testing.T) {
+func TestThePageKeepsTheTextThatAPersonTypes(t *testing.T) {
 	t.Parallel()
 	b := newBrowser(t)
 	is := is.New(t)
-	s := openaitest.New(openaitest.Config{})
-	url, err := s.Listen("127.0.0.1:0")
-	is.NoErr(err)
-	t.Cleanup(s.Close)
-	vs := s.NewVectorStore("docs")
+	s, page, vs := listening(t)
 	plant := func(name, key, text string) {
 		s.AddStoreFile(vs, s.AddFile(openaitest.NewFile{Name: name, Content: []byte(text)}), map[string]any{"vs_key": key})
 	}
 	plant("cats.md", "animals/cats?", "Cats sleep.")
 
-	b.open(strings.TrimSuffix(url, "/v1") + "/stores/" + vs)
+	b.open(page + "/stores/" + vs)
 	b.eval(`document.querySelector("input[name=q]").focus()`)
 	b.typeText("sleeping ca")
 	plant("dogs.md", "animals/dogs?", "Dogs bark.")
@@ -50,17 +46,13 @@ func TestNothingThatAPersonTypesIsLost(t *testing.T) {
 	is.Equal(b.eval(`document.querySelector("input[name=q]").value`), "sleeping cats")
 }
 
-func TestAPauseOutlivesTheNextClick(t *testing.T) {
+func TestThePageStaysPausedAfterAClick(t *testing.T) {
 	t.Parallel()
 	b := newBrowser(t)
 	is := is.New(t)
-	s := openaitest.New(openaitest.Config{})
-	url, err := s.Listen("127.0.0.1:0")
-	is.NoErr(err)
-	t.Cleanup(s.Close)
-	vs := s.NewVectorStore("docs")
+	s, page, vs := listening(t)
 
-	b.open(strings.TrimSuffix(url, "v1"))
+	b.open(page + "/")
 	is.Equal(b.text("#pause"), "pause")
 	b.eval(`document.querySelector("#pause").click()`)
 	b.await(func() { b.eval(`document.querySelector("a[href='/stores/` + vs + `']").click()`) })
@@ -73,20 +65,16 @@ func TestAPauseOutlivesTheNextClick(t *testing.T) {
 	is.True(strings.Contains(b.text("#entries"), "cats.md"))
 }
 
-func TestEveryFileCanBeReachedPageByPage(t *testing.T) {
+func TestThePageLeadsToEveryFile(t *testing.T) {
 	t.Parallel()
 	b := newBrowser(t)
 	is := is.New(t)
-	s := openaitest.New(openaitest.Config{})
-	url, err := s.Listen("127.0.0.1:0")
-	is.NoErr(err)
-	t.Cleanup(s.Close)
-	vs := s.NewVectorStore("docs")
+	s, page, vs := listening(t)
 	for i := range 120 {
 		s.AddStoreFile(vs, s.AddFile(openaitest.NewFile{Name: fmt.Sprintf("%03d.md", i), Content: []byte("x")}), nil)
 	}
 	for _, path := range []string{"/", "/stores/" + vs} {
-		b.open(strings.TrimSuffix(url, "/v1") + path)
+		b.open(page + path)
 		seen := ""
 		for range 3 {
 			seen += b.text("main")
@@ -103,7 +91,17 @@ func TestEveryFileCanBeReachedPageByPage(t *testing.T) {
 	}
 }
 
-// browser is a headless Chromium, spoken to over a pipe in its DevTools protocol.
+// listening returns a server that listens, the base URL of its page, and its only store.
+func listening(t *testing.T) (s *openaitest.Server, page, store string) {
+	t.Helper()
+	s = openaitest.New(openaitest.Config{})
+	t.Cleanup(s.Close)
+	url, err := s.Listen("127.0.0.1:0")
+	is.New(t).NoErr(err)
+	return s, strings.TrimSuffix(url, "/v1"), s.NewVectorStore("docs")
+}
+
+// browser is a headless Chromium, driven over a pipe in its DevTools protocol.
 type browser struct {
 	t       *testing.T
 	to      *os.File
@@ -124,7 +122,7 @@ func newBrowser(t *testing.T) *browser {
 		}
 	}
 	if path == "" {
-		t.Skip("there is no chromium on the PATH: the page is not tried in a browser")
+		t.Skip("chromium is not on PATH: the page is not tested in a browser")
 	}
 	theirIn, ourOut, err := os.Pipe()
 	if err != nil {
@@ -134,12 +132,12 @@ func newBrowser(t *testing.T) *browser {
 	if err != nil {
 		t.Fatal(err)
 	}
-	// Of its own and not the test's: processes of the browser may outlive its end a little.
-	profile, err := os.MkdirTemp("", "openaitest-") //nolint:usetesting // as said
+	// Not t.TempDir, which fails the test when a process of the browser still writes there.
+	profile, err := os.MkdirTemp("", "openaitest-") //nolint:usetesting // see above
 	if err != nil {
 		t.Fatal(err)
 	}
-	// Without the test's context: the browser is asked to end when that is over already.
+	// Without the test's context, which ends before the browser is closed.
 	cmd := exec.CommandContext(context.WithoutCancel(t.Context()), path, "--headless=new", "--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage", "--no-first-run",
 		"--remote-debugging-pipe", "--user-data-dir="+profile)
 	cmd.ExtraFiles = []*os.File{theirIn, theirOut} // 3 and 4, as --remote-debugging-pipe wants
@@ -238,7 +236,7 @@ func (b *browser) call(method string, params map[string]any, result any) {
 	}
 }
 
-// await calls a function that leads to another page, and waits until that is loaded.
+// await calls a function that opens another page, and waits until the page is loaded.
 func (b *browser) await(navigate func()) {
 	b.t.Helper()
 	before := b.loads
@@ -253,7 +251,7 @@ func (b *browser) open(url string) {
 	b.await(func() { b.call("Page.navigate", map[string]any{"url": url}, nil) })
 }
 
-// eval returns the value of an expression; of a promise, once it is fulfilled.
+// eval returns the value of an expression. It waits for the value of a promise.
 func (b *browser) eval(expression string) any {
 	b.t.Helper()
 	var got struct {
@@ -267,7 +265,7 @@ func (b *browser) eval(expression string) any {
 	return got.Result.Value
 }
 
-// text returns the text that is shown of an element.
+// text returns the text of an element, as shown.
 func (b *browser) text(selector string) string {
 	b.t.Helper()
 	text, _ := b.eval(fmt.Sprintf("document.querySelector(%q).innerText", selector)).(string)

@@ -1,19 +1,21 @@
 package openaitest
 
 import (
+	"cmp"
 	"fmt"
 	"io"
 	"maps"
 	"path"
 	"slices"
+	"strings"
 	"time"
 )
 
-// Config says how a [Server] behaves. The zero value is an API that answers at
-// once, indexes at once, limits nothing and fails never; each field makes it
+// Config is the behaviour of a [Server]. The zero value is an API that answers at
+// once, indexes at once, limits nothing and never fails. Each field makes it
 // more awkward in one way.
 type Config struct {
-	// APIKey is the one bearer key that is accepted. Empty: any key that is not
+	// APIKey is the only bearer key that is accepted. Empty: any key that is not
 	// empty is accepted.
 	APIKey string
 
@@ -25,20 +27,20 @@ type Config struct {
 	// testing/synctest bubble. [Server.Advance] moves the clock on.
 	Now func() time.Time
 
-	// Latency is the time that a request and its reply spend on the way: half of it
+	// Latency is the transmission time of a request and its reply: half of it
 	// passes before the request takes effect, half after.
 	Latency time.Duration
 
-	// IndexTime is how long an attached file stays in_progress. IndexJitter
-	// adds up to that much more, at random, to each file.
+	// IndexTime is how long an attached file stays in_progress. Each file takes
+	// longer by a random time of up to IndexJitter.
 	IndexTime, IndexJitter time.Duration
 
 	// PollAfter, when positive, is sent as openai-poll-after-ms with every
 	// store file and file batch that is in progress.
 	PollAfter time.Duration
 
-	// ListLag is how late the listings of a store's and of a batch's files show
-	// changes. GET /files never lags.
+	// ListLag is the delay with which the listings of a store's and of a batch's
+	// files show changes. GET /files never lags.
 	ListLag Lag
 
 	// CountsLag is how far behind file_counts, usage_bytes and status of a
@@ -53,18 +55,18 @@ type Config struct {
 	// (Attach) and a detached one stays in them (Detach); Update is not used.
 	SearchLag Lag
 
-	// FreshFileWindow is how long after its upload a File cannot be attached
-	// yet: "Cannot find file …".
+	// FreshFileWindow is how long after its upload the attach of a File is still
+	// refused with "Cannot find file …".
 	FreshFileWindow time.Duration
 
 	// StoresExpireAfter is how long after its creation every vector store expires,
-	// whoever uses it; 0: never. [Server.ExpireVectorStore] does it to one store.
+	// even if it is used; 0: never. [Server.ExpireVectorStore] does so for one store.
 	StoresExpireAfter time.Duration
 
-	// KeepBytes is how much of a file's content is kept; 0 is 16 MiB. Of a
-	// larger file the size and the SHA-256 are kept, and of its content the
-	// first KeepBytes bytes: search and the parsed content see no more. The
-	// parts of an upload are kept whole until it ends.
+	// KeepBytes is how many bytes of a file's content are kept; 0 is 16 MiB. Of a
+	// larger file the server keeps the size, the SHA-256 and the first KeepBytes
+	// bytes: search and the parsed content see no more. The parts of an upload are
+	// kept whole until it ends.
 	KeepBytes int64
 
 	// StorageQuota is how many bytes all Files may hold; 0 is any number. An
@@ -79,31 +81,31 @@ type Config struct {
 	Quirks Quirks
 
 	// FailIndexing, when it returns a code, makes indexing fail with it:
-	// server_error, unsupported_file or invalid_file. FileInfo.Attaches tells
-	// which attach of the file it is, from 1. It must not call the server.
+	// server_error, unsupported_file or invalid_file. FileInfo.Attaches is
+	// the number of this attach, from 1. It must not call the server.
 	FailIndexing func(FileInfo) (code, message string)
 
 	// StickIndexing, when it returns true, leaves the file in_progress until it
-	// is attached anew. It must not call the server.
+	// is attached again. It must not call the server.
 	StickIndexing func(FileInfo) bool
 
-	// IndexRules say the same as FailIndexing and StickIndexing, as data. The
-	// first that matches a file decides.
+	// IndexRules do the same as FailIndexing and StickIndexing, as data. The first
+	// rule that matches a file decides. Rules come before the two functions.
 	IndexRules []IndexRule
 
 	// Faults are injected as by [Server.Inject].
 	Faults []Fault
 
-	// Strict, when set, is told of each request that is legal but unwise, such
-	// as one with a parameter that the API ignores. In a test it is t.Errorf.
+	// Strict, when set, is called for each request that is legal but unwise, such
+	// as one with a parameter that the API ignores. In a test, set it to t.Errorf.
 	Strict func(format string, args ...any)
 
 	// LogSize is how many requests [Server.Requests] remembers; 0: all.
 	LogSize int
 
 	// Record, when set, receives each exchange as one line of JSON, see
-	// [Exchange]. The environment variable OPENAITEST_RECORD, when it names a
-	// directory, does the same for every server of the process.
+	// [Exchange]. The environment variable OPENAITEST_RECORD names a directory in
+	// which every server of the process records to one new file.
 	Record io.Writer
 }
 
@@ -114,18 +116,18 @@ type Lag struct {
 	Update time.Duration // from a change of status or attributes until the view shows it
 }
 
-// LimitKind is the way in which a limit per minute is counted.
+// LimitKind is how a limit per minute is counted.
 type LimitKind string
 
 const (
 	Bucket        LimitKind = "bucket"  // a bucket that refills evenly; the default
-	FixedWindow   LimitKind = "fixed"   // so many in each minute of the clock
-	SlidingWindow LimitKind = "sliding" // so many in any 60 seconds
+	FixedWindow   LimitKind = "fixed"   // the limit holds for each minute of the clock
+	SlidingWindow LimitKind = "sliding" // the limit holds for any 60 seconds
 )
 
 // Limits are rate limits per minute; 0 is no limit. A request over a limit is
-// answered 429 with Retry-After and does not count. [PublishedLimits] are
-// those that OpenAI documents.
+// answered 429 with Retry-After and does not count. [PublishedLimits] returns the
+// limits that OpenAI documents.
 type Limits struct {
 	UploadsPerMinute        int // POST /files
 	AttachRequestsPerMinute int // POST …/files and …/file_batches, for each store
@@ -134,22 +136,22 @@ type Limits struct {
 	DeletesPerMinute        int // DELETE under /vector_stores and /files
 
 	Kind  LimitKind
-	Burst int // the size of a full bucket; 0: as much as a minute's limit
+	Burst int // the size of a full bucket; 0: the limit of a minute
 }
 
-// PublishedLimits are the limits in the description of createFile and
+// PublishedLimits returns the limits in the descriptions of createFile and
 // createVectorStoreFileBatch in OpenAI's OpenAPI document.
 func PublishedLimits() Limits {
 	return Limits{UploadsPerMinute: 1000, AttachRequestsPerMinute: 300, AttachedFilesPerMinute: 2000}
 }
 
-// IndexRule decides over the indexing of the files that it matches.
+// IndexRule determines the result of indexing the files that it matches.
 type IndexRule struct {
 	Name    string  `json:"name,omitempty"`    // pattern for the file name as in path.Match; empty: every file
 	Rate    float64 `json:"rate,omitempty"`    // the share of matching files; 0: all of them
-	Times   int     `json:"times,omitempty"`   // only the first so many attaches of a file; 0: every attach
+	Times   int     `json:"times,omitempty"`   // how many attaches of a file, from its first, match; 0: every attach
 	Stuck   bool    `json:"stuck,omitempty"`   // stays in_progress
-	Code    string  `json:"code,omitempty"`    // else fails with this code …
+	Code    string  `json:"code,omitempty"`    // otherwise fails with this code …
 	Message string  `json:"message,omitempty"` // … and this message
 }
 
@@ -162,7 +164,7 @@ func ParseIndexRules(data []byte) ([]IndexRule, error) {
 	return rules, nil
 }
 
-// Check returns an error when the Config contradicts itself: [New] panics on it.
+// Check returns an error when the Config contradicts itself. [New] panics with it.
 func (cfg *Config) Check() error {
 	counts := map[string]int64{
 		"Latency": int64(cfg.Latency), "IndexTime": int64(cfg.IndexTime), "IndexJitter": int64(cfg.IndexJitter), "PollAfter": int64(cfg.PollAfter),
@@ -182,28 +184,15 @@ func (cfg *Config) Check() error {
 			return fmt.Errorf("%s is negative", name)
 		}
 	}
-	switch cfg.Limits.Kind {
-	case "", Bucket, FixedWindow, SlidingWindow:
-	default:
-		return fmt.Errorf("limit kind %q is none of bucket, fixed, sliding", cfg.Limits.Kind)
-	}
-	switch cfg.Quirks.MissingExtension {
-	case "", MissingRefused, MissingFails, MissingAccepted:
-	default:
-		return fmt.Errorf("missing_extension %q is none of refused, fails, accepted", cfg.Quirks.MissingExtension)
-	}
-	switch cfg.Quirks.BadFileInBatch {
-	case "", BadFileRefusesBatch, BadFileFails, BadFileSkipped:
-	default:
-		return fmt.Errorf("bad_file_in_batch %q is none of refuse, fail, skip", cfg.Quirks.BadFileInBatch)
-	}
-	switch cfg.Quirks.BatchesNotTaken {
-	case "", BatchesNotFound, BatchesFail, BatchesEmpty:
-	default:
-		return fmt.Errorf("batches_not_taken %q is none of not_found, server_error, empty", cfg.Quirks.BatchesNotTaken)
-	}
-	if alterations[cfg.Quirks.AlterFilenames] == nil {
-		return fmt.Errorf("alter_filenames %q is none of lower_case, nfc, underscore_space, underscore_unsafe, latin1, percent_decoded", cfg.Quirks.AlterFilenames)
+	q := &cfg.Quirks
+	if err := cmp.Or(
+		checkChoice("limit kind", cfg.Limits.Kind, Bucket, FixedWindow, SlidingWindow),
+		checkChoice("missing_extension", q.MissingExtension, MissingRefused, MissingFails, MissingAccepted),
+		checkChoice("bad_file_in_batch", q.BadFileInBatch, BadFileRefusesBatch, BadFileFails, BadFileSkipped),
+		checkChoice("batches_not_taken", q.BatchesNotTaken, BatchesNotFound, BatchesFail, BatchesEmpty),
+		checkChoice("alter_filenames", q.AlterFilenames, slices.Sorted(maps.Keys(alterations))...),
+	); err != nil {
+		return err
 	}
 	for i, f := range cfg.Faults {
 		if err := f.check(); err != nil {
@@ -215,14 +204,25 @@ func (cfg *Config) Check() error {
 			return fmt.Errorf("index rules[%d]: name %q: %w", i, r.Name, err)
 		}
 		if r.Rate < 0 || r.Rate > 1 || r.Times < 0 {
-			return fmt.Errorf("index rules[%d]: rate is to be between 0 and 1, and times not negative", i)
+			return fmt.Errorf("index rules[%d]: rate must be between 0 and 1, and times must not be negative", i)
 		}
 		if r.Message != "" && r.Code == "" {
-			return fmt.Errorf("index rules[%d]: a message without a code says nothing; give the code that indexing fails with", i)
+			return fmt.Errorf("index rules[%d]: a message without a code has no effect; give the code that indexing fails with", i)
 		}
-		if !r.Stuck && r.Code != "" && !slices.Contains([]string{"server_error", "unsupported_file", "invalid_file"}, r.Code) {
-			return fmt.Errorf("index rules[%d]: code %q is none of server_error, unsupported_file, invalid_file", i, r.Code)
+		if r.Stuck {
+			continue
+		}
+		if err := checkChoice(fmt.Sprintf("index rules[%d]: code", i), r.Code, "server_error", "unsupported_file", "invalid_file"); err != nil {
+			return err
 		}
 	}
 	return nil
+}
+
+// checkChoice returns an error unless value is empty or one of allowed.
+func checkChoice[T ~string](name string, value T, allowed ...T) error {
+	if value == "" || slices.Contains(allowed, value) {
+		return nil
+	}
+	return fmt.Errorf("%s %q is none of %s", name, value, strings.Join(strings.Fields(strings.Trim(fmt.Sprint(allowed), "[]")), ", "))
 }

@@ -9,11 +9,9 @@ import (
 	"time"
 )
 
-// The control door stands for the methods of [Server] where those cannot be called, as in
-// other languages: it looks inside, moves the clock and injects faults. Its requests are
-// no requests of the API; they are neither counted nor struck.
-
-// control returns the handler of everything under /-/.
+// control returns the handler of the control door: everything under /-/. It offers methods
+// of [Server] to other languages: it shows the state, moves the clock and injects faults. Its
+// requests are not requests of the API: they are not counted, and no fault strikes them.
 func (s *Server) control() http.Handler {
 	mux := http.NewServeMux()
 	show := func(pattern string, get func(r *http.Request) any) {
@@ -25,7 +23,7 @@ func (s *Server) control() http.Handler {
 	show("GET /-/counts", func(*http.Request) any { return s.Counts() })
 	do := func(pattern string, act func(body []byte) error) {
 		mux.HandleFunc(pattern, func(w http.ResponseWriter, r *http.Request) {
-			// A page of another site can make a browser send any other type unasked.
+			// A page of another site can make a browser send other types without asking it.
 			if typ, _, _ := mime.ParseMediaType(r.Header.Get("Content-Type")); r.Method == http.MethodPost && typ != "application/json" {
 				writeControl(w, http.StatusUnsupportedMediaType, map[string]string{"error": "send JSON with Content-Type: application/json, as curl --json does"})
 				return
@@ -79,7 +77,7 @@ func (s *Server) control() http.Handler {
 	return mux
 }
 
-// orEmpty is a list that JSON shows as one, though it is empty.
+// orEmpty returns the list, or an empty one for nil, which JSON would show as null.
 func orEmpty[T any](list []T) []T {
 	if list == nil {
 		return []T{}

@@ -49,7 +49,7 @@ func TestOtherLanguagesLookInsideThroughTheControlDoor(t *testing.T) {
 	is.Equal(log[0].Endpoint, "GET /files")
 	var counts map[string]int
 	is.Equal(control(t, s, "GET", "/counts", "", &counts), http.StatusOK)
-	is.Equal(counts, map[string]int{"GET /files": 1}) // looking inside is no request of the API
+	is.Equal(counts, map[string]int{"GET /files": 1}) // requests of the control door are not counted
 	is.Equal(control(t, s, "GET", "/nonsense", "", nil), http.StatusNotFound)
 }
 

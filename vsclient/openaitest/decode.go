@@ -16,15 +16,15 @@ import (
 	"github.com/conduitio-labs/conduit-connector-openai-vectorstore/vsclient/openaitest/internal/project"
 )
 
-// maxJSONBody is the most bytes of a JSON request; a batch of 2,000 files with
-// 16 attributes of 512 characters each stays well below.
+// maxJSONBody is the most bytes of a JSON body. A batch of 2,000 files with 16
+// attributes of 512 characters each is well below it.
 const maxJSONBody = 64 << 20
 
-// fields reads the members of a JSON object. Its first failed check is kept in
-// err, and every value that is read after it is zero.
+// fields reads the members of a JSON object. It keeps the first failed check in err:
+// look at it once, after the last read, and use no value if it is set.
 type fields struct {
 	c    *call
-	path string // of the object, with a trailing dot unless it is the body
+	path string // of the object, with a trailing dot; empty for the body
 	m    map[string]any
 	err  *apiError
 }
@@ -67,7 +67,7 @@ func decodeObject(data []byte) (map[string]any, bool) {
 	return m, ok && err == nil
 }
 
-// decodeStrictly decodes one JSON value of known fields, and nothing behind it.
+// decodeStrictly decodes data that is one JSON value without unknown fields.
 func decodeStrictly(data []byte, to any) error {
 	dec := json.NewDecoder(bytes.NewReader(data))
 	dec.DisallowUnknownFields()
@@ -75,12 +75,12 @@ func decodeStrictly(data []byte, to any) error {
 		return err
 	}
 	if _, err := dec.Token(); !errors.Is(err, io.EOF) {
-		return errors.New("there is something behind the end of the array")
+		return errors.New("the JSON value is followed by more text")
 	}
 	return nil
 }
 
-// fail keeps the first refusal; nil is none.
+// fail keeps the refusal if it is the first; nil is no refusal.
 func (b *fields) fail(err *apiError) {
 	if b.err == nil {
 		b.err = err
@@ -111,17 +111,17 @@ func keysOf[V any](m map[string]V) func(func(string) bool) {
 	}
 }
 
-// has reports whether the member is there and not null.
+// has reports whether the member is present and not null.
 func (b *fields) has(name string) bool { return b.m[name] != nil }
 
-// requireOrNull refuses the object without that member.
+// requireOrNull refuses the object when the member is absent; it may be null.
 func (b *fields) requireOrNull(name string) {
 	if _, ok := b.m[name]; !ok {
 		b.fail(badRequest("missing_required_parameter", b.path+name, "Missing required parameter: '%s'.", b.path+name))
 	}
 }
 
-// require refuses it also when the member is null; want names the type that it should have.
+// require refuses the object when the member is absent or null; want names its type.
 func (b *fields) require(name, want string) {
 	b.requireOrNull(name)
 	if v, ok := b.m[name]; ok && v == nil {
@@ -154,16 +154,21 @@ func (b *fields) wrongType(name, want string, got any) {
 	b.fail(badRequest("invalid_type", b.path+name, "Invalid type for '%s': expected %s, but got %s instead.", b.path+name, want, jsonType(got)))
 }
 
+// member reads a member of type T, which want names. It reports false when the member is
+// absent, null or of another type; another type is refused.
+func member[T any](b *fields, name, want string) (v T, ok bool) {
+	if !b.has(name) {
+		return v, false
+	}
+	if v, ok = b.m[name].(T); !ok {
+		b.wrongType(name, want, b.m[name])
+	}
+	return v, ok
+}
+
 // text reads a string; an absent or null one is empty.
 func (b *fields) text(name string) string {
-	v := b.m[name]
-	if v == nil {
-		return ""
-	}
-	s, ok := v.(string)
-	if !ok {
-		b.wrongType(name, "a string", v)
-	}
+	s, _ := member[string](b, name, "a string")
 	return s
 }
 
@@ -176,7 +181,7 @@ func (b *fields) textOrNull(name string) *string {
 	return &s
 }
 
-// needText reads a string that must be there.
+// needText reads a string that must be present.
 func (b *fields) needText(name string) string {
 	b.require(name, "a string")
 	return b.text(name)
@@ -194,33 +199,21 @@ func (b *fields) enum(name, standard string, allowed ...string) string {
 }
 
 func (b *fields) boolean(name string) bool {
-	v := b.m[name]
-	if v == nil {
-		return false
-	}
-	x, ok := v.(bool)
-	if !ok {
-		b.wrongType(name, "a boolean", v)
-	}
-	return x
+	v, _ := member[bool](b, name, "a boolean")
+	return v
 }
 
 func (b *fields) integer(name string, standard, least, most int64) int64 {
-	v := b.m[name]
-	if v == nil {
-		return standard
-	}
-	num, ok := v.(json.Number)
+	num, ok := member[json.Number](b, name, "an integer")
 	if !ok {
-		b.wrongType(name, "an integer", v)
-		return 0
+		return standard
 	}
 	n, err := num.Int64()
 	if err != nil {
 		f, _ := num.Float64()
 		if f != math.Trunc(f) || math.Abs(f) > 1<<53 {
-			b.wrongType(name, "an integer", v)
-			return 0
+			b.wrongType(name, "an integer", num)
+			return standard
 		}
 		n = int64(f)
 	}
@@ -229,14 +222,9 @@ func (b *fields) integer(name string, standard, least, most int64) int64 {
 }
 
 func (b *fields) decimal(name string, standard, least, most float64) float64 {
-	v := b.m[name]
-	if v == nil {
-		return standard
-	}
-	num, ok := v.(json.Number)
+	num, ok := member[json.Number](b, name, "a decimal")
 	if !ok {
-		b.wrongType(name, "a decimal", v)
-		return 0
+		return standard
 	}
 	f, _ := num.Float64()
 	b.fail(outOfBounds(b.path+name, "decimal", f, least, most))
@@ -245,10 +233,14 @@ func (b *fields) decimal(name string, standard, least, most float64) float64 {
 
 // object reads a nested object; nil when it is absent or null.
 func (b *fields) object(name string, known ...string) *fields {
-	v := b.m[name]
-	if v == nil {
+	if !b.has(name) {
 		return nil
 	}
+	return b.asObject(name, b.m[name], known...)
+}
+
+// asObject returns the value of that name as an object; nil when it is none, which is refused.
+func (b *fields) asObject(name string, v any, known ...string) *fields {
 	m, ok := v.(map[string]any)
 	if !ok {
 		b.wrongType(name, "an object", v)
@@ -263,15 +255,10 @@ func (b *fields) object(name string, known ...string) *fields {
 
 // array reads an array of least to most elements; nil when absent or null.
 func (b *fields) array(name string, least, most int) []any {
-	v := b.m[name]
-	if v == nil {
-		return nil
-	}
-	a, ok := v.([]any)
+	a, ok := member[[]any](b, name, "an array")
 	p := b.path + name
 	switch {
 	case !ok:
-		b.wrongType(name, "an array", v)
 	case len(a) < least:
 		b.fail(badRequest("empty_array", p, "Invalid '%s': empty array. Expected an array with minimum length %d, but got an empty array instead.", p, least))
 	case len(a) > most:
@@ -378,7 +365,7 @@ func (b *fields) pairs(longest int, length func(string) int, want string, valid 
 	}
 }
 
-// chunking reads a chunking strategy; absent is auto.
+// chunking reads chunking_strategy; an absent or null one is auto.
 func (b *fields) chunking() project.Chunking {
 	o := b.object("chunking_strategy", "type", "static")
 	if o == nil {

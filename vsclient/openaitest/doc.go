@@ -24,61 +24,59 @@
 //
 // /files, /uploads, /vector_stores with search, and their files and
 // file_batches: all operations, fields, defaults, limits and errors of OpenAI's
-// OpenAPI document of 2026-08-21, and behaviour that OpenAI's guides and users report
-// beyond it. Anything else that OpenAI has is answered 501. Where sources
-// disagree or are silent, a switch in [Quirks] takes either side, and
-// [EachQuirk] goes through them, so that a client can be tested under either
-// answer. The wording of errors is OpenAI's where a
-// source shows it; do not build on the wording of others.
+// OpenAPI document of 2026-08-21, and further behaviour that OpenAI's guides and
+// users report. Every other API of OpenAI is answered 501. Where sources disagree or
+// are silent, a switch in [Quirks] selects the answer. [EachQuirk] iterates over
+// these answers, so that a client can be tested under each. The wording of an
+// error is OpenAI's where a source shows it; do not depend on any other wording.
 //
-// File names are kept as they come in the multipart header: with directories,
-// with \" and \\ unescaped, with RFC 5987 decoded, and with percent signs as
-// they are. In place of a real tokenizer four bytes count as a token. Indexing
-// fails by content as it does in the API: text must be UTF-8, or UTF-16 with a
-// byte order mark; docx and pptx must be zips with the parts that hold their
-// text; pdf and doc must begin as such files do. Text is read out of all of
-// them but doc, and out of PDFs with fonts of standard encoding; of compressed
-// text, the first 8 MiB. A file of which not all is kept (Config.KeepBytes)
-// is read as far as it is, and a docx or pptx not at all.
+// File names are kept as the multipart header has them: directories stay, \" and
+// \\ are unescaped, RFC 5987 is decoded, and percent signs stay. There is no
+// tokenizer: four bytes count as one token. Indexing fails by content, as in the
+// API: text must be UTF-8, or UTF-16 with a byte order mark; a docx or pptx must
+// be a zip with the parts that hold its text; a pdf or doc must begin with the
+// bytes of its format. Text is extracted from all of them except doc. From a PDF
+// it is extracted where the fonts have a standard encoding, and from compressed
+// parts up to 8 MiB. Of a file that is kept in part (Config.KeepBytes) only that
+// part is parsed, and of a docx or pptx nothing.
 //
 // # Search
 //
 // A search scores every chunk of the files that are completed and pass the
-// filter, and returns the best, equal ones in order of attach. The score is a
-// function of words alone, not of meaning: the text and the query are split
-// into runs of letters and digits, in lower case, without a plural s and, in
-// the query, without the commonest English words; of scripts without spaces, as
-// Chinese and Thai, each letter is a word. Each word of the query that is in a
-// chunk n times gives
+// filter. It returns the best chunks, and equal ones in order of attach. The score
+// depends on words alone, not on meaning. Text and query are split into words: runs
+// of letters and digits, in lower case, without a plural s. In scripts without
+// spaces, such as Chinese and Thai, each letter is a word. The commonest English
+// words of a query are ignored. A word of the query that occurs n times in a chunk
+// adds to its score
 //
 //	w · n/(n + 0.25 + 0.75·length/mean length),  w = ln(1 + (chunks+1)/(chunks with the word+0.5))
 //
-// where a word in the file's name counts as one more occurrence; the sum is
-// divided by the sum of all w, so that it is between 0 and 1. A filter on an
-// attribute that a file does not have never passes, whatever its operator.
-// Values of different types are never equal.
+// A word in the file's name counts as one more occurrence. The sum is divided by
+// the sum of all w, so that a score is between 0 and 1. A filter on an attribute
+// that the file lacks never passes. Values of different types are never equal.
 //
 // # Awkwardness
 //
-// Nothing of it is on unless the [Config] says so: latency, indexing time,
-// listings that lag, a store file that is 404 just after its attach or still
-// there after its detach, stale counts, late searches, files that fail or
-// stick, stores that expire in use, rate limits with Retry-After, a full storage.
-// A [Fault] describes, as data, which requests are answered with an error, cut, hung
-// or delayed, and whether they take effect before that, after it, up to minutes
-// later, or never. All that is random follows from Config.Seed.
+// The [Config] turns each of these on: latency, indexing time, listings that lag, a
+// store file that is 404 just after its attach or still there after its detach,
+// stale counts, late searches, files that fail or stick, stores that expire in use,
+// rate limits with Retry-After, a full storage. A [Fault] describes, as data, the
+// requests that are answered with an error, cut, hung or delayed, and when they take
+// effect: before that, after it, up to minutes later, or never. Config.Seed
+// determines every random decision.
 //
 // # Looking inside
 //
-// [Server.Requests] and [Server.Counts] return the requests, [Server.Snapshot] the
-// true state of now, and [Server.History] when each file was searchable: with it
-// a test asserts that a replaced document was missing at no time. Planting with
-// [Server.AddFile] and [Server.AddStoreFile] counts as no request.
+// [Server.Requests] and [Server.Counts] return the requests, and [Server.Snapshot]
+// the true state. [Server.History] returns when each file was searchable; a test can
+// assert with it that a replaced document was never missing. [Server.AddFile] and
+// [Server.AddStoreFile] plant objects without a request.
 //
-// Programs in other languages reach the same through the handler and the listener,
-// beside the API: GET /-/snapshot, /-/history/{vector_store_id},
-// /-/requests and /-/counts, POST /-/advance with {"by":"24h"}, POST /-/expire with
+// Programs in other languages use the paths of the control door, beside the API:
+// GET /-/snapshot, /-/history/{vector_store_id}, /-/requests and /-/counts,
+// POST /-/advance with {"by":"24h"}, POST /-/expire with
 // {"vector_store_id":"vs_…","after":"5m"}, POST /-/faults with an array of faults,
-// and DELETE /-/faults. Names in their JSON are those of the
-// fields in lower case, with underscores.
+// and DELETE /-/faults. The names in the JSON are those of the fields, in lower case
+// with underscores.
 package openaitest

@@ -6,7 +6,7 @@ import (
 	"time"
 )
 
-// apiError is a refusal as OpenAI words it.
+// apiError is a refusal of a request, in OpenAI's words where a source shows them.
 type apiError struct {
 	status     int
 	typ        string // empty: invalid_request_error
@@ -69,8 +69,8 @@ func serverError() *apiError {
 	}
 }
 
-// notModelled is the refusal of a part of the API that the emulator does not have; the
-// header keeps SDKs from trying again.
+// notModelled refuses a part of the API that the emulator does not have. The header of a
+// final refusal keeps SDKs from trying again.
 func notModelled(format string, args ...any) *apiError {
 	return &apiError{
 		status: http.StatusNotImplemented, typ: "server_error", code: "not_modelled", final: true,

@@ -12,8 +12,8 @@ import (
 	"github.com/conduitio-labs/conduit-connector-openai-vectorstore/vsclient/openaitest"
 )
 
-// A test of code that uploads a file and attaches it. In a test proper, call it
-// inside synctest.Test, and the indexing takes no time.
+// A test of code that uploads a file and attaches it. In a real test, call it inside
+// synctest.Test: the indexing then takes no time.
 func Example() {
 	s := openaitest.New(openaitest.Config{IndexTime: 20 * time.Millisecond})
 	defer s.Close()
@@ -30,8 +30,8 @@ func Example() {
 	// Output: cats.md completed
 }
 
-// The second upload takes effect, but the client never hears of it; the SDK
-// sends it again, and there are two files.
+// The second upload takes effect, but its reply is lost. The SDK sends it again, and
+// there are two files.
 func ExampleServer_Inject() {
 	s := openaitest.New(openaitest.Config{})
 	s.Inject(openaitest.Fault{Method: "POST", Path: "/files", Nth: 2, Kind: openaitest.FaultCut, AfterEffect: true})
@@ -55,8 +55,8 @@ func ExampleServer_Inject() {
 	// 3 uploads
 }
 
-// While a document is replaced, the new file is to be searchable before the
-// old one goes.
+// While a document is replaced, the new file must be searchable before the old one
+// is removed.
 func ExampleServer_History() {
 	s := openaitest.New(openaitest.Config{})
 	store := s.NewVectorStore("docs")

@@ -179,8 +179,8 @@ func fixture(cfg openaitest.Config, names *idNames) *openaitest.Server {
 	return s
 }
 
-// idNames replaces ids by names: those of the fixture, and for the objects that a
-// scenario creates {file.1}, {file.2}, {vs.1} and so on.
+// idNames replaces ids by names: those of the fixture, and {file.1}, {file.2}, {vs.1} and
+// so on for the objects that a scenario creates.
 type idNames struct {
 	byID  map[string]string
 	order []string
@@ -212,7 +212,7 @@ func (n *idNames) toIDs(s string) string {
 	return s
 }
 
-// TestEveryEndpointIsInTheExchanges keeps the table complete.
+// TestEveryEndpointIsInTheExchanges checks that the file of exchanges is complete.
 func TestEveryEndpointIsInTheExchanges(t *testing.T) {
 	is := is.New(t)
 	source, err := os.ReadFile("testdata/exchanges.txt")

@@ -21,8 +21,8 @@ const (
 	ogx      = "OGX 1.5.0, as it ran"
 )
 
-// step is one request of a fact, and parts of its reply. {vs}, {file} and {last}, the
-// id of the last reply, stand for ids.
+// step is one request of a fact, and parts of its reply. {vs}, {file} and {last} stand for
+// ids; {last} is the id in the last reply.
 type step struct {
 	request string // method and path
 	body    string // JSON; of an upload or part: the content
@@ -34,8 +34,9 @@ type step struct {
 	has    []string // in the body or in a header
 }
 
-// TestTheAPIBehavesHereAsOthersHaveSeenIt holds facts about the live API, and about
-// others that speak it, against the emulator. It finds a vector store that is empty, and a File a.md that is not attached.
+// TestTheAPIBehavesHereAsOthersHaveSeenIt checks the emulator against facts about the live
+// API and about other servers. Each fact begins with an empty vector store and a File a.md
+// that is not attached.
 func TestTheAPIBehavesHereAsOthersHaveSeenIt(t *testing.T) {
 	for _, tt := range []struct {
 		fact   string

@@ -11,49 +11,48 @@ import (
 type FaultKind string
 
 const (
-	FaultStatus   FaultKind = "status"    // Status is answered
+	FaultStatus   FaultKind = "status"    // the reply has Status
 	FaultCut      FaultKind = "cut"       // the connection breaks before any reply
 	FaultCutReply FaultKind = "cut_reply" // the request takes effect; its reply breaks off in the middle
 	FaultHang     FaultKind = "hang"      // no reply, until the client gives up or the server closes
-	FaultDelay    FaultKind = "delay"     // Delay passes, then all goes well
+	FaultDelay    FaultKind = "delay"     // Delay passes, then the request goes on
 )
 
-// Fault is one script: which requests it strikes, and how.
-// It strikes the requests that match Method and Path; of those, from the Nth
-// on, as many as Times says.
+// Fault is one script: the requests that it strikes, and its effect on them.
+// It strikes Times of the requests that match Method and Path, from the Nth on.
 type Fault struct {
 	Method string `json:"method,omitempty"` // empty: any
 	// Path is matched against the path below /v1, segment by segment; "*" stands
 	// for any one segment, a last "**" for any rest. Empty: any.
 	Path string `json:"path,omitempty"`
-	// Nth is the first of the matching requests to be struck, from 1; 0 is 1.
-	// They are counted from when the fault was injected.
+	// Nth is the number, from 1, of the first matching request that is struck; 0 is 1.
+	// Counting begins when the fault is injected.
 	Nth int `json:"nth,omitempty"`
 	// Times is how many matching requests are struck; 0 is 1, below 0 is all.
 	Times int `json:"times,omitempty"`
-	// Rate strikes only that share of them, by the seed; 0 is all.
+	// Rate is the share of them that is struck, chosen by the seed; 0 is all.
 	Rate float64 `json:"rate,omitempty"`
 
 	Kind FaultKind `json:"kind"`
-	// AfterEffect lets the request take effect before the fault strikes; its own
-	// reply is lost.
+	// AfterEffect lets the request take effect before the fault strikes; the
+	// request's reply is lost.
 	AfterEffect bool `json:"after_effect,omitempty"`
-	// EffectAfter, when positive, lets the request take effect late: so long after
-	// the status was answered, the connection was cut or, for a hang, the client gave
-	// up. The server has read the whole body before. The effect depends on the state
-	// of its moment, and its own reply is lost. It needs kind status, cut or hang, and
-	// not AfterEffect. [Snapshot] tells how many effects are still to come.
+	// EffectAfter, when positive, lets the request take effect this long after the
+	// status was answered, the connection was cut or, for a hang, the client gave
+	// up. The server reads the whole body first. The effect meets the state of its
+	// moment, and the request's reply is lost. It needs kind status, cut or hang, and
+	// excludes AfterEffect. [Snapshot] counts the effects that are still to come.
 	EffectAfter Duration `json:"effect_after,omitempty"`
 
 	Status     int      `json:"status,omitempty"`      // FaultStatus; 0 is 500
 	Code       string   `json:"code,omitempty"`        // of the error body
 	Message    string   `json:"message,omitempty"`     // of the error body
-	RetryAfter Duration `json:"retry_after,omitempty"` // sent as Retry-After, in whole seconds
-	Body       *string  `json:"body,omitempty"`        // instead of an error body, e.g. a proxy's HTML
+	RetryAfter Duration `json:"retry_after,omitempty"` // sent as Retry-After, rounded up to whole seconds
+	Body       *string  `json:"body,omitempty"`        // replaces the error body, e.g. with a proxy's HTML
 	Delay      Duration `json:"delay,omitempty"`       // FaultDelay
 }
 
-// String describes the fault in a few words, as the request log does.
+// String returns a description in a few words, as in the request log.
 func (f Fault) String() string {
 	var b strings.Builder
 	switch f.Kind {
@@ -80,7 +79,7 @@ func (f Fault) status() int {
 	return f.Status
 }
 
-// check returns an error when the script makes no sense.
+// check returns an error when the fault is invalid.
 func (f Fault) check() error {
 	switch f.Kind {
 	case FaultStatus, FaultCut, FaultCutReply, FaultHang, FaultDelay:
@@ -95,20 +94,20 @@ func (f Fault) check() error {
 	case f.Path == "/v1" || strings.HasPrefix(f.Path, "/v1/"):
 		return fmt.Errorf("fault path %q matches nothing; leave out /v1", f.Path)
 	case strings.Contains(f.Path, "**/"):
-		return fmt.Errorf("fault path %q matches nothing; ** stands at the end alone", f.Path)
+		return fmt.Errorf("fault path %q matches nothing; ** is allowed only at the end", f.Path)
 	case f.Rate < 0 || f.Rate > 1:
 		return fmt.Errorf("fault rate %v is not between 0 and 1", f.Rate)
 	case f.Nth < 0 || f.RetryAfter < 0 || f.Delay < 0 || f.EffectAfter < 0:
 		return errors.New("nth, retry_after, delay and effect_after of a fault must not be negative")
 	case f.EffectAfter > 0 && f.AfterEffect:
-		return errors.New("a fault has either effect_after or after_effect")
+		return errors.New("a fault cannot have both effect_after and after_effect")
 	case f.EffectAfter > 0 && (f.Kind == FaultCutReply || f.Kind == FaultDelay):
 		return fmt.Errorf("a fault of kind %s has no effect_after: the reply comes after the effect", f.Kind)
 	}
 	return nil
 }
 
-// Duration is a time.Duration that is written as "1.5s" in JSON.
+// Duration is a time.Duration that JSON shows as a text such as "1.5s".
 type Duration time.Duration
 
 func (d Duration) MarshalText() ([]byte, error) { return []byte(time.Duration(d).String()), nil }
@@ -133,14 +132,14 @@ func ParseFaults(data []byte) ([]Fault, error) {
 	return faults, nil
 }
 
-// script is a fault with the count of the requests that it saw.
+// script is an injected fault with its counts of matching and of struck requests.
 type script struct {
 	Fault
 	seen, struck int
 }
 
-// due reports whether the script would strike this request, and counts the requests
-// that match; who strikes counts that.
+// due reports whether the script would strike this request, and counts matching requests
+// in seen. The caller counts in struck.
 func (f *script) due(method, path string, chance func() float64) bool {
 	if f.Method != "" && f.Method != method || f.Path != "" && !matchPath(f.Path, path) {
 		return false

@@ -9,16 +9,16 @@ import (
 	"github.com/conduitio-labs/conduit-connector-openai-vectorstore/vsclient/openaitest/internal/project"
 )
 
-// AlterFilenames is an alteration that a server makes to every file name that it stores.
+// AlterFilenames is how a server alters every file name that it stores.
 type AlterFilenames string
 
 const (
 	LowerCaseFilenames      AlterFilenames = "lower_case"        // letters become lower case
 	NFCFilenames            AlterFilenames = "nfc"               // Unicode's normal form C
 	UnderscoreForSpace      AlterFilenames = "underscore_space"  // each space becomes "_"
-	UnderscoreForUnsafe     AlterFilenames = "underscore_unsafe" // each character but ASCII letters, digits and "._-" becomes "_", as OGX does
+	UnderscoreForUnsafe     AlterFilenames = "underscore_unsafe" // each character except ASCII letters, digits and "._-" becomes "_", as in OGX
 	Latin1Filenames         AlterFilenames = "latin1"            // the bytes of UTF-8 are read as Latin-1
-	PercentDecodedFilenames AlterFilenames = "percent_decoded"   // each %XX becomes the byte that it stands for
+	PercentDecodedFilenames AlterFilenames = "percent_decoded"   // each %XX becomes the byte that it encodes
 	filenamesAsSent         AlterFilenames = ""                  // the default
 )
 
@@ -49,7 +49,7 @@ func readAsLatin1(name string) string {
 	return string(runes)
 }
 
-// decodePercent decodes each %XX. Bytes that are not UTF-8 then become U+FFFD.
+// decodePercent decodes each %XX, and replaces bytes that are then not UTF-8 by U+FFFD.
 func decodePercent(name string) string {
 	var b strings.Builder
 	for i := 0; i < len(name); i++ {
@@ -65,8 +65,8 @@ func decodePercent(name string) string {
 	return strings.ToValidUTF8(b.String(), "\ufffd")
 }
 
-// extensionNames and retrievalTypes are the file types that OpenAI's retrieval
-// guide lists: those of files that can be attached to a vector store.
+// extensionNames and retrievalTypes are the types of files that can be attached to a
+// vector store, by OpenAI's retrieval guide.
 var (
 	extensionNames = []string{
 		"c", "cpp", "cs", "css", "doc", "docx", "go", "html", "java", "js", "json", "md", "pdf", "php", "pptx", "py", "rb", "sh", "tex", "ts", "txt",

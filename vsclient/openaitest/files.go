@@ -19,7 +19,7 @@ const (
 
 func megabytes(n int64) string { return strconv.FormatInt(n/megabyte, 10) }
 
-// fileObject is a File on the wire.
+// fileObject is a File in a reply.
 type fileObject struct {
 	ID        string `json:"id"`
 	Object    string `json:"object"`
@@ -29,7 +29,7 @@ type fileObject struct {
 	Filename  string `json:"filename"`
 	Purpose   string `json:"purpose"`
 	Status    string `json:"status"`
-	// StatusDetails is deprecated; every reply that was recorded has it as null.
+	// StatusDetails is deprecated; it is null in every recorded reply of the live API.
 	StatusDetails *string `json:"status_details"`
 }
 
@@ -97,7 +97,7 @@ func checkPurpose(purpose string) *apiError {
 	return badRequest("", "purpose", "'%s' is not one of ['%s'] - 'purpose'", purpose, strings.Join(uploadPurposes, "', '"))
 }
 
-// fileName checks the name of a new File and returns the name that is stored.
+// fileName checks the name of a new File and returns the name to store.
 func (c *call) fileName(name, purpose string) (string, *apiError) {
 	q := c.s.cfg.Quirks
 	if q.DecodeFilenames {
@@ -123,8 +123,8 @@ func (c *call) fileName(name, purpose string) (string, *apiError) {
 	return name, nil
 }
 
-// formExpiry reads expires_after, which SDKs send as expires_after[anchor] and
-// expires_after[seconds], and others as one JSON value.
+// formExpiry reads expires_after of a form, in seconds; 0: none. SDKs send it as
+// expires_after[anchor] and expires_after[seconds], other clients as one JSON value.
 func formExpiry(values map[string]string) (seconds int64, refused *apiError) {
 	anchor, hasAnchor := values["expires_after[anchor]"]
 	text, hasSeconds := values["expires_after[seconds]"]
@@ -161,7 +161,7 @@ func formExpiry(values map[string]string) (seconds int64, refused *apiError) {
 	return n, outOfBounds("expires_after.seconds", "integer", n, 3600, 2592000)
 }
 
-// checkQuota refuses bytes that the project has no room for; s.mu is held.
+// checkQuota refuses size more bytes when they exceed the storage quota; s.mu is held.
 func (s *Server) checkQuota(size int64) *apiError {
 	if q := s.cfg.StorageQuota; q > 0 && s.state.Stored()+size > q {
 		return badRequest("", "", "You have exceeded your file storage quota. Projects can store up to %s MB of files.", megabytes(q))
@@ -169,7 +169,7 @@ func (s *Server) checkQuota(size int64) *apiError {
 	return nil
 }
 
-// newFile returns a File to add; seconds is its time to live, 0 the default of its
+// newFile returns a File to add. seconds is its time to live; 0 is the default of its
 // purpose. s.mu is held.
 func (s *Server) newFile(name, purpose string, data project.Content, seconds int64) *project.File {
 	f := &project.File{Name: name, Purpose: purpose, Content: data}
@@ -189,14 +189,13 @@ func (c *call) listFiles() (any, *apiError) {
 	}
 	p.Before = "" // GET /files has no such parameter
 	purpose := c.query.Get("purpose")
-	c.s.mu.Lock()
-	defer c.s.mu.Unlock()
 	l, bad := c.s.state.ListFiles(p, func(f *project.File) bool { return purpose == "" || f.Purpose == purpose })
 	return list(l, bad, objectOfFile)
 }
 
 // file returns the File that the request's path names; s.mu is held.
-func (c *call) file(id string) (*project.File, *apiError) {
+func (c *call) file() (*project.File, *apiError) {
+	id := c.params[0]
 	f := c.s.state.File(id)
 	if f == nil {
 		return nil, c.s.cfg.Quirks.noSuchFile(id)
@@ -204,43 +203,24 @@ func (c *call) file(id string) (*project.File, *apiError) {
 	return f, nil
 }
 
-func (c *call) getFile() (any, *apiError) {
-	c.s.mu.Lock()
-	defer c.s.mu.Unlock()
-	f, refused := c.file(c.params[0])
-	if refused != nil {
-		return nil, refused
-	}
-	return objectOfFile(f), nil
-}
+func (c *call) getFile(f *project.File) (any, *apiError) { return objectOfFile(f), nil }
 
-// deleted answers every kind of DELETE.
+// deleted is the reply to a DELETE of any object.
 type deleted struct {
 	ID      string `json:"id"`
 	Object  string `json:"object"`
 	Deleted bool   `json:"deleted"`
 }
 
-func (c *call) deleteFile() (any, *apiError) {
-	s := c.s
-	f, refused := c.file(c.params[0])
-	if refused != nil {
-		return nil, refused
-	}
+func (c *call) deleteFile(f *project.File) (any, *apiError) {
 	if f.Attached() {
 		c.unwisely("the File is still attached to a vector store; users report that its file_counts keep it")
 	}
-	s.state.DeleteFile(f)
+	c.s.state.DeleteFile(f)
 	return deleted{f.ID, "file", true}, nil
 }
 
-func (c *call) fileContent() (any, *apiError) {
-	c.s.mu.Lock()
-	defer c.s.mu.Unlock()
-	f, refused := c.file(c.params[0])
-	if refused != nil {
-		return nil, refused
-	}
+func (c *call) fileContent(f *project.File) (any, *apiError) {
 	switch f.Purpose {
 	case "assistants", "user_data", "fine-tune", "evals":
 		return nil, badRequest("", "", "Not allowed to download files of purpose: %s", f.Purpose)
@@ -255,16 +235,24 @@ func (c *call) fileContent() (any, *apiError) {
 // quotable escapes a file name for a quoted string in a header.
 var quotable = strings.NewReplacer(`\`, `\\`, `"`, `\"`, "\r", "%0D", "\n", "%0A")
 
-// limit counts n against a limit, or refuses them. s.mu is held.
+// limit counts n requests or files against a limit, or refuses them. s.mu is held.
 func (s *Server) limit(c *call, requests string, n int, l *limiter) *apiError {
-	now := s.state.Now()
-	if wait := l.wait(now, n); wait > 0 {
-		c.limitHeaders(l, wait)
-		return rateLimited(requests, l.perMinute, wait)
+	if refused := s.over(c, requests, n, l); refused != nil {
+		return refused
 	}
-	l.take(now, n)
+	l.take(s.state.Now(), n)
 	c.limitHeaders(l, 0)
 	return nil
+}
+
+// over refuses n requests or files that exceed a limit. s.mu is held.
+func (s *Server) over(c *call, requests string, n int, l *limiter) *apiError {
+	wait := l.wait(s.state.Now(), n)
+	if wait <= 0 {
+		return nil
+	}
+	c.limitHeaders(l, wait)
+	return rateLimited(requests, l.perMinute, wait)
 }
 
 func (c *call) limitHeaders(l *limiter, reset time.Duration) {

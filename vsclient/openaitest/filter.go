@@ -6,7 +6,7 @@ import (
 	"fmt"
 )
 
-// filter tells whether attributes pass; nil passes everything.
+// filter reports whether attributes pass; a nil filter passes everything.
 type filter func(attributes map[string]any) bool
 
 // filter reads a comparison or compound filter, nested to any depth.
@@ -31,13 +31,10 @@ func (b *fields) anyFilter() filter {
 		b.require("filters", "an array")
 		var parts []filter
 		for i, v := range b.array("filters", 0, 1<<16) {
-			name := fmt.Sprintf("filters[%d]", i)
-			m, ok := v.(map[string]any)
-			if !ok {
-				b.wrongType(name, "an object", v)
+			p := b.asObject(fmt.Sprintf("filters[%d]", i), v)
+			if p == nil {
 				return nil
 			}
-			p := &fields{c: b.c, path: b.path + name + ".", m: m}
 			parts = append(parts, p.anyFilter())
 			if p.err != nil {
 				b.fail(p.err)
@@ -89,8 +86,8 @@ func (b *fields) anyFilter() filter {
 	}
 }
 
-// passes compares an attribute with the values of a filter. Values of
-// different types are unequal, and neither greater nor less.
+// passes compares an attribute with the values of a filter. Values of different types
+// are unequal, and neither is greater.
 func passes(op string, v any, values []any) bool {
 	for _, w := range values {
 		order, same := compareValues(v, w)
@@ -135,7 +132,7 @@ func compareValues(v, w any) (order int, same bool) {
 	return 0, false
 }
 
-// toFloat makes a float64 of a number as it was sent; planted ones are.
+// toFloat converts a number that a request sent to float64. Planted numbers are float64.
 func toFloat(v any) any {
 	if n, ok := v.(json.Number); ok {
 		f, _ := n.Float64()

@@ -26,9 +26,9 @@ type Request struct {
 	Endpoint string        `json:"endpoint"`       // e.g. "POST /vector_stores/{vector_store_id}/files"
 	Done     bool          `json:"done"`           // false: still under way
 	Status   int           `json:"status"`         // 0: no reply was sent
-	Fault    string        `json:"fault,omitzero"` // that was injected, if any
-	// LateEffect is when the request took effect after it was over, see
-	// [Fault.EffectAfter]; zero: not, or not yet.
+	Fault    string        `json:"fault,omitzero"` // the one that struck, if any
+	// LateEffect is when a request that was over took effect, see
+	// [Fault.EffectAfter]; zero: it did not, or not yet.
 	LateEffect time.Time `json:"late_effect,omitzero"`
 	BytesIn    int64     `json:"bytes_in"` // of the body
 	BytesOut   int64     `json:"bytes_out"`
@@ -42,7 +42,7 @@ func (s *Server) appendLog(r Request) {
 	s.log = append(s.log, r)
 }
 
-// logEntry returns the log's entry of request n, unless it was dropped.
+// logEntry returns the log's entry of request n; nil when the log has dropped it.
 func (s *Server) logEntry(n int) *Request {
 	i := n - 1 - (s.logged - len(s.log))
 	if i < 0 {
@@ -51,8 +51,8 @@ func (s *Server) logEntry(n int) *Request {
 	return &s.log[i]
 }
 
-// Requests returns the log of requests in order of arrival, those under way
-// included.
+// Requests returns the log of requests in order of arrival, including requests
+// under way.
 func (s *Server) Requests() []Request {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -87,9 +87,9 @@ type FileInfo struct {
 	SHA256    string    `json:"sha256"` // hex; empty when the content was never seen whole
 	CreatedAt time.Time `json:"created_at"`
 	ExpiresAt time.Time `json:"expires_at,omitzero"` // zero: never
-	Attaches  int       `json:"attaches"`            // how often it was attached, to any store
+	Attaches  int       `json:"attaches"`            // number of attaches, to any store
 
-	// These are set only for a file that is being indexed.
+	// These are set only for [Config.FailIndexing] and [Config.StickIndexing].
 	VectorStoreID string         `json:"vector_store_id,omitzero"`
 	Attributes    map[string]any `json:"attributes,omitzero"`
 }
@@ -101,9 +101,9 @@ type StoreFile struct {
 	Bytes      int64          `json:"bytes"`
 	SHA256     string         `json:"sha256"`
 	Status     string         `json:"status"`
-	ErrorCode  string         `json:"error_code,omitzero"` // of a failed one
+	ErrorCode  string         `json:"error_code,omitzero"` // when the file has failed
 	ErrorText  string         `json:"error_text,omitzero"`
-	Attributes map[string]any `json:"attributes"`  // of string, bool and float64
+	Attributes map[string]any `json:"attributes"`  // values are string, bool and float64
 	CreatedAt  time.Time      `json:"created_at"`  // of the first attach
 	AttachedAt time.Time      `json:"attached_at"` // of the last attach
 	FileGone   bool           `json:"file_gone"`   // the File was deleted
@@ -120,7 +120,7 @@ type VectorStore struct {
 	Files     []StoreFile `json:"files"` // in order of attach
 }
 
-// Snapshot is the true state, whatever lags and windows make clients see.
+// Snapshot is the true state, without the lags and windows of clients' views.
 type Snapshot struct {
 	Time    time.Time     `json:"time"`
 	Files   []FileInfo    `json:"files"` // in order of creation
@@ -129,7 +129,7 @@ type Snapshot struct {
 	Late    int           `json:"late"`    // effects that are still to come, see [Fault.EffectAfter]
 }
 
-// Store returns the store of that id; an empty one if there is none.
+// Store returns the store of that id; an empty VectorStore if there is none.
 func (s Snapshot) Store(id string) VectorStore {
 	for _, st := range s.Stores {
 		if st.ID == id {
@@ -139,7 +139,7 @@ func (s Snapshot) Store(id string) VectorStore {
 	return VectorStore{}
 }
 
-// Snapshot returns the true state of now.
+// Snapshot returns the current true state.
 func (s *Server) Snapshot() Snapshot {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -195,21 +195,20 @@ type Interval struct {
 	FileID     string         `json:"file_id"`
 	Filename   string         `json:"filename"`
 	SHA256     string         `json:"sha256"`
-	Attributes map[string]any `json:"attributes"` // of string, bool and float64
+	Attributes map[string]any `json:"attributes"` // values are string, bool and float64
 	From       time.Time      `json:"from"`
 	To         time.Time      `json:"to,omitzero"` // zero: still
 }
 
-// At reports whether the interval holds t: From is in it, To is not.
+// At reports whether t is in the interval, which includes From and excludes To.
 func (i Interval) At(t time.Time) bool {
 	return !t.Before(i.From) && (i.To.IsZero() || t.Before(i.To))
 }
 
-// History returns when each file was searchable in a store, also in one that
-// was deleted, in order of beginning. It shows the truth; lags of views do
-// not count. With it a test asserts that at no time a document was
-// missing: that some interval with its attributes begins no later than the one
-// before it ends.
+// History returns when each file was searchable in a store, in order of beginning.
+// The store may have been deleted. Lags of clients' views do not count. A test can
+// assert with it that a document was never missing: an interval with its
+// attributes begins no later than the one before it ends.
 func (s *Server) History(storeID string) []Interval {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -222,8 +221,8 @@ func (s *Server) History(storeID string) []Interval {
 	return out
 }
 
-// Content returns the kept part of a File's content: of an uploaded one at most
-// Config.KeepBytes, of a planted one all.
+// Content returns the kept part of a File's content: at most Config.KeepBytes of an
+// uploaded File, and all of a planted one. It is nil when there is no such File.
 func (s *Server) Content(fileID string) []byte {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -235,8 +234,8 @@ func (s *Server) Content(fileID string) []byte {
 }
 
 // ExpireVectorStore lets a store expire once the server's clock has moved on by
-// after, whoever uses it until then; 0 is at once. It panics when the store does not
-// exist or after is negative.
+// after, even if it is used until then; 0 is at once. It panics when the store does
+// not exist or after is negative.
 func (s *Server) ExpireVectorStore(id string, after time.Duration) {
 	if err := s.expireVectorStore(id, after); err != nil {
 		panic("openaitest: " + err.Error())
@@ -249,7 +248,7 @@ func (s *Server) expireVectorStore(id string, after time.Duration) error {
 	return s.state.ExpireStore(id, after)
 }
 
-// NewVectorStore makes an empty store and returns its id, without a request.
+// NewVectorStore adds an empty store without a request, and returns its id.
 func (s *Server) NewVectorStore(name string) string {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -266,7 +265,7 @@ type NewFile struct {
 	ExpiresAt time.Time // zero: never
 }
 
-// AddFile plants a File and returns its id, without a request and unchecked.
+// AddFile plants a File without a request or a check, and returns its id.
 func (s *Server) AddFile(n NewFile) string {
 	f := &project.File{Name: n.Name, Purpose: orElse(n.Purpose, "assistants"), CreatedAt: n.CreatedAt, Content: project.Content{Size: n.Bytes}}
 	if n.Content != nil {
@@ -282,9 +281,9 @@ func (s *Server) AddFile(n NewFile) string {
 	return f.ID
 }
 
-// AddStoreFile attaches a File to a store as completed, without a request, whatever
-// its name and content; one that is attached already gets these attributes. It panics
-// when either does not exist, and when the API would refuse the attributes.
+// AddStoreFile attaches a File to a store as completed, without a request. It does not
+// check name and content. A File that is already attached gets these attributes. It
+// panics when store or File does not exist, or when the API would refuse the attributes.
 func (s *Server) AddStoreFile(storeID, fileID string, attributes map[string]any) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -302,7 +301,7 @@ func (s *Server) AddStoreFile(storeID, fileID string, attributes map[string]any)
 func checkPlanted(attributes map[string]any, quirks *Quirks) *apiError {
 	for k, v := range attributes {
 		if text, _ := v.(string); !utf8.ValidString(k) || !utf8.ValidString(text) {
-			return badRequest("", "attributes", "attribute %q is not UTF-8, as JSON is", k)
+			return badRequest("", "attributes", "attribute %q is not UTF-8, and JSON must be", k)
 		}
 	}
 	b := &fields{path: "attributes.", m: attributes}
@@ -310,8 +309,8 @@ func checkPlanted(attributes map[string]any, quirks *Quirks) *apiError {
 	return b.err
 }
 
-// DetachStoreFile detaches a File from a store, without a request, as another
-// client of the project might.
+// DetachStoreFile detaches a File from a store without a request, as another client
+// of the project might. It does nothing when the File is not attached.
 func (s *Server) DetachStoreFile(storeID, fileID string) {
 	s.mu.Lock()
 	defer s.mu.Unlock()

@@ -2,7 +2,7 @@ package openaitest
 
 import "time"
 
-// limiter counts against one limit per minute in one of the ways of LimitKind.
+// limiter counts against one limit per minute, as its LimitKind says.
 type limiter struct {
 	perMinute int
 	kind      LimitKind
@@ -28,8 +28,8 @@ func newLimiter(perMinute int, limits Limits) *limiter {
 	return l
 }
 
-// wait returns how long n more have to wait; 0: they are within the limit. More than
-// could ever be at once go when nothing else counts, and those after them wait longer.
+// wait returns how long n more have to wait; 0: they are within the limit. An n above the
+// limit itself goes when nothing else counts, and the requests after it wait longer.
 func (l *limiter) wait(now time.Time, n int) time.Duration {
 	if l == nil || l.perMinute <= 0 {
 		return 0
@@ -69,14 +69,14 @@ func (l *limiter) wait(now time.Time, n int) time.Duration {
 		}
 		l.at = now
 		missing := float64(n) - l.tokens
-		if missing <= 1e-6 { // as much is lost to rounding after many refills
+		if missing <= 1e-6 { // the rounding error of many refills
 			return 0
 		}
 		return time.Duration(missing / perSecond * float64(time.Second))
 	}
 }
 
-// take counts n; wait has just allowed them.
+// take counts n, which wait has just allowed.
 func (l *limiter) take(now time.Time, n int) {
 	if l == nil || l.perMinute <= 0 {
 		return
@@ -92,7 +92,7 @@ func (l *limiter) take(now time.Time, n int) {
 	}
 }
 
-// remaining is how many more are within the limit now.
+// remaining returns how many more are within the limit now.
 func (l *limiter) remaining() int {
 	if l.kind == FixedWindow || l.kind == SlidingWindow {
 		return max(0, l.perMinute-l.used)

@@ -15,7 +15,7 @@ import (
 	"github.com/conduitio-labs/conduit-connector-openai-vectorstore/vsclient/openaitest/internal/project"
 )
 
-// form is a multipart body that was read to its end.
+// form is a multipart body, read to its end.
 type form struct {
 	values map[string]string
 	file   *formFile // the part that carries a file
@@ -23,14 +23,14 @@ type form struct {
 
 // formFile is the file part of a form.
 type formFile struct {
-	name  string // as sent, directories and all
-	named bool   // a name was sent: without one it is a plain field
+	name  string // as sent, with its directories
+	named bool   // a name was sent: without one the part is a plain field
 	project.Content
 }
 
-// multipartForm reads a multipart body whose file part has the given name and
-// no more bytes than limit, in whatever order the parts come. Of the file it keeps
-// the first keep bytes.
+// multipartForm reads a multipart body with parts in any order. The file part has the
+// given name and at most limit bytes, of which the first keep are kept. known names the
+// other parts.
 func (c *call) multipartForm(fileField string, limit, keep int64, known ...string) (*form, *apiError) {
 	typ, params, err := mime.ParseMediaType(c.r.Header.Get("Content-Type"))
 	if err != nil || typ != "multipart/form-data" || params["boundary"] == "" {
@@ -44,8 +44,8 @@ func (c *call) multipartForm(fileField string, limit, keep int64, known ...strin
 	parts := multipart.NewReader(c.body, params["boundary"])
 	for {
 		part, err := parts.NextRawPart()
-		if err == io.EOF { //nolint:errorlint // wrapped it is of a form without its last boundary
-			_, _ = io.Copy(io.Discard, io.LimitReader(c.body, 1<<16)) // the rest behind the last boundary
+		if err == io.EOF { //nolint:errorlint // a wrapped one means that the last boundary is missing
+			_, _ = io.Copy(io.Discard, io.LimitReader(c.body, 1<<16)) // the rest after the last boundary
 			return f, nil
 		}
 		if err != nil {
@@ -91,8 +91,8 @@ func (c *call) multipartForm(fileField string, limit, keep int64, known ...strin
 
 var errTooLarge = errors.New("too large")
 
-// readContent reads, counts and hashes, and keeps the first keep bytes. It takes
-// memory as bytes come, whatever length was announced.
+// readContent reads, counts and hashes a content, and keeps the first keep bytes. It
+// allocates memory as bytes arrive, not by the announced length.
 func readContent(r io.Reader, limit, keep int64) (project.Content, error) {
 	w := &contentWriter{hash: sha256.New(), keep: keep}
 	n, err := io.Copy(w, io.LimitReader(r, limit+1))

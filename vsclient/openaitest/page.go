@@ -19,9 +19,9 @@ import (
 	"github.com/conduitio-labs/conduit-connector-openai-vectorstore/vsclient/openaitest/internal/project"
 )
 
-// The page for people shows the state and the latest requests. The server renders it
-// whole; its script fetches it anew every two seconds and replaces all but the search
-// box.
+// The page for people shows the state and the latest requests. The server renders the
+// whole page. Its script fetches it again every two seconds and replaces everything
+// except the search box.
 
 //go:embed page.html
 var pageSource string
@@ -58,7 +58,7 @@ var pageTemplate = template.Must(template.New("page").Funcs(template.FuncMap{
 	},
 }).Parse(pageSource))
 
-// longID is an id whose middle tells a reader nothing.
+// longID matches an id, whose middle the page leaves out.
 var longID = regexp.MustCompile(`\b((?:vs|vsfb|upload)_[0-9a-f]{5}|file-\w{5})\w+(\w{4})\b`)
 
 const (
@@ -66,7 +66,7 @@ const (
 	pageRequests = 40
 )
 
-// documentKey returns the key of a document that vsclient wrote, or else its file name.
+// documentKey returns the key of a document that vsclient wrote, otherwise the file name.
 func documentKey(attributes map[string]any, filename string) string {
 	key, ok := attributes["vs_key"].(string)
 	if !ok {
@@ -81,7 +81,8 @@ func documentKey(attributes map[string]any, filename string) string {
 	}
 }
 
-// pages says which page of a list is shown, the newest being page 1.
+// pages is the shown page of a list and the number of its last page. Page 1 has the
+// newest rows.
 type pages struct {
 	Page, Last int
 	param      string
@@ -99,14 +100,14 @@ func pagesOf(query url.Values, param string, n int) pages {
 func (p pages) Newer() int { return p.Page - 1 }
 func (p pages) Older() int { return p.Page + 1 }
 
-// Link is the URL of the same view with another page of this list.
+// Link returns the URL of the same view with another page of this list.
 func (p pages) Link(page int) string {
 	q := maps.Clone(p.query)
 	q.Set(p.param, strconv.Itoa(page))
 	return "?" + q.Encode()
 }
 
-// rows returns the rows of the page that seq has, newest first.
+// rows returns the rows of the page, from a seq of all rows, newest first.
 func rows[T any](p pages, seq iter.Seq[T]) []T {
 	var got []T
 	skip := (p.Page - 1) * pageRows
@@ -121,7 +122,7 @@ func rows[T any](p pages, seq iter.Seq[T]) []T {
 	return got
 }
 
-// pageData is all that the template shows.
+// pageData is the data of the template.
 type pageData struct {
 	Now    time.Time
 	Stores []pageStore
@@ -134,7 +135,7 @@ type pageData struct {
 	Stored                                                int64
 	Settings                                              []string
 
-	Store   *pageStore // the one looked at
+	Store   *pageStore // the store that is shown; nil on the first page
 	Entries []StoreFile
 	Query   string
 	Results []project.Hit
@@ -174,7 +175,7 @@ func (s *Server) servePage(w http.ResponseWriter, r *http.Request) {
 	w.Write(page.Bytes())
 }
 
-// fillPage reads the state, and reports whether the store is there if one is named.
+// fillPage reads the state into d. It reports false when storeID names no store.
 func (s *Server) fillPage(d *pageData, storeID string, query url.Values) bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -238,7 +239,7 @@ func storeOnPage(st *project.Store) pageStore {
 	return p
 }
 
-// settings are those that differ from the zero Config, in words.
+// settings returns the settings that differ from the zero Config, in words.
 func (cfg *Config) settings() []string {
 	var all []string
 	add := func(name string, value any, set bool) {

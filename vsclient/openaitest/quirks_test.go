@@ -90,7 +90,7 @@ func TestAbsentObjectsAreAnsweredAsTheQuirkSays(t *testing.T) {
 	}
 }
 
-func TestAGhostIsReadWhateverAnAbsentStoreFileIsAnswered(t *testing.T) {
+func TestAGhostIsReadUnderEachAnswerForAnAbsentStoreFile(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		is := is.New(t)
 		s := openaitest.New(openaitest.Config{GhostWindow: time.Minute, Quirks: openaitest.Quirks{Absent400: true}})
@@ -158,7 +158,7 @@ func TestAttributesMayBeDropped(t *testing.T) {
 		is.True(!strings.Contains(got.body, `"k"`))
 	}
 	is.Equal(len(s.Snapshot().Store(vs).Files), 2)
-	is.Equal(sendJSON(t, s, "POST", files, `{"file_id":"`+a+`","attributes":{"k":[]}}`, nil).status, 400) // they are checked all the same
+	is.Equal(sendJSON(t, s, "POST", files, `{"file_id":"`+a+`","attributes":{"k":[]}}`, nil).status, 400) // they are still checked
 }
 
 func TestADetachInOneStoreMayDetachInAll(t *testing.T) {
@@ -224,7 +224,7 @@ func TestAStoreExpiresWhenTheTestSaysSo(t *testing.T) {
 
 		is.True(!expired(second))
 		time.Sleep(time.Hour - time.Minute)
-		is.True(expired(second)) // as the Config says of every store
+		is.True(expired(second)) // by Config.StoresExpireAfter
 		third := s.NewVectorStore("docs")
 		s.ExpireVectorStore(third, 0)
 		is.True(expired(third))

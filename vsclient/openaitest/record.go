@@ -17,20 +17,19 @@ import (
 // recordedBody is how much of a request's body is recorded.
 const recordedBody = 1 << 20
 
-// Exchange is one line of the record that Config.Record and OPENAITEST_RECORD receive: a
-// request and its reply, as they were on the wire. The value of Authorization is
-// left out.
+// Exchange is one line of a record, see [Config.Record]: a request and its reply as they
+// were sent. The value of Authorization is left out.
 type Exchange struct {
-	// Again, when above 0, stands for all else: the exchange differs from that of
-	// line Again of the file, from 1, in nothing but ids, times and the boundary of
-	// a form. Only the files of OPENAITEST_RECORD have it.
+	// Again, when above 0, replaces all other fields: the exchange equals that of line
+	// Again of the file, from 1, except for ids, times and the boundary of a form. Only
+	// the files of OPENAITEST_RECORD have it.
 	Again int `json:"again,omitempty"`
 
 	Method        string      `json:"method,omitempty"`
 	URL           string      `json:"url,omitempty"` // path and query, with /v1
 	RequestHeader http.Header `json:"request_header,omitempty"`
 	RequestBody   []byte      `json:"request_body,omitempty"`
-	RequestCut    bool        `json:"request_cut,omitempty"` // the body is recorded, or was read, only in part
+	RequestCut    bool        `json:"request_cut,omitempty"` // only a part of the body was recorded or read
 	Endpoint      string      `json:"endpoint,omitempty"`
 	Fault         string      `json:"fault,omitempty"`
 	Status        int         `json:"status,omitempty"` // 0: the connection was cut
@@ -44,7 +43,7 @@ type recorder struct {
 	mu    sync.Mutex
 	w     io.Writer
 	lines int
-	seen  map[[32]byte]int // the line of each shape; nil: every exchange is written whole
+	seen  map[[32]byte]int // the line of each shape; nil: every exchange is written in full
 }
 
 func (r *recorder) write(c *call, rep *reply) {
@@ -92,7 +91,7 @@ var (
 	anyTime = regexp.MustCompile(`"(created_at|last_active_at|expires_at)":\d+`)
 )
 
-// shape is the same for exchanges that differ only as Exchange.Again says.
+// shape returns a hash that is equal for exchanges that Exchange.Again calls equal.
 func (e *Exchange) shape() [32]byte {
 	typ, body := e.RequestHeader.Get("Content-Type"), e.RequestBody
 	if i := strings.Index(typ, "boundary="); i >= 0 {
@@ -112,7 +111,8 @@ var processRecorders struct {
 	byDir map[string]*recorder
 }
 
-// processRecorder returns the process's recorder into a file of its own in dir.
+// processRecorder returns the recorder that all servers of the process share. It writes
+// to a new file in dir.
 func processRecorder(dir string) *recorder {
 	p := &processRecorders
 	p.Lock()

@@ -13,7 +13,7 @@ import (
 
 type handler func(*call) (any, *apiError)
 
-// reading and deleting make handlers that hold the server's lock and count against
+// reading and deleting return a handler that holds the server's lock and counts against
 // the limit on reads or deletions.
 var (
 	reading  = counted("reads", func(s *Server) *limiter { return s.readLimit })
@@ -22,22 +22,40 @@ var (
 
 func counted(requests string, limit func(*Server) *limiter) func(handler) handler {
 	return func(serve handler) handler {
-		return func(c *call) (any, *apiError) {
-			c.s.mu.Lock()
-			defer c.s.mu.Unlock()
+		return locked(func(c *call) (any, *apiError) {
 			if refused := c.s.limit(c, requests, 1, limit(c.s)); refused != nil {
 				return nil, refused
 			}
 			return serve(c)
-		}
+		})
 	}
 }
 
-// endpoint is one operation of the API.
+// locked returns a handler that holds the server's lock.
+func locked(serve handler) handler {
+	return func(c *call) (any, *apiError) {
+		c.s.mu.Lock()
+		defer c.s.mu.Unlock()
+		return serve(c)
+	}
+}
+
+// of returns a handler that serves the object that the request's path names.
+func of[T any](find func(*call) (*T, *apiError), serve func(*call, *T) (any, *apiError)) handler {
+	return func(c *call) (any, *apiError) {
+		object, refused := find(c)
+		if refused != nil {
+			return nil, refused
+		}
+		return serve(c, object)
+	}
+}
+
+// endpoint is an operation of the API.
 type endpoint struct {
 	method string
 	path   string   // as in the OpenAPI document
-	query  []string // parameters that it knows
+	query  []string // known parameters
 	serve  handler
 
 	segments []string
@@ -47,38 +65,38 @@ type endpoint struct {
 
 var paging = []string{"limit", "order", "after", "before"}
 
-// endpoints are all operations that are modelled.
+// endpoints are the operations that the emulator models.
 var endpoints = func() []*endpoint {
 	withFilter := append(slices.Clone(paging), "filter")
 	all := []*endpoint{
-		{method: "GET", path: "/files", query: []string{"purpose", "limit", "order", "after"}, serve: (*call).listFiles},
+		{method: "GET", path: "/files", query: []string{"purpose", "limit", "order", "after"}, serve: locked((*call).listFiles)},
 		{method: "POST", path: "/files", serve: (*call).createFile},
-		{method: "GET", path: "/files/{file_id}", serve: (*call).getFile},
-		{method: "DELETE", path: "/files/{file_id}", serve: deleting((*call).deleteFile)},
-		{method: "GET", path: "/files/{file_id}/content", serve: (*call).fileContent},
+		{method: "GET", path: "/files/{file_id}", serve: locked(of((*call).file, (*call).getFile))},
+		{method: "DELETE", path: "/files/{file_id}", serve: deleting(of((*call).file, (*call).deleteFile))},
+		{method: "GET", path: "/files/{file_id}/content", serve: locked(of((*call).file, (*call).fileContent))},
 
 		{method: "POST", path: "/uploads", serve: (*call).createUpload},
 		{method: "POST", path: "/uploads/{upload_id}/parts", serve: (*call).addPart},
 		{method: "POST", path: "/uploads/{upload_id}/complete", serve: (*call).completeUpload},
-		{method: "POST", path: "/uploads/{upload_id}/cancel", serve: (*call).cancelUpload},
+		{method: "POST", path: "/uploads/{upload_id}/cancel", serve: locked(of((*call).upload, (*call).cancelUpload))},
 
 		{method: "GET", path: "/vector_stores", query: paging, serve: reading((*call).listStores)},
 		{method: "POST", path: "/vector_stores", serve: (*call).createStore},
-		{method: "GET", path: "/vector_stores/{vector_store_id}", serve: reading((*call).getStore)},
+		{method: "GET", path: "/vector_stores/{vector_store_id}", serve: reading(of((*call).store, (*call).getStore))},
 		{method: "POST", path: "/vector_stores/{vector_store_id}", serve: (*call).modifyStore},
-		{method: "DELETE", path: "/vector_stores/{vector_store_id}", serve: deleting((*call).deleteStore)},
+		{method: "DELETE", path: "/vector_stores/{vector_store_id}", serve: deleting(of((*call).store, (*call).deleteStore))},
 		{method: "POST", path: "/vector_stores/{vector_store_id}/search", serve: (*call).searchStore},
 
 		{method: "GET", path: "/vector_stores/{vector_store_id}/files", query: withFilter, serve: reading((*call).listStoreFiles)},
 		{method: "POST", path: "/vector_stores/{vector_store_id}/files", serve: (*call).createStoreFile},
-		{method: "GET", path: "/vector_stores/{vector_store_id}/files/{file_id}", serve: reading((*call).getStoreFile)},
+		{method: "GET", path: "/vector_stores/{vector_store_id}/files/{file_id}", serve: reading(of((*call).readableStoreFile, (*call).getStoreFile))},
 		{method: "POST", path: "/vector_stores/{vector_store_id}/files/{file_id}", serve: (*call).updateStoreFile},
-		{method: "DELETE", path: "/vector_stores/{vector_store_id}/files/{file_id}", serve: deleting((*call).deleteStoreFile)},
-		{method: "GET", path: "/vector_stores/{vector_store_id}/files/{file_id}/content", query: []string{"page"}, serve: reading((*call).storeFileContent)},
+		{method: "DELETE", path: "/vector_stores/{vector_store_id}/files/{file_id}", serve: deleting(of((*call).store, (*call).deleteStoreFile))},
+		{method: "GET", path: "/vector_stores/{vector_store_id}/files/{file_id}/content", query: []string{"page"}, serve: reading(of((*call).readableStoreFile, (*call).storeFileContent))},
 
 		{method: "POST", path: "/vector_stores/{vector_store_id}/file_batches", serve: (*call).createBatch},
-		{method: "GET", path: "/vector_stores/{vector_store_id}/file_batches/{batch_id}", serve: reading((*call).getBatch)},
-		{method: "POST", path: "/vector_stores/{vector_store_id}/file_batches/{batch_id}/cancel", serve: (*call).cancelBatch},
+		{method: "GET", path: "/vector_stores/{vector_store_id}/file_batches/{batch_id}", serve: reading(of((*call).batch, (*call).getBatch))},
+		{method: "POST", path: "/vector_stores/{vector_store_id}/file_batches/{batch_id}/cancel", serve: locked(of((*call).batch, (*call).cancelBatch))},
 		{method: "GET", path: "/vector_stores/{vector_store_id}/file_batches/{batch_id}/files", query: withFilter, serve: reading((*call).listBatchFiles)},
 	}
 	for _, e := range all {
@@ -96,8 +114,8 @@ var otherAPIs = []string{
 	"organization", "projects", "realtime", "responses", "safety", "skills", "vaults", "videos", "webhook_endpoints",
 }
 
-// route finds the endpoint of an escaped URL path, and returns the path below
-// /v1 and why there is no endpoint.
+// route finds the endpoint of an escaped URL path. It returns the path below /v1, and a
+// refusal when there is no endpoint.
 func (c *call) route(escaped string) (string, *apiError) {
 	path := strings.TrimPrefix(escaped, "/v1")
 	segments := strings.Split(strings.TrimPrefix(path, "/"), "/")
@@ -137,7 +155,7 @@ func (c *call) route(escaped string) (string, *apiError) {
 	return path, invalidURL(c.method, escaped)
 }
 
-// noBatches returns the refusal of a server that does not know …/file_batches.
+// noBatches returns the refusal of a server without …/file_batches; nil when it has them.
 func (q *Quirks) noBatches(method, path string) *apiError {
 	switch q.BatchesNotTaken {
 	case BatchesNotFound:
@@ -179,7 +197,7 @@ func (c *call) endpointName() string {
 func (c *call) page(standard, most int) (project.Page, *apiError) {
 	p := project.Page{Limit: standard, Desc: true}
 	if v := c.query.Get("limit"); c.query.Has("limit") {
-		n, err := strconv.Atoi(v) // of one that is too large, the largest that there is
+		n, err := strconv.Atoi(v) // n is the largest int when v is too large for one
 		if err != nil && !errors.Is(err, strconv.ErrRange) {
 			return p, badRequest("invalid_type", "limit", "Invalid type for 'limit': expected an integer, but got a string instead.")
 		}

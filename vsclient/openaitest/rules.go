@@ -21,8 +21,8 @@ func (s *Server) rules() project.Rules {
 	}
 }
 
-// decide returns how the indexing of a just attached file ends, if a rule, a function
-// of the Config or a quirk says so.
+// decide returns the outcome of indexing a file that was just attached, if a rule, a
+// function of the Config or a quirk determines it.
 func (s *Server) decide(f *project.StoreFile) (end project.Outcome, decided bool) {
 	stuck := project.Outcome{Stuck: true}
 	fails := func(code, message string) (project.Outcome, bool) {

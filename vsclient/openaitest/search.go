@@ -55,7 +55,7 @@ func (c *call) searchStore() (any, *apiError) {
 	p := searchPage{Object: "vector_store.search_results.page", SearchQuery: queries, Data: []searchResult{}}
 	for _, hit := range s.state.Search(st, queries, keep) {
 		if hit.Score < threshold {
-			break // the others are not better
+			break // the rest score no better
 		}
 		if p.HasMore = len(p.Data) == most; p.HasMore {
 			break

@@ -2,6 +2,7 @@ package openaitest
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"encoding/json"
 	"io"
@@ -42,12 +43,12 @@ type reply struct {
 	cut    cut
 }
 
-// cut is how a reply fails to arrive.
+// cut is the place at which a reply breaks off.
 type cut int
 
 const (
 	whole     cut = iota
-	cutBefore     // the connection breaks before any of the reply
+	cutBefore     // the connection breaks before the reply
 	cutMiddle     // it breaks in the middle of the body
 )
 
@@ -57,7 +58,7 @@ type rawContent struct {
 	typ  string
 }
 
-// serve takes one request from its arrival to its reply.
+// serve handles one request from its arrival to its reply.
 func (s *Server) serve(r *http.Request) *reply {
 	c := &call{s: s, r: r, method: r.Method, header: make(http.Header, 8)}
 	escaped := r.URL.EscapedPath()
@@ -109,7 +110,8 @@ func (s *Server) answer(c *call, modelled *apiError) *reply {
 		return gone
 	}
 	f := c.fault
-	if f != nil && !f.AfterEffect && f.Kind != FaultCutReply {
+	early := f != nil && !f.AfterEffect && f.Kind != FaultCutReply
+	if early {
 		if f.EffectAfter > 0 {
 			late, arrived := c.late()
 			if !arrived {
@@ -117,38 +119,17 @@ func (s *Server) answer(c *call, modelled *apiError) *reply {
 			}
 			defer late.takeEffectAfter(time.Duration(f.EffectAfter), modelled)
 		}
-		switch f.Kind {
-		case FaultStatus:
-			return c.faultReply(f)
-		case FaultCut:
-			return gone
-		case FaultHang:
-			c.hang()
-			return gone
-		case FaultDelay:
-			if !s.sleep(ctx, time.Duration(f.Delay)) {
-				return gone
-			}
+		if rep := c.suffer(ctx, f); rep != nil {
+			return rep
 		}
 	}
 	rep := c.effect(modelled)
-	if f != nil {
-		switch {
-		case f.Kind == FaultCutReply:
-			rep.cut = cutMiddle
-		case !f.AfterEffect:
-		case f.Kind == FaultStatus:
-			rep = c.faultReply(f)
-		case f.Kind == FaultCut:
-			rep = gone
-		case f.Kind == FaultHang:
-			c.hang()
-			return gone
-		case f.Kind == FaultDelay:
-			if !s.sleep(ctx, time.Duration(f.Delay)) {
-				return gone
-			}
-		}
+	switch {
+	case f == nil || early:
+	case f.Kind == FaultCutReply:
+		rep.cut = cutMiddle
+	default:
+		rep = cmp.Or(c.suffer(ctx, f), rep)
 	}
 	if !s.sleep(ctx, s.cfg.Latency-s.cfg.Latency/2) {
 		return gone
@@ -156,9 +137,25 @@ func (s *Server) answer(c *call, modelled *apiError) *reply {
 	return rep
 }
 
-// late reads the rest of the body, and returns a call that can take effect when the
-// request is over. It reports false when the client went away before its request
-// had arrived.
+// suffer lets the fault strike before or after the request's effect. It returns nil when the
+// request goes on.
+func (c *call) suffer(ctx context.Context, f *Fault) *reply {
+	switch f.Kind {
+	case FaultStatus:
+		return c.faultReply(f)
+	case FaultHang:
+		c.hang()
+	case FaultDelay:
+		if c.s.sleep(ctx, time.Duration(f.Delay)) {
+			return nil
+		}
+	}
+	return &reply{cut: cutBefore}
+}
+
+// late reads the rest of the body, and returns a call that can take effect after the
+// request is over. It reports false when the client left before the whole request had
+// arrived.
 func (c *call) late() (*call, bool) {
 	body, err := io.ReadAll(c.body)
 	if err != nil {
@@ -230,8 +227,7 @@ func (c *call) effect(refused *apiError) *reply {
 	return rep
 }
 
-// readQuery reads the parameters, of which an endpoint ignores those that it does
-// not know.
+// readQuery reads the query string. Unknown parameters are ignored.
 func (c *call) readQuery() {
 	var err error
 	if c.query, err = url.ParseQuery(c.r.URL.RawQuery); err != nil {
@@ -302,18 +298,19 @@ func (c *call) render(value any, refused *apiError) *reply {
 	enc := json.NewEncoder(&b)
 	enc.SetEscapeHTML(false)
 	if err := enc.Encode(value); err != nil {
-		panic("openaitest: " + err.Error()) // every value is of this package's own types
+		panic("openaitest: " + err.Error()) // every value has a type of this package
 	}
 	rep.body = bytes.TrimSuffix(b.Bytes(), []byte("\n"))
 	return rep
 }
 
-// setRetryAfter rounds up: whoever waits that long is not refused again.
+// setRetryAfter sets Retry-After to d, rounded up: a client that waits that long is not
+// refused again.
 func (c *call) setRetryAfter(d time.Duration) {
 	c.header.Set("Retry-After", strconv.Itoa(max(1, int(math.Ceil(d.Seconds())))))
 }
 
-// finish adds the headers that every reply has, and writes the log and the record.
+// finish adds the common headers to the reply, and writes the log and the record.
 func (c *call) finish(rep *reply) {
 	s := c.s
 	if rep.cut != cutBefore {
@@ -337,7 +334,7 @@ func (c *call) finish(rep *reply) {
 	}
 }
 
-// reportUnwise tells Config.Strict each unwise thing about the request.
+// reportUnwise calls Config.Strict for each reason that was noted.
 func (c *call) reportUnwise() {
 	if c.s.cfg.Strict == nil {
 		return
@@ -347,14 +344,14 @@ func (c *call) reportUnwise() {
 	}
 }
 
-// unwisely notes why the request, though legal, is not one of a careful client.
+// unwisely notes a reason why the request is legal but unwise.
 func (c *call) unwisely(why string) { c.unwise = append(c.unwise, why) }
 
 // strike returns the fault that strikes this request, if any; s.mu is held.
 func (s *Server) strike(c *call) *Fault {
 	var struck *Fault
 	for _, f := range s.scripts {
-		// Each script counts the requests that match, even when another strikes.
+		// Each script counts the requests that match it, even when another strikes.
 		if f.due(c.method, c.path, s.rng.Float64) && struck == nil {
 			f.struck++
 			struck = &f.Fault
@@ -385,8 +382,8 @@ func (s *Server) sleep(ctx context.Context, d time.Duration) bool {
 	}
 }
 
-// hang waits until the client gives up or the server closes. It reads the body first:
-// net/http notices that a client has gone only when nothing is left to read.
+// hang waits until the client gives up or the server closes. It reads the body first,
+// because net/http notices that a client has left only when nothing is left to read.
 func (c *call) hang() {
 	_, _ = io.Copy(io.Discard, c.body)
 	select {
@@ -395,8 +392,8 @@ func (c *call) hang() {
 	}
 }
 
-// meteredBody counts the bytes that are read of a request's body, and copies the first
-// of them for the record.
+// meteredBody counts the bytes that are read from a request's body, and copies the first
+// recordedBody of them for the record.
 type meteredBody struct {
 	io.ReadCloser
 	n     int64
@@ -416,10 +413,10 @@ func (b *meteredBody) Read(p []byte) (int, error) {
 	return n, err
 }
 
-// isAPI reports whether the request is one of the API.
+// isAPI reports whether the request is for the API.
 func isAPI(r *http.Request) bool { return strings.HasPrefix(r.URL.Path, "/v1/") }
 
-// serveOther serves everything beside the API.
+// serveOther serves every path that is not of the API.
 func (s *Server) serveOther(w http.ResponseWriter, r *http.Request) {
 	first, _, _ := strings.Cut(strings.TrimPrefix(r.URL.Path, "/"), "/")
 	switch first {
@@ -434,10 +431,10 @@ func (s *Server) serveOther(w http.ResponseWriter, r *http.Request) {
 	}
 }
 
-// bodyPatience is how long a client may send nothing of the body that it owes.
+// bodyPatience is how long a client may pause within a body.
 const bodyPatience = 30 * time.Second
 
-// patientBody is a body of which every read ends within bodyPatience.
+// patientBody is a body whose reads each end within bodyPatience.
 type patientBody struct {
 	io.ReadCloser
 	conn  *http.ResponseController
@@ -454,16 +451,16 @@ func (b *patientBody) Read(p []byte) (int, error) {
 	return n, err
 }
 
-// limit gives the next read bodyPatience, also one of net/http, which reads the rest of a
-// body before it sends the reply. A handler that stands on no connection has no deadlines.
+// limit gives the next read bodyPatience. That read can be one of net/http, which reads the
+// rest of a body before it sends the reply. Without a connection there is no deadline.
 func (b *patientBody) limit() {
 	if !b.ended {
 		_ = b.conn.SetReadDeadline(time.Now().Add(bodyPatience))
 	}
 }
 
-// ServeHTTP serves the API under /v1, a page for people at /, and under /-/ the control
-// door for tests in other languages.
+// ServeHTTP serves the API under /v1, a page for people at /, and the control door for
+// tests in other languages under /-/.
 func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	body := &patientBody{ReadCloser: r.Body, conn: http.NewResponseController(w), ended: r.ContentLength == 0}
 	if !body.ended {

@@ -13,7 +13,7 @@ import (
 	"github.com/conduitio-labs/conduit-connector-openai-vectorstore/vsclient/openaitest/internal/project"
 )
 
-// baseURL is the host that the in-memory client speaks to.
+// baseURL is the base URL for the in-memory client.
 const baseURL = "http://openai.test/v1"
 
 // Server is one emulated project of OpenAI's API. It is an http.Handler and
@@ -23,7 +23,7 @@ type Server struct {
 
 	mu       sync.Mutex // held around every call of state
 	state    *project.Project
-	rng      *rand.Rand        // decides ids and chances
+	rng      *rand.Rand        // makes ids and random decisions
 	replayed map[string]*reply // by idempotency key
 
 	uploadLimit, attachedLimit, readLimit, deleteLimit *limiter
@@ -32,7 +32,7 @@ type Server struct {
 	scripts   []*script
 	onRequest func(n int, r *http.Request)
 	log       []Request
-	logged    int // requests that the log no longer holds
+	logged    int // all requests that arrived
 	late      int // effects that are still to come, see Fault.EffectAfter
 	counts    map[string]int
 
@@ -80,8 +80,8 @@ func New(cfg Config) *Server {
 	return s
 }
 
-// URL is the base URL for an SDK: that of the listener after [Server.Listen],
-// otherwise the one for [Server.Client].
+// URL returns the base URL for an SDK: that of the listener after [Server.Listen],
+// otherwise one for [Server.Client].
 func (s *Server) URL() string {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -108,9 +108,8 @@ func (s *Server) Listen(addr string) (string, error) {
 	return s.url, nil
 }
 
-// Shutdown closes the server as Close does, but lets the listener finish the
-// replies that are being written; when ctx is done before, it cuts them too and
-// returns ctx's error.
+// Shutdown closes the server as Close does, but lets the listener finish the replies
+// that are being written. When ctx ends first, it cuts them and returns ctx's error.
 func (s *Server) Shutdown(ctx context.Context) error {
 	s.closing.Do(func() { close(s.closed) })
 	s.mu.Lock()
@@ -126,8 +125,8 @@ func (s *Server) Shutdown(ctx context.Context) error {
 	return err
 }
 
-// Close ends hanging and delayed requests and the listener. The state can
-// still be inspected; new requests are cut.
+// Close ends hanging and delayed requests, and closes the listener. New requests are
+// cut. The state can still be inspected.
 func (s *Server) Close() {
 	s.closing.Do(func() { close(s.closed) })
 	s.mu.Lock()
@@ -138,8 +137,8 @@ func (s *Server) Close() {
 	}
 }
 
-// Advance moves the server's clock on by d: files expire, indexing ends, lags
-// pass. It does not shorten the waits of requests under way. It panics on a negative d.
+// Advance moves the server's clock on by d: files expire, indexing ends, lags pass. It
+// does not shorten the waits of requests under way. It panics if d is negative.
 func (s *Server) Advance(d time.Duration) {
 	if d < 0 {
 		panic(fmt.Sprintf("openaitest: the clock cannot go back by %v", -d))
@@ -149,8 +148,8 @@ func (s *Server) Advance(d time.Duration) {
 	s.state.Advance(d)
 }
 
-// Inject adds fault scripts. Of several that match a request the first strikes.
-// It panics on a script that makes no sense.
+// Inject adds faults. When several match a request, the first strikes. It panics on an
+// invalid fault.
 func (s *Server) Inject(faults ...Fault) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -162,16 +161,16 @@ func (s *Server) Inject(faults ...Fault) {
 	}
 }
 
-// ClearFaults removes every fault script.
+// ClearFaults removes every fault.
 func (s *Server) ClearFaults() {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.scripts = nil
 }
 
-// OnRequest sets a function that is called at the arrival of each request,
-// with its number from 1, before anything is done for it. It may inject faults,
-// read the state and block; it must not read the body.
+// OnRequest sets a function that is called when a request arrives, before the request
+// is handled. n is the request's number, from 1. The function may inject faults, read
+// the state and block; it must not read the body.
 func (s *Server) OnRequest(f func(n int, r *http.Request)) {
 	s.mu.Lock()
 	defer s.mu.Unlock()

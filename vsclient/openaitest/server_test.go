@@ -70,7 +70,7 @@ func TestFaultsStrikeTheRequestsTheyName(t *testing.T) {
 		fault  openaitest.Fault
 		status int   // of the reply, 0: none came
 		is     error // the client's error
-		made   int   // files there are afterwards
+		made   int   // the number of Files afterwards
 	}{
 		{name: "a status before the effect", fault: openaitest.Fault{Kind: openaitest.FaultStatus, Status: 503}, status: 503},
 		{name: "a status after the effect", fault: openaitest.Fault{Kind: openaitest.FaultStatus, Status: 503, AfterEffect: true}, status: 503, made: 1},
@@ -216,7 +216,7 @@ func TestHistoryTellsWhenAFileWasSearchable(t *testing.T) {
 		})
 		is.NoErr(err)
 		time.Sleep(5 * time.Second)
-		attach() // indexed anew
+		attach() // indexed again
 		time.Sleep(15 * time.Second)
 		_, err = c.Files.Delete(ctx, id)
 		is.NoErr(err)
@@ -232,8 +232,13 @@ func TestHistoryTellsWhenAFileWasSearchable(t *testing.T) {
 }
 
 func TestAFileOf512MBIsCountedAndHashedButNotKept(t *testing.T) {
+<<<<<<< HEAD
 	if underRace {
 		t.Skip("a gigabyte takes the race detector long, and it measures memory of its own")
+=======
+	if raceDetector {
+		t.Skip("the race detector takes long with a gigabyte, and it changes the use of memory")
+>>>>>>> ogx
 	}
 	is := is.New(t)
 	s := openaitest.New(openaitest.Config{KeepBytes: 1 << 20})
@@ -276,7 +281,7 @@ type failing struct{ err error }
 
 func (f failing) Read([]byte) (int, error) { return 0, f.err }
 
-func TestStrictReportsWhatIsLegalButUnwise(t *testing.T) {
+func TestStrictReportsRequestsThatAreLegalButUnwise(t *testing.T) {
 	is := is.New(t)
 	var reports []string
 	s := openaitest.New(openaitest.Config{
@@ -298,7 +303,7 @@ func TestStrictReportsWhatIsLegalButUnwise(t *testing.T) {
 		{"POST", "/vector_stores", `{"chunking_strategy":{"type":"auto"}}`, "ignored without file_ids"},
 		{"POST", "/vector_stores/" + vs + "/file_batches", `{"files":[{"file_id":"` + id + `"}],"attributes":{"a":1}}`, "ignored with files"},
 		{"POST", "/vector_stores/" + vs + "/files", `{"file_id":"` + id + `","attributes":{"a":"` + strings.Repeat("x", 257) + `"}}`, "256 characters"},
-		{"POST", "/vector_stores/" + vs + "/files", `{"file_id":"` + id + `"}`, "completed already"},
+		{"POST", "/vector_stores/" + vs + "/files", `{"file_id":"` + id + `"}`, "already attached and completed"},
 		{"POST", "/vector_stores/" + vs + "/search", `{"query":"x","rewrite_query":true}`, "does not rewrite"},
 		{"DELETE", "/files/" + id, "", "still attached"},
 	} {
@@ -371,7 +376,7 @@ func TestManyClientsAtOnceLoseNoRequest(t *testing.T) {
 	is.Equal(got.UsageBytes, int64(80*1025)) // a byte of text and an embedding each
 }
 
-func TestCloseEndsWhatHangs(t *testing.T) {
+func TestCloseEndsHangingRequests(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		is := is.New(t)
 		s := openaitest.New(openaitest.Config{Faults: []openaitest.Fault{{Kind: openaitest.FaultHang}}})
@@ -463,7 +468,7 @@ func dependencies(t *testing.T, path, format string) map[string]bool {
 	return all
 }
 
-func TestALimitHoldsHoweverItIsCounted(t *testing.T) {
+func TestALimitHoldsForEachWayOfCounting(t *testing.T) {
 	for _, kind := range []openaitest.LimitKind{openaitest.Bucket, openaitest.FixedWindow, openaitest.SlidingWindow} {
 		t.Run(string(kind), func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
@@ -496,7 +501,7 @@ func TestALimitHoldsHoweverItIsCounted(t *testing.T) {
 	}
 }
 
-func TestWhoWaitsAsLongAsToldIsNotRefusedAgain(t *testing.T) {
+func TestAClientThatWaitsForRetryAfterIsNotRefusedAgain(t *testing.T) {
 	for _, kind := range []openaitest.LimitKind{openaitest.Bucket, openaitest.FixedWindow, openaitest.SlidingWindow} {
 		t.Run(string(kind), func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
@@ -542,7 +547,7 @@ func TestAFileThatIsPlantedTwiceIsThereOnce(t *testing.T) {
 	is.Equal(len(s.Snapshot().Store(vs).Files), 0)
 }
 
-func TestAStoreExpiresAfterWholeDaysWhateverTheClocksDo(t *testing.T) {
+func TestAStoreExpiresAfterWholeDaysAlsoWhenTheClocksChange(t *testing.T) {
 	is := is.New(t)
 	newYork, err := time.LoadLocation("America/New_York")
 	is.NoErr(err)
@@ -585,7 +590,7 @@ func TestAPlantedFileHasAttributesThatTheAPITakes(t *testing.T) {
 			vs, id := s.NewVectorStore("docs"), s.AddFile(openaitest.NewFile{Name: "a.md", Content: []byte("x")})
 			defer func() {
 				is.True(recover() != nil)
-				is.Equal(len(s.Snapshot().Store(vs).Files), 0) // and the server goes on
+				is.Equal(len(s.Snapshot().Store(vs).Files), 0) // and the server still answers
 			}()
 			s.AddStoreFile(vs, id, attributes)
 		})

@@ -11,7 +11,7 @@ import (
 	"github.com/conduitio-labs/conduit-connector-openai-vectorstore/vsclient/openaitest/internal/project"
 )
 
-// storeFileObject is a store file on the wire.
+// storeFileObject is a store file in a reply.
 type storeFileObject struct {
 	ID               string         `json:"id"`
 	Object           string         `json:"object"`
@@ -55,7 +55,8 @@ func objectOfSeen(f project.Seen) storeFileObject {
 	return o
 }
 
-// attachable returns the File of that id if it may be attached; s.mu is held.
+// attachable returns the File of that id, and the refusal if it may not be attached;
+// s.mu is held.
 func (c *call) attachable(id string) (*project.File, *apiError) {
 	s := c.s
 	if !strings.HasPrefix(id, "file-") {
@@ -94,7 +95,7 @@ func (s *Server) missingRefused() bool {
 	return m == "" || m == MissingRefused
 }
 
-// room refuses files that would be too many for the store.
+// room refuses n more files when the store would hold too many.
 func (s *Server) room(st *project.Store, n int) *apiError {
 	if most := s.cfg.Quirks.StoreFilesMax; most > 0 && st.FileCount()+n > most {
 		return badRequest("", "", "Vector store '%s' cannot hold more than %d files.", st.ID, most)
@@ -102,12 +103,11 @@ func (s *Server) room(st *project.Store, n int) *apiError {
 	return nil
 }
 
-// limitAttach counts an attach request, unless it or its n files are over a
-// limit. The files are counted once they are attached. s.mu is held.
+// limitAttach counts a request that attaches n files, or refuses it when it or its files
+// exceed a limit. The files are counted once they are attached. s.mu is held.
 func (s *Server) limitAttach(c *call, st *project.Store, n int) *apiError {
-	if wait := s.attachedLimit.wait(s.state.Now(), n); wait > 0 {
-		c.limitHeaders(s.attachedLimit, wait)
-		return rateLimited("attached files", s.attachedLimit.perMinute, wait)
+	if refused := s.over(c, "attached files", n, s.attachedLimit); refused != nil {
+		return refused
 	}
 	requests := s.attachLimits[st.ID]
 	if requests == nil {
@@ -143,7 +143,7 @@ func (c *call) createStoreFile() (any, *apiError) {
 		return nil, refused
 	}
 	if old := st.File(id); old != nil && old.Status == project.Completed {
-		c.unwisely("the file is attached and completed already")
+		c.unwisely("the file is already attached and completed")
 	}
 	s.attachedLimit.take(s.state.Now(), 1)
 	sf := s.state.Attach(st, f, attributes, ch, nil)
@@ -196,7 +196,8 @@ func (c *call) storeFile() (*project.StoreFile, *apiError) {
 	return nil, c.s.cfg.Quirks.noSuchStoreFile(id, st.ID)
 }
 
-// readableStoreFile is the same as GET sees it: late, and ghosts.
+// readableStoreFile returns the store file as GET sees it: not yet in its NotFoundWindow,
+// and still in its GhostWindow. s.mu is held.
 func (c *call) readableStoreFile() (*project.StoreFile, *apiError) {
 	s := c.s
 	st, refused := c.store()
@@ -209,11 +210,7 @@ func (c *call) readableStoreFile() (*project.StoreFile, *apiError) {
 	return nil, s.cfg.Quirks.noSuchStoreFile(c.params[1], st.ID)
 }
 
-func (c *call) getStoreFile() (any, *apiError) {
-	f, refused := c.readableStoreFile()
-	if refused != nil {
-		return nil, refused
-	}
+func (c *call) getStoreFile(f *project.StoreFile) (any, *apiError) {
 	c.pollAfter(f.Status)
 	return objectOfStoreFile(f), nil
 }
@@ -242,12 +239,8 @@ func (c *call) updateStoreFile() (any, *apiError) {
 	return objectOfStoreFile(f), nil
 }
 
-func (c *call) deleteStoreFile() (any, *apiError) {
+func (c *call) deleteStoreFile(st *project.Store) (any, *apiError) {
 	s := c.s
-	st, refused := c.store()
-	if refused != nil {
-		return nil, refused
-	}
 	id := c.params[1]
 	done := deleted{id, "vector_store.file.deleted", true}
 	f := st.File(id)
@@ -277,7 +270,7 @@ type textPart struct {
 	Text string `json:"text"`
 }
 
-// legacyContent is the same in the shape of the OpenAPI document's example.
+// legacyContent is parsed content in the shape of the OpenAPI document's example.
 type legacyContent struct {
 	FileID     string         `json:"file_id"`
 	Filename   string         `json:"filename"`
@@ -285,15 +278,10 @@ type legacyContent struct {
 	Content    []textPart     `json:"content"`
 }
 
-func (c *call) storeFileContent() (any, *apiError) {
-	s := c.s
-	q := s.cfg.Quirks
-	f, refused := c.readableStoreFile()
-	if refused != nil {
-		return nil, refused
-	}
+func (c *call) storeFileContent(f *project.StoreFile) (any, *apiError) {
+	q := &c.s.cfg.Quirks
 	if q.ContentNotFound {
-		return nil, s.cfg.Quirks.noSuchStoreFile(c.params[1], c.params[0])
+		return nil, q.noSuchStoreFile(c.params[1], c.params[0])
 	}
 	parts := []textPart{}
 	for _, chunk := range f.Chunks() {

@@ -7,12 +7,12 @@ import (
 	"github.com/conduitio-labs/conduit-connector-openai-vectorstore/vsclient/openaitest/internal/project"
 )
 
-// storeObject is a vector store on the wire.
+// storeObject is a vector store in a reply.
 type storeObject struct {
 	ID           string         `json:"id"`
 	Object       string         `json:"object"`
 	CreatedAt    int64          `json:"created_at"`
-	Name         *string        `json:"name"` // null: it was never given one
+	Name         *string        `json:"name"` // null: it never had one
 	UsageBytes   int64          `json:"usage_bytes"`
 	FileCounts   fileCounts     `json:"file_counts"`
 	Status       string         `json:"status"`
@@ -74,7 +74,8 @@ func (c *call) store() (*project.Store, *apiError) {
 	return st, nil
 }
 
-// liveStore is a store that is not expired, and that the request keeps alive.
+// liveStore returns the store that the request's path names, unless it has expired, and
+// counts the request as a use of it. s.mu is held.
 func (c *call) liveStore() (*project.Store, *apiError) {
 	st, refused := c.store()
 	if refused != nil {
@@ -87,7 +88,7 @@ func (c *call) liveStore() (*project.Store, *apiError) {
 	return st, nil
 }
 
-// expiry reads expires_after of a store, in days; 0: none.
+// storeExpiry reads a store's expires_after, in days; 0: none.
 func (b *fields) storeExpiry(name string) int {
 	o := b.object(name, "anchor", "days")
 	if o == nil {
@@ -159,13 +160,7 @@ func (c *call) listStores() (any, *apiError) {
 	return list(l, bad, c.s.storeObject)
 }
 
-func (c *call) getStore() (any, *apiError) {
-	st, refused := c.store()
-	if refused != nil {
-		return nil, refused
-	}
-	return c.s.storeObject(st), nil
-}
+func (c *call) getStore(st *project.Store) (any, *apiError) { return c.s.storeObject(st), nil }
 
 func (c *call) modifyStore() (any, *apiError) {
 	b := c.jsonBody("name", "expires_after", "metadata")
@@ -196,12 +191,7 @@ func (c *call) modifyStore() (any, *apiError) {
 	return s.storeObject(st), nil
 }
 
-func (c *call) deleteStore() (any, *apiError) {
-	s := c.s
-	st, refused := c.store()
-	if refused != nil {
-		return nil, refused
-	}
-	s.state.DeleteStore(st)
+func (c *call) deleteStore(st *project.Store) (any, *apiError) {
+	c.s.state.DeleteStore(st)
 	return deleted{st.ID, "vector_store.deleted", true}, nil
 }

@@ -12,12 +12,12 @@ import (
 	"syscall"
 )
 
-// Client returns a client that reaches the server without a socket, whatever
-// the host of the URL; also the page and everything under /-/. Inside a testing/synctest bubble its waits are virtual.
-// A cut connection shows as over TCP: io.EOF or ECONNRESET in a *url.Error, and
-// a cut reply as io.ErrUnexpectedEOF in the middle of the body. As over TCP, a
-// request whose context ends is given up at once, while the server may go on
-// reading its body and let it take effect.
+// Client returns a client that reaches the server without a socket, under any host. It
+// reaches the page and the control door, too. Inside a testing/synctest bubble its waits
+// are virtual. Errors are those of TCP: a cut connection is io.EOF or ECONNRESET in a
+// *url.Error, and a cut reply is io.ErrUnexpectedEOF in the middle of the body. A request
+// whose context ends returns at once, as over TCP, and the server may still read its body
+// and let it take effect.
 func (s *Server) Client() *http.Client { return &http.Client{Transport: transport{s}} }
 
 type transport struct{ s *Server }
@@ -93,7 +93,7 @@ func (t transport) RoundTrip(req *http.Request) (*http.Response, error) {
 	}
 }
 
-// reset is how a connection that the peer closed with data unread shows.
+// reset is the error of a connection that the peer closed with unread data.
 var reset error = &net.OpError{Op: "read", Net: "tcp", Err: os.NewSyscallError("read", syscall.ECONNRESET)}
 
 func response(req *http.Request, rep *reply) *http.Response {
@@ -120,10 +120,10 @@ type brokenReader struct{}
 
 func (brokenReader) Read([]byte) (int, error) { return 0, io.ErrUnexpectedEOF }
 
-// clientBody is a request's body as the server sees it: it ends when the
-// client goes away, and an error of the client's reader fails the request.
+// clientBody is a request's body as the server sees it. It ends when the client
+// leaves. An error of the client's reader fails the request.
 type clientBody struct {
-	gone   func() error // why the client went away, if it did
+	gone   func() error // the reason why the client left, if it did
 	r      io.ReadCloser
 	want   int64 // declared length; -1 or 0: none
 	n      int64
@@ -150,7 +150,7 @@ func (b *clientBody) Read(p []byte) (int, error) {
 // done with the request.
 func (b *clientBody) Close() error { return nil }
 
-// pageWriter collects a reply that is not the API's.
+// pageWriter collects the reply to a request that is not of the API.
 type pageWriter struct{ reply }
 
 func (w *pageWriter) Header() http.Header  { return w.header }

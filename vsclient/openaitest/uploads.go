@@ -16,7 +16,7 @@ const (
 	maxPartBytes   = 64 << 20
 )
 
-// uploadObject is an upload on the wire.
+// uploadObject is an upload in a reply.
 type uploadObject struct {
 	ID        string      `json:"id"`
 	Object    string      `json:"object"`
@@ -96,7 +96,8 @@ func (c *call) upload() (*project.Upload, *apiError) {
 	return u, nil
 }
 
-// pendingUpload is the same when it can still change.
+// pendingUpload returns the upload that the request's path names, unless it has ended;
+// s.mu is held.
 func (c *call) pendingUpload() (*project.Upload, *apiError) {
 	u, refused := c.upload()
 	if refused == nil && u.State != project.UploadPending {
@@ -117,7 +118,7 @@ func (c *call) addPart() (any, *apiError) {
 	if refused != nil {
 		return nil, refused
 	}
-	f, refused := c.multipartForm("data", maxPartBytes, left) // a larger part is refused below
+	f, refused := c.multipartForm("data", maxPartBytes, left) // a part of more bytes is refused below
 	if refused != nil {
 		return nil, refused
 	}
@@ -199,18 +200,11 @@ func (c *call) completeUpload() (any, *apiError) {
 	return objectOfUpload(u), nil
 }
 
-func (c *call) cancelUpload() (any, *apiError) {
-	s := c.s
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	u, refused := c.upload()
-	if refused != nil {
-		return nil, refused
-	}
+func (c *call) cancelUpload(u *project.Upload) (any, *apiError) {
 	switch u.State {
 	case project.UploadCompleted, project.UploadExpired:
 		return nil, badRequest("", "", "Upload %s is %s.", u.ID, u.State)
 	}
-	s.state.CancelUpload(u)
+	c.s.state.CancelUpload(u)
 	return objectOfUpload(u), nil
 }

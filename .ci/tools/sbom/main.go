@@ -1,5 +1,5 @@
-// Sbom writes a CycloneDX bill of materials of Go programs: of every module that they
-// were linked from, as the go command has recorded it in them.
+// Sbom writes a CycloneDX bill of materials of Go programs. It lists every module of the
+// programs, as the go command has recorded them there.
 //
 //	sbom VERSION PROGRAM... > sbom.json
 package main
@@ -53,10 +53,10 @@ func main() {
 
 func run(args []string) error {
 	if len(args) < 2 {
-		return fmt.Errorf("usage: sbom VERSION PROGRAM")
+		return fmt.Errorf("usage: sbom VERSION PROGRAM...")
 	}
 	out := bom{Format: "CycloneDX", SpecVersion: "1.6", Version: 1}
-	// Systems link different modules: a release consists of all of them.
+	// Programs for different systems have different modules. The bill has all of them.
 	modules := map[string]component{}
 	for _, program := range args[1:] {
 		info, err := buildinfo.ReadFile(program)
@@ -85,21 +85,21 @@ func run(args []string) error {
 }
 
 func newComponent(kind, name, version string) component {
-	// Module paths stand unescaped in a purl, as those of other generators do.
+	// A purl has the module path unescaped, as other generators write it.
 	url := path.Join("golang", name) + "@" + version
 	return component{Type: kind, Ref: "pkg:" + url, Name: name, Version: version, PURL: "pkg:" + url}
 }
 
 func fromModule(m *debug.Module) (component, error) {
 	version, sum := m.Version, m.Sum
-	if m.Replace != nil { // the workspace's vsclient: its name and version are the released ones
+	if m.Replace != nil { // the workspace's vsclient, which has the released name and version
 		sum = m.Replace.Sum
 	}
 	c := newComponent("library", m.Path, version)
 	if sum == "" {
 		return c, nil
 	}
-	// h1 is a SHA-256 over the module's files.
+	// h1 is a SHA-256 of the module's files.
 	raw, err := base64.StdEncoding.DecodeString(strings.TrimPrefix(sum, "h1:"))
 	if err != nil {
 		return component{}, fmt.Errorf("%s: %w", m.Path, err)

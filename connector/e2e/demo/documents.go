@@ -10,8 +10,8 @@ import (
 	"github.com/conduitio-labs/conduit-connector-openai-vectorstore/connector/e2e/rig"
 )
 
-// copyDocuments copies the repository's own documents to a folder, under their
-// names, and returns how many there are.
+// copyDocuments copies the repository's documents to a folder, under their names, and
+// returns their number.
 func copyDocuments(to string) (int, error) {
 	root, err := rig.Root()
 	if err != nil {
@@ -55,7 +55,7 @@ func changeDocuments(dir string) error {
 	)
 }
 
-// write puts a file in place at once, so that nobody reads half of it.
+// write writes a file atomically, so that no reader sees half of it.
 func write(path string, data []byte) error {
 	if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
 		return err

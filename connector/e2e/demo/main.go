@@ -1,10 +1,9 @@
 //go:build unix
 
-// Command demo shows the connector at work: a real Conduit moves the documents of
-// this repository into a vector store, then a change, a new document and a
-// deletion. The store is an emulated one, or, with OPENAI_API_KEY and
-// OPENAI_VECTOR_STORE_ID, a real one. There the demo touches only its own
-// documents, and removes them at the end.
+// Command demo shows the connector at work. A real Conduit writes the documents of this
+// repository to a vector store, then a change, a new document and a deletion. The store
+// is emulated. With OPENAI_API_KEY and OPENAI_VECTOR_STORE_ID it is a real one, in which the
+// demo changes only the documents that it has written, and removes them at the end.
 package main
 
 import (
@@ -110,7 +109,7 @@ func run(ctx context.Context) (err error) {
 	return nil
 }
 
-// pipeline is Conduit's configuration; it expands ${OPENAI_API_KEY} itself.
+// pipeline is Conduit's configuration. Conduit expands ${OPENAI_API_KEY}.
 const pipeline = `version: "2.2"
 pipelines:
   - id: demo

@@ -20,8 +20,8 @@ func step(text string) { fmt.Printf("\n==> %s\n", text) }
 
 func say(format string, args ...any) { fmt.Printf("    "+format+"\n", args...) }
 
-// table shows the documents of the store, and the number of requests that the plugin has
-// made since the last table.
+// table prints the documents of the store, and the number of the plugin's requests since the
+// last table.
 func (t *target) table(ctx context.Context) error {
 	docs, err := t.documents(ctx)
 	if err != nil {
@@ -55,7 +55,7 @@ func (t *target) table(ctx context.Context) error {
 	return nil
 }
 
-// show runs vsctl over the store. A store that is not healthy is no fault of the demo.
+// show runs vsctl over the store. vsctl doctor may fail: a real store may not be healthy.
 func (t *target) show(ctx context.Context, vsctl string, args ...string) error {
 	args = slices.DeleteFunc(args, func(a string) bool { return a == "" })
 	shown := slices.Clone(args)
@@ -75,7 +75,7 @@ func (t *target) show(ctx context.Context, vsctl string, args ...string) error {
 	return err
 }
 
-// showLog shows the plugin's lines of Conduit's log, and the errors.
+// showLog prints the plugin's lines of Conduit's log, and the errors.
 func showLog(line string) {
 	var entry map[string]any
 	if json.Unmarshal([]byte(line), &entry) != nil {
@@ -95,7 +95,7 @@ func showLog(line string) {
 	case message == "vector store found":
 		say("plugin: found the vector store %v", entry["vector_store_id"])
 	case level == "error" && strings.Contains(fmt.Sprint(entry["error"], message), "graceful shutdown"):
-		// That is how Conduit logs a stop.
+		// Conduit logs a stop so.
 	case level == "error", level == "fatal":
 		say("conduit: %s: %v", message, entry["error"])
 	}

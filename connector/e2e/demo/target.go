@@ -25,17 +25,16 @@ import (
 	"github.com/conduitio-labs/conduit-connector-openai-vectorstore/vsclient/openaitest"
 )
 
-// target is the vector store that the demo writes to. The plugin reaches it
-// through a proxy, which counts the plugin's requests; the demo's own looks go
-// past that.
+// target is the vector store of the demo. The plugin reaches it through a proxy, which counts
+// the plugin's requests. The demo reads the store directly.
 type target struct {
 	introduction string
 	apiKey       string
 	storeID      string
 	baseURL      string // of the proxy
-	prefix       string // of the keys, so that nobody else's document has one
+	prefix       string // of the keys, unlike that of any other document
 
-	direct   vsclient.Config    // past the proxy
+	direct   vsclient.Config    // without the proxy
 	emulator *openaitest.Server // nil: the store is a real one
 	proxy    *http.Server
 
@@ -72,8 +71,8 @@ func newTarget(ctx context.Context) (*target, error) {
 	return t, nil
 }
 
-// documents lists those of the demo. Each time it is a new client that looks: one
-// that lives on may answer from replies of half a minute ago.
+// documents returns the demo's documents. Each call uses a new client: an older one may answer
+// from replies of half a minute ago.
 func (t *target) documents(ctx context.Context) ([]vsclient.Info, error) {
 	client, err := vsclient.New(t.direct)
 	if err != nil {
@@ -114,7 +113,7 @@ func (t *target) serveProxy(ctx context.Context, upstream string) error {
 	return nil
 }
 
-// purpose names the kind of a request in a word.
+// purpose returns the kind of a request in a word.
 func purpose(r *http.Request) string {
 	files := strings.HasPrefix(r.URL.Path, "/files")
 	switch {
@@ -156,7 +155,7 @@ func (t *target) await(ctx context.Context, folder string) error {
 		}
 		select {
 		case <-ctx.Done():
-			return fmt.Errorf("the store does not come to hold the documents: %w", context.Cause(ctx))
+			return fmt.Errorf("the store does not have the documents of the folder: %w", context.Cause(ctx))
 		case <-time.After(250 * time.Millisecond):
 		}
 	}

@@ -1,7 +1,7 @@
-// Command foldersource is a Conduit source that emits the files of a folder, each
-// as one record with the file's path as the key: first the files that exist, as a snapshot,
-// then each creation, change and deletion. It feeds the demo, since none of
-// Conduit's own sources sends whole files and their deletions.
+// Command foldersource is a Conduit source for the files of a folder. Each file is one
+// record with the file's path as the key: first a snapshot of the existing files, then each
+// creation, change and deletion. The demo uses it, because none of Conduit's sources sends
+// whole files and their deletions.
 package main
 
 import (
@@ -28,16 +28,16 @@ var specification string
 func main() {
 	sdk.Serve(sdk.Connector{
 		NewSpecification: sdk.YAMLSpecification(specification, ""),
-		NewSource:        func() sdk.Source { return &source{} }, // a file's bytes need no middleware
+		NewSource:        func() sdk.Source { return &source{} }, // without middleware: a file's bytes have no schema
 	})
 }
 
 type config struct {
 	sdk.UnimplementedSourceConfig
 
-	// Folder whose files are read, with all that is below it.
+	// Folder whose files are read, including its subfolders.
 	Path string `json:"path" validate:"required"`
-	// How often the folder is looked at.
+	// How often the folder is read.
 	Poll time.Duration `json:"poll" default:"200ms"`
 }
 
@@ -45,7 +45,7 @@ type source struct {
 	sdk.UnimplementedSource
 	config config
 
-	seen    map[string]string // digest of each file by its path, as of the last record
+	seen    map[string]string // digest of each file by its path, after the last record
 	started bool              // the snapshot is complete
 	waiting []change
 }
@@ -58,7 +58,7 @@ type change struct {
 
 func (s *source) Config() sdk.SourceConfig { return &s.config }
 
-// Open resumes from a position, which holds the digest of each file as it was emitted.
+// Open resumes from a position, which contains the digest of each emitted file.
 func (s *source) Open(_ context.Context, pos opencdc.Position) error {
 	s.seen = make(map[string]string)
 	if pos == nil {

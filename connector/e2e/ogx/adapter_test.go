@@ -11,10 +11,10 @@ import (
 	"github.com/conduitio-labs/conduit-connector-openai-vectorstore/vsclient"
 )
 
-// Every use of vsclient is in this file: a process opens one client and performs
-// the calls that it is sent.
+// Every use of vsclient is in this file. A process opens one client and performs the calls
+// that the test sends to it.
 
-// settings are those of one client.
+// settings are the settings of one client.
 type settings struct {
 	URL       string
 	Store     string
@@ -27,8 +27,8 @@ type call struct {
 	Document document  // of a call for one key
 	Changes  []change  // of apply
 	Files    []orphan  // of remove
-	Vouched  []string  // keys, of leftovers
-	Since    time.Time // of leftovers
+	Vouched  []string  // keys, for leftovers and remove
+	Since    time.Time // for leftovers and remove
 }
 
 type document struct {
@@ -47,7 +47,7 @@ type answer struct {
 	Err      string // "" on success
 	Kind     string // of the error
 	Outcome  string
-	Outcomes []string // of apply, in the order of the changes; an error's text where one failed
+	Outcomes []string // of apply, in the order of the changes; the error's text of a failed one
 	Found    []found  // of get and list
 	Text     string
 	Removed  int
@@ -67,7 +67,7 @@ type orphan struct {
 	FileID, Name, Evidence string
 }
 
-// The kinds of error that the tests tell apart.
+// These are the kinds of errors that the tests distinguish.
 const (
 	kindNotFound = "not found"
 	kindNoStore  = "no such store"
@@ -76,7 +76,7 @@ const (
 	kindOther    = "other"
 )
 
-// anyAge takes also a File of this very second for a leftover.
+// anyAge makes also a File of this second a leftover.
 const anyAge = -time.Second
 
 const nameOnly = string(vsclient.NamedAlike)
@@ -138,7 +138,7 @@ func perform(ctx context.Context, c *vsclient.Client, in call) (out answer) {
 	return out
 }
 
-// sweep counts the Files that a sweep has removed, and lists those that are attached
+// sweep returns the number of Files that a sweep has removed, and the Files that are attached
 // nowhere.
 func sweep(ctx context.Context, c *vsclient.Client, o vsclient.SweepOptions) (removed int, left []orphan, err error) {
 	strays, err := c.Sweep(ctx, o)

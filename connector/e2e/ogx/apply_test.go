@@ -57,9 +57,9 @@ func TestApplyOf100Changes(t *testing.T) {
 	w.holds(docs...)
 }
 
-// A server without batches that carry attributes is written to with single
-// attaches, side by side. The alternative is a loop of uploads and attaches, which
-// this server answers once the document is indexed.
+// Without batches that carry attributes, the client attaches files singly and at the same
+// time. The alternative is a loop of uploads and attaches, each of which waits until the
+// document is indexed.
 func TestTwentyDocumentsTakeLessThanHalfOfALoop(t *testing.T) {
 	for _, tt := range []struct {
 		name   string
@@ -91,7 +91,7 @@ func TestTwentyDocumentsTakeLessThanHalfOfALoop(t *testing.T) {
 				docs = append(docs, numbered(i))
 			}
 			is := is.New(t)
-			p.create(docs[:20]...) // the client finds out
+			p.create(docs[:20]...) // the client learns it
 			tried := batches.Load()
 			is.True(tried > 0)
 			began = time.Now()
@@ -119,7 +119,7 @@ func (p *process) create(docs ...document) {
 	}
 }
 
-// noBatches answers requests for batches as a server without them does.
+// noBatches answers requests for batches like a server without them.
 func noBatches(rw http.ResponseWriter, r *http.Request) bool {
 	if isBatch(r) {
 		rw.Header().Set("Content-Type", "application/json")

@@ -1,10 +1,9 @@
-"""OpenAI's Python SDK looks at a store: python inspect_store.py BASE_URL STORE
+"""Checks a store with OpenAI's Python SDK: python inspect_store.py BASE_URL STORE
 
-Standard input is JSON: "documents" maps each key to its attributes, "others" are
-the ids of Files that belong to nobody's document, "stale" the keys whose
-attributes were changed by an update: OGX searches by those of the attach. "lost" is
-how many documents OGX may have lost from its search although they are completed.
-Prints one line for each thing that is not as it should be.
+Standard input is JSON. "documents" maps each key to its attributes. "others" are the ids of
+Files that are not of a document. "stale" are the keys whose attributes an update has changed:
+OGX searches by the attributes of the attach. "lost" is how many completed documents OGX's
+search may have lost. Prints one line for each difference.
 """
 
 import collections
@@ -36,7 +35,7 @@ for f in files:
     expected = want["documents"].get(key)
     own = {n: v for n, v in attributes.items() if not n.startswith("vs_")}
     if expected is None:
-        wrong.append(f"{key!r}: nobody has put it")
+        wrong.append(f"{key!r}: no test has put it")
     elif own != expected:
         wrong.append(f"{key!r}: attributes {own}, want {expected}")
 for key, ids in ids_by_key.items():
@@ -57,7 +56,7 @@ for id in attached - uploaded.keys():
 for id in uploaded.keys() - attached - set(want["others"]):
     wrong.append(f"the File {id} {uploaded[id]!r} is attached nowhere")
 for id in set(want["others"]) - uploaded.keys():
-    wrong.append(f"the File {id}, which is nobody's document, has gone")
+    wrong.append(f"the File {id}, which is not of a document, was deleted")
 
 lost = []
 for key, attributes in want["documents"].items():

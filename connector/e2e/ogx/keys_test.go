@@ -10,8 +10,8 @@ import (
 	"github.com/matryer/is"
 )
 
-// awkward are keys that OGX keeps as no file name: it replaces each character
-// outside ASCII letters, digits and "._-" by an underscore.
+// awkward are keys that OGX alters in file names: it replaces each character except ASCII
+// letters, digits and "._-" by an underscore.
 var awkward = []string{
 	"a/b/c.md",
 	"../../etc/passwd",
@@ -23,7 +23,7 @@ var awkward = []string{
 	`{"id":7}`,
 	`{"id":"x/y"}`,
 	"日本.md",
-	"中国.md", // the same name as the one before, once altered
+	"中国.md", // altered, it is the same name as the one before
 	"Über.md",
 	"U\u0308ber.md", // in the other normal form
 	"CASE.md",
@@ -33,8 +33,8 @@ var awkward = []string{
 	strings.Repeat("long/", 200) + "key.md",
 }
 
-// TestAwkwardKeys puts, replaces and reads each key in processes of their own, one
-// key after the other, so that each meets the names of those before it.
+// TestAwkwardKeys puts, replaces and reads each key in new processes. The names of all keys
+// before are in the store.
 func TestAwkwardKeys(t *testing.T) {
 	w := newWorld(t)
 	var docs []document
@@ -81,6 +81,6 @@ func (w *world) lists(docs ...document) {
 		delete(times, d.Key)
 	}
 	for k := range times {
-		w.Errorf("%.24q is listed, and nobody has put it", k)
+		w.Errorf("%.24q is listed, and was not put", k)
 	}
 }

@@ -15,8 +15,7 @@ import (
 	"github.com/matryer/is"
 )
 
-// A process is killed in the middle of ten changes, and another one makes them
-// again.
+// A process is killed in the middle of ten changes, and another process makes them again.
 func TestAReplayAfterAKillLeavesOneVersionOfEachKey(t *testing.T) {
 	for _, tt := range []struct {
 		name   string
@@ -97,8 +96,8 @@ func TestAReplayAfterAKillLeavesOneVersionOfEachKey(t *testing.T) {
 	}
 }
 
-// removeLeftovers removes the Files that a kill has left: those named for the keys
-// that the killed process was to change.
+// removeLeftovers removes the Files that a kill has left. They are named for the keys of the
+// killed process.
 func (w *world) removeLeftovers(since time.Time, keys []string) {
 	w.Helper()
 	orphans := w.must(call{Do: "leftovers", Vouched: keys, Since: since}).Orphans
@@ -106,8 +105,8 @@ func (w *world) removeLeftovers(since time.Time, keys []string) {
 	is.New(w.T).Equal(w.must(call{Do: "remove", Files: orphans, Vouched: keys, Since: since}).Removed, len(orphans))
 }
 
-// moment tells when a process dies: before its request reaches the server, while
-// the server works on it, or once it has answered.
+// moment is when a process dies: before its request reaches the server, while the server
+// handles it, or after the reply.
 type moment int
 
 const (
@@ -116,7 +115,8 @@ const (
 	after
 )
 
-// forward sends the request on, and waits for the answer where the moment is after it.
+// forward sends the request to the server, unless the moment is before that. If the moment is
+// after the reply, it waits for the reply.
 func (m moment) forward(r *http.Request) {
 	if m == before {
 		return

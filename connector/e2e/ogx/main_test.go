@@ -1,9 +1,9 @@
 //go:build ogx
 
-// Package ogx runs vsclient and the plugin over OGX, a server that speaks
-// OpenAI's API and shares no code with them: make e2e-ogx. It installs OGX from
-// PyPI into a virtual environment in the user's cache, for which it needs Python
-// 3.12, starts it on a free loopback port and stops it.
+// Package ogx runs vsclient and the plugin over OGX: make e2e-ogx. OGX is a server with
+// OpenAI's API, and shares no code with them. The tests install it from PyPI into a virtual
+// environment in the user's cache, which needs Python 3.12. They start it on a free loopback
+// port, and stop it.
 package ogx_test
 
 import (
@@ -59,20 +59,20 @@ func run(m *testing.M) int {
 	}
 }
 
-// world is a store of OGX. The tests share a server, run one after the other and
-// leave no File behind.
+// world is a store of OGX. The tests share a server, run one after the other, and remove all
+// Files.
 type world struct {
 	*testing.T
 	settings
-	others []string // Files that belong to nobody's document
-	from   int64    // where OGX's log stood when the test began
-	// twice tells that two Files with the same text may have been attached: OGX gives
-	// them one vector, and a detach of either takes both out of its search.
+	others []string // Files that are not of a document
+	from   int64    // the length of OGX's log when the test began
+	// twice means that two Files with the same text may have been attached. OGX gives them
+	// one vector, and a detach of either removes both from its search.
 	twice bool
-	// lost is how many documents OGX's search may miss. It loses one now and then when
-	// attaches and detaches of a store run side by side.
+	// lost is how many documents OGX's search may miss. It sometimes loses one when attaches
+	// and detaches of a store run at the same time.
 	lost  int
-	stale map[string]bool // keys whose attributes were changed by an update
+	stale map[string]bool // keys whose attributes an update has changed
 }
 
 func newWorld(t *testing.T) *world {
@@ -105,13 +105,13 @@ func (w *world) clear() {
 	}
 }
 
-// request makes a request of somebody else's, which must succeed.
+// request makes a request as another client, which must succeed.
 func (w *world) request(method, path string, body, answer any) {
 	w.Helper()
 	is.New(w.T).NoErr(request(w.Context(), method, ogx.url+path, body, answer))
 }
 
-// upload uploads a File of somebody else's, which stays unattached.
+// upload uploads a File as another client, and does not attach it.
 func (w *world) upload(name, content string) (id string) {
 	w.Helper()
 	is := is.New(w.T)
@@ -131,10 +131,10 @@ func (w *world) upload(name, content string) (id string) {
 	return file.ID
 }
 
-// stranger uploads a File that no test's document has anything to do with.
+// stranger uploads a File that is not of a document.
 func (w *world) stranger(name string) {
 	w.Helper()
-	w.others = append(w.others, w.upload(name, "somebody else's"))
+	w.others = append(w.others, w.upload(name, "text of another client"))
 }
 
 // storeFile is a store file as OGX returns it.
@@ -174,7 +174,7 @@ func (w *world) once(calls ...call) []answer {
 	return all
 }
 
-// must performs one call in a new process. It must succeed.
+// must performs one call in a new process. The call must succeed.
 func (w *world) must(c call) answer {
 	w.Helper()
 	a := w.once(c)[0]
@@ -188,8 +188,8 @@ func (w *world) put(d document) {
 	w.must(call{Do: "put", Document: d})
 }
 
-// holds fails the test unless OpenAI's Python SDK finds these documents in the
-// store, each once, the counts right and no File left over.
+// holds fails the test unless OpenAI's Python SDK finds exactly these documents in the store,
+// each once, with correct counts and no File left over.
 func (w *world) holds(docs ...document) {
 	w.Helper()
 	want := struct {

@@ -6,7 +6,6 @@ import (
 	"context"
 	"fmt"
 	"io"
-	"os"
 	"os/exec"
 	"path/filepath"
 	"sync"
@@ -14,21 +13,18 @@ import (
 	"time"
 
 	"github.com/conduitio/conduit-commons/opencdc"
-	"github.com/conduitio/conduit-connector-protocol/pconnector"
-	"github.com/conduitio/conduit-connector-protocol/pconnector/client"
-	"github.com/conduitio/conduit-connector-protocol/pconnutils"
-	"github.com/hashicorp/go-hclog"
-	"github.com/hashicorp/go-plugin"
 	"github.com/matryer/is"
+
+	"github.com/conduitio-labs/conduit-connector-openai-vectorstore/connector/internal/plugintest"
 )
 
 func TestThePluginWrites60Records(t *testing.T) {
 	w := newWorld(t)
 	records, docs := sixty()
 	p := w.plugin()
-	p.send(records)
-	p.acknowledged(len(records))
-	p.stop(records[len(records)-1].Position)
+	p.Send(records...)
+	p.Accepted(len(records))
+	p.Finish(records[len(records)-1].Position)
 	w.holdsRows(docs)
 }
 
@@ -37,22 +33,26 @@ func TestAKilledPluginLosesAndDoublesNothing(t *testing.T) {
 	w.twice = true // the killed plugin and its successor may each attach a document
 	records, docs := sixty()
 	p := w.plugin()
-	p.send(records)
-	p.acknowledged(20)
+	p.Send(records...)
+	for acked := 0; acked < 20; {
+		resp, err := p.Stream.Client().Recv()
+		is.New(t).NoErr(err)
+		acked += len(resp.Acks)
+	}
 	began := time.Now().Add(-time.Minute)
-	p.kill()
+	p.Kill()
 
 	p = w.plugin()
-	p.send(records) // Conduit delivers again from the last acknowledged position at the latest
-	p.acknowledged(len(records))
-	p.stop(records[len(records)-1].Position)
+	p.Send(records...) // Conduit delivers again from the last acknowledged position or earlier
+	p.Accepted(len(records))
+	p.Finish(records[len(records)-1].Position)
 	w.must(call{Do: "sweep"})
 	w.removeLeftovers(began, rowKeys())
 	w.holdsRows(docs)
 }
 
-// sixty is 60 records, and the documents that they leave: 40 rows, of which ten
-// are updated and ten deleted.
+// sixty returns 60 records of 40 rows, of which ten are updated and ten deleted, and the
+// documents after them.
 func sixty() (records []opencdc.Record, docs []document) {
 	for i := range 40 {
 		records = append(records, record(opencdc.OperationSnapshot, i, "old"))
@@ -102,29 +102,13 @@ func rowKeys() []string {
 
 func rowKey(i int) string { return fmt.Sprint("row/", i) }
 
-// record is a change of row i, whose document is JSON.
+// record returns a change of row i, whose document is JSON.
 func record(op opencdc.Operation, i int, body string) opencdc.Record {
 	r := opencdc.Record{Operation: op, Key: opencdc.RawData(rowKey(i))}
 	if op != opencdc.OperationDelete {
 		r.Payload.After = opencdc.StructuredData{"id": i, "body": body + " words"}
 	}
 	return r
-}
-
-// destination is the gRPC client of the plugin; NewStream is not in the interface
-// of the protocol.
-type destination interface {
-	pconnector.DestinationPlugin
-	NewStream() pconnector.DestinationRunStream
-}
-
-// pluginProcess is the built plugin, run as Conduit runs it.
-type pluginProcess struct {
-	testing.TB
-	process *plugin.Client
-	destination
-	stream pconnector.DestinationRunStream
-	end    context.CancelFunc
 }
 
 // pluginProgram builds the plugin.
@@ -137,91 +121,25 @@ var pluginProgram = sync.OnceValues(func() (string, error) {
 	return path, nil
 })
 
-// pluginTime is how long a plugin may take for its records.
-const pluginTime = 5 * time.Minute
+const (
+	// pluginTime is how long a plugin may take for its records.
+	pluginTime = 5 * time.Minute
+	// maxRecordSize is Conduit's limit in bytes.
+	maxRecordSize = 4 << 20
+)
 
-func (w *world) plugin() *pluginProcess {
+func (w *world) plugin() *plugintest.Process {
 	w.Helper()
-	is := is.New(w.T)
 	path, err := pluginProgram()
-	is.NoErr(err)
-	process, err := client.New(logger{hclog.NewNullLogger()}, path,
-		// It has to be there, and is dialled only for a record that bears a schema.
-		client.WithEnvVar(pconnutils.EnvConduitConnectorUtilitiesGRPCTarget, "127.0.0.1:1"),
-		client.WithEnvVar(pconnutils.EnvConduitConnectorToken, "token"),
-		client.WithEnvVar(pconnector.EnvConduitConnectorID, "pipeline:destination"),
-		client.WithEnvVar(pconnector.EnvConduitConnectorLogLevel, "warn"),
-		client.WithEnvVar(pconnector.EnvConduitConnectorMaxReceiveRecordSize, "20000000"))
-	is.NoErr(err)
-	w.Cleanup(process.Kill)
-	rpc, err := process.Client()
-	is.NoErr(err)
-	raw, err := rpc.Dispense("destination")
-	is.NoErr(err)
+	is.New(w.T).NoErr(err)
 	ctx, cancel := context.WithTimeout(context.Background(), pluginTime)
 	w.Cleanup(cancel)
-	p := &pluginProcess{TB: w.T, process: process, destination: raw.(destination), end: cancel}
-	cfg := map[string]string{
+	p := plugintest.Start(ctx, w.T, path, plugintest.NoSchemas, maxRecordSize, io.Discard)
+	p.Begin(map[string]string{
 		"api_key": "sk-ogx", "vector_store_id": w.Store, "base_url": w.URL,
 		"file_extension": ".md", // for JSON, which OGX does not read by default
 		"attributes.id":  "key",
 		"retry_timeout":  "30s",
-	}
-	_, err = p.Configure(ctx, pconnector.DestinationConfigureRequest{Config: cfg})
-	is.NoErr(err)
-	_, err = p.LifecycleOnCreated(ctx, pconnector.DestinationLifecycleOnCreatedRequest{Config: cfg})
-	is.NoErr(err)
-	_, err = p.Open(ctx, pconnector.DestinationOpenRequest{})
-	is.NoErr(err)
-	p.stream = p.NewStream()
-	is.NoErr(p.Run(ctx, p.stream))
+	})
 	return p
 }
-
-// send sends each record in a message of its own, as Conduit does.
-func (p *pluginProcess) send(records []opencdc.Record) {
-	p.Helper()
-	for _, r := range records {
-		is.New(p.TB).NoErr(p.stream.Client().Send(pconnector.DestinationRunRequest{Records: []opencdc.Record{r}}))
-	}
-}
-
-// acknowledged waits until n records are acknowledged, none with an error.
-func (p *pluginProcess) acknowledged(n int) {
-	p.Helper()
-	is := is.New(p.TB)
-	for n > 0 {
-		resp, err := p.stream.Client().Recv()
-		is.NoErr(err)
-		for _, a := range resp.Acks {
-			is.Equal(a.Error, "")
-			n--
-		}
-	}
-}
-
-// stop ends the plugin as Conduit does when a pipeline stops.
-func (p *pluginProcess) stop(last opencdc.Position) {
-	p.Helper()
-	is := is.New(p.TB)
-	_, err := p.Stop(context.Background(), pconnector.DestinationStopRequest{LastPosition: last})
-	is.NoErr(err)
-	p.end()
-	_, err = p.Teardown(context.Background(), pconnector.DestinationTeardownRequest{})
-	is.NoErr(err)
-	p.process.Kill()
-}
-
-// kill ends the process without a word.
-func (p *pluginProcess) kill() {
-	p.Helper()
-	is := is.New(p.TB)
-	process, err := os.FindProcess(p.process.ReattachConfig().Pid)
-	is.NoErr(err)
-	is.NoErr(process.Kill())
-}
-
-// logger has a StandardWriter for the client, which calls it with nil.
-type logger struct{ hclog.Logger }
-
-func (logger) StandardWriter(*hclog.StandardLoggerOptions) io.Writer { return io.Discard }

@@ -16,14 +16,13 @@ import (
 	"time"
 )
 
-// childEnv holds the settings of a process that performs calls.
+// childEnv is the variable with the settings of a process that performs calls.
 const childEnv = "OGX_CHILD"
 
-// callTime is how long one call may take before its process is killed: a client
-// that waits for this server's replies in vain has failed.
+// callTime is how long one call may take before its process is killed.
 const callTime = 90 * time.Second
 
-// child performs the calls that come over standard input, one after the other.
+// child performs the calls from standard input, one after the other.
 func child(text string) error {
 	var s settings
 	if err := json.Unmarshal([]byte(text), &s); err != nil {
@@ -48,7 +47,7 @@ func child(text string) error {
 	}
 }
 
-// process is a program of its own with one client.
+// process is a separate process with one client.
 type process struct {
 	*testing.T
 	cmd    *exec.Cmd
@@ -116,11 +115,11 @@ func (p *process) end() {
 	late := time.AfterFunc(callTime, p.kill)
 	defer late.Stop()
 	if err := p.cmd.Wait(); err != nil {
-		p.Fatalf("the process has not ended well: %v\n%s", err, p.told.String())
+		p.Fatalf("the process has failed: %v\n%s", err, p.told.String())
 	}
 }
 
-// kill ends the process without a word.
+// kill kills the process.
 func (p *process) kill() {
 	p.killed.Do(func() { p.cmd.Process.Kill() })
 }

@@ -12,15 +12,15 @@ import (
 	"github.com/matryer/is"
 )
 
-// through puts a proxy between the world's clients and OGX. before sees each
-// request first, and returns true when it has answered it.
+// through puts a proxy between the world's clients and OGX. It calls before with each request
+// first. before returns true when it has answered the request.
 func (w *world) through(before func(http.ResponseWriter, *http.Request) bool) {
 	w.Helper()
 	target, err := url.Parse(ogx.url)
 	is.New(w.T).NoErr(err)
 	proxy := &httputil.ReverseProxy{
 		Rewrite: func(r *httputil.ProxyRequest) { r.Out.URL.Scheme, r.Out.URL.Host = target.Scheme, target.Host },
-		// A connection that OGX has closed is one to the client, too.
+		// A connection that OGX has closed is closed for the client, too.
 		ErrorHandler: func(http.ResponseWriter, *http.Request, error) { panic(http.ErrAbortHandler) },
 	}
 	server := httptest.NewServer(http.HandlerFunc(func(rw http.ResponseWriter, r *http.Request) {

@@ -1,7 +1,7 @@
 """Runs OGX until standard input ends, so that it never outlives the tests.
 
-OGX cuts texts with OpenAI's tokenizer, whose table it would fetch from the
-network. Here a byte is a token: that moves the cuts, and nothing else.
+OGX cuts texts with OpenAI's tokenizer, whose table it would fetch from the network. Here a
+byte is a token. That only moves the cuts.
 """
 
 import os

@@ -25,7 +25,7 @@ import (
 	"github.com/conduitio-labs/conduit-connector-openai-vectorstore/connector/e2e/rig"
 )
 
-// server is an OGX process with its state in a folder of its own.
+// server is an OGX process with its state in a new folder.
 type server struct {
 	url    string // with /v1
 	python string // of the virtual environment
@@ -37,15 +37,15 @@ type server struct {
 	done       chan struct{}
 }
 
-// Limits of the rig itself: a test fails by the things that it sees, not by these.
+// These limits are of the rig. No test fails by them.
 const (
 	installTime = 15 * time.Minute
 	startTime   = 2 * time.Minute
 	stopTime    = 20 * time.Second
 )
 
-// environment returns the Python of a virtual environment that has the pinned
-// packages. It is kept in the user's cache, under the digest of the pins.
+// environment returns the Python of a virtual environment with the pinned packages. The
+// environment is in the user's cache, under the digest of the pins.
 func environment(ctx context.Context) (string, error) {
 	ctx, cancel := context.WithTimeout(ctx, installTime)
 	defer cancel()
@@ -80,7 +80,7 @@ func environment(ctx context.Context) (string, error) {
 	return python, os.WriteFile(complete, nil, 0o600)
 }
 
-// python312 finds a Python 3.12, for which the packages are pinned.
+// python312 returns a Python 3.12, for which the packages are pinned.
 func python312(ctx context.Context) (string, error) {
 	home, _ := os.UserHomeDir()
 	installed, _ := filepath.Glob(filepath.Join(home, ".pyenv", "versions", "3.12*", "bin", "python"))
@@ -102,8 +102,8 @@ func startServer(ctx context.Context) (*server, error) {
 	if err != nil {
 		return nil, err
 	}
-	// In memory where there is such a folder: OGX waits for the disk at each step, and
-	// under load answers 500 "database is locked", which can break a store for good.
+	// The folder is in memory if possible. OGX waits for the disk at each step, and under load
+	// answers 500 "database is locked", which can break a store for ever.
 	dir, err := os.MkdirTemp("/dev/shm", "ogx")
 	if err != nil {
 		if dir, err = os.MkdirTemp("", "ogx"); err != nil {
@@ -134,7 +134,7 @@ func (s *server) run(ctx context.Context) error {
 	s.cmd.Env = append(os.Environ(),
 		"OGX_STATE="+s.dir,
 		"OGX_EMBEDDINGS="+s.embeddings.URL+"/v1",
-		"OGX_LOG_FORMAT=json", // the default draws a traceback of each refusal, for seconds
+		"OGX_LOG_FORMAT=json", // by default OGX takes seconds to draw a traceback of each refusal
 		"OTEL_SDK_DISABLED=true",
 		"HOME="+s.dir, "TMPDIR="+s.dir,
 		"PYTHONDONTWRITEBYTECODE=1",
@@ -202,7 +202,7 @@ func (s *server) logged() int64 {
 	return info.Size()
 }
 
-// answers returns the last lines of the log, from an offset on, that tell of a request.
+// answers returns the last lines about requests in the log, from an offset on.
 func (s *server) answers(from int64) string {
 	const most = 60
 	b, err := os.ReadFile(s.logFile())
@@ -223,7 +223,7 @@ const dimension = 256 // of config.yaml
 
 var word = regexp.MustCompile(`[\pL\pN]+`)
 
-// embed answers OpenAI's embeddings endpoint with hashed words: texts that share
+// embed answers OpenAI's embeddings endpoint with hashed words, so that texts with common
 // words are near each other.
 func embed(w http.ResponseWriter, r *http.Request) {
 	type embedding struct {
@@ -271,7 +271,7 @@ func embed(w http.ResponseWriter, r *http.Request) {
 	json.NewEncoder(w).Encode(map[string]any{"object": "list", "model": in.Model, "data": data, "usage": map[string]int{"prompt_tokens": 0, "total_tokens": 0}})
 }
 
-// request makes a request that is not the client's, with a body and an answer in JSON.
+// request makes a request without the client, with a body and an answer in JSON.
 func request(ctx context.Context, method, url string, body, answer any) error {
 	var content io.Reader
 	if body != nil {

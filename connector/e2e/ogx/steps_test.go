@@ -9,9 +9,9 @@ import (
 	"github.com/matryer/is"
 )
 
-// Each step stands alone: it has a store of its own, and each process a new client.
+// Each test has a new store, and each process a new client.
 
-// key can be a file name, so that its File bears it.
+// key can be a file name, so that its File has that name.
 const key = "travel.md"
 
 var first = document{Key: key, Content: "How to travel by train", Attributes: map[string]any{"id": "one", "n": 3.5, "ok": true}}
@@ -35,7 +35,7 @@ func TestCheckOfAMissingStoreSaysSo(t *testing.T) {
 	is.New(t).Equal(w.missing().once(call{Do: "check"})[0].Kind, kindNoStore)
 }
 
-// missing is the world with the id of a store that is not there.
+// missing returns the world with the id of a store that does not exist.
 func (w *world) missing() *world {
 	m := *w
 	m.Store = "vs_missing"

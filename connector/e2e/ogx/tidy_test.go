@@ -31,25 +31,25 @@ func TestSweepRemovesAnOlderVersionThatCameLate(t *testing.T) {
 	w.holds(second)
 }
 
-func TestSweepLeavesAloneFilesThatNobodyHasPutByKey(t *testing.T) {
+func TestSweepKeepsFilesThatWereNotPutByKey(t *testing.T) {
 	w := newWorld(t)
 	w.put(first)
-	w.stranger(key) // seconds old: an attach of it may be under way
-	w.stranger("somebody-elses.md")
+	w.stranger(key) // it is seconds old, and its attach could be under way
+	w.stranger("other-client.md")
 	is.New(t).Equal(w.must(call{Do: "sweep"}).Removed, 0)
 	w.holds(first)
 }
 
-func TestListAnswersBesideAYoungFileOfSomebodyElses(t *testing.T) {
+func TestListAnswersWithAYoungFileOfAnotherClient(t *testing.T) {
 	w := newWorld(t)
 	w.put(first)
-	w.stranger("somebody-elses.md")
+	w.stranger("other-client.md")
 	w.lists(first)
 	w.holds(first)
 }
 
 // OGX refuses a listing while one of its files is being detached.
-func TestListAnswersBesideRemovals(t *testing.T) {
+func TestListAnswersDuringRemovals(t *testing.T) {
 	w := newWorld(t)
 	p := newProcess(t, w.settings)
 	var docs []document
@@ -78,12 +78,11 @@ func TestListAnswersBesideRemovals(t *testing.T) {
 	}
 }
 
-// Two attaches of one File side by side break a store of OGX: a detach then leaves
-// an entry that can be neither listed nor removed. An attach under way is not seen
-// by a look.
+// Two attaches of one File at the same time break a store of OGX: a detach then leaves an
+// entry that can be neither listed nor removed. No request shows an attach under way.
 func TestALostReplyOfAnAttachLeavesTheStoreWhole(t *testing.T) {
 	w := newWorld(t)
-	w.twice = true // the client may upload the text anew
+	w.twice = true // the client may upload the text again
 	began := time.Now()
 	var lost atomic.Bool
 	w.through(func(_ http.ResponseWriter, r *http.Request) bool {
@@ -127,14 +126,14 @@ func TestAServerThatLosesAttributesIsRefusedAndNothingIsLeft(t *testing.T) {
 		}
 		return false
 	})
-	for range 3 { // each new process would take the key for a new one
+	for range 3 { // to each new process the key is new
 		a := w.once(call{Do: "put", Document: first})[0]
 		is.New(t).True(a.Err != "")
 	}
 	w.holds()
 }
 
-// dropAttributes takes the attributes out of a request to attach.
+// dropAttributes removes the attributes from a request to attach.
 func dropAttributes(r *http.Request) {
 	var body map[string]any
 	if err := json.NewDecoder(r.Body).Decode(&body); err != nil {
@@ -161,7 +160,7 @@ func TestJSONThatTheServerCannotReadIsAnErrorThatLeavesNothing(t *testing.T) {
 	is := is.New(t)
 	is.Equal(a.Kind, kindIndexing)
 	is.True(strings.Contains(a.Err, "'application/json' is not supported"))
-	is.Equal(uploads.Load(), int32(1)) // the reason is final, whatever its code says
+	is.Equal(uploads.Load(), int32(1)) // under any code this reason is final
 	w.holds()
 }
 

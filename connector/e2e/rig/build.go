@@ -25,18 +25,17 @@ import (
 var root = sync.OnceValues(func() (string, error) {
 	_, file, _, ok := runtime.Caller(0)
 	if !ok {
-		return "", errors.New("the source of this program is not at hand")
+		return "", errors.New("the path of this program's source is unknown; run it with go run or go test")
 	}
 	return filepath.Dir(filepath.Dir(filepath.Dir(filepath.Dir(file)))), nil
 })
 
-// Root returns the repository's folder. The programs of this package run from
-// source alone, by "go run" and "go test".
+// Root returns the repository's folder, at which the program was compiled.
 func Root() (string, error) { return root() }
 
-// Conduit returns the engine's program: the one that the variable CONDUIT names,
-// else the one on PATH, else the pinned one, which it builds. say is told which, and how
-// far a build is.
+// Conduit returns the engine's program: the one that the variable CONDUIT names, else the one
+// on PATH, else the pinned one, which it builds. It reports the choice and the progress of a
+// build to say.
 func Conduit(ctx context.Context, say func(string)) (string, error) {
 	path, err := GivenConduit()
 	from := "that the variable CONDUIT names"
@@ -59,8 +58,8 @@ func Conduit(ctx context.Context, say func(string)) (string, error) {
 	return path, nil
 }
 
-// GivenConduit returns the engine's program that the variable CONDUIT names, "" when
-// it is not set.
+// GivenConduit returns the engine's program that the variable CONDUIT names; "" when the
+// variable is not set.
 func GivenConduit() (string, error) {
 	path := os.Getenv("CONDUIT")
 	if path == "" {
@@ -72,8 +71,8 @@ func GivenConduit() (string, error) {
 	return filepath.Abs(path)
 }
 
-// PinnedConduit builds Conduit v0.14 from connector/e2e/engine. say is told how far it
-// is.
+// PinnedConduit builds Conduit v0.14 from connector/e2e/engine, and returns its path. It
+// reports its progress to say.
 func PinnedConduit(ctx context.Context, say func(string)) (string, error) {
 	dir, err := Root()
 	if err != nil {
@@ -84,8 +83,8 @@ func PinnedConduit(ctx context.Context, say func(string)) (string, error) {
 	return path, b.build(ctx, "Conduit", path, "github.com/conduitio/conduit/cmd/conduit")
 }
 
-// Plugins builds the destination and the folder source into dir. say is told how far it
-// is.
+// Plugins builds the destination and the folder source into dir. It reports its progress to
+// say.
 func Plugins(ctx context.Context, dir string, say func(string)) error {
 	top, err := Root()
 	if err != nil {
@@ -98,7 +97,7 @@ func Plugins(ctx context.Context, dir string, say func(string)) error {
 	)
 }
 
-// Vsctl builds the program vsctl, and returns its path. say is told how far it is.
+// Vsctl builds the program vsctl, and returns its path. It reports its progress to say.
 func Vsctl(ctx context.Context, say func(string)) (string, error) {
 	top, err := Root()
 	if err != nil {
@@ -116,12 +115,12 @@ type builder struct {
 	say func(string)
 }
 
-// sayEvery is how often a build says how far it is.
+// sayEvery is the interval at which a build reports its progress.
 const sayEvery = 5 * time.Second
 
 func (b *builder) build(ctx context.Context, name, out, pkg string) error {
-	// With -v the go command names each package that it compiles. Without the tables for
-	// debuggers a link takes less time.
+	// With -v the go command names each package that it compiles. The link takes less time
+	// without the tables for debuggers.
 	cmd := exec.CommandContext(ctx, "go", "build", "-v", "-ldflags=-s -w", "-o", out, pkg)
 	cmd.Dir, cmd.Env = b.dir, append(os.Environ(), b.env...)
 	stderr, err := cmd.StderrPipe()
@@ -161,8 +160,8 @@ func (b *builder) build(ctx context.Context, name, out, pkg string) error {
 	return nil
 }
 
-// ports are below those that systems give to outgoing connections, any of which could take
-// an address between its choice here and its use. Each call gets another one.
+// The ports are below those of outgoing connections, which could take an address between its
+// choice and its use. Each call gets another port.
 const (
 	firstPort = 20_000
 	ports     = 10_000
@@ -172,7 +171,7 @@ var lastPort atomic.Uint32
 
 func init() { lastPort.Store(rand.Uint32N(ports)) }
 
-// FreeAddress is a loopback address that nothing listens on at the moment.
+// FreeAddress returns a loopback address on which nothing listens now.
 func FreeAddress(ctx context.Context) (string, error) {
 	var failed error
 	for range 100 {

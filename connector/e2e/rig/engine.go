@@ -23,10 +23,10 @@ import (
 // Engine is a Conduit process with its state in a folder.
 type Engine struct {
 	Program string            // of Conduit
-	Dir     string            // holds connectors/, pipelines/ and the database
+	Dir     string            // contains connectors/, pipelines/ and the database
 	Flags   []string          // further flags
 	Env     []string          // further variables, as NAME=value
-	OnLog   func(line string) // called with each line of the log, which is JSON
+	OnLog   func(line string) // called with each line of the JSON log
 	cmd     *exec.Cmd
 	api     string
 	done    chan struct{}
@@ -43,7 +43,7 @@ func (e *Engine) Pipeline(name, yaml string) error {
 	return os.WriteFile(filepath.Join(dir, name+".yaml"), []byte(yaml), 0o600)
 }
 
-// Connectors is the folder for plugins.
+// Connectors returns the folder for plugins.
 func (e *Engine) Connectors() string { return filepath.Join(e.Dir, "connectors") }
 
 // Start starts Conduit and returns once it answers.
@@ -61,7 +61,7 @@ func (e *Engine) Start(ctx context.Context) error {
 			return err
 		}
 	}
-	// It outlives the call, and ends with Stop or Kill.
+	// The process outlives the call. Stop or Kill ends it.
 	e.cmd = exec.CommandContext(context.WithoutCancel(ctx), e.Program, append([]string{
 		"run",
 		"--api.http.address", e.api, "--api.grpc.address", grpc,
@@ -82,7 +82,7 @@ func (e *Engine) Start(ctx context.Context) error {
 	e.done = make(chan struct{})
 	go e.read(out)
 	go func() {
-		e.cmd.Wait() //nolint:errcheck // how it ended is told by the signal that was sent
+		e.cmd.Wait() //nolint:errcheck // a signal has ended it
 		w.Close()    //nolint:errcheck // it never fails
 		close(e.done)
 	}()
@@ -104,7 +104,7 @@ func (e *Engine) Start(ctx context.Context) error {
 	}
 }
 
-// read takes in the log.
+// read reads the log.
 func (e *Engine) read(r io.Reader) {
 	var line []byte
 	buf := make([]byte, 64<<10)
@@ -136,9 +136,9 @@ func (e *Engine) Log() string {
 	return e.log.String()
 }
 
-// Stop asks Conduit to end once all that is in flight is written, and returns when
-// it has. It sends an interrupt, which every version takes so; a termination ends
-// v0.14 at once, and is like a crash.
+// Stop makes Conduit write the records in flight and end, and returns when it has ended. It
+// sends an interrupt, for which every version does so. A termination signal ends v0.14 at
+// once, like a crash.
 func (e *Engine) Stop(ctx context.Context) error { return e.end(ctx, os.Interrupt) }
 
 // Terminate sends a termination signal and returns when Conduit has ended.
@@ -156,14 +156,14 @@ func (e *Engine) end(ctx context.Context, signal os.Signal) error {
 	}
 }
 
-// Kill ends Conduit without a word; its plugins are left to themselves.
+// Kill kills Conduit, but not its plugins.
 func (e *Engine) Kill() error {
 	err := e.cmd.Process.Kill()
 	<-e.done
 	return err
 }
 
-// KillPlugin ends the plugin of that file name without a word.
+// KillPlugin kills the processes of the plugin of that file name.
 func (e *Engine) KillPlugin(name string) error {
 	pids, err := e.plugins(name)
 	if err != nil {
@@ -184,7 +184,7 @@ func (e *Engine) Running(name string) (int, error) {
 	return len(pids), err
 }
 
-// PluginMemory returns the memory that the plugin of that file name takes, in bytes.
+// PluginMemory returns the memory of the plugin of that file name, in bytes.
 func (e *Engine) PluginMemory(name string) (int64, error) {
 	pids, err := e.plugins(name)
 	if err != nil {
@@ -194,7 +194,7 @@ func (e *Engine) PluginMemory(name string) (int64, error) {
 	for _, pid := range pids {
 		out, err := exec.CommandContext(context.Background(), "ps", "-o", "rss=", "-p", strconv.Itoa(pid)).Output()
 		if err != nil {
-			return 0, fmt.Errorf("looking at a process: %w", err)
+			return 0, fmt.Errorf("reading the memory of a process: %w", err)
 		}
 		kib, err := strconv.ParseInt(strings.TrimSpace(string(out)), 10, 64)
 		if err != nil {
@@ -205,7 +205,7 @@ func (e *Engine) PluginMemory(name string) (int64, error) {
 	return sum, nil
 }
 
-// Clean ends Conduit and plugins that have lost theirs.
+// Clean ends Conduit, and the plugins of a Conduit that was killed.
 func (e *Engine) Clean() {
 	if e.cmd == nil {
 		return
@@ -213,7 +213,7 @@ func (e *Engine) Clean() {
 	select {
 	case <-e.done:
 	default:
-		e.Kill() //nolint:errcheck // it may be gone by now
+		e.Kill() //nolint:errcheck // it may have ended by now
 	}
 	pids, _ := e.plugins("")
 	for _, pid := range pids {
@@ -221,7 +221,7 @@ func (e *Engine) Clean() {
 	}
 }
 
-// plugins are the processes that run a program of this engine's folder.
+// plugins returns the processes of a program in this engine's folder; name "" is any program.
 func (e *Engine) plugins(name string) ([]int, error) {
 	out, err := exec.CommandContext(context.Background(), "ps", "-e", "-o", "pid=,args=").Output()
 	if err != nil {

@@ -4,6 +4,5 @@ package rig
 
 import "syscall"
 
-// ownGroup keeps an interrupt at the terminal from reaching the engine before
-// this program has reacted to it.
+// ownGroup keeps an interrupt at the terminal from the engine: this program handles it.
 func ownGroup() *syscall.SysProcAttr { return &syscall.SysProcAttr{Setpgid: true} }

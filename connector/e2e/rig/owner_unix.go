@@ -10,8 +10,8 @@ import (
 	"syscall"
 )
 
-// ownerOf says as whom PostgreSQL is to run: it refuses to as root, so that then
-// the folder is given to a user without privileges.
+// ownerOf returns the attributes of PostgreSQL's processes. PostgreSQL refuses to run as
+// root: for root, ownerOf gives the folder to another user, as whom the processes then run.
 func ownerOf(dir string) (*syscall.SysProcAttr, error) {
 	if os.Geteuid() != 0 {
 		return ownGroup(), nil

@@ -17,11 +17,10 @@ import (
 	"time"
 )
 
-// ErrNoPostgres says that PostgreSQL's programs are not installed.
+// ErrNoPostgres is the error when PostgreSQL's programs are not installed.
 var ErrNoPostgres = errors.New("PostgreSQL is not installed: install Debian's package postgresql (apt-get install postgresql), or put initdb, postgres and psql on PATH")
 
-// Postgres is a PostgreSQL server of its own, with logical replication, on a free
-// loopback port.
+// Postgres is a PostgreSQL server with logical replication, on a free loopback port.
 type Postgres struct {
 	URL string
 
@@ -31,7 +30,7 @@ type Postgres struct {
 	cmd  *exec.Cmd
 }
 
-// startTime bounds how long the server may take until it answers.
+// startTime is how long the server may take until it answers.
 const startTime = 3 * time.Minute
 
 // StartPostgres starts a server with its data in a new folder.
@@ -95,7 +94,7 @@ func (p *Postgres) Query(ctx context.Context, sql string) (string, error) {
 // Close stops the server and removes its data.
 func (p *Postgres) Close() error {
 	err := p.cmd.Process.Signal(syscall.SIGQUIT) // at once
-	p.cmd.Wait()                                 //nolint:errcheck // that it was signalled
+	p.cmd.Wait()                                 //nolint:errcheck // the signal has ended it
 	return errors.Join(err, os.RemoveAll(p.dir))
 }
 

@@ -1,5 +1,5 @@
-// Package deliver makes the changes that the records of a write ask for, in an order
-// in which no document is lost.
+// Package deliver makes the changes of the records of a write, in an order that loses no
+// document.
 package deliver
 
 import (
@@ -29,7 +29,7 @@ type Deliverer struct {
 	taken     *holders
 }
 
-// New returns a deliverer. warn is told of records that are acknowledged and not written.
+// New returns a deliverer. It calls warn for records that it acknowledges without a change.
 func New(store Store, translate func(context.Context, opencdc.Record) (translate.Step, error), chunking vsclient.Chunking, warn func(error)) *Deliverer {
 	return &Deliverer{store: store, translate: translate, chunking: chunking, warn: warn, taken: newHolders()}
 }
@@ -38,12 +38,12 @@ func New(store Store, translate func(context.Context, opencdc.Record) (translate
 type Result struct {
 	Verdicts []error // for each record; nil: its change is made
 	Outcomes map[vsclient.Outcome]int
-	Outage   error   // the fault of the service for which the rest was not tried, or nil
-	Passed   []error // each names a key whose update was acknowledged although it has no document
+	Outage   error   // the failure of the service after which no change was tried, or nil
+	Passed   []error // each names a key without a document, whose update was acknowledged
 }
 
-// Write makes the changes of the records. Records of one key take effect in their
-// order, and a record that is refused leaves the others alone.
+// Write makes the changes of the records. Records of one key take effect in order. A refused
+// record does not affect the others. Write calls progress for each change that has ended.
 func (d *Deliverer) Write(ctx context.Context, recs []opencdc.Record, progress func(vsclient.Result)) Result {
 	w := &writing{
 		Deliverer: d,
@@ -71,25 +71,25 @@ func (d *Deliverer) Write(ctx context.Context, recs []opencdc.Record, progress f
 	return w.result
 }
 
-// writing is one write under way.
+// writing is the state of one write.
 type writing struct {
 	*Deliverer
-	progress func(vsclient.Result) // told of each record's change
+	progress func(vsclient.Result) // called for each record's change
 	steps    []step
 	result   Result
 
-	// The steps that go out together next are those from this one on.
-	from    int
+	// These are about the next group of steps that is carried out together.
+	from    int               // its first step
 	puts    map[string][]int  // key to the steps that write it
-	removed map[string]string // old key to the owner that it is removed for
-	written map[string]bool   // key to whether the last of them has written it; else it has deleted it
+	removed map[string]string // old key to the owner of the step that removes it
+	written map[string]bool   // key to whether the last step has written it; false: deleted it
 }
 
 type step struct {
 	translate.Step
 	at        int  // the number of the record
-	skip      bool // it deletes a row that has lost its key to another row
-	overwrote bool // it was written, and there was another document
+	skip      bool // the step makes no change
+	overwrote bool // it was written over another document
 }
 
 func (s *step) owner() string {
@@ -101,12 +101,12 @@ func (w *writing) begin(i int) {
 	w.from, w.puts, w.removed, w.written = i, make(map[string][]int), make(map[string]string), make(map[string]bool)
 }
 
-// mustWait reports whether the step can only be made, or decided on, when the ones
-// before it have been carried out.
+// mustWait reports whether the steps before this one must be carried out before it can be
+// decided or made.
 func (w *writing) mustWait(i int) bool {
 	s := &w.steps[i]
 	if of, ok := w.removed[s.Key]; ok && of != s.owner() {
-		return true // another owner can have the key once it is free
+		return true // the key must be free before another owner takes it
 	}
 	if s.Missing != nil {
 		return true
@@ -114,7 +114,7 @@ func (w *writing) mustWait(i int) bool {
 	if !s.Gone || w.puts[s.Key] == nil {
 		return false
 	}
-	// Whether another row has taken the key over is known when that row is written.
+	// Another row takes the key over when it is written.
 	var row translate.Row
 	if holder := w.taken.get(s.Key); holder != nil {
 		row = holder.row
@@ -125,8 +125,8 @@ func (w *writing) mustWait(i int) bool {
 	return s.RemovesAnother(row)
 }
 
-// moveNothing acknowledges a step that gives a row without a text another key, and
-// refuses it when the row has a document. The steps before it have been carried out.
+// moveNothing acknowledges a step that gives a row without a text another key. It refuses the
+// step when the row has a document. The steps before it have been carried out.
 func (w *writing) moveNothing(ctx context.Context, i int) {
 	s := &w.steps[i]
 	if w.result.Outage != nil {
@@ -148,7 +148,7 @@ func (w *writing) moveNothing(ctx context.Context, i int) {
 	s.OldKey = "" // no document moves
 }
 
-// join adds the step to those that go out together next.
+// join adds the step to the group that is carried out together.
 func (w *writing) join(i int) {
 	s := &w.steps[i]
 	if s.OldKey != "" {
@@ -163,15 +163,14 @@ func (w *writing) join(i int) {
 		s.skip = true
 		holder.passed++
 	case s.Tombstone && holder.passed > 0:
-		// A tombstone follows the deletion of its row.
+		// This is the tombstone of a deletion that was skipped.
 		s.skip = true
 		holder.passed--
 	}
 }
 
-// carryOut makes the changes of the steps up to n, and then removes the documents
-// that they had under old keys: an old document goes once the new one is in the
-// store.
+// carryOut makes the changes of the steps before step n. Then it removes their documents
+// under old keys: an old document is removed once the new one is in the store.
 func (w *writing) carryOut(ctx context.Context, n int) {
 	var changes []vsclient.Change
 	var at []int
@@ -201,7 +200,7 @@ func (w *writing) carryOut(ctx context.Context, n int) {
 	w.begin(n)
 }
 
-// change is the change that the step asks for.
+// change returns the change of the step.
 func (w *writing) change(s *step) vsclient.Change {
 	switch s.Op {
 	case translate.Put:
@@ -212,8 +211,8 @@ func (w *writing) change(s *step) vsclient.Change {
 	return s.owned(vsclient.Delete(s.Key))
 }
 
-// owned returns the change with the condition that the document is its owner's: the
-// row 7 of one table and the row 7 of another have the same key.
+// owned returns the change with the condition that the document belongs to the step's owner:
+// row 7 of one table and row 7 of another have the same key.
 func (s *step) owned(ch vsclient.Change) vsclient.Change {
 	if s.owner() == "" {
 		return ch
@@ -221,7 +220,7 @@ func (s *step) owned(ch vsclient.Change) vsclient.Change {
 	return ch.If(vsclient.Attributes{translate.CollectionAttribute: s.owner()})
 }
 
-// hold remembers whose the key of a step is when it has taken the key over, or may have.
+// hold remembers the row of a step that has taken its key over from another row, or may have.
 func (w *writing) hold(i int) {
 	s := &w.steps[i]
 	written := w.result.Verdicts[i] == nil
@@ -234,10 +233,10 @@ func (w *writing) hold(i int) {
 			w.taken.forget(s.Key)
 		}
 	case written && (s.OldKey != "" || s.Created):
-		// Of steps that go out together, the store sees the last one alone.
+		// The store sees only the last step of a group for each key.
 		w.taken.set(&holder{key: s.Key, owner: s.owner(), row: s.Row(nil), over: s.OldKey != "" || s.overwrote || w.written[s.Key], at: s.at})
 	case held.of(s):
-		// Also when the step has failed: the row has the key in the source.
+		// Also after a failed step: the row has the key in the source.
 		held.row = s.Row(held.row)
 	}
 	if written {
@@ -245,8 +244,8 @@ func (w *writing) hold(i int) {
 	}
 }
 
-// replaced reports whether nothing is left to remove under the old key of a step:
-// its document has been replaced by that of another row.
+// replaced reports whether the document under the old key of a step is that of another row,
+// so that nothing is left to remove.
 func (w *writing) replaced(i int) bool {
 	s := &w.steps[i]
 	later := func(j int) bool { return j > i && w.result.Verdicts[j] == nil && w.steps[j].Op == translate.Put }
@@ -256,7 +255,7 @@ func (w *writing) replaced(i int) bool {
 	return w.taken.get(s.OldKey).stays(s)
 }
 
-// apply makes the changes, unless the service has failed before.
+// apply makes the changes. After a failure of the service it makes none.
 func (w *writing) apply(ctx context.Context, changes []vsclient.Change, progress func(vsclient.Result)) []vsclient.Result {
 	if len(changes) == 0 {
 		return nil
@@ -275,7 +274,7 @@ func (w *writing) apply(ctx context.Context, changes []vsclient.Change, progress
 	return w.store.Apply(ctx, changes, done)
 }
 
-// note takes in the result of a step's change.
+// note records the result of a step's change.
 func (w *writing) note(i int, r vsclient.Result) {
 	s := &w.steps[i]
 	switch {
@@ -283,8 +282,8 @@ func (w *writing) note(i int, r vsclient.Result) {
 		w.result.Outcomes[r.Outcome]++
 		s.overwrote = r.Outcome == vsclient.Replaced || r.Outcome == vsclient.AttributesUpdated || r.Outcome == vsclient.Unchanged
 	case s.Op == translate.Update && errors.Is(r.Err, vsclient.ErrNotFound):
-		// A row that has been deleted or moved since looks the same when its update is
-		// delivered again, and nothing could ever mend the refusal.
+		// A redelivered update of a row that was deleted or moved since has the same error,
+		// and nothing could ever clear the refusal.
 		w.result.Outcomes[vsclient.Absent]++
 		w.result.Passed = append(w.result.Passed, r.Err)
 		w.warn(errNoContent)
@@ -301,15 +300,15 @@ func (w *writing) note(i int, r vsclient.Result) {
 	}
 }
 
-// adviceOnConflict returns advice on a key that another owner has. A new row
-// meets it when two collections have equal keys, an older one when the collection
-// has a new name.
+// adviceOnConflict returns advice on a key that another owner has. A conflict of a new row
+// means that two collections have equal keys. A conflict of an update means that the
+// collection has a new name.
 func adviceOnConflict(s *step) string {
 	if s.Op == translate.Put && !s.Changed {
-		return "set collection_in_key to true; where it is, or another pipeline has a collection of this name, give each a vector store of its own"
+		return "set collection_in_key to true; if it is set, or if another pipeline has a collection of this name, give each its own vector store"
 	}
-	return "if the collection (the table) has got another name, set owner to the old one"
+	return "if the collection (the table) was renamed, set owner to the old name"
 }
 
 // errNoContent is a warning.
-var errNoContent = errors.New("an update of a row without its text (content_field) was acknowledged, though its key has no document: the row has no text, was deleted or has another key by now, or its text has never been delivered; in the last case update the text in the source, or take a new snapshot; the keys are at debug level")
+var errNoContent = errors.New("an update of a row without its text (content_field) was acknowledged although its key has no document: the row has no text, was deleted or has another key by now, or its text was never delivered; in the last case update the text in the source, or take a new snapshot; the keys are at debug level")

@@ -2,17 +2,16 @@ package deliver
 
 import "github.com/conduitio-labs/conduit-connector-openai-vectorstore/connector/internal/translate"
 
-// holders are the rows that have just taken a key over from another row, or may have: a new
-// row takes a key over unseen from a row that has no text and so no document.
+// holders are the rows that have recently taken a key over from another row, or may have: a
+// new row may have taken the key of a row that has no text and so no document.
 //
-// A source can send the changes of one transaction in an order that misleads: when
-// two rows swap their keys, the first update moves onto a key that the other row
-// still has, and the second then removes that key, by which time its document is the
-// first row's. A removal that carries its row means that row, not whichever has the
-// key by now.
+// A source can send the changes of one transaction in a misleading order. When two rows swap
+// their keys, the first update moves a row onto a key that the other row still has. The second
+// update then removes that key, whose document is now the first row's. A removal that carries
+// its row means that row, and not the row that has the key by now.
 //
-// Such a removal follows in the same transaction. Later ones are taken at their word:
-// a row may have changed by a record that a filter has kept from here.
+// Such a removal follows in the same transaction. A later removal is taken literally, because
+// a filter may have hidden a change of the row.
 type holders struct {
 	rows    map[string]*holder
 	order   []*holder // the oldest first
@@ -23,17 +22,17 @@ type holder struct {
 	key    string
 	owner  string
 	row    translate.Row
-	over   bool // it has taken the key over; else only from a row without a document
-	passed int  // deletions that were passed over and whose tombstone is to come
+	over   bool // it has taken the key over from a row with a document
+	passed int  // skipped deletions whose tombstones are still to come
 	at     int  // the number of the record
 }
 
-// recent is for how many records a holder is remembered.
+// recent is the number of records for which a holder is remembered.
 const recent = 10_000
 
 func newHolders() *holders { return &holders{rows: make(map[string]*holder)} }
 
-// get returns the holder of the key, nil when none is known.
+// get returns the holder of the key; nil when none is known.
 func (h *holders) get(key string) *holder { return h.rows[key] }
 
 func (h *holders) set(e *holder) {
@@ -44,18 +43,17 @@ func (h *holders) set(e *holder) {
 	h.order = append(h.order, e)
 }
 
-// of reports whether the row is one of the step's owner.
+// of reports whether the row belongs to the step's owner.
 func (h *holder) of(s *step) bool { return h != nil && h.owner == s.owner() }
 
-// stays reports whether the row keeps the key when the step removes the one that it names.
+// stays reports whether the row keeps its key when the step removes the row that it carries.
 func (h *holder) stays(s *step) bool {
 	return h.of(s) && (h.over || s.RemovesNone()) && s.RemovesAnother(h.row)
 }
 
 func (h *holders) forget(key string) { delete(h.rows, key) }
 
-// advance returns the number of the next record, and forgets the holders that are too
-// old.
+// advance returns the number of the next record, and forgets holders that are too old.
 func (h *holders) advance() int {
 	h.records++
 	for len(h.order) > 0 && h.records-h.order[0].at > recent {

@@ -1,14 +1,13 @@
-// Package lifeline tells a plugin at once that its engine is gone.
+// Package lifeline detects at once that a plugin's engine has died.
 //
-// A plugin whose engine was killed must not go on: the engine starts again with
-// another process of the plugin, which writes the same documents. It must not clean
-// up after itself either, since its successor may rely on files that are there by now.
+// A plugin whose engine was killed must not continue: the restarted engine starts another
+// process of the plugin, which writes the same documents. It must not clean up either,
+// because its successor may rely on its files.
 //
-// The engine keeps one connection to its plugin as long as both live, and the
-// operating system closes that when the engine dies, on every platform. gRPC reacts
-// to that by cancelling the calls under way, whose code then cleans up; so the
-// connection is watched below gRPC, which learns of its end no earlier than the
-// owner of this package.
+// The engine keeps one connection to its plugin while both live. The operating system closes
+// the connection when the engine dies, on every platform. gRPC reacts by cancelling the calls
+// under way, whose code then cleans up. So this package watches the connection below gRPC,
+// and is called no later than gRPC.
 package lifeline
 
 import (
@@ -25,17 +24,17 @@ import (
 	"google.golang.org/grpc/credentials/insecure"
 )
 
-// Watch returns the option that has a gRPC server watch its connections. gone is
-// called when the peer has ended the last of them, before any call is cancelled, or
-// when none has come within patience. It is not called when the server itself ends
-// its connections. An option for credentials that follows this one takes its place.
+// Watch returns the option with which a gRPC server watches its connections. It calls gone
+// when the peer has ended the last of them, before any call is cancelled, or when no
+// connection has come within patience. It does not call gone when the server itself ends its
+// connections. A later option for credentials overrides this one.
 func Watch(patience time.Duration, gone func()) grpc.ServerOption {
 	w := &watch{TransportCredentials: insecure.NewCredentials(), gone: gone}
 	w.unused = time.AfterFunc(patience, gone)
 	return grpc.Creds(w)
 }
 
-// watch stands where gRPC hands each new connection to its credentials.
+// watch is in the place of the credentials, to which gRPC hands each new connection.
 type watch struct {
 	credentials.TransportCredentials
 	gone   func()
@@ -73,8 +72,8 @@ func (c *conn) Write(b []byte) (int, error) {
 	return n, err
 }
 
-// see takes in an error of the connection. Those that this side has brought about
-// say nothing of the peer.
+// see handles an error of the connection. It ignores errors that this side has caused, which
+// tell nothing about the peer.
 func (c *conn) see(err error) {
 	if err == nil || errors.Is(err, net.ErrClosed) || errors.Is(err, os.ErrDeadlineExceeded) {
 		return

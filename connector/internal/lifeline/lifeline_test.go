@@ -10,7 +10,7 @@ import (
 	"google.golang.org/grpc/credentials/insecure"
 )
 
-// connect returns both ends of a connection that the watch has seen come.
+// connect returns both ends of a connection that the watch watches.
 func connect(t *testing.T, w *watch) (peer, own net.Conn) {
 	t.Helper()
 	peer, c := net.Pipe()
@@ -28,7 +28,7 @@ func newWatch(patience time.Duration) (*watch, *int) {
 	return w, calls
 }
 
-func TestTheEndOfTheLastConnectionIsTold(t *testing.T) {
+func TestTheEndOfTheLastConnectionCallsGone(t *testing.T) {
 	is := is.New(t)
 	w, calls := newWatch(time.Hour)
 	one, ownOne := connect(t, w)
@@ -43,7 +43,7 @@ func TestTheEndOfTheLastConnectionIsTold(t *testing.T) {
 	is.Equal(*calls, 1) // once
 }
 
-func TestAWriteTellsAsWell(t *testing.T) {
+func TestAWriteAlsoDetectsTheEnd(t *testing.T) {
 	is := is.New(t)
 	w, calls := newWatch(time.Hour)
 	peer, own := connect(t, w)
@@ -52,7 +52,7 @@ func TestAWriteTellsAsWell(t *testing.T) {
 	is.Equal(*calls, 1)
 }
 
-func TestTheServersOwnEndIsNotTold(t *testing.T) {
+func TestTheServersOwnEndDoesNotCallGone(t *testing.T) {
 	is := is.New(t)
 	w, calls := newWatch(time.Hour)
 	_, own := connect(t, w)
@@ -63,7 +63,7 @@ func TestTheServersOwnEndIsNotTold(t *testing.T) {
 	is.Equal(*calls, 0)
 }
 
-func TestAServerThatNobodyConnectsToIsTold(t *testing.T) {
+func TestAServerWithoutAConnectionCallsGone(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		is := is.New(t)
 		_, calls := newWatch(time.Minute)

@@ -1,4 +1,4 @@
-// Package report logs the course of the writes, for people.
+// Package report logs the writes, for people.
 package report
 
 import (
@@ -20,14 +20,14 @@ import (
 	"github.com/conduitio-labs/conduit-connector-openai-vectorstore/vsclient"
 )
 
-// Logger logs the events of the destination, through the SDK's logger. Keys and single
-// records are at debug level alone, and no content is anywhere.
+// Logger logs the events of the destination through the SDK's logger. Keys and single records
+// are logged only at debug level, and content never.
 type Logger struct{ *zerolog.Logger }
 
 // Slog returns the logger for the client.
 func (l Logger) Slog() *slog.Logger { return slog.New(zerolog.NewSlogHandler(*l.Logger)) }
 
-// StoreFound logs the store that is written to.
+// StoreFound logs the vector store of the destination.
 func (l Logger) StoreFound(s vsclient.Store) {
 	l.Info().Str("vector_store_id", s.ID).Str("name", s.Name).Int("files", s.Files).Int64("usage_bytes", s.UsageBytes).
 		Msg("vector store found")
@@ -37,7 +37,7 @@ func (l Logger) StoreFound(s vsclient.Store) {
 	}
 }
 
-// Written writes the one line about a write, and one more when records were refused.
+// Written logs one line about a write, and further lines about the reasons of refusals.
 func (l Logger) Written(recs []opencdc.Record, r deliver.Result, took time.Duration) {
 	reasons := make(map[string]int)
 	for i, err := range r.Verdicts {
@@ -78,7 +78,7 @@ func (l Logger) Written(recs []opencdc.Record, r deliver.Result, took time.Durat
 	}
 }
 
-// Once returns a function that gives each warning a single time.
+// Once returns a function that logs each warning once.
 func (l Logger) Once() func(error) {
 	var mu sync.Mutex
 	given := make(map[string]bool)
@@ -92,7 +92,7 @@ func (l Logger) Once() func(error) {
 	}
 }
 
-// Reason returns an error as it may be logged above debug level: without a key.
+// Reason returns the text of an error without keys and ids, for levels above debug.
 func Reason(err error) string {
 	if e, ok := errors.AsType[*translate.Error](err); ok {
 		return e.Err.Error()
@@ -106,7 +106,7 @@ func Reason(err error) string {
 		if e.Reason != "" {
 			short += ": " + e.Reason
 		}
-		if !strings.Contains(text, "\n") { // else they are several, each with its key
+		if !strings.Contains(text, "\n") { // otherwise there are several errors, each with its key
 			short = strings.Replace(text, e.Error(), short, 1)
 		}
 		text = short
@@ -114,7 +114,7 @@ func Reason(err error) string {
 	return requestID.ReplaceAllString(fileID.ReplaceAllString(text, "file-…"), "")
 }
 
-// fileID and requestID match ids which would make each reason another one.
+// fileID and requestID match ids, which would make equal reasons differ.
 var (
 	fileID    = regexp.MustCompile(`\bfile-\w+`)
 	requestID = regexp.MustCompile(` \(request id [^)]*\)|, request id [^,)]*`)

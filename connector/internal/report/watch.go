@@ -12,41 +12,41 @@ import (
 	"github.com/conduitio-labs/conduit-connector-openai-vectorstore/vsclient"
 )
 
-// Watch logs the state of the service and the progress of a long write: one line
-// when an outage begins, one when it is over, and one now and then during a write.
+// Watch logs the state of the service and the progress of a long write: one line when an
+// outage begins, one when it is over, and one every progressEvery during a write.
 type Watch struct {
 	log      Logger
 	endpoint string
 
 	mu sync.Mutex
 
-	since    time.Time // the outage's first failure; zero: there is none
-	failedAt time.Time // its last failure
-	better   bool      // a request has succeeded since
+	since    time.Time // the outage's first failure; zero: there is no outage
+	failedAt time.Time // the outage's last failure
+	better   bool      // a request has succeeded after failedAt
 
 	done    int  // records of the write whose change has ended
-	refused int  // of them, those with an error
+	refused int  // those of them with an error
 	uploads int  // of the write
-	paced   bool // a request has waited for leave since the last line
+	paced   bool // a request has waited for a limit since the last line
 
-	perMinute int         // uploads that the limits allow; 0 or less: any number
-	latest    []time.Time // of the uploads of the last minute
+	perMinute int         // the limit of uploads; 0 or less: no limit
+	latest    []time.Time // the times of the uploads of the last minute
 }
 
 const (
-	// progressEvery is how often a long write says how far it is.
+	// progressEvery is the interval of the lines about a long write.
 	progressEvery = 10 * time.Second
-	// calm is for how long no request may fail until an outage counts as over.
+	// calm is the time without a failure after which an outage counts as over.
 	calm = 5 * time.Second
 )
 
-// NewWatch returns a watch. endpoint is the server's name in the log, perMinute the number
-// of uploads that the limits allow; 0 or less is any number.
+// NewWatch returns a watch. endpoint is the server's name in the log. perMinute is the limit
+// of uploads; 0 or less means no limit.
 func NewWatch(log Logger, endpoint string, perMinute int) *Watch {
 	return &Watch{log: log, endpoint: endpoint, perMinute: perMinute}
 }
 
-// See takes in an attempt at a request.
+// See records an attempt at a request.
 func (w *Watch) See(e vsclient.RequestEvent) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
@@ -90,7 +90,7 @@ func (w *Watch) over(now time.Time) {
 	w.since = time.Time{}
 }
 
-// Progress takes in the result of one record's change.
+// Progress records the result of one record's change.
 func (w *Watch) Progress(r vsclient.Result) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
@@ -113,7 +113,7 @@ func (w *Watch) Follow(records int) (stop func()) {
 		for {
 			select {
 			case <-tick.C:
-				w.tell(records)
+				w.logProgress(records)
 			case <-done:
 				return
 			}
@@ -130,11 +130,11 @@ func (w *Watch) Follow(records int) (stop func()) {
 	}
 }
 
-func (w *Watch) tell(records int) {
+func (w *Watch) logProgress(records int) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	e := w.log.Info().Int("records", records).Int("done", w.done).Int("refused", w.refused).Int("uploads", w.uploads)
-	// A request that waits is told of when it has ended.
+	// The event of a waiting request comes when the request has ended.
 	if w.paced || w.perMinute > 0 && len(w.recent(time.Now())) >= w.perMinute {
 		e = e.Bool("waits_for_limits", true)
 		w.paced = false

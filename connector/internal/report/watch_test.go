@@ -66,7 +66,7 @@ func TestAnOutageIsOverWithAWriteThatGoesThrough(t *testing.T) {
 	})
 }
 
-func TestRefusalsLimitsAndACancelAreNoOutage(t *testing.T) {
+func TestRefusalsLimitsAndACancelAreNotAnOutage(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		is := is.New(t)
 		w, lines := watch()
@@ -82,7 +82,7 @@ func TestRefusalsLimitsAndACancelAreNoOutage(t *testing.T) {
 	})
 }
 
-func TestALongWriteTellsHowFarItIs(t *testing.T) {
+func TestALongWriteLogsItsProgress(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		is := is.New(t)
 		w, lines := watch()

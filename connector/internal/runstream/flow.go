@@ -13,43 +13,43 @@ import (
 	"github.com/conduitio/conduit-connector-protocol/pconnector"
 )
 
-// flow is the state of one stream: records that wait, and records that the
-// adapter was handed and that are not answered yet, each in Conduit's order.
+// flow is the state of one stream: records that wait, and records that the adapter has and
+// that are not answered yet, both in Conduit's order.
 type flow struct {
 	limits Limits
 
 	mu      sync.Mutex
-	changed chan struct{} // closed, and replaced, whenever something below changes
+	changed chan struct{} // closed and replaced at each change of a field below
 
 	waiting []opencdc.Record
 	bytes   int
-	over    error // why no more will come
+	over    error // the reason why no more records come
 
 	handed   []opencdc.Record
-	verdicts []error // of the first of handed
+	verdicts []error // on the first records of handed
 
-	recent []opencdc.Position // of the batch that was handed over last
+	recent []opencdc.Position // of the last batch
 
 	size  int
 	delay time.Duration
 
 	stopping bool
 	stopAt   opencdc.Position
-	stopped  opencdc.Position // the end of the batch with stopAt, once it was answered
+	stopped  opencdc.Position // the end of the batch with stopAt, once that was answered
 }
 
 func newFlow(l Limits) *flow {
 	return &flow{limits: l, changed: make(chan struct{})}
 }
 
-// notify wakes all that wait for a change. The caller holds mu.
+// notify wakes every await. The caller holds mu.
 func (f *flow) notify() {
 	close(f.changed)
 	f.changed = make(chan struct{})
 }
 
-// await returns with mu held once done says so, or with an error and without it.
-// done is called with mu held; timer, when not nil, calls it once more.
+// await returns with mu held once done returns true, or with an error and without mu. It
+// calls done with mu held, after each change and when timer fires.
 func (f *flow) await(ctx context.Context, timer <-chan time.Time, done func(late bool) bool) error {
 	late := false
 	for {
@@ -69,7 +69,7 @@ func (f *flow) await(ctx context.Context, timer <-chan time.Time, done func(late
 	}
 }
 
-// fill reads ahead until the stream ends.
+// fill reads records ahead until the stream ends.
 func (f *flow) fill(ctx context.Context, from pconnector.DestinationRunStreamServer) {
 	for {
 		req, err := from.Recv()
@@ -130,15 +130,15 @@ func (f *flow) take(ctx context.Context) ([]opencdc.Record, error) {
 	return batch, nil
 }
 
-// portion is how many of the waiting records go next. The caller holds mu.
+// portion returns the size of the next batch. The caller holds mu.
 func (f *flow) portion() int {
 	n := len(f.waiting)
 	if f.size > 0 {
 		n = min(n, f.size)
 	}
 	if f.stopping {
-		// The adapter sees the end of each batch alone, and that is where it looks
-		// for the position at which Conduit wants it to stop.
+		// The adapter compares only the end of each batch with the position at which
+		// Conduit wants it to stop.
 		at := func(r opencdc.Record) bool { return bytes.Equal(r.Position, f.stopAt) }
 		if i := slices.IndexFunc(f.waiting[:n], at); i >= 0 {
 			n = i + 1
@@ -153,9 +153,8 @@ func (f *flow) report(verdicts []error) {
 	f.verdicts = append(f.verdicts, verdicts...)
 }
 
-// judge turns the SDK's acknowledgements into those that Conduit is to get. They
-// come in the order of the records handed over, and that order counts here:
-// positions may be empty or equal.
+// judge puts the verdicts into the SDK's acknowledgements. It matches them by order, which is
+// that of the records, because positions may be empty or equal.
 func (f *flow) judge(acks []pconnector.DestinationRunResponseAck) []pconnector.DestinationRunResponseAck {
 	f.mu.Lock()
 	defer f.mu.Unlock()
@@ -171,7 +170,7 @@ func (f *flow) judge(acks []pconnector.DestinationRunResponseAck) []pconnector.D
 		}
 	}
 	if len(f.handed) == 0 {
-		f.handed = nil // free the records in its array
+		f.handed = nil // frees the records in its array
 	}
 	return out
 }
@@ -186,7 +185,7 @@ func text(err error) string {
 	return "the record was refused without a reason" // an empty text would acknowledge it
 }
 
-// answered notes the acknowledgements that Conduit has got.
+// answered records the acknowledgements that were sent to Conduit.
 func (f *flow) answered(acks []pconnector.DestinationRunResponseAck) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
@@ -196,8 +195,8 @@ func (f *flow) answered(acks []pconnector.DestinationRunResponseAck) {
 	f.notify()
 }
 
-// end is the position at which the last batch ends, the one that the adapter
-// compares with. The caller holds mu.
+// end returns the position at the end of the last batch, with which the adapter compares. The
+// caller holds mu.
 func (f *flow) end() opencdc.Position {
 	if len(f.recent) == 0 {
 		return nil
@@ -205,9 +204,8 @@ func (f *flow) end() opencdc.Position {
 	return f.recent[len(f.recent)-1]
 }
 
-// settle returns when the record at that position, and so all before it, have
-// been answered, or when the stream has ended; and where the batch with that
-// record ends.
+// settle returns when the record at that position, and so every record before it, has been
+// answered, or when the stream has ended. It returns the end of the batch with that record.
 func (f *flow) settle(ctx context.Context, pos opencdc.Position) (opencdc.Position, error) {
 	f.mu.Lock()
 	f.stopping, f.stopAt = true, pos
@@ -230,7 +228,7 @@ func (f *flow) settle(ctx context.Context, pos opencdc.Position) (opencdc.Positi
 		if done {
 			return end, nil
 		}
-		// Nothing is under way: the record is still on its way here, if it was sent.
+		// Nothing is under way: either the record has not arrived yet, or it was not sent.
 		timer := time.NewTimer(arrivalTime)
 		missing := false
 		err = f.await(ctx, timer.C, func(late bool) bool {
@@ -248,7 +246,7 @@ func (f *flow) settle(ctx context.Context, pos opencdc.Position) (opencdc.Positi
 	}
 }
 
-// idle reports whether nothing waits or is under way. The caller holds mu.
+// idle reports whether no record waits or is under way. The caller holds mu.
 func (f *flow) idle() bool { return len(f.waiting) == 0 && len(f.handed) == 0 }
 
 func (f *flow) setBatching(size int, delay time.Duration) {
@@ -257,7 +255,7 @@ func (f *flow) setBatching(size int, delay time.Duration) {
 	f.size, f.delay = size, delay
 }
 
-// abandon forgets the records that will not be answered: the stream is over.
+// abandon ends the stream and drops the records that will not be answered.
 func (f *flow) abandon() {
 	f.mu.Lock()
 	defer f.mu.Unlock()

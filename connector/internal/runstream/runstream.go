@@ -1,23 +1,20 @@
-// Package runstream lets a destination that is built on the Conduit SDK write all
-// the records that are waiting at once, and answer each with a verdict of its
-// own.
+// Package runstream lets a destination of the Conduit SDK write all waiting records at
+// once, and answer each with its own verdict.
 //
-// Conduit sends one record a message. The SDK's adapter reads a message, writes
-// it, acknowledges it, and only then reads the next, although more have been sent
-// by then. [Wrap] stands between the adapter and the stream: it reads ahead, and
-// one Recv of the adapter's returns everything that has arrived. Nothing waits
-// for company: an idle destination gets a lone record at once, and while that is
-// written the next ones gather.
+// Conduit sends one record per message. The SDK's adapter reads a message, writes it,
+// acknowledges it, and only then reads the next. [Wrap] puts a stream between the adapter
+// and Conduit's stream. It reads ahead, and one Recv of the adapter returns every record
+// that has arrived. No record waits for others: an idle destination gets a lone record at
+// once, and the next records gather while that one is written.
 //
-// The SDK acknowledges the first n records of a write and refuses all others with
-// one error. A destination that knows better calls [Report] with a verdict for
-// each, returns len(records) and no error, and the acknowledgements are put right
-// on their way out. They keep the order in which Conduit sent the records.
+// The SDK acknowledges the first n records of a write and refuses all others with one
+// error. A destination that calls [Report] with a verdict on each record returns
+// len(records) and no error. The wrapped stream puts the verdicts into the
+// acknowledgements, which keep the order of the records.
 //
-// The SDK's own batching (sdk.batch.size, sdk.batch.delay) is done here as well when
-// the destination says so with [TakeBatching]: the SDK leaves an incomplete batch
-// unwritten for ever when no delay is set, and waits for a minute at each stop that
-// follows a full batch.
+// [TakeBatching] replaces the SDK's batching (sdk.batch.size, sdk.batch.delay). Without a
+// delay the SDK never writes an incomplete batch, and it waits for a minute at each stop
+// that follows a full batch.
 package runstream
 
 import (
@@ -30,15 +27,14 @@ import (
 	"github.com/conduitio/conduit-connector-protocol/pconnector"
 )
 
-// Limits bound the reading ahead. A message that alone is larger is still taken,
-// when nothing else waits.
+// Limits bound the reading ahead. A message above the limits is taken when no record waits.
 type Limits struct {
 	Records int
-	Bytes   int // as estimated from keys, payloads and metadata
+	Bytes   int // estimated from keys, payloads and metadata
 }
 
-// arrivalTime is how long Stop waits, while nothing else happens, for a record
-// that Conduit says it has sent. It is the SDK's own limit.
+// arrivalTime is how long an idle Stop waits for the last record that Conduit has sent. The
+// SDK has the same limit.
 const arrivalTime = time.Minute
 
 // Wrap returns the plugin with its run stream wrapped.
@@ -58,25 +54,24 @@ func (p *plugin) Open(ctx context.Context, req pconnector.DestinationOpenRequest
 func (p *plugin) Run(ctx context.Context, under pconnector.DestinationRunStream) error {
 	ctx, cancel := context.WithCancel(ctx)
 	defer p.flow.abandon()
-	defer cancel() // lets go of the reader, should the adapter give up first
+	defer cancel() // ends fill when the adapter gives up first
 	server := under.Server()
 	go p.flow.fill(ctx, server)
 	return p.DestinationPlugin.Run(withFlow(ctx, p.flow), &stream{ctx: ctx, flow: p.flow, under: server})
 }
 
-// Stop returns when every record up to the last position has been answered, as
-// long as that takes; the SDK alone would give up after a minute, and a write may
-// take longer.
+// Stop returns when every record up to the last position has been answered. A write may take
+// longer than a minute, after which the SDK would give up.
 func (p *plugin) Stop(ctx context.Context, req pconnector.DestinationStopRequest) (pconnector.DestinationStopResponse, error) {
 	end, err := p.flow.settle(ctx, req.LastPosition)
-	req.LastPosition = end // the adapter knows the last position of each batch alone
+	req.LastPosition = end // the adapter knows only the last position of each batch
 	resp, stopErr := p.DestinationPlugin.Stop(ctx, req)
 	return resp, errors.Join(err, stopErr)
 }
 
-// stream is the real stream as the SDK's adapter sees it.
+// stream is Conduit's stream as the SDK's adapter sees it.
 type stream struct {
-	ctx   context.Context // Recv and Send take none, and this one lives as long as the stream
+	ctx   context.Context // for Recv, which has none; it ends with the stream
 	flow  *flow
 	under pconnector.DestinationRunStreamServer
 }
@@ -109,9 +104,9 @@ func withFlow(ctx context.Context, f *flow) context.Context {
 	return context.WithValue(ctx, flowKey{}, f)
 }
 
-// Report sets the verdict on each record of the write that ctx belongs to: nil
-// when it is written, else why not. It returns false, and does nothing, when the
-// stream is not a wrapped one; the destination must then answer as the SDK asks.
+// Report sets the verdict on each record of the write with that ctx: nil when it is written,
+// otherwise the error. It returns false, and does nothing, when the stream is not wrapped. The
+// destination must then answer as the SDK requires.
 func Report(ctx context.Context, verdicts []error) bool {
 	f, ok := ctx.Value(flowKey{}).(*flow)
 	if ok {
@@ -120,11 +115,10 @@ func Report(ctx context.Context, verdicts []error) bool {
 	return ok
 }
 
-// TakeBatching makes the wrapped stream hand over at most size records at once (0
-// means any number) and, with a size of more than 1, wait for that many for up to
-// delay. To be called from Open, with its context. It returns false, and does
-// nothing, when the stream is not a wrapped one; when it returns true the SDK's
-// own batching must be turned off.
+// TakeBatching makes the wrapped stream hand over at most size records at once; 0 means any
+// number. With a size of more than 1 it waits up to delay for that many records. Call it from
+// Open, with its context. It returns false, and does nothing, when the stream is not wrapped.
+// When it returns true, turn off the SDK's batching.
 func TakeBatching(ctx context.Context, size int, delay time.Duration) bool {
 	f, ok := ctx.Value(flowKey{}).(*flow)
 	if ok {

@@ -22,8 +22,7 @@ import (
 	"github.com/conduitio-labs/conduit-connector-openai-vectorstore/connector/internal/runstream"
 )
 
-// Each test runs the SDK's own adapter and middleware over a stream in memory, in
-// virtual time.
+// Each test runs the SDK's adapter and middleware over a stream in memory, in virtual time.
 
 func TestRecordsThatArriveDuringAWriteAreWrittenTogether(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
@@ -160,7 +159,7 @@ func TestAStopWaitsForALongWrite(t *testing.T) {
 	})
 }
 
-func TestAStopAtAPositionWithinWhatWaitsDoesNotWaitForTheRest(t *testing.T) {
+func TestAStopAtAWaitingPositionDoesNotWaitForTheRecordsAfterIt(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		is := is.New(t)
 		h := start(t, &destination{took: time.Minute}, nil)
@@ -267,7 +266,7 @@ func TestAForcedStopEndsTheWriteAndTheStream(t *testing.T) {
 	})
 }
 
-func TestWhatArrivedBeforeTheStreamBrokeIsWritten(t *testing.T) {
+func TestRecordsThatArrivedBeforeTheStreamBrokeAreWritten(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		is := is.New(t)
 		h := start(t, &destination{took: time.Second}, nil)
@@ -299,7 +298,7 @@ func TestRateLimitsHold(t *testing.T) {
 	})
 }
 
-// harness is the host's side of a running destination.
+// harness is Conduit's side of a running destination.
 type harness struct {
 	t      *testing.T
 	dest   *destination
@@ -377,8 +376,8 @@ func (h *harness) stop(position string) {
 	is.New(h.t).NoErr(err)
 }
 
-// memoryStream is both ends of a run stream. Send of the host's side returns when
-// the plugin has read the message.
+// memoryStream is both ends of a run stream. Conduit's Send returns when the plugin has read
+// the message.
 type memoryStream struct {
 	ctx      context.Context
 	requests chan pconnector.DestinationRunRequest
@@ -419,7 +418,7 @@ type destination struct {
 	took  time.Duration // by a write
 	bad   []string      // positions that are refused
 	badAt []int         // places in a write that are refused
-	plain bool          // answers as the SDK asks, not with Report
+	plain bool          // answers as the SDK requires, without Report
 	rate  float64       // records a second
 
 	sizes   []int

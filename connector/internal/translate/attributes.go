@@ -13,13 +13,13 @@ import (
 	"github.com/conduitio/conduit-commons/opencdc"
 )
 
-// CollectionAttribute is set on each document whose record has a collection.
+// CollectionAttribute names the owner of a document: the record's collection or Config.Owner.
 const CollectionAttribute = "collection"
 
 const (
 	maxAttributeName = 64
-	// MaxAttributeValue is the limit in OpenAI's retrieval guide, in characters; the API
-	// reference says 512. Longer values are cut, which suits a filter more than a failure.
+	// MaxAttributeValue is the limit in OpenAI's retrieval guide, in characters. The API
+	// reference says 512. A longer value is cut, because a filter can still use it.
 	MaxAttributeValue = 256
 )
 
@@ -27,14 +27,14 @@ const (
 type attribute struct {
 	name  string
 	from  string // metadata, key, payload or constant
-	field string // or the constant itself; "" with key: the whole key
+	field string // the field or the constant; "" with key: the whole key
 	as    string // string, number or bool; "": the value's own type
 }
 
-const attributeSyntax = "give metadata:FIELD, key, key:FIELD, payload:FIELD or constant:VALUE, with \" as string\", \" as number\" or \" as bool\" behind it if it is to be of that type"
+const attributeSyntax = "give metadata:FIELD, key, key:FIELD, payload:FIELD or constant:VALUE, followed by \" as string\", \" as number\" or \" as bool\" for a value of that type"
 
-// CheckAttributes returns the errors in the attributes.NAME settings, of which a
-// document has room for most, the collection included.
+// CheckAttributes returns the errors in the attributes.NAME settings. most is the number of
+// attributes of a document, including the collection.
 func CheckAttributes(settings map[string]string, most int) error {
 	_, err := parseAttributes(settings, most)
 	return err
@@ -43,7 +43,7 @@ func CheckAttributes(settings map[string]string, most int) error {
 func parseAttributes(settings map[string]string, most int) ([]attribute, error) {
 	var attrs []attribute
 	var errs []error
-	// In order, so that messages do not change from run to run.
+	// Sorted, so that the messages of each run are equal.
 	for _, name := range slices.Sorted(maps.Keys(settings)) {
 		a, err := parseAttribute(name, settings[name])
 		if err != nil {
@@ -89,15 +89,15 @@ func parseAttribute(name, value string) (attribute, error) {
 	return a, nil
 }
 
-// truncatedError says that a value was cut; it is a warning.
+// truncatedError is the warning that a value was cut.
 type truncatedError struct{ name string }
 
 func (e truncatedError) Error() string {
-	return fmt.Sprintf("values of the attribute %q are cut to %d characters, the most that OpenAI takes", e.name, MaxAttributeValue)
+	return fmt.Sprintf("values of the attribute %q are cut to %d characters, OpenAI's limit", e.name, MaxAttributeValue)
 }
 
-// addAttributes adds the configured attributes to those of the step, which name its owner. A
-// field that is null has no attribute; of one that is missing Warn is told.
+// addAttributes adds the configured attributes to the step, which has its owner's already. A
+// field that is null has no attribute. A field that is missing causes a warning.
 func (t *Translator) addAttributes(metadata opencdc.Metadata, key string, s *Step) error {
 	for _, a := range t.attributes {
 		v, there, err := a.read(metadata, key, s)
@@ -121,7 +121,8 @@ func (t *Translator) addAttributes(metadata opencdc.Metadata, key string, s *Ste
 	return nil
 }
 
-// ownerOf returns the attribute that names the owner of a document.
+// ownerOf returns the attributes that name the owner of a document: one, or none without an
+// owner.
 func (t *Translator) ownerOf(collection string) map[string]any {
 	owner := t.Owner
 	if owner == "" {
@@ -133,10 +134,10 @@ func (t *Translator) ownerOf(collection string) map[string]any {
 	return map[string]any{CollectionAttribute: t.cut(CollectionAttribute, owner)}
 }
 
-// missingError says that a record lacks the field of an attribute; it is a warning.
+// missingError is the warning that a record lacks the field of an attribute.
 type missingError attribute
 
-// Error is the same for each record, so that it is told once.
+// Error returns the same text for each record, so that it is logged once.
 func (e missingError) Error() string {
 	text := fmt.Sprintf("attributes.%s: a record has no field %q in its %s, and its document no such attribute", e.name, e.field, e.from)
 	if e.from == "payload" && strings.HasPrefix(e.field, ".") {
@@ -145,8 +146,8 @@ func (e missingError) Error() string {
 	return text
 }
 
-// leftOutError says that the field of an attribute has not changed and is not in the
-// record; it is a warning.
+// leftOutError is the warning that a record lacks the value of an attribute, which has not
+// changed.
 type leftOutError attribute
 
 func (e leftOutError) Error() string {

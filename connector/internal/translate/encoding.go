@@ -7,7 +7,7 @@ import (
 	"github.com/conduitio/conduit-commons/opencdc"
 )
 
-// extraction describes a part of a record that a schema may have encoded.
+// extraction describes a part of a record that may be encoded with a schema.
 type extraction struct {
 	part, setting string
 	subject       func(opencdc.Metadata) (string, error)
@@ -25,13 +25,12 @@ var (
 	}
 )
 
-// decoded returns the data as its fields when the metadata names the schema that it
-// is encoded with. The SDK could do that as well, but refuses a whole write for one
-// record that cannot be decoded, and does not name it.
+// decoded returns the fields of data when the metadata names the schema of its encoding. The
+// SDK could decode, too, but it refuses a whole write for one record that cannot be decoded,
+// and does not name the record.
 //
-// When enabled is false, the data is returned as it is, but refused when it is
-// encoded: its bytes would make a name that nobody can read and a document that
-// nobody can find.
+// When enabled is false, decoded returns data unchanged, and refuses encoded data: its bytes
+// would make an unreadable name and a document that no search finds.
 func (t *Translator) decoded(ctx context.Context, data opencdc.Data, metadata opencdc.Metadata, e extraction, enabled bool) (opencdc.Data, error) {
 	subject, _ := e.subject(metadata)
 	if subject == "" || !isRaw(data) {
@@ -49,7 +48,7 @@ func (t *Translator) decoded(ctx context.Context, data opencdc.Data, metadata op
 	}
 	sch, err := t.Schema(ctx, subject, version)
 	if err != nil {
-		return nil, fmt.Errorf("version %d of the schema %q, which the %s is encoded with, cannot be had from Conduit: %w", version, subject, e.part, err)
+		return nil, fmt.Errorf("version %d of the schema %q, which the %s is encoded with, is not available from Conduit: %w", version, subject, e.part, err)
 	}
 	var fields opencdc.StructuredData
 	if err := sch.Unmarshal(data.Bytes(), &fields); err != nil {
@@ -59,13 +58,12 @@ func (t *Translator) decoded(ctx context.Context, data opencdc.Data, metadata op
 }
 
 func errTooLarge(n, most int) error {
-	return fmt.Errorf("the record has %d bytes, and at most %d are taken; start Conduit with --connectors.max-receive-record-size to have it take more, or leave the record out with a filter (package vsclient writes documents of up to 512 MB)", n, most)
+	return fmt.Errorf("the record has %d bytes, and at most %d are allowed; start Conduit with --connectors.max-receive-record-size to allow more, or leave the record out with a filter (package vsclient writes documents of up to 512 MB)", n, most)
 }
 
-// encoded reports whether the data is some record encoded with the schema. The
-// metadata alone does not tell: a processor that puts text in place of a row leaves
-// the name of the row's schema there. When the schema cannot be had, the metadata
-// is believed.
+// encoded reports whether the data is encoded with the schema. The metadata alone does not
+// show it: a processor that replaces a row by text leaves the name of the row's schema there.
+// When the schema is not available, encoded trusts the metadata.
 func (t *Translator) encoded(ctx context.Context, subject string, version int, data opencdc.Data) bool {
 	sch, err := t.Schema(ctx, subject, version)
 	if err != nil {
@@ -75,7 +73,7 @@ func (t *Translator) encoded(ctx context.Context, subject string, version int, d
 	if err := sch.Unmarshal(data.Bytes(), &fields); err != nil {
 		return false
 	}
-	// A text may begin like an encoded record; it does not end like one.
+	// A text may begin like an encoded record. Then it is longer than that record.
 	again, err := sch.Marshal(fields)
 	return err != nil || len(again) == len(data.Bytes())
 }
@@ -85,8 +83,8 @@ func isRaw(data opencdc.Data) bool {
 	return ok && len(raw) > 0
 }
 
-// chunked reports whether the record is a part of a file: as OpenCDC marks it, or
-// as the SFTP source does.
+// chunked reports whether the record is a part of a file, by the mark of OpenCDC or of the
+// SFTP source.
 func chunked(metadata opencdc.Metadata) bool {
 	for _, name := range []string{opencdc.MetadataFileChunked, "is_chunked"} {
 		if v := metadata[name]; v != "" && v != "false" {

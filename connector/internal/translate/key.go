@@ -12,8 +12,9 @@ import (
 	"github.com/conduitio/conduit-commons/opencdc"
 )
 
-// documentKey puts the collection before the key when that is asked for. The text
-// before the first slash is always the collection, so no two pairs meet.
+// documentKey returns the key of a document, with the collection before it if CollectionInKey
+// is set. The text before the first slash is always the collection, so that two pairs never
+// have one key.
 func (t *Translator) documentKey(collection, key string) string {
 	if !t.CollectionInKey || collection == "" {
 		return key
@@ -21,26 +22,26 @@ func (t *Translator) documentKey(collection, key string) string {
 	return strings.NewReplacer("%", "%25", "/", "%2F").Replace(collection) + "/" + key
 }
 
-// keyText is the key as the bytes of Record.Key.
+// keyText returns the bytes of Record.Key as text.
 func keyText(data opencdc.Data) (string, error) {
 	if fields, ok := data.(opencdc.StructuredData); ok {
 		for name, v := range fields {
-			// Between Conduit and its plugins, numbers of structured data are float64
-			// unless a schema is attached, and two rows would become one document.
+			// Without a schema, numbers of structured data reach a plugin as float64, so that
+			// two rows could become one document.
 			if f, ok := v.(float64); ok && f == math.Trunc(f) && math.Abs(f) >= maxExact {
-				return "", fmt.Errorf("the field %q of the key is an integer beyond 2^53 that has lost digits on its way; have the source attach a schema to keys, or send the key as text", name)
+				return "", fmt.Errorf("the field %q of the key is an integer beyond 2^53 that has lost digits on the way; let the source attach a schema to keys, or send the key as text", name)
 			}
 		}
 	}
 	if fields, err := fieldsOf(data); err == nil && len(fields) > 0 && allNull(fields) {
-		return "", errors.New("every field of the record's key is null, so that it names no document; with PostgreSQL, REPLICA IDENTITY USING INDEX leaves the primary key out: use DEFAULT or FULL")
+		return "", errors.New("every field of the record's key is null, so that the key names no document; with PostgreSQL, REPLICA IDENTITY USING INDEX leaves the primary key out: use DEFAULT or FULL")
 	}
 	b, err := dataBytes(data)
 	if err != nil {
 		return "", fmt.Errorf("the key: %w", err)
 	}
 	if len(b) == 0 {
-		return "", errors.New("the record has no key, so that its document cannot be found again; give it one in the source, or with the processor field.set on .Key")
+		return "", errors.New("the record has no key, so that its document could not be found again; set a key in the source, or with the processor field.set on .Key")
 	}
 	return string(b), nil
 }
@@ -54,8 +55,8 @@ func allNull(fields map[string]any) bool {
 	return true
 }
 
-// oldKey is the key that the row of an update had before, "" when the record does
-// not tell.
+// oldKey returns the key that the row of an update had before; "" when the record does not
+// show it.
 func oldKey(rec opencdc.Record) string {
 	key, err := fieldsOf(rec.Key)
 	if err != nil {
@@ -67,8 +68,8 @@ func oldKey(rec opencdc.Record) string {
 	}
 	_, keyIsRaw := rec.Key.(opencdc.RawData)
 	_, beforeIsRaw := rec.Payload.Before.(opencdc.RawData)
-	// A raw key is its bytes as they are. Only where this key is written as its
-	// fields are written here can it be told how the source has written the old one.
+	// A raw key is its bytes. The old key can be written only if the source writes keys as
+	// this package does.
 	if keyIsRaw {
 		again, err := dataBytes(opencdc.StructuredData(key))
 		if err != nil || !bytes.Equal(again, rec.Key.Bytes()) {
@@ -81,8 +82,8 @@ func oldKey(rec opencdc.Record) string {
 		if !ok || v == nil {
 			return ""
 		}
-		// A time, say, is one text in a source's JSON and may be another in ours: a key
-		// that looks like another one may be the same.
+		// A source and this package may write a value such as a time differently in JSON, so
+		// that equal keys look different.
 		if (keyIsRaw || beforeIsRaw) && (kindOf(v) == "" || kindOf(v) != kindOf(key[name])) {
 			return ""
 		}
@@ -95,7 +96,7 @@ func oldKey(rec opencdc.Record) string {
 	return text
 }
 
-// kindOf is the kind of a value that JSON has one way to write, "" for any other.
+// kindOf returns the kind of a value that JSON can write in one way only; "" for any other.
 func kindOf(v any) string {
 	if _, ok := v.([]byte); ok {
 		return ""

@@ -17,8 +17,8 @@ import (
 	gojson "github.com/goccy/go-json"
 )
 
-// object reads fields of a record's key or payload. Raw data that is a JSON
-// object has fields as well; it is parsed when the first of them is asked for.
+// object reads fields of a record's key or payload. Raw data that is a JSON object has
+// fields, too; it is parsed when the first of them is read.
 type object struct {
 	data   opencdc.Data
 	read   bool
@@ -28,8 +28,8 @@ type object struct {
 
 var errNoObject = errors.New("it is neither structured nor a JSON object")
 
-// placeholder stands in Debezium's records for a large value that has not changed. A
-// column of bytes has its base64.
+// placeholder replaces a large value that has not changed in Debezium's records. A column of
+// bytes has its base64.
 const placeholder = "__debezium_unavailable_value"
 
 var placeholderInBase64 = base64.StdEncoding.EncodeToString([]byte(placeholder))
@@ -44,8 +44,7 @@ func isPlaceholder(v any) bool {
 	return false
 }
 
-// leftOut returns the path of a value that the placeholder stands for, "" when there is
-// none.
+// leftOut returns the path of a value that the placeholder replaces; "" when there is none.
 func leftOut(v any) string {
 	switch v := v.(type) {
 	case opencdc.StructuredData:
@@ -69,8 +68,8 @@ func leftOut(v any) string {
 	return ""
 }
 
-// field returns the value at the path, nil when it is null or unknown, and whether
-// the field is there. A field whose name is the whole path goes before nested ones.
+// field returns the value at the path, and whether the field exists. The value is nil when it
+// is null or a placeholder. A field whose name is the whole path precedes nested ones.
 func (o *object) field(path string) (v any, there bool, err error) {
 	fields, err := o.all()
 	if err != nil {
@@ -83,7 +82,7 @@ func (o *object) field(path string) (v any, there bool, err error) {
 	return v, there, nil
 }
 
-// lacks reports whether the placeholder stands for the field.
+// lacks reports whether the placeholder replaces the field.
 func (o *object) lacks(path string) bool {
 	fields, _ := o.all()
 	v, _ := find(fields, path)
@@ -102,7 +101,7 @@ func (o *object) all() (map[string]any, error) {
 	return o.fields, o.err
 }
 
-// names lists the names of the fields, for an error.
+// names returns the names of the fields, for an error.
 func (o *object) names() string {
 	const most = 10
 	fields, _ := o.all()
@@ -115,7 +114,7 @@ func (o *object) names() string {
 
 func keys(fields map[string]any) iter.Seq[string] { return maps.Keys(fields) }
 
-// find returns the value at the path. A path that leads through null ends in null.
+// find returns the value at the path. A path through null ends in null.
 func find(fields map[string]any, path string) (v any, there bool) {
 	if v, there = fields[path]; there {
 		return v, true
@@ -137,9 +136,8 @@ func find(fields map[string]any, path string) (v any, there bool) {
 	return nil, there
 }
 
-// objectIn returns the fields of a value. PostgreSQL's jsonb comes as bytes, as
-// their base64 between Conduit and its plugins when no schema is attached, or as
-// text.
+// objectIn returns the fields of a value. PostgreSQL's jsonb arrives as bytes or text and,
+// without a schema, as base64.
 func objectIn(v any) (map[string]any, bool) {
 	switch v := v.(type) {
 	case map[string]any:
@@ -160,7 +158,7 @@ func objectIn(v any) (map[string]any, bool) {
 	return nil, false
 }
 
-// jsonInBase64 returns the JSON object or array that a text is the base64 of.
+// jsonInBase64 returns the JSON object or array whose base64 is s.
 func jsonInBase64(s string) ([]byte, bool) {
 	if !strings.HasPrefix(s, "ey") && !strings.HasPrefix(s, "W") { // {" and [
 		return nil, false
@@ -201,7 +199,7 @@ func parse(text []byte) (map[string]any, error) {
 	return fields, nil
 }
 
-// isEmpty reports whether the data holds nothing.
+// isEmpty reports whether the data has no bytes and no fields.
 func isEmpty(data opencdc.Data) bool {
 	switch data := data.(type) {
 	case nil:
@@ -214,8 +212,7 @@ func isEmpty(data opencdc.Data) bool {
 	return false
 }
 
-// dataBytes is data.Bytes without its panic, and nothing for data that holds
-// nothing.
+// dataBytes returns data.Bytes, without its panic; nil for empty data.
 func dataBytes(data opencdc.Data) ([]byte, error) {
 	fields, ok := data.(opencdc.StructuredData)
 	switch {

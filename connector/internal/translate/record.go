@@ -1,5 +1,5 @@
-// Package translate makes changes to documents of Conduit's records. It knows
-// neither the store nor Conduit's services: records in, changes out.
+// Package translate translates Conduit's records to changes of documents. It knows neither
+// the store nor Conduit's services.
 package translate
 
 import (
@@ -15,27 +15,27 @@ import (
 	"github.com/conduitio/conduit-commons/schema"
 )
 
-// Config is how records are translated.
+// Config is the settings of a Translator.
 type Config struct {
-	ContentField    string            // field that is the document; "": the whole payload is
-	KeepEmpty       bool              // a record without content is refused; else its document goes
+	ContentField    string            // the field that is the document; "": the whole payload
+	KeepEmpty       bool              // refuse a record without content; false: remove its document
 	CollectionInKey bool              // keys begin with the collection
-	Owner           string            // whose documents they are; "": the collection's
+	Owner           string            // of the documents; "": the record's collection
 	Attributes      map[string]string // the attributes.NAME settings
-	MaxAttributes   int               // of them, and of the collection
-	Extensions      []string          // that OpenAI indexes, with their dots
-	Format          Format            // makes the document of the record; nil: ContentField does
-	DecodeKey       bool              // with the schema that the metadata names
-	DecodePayload   bool              // likewise
-	MaxBytes        int               // of a payload
+	MaxAttributes   int               // most attributes of a document, including the collection
+	Extensions      []string          // the extensions that OpenAI indexes, with their dots
+	Format          Format            // makes the document from the record; nil: ContentField does
+	DecodeKey       bool              // decode keys with the schema that the metadata names
+	DecodePayload   bool              // decode payloads likewise
+	MaxBytes        int               // most bytes of a payload
 
-	// Schema returns a schema of Conduit's.
+	// Schema returns a schema of Conduit.
 	Schema func(ctx context.Context, subject string, version int) (schema.Schema, error)
-	// Warn is told of values that are not kept as they came, again with each record.
+	// Warn is called for each value that is altered or left out, with each record.
 	Warn func(error)
 }
 
-// Format makes a document of a whole record.
+// Format makes a document from a whole record.
 type Format interface {
 	Serialize(opencdc.Record) ([]byte, error)
 }
@@ -43,24 +43,24 @@ type Format interface {
 // Op is the effect of a step on the document of its key.
 type Op int
 
-// The operations. Update leaves the content as it is.
+// Update keeps the content.
 const (
 	Put Op = iota + 1
 	Update
 	Delete
 )
 
-// Step is the change that one record asks for.
+// Step is the change of one record.
 type Step struct {
 	Op         Op
 	Key        string
 	Content    []byte
 	Attributes map[string]any
-	// OldKey is the key that the document had before, "" when that is the same one.
-	// Its document goes once the one of Key is in the store.
+	// OldKey is the key that the row had before; "" when the key is unchanged. Its document
+	// is removed once the document of Key is in the store.
 	OldKey string
-	// Missing is the error of a record that gives a row another key and lacks its text, if
-	// the row has a document. Where there is none under OldKey, nothing is missing.
+	// Missing is the error of a record that gives a row another key and lacks the row's
+	// text. It applies only when there is a document under OldKey.
 	Missing error
 
 	Created   bool // the row is new to the source
@@ -69,7 +69,7 @@ type Step struct {
 	Tombstone bool // the record has a key and nothing else
 
 	key, before, after *object
-	whole              bool // the row before is surely the whole row
+	whole              bool // the row before is certainly the whole row
 	noText             bool // the row before has no text in ContentField
 }
 
@@ -89,7 +89,7 @@ func New(cfg Config) (*Translator, error) {
 	return &Translator{Config: cfg, attributes: attrs}, nil
 }
 
-// Error is the error of a record that cannot be translated. Err holds no key.
+// Error is the error of a record that cannot be translated. Err does not contain the key.
 type Error struct {
 	Key string // of the document; "" when it is not known
 	At  string // the position of the record
@@ -144,7 +144,7 @@ func (t *Translator) translate(ctx context.Context, rec opencdc.Record, s *Step)
 		return fmt.Errorf("the operation %v is unknown; create, snapshot, update and delete are known", rec.Operation)
 	}
 	if chunked(rec.Metadata) {
-		return errors.New("the record is one chunk of a bigger file, and would be taken for the whole; have the source send whole files, or leave this one out")
+		return errors.New("the record is one chunk of a bigger file, and would be stored as the whole file; let the source send whole files, or leave this one out")
 	}
 	if old := oldKey(rec); s.Changed && old != "" && old != key {
 		s.OldKey = t.documentKey(collection, old)
@@ -184,7 +184,7 @@ func (t *Translator) decodePayloads(ctx context.Context, rec *opencdc.Record) er
 	return err
 }
 
-// content returns the document, or that it has not changed.
+// content returns the content of the document, or reports that it has not changed.
 func (t *Translator) content(rec opencdc.Record, s *Step) (content []byte, unchanged bool, err error) {
 	switch {
 	case isEmpty(rec.Payload.After):
@@ -201,7 +201,7 @@ func (t *Translator) content(rec opencdc.Record, s *Step) (content []byte, uncha
 	return content, unchanged, err
 }
 
-// field returns the document out of ContentField.
+// field returns the content in ContentField, or reports that it has not changed.
 func (t *Translator) field(s *Step) (content []byte, unchanged bool, err error) {
 	v, there, err := s.after.field(t.ContentField)
 	if err != nil {
@@ -209,8 +209,8 @@ func (t *Translator) field(s *Step) (content []byte, unchanged bool, err error) 
 	}
 	lacks := s.after.lacks(t.ContentField)
 	if v == nil && (s.Changed || lacks) {
-		// A large text that has not changed is null or left out here. The row before has
-		// it when the source sends that whole; else Debezium may have an empty text there.
+		// A large text that has not changed is null or left out here. The row before has it
+		// if the source sends the whole row. Otherwise Debezium may have an empty text there.
 		v, _, _ = s.before.field(t.ContentField)
 		if lacks && s.noText {
 			v = nil
@@ -220,7 +220,7 @@ func (t *Translator) field(s *Step) (content []byte, unchanged bool, err error) 
 	case v != nil:
 		return contentOf(v), false, nil
 	case !there:
-		return nil, false, fmt.Errorf("the payload has no field %q (content_field), it has %s; correct content_field if the column has another name now", t.ContentField, s.after.names())
+		return nil, false, fmt.Errorf("the payload has no field %q (content_field), it has %s; correct content_field if the column was renamed", t.ContentField, s.after.names())
 	case !s.Changed && !lacks:
 		return nil, false, nil
 	}
@@ -228,21 +228,21 @@ func (t *Translator) field(s *Step) (content []byte, unchanged bool, err error) 
 		if s.noText && s.wholeBefore() {
 			return nil, false, nil
 		}
-		// There is no document under the new key whose content could stay.
+		// The new key has no document whose content could stay.
 		s.Missing = &Error{Key: s.Key, Err: fmt.Errorf("the key has changed and the field %q (content_field) is not in the record, so that the document under the old key cannot be moved; with PostgreSQL, set REPLICA IDENTITY FULL on the table; if the text has become null, update it", t.ContentField)}
 	}
 	return nil, true, nil
 }
 
-// noValue stands in the output of a template for a field that is null.
+// noValue is the output of a template for a field that is null.
 const noValue = "<no value>"
 
-// formatted returns the document as Format makes it.
+// formatted returns the content that Format makes.
 func (t *Translator) formatted(rec opencdc.Record, s *Step) ([]byte, error) {
 	if fields, ok := rec.Payload.After.(opencdc.StructuredData); ok {
 		filled := opencdc.StructuredData(s.filled(fields))
 		for name, v := range filled {
-			// In an update that does not tell the row before, null may mean "unchanged".
+			// In an update without the row before, null may mean "unchanged".
 			if v == nil && (!s.Changed || s.carriesRow()) {
 				filled[name] = ""
 			}
@@ -263,7 +263,7 @@ func (t *Translator) formatted(rec opencdc.Record, s *Step) ([]byte, error) {
 	return content, nil
 }
 
-// wholePayload returns the payload as a document.
+// wholePayload returns the payload as content.
 func (t *Translator) wholePayload(after opencdc.Data, s *Step) ([]byte, error) {
 	raw, isRaw := after.(opencdc.RawData)
 	lacks := bytes.Contains(raw, []byte(placeholder)) || bytes.Contains(raw, []byte(placeholderInBase64))
@@ -272,7 +272,7 @@ func (t *Translator) wholePayload(after opencdc.Data, s *Step) ([]byte, error) {
 	}
 	fields, err := s.after.all()
 	if err != nil {
-		return raw, nil //nolint:nilerr // raw data that is no object is text
+		return raw, nil //nolint:nilerr // raw data that is not an object is text
 	}
 	if isRaw && leftOut(fields) == "" && !slices.ContainsFunc(slices.Collect(maps.Keys(fields)), s.unchanged) {
 		return raw, nil
@@ -288,13 +288,13 @@ func (t *Translator) wholePayload(after opencdc.Data, s *Step) ([]byte, error) {
 }
 
 // errPerhapsLeftOut is a warning.
-var errPerhapsLeftOut = errors.New("an update has a field that is null, and not the row before: where PostgreSQL has left out a large text that has not changed, the document is without it now; set REPLICA IDENTITY FULL on the table, or set content_field")
+var errPerhapsLeftOut = errors.New("an update has a field that is null, and lacks the row before: if PostgreSQL has left out a large text that has not changed, the document now lacks that text; set REPLICA IDENTITY FULL on the table, or set content_field")
 
 func errLeftOut(name string) error {
-	return fmt.Errorf("the field %q is unchanged and not in the record (it holds %s), so that the row is not whole; with PostgreSQL, set REPLICA IDENTITY FULL on the table, or set content_field", name, placeholder)
+	return fmt.Errorf("the field %q is unchanged and not in the record (which has %s), so that the row is not whole; with PostgreSQL, set REPLICA IDENTITY FULL on the table, or set content_field", name, placeholder)
 }
 
-// warnOfSharing warns of a second collection with the same owner.
+// warnOfSharing warns when two collections have one owner.
 func (t *Translator) warnOfSharing(collection string) {
 	switch {
 	case t.Owner == "" || t.CollectionInKey || collection == "":
@@ -305,8 +305,8 @@ func (t *Translator) warnOfSharing(collection string) {
 	}
 }
 
-// warnOfExtension warns of keys that look like names of files that OpenAI does
-// not index; their files get another extension behind that one.
+// warnOfExtension warns of a key that looks like the name of a file that OpenAI does not
+// index. Its file gets a second extension.
 func (t *Translator) warnOfExtension(key string) {
 	ext := path.Ext(key)
 	if len(ext) < 2 || len(ext) > 6 || slices.Contains(t.Extensions, ext) {
@@ -322,11 +322,11 @@ func (t *Translator) warnOfExtension(key string) {
 		}
 	}
 	if letters > 0 {
-		t.Warn(fmt.Errorf("OpenAI does not index files with the extension %q; text in them is stored with an extension that it does (see file_extension), anything else is refused", ext))
+		t.Warn(fmt.Errorf("OpenAI does not index files with the extension %q; text in them is stored under another extension (see file_extension), anything else is refused", ext))
 	}
 }
 
-// shorten keeps a quotation in an error readable.
+// shorten cuts a quotation in an error to a readable length.
 func shorten(s string) string {
 	const most = 200
 	if r := []rune(s); len(r) > most {

@@ -11,11 +11,11 @@ import (
 	"github.com/conduitio/conduit-commons/opencdc"
 )
 
-// Row is a fingerprint of a row of the source: the possible values of its fields. A
-// field that is not in it may hold anything.
+// Row is a fingerprint of a row of the source: the possible values of its fields. A field
+// that is not in it may have any value.
 type Row map[string]cell
 
-// cell is the possible value of a field: one with that sum, null, or either.
+// cell is the possible value of a field: one with that sum, null, or both.
 type cell struct {
 	sum  uint64 // 0: no value
 	null bool
@@ -23,8 +23,8 @@ type cell struct {
 
 var seed = maphash.MakeSeed()
 
-// sumOf is never 0 for a value. A number has the same sum with zeros at its end: a column
-// has other ones once its type has changed.
+// sumOf returns the sum of a value, which is never 0; 0 for none. Zeros at the end of a decimal
+// do not change its sum: a change of the column's type can change them.
 func sumOf(v any) uint64 {
 	if v == nil || isPlaceholder(v) {
 		return 0
@@ -38,8 +38,8 @@ func sumOf(v any) uint64 {
 	return max(maphash.String(seed, text), 1)
 }
 
-// Row returns the fingerprint of the row that the step has written. known is the
-// fingerprint of the row that had the key before, nil when there is none.
+// Row returns the fingerprint of the row that the step has written. known is the fingerprint
+// of the row that had the key before; nil when there is none.
 func (s *Step) Row(known Row) Row {
 	after, err := s.after.all()
 	if err != nil {
@@ -57,7 +57,7 @@ func (s *Step) Row(known Row) Row {
 		switch {
 		case now != 0, s.Created:
 			r[name] = cell{sum: now, null: now == 0}
-		case then != 0: // a large text that has not changed is null, too
+		case then != 0: // the null may also be a large text that has not changed
 			r[name] = cell{sum: then, null: true}
 		case had:
 			old.null = true
@@ -69,8 +69,8 @@ func (s *Step) Row(known Row) Row {
 	return r
 }
 
-// RemovesAnother reports whether the row that the step removes is surely not r. A
-// step that carries no row removes whichever has the key.
+// RemovesAnother reports whether the row that the step removes is certainly not r. A step
+// that carries no row removes the row that has the key.
 func (s *Step) RemovesAnother(r Row) bool {
 	if !s.carriesRow() {
 		return false
@@ -89,11 +89,11 @@ func (s *Step) RemovesAnother(r Row) bool {
 	return false
 }
 
-// RemovesNone reports whether the row that the step removes surely has no document, since
-// it has no text.
+// RemovesNone reports whether the row that the step removes certainly has no document,
+// because it has no text.
 func (s *Step) RemovesNone() bool { return s.noText && s.carriesRow() }
 
-// carriesRow reports whether the row before holds more than the key.
+// carriesRow reports whether the row before has values besides the key.
 func (s *Step) carriesRow() bool {
 	key, _ := s.key.all()
 	before, err := s.before.all()
@@ -111,7 +111,7 @@ func (s *Step) carriesRow() bool {
 // movesWhole reports whether the step gives a row another key, and the row before is whole.
 func (s *Step) movesWhole() bool { return s.OldKey != "" && s.wholeBefore() }
 
-// wholeBefore reports whether the row before is whole: it holds more than the key, and no
+// wholeBefore reports whether the row before is whole: it has values besides the key, and no
 // field that is null there has a value now.
 func (s *Step) wholeBefore() bool {
 	before, _ := s.before.all()
@@ -124,9 +124,9 @@ func (s *Step) wholeBefore() bool {
 	return s.carriesRow()
 }
 
-// isFiller reports whether the value stands for one that the source does not know. Without
-// REPLICA IDENTITY FULL, Debezium has such values in the columns of the row before
-// that cannot be null: empty ones, the time 0, and the base64 of the decimal 0.
+// isFiller reports whether the value replaces one that the source does not know. Without
+// REPLICA IDENTITY FULL, Debezium puts such values into the columns of the row before that
+// cannot be null: empty values, the time 0, and the base64 of the decimal 0.
 func isFiller(v any) bool {
 	switch v := plain(v).(type) {
 	case nil:
@@ -152,14 +152,14 @@ func isFiller(v any) bool {
 	return false
 }
 
-// largeText is the least number of bytes of a value that PostgreSQL is taken to
-// have left out of an update because it has not changed. It does so with values
-// that it stores apart, which it begins with the largest of a row of over 2 KB; a
-// smaller one that is null has become null.
+// largeText is the least size in bytes of a value that PostgreSQL may leave out of an update
+// because it has not changed. PostgreSQL leaves out values that it stores outside their row,
+// beginning with the largest of a row above 2 KB. A smaller value that is null has become
+// null.
 const largeText = 500
 
-// unchanged reports whether the field of an update is null because its value is
-// large and has not changed, and the row before has it.
+// unchanged reports whether an update has left out the value of a field, which has not
+// changed, and the row before has the value.
 func (s *Step) unchanged(path string) bool {
 	after, err := s.after.all()
 	if err != nil || !s.Changed {
@@ -179,7 +179,7 @@ func (s *Step) unchanged(path string) bool {
 	return isPlaceholder(v) && size > 0 || v == nil && size >= largeText
 }
 
-// filled returns the fields with those that have not changed taken from the row
+// filled returns the fields, with unchanged values that were left out taken from the row
 // before.
 func (s *Step) filled(fields map[string]any) map[string]any {
 	out := maps.Clone(fields)

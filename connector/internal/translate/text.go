@@ -11,7 +11,7 @@ import (
 	"github.com/conduitio/conduit-commons/opencdc"
 )
 
-// contentOf makes a document of the value of a field.
+// contentOf returns the value of a field as content.
 func contentOf(v any) []byte {
 	switch v := v.(type) {
 	case string:
@@ -27,9 +27,8 @@ func contentOf(v any) []byte {
 	return []byte(asText(plain(v)))
 }
 
-// readableJSON writes a value as JSON for people and for a search: without escapes
-// that JSON does not need, decimals as numbers, JSON in bytes as JSON. Any value can
-// be written.
+// readableJSON writes a value as JSON for people and searches: without needless escapes,
+// decimals as numbers, and JSON in bytes as JSON. It can write any value.
 func readableJSON(v any) []byte {
 	var b bytes.Buffer
 	enc := json.NewEncoder(&b)
@@ -40,7 +39,7 @@ func readableJSON(v any) []byte {
 	return bytes.TrimSuffix(b.Bytes(), []byte("\n"))
 }
 
-// readable returns the value as encoding/json is to write it.
+// readable returns the value in types that encoding/json writes readably.
 func readable(v any) any {
 	switch v := v.(type) {
 	case opencdc.StructuredData:

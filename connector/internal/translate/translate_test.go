@@ -18,7 +18,7 @@ import (
 
 type fields = opencdc.StructuredData
 
-// translator returns one, and its warnings.
+// translator returns a translator, and its warnings.
 func translator(t *testing.T, cfg translate.Config) (*translate.Translator, *[]string) {
 	t.Helper()
 	warned := new([]string)
@@ -115,7 +115,7 @@ func TestAttributesHaveTheTypeAskedFor(t *testing.T) {
 	for _, tt := range []struct {
 		name   string
 		source string
-		v      any // of the field v
+		v      any // the value of the field v
 		want   any
 	}{
 		{"a time in RFC 3339", "payload:v as number", "2024-05-01T09:30:00Z", 1714555800.0},
@@ -155,7 +155,7 @@ func TestAttributesHaveTheTypeAskedFor(t *testing.T) {
 	}
 }
 
-func TestAnAttributeWhoseFieldIsMissingIsToldAlike(t *testing.T) {
+func TestAnAttributeWhoseFieldIsMissingWarnsWithOneText(t *testing.T) {
 	is := is.New(t)
 	tr, warned := translator(t, translate.Config{ContentField: "body", Attributes: map[string]string{
 		"b": "payload:.Payload.After.title", "c": "payload:Title", "d": "payload:title",
@@ -171,7 +171,7 @@ func TestAnAttributeWhoseFieldIsMissingIsToldAlike(t *testing.T) {
 	is.True(strings.Contains((*warned)[1], `attributes.c: a record has no field "Title"`))
 }
 
-func TestCollectionsThatShareAnOwnerAreToldOf(t *testing.T) {
+func TestCollectionsThatShareAnOwnerCauseAWarning(t *testing.T) {
 	for _, tt := range []struct {
 		name string
 		cfg  translate.Config
@@ -224,7 +224,7 @@ func TestAnErrorNamesTheKeyAndItsCauseDoesNot(t *testing.T) {
 	is.True(strings.Contains(err.Error(), `position "at 57"`))
 }
 
-func TestValuesThatTheSourceHasLeftOutAreToldOf(t *testing.T) {
+func TestValuesThatTheSourceHasLeftOutCauseAWarning(t *testing.T) {
 	for _, tt := range []struct {
 		name   string
 		cfg    translate.Config

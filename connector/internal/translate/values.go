@@ -12,8 +12,8 @@ import (
 	"time"
 )
 
-// convert makes a value of the type asked for: "string", "number", "bool", or ""
-// for the one that suits it.
+// convert converts a value to the type "string", "number" or "bool", or for "" to the type
+// that suits the value.
 func convert(v any, as string) (any, error) {
 	v = plain(v)
 	switch as {
@@ -32,10 +32,10 @@ func convert(v any, as string) (any, error) {
 			return n, nil
 		}
 	}
-	return asText(v), nil // also a number that would lose digits
+	return asText(v), nil // also for a number that would lose digits
 }
 
-// plain reduces the many types that a decoded record holds to a few.
+// plain converts the many types of a decoded record's values to a few.
 func plain(v any) any {
 	switch v := v.(type) {
 	case nil, bool, json.Number, *big.Rat, time.Time:
@@ -52,7 +52,7 @@ func plain(v any) any {
 		return r.Int()
 	case reflect.Uint, reflect.Uint8, reflect.Uint16, reflect.Uint32, reflect.Uint64:
 		return r.Uint()
-	case reflect.Float32: // its own digits: 0.1, and not 0.10000000149011612
+	case reflect.Float32: // keeps the digits: 0.1, and not 0.10000000149011612
 		f, _ := strconv.ParseFloat(strconv.FormatFloat(r.Float(), 'g', -1, 32), 64)
 		return f
 	case reflect.Float64:
@@ -127,7 +127,7 @@ func asNumber(v any) (float64, error) {
 			return asNumber(i)
 		}
 		if r, ok := new(big.Rat).SetString(s); ok && strings.Contains(s, "/") {
-			return asNumber(r) // as field.convert writes a decimal
+			return asNumber(r) // the processor field.convert writes decimals so
 		}
 		f, err = strconv.ParseFloat(s, 64)
 	default:
@@ -139,8 +139,7 @@ func asNumber(v any) (float64, error) {
 	return f, nil
 }
 
-// timeLayouts are the forms in which sources write times as text: JSON's, dates, and
-// those of PostgreSQL and of Go.
+// timeLayouts are the forms of times in text: those of JSON, dates, PostgreSQL and Go.
 var timeLayouts = []string{
 	time.RFC3339Nano,
 	time.DateOnly,
@@ -152,7 +151,7 @@ var timeLayouts = []string{
 	"2006-01-02 15:04:05.999999999 -0700 -0700",
 }
 
-// timeIn reads a time that is written as text. One without a zone is in UTC.
+// timeIn parses a time in text. A time without a zone is in UTC.
 func timeIn(s string) (time.Time, bool) {
 	if len(s) < len(time.DateOnly) || s[4] != '-' || s[7] != '-' {
 		return time.Time{}, false
@@ -165,7 +164,7 @@ func timeIn(s string) (time.Time, bool) {
 	return time.Time{}, false
 }
 
-// errDigits does not hold the value: the log has no content of records.
+// errDigits does not contain the value, because the log has no content of records.
 var errDigits = errors.New("an integer beyond 2^53 would lose digits as a number; use \" as string\"")
 
 func asBool(v any) (bool, error) {

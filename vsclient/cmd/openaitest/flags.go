@@ -24,21 +24,21 @@ type options struct {
 	strict bool
 }
 
-// parseFlags reads the flags. Asked for help it writes it and returns flag.ErrHelp.
+// parseFlags reads the flags. For -help it writes the help and returns flag.ErrHelp.
 func parseFlags(args []string, help io.Writer) (options, error) {
 	var o options
 	c := &o.cfg
 	fs := flag.NewFlagSet("openaitest", flag.ContinueOnError)
-	fs.SetOutput(io.Discard) // the error that is returned says it once
+	fs.SetOutput(io.Discard) // the caller prints the error
 
 	fs.StringVar(&o.addr, "addr", "127.0.0.1:8080", "`address` to listen on; port 0 picks one")
-	fs.StringVar(&c.APIKey, "api-key", "", "the one `key` to accept; empty: any")
+	fs.StringVar(&c.APIKey, "api-key", "", "the only `key` to accept; empty: any")
 	fs.Uint64Var(&c.Seed, "seed", 0, "`seed` of ids and of every random decision")
 	fs.Func("store", "make a vector store of this `name` (repeatable)", func(v string) error {
 		o.stores = append(o.stores, v)
 		return nil
 	})
-	fs.StringVar(&o.load, "load", "", "attach the files of this `directory`, whatever they are, to the first -store as completed")
+	fs.StringVar(&o.load, "load", "", "attach the files of this `directory` to the first -store as completed, without indexing")
 	fs.IntVar(&c.LogSize, "log-size", 10000, "how many requests to remember; 0: all")
 	fs.StringVar(&o.record, "record", "", "append every exchange to this `file`, a line of JSON each")
 	fs.BoolVar(&o.strict, "strict", false, "report requests that are legal but unwise on stderr")
@@ -48,13 +48,13 @@ func parseFlags(args []string, help io.Writer) (options, error) {
 		to    *time.Duration
 		usage string
 	}{
-		{"latency", &c.Latency, "the time that a request and its reply spend on the way"},
+		{"latency", &c.Latency, "the transmission time of a request and its reply"},
 		{"index-time", &c.IndexTime, "how long a file is in_progress"},
-		{"index-jitter", &c.IndexJitter, "up to how much longer, at random"},
+		{"index-jitter", &c.IndexJitter, "the most that a file is in_progress longer, at random"},
 		{"poll-after", &c.PollAfter, "openai-poll-after-ms to send; 0: none"},
 		{"list-lag-attach", &c.ListLag.Attach, "how late listings of store files show an attach"},
-		{"list-lag-detach", &c.ListLag.Detach, "how late they show a detach"},
-		{"list-lag-update", &c.ListLag.Update, "how late they show a status or attributes"},
+		{"list-lag-detach", &c.ListLag.Detach, "how late listings of store files show a detach"},
+		{"list-lag-update", &c.ListLag.Update, "how late listings of store files show a status or attributes"},
 		{"counts-lag", &c.CountsLag, "how late a store's counts and status are"},
 		{"not-found-window", &c.NotFoundWindow, "how long a store file is 404 after its attach"},
 		{"ghost-window", &c.GhostWindow, "how long a store file is still there after its detach"},
@@ -71,7 +71,7 @@ func parseFlags(args []string, help io.Writer) (options, error) {
 	fs.Int64Var(&c.StorageQuota, "storage-quota", 0, "`bytes` that all Files may hold; 0: any")
 	fs.Int64Var(&c.MaxFileTokens, "max-file-tokens", 0, "`tokens` a file may have; 0: any (OpenAI: 5000000)")
 
-	published := fs.Bool("published-limits", false, "the rate limits that OpenAI publishes, where no other is given")
+	published := fs.Bool("published-limits", false, "the rate limits that OpenAI publishes, unless a flag sets another")
 	fs.IntVar(&c.Limits.UploadsPerMinute, "uploads-per-minute", 0, "limit of POST /files; 0: none")
 	fs.IntVar(&c.Limits.AttachRequestsPerMinute, "attach-requests-per-minute", 0, "limit of attach requests to a store; 0: none")
 	fs.IntVar(&c.Limits.AttachedFilesPerMinute, "attached-files-per-minute", 0, "limit of attached files; 0: none")
@@ -105,7 +105,7 @@ func parseFlags(args []string, help io.Writer) (options, error) {
 		c.IndexRules = append(c.IndexRules, rules...)
 		return err
 	})
-	reported := fs.Bool("reported-quirks", false, "every quirk that users report of the live API, where -quirk says nothing else")
+	reported := fs.Bool("reported-quirks", false, "every quirk that users report of the live API, unless -quirk sets another")
 	var quirks []string
 	fs.Func("quirk", "a `name[=value]` of openaitest.Quirks in JSON (repeatable), e.g. bad_file_in_batch=fail or alter_filenames=lower_case", func(v string) error {
 		quirks = append(quirks, v)
@@ -148,7 +148,7 @@ func parseFlags(args []string, help io.Writer) (options, error) {
 	return o, nil
 }
 
-// given reports whether the flag was set, to whatever.
+// given reports whether the flag was set.
 func given(fs *flag.FlagSet, name string) bool {
 	found := false
 	fs.Visit(func(f *flag.Flag) { found = found || f.Name == name })
@@ -169,7 +169,7 @@ func setQuirk(q *openaitest.Quirks, nameAndValue string) error {
 
 func must(data []byte, err error) []byte {
 	if err != nil {
-		panic(err) // a string always marshals
+		panic(err) // a string can always be marshalled
 	}
 	return data
 }

@@ -1,17 +1,18 @@
 // Openaitest serves an emulator of OpenAI's Files, Uploads and Vector Stores
 // API, with a page for people at /. See package
 // github.com/conduitio-labs/conduit-connector-openai-vectorstore/vsclient/openaitest
-// for its behaviour; each of its settings is a flag here, but for the functions,
-// which -index-rules and -faults say as data.
+// for its behaviour. Each field of its Config is a flag, except the functions:
+// -index-rules and -faults do the same as data.
 //
 //	openaitest -addr 127.0.0.1:8080 -store docs -latency 50ms -index-time 2s
 //	OPENAI_BASE_URL=http://127.0.0.1:8080/v1 OPENAI_API_KEY=any your-program
 //
-// While it runs, tests in any language can look inside and take a hand:
+// While it runs, tests in any language can read and change its state:
 //
-//	curl localhost:8080/-/snapshot                          # the true state of now
-//	curl localhost:8080/-/history/vs_…                      # when each file was searchable
-//	curl localhost:8080/-/requests                          # the log; /-/counts by endpoint
+//	curl localhost:8080/-/snapshot                      # the current true state
+//	curl localhost:8080/-/history/vs_…                  # when each file was searchable
+//	curl localhost:8080/-/requests                      # the log of requests
+//	curl localhost:8080/-/counts                        # the number of requests by endpoint
 //	curl localhost:8080/-/advance --json '{"by":"24h"}' # moves the clock on
 //	curl localhost:8080/-/expire --json '{"vector_store_id":"vs_…","after":"5m"}'
 //	curl localhost:8080/-/faults --json '[{"path":"/files","kind":"cut","effect_after":"30s"}]'
@@ -44,8 +45,8 @@ func main() {
 	}
 }
 
-// run serves until ctx is done. The first line that it writes to stdout is the
-// base URL; then come the ids of the stores that -store made.
+// run serves until ctx is done. It writes to stdout the base URL, then a line with id and
+// name for each -store.
 func run(ctx context.Context, args []string, stdout, stderr io.Writer) error {
 	opts, err := parseFlags(args, stdout)
 	if errors.Is(err, flag.ErrHelp) {
@@ -85,8 +86,8 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) error {
 		fmt.Fprintln(stdout, id, opts.stores[i])
 	}
 	<-ctx.Done()
-	// Requests under way end at once. Connections that a browser opened in advance and
-	// never used may outlast the grace.
+	// Requests under way end at once. Connections that a browser opened and never used
+	// may outlast the grace period.
 	grace, cancel := context.WithTimeout(context.Background(), time.Second)
 	defer cancel()
 	if err := s.Shutdown(grace); err != nil && !errors.Is(err, context.DeadlineExceeded) {
@@ -95,7 +96,7 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) error {
 	return nil
 }
 
-// load attaches every file of a directory to the first store.
+// load attaches every file below a directory to the first store.
 func load(s *openaitest.Server, stores []string, dir string) error {
 	if dir == "" {
 		return nil
@@ -108,7 +109,7 @@ func load(s *openaitest.Server, stores []string, dir string) error {
 			return err
 		}
 		if info, err := os.Stat(path); err != nil || !info.Mode().IsRegular() {
-			return err // a link to a directory, a socket
+			return err // skip a link to a directory, or a socket
 		}
 		content, err := os.ReadFile(path)
 		if err != nil {

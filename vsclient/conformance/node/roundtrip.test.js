@@ -1,6 +1,6 @@
-// Round trips of OpenAI's Node SDK with the emulator: files, stores, batches,
-// listings, search, uploads and errors, over a socket. OPENAITEST names the
-// program; without it, it is built.
+// Round trips of OpenAI's Node SDK with the emulator over a socket: files, stores,
+// batches, listings, search, uploads and errors. OPENAITEST names the emulator's
+// program; otherwise the test builds it.
 import assert from 'node:assert/strict';
 import { execFileSync, spawn } from 'node:child_process';
 import { mkdtempSync, rmSync } from 'node:fs';

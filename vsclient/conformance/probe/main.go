@@ -1,10 +1,10 @@
-// Probe asks OpenAI's live API the questions that its documents leave open, and writes down
-// the answers. Package openaitest has a switch for each answer.
+// Probe asks OpenAI's live API the questions that its documents leave open, and prints the
+// answers. Package openaitest has a switch for each answer.
 //
 //	OPENAI_API_KEY=… GOWORK=off go -C vsclient/conformance run ./probe
 //
-// It makes a few dozen small requests, over some minutes, to Files and a vector
-// store of its own, and removes both. OPENAI_BASE_URL names another API.
+// It makes a few dozen small requests over some minutes. It creates Files and a vector
+// store, and removes them. OPENAI_BASE_URL names another API.
 package main
 
 import (

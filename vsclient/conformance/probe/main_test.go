@@ -13,7 +13,7 @@ import (
 	"github.com/conduitio-labs/conduit-connector-openai-vectorstore/vsclient/openaitest"
 )
 
-// TestTheLiveAPIAnswersEachQuestion asks the real one.
+// TestTheLiveAPIAnswersEachQuestion asks OpenAI's API.
 func TestTheLiveAPIAnswersEachQuestion(t *testing.T) {
 	if os.Getenv("OPENAI_API_KEY") == "" {
 		t.Skip("OPENAI_API_KEY is not set: the live API was not asked")
@@ -26,8 +26,8 @@ func TestTheLiveAPIAnswersEachQuestion(t *testing.T) {
 	}
 }
 
-// TestProbesTellTheAnswersApart gives each question every answer that the
-// emulator has a switch for.
+// TestProbesTellTheAnswersApart asks the emulator each question under every answer for
+// which it has a switch.
 func TestProbesTellTheAnswersApart(t *testing.T) {
 	const minute = time.Minute
 	for _, tt := range []struct {

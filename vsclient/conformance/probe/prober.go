@@ -13,13 +13,13 @@ import (
 	"time"
 )
 
-// prober speaks to one project and remembers the objects that it made there.
+// prober makes requests to one project and remembers the objects that it created there.
 type prober struct {
 	base, key string
 	client    *http.Client
 	store     string   // the vector store that every question uses
 	files     []string // to be deleted
-	details   []string // of the question that is being asked
+	details   []string // of the current question
 }
 
 // finding is the answer to a question.
@@ -28,7 +28,7 @@ type finding struct {
 	Question string   `json:"question"`
 	Answer   string   `json:"answer"`
 	Details  []string `json:"details,omitempty"`
-	Failed   bool     `json:"failed,omitempty"` // the answer tells why there is none
+	Failed   bool     `json:"failed,omitempty"` // Answer is the reason why there is no answer
 }
 
 // reply is the answer to a request.
@@ -38,7 +38,7 @@ type reply struct {
 	body   []byte
 }
 
-// into decodes the body.
+// into decodes the body of a reply 200.
 func (r reply) into(v any) error {
 	if r.status != http.StatusOK {
 		return fmt.Errorf("answered %s", r)
@@ -46,7 +46,7 @@ func (r reply) into(v any) error {
 	return json.Unmarshal(r.body, v)
 }
 
-// String is the status and the code of the error, if it has one.
+// String returns the status and the code of the error, if it has one.
 func (r reply) String() string {
 	s := fmt.Sprint(r.status)
 	if code := r.refusal().Code; code != nil {
@@ -55,7 +55,7 @@ func (r reply) String() string {
 	return s
 }
 
-// message returns the words of an error.
+// message returns the message of the error.
 func (r reply) message() string { return r.refusal().Message }
 
 type refusal struct {
@@ -63,7 +63,7 @@ type refusal struct {
 	Message string  `json:"message"`
 }
 
-// refusal is the error in the body; a body that is none says nothing.
+// refusal returns the error in the body; the zero refusal when the body has none.
 func (r reply) refusal() refusal {
 	var e struct {
 		Error refusal `json:"error"`
@@ -114,10 +114,10 @@ func (p *prober) post(ctx context.Context, path string, body any) (reply, error)
 	return p.send(ctx, http.MethodPost, path, "application/json", data)
 }
 
-// fileObject is the part of a File that the questions look at.
+// fileObject is the part of a File that the questions read.
 type fileObject struct{ ID, Filename string }
 
-// tryUpload uploads a small text under a name, that may be refused.
+// tryUpload uploads a small text. The upload may be refused.
 func (p *prober) tryUpload(ctx context.Context, name, content string, header ...string) (fileObject, reply, error) {
 	var b bytes.Buffer
 	form := multipart.NewWriter(&b)
@@ -152,7 +152,7 @@ func (p *prober) upload(ctx context.Context, name, content string) (string, erro
 	return f.ID, err
 }
 
-// storeFile is the part of a store file that the questions look at.
+// storeFile is the part of a store file that the questions read.
 type storeFile struct {
 	ID         string
 	Status     string
@@ -190,7 +190,7 @@ const (
 
 var errTooLong = fmt.Errorf("not after %v", patience)
 
-// until asks again and again, and returns how long it took.
+// until calls ask every interval until it returns true, and returns the time that passed.
 func until(ctx context.Context, ask func() (bool, error)) (time.Duration, error) {
 	start := time.Now()
 	for {
@@ -232,8 +232,8 @@ func (p *prober) note(format string, args ...any) {
 	p.details = append(p.details, fmt.Sprintf(format, args...))
 }
 
-// cleanUp removes the objects that the prober made, also after ctx is done, and returns
-// those that it could not remove.
+// cleanUp removes the objects that the prober created, also after ctx is done. Its error
+// names the objects that it could not remove.
 func (p *prober) cleanUp(ctx context.Context) error {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), time.Minute)
 	defer cancel()

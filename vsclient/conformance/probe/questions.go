@@ -11,7 +11,7 @@ import (
 	"time"
 )
 
-// questions are those that OpenAI's documents leave open.
+// questions are the questions that OpenAI's documents leave open.
 var questions = []struct {
 	text string
 	ask  func(*prober, context.Context) (string, error)
@@ -32,8 +32,8 @@ var questions = []struct {
 	{"May attributes be updated while a file is in progress?", (*prober).updateInProgress},
 }
 
-// askAll asks every question, and goes on after one that has no answer. Its
-// error is about objects that could not be removed afterwards.
+// askAll asks every question, also after one that has no answer. Its error names the
+// objects that could not be removed at the end.
 func (p *prober) askAll(ctx context.Context) (all []finding, err error) {
 	defer func() { err = p.cleanUp(ctx) }()
 	for i, q := range questions {
@@ -207,7 +207,7 @@ func (p *prober) badFileInBatch(ctx context.Context) (string, error) {
 		if err := r.into(&b); err != nil {
 			return "", err
 		}
-		id := b.ID // a GET may answer another
+		id := b.ID // a GET may return another id
 		_, err = until(ctx, func() (bool, error) {
 			r, err := p.get(ctx, p.path("/file_batches/"+id))
 			if err != nil {

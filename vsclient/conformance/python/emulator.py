@@ -1,4 +1,4 @@
-"""Starts the emulator openaitest for a test, and speaks to its control door."""
+"""Starts the emulator openaitest for a test, and calls its control door."""
 
 import atexit
 import json
@@ -13,7 +13,7 @@ VSCLIENT = pathlib.Path(__file__).resolve().parents[2]
 
 
 def _program():
-    """The program that OPENAITEST names, or else one that is built now."""
+    """Returns the path of the program that OPENAITEST names, or builds one."""
     if named := os.environ.get("OPENAITEST"):
         return named
     folder = tempfile.mkdtemp(prefix="openaitest-")
@@ -32,7 +32,7 @@ class Emulator:
         self.url = self._process.stdout.readline().strip()
 
     def close(self):
-        """Ends the emulator, which must end cleanly."""
+        """Ends the emulator, which must exit with 0."""
         self._process.terminate()
         code = self._process.wait(timeout=30)
         self._process.stdout.close()

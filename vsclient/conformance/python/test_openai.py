@@ -2,7 +2,7 @@
 by the synchronous and by the asynchronous client, their helpers, and errors by class.
 
 Each scenario is written once. The client under test is wrapped: a call of either kind
-is awaited, and its method is noted, so that the last test can tell that none was left out.
+is awaited and noted, so that the last test can check that none was left out.
 """
 
 import asyncio
@@ -22,7 +22,7 @@ VIEWS = ("with_raw_response", "with_streaming_response")
 
 
 def methods(resource):
-    """The names of a resource's own calls."""
+    """Returns the names of the calls that a resource itself has."""
     return {
         name
         for name, value in vars(type(resource)).items()
@@ -31,7 +31,7 @@ def methods(resource):
 
 
 class Noted:
-    """A resource whose calls are awaited, whichever client it is of, and noted."""
+    """A resource of either client, whose calls are awaited and noted."""
 
     def __init__(self, resource, name, called):
         self._resource, self._name, self._called = resource, name, called
@@ -51,7 +51,7 @@ class Noted:
 
 
 class Result:
-    """The result of a call: to be awaited, or iterated over when it is a list."""
+    """The result of a call: await it, or iterate over it when it is a list."""
 
     def __init__(self, value):
         self._value = value
@@ -75,7 +75,7 @@ class Result:
 
 
 class Scenarios:
-    """Played by a subclass for each client."""
+    """Scenarios that a subclass runs for each client."""
 
     client_class = None
 
@@ -89,7 +89,7 @@ class Scenarios:
         cls.emulator.close()
 
     async def asyncSetUp(self):
-        asyncio.get_running_loop().slow_callback_duration = 60  # the synchronous client blocks it
+        asyncio.get_running_loop().slow_callback_duration = 60  # the synchronous client blocks the loop
         self.sdk = self.client_class(api_key="sk-test", base_url=self.emulator.url, max_retries=0, timeout=20)
         self.client = Noted(self.sdk, "", self.called)
 
@@ -294,7 +294,7 @@ class Scenarios:
         self.assertEqual(log, [503, 503, 200])
 
     async def test_zz_no_call_was_left_out(self):
-        """Runs last, by its name."""
+        """Its name makes it run last."""
         for name in RESOURCES:
             resource = self.sdk
             for part in name.split("."):

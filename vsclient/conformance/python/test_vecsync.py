@@ -1,5 +1,5 @@
-"""vecsync, a tool that keeps a vector store in step with a folder of PDFs, run with the
-emulator as its published package is: by its command, over OpenAI's Python SDK."""
+"""Runs the commands of the published package vecsync with the emulator. vecsync keeps a
+vector store in step with a folder of PDFs, over OpenAI's Python SDK."""
 
 import os
 import pathlib
@@ -19,7 +19,7 @@ COMMANDS = {
 
 
 def pdf(text):
-    """A PDF of one page that shows the text."""
+    """Returns a PDF of one page that shows the text."""
     show = f"BT /F1 12 Tf 72 720 Td ({text}) Tj ET".encode()
     objects = [
         b"<< /Type /Catalog /Pages 2 0 R >>",
@@ -54,7 +54,7 @@ class Vecsync(unittest.TestCase):
         return re.sub(r"\x1b\[\d+m", "", done.stdout)
 
     def stored(self):
-        """The names of the files in each store, all of them completed."""
+        """Returns the names of the files in each store, which must all be completed."""
         stores = self.emulator.control("GET", "/snapshot")["stores"]
         for store in stores:
             self.assertEqual({f["status"] for f in store["files"]} - {"completed"}, set())

@@ -1,4 +1,4 @@
-// Package nfc brings text into Unicode's normal form C, from tables of its own.
+// Package nfc converts text to Unicode's normal form C. Its tables are in nfc.txt.
 package nfc
 
 import (
@@ -9,7 +9,7 @@ import (
 	"sync"
 )
 
-// source is the part of Unicode's character database that its normal form C needs.
+// source is the part of Unicode's character database that normal form C needs.
 //
 //go:embed nfc.txt
 var source string
@@ -106,10 +106,10 @@ func (t tables) order(runes []rune) {
 	}
 }
 
-// compose joins each starter with the marks behind it that are not blocked.
+// compose joins each starter with the marks after it that are not blocked.
 func (t tables) compose(runes []rune) []rune {
 	var out []rune
-	starter, last := -1, 0 // the class of the last mark that stayed
+	starter, last := -1, 0 // last is the class of the last mark that stayed
 	for _, r := range runes {
 		class := t.class[r]
 		if starter >= 0 && (last < class || last == 0 && starter == len(out)-1) {

@@ -10,11 +10,11 @@ type Batch struct {
 
 	files     ordered[*StoreFile]
 	byID      map[string]*StoreFile
-	refused   int // files that failed without ever being attached
+	refused   int // files that failed without being attached
 	cancelled bool
 }
 
-// Attachment is a file that a batch is to attach; with a failure, as failed.
+// Attachment is a file to attach in a batch. With a failure, it is attached as failed.
 type Attachment struct {
 	File       *File
 	Attributes map[string]any
@@ -22,7 +22,8 @@ type Attachment struct {
 	Bad        *Failure
 }
 
-// NewBatch attaches files together. refused more count as failed without being attached.
+// NewBatch attaches files together. refused is the number of further files that count as
+// failed.
 func (p *Project) NewBatch(st *Store, files []Attachment, refused int) *Batch {
 	b := &Batch{ID: p.NewID("vsfb_", 32), Store: st, CreatedAt: p.Now(), refused: refused, byID: make(map[string]*StoreFile, len(files))}
 	for _, a := range files {
@@ -39,13 +40,14 @@ func (p *Project) NewBatch(st *Store, files []Attachment, refused int) *Batch {
 // Batch returns the store's batch of that id; nil when there is none.
 func (s *Store) Batch(id string) *Batch { return s.batches[id] }
 
-// Counts returns the counts of the batch's files.
+// Counts returns the counts of the batch's files. A file that was detached while it was
+// being indexed counts as cancelled.
 func (b *Batch) Counts() Counts {
 	c := Counts{Failed: b.refused}
 	for f := range b.files.ascend(nil) {
 		st := f.Status
 		if st == InProgress && !f.detachedAt.IsZero() {
-			st = Cancelled // nobody indexes it any more
+			st = Cancelled
 		}
 		*c.of(st)++
 	}
@@ -77,7 +79,8 @@ func (p *Project) CancelBatch(b *Batch) {
 	}
 }
 
-// ListBatchFiles is ListStoreFiles for the files of a batch.
+// ListBatchFiles returns a page of a batch's files, with the lag of listings. A status
+// selects the files that the listing shows with it.
 func (p *Project) ListBatchFiles(b *Batch, page Page, status Status) (Listing[Seen], *BadCursor) {
 	return p.list(&b.files, page, status, func(id string) (place, bool) {
 		f := b.byID[id]

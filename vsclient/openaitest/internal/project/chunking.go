@@ -10,7 +10,7 @@ var AutoChunking = Chunking{800, 400}
 const embeddingBytes = 256 * 4
 
 // usage returns the storage of a text of n bytes: its chunks and an embedding for
-// each. A reply of the API that was recorded shows 1036 bytes for a text of 12.
+// each. A recorded reply of the live API shows 1036 bytes for a text of 12.
 func (c Chunking) usage(n int64) int64 {
 	size, overlap := int64(c.Size)*bytesPerToken, int64(c.Overlap)*bytesPerToken
 	chunks := int64(1)

@@ -18,7 +18,7 @@ func Extension(name string) string {
 	return ext
 }
 
-// document is the text that was parsed out of a File, or why none could be.
+// document is the text of a File, or the reason why it cannot be parsed.
 type document struct {
 	text          string
 	code, message string
@@ -31,7 +31,7 @@ const (
 	tooManyTokens      = "The file could not be parsed because it is too large."
 )
 
-// document parses the file once.
+// document returns the File's text. It parses the File once.
 func (f *File) document() *document {
 	if f.parsed == nil {
 		f.parsed = parseDocument(f.Name, f.Kept, int64(len(f.Kept)) < f.Size)
@@ -39,8 +39,7 @@ func (f *File) document() *document {
 	return f.parsed
 }
 
-// textBytes returns the size of the text that was parsed out of the file or, where
-// none is known, of the file.
+// textBytes returns the size of the File's text or, where no text is known, of the File.
 func (f *File) textBytes() int64 {
 	if n := int64(len(f.document().text)); n > 0 && int64(len(f.Kept)) == f.Size {
 		return n
@@ -70,7 +69,8 @@ func parseDocument(name string, data []byte, truncated bool) *document {
 	return &document{text: text}
 }
 
-// decodeText decodes UTF-8 and, by its byte order mark, UTF-16.
+// decodeText decodes UTF-8, or UTF-16 with a byte order mark. It reports whether data is
+// valid.
 func decodeText(data []byte, truncated bool) (string, bool) {
 	var order binary.ByteOrder
 	switch {
@@ -100,11 +100,11 @@ func decodeText(data []byte, truncated bool) (string, bool) {
 	return strings.TrimPrefix(string(data), "\ufeff"), true
 }
 
-// Chunk is a piece of a document: its whole text, and the part of that which is not in
-// the chunk before.
+// Chunk is a piece of a document: its text, and the part of that text which is not in the
+// chunk before.
 type Chunk struct{ Text, Fresh string }
 
-// bytesPerToken is the length that a token is taken to have.
+// bytesPerToken is the assumed length of a token.
 const bytesPerToken = 4
 
 // chunks cuts the text into chunks that begin and end between words.
@@ -124,8 +124,8 @@ func (d *document) chunks(ch Chunking) []Chunk {
 	return all
 }
 
-// wordBreak returns the last position in [least, most] that follows a space,
-// or else the last one in it or after that does not split a rune.
+// wordBreak returns the last position in [least, most] that follows a space. Without
+// one it returns the first position from most on that does not split a rune.
 func wordBreak(text string, least, most int) int {
 	for i := most; i >= least && i > 0; i-- {
 		if r, _ := utf8.DecodeLastRuneInString(text[:i]); unicode.IsSpace(r) {

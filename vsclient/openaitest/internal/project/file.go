@@ -6,14 +6,15 @@ import (
 	"time"
 )
 
-// Content is the bytes of a file as far as they are kept.
+// Content is the kept part of a file's bytes.
 type Content struct {
 	Size   int64
 	SHA256 string // hex; empty when the content was never seen whole
 	Kept   []byte // the first bytes
 }
 
-// File is an object of /files. It does not change once made, but for its attachments.
+// File is an object of /files. Only its attachments, Gone and parsed change after it was
+// made.
 type File struct {
 	place
 	Content
@@ -23,10 +24,10 @@ type File struct {
 	CreatedAt time.Time
 	ExpiresAt int64 // unix seconds; 0: never
 	Gone      bool  // deleted or expired
-	Attaches  int   // ever, to any store
+	Attaches  int   // number of attaches, to any store
 
-	attached []*StoreFile // to any store, now
-	parsed   *document    // made when first indexed or searched
+	attached []*StoreFile // current attachments, to any store
+	parsed   *document    // set when first indexed or searched
 }
 
 func (f *File) where() place { return f.place }
@@ -36,7 +37,7 @@ func (f *File) objectID() string { return f.ID }
 // Attached reports whether the File is attached to a store.
 func (f *File) Attached() bool { return len(f.attached) > 0 }
 
-// AddFile adds a File and sets its id and, unless it is set, its time of creation.
+// AddFile adds a File. It sets the id and, unless it is set, CreatedAt.
 func (p *Project) AddFile(f *File) {
 	now := p.tick()
 	if f.CreatedAt.IsZero() {
@@ -76,7 +77,7 @@ func (p *Project) NewestFiles() iter.Seq[*File] {
 	return p.fileList.descend(nil)
 }
 
-// ListFiles returns a page of the Files that are wanted.
+// ListFiles returns a page of the Files for which wanted returns true.
 func (p *Project) ListFiles(page Page, wanted func(*File) bool) (Listing[*File], *BadCursor) {
 	p.tick()
 	return cut(&p.fileList, page, p.rules.FilterAfterPage, func(*File) bool { return true }, wanted, func(id string) (place, bool) {
@@ -88,7 +89,7 @@ func (p *Project) ListFiles(page Page, wanted func(*File) bool) (Listing[*File],
 	})
 }
 
-// DeleteFile deletes a File, and with it its attachments unless the rules say otherwise.
+// DeleteFile deletes a File and, unless the rules keep them, its attachments.
 func (p *Project) DeleteFile(f *File) { p.removeFile(f, p.Now(), p.rules.DeleteLeavesStoreFile) }
 
 func (p *Project) removeFile(f *File, now time.Time, keepAttached bool) {
@@ -107,7 +108,7 @@ func (p *Project) removeFile(f *File, now time.Time, keepAttached bool) {
 		p.detach(sf, now)
 		if p.rules.DeleteLeavesCounts {
 			if counted == InProgress {
-				counted = Cancelled // nobody indexes it any more
+				counted = Cancelled
 			}
 			*sf.Store.counts.of(counted)++
 			p.remember(sf.Store, now)
@@ -124,7 +125,7 @@ func (p *Project) expireFiles(now time.Time) {
 	}
 }
 
-// expiryHeap holds the files that expire, soonest first.
+// expiryHeap holds the Files that expire, soonest first.
 type expiryHeap []*File
 
 func (h expiryHeap) Len() int           { return len(h) }

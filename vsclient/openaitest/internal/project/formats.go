@@ -15,8 +15,8 @@ import (
 	"strings"
 )
 
-// maxUnpacked is the most bytes that are unpacked out of a compressed file, all its parts
-// together: the server stands still meanwhile. Text behind it is not found.
+// maxUnpacked is the most bytes that are unpacked from all parts of a compressed file,
+// because the server is locked meanwhile. Any further text is not found.
 const maxUnpacked = 8 << 20
 
 var (
@@ -26,7 +26,7 @@ var (
 	blankLines = regexp.MustCompile(`\s*\n\s*`)
 )
 
-// htmlText returns the text that a browser would show of a page.
+// htmlText returns the text of a page as a browser would show it.
 func htmlText(page string) string {
 	page = htmlHidden.ReplaceAllString(page, "")
 	page = htmlBlock.ReplaceAllString(page, "\n")
@@ -34,7 +34,7 @@ func htmlText(page string) string {
 	return strings.TrimSpace(blankLines.ReplaceAllString(page, "\n"))
 }
 
-// parseWord accepts the old Word format, whose text is not modelled.
+// parseWord accepts the old Word format. It extracts no text.
 func parseWord(data []byte) *document {
 	if !bytes.HasPrefix(data, []byte("\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1")) {
 		return &document{code: "invalid_file", message: invalidContent}
@@ -44,7 +44,7 @@ func parseWord(data []byte) *document {
 
 var slideName = regexp.MustCompile(`^ppt/slides/slide(\d+)\.xml$`)
 
-// parseOffice reads the paragraphs of a docx, or of a pptx slide by slide.
+// parseOffice reads the paragraphs of a docx, or of a pptx in order of its slides.
 func parseOffice(data []byte, truncated bool) *document {
 	invalid := &document{code: "invalid_file", message: invalidContent}
 	if truncated { // the directory of a zip is at its end
@@ -130,8 +130,8 @@ var (
 	pdfEscape = regexp.MustCompile(`(?s)\\([0-7]{1,3}|.)`)
 )
 
-// parsePDF reads the text that a PDF shows in fonts of a standard encoding,
-// from plain and Flate streams. Of other PDFs no text is found.
+// parsePDF reads text in fonts of a standard encoding, from plain and Flate streams. In
+// other PDFs it finds no text.
 func parsePDF(data []byte) *document {
 	if !bytes.HasPrefix(bytes.TrimLeft(data, "\x00\t\n\f\r "), []byte("%PDF-")) {
 		return &document{code: "invalid_file", message: invalidContent}

@@ -7,8 +7,8 @@ import (
 	"sort"
 )
 
-// place is where an object stands in its listing: ascending by created_at,
-// then by tie, then by seq, which is unique.
+// place is the position of an object in its listing: ascending by created_at, then by
+// tie, then by seq, which is unique.
 type place struct {
 	createdAt int64 // unix seconds
 	tie, seq  uint64
@@ -28,8 +28,8 @@ type placed interface{ where() place }
 
 const chunkSize = 512
 
-// ordered keeps objects sorted by place, in chunks of bounded size, so that to
-// insert, to remove and to start a page anywhere stay cheap with 100,000 of them.
+// ordered keeps objects sorted by place, in chunks of bounded size. With 100,000 objects
+// it is still cheap to insert, to remove and to begin a page anywhere.
 type ordered[T placed] struct {
 	chunks [][]T
 	count  int
@@ -80,7 +80,7 @@ func (o *ordered[T]) remove(p place) {
 	}
 }
 
-// ascend yields the objects after p, or everything when p is nil.
+// ascend yields the objects after p, or all objects when p is nil.
 func (o *ordered[T]) ascend(p *place) iter.Seq[T] {
 	return func(yield func(T) bool) {
 		ci, i := 0, 0
@@ -100,7 +100,7 @@ func (o *ordered[T]) ascend(p *place) iter.Seq[T] {
 	}
 }
 
-// descend yields the objects before p, or everything when p is nil, backwards.
+// descend yields the objects before p, or all objects when p is nil, in reverse order.
 func (o *ordered[T]) descend(p *place) iter.Seq[T] {
 	return func(yield func(T) bool) {
 		ci, i := len(o.chunks), 0

@@ -5,37 +5,36 @@ import (
 	"slices"
 )
 
-// Page is the part of a list that is asked for.
+// Page is the requested part of a list.
 type Page struct {
 	Limit         int
 	Desc          bool
 	After, Before string // ids; empty: none
 }
 
-// Listing is one page of a list. First and Last are the ids of its ends, of which the
-// filter may have taken the objects out.
+// Listing is one page of a list. First and Last are the ids of its ends; a filter may have
+// removed these objects from Items.
 type Listing[T any] struct {
 	Items       []T
 	First, Last string
 	More        bool
 }
 
-// BadCursor is an id that a page was asked for after or before, and that the list does
-// not know.
+// BadCursor is a cursor of a Page that the list does not know.
 type BadCursor struct {
 	Param string // after or before
 	ID    string
 }
 
-// listable is an object that a listing can hold.
+// listable is an object of a listing.
 type listable interface {
 	placed
 	objectID() string
 }
 
-// cut takes a page from an ordered list. visible tells which objects the view shows at
-// all, wanted which pass the filter, cursor the place of an id. With cutFirst the filter is
-// applied to pages that are already cut.
+// cut returns a page of an ordered list. visible reports whether the view shows an object,
+// wanted whether the object passes the filter. cursor returns the place of an id. With
+// cutFirst the list is cut into pages before it is filtered.
 func cut[T listable](o *ordered[T], p Page, cutFirst bool, visible, wanted func(T) bool, cursor func(id string) (place, bool)) (l Listing[T], bad *BadCursor) {
 	at := func(param, id string) *place {
 		if id == "" {
@@ -51,7 +50,7 @@ func cut[T listable](o *ordered[T], p Page, cutFirst bool, visible, wanted func(
 	if bad != nil {
 		return l, bad
 	}
-	// A page before a cursor is read backwards from it and then turned round.
+	// A page before a cursor is read backwards from the cursor, then reversed.
 	backwards := before != nil && after == nil
 	desc, from, until := p.Desc, after, before
 	if backwards {
@@ -90,7 +89,7 @@ func cut[T listable](o *ordered[T], p Page, cutFirst bool, visible, wanted func(
 	return l, nil
 }
 
-// from yields the objects behind p in that order, or everything when p is nil.
+// from yields the objects that follow p in that order, or all objects when p is nil.
 func (o *ordered[T]) from(desc bool, p *place) iter.Seq[T] {
 	if desc {
 		return o.descend(p)

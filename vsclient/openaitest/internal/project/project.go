@@ -1,5 +1,5 @@
 // Package project is the state of one emulated project of OpenAI's: its Files, uploads
-// and vector stores, how they change with time, and how lagging views show them. It
+// and vector stores, their changes over time, and the views of them that lag. It
 // knows no requests and no JSON.
 //
 // A [Project] is not safe for concurrent use: its owner holds a lock around every call.
@@ -11,11 +11,11 @@ import (
 	"time"
 )
 
-// Rules say how a project behaves. The fields have the meaning of those of
-// openaitest.Config and openaitest.Quirks with the same names.
+// Rules are the behaviour of a project. The fields mean the same as those with the same
+// names in openaitest.Config and openaitest.Quirks.
 type Rules struct {
 	Now func() time.Time
-	Rng *rand.Rand // decides ids and chances
+	Rng *rand.Rand // makes ids and random decisions
 
 	IndexTime, IndexJitter time.Duration
 	ListLag, SearchLag     Lag
@@ -25,8 +25,8 @@ type Rules struct {
 	StoresExpireAfter      time.Duration
 	MaxFileTokens          int64
 
-	// Decide returns how the indexing of a file that was just attached ends; false
-	// leaves it to the file's content.
+	// Decide returns the outcome of indexing a file that was just attached; false
+	// leaves the outcome to the file's content.
 	Decide func(*StoreFile) (Outcome, bool)
 
 	ReattachKeepsAttributes, ReattachReindexes                       bool
@@ -39,7 +39,7 @@ type Rules struct {
 // or attributes.
 type Lag struct{ Attach, Detach, Update time.Duration }
 
-// Outcome is the end of a file's indexing: none, a failure, or, without a code, success.
+// Outcome is the outcome of a file's indexing. Without Stuck and Code it is a success.
 type Outcome struct {
 	Stuck         bool
 	Code, Message string
@@ -48,8 +48,8 @@ type Outcome struct {
 // Project is the state of one project.
 type Project struct {
 	rules     Rules
-	ghostTime time.Duration // how long something remembers a detached file
-	offset    time.Duration // by which Advance moved the clock
+	ghostTime time.Duration // how long a view may show a detached file
+	offset    time.Duration // the sum of all Advances
 	seq       uint64
 
 	files    map[string]*File
@@ -59,13 +59,13 @@ type Project struct {
 
 	stores    map[string]*Store
 	storeList ordered[*Store]
-	buried    map[string]*Store // deleted, for their history
+	buried    map[string]*Store // deleted stores, kept for their history
 
 	// filesLeft and storesLeft hold the places of deleted objects: a cursor may name one.
 	filesLeft, storesLeft map[string]place
 
 	uploads map[string]*Upload
-	pending []*Upload // oldest first; those that have ended stay until they would have expired
+	pending []*Upload // oldest first; an ended upload stays until it would have expired
 }
 
 // New returns an empty project.
@@ -93,8 +93,7 @@ const (
 	hexSet = "0123456789abcdef"
 )
 
-// NewID returns a new id of n characters behind prefix, in the alphabet that OpenAI
-// uses for that kind.
+// NewID returns a new id: prefix and n characters of the alphabet that OpenAI uses with it.
 func (p *Project) NewID(prefix string, n int) string {
 	set := hexSet
 	if prefix == "file-" {
@@ -121,7 +120,7 @@ func (p *Project) nextPlace(now time.Time) place {
 	return pl
 }
 
-// tick lets Files and uploads expire that are due, and returns the time.
+// tick expires the Files and uploads that are due, and returns the time.
 func (p *Project) tick() time.Time {
 	now := p.Now()
 	p.expireUploads(now)

@@ -8,14 +8,14 @@ import (
 	"unicode"
 )
 
-// indexedChunk is a chunk with how often each term occurs in it.
+// indexedChunk is a chunk with the number of occurrences of each term.
 type indexedChunk struct {
 	text  string
 	terms map[string]int
 	count int
 }
 
-// index counts the terms of the document's chunks, once for each strategy.
+// index returns the document's chunks with their terms. It counts once for each strategy.
 func (d *document) index(ch Chunking) []indexedChunk {
 	if got, ok := d.indexed[ch]; ok {
 		return got
@@ -36,8 +36,8 @@ func (d *document) index(ch Chunking) []indexedChunk {
 	return all
 }
 
-// terms are the words of a text: runs of letters and digits in lower case,
-// without a plural s; of scripts that set no space between words, each letter.
+// terms returns the words of a text: runs of letters and digits in lower case, without a
+// plural s. In scripts without spaces between words, each letter is a term.
 func terms(text string) []string {
 	var spaced strings.Builder
 	for _, r := range strings.ToLower(text) {
@@ -70,8 +70,8 @@ var stopWords = func() map[string]bool {
 	return m
 }()
 
-// queryTerms are the distinct terms of a query, without stop words unless
-// there are no others.
+// queryTerms returns the distinct terms of a query, without stop words. A query of stop
+// words alone keeps them.
 func queryTerms(query string) []string {
 	all := terms(query)
 	slices.Sort(all)
@@ -82,7 +82,7 @@ func queryTerms(query string) []string {
 	return all
 }
 
-// Hit is a chunk that a search found.
+// Hit is a result of a search: one chunk.
 type Hit struct {
 	*StoreFile
 	Attributes map[string]any // as the search sees them
@@ -90,8 +90,8 @@ type Hit struct {
 	Score      float64 // from 0 to 1
 }
 
-// Search scores every chunk of the files that pass keep, and returns all, best first; a
-// nil keep passes every file.
+// Search scores every chunk of the files for which keep returns true, and returns all of
+// them, best first. A nil keep keeps every file.
 func (p *Project) Search(st *Store, queries []string, keep func(attributes map[string]any) bool) []Hit {
 	type candidate struct {
 		file  *StoreFile
@@ -150,7 +150,7 @@ func (p *Project) Search(st *Store, queries []string, keep func(attributes map[s
 	return hits
 }
 
-// searchedAttributes returns the attributes that a search goes by.
+// searchedAttributes returns the file's attributes as a search sees them.
 func (p *Project) searchedAttributes(f *StoreFile) map[string]any {
 	if p.rules.SearchKeepsAttributes {
 		return f.attached

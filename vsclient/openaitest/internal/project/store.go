@@ -20,10 +20,10 @@ type Store struct {
 	endsAt time.Time // when it expires even if it is used; zero: never
 
 	files   map[string]*StoreFile // attached now, by id
-	listed  ordered[*StoreFile]   // those, and the ghosts that a listing may still show
-	ghosts  []*StoreFile          // detached, oldest first
-	ghostOf map[string]*StoreFile // the last detached of each id, while it is a ghost
-	left    map[string]place      // every id that was once attached and is no longer
+	listed  ordered[*StoreFile]   // files and ghosts
+	ghosts  []*StoreFile          // detached files that a view may still show, oldest first
+	ghostOf map[string]*StoreFile // the latest ghost of each id
+	left    map[string]place      // the ids that were attached and are no longer
 
 	pending   pendingHeap
 	counts    Counts
@@ -34,7 +34,7 @@ type Store struct {
 
 // StoreSettings is the part of a store that can be changed.
 type StoreSettings struct {
-	Name       *string // nil: it was never given one
+	Name       *string // nil: it never had one
 	Metadata   map[string]any
 	ExpiryDays int // after the last activity; 0: never
 }
@@ -51,7 +51,7 @@ func (s *Store) ShownName() string {
 	return *s.Name
 }
 
-// Counts are the files of a store or batch by status, and the storage that they use.
+// Counts are the numbers of a store's or batch's files by status, and their storage.
 type Counts struct {
 	InProgress, Completed, Failed, Cancelled int
 	Usage                                    int64
@@ -85,7 +85,7 @@ type Interval struct {
 	From, To   time.Time // To is zero while it lasts
 }
 
-// NewStore makes an empty store.
+// NewStore adds an empty store.
 func (p *Project) NewStore(settings StoreSettings) *Store {
 	now := p.tick()
 	st := &Store{
@@ -102,7 +102,7 @@ func (p *Project) NewStore(settings StoreSettings) *Store {
 	return st
 }
 
-// Store returns the store of that id as it is now; nil when there is none.
+// Store returns the store of that id in its present state; nil when there is none.
 func (p *Project) Store(id string) *Store {
 	now := p.tick()
 	st := p.stores[id]
@@ -115,10 +115,10 @@ func (p *Project) Store(id string) *Store {
 // StoreCount returns how many stores there are.
 func (p *Project) StoreCount() int { return p.storeList.count }
 
-// Stores yields all stores as they are now, oldest first.
+// Stores yields all stores in their present state, oldest first.
 func (p *Project) Stores() iter.Seq[*Store] { return p.settled(p.storeList.ascend(nil)) }
 
-// NewestStores yields all stores as they are now, newest first.
+// NewestStores yields all stores in their present state, newest first.
 func (p *Project) NewestStores() iter.Seq[*Store] { return p.settled(p.storeList.descend(nil)) }
 
 func (p *Project) settled(stores iter.Seq[*Store]) iter.Seq[*Store] {
@@ -152,10 +152,10 @@ func (p *Project) ListStores(page Page) (Listing[*Store], *BadCursor) {
 // SetStore changes a store's settings.
 func (p *Project) SetStore(st *Store, settings StoreSettings) { st.StoreSettings = settings }
 
-// Touch keeps a store that expires without activity alive.
+// Touch counts as a use of the store, from which ExpiryDays are counted.
 func (p *Project) Touch(st *Store) { st.ActiveAt = p.Now() }
 
-// ExpireStore lets a store expire in after, whoever uses it until then.
+// ExpireStore makes a store expire in after, even if it is used until then.
 func (p *Project) ExpireStore(id string, after time.Duration) error {
 	st := p.Store(id)
 	switch {
@@ -180,8 +180,8 @@ func (p *Project) DeleteStore(st *Store) {
 	p.buried[st.ID] = st
 }
 
-// History returns when each file was searchable in a store, also in one that was
-// deleted, in order of beginning.
+// History returns when each file was searchable in a store, in order of beginning. The
+// store may have been deleted.
 func (p *Project) History(id string) []Interval {
 	now := p.tick()
 	st := p.stores[id]
@@ -198,7 +198,7 @@ func (p *Project) History(id string) []Interval {
 // Counts returns the true counts.
 func (s *Store) Counts() Counts { return s.counts }
 
-// CountsSeen returns the counts that a reader of the store sees.
+// CountsSeen returns the counts as a reader of the store sees them.
 func (p *Project) CountsSeen(st *Store) Counts {
 	if p.rules.CountsLag <= 0 {
 		return st.counts
@@ -214,7 +214,7 @@ func (p *Project) CountsSeen(st *Store) Counts {
 	return seen
 }
 
-// remember keeps the counts for those who see them late.
+// remember keeps the counts for readers who see them late.
 func (p *Project) remember(st *Store, at time.Time) {
 	if p.rules.CountsLag <= 0 {
 		return
@@ -225,7 +225,7 @@ func (p *Project) remember(st *Store, at time.Time) {
 	}
 }
 
-// settle brings a store up to now: indexing ends, ghosts vanish, it expires.
+// settle brings a store up to now: it expires, indexing ends, ghosts vanish.
 func (p *Project) settle(st *Store, now time.Time) {
 	if at := st.expiry(); !at.IsZero() && !st.Expired && !now.Before(at) {
 		p.finishIndexing(st, at)
@@ -245,7 +245,7 @@ func (p *Project) settle(st *Store, now time.Time) {
 	}
 }
 
-// expiry returns when the store expires unless it is used before; zero: never.
+// expiry returns when the store expires unless it is used first; zero: never.
 func (s *Store) expiry() time.Time {
 	if s.ExpiryDays == 0 || !s.endsAt.IsZero() && s.endsAt.Before(s.ExpiresAt()) {
 		return s.endsAt
@@ -253,7 +253,7 @@ func (s *Store) expiry() time.Time {
 	return s.ExpiresAt()
 }
 
-// ExpiresAt returns the end of the store's ExpiryDays, if nobody uses it.
+// ExpiresAt returns the end of the store's ExpiryDays, unless it is used first.
 func (s *Store) ExpiresAt() time.Time {
 	return s.ActiveAt.Add(time.Duration(s.ExpiryDays) * 24 * time.Hour)
 }
@@ -264,7 +264,7 @@ func (s *Store) File(id string) *StoreFile { return s.files[id] }
 // FileCount returns how many files are attached.
 func (s *Store) FileCount() int { return len(s.files) }
 
-// HadFile reports whether the file of that id was once attached and is no longer.
+// HadFile reports whether the file of that id was attached and is no longer.
 func (s *Store) HadFile(id string) bool {
 	_, had := s.left[id]
 	return had
@@ -286,7 +286,7 @@ func attachedOf(files iter.Seq[*StoreFile]) iter.Seq[*StoreFile] {
 	}
 }
 
-// attachedNow is a copy of the attached files, which can be detached meanwhile.
+// attachedNow returns a copy of the list of attached files: the caller may detach them.
 func (s *Store) attachedNow() []*StoreFile {
 	var all []*StoreFile
 	for f := range s.Files() {

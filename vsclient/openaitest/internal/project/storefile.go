@@ -25,14 +25,14 @@ type StoreFile struct {
 	AttachedAt time.Time // of the last attach
 	Chunking   Chunking
 
-	Version                   // as it is now
+	Version                   // the present one
 	past       []Version      // for ListLag.Update, oldest first, without the current one
 	detachedAt time.Time      // zero: attached
-	doneAt     time.Time      // when status leaves in_progress; zero: never
-	outcome    Version        // the version that it then becomes
+	doneAt     time.Time      // when the status leaves in_progress; zero: never
+	outcome    Version        // the version that follows at doneAt
 	attached   map[string]any // the attributes of the last indexing
-	indexing   int            // counts the attaches, so that an older one's outcome is dropped
-	interval   int            // of Store.intervals, that is open; -1: none
+	indexing   int            // counts the indexings: the outcome of an older one is dropped
+	interval   int            // the index of the open one in Store.intervals; -1: none
 }
 
 func (f *StoreFile) where() place { return f.place }
@@ -48,7 +48,7 @@ type Version struct {
 	Attributes map[string]any
 }
 
-// asOf returns the version that was current at t, or else the first one.
+// asOf returns the version that was current at t; the first version if t is earlier.
 func (f *StoreFile) asOf(t time.Time) Version {
 	if !f.At.After(t) {
 		return f.Version
@@ -67,7 +67,7 @@ func (f *StoreFile) asOf(t time.Time) Version {
 // Usage returns the storage that the file uses; 0 before it is completed.
 func (f *StoreFile) Usage() int64 { return f.UsageAs(f.Version) }
 
-// UsageAs returns the same for another version of the file.
+// UsageAs returns the storage that the file uses in a version of it.
 func (f *StoreFile) UsageAs(v Version) int64 {
 	if v.Status != Completed {
 		return 0
@@ -75,10 +75,10 @@ func (f *StoreFile) UsageAs(v Version) int64 {
 	return f.Chunking.usage(f.File.textBytes())
 }
 
-// Failure is the reason for which a file is attached as failed at once.
+// Failure is the error of a file that is attached as failed.
 type Failure struct{ Code, Message string }
 
-// Attach attaches f to st, or attaches it anew; with a failure, as failed.
+// Attach attaches f to st, or attaches it again. With a failure, it is attached as failed.
 func (p *Project) Attach(st *Store, f *File, attributes map[string]any, ch Chunking, bad *Failure) *StoreFile {
 	now := p.Now()
 	f.Attaches++
@@ -113,7 +113,8 @@ func (p *Project) Attach(st *Store, f *File, attributes map[string]any, ch Chunk
 	return sf
 }
 
-// Plant attaches f as completed, whatever indexing would say, or sets its attributes.
+// Plant attaches f as completed, without indexing. If f is attached already, it becomes
+// completed with these attributes.
 func (p *Project) Plant(st *Store, f *File, attributes map[string]any) {
 	now := p.Now()
 	v := Version{At: now, Status: Completed, Attributes: attributes}
@@ -139,7 +140,7 @@ func (p *Project) newStoreFile(st *Store, f *File, ch Chunking, v Version) *Stor
 	return sf
 }
 
-// index decides how the indexing of a file that was just attached will end.
+// index begins the indexing of a file that was just attached, and decides its outcome.
 func (p *Project) index(f *StoreFile, now time.Time) {
 	f.indexing++
 	end := p.outcome(f)
@@ -179,7 +180,7 @@ func (p *Project) SetAttributes(f *StoreFile, attributes map[string]any) {
 	p.become(f, v, p.Now())
 }
 
-// become replaces the version of an attached file, and with it the store's counts and
+// become replaces the version of an attached file, and updates the store's counts and
 // history.
 func (p *Project) become(f *StoreFile, v Version, at time.Time) {
 	st := f.Store
@@ -215,7 +216,7 @@ func (p *Project) closeInterval(f *StoreFile, at time.Time) {
 	}
 }
 
-// Detach detaches f as a request asks: from its store or, if the rules say so, from all.
+// Detach detaches f from its store or, under Rules.DetachEverywhere, from all stores.
 func (p *Project) Detach(f *StoreFile) {
 	now := p.Now()
 	if !p.rules.DetachEverywhere {
@@ -230,7 +231,7 @@ func (p *Project) Detach(f *StoreFile) {
 	}
 }
 
-// detach removes f from its store, which is settled.
+// detach removes f from its store. The store must be settled.
 func (p *Project) detach(f *StoreFile, now time.Time) {
 	st := f.Store
 	*st.counts.of(f.Status)--
@@ -251,13 +252,13 @@ func (p *Project) detach(f *StoreFile, now time.Time) {
 	}
 }
 
-// Hidden reports whether the file was attached too shortly ago to be found.
+// Hidden reports whether the file is in its NotFoundWindow.
 func (p *Project) Hidden(f *StoreFile) bool {
 	return p.Now().Before(f.CreatedAt.Add(p.rules.NotFoundWindow))
 }
 
-// ReadStoreFile returns the file of that id as a reader sees it: late, and its ghost
-// for a while; nil when it sees none.
+// ReadStoreFile returns the file of that id, or its ghost, as a reader sees it; nil when
+// a reader sees none.
 func (p *Project) ReadStoreFile(st *Store, id string) *StoreFile {
 	if f := st.files[id]; f != nil && !p.Hidden(f) {
 		return f
@@ -274,8 +275,8 @@ type Seen struct {
 	As Version
 }
 
-// ListStoreFiles returns a page of a store's files, as late as listings are; with a
-// status only those that the listing shows with it.
+// ListStoreFiles returns a page of a store's files, with the lag of listings. A status
+// selects the files that the listing shows with it.
 func (p *Project) ListStoreFiles(st *Store, page Page, status Status) (Listing[Seen], *BadCursor) {
 	return p.list(&st.listed, page, status, func(id string) (place, bool) {
 		if f := st.files[id]; f != nil {
@@ -301,8 +302,8 @@ func (p *Project) list(o *ordered[*StoreFile], page Page, status Status, cursor 
 	return l, bad
 }
 
-// seenThrough reports whether a view with this lag shows the file: the live one once
-// the attach has come through, the ghost until the detach has.
+// seenThrough reports whether a view with this lag shows the file. It shows an attached
+// file from lag.Attach after the attach, and a ghost until lag.Detach after the detach.
 func (f *StoreFile) seenThrough(lag Lag, now time.Time) bool {
 	if f.CreatedAt.Add(lag.Attach).After(now) {
 		return false

@@ -25,15 +25,15 @@ type Upload struct {
 	Lifetime  int64 // of the File, in seconds; 0: the default of its purpose
 	State     UploadState
 	Received  int64 // bytes of the parts
-	File      *File // once completed
+	File      *File // nil until the upload is completed
 
 	parts map[string]Content // kept whole while the upload is pending
 }
 
-// ExpiresAt returns when the upload expires unless it is completed.
+// ExpiresAt returns when the upload expires unless it has ended.
 func (u *Upload) ExpiresAt() time.Time { return u.CreatedAt.Add(uploadLifetime) }
 
-// NewUpload begins an upload: it sets id, time of creation and state.
+// NewUpload begins an upload. It sets ID, CreatedAt and State.
 func (p *Project) NewUpload(u *Upload) {
 	u.CreatedAt = p.tick()
 	u.ID, u.State, u.parts = p.NewID("upload_", 32), UploadPending, make(map[string]Content)
@@ -67,7 +67,7 @@ func (p *Project) AddPart(u *Upload, data Content) string {
 	return id
 }
 
-// Part returns a part of the upload.
+// Part returns a part of the upload, if it is pending and has it.
 func (u *Upload) Part(id string) (Content, bool) {
 	data, ok := u.parts[id]
 	return data, ok
@@ -83,10 +83,10 @@ func (p *Project) CompleteUpload(u *Upload, f *File) {
 // CancelUpload ends the upload without a File.
 func (p *Project) CancelUpload(u *Upload) { u.end(UploadCancelled) }
 
-// end gives up the parts of the upload.
+// end sets the final state and drops the parts.
 func (u *Upload) end(state UploadState) { u.State, u.parts = state, nil }
 
-// expireUploads ends the uploads that nobody has completed in time.
+// expireUploads ends the uploads that were not completed in time.
 func (p *Project) expireUploads(now time.Time) {
 	for len(p.pending) > 0 && !now.Before(p.pending[0].ExpiresAt()) {
 		if u := p.pending[0]; u.State == UploadPending {
