@@ -232,13 +232,8 @@ func TestHistoryTellsWhenAFileWasSearchable(t *testing.T) {
 }
 
 func TestAFileOf512MBIsCountedAndHashedButNotKept(t *testing.T) {
-<<<<<<< HEAD
 	if underRace {
-		t.Skip("a gigabyte takes the race detector long, and it measures memory of its own")
-=======
-	if raceDetector {
 		t.Skip("the race detector takes long with a gigabyte, and it changes the use of memory")
->>>>>>> ogx
 	}
 	is := is.New(t)
 	s := openaitest.New(openaitest.Config{KeepBytes: 1 << 20})
