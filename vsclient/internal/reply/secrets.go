@@ -86,7 +86,7 @@ func inBase64(s string) (parts []string) {
 const minEncoded = 8
 
 // maxRead is how much of a text is looked at to show its beginning, in bytes.
-const maxRead = 64 << 10
+const maxRead = 16 << 10
 
 // Line makes one line without secrets, of n bytes at the most, of a text that a server
 // has sent. Every such text that an error, a log or a reason for a failure shows has
