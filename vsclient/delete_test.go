@@ -98,26 +98,38 @@ func TestADeletionFollowsAReplacementByAnotherProcess(t *testing.T) {
 	})
 }
 
+// hangingAttaches never answer, and take effect at once, late or never.
+var hangingAttaches = map[string]openaitest.Fault{
+	"attached, its reply lost":    {Kind: openaitest.FaultHang, AfterEffect: true},
+	"attached five seconds later": {Kind: openaitest.FaultHang, EffectAfter: seconds(5)},
+	"attached a minute later":     {Kind: openaitest.FaultHang, EffectAfter: seconds(60)},
+	"never attached":              {Kind: openaitest.FaultHang},
+}
+
+// givesUp returns a client that has put "old" under a.md and given up a put of "new", whose
+// attach met the fault.
+func (w *world) givesUp(fault openaitest.Fault) *vsclient.Client {
+	w.t.Helper()
+	is := is.New(w.t)
+	c := w.client()
+	is.NoErr(onlyErr(c.Put(w.t.Context(), doc("a.md", "old"))))
+	w.strike(http.MethodPost, pathAttach, fault)
+	ctx, cancel := context.WithTimeout(w.t.Context(), time.Second)
+	defer cancel()
+	_, err := c.Put(ctx, doc("a.md", "new"))
+	is.True(errors.Is(err, context.DeadlineExceeded))
+	return c
+}
+
 // A put is given up while its attach is under way. The Delete after it removes the
 // version, also when the attach arrives after the Delete.
 func TestADeletionRemovesAVersionWhosePutWasGivenUp(t *testing.T) {
-	for sentence, fault := range map[string]openaitest.Fault{
-		"attached, its reply lost":    {Kind: openaitest.FaultHang, AfterEffect: true},
-		"attached five seconds later": {Kind: openaitest.FaultHang, EffectAfter: seconds(5)},
-		"attached a minute later":     {Kind: openaitest.FaultHang, EffectAfter: seconds(60)},
-		"never attached":              {Kind: openaitest.FaultHang},
-	} {
+	for sentence, fault := range hangingAttaches {
 		t.Run(sentence, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				is := is.New(t)
 				w := newWorld(t, slow)
-				c := w.client()
-				is.NoErr(onlyErr(c.Put(t.Context(), doc("a.md", "old"))))
-				w.strike(http.MethodPost, pathAttach, fault)
-				ctx, cancel := context.WithTimeout(t.Context(), time.Second)
-				defer cancel()
-				_, err := c.Put(ctx, doc("a.md", "new"))
-				is.True(errors.Is(err, context.DeadlineExceeded))
+				c := w.givesUp(fault)
 				is.NoErr(onlyErr(c.Delete(t.Context(), "a.md")))
 				time.Sleep(20 * time.Minute)
 				w.expect(map[string]string{})
@@ -130,23 +142,12 @@ func TestADeletionRemovesAVersionWhosePutWasGivenUp(t *testing.T) {
 // A put is given up and may land. The put of the older content after it must not rest
 // on the older version: the given-up one would complete and have it removed.
 func TestAPutOfTheOlderContentAfterOneThatWasGivenUpIsTheNewestVersion(t *testing.T) {
-	for sentence, fault := range map[string]openaitest.Fault{
-		"attached, its reply lost":    {Kind: openaitest.FaultHang, AfterEffect: true},
-		"attached five seconds later": {Kind: openaitest.FaultHang, EffectAfter: seconds(5)},
-		"attached a minute later":     {Kind: openaitest.FaultHang, EffectAfter: seconds(60)},
-		"never attached":              {Kind: openaitest.FaultHang},
-	} {
+	for sentence, fault := range hangingAttaches {
 		t.Run(sentence, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				is := is.New(t)
 				w := newWorld(t, slow)
-				c := w.client()
-				is.NoErr(onlyErr(c.Put(t.Context(), doc("a.md", "old"))))
-				w.strike(http.MethodPost, pathAttach, fault)
-				ctx, cancel := context.WithTimeout(t.Context(), time.Second)
-				defer cancel()
-				_, err := c.Put(ctx, doc("a.md", "new"))
-				is.True(errors.Is(err, context.DeadlineExceeded))
+				c := w.givesUp(fault)
 				is.NoErr(onlyErr(c.Put(t.Context(), doc("a.md", "old"))))
 				time.Sleep(20 * time.Minute)
 				w.expect(map[string]string{"a.md": "old"})
