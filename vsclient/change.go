@@ -261,7 +261,7 @@ func (c *Client) make(ctx context.Context, p *prepared) (r Result, err error) {
 
 // holdings looks up the versions of the key's document, and the young Files whose attach
 // may not have shown, by look. It refuses a change whose condition does not hold. A version
-// that anybody has attached just now is waited for; none that shows later is an older one.
+// that was attached just now is waited for; none that shows later is an older one.
 func (c *Client) holdings(ctx context.Context, p *prepared, look func(context.Context, view.Doc) (ledger.Holdings, []string, error)) (h ledger.Holdings, young []string, err error) {
 	if p.stored == nil {
 		return look(ctx, p.Doc)
@@ -279,15 +279,15 @@ func (c *Client) holdings(ctx context.Context, p *prepared, look func(context.Co
 			return false, refused
 		}
 		cur, _ := h.Current()
+		p.above = c.view.Above(young)
 		young = slices.DeleteFunc(young, func(id string) bool { return c.keep.Deleted(p.Doc, id) })
 		return !c.view.Hidden(cur, young, true), nil
 	})
 	return h, nil, cmp.Or(err, refused)
 }
 
-// check refuses the change when the newest version that is there does not have the
-// attributes that it asks for. Others may have changed it, so that it is read. It returns
-// the versions as they are known then.
+// check reads the newest version that is there, refuses the change when it lacks the
+// attributes that are asked for, and returns the versions as they are known then.
 func (c *Client) check(ctx context.Context, p *prepared, h ledger.Holdings) (ledger.Holdings, error) {
 	for _, v := range h.Versions {
 		if v.Key == (ledger.Key{}) || v.Status == ledger.Failed || v.Going || c.keep.Deleted(p.Doc, v.ID) {

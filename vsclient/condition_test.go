@@ -217,3 +217,29 @@ func TestAConditionIsNotAboutADocumentThatTheClientHasDeleted(t *testing.T) {
 		w.expect(map[string]string{"a.md": "ours"})
 	})
 }
+
+// TestAConditionalPutOutranksAVersionThatTheClientHasDeleted has the version of a dead
+// process, which cannot be seen yet, bear a number ahead of its time, since a namesake in
+// another store might have been an older version of it.
+func TestAConditionalPutOutranksAVersionThatTheClientHasDeleted(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		is := is.New(t)
+		w := newWorld(t, openaitest.Config{NotFoundWindow: 20 * time.Second, ListLag: openaitest.Lag{Attach: time.Minute}})
+		theirs, ours := vsclient.Attributes{"owner": "them"}, vsclient.Attributes{"owner": "us"}
+		is.NoErr(onlyErr(w.client(inStore(w.srv.NewVectorStore("mirror"))).Put(t.Context(), doc("a.md", "theirs"))))
+		time.Sleep(2 * time.Second)
+		a, kill := w.process(async)
+		is.NoErr(onlyErr(a.Put(t.Context(), with(doc("a.md", "theirs"), theirs))))
+		kill()
+		time.Sleep(time.Second)
+		b := w.client(async)
+		is.NoErr(onlyErr(b.Delete(t.Context(), "a.md")))
+		r := b.Apply(t.Context(), []vsclient.Change{vsclient.Put(with(doc("a.md", "ours"), ours)).If(ours)}, nil)
+		is.NoErr(r[0].Err)
+		is.NoErr(b.Close())
+		time.Sleep(time.Hour)
+		is.NoErr(onlyErr(w.client().Put(t.Context(), doc("z.md", "a next process looks"))))
+		time.Sleep(time.Hour)
+		is.Equal(w.holds()["a.md"], "ours")
+	})
+}

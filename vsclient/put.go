@@ -81,7 +81,7 @@ func (c *Client) replace(ctx context.Context, p *prepared, h ledger.Holdings, yo
 	if err := c.view.Outlast(ctx, young); err != nil {
 		return Result{}, err
 	}
-	p.above = c.view.Above(young)
+	p.above = max(p.above, c.view.Above(young))
 	for try := 0; ; try++ {
 		r := Result{Outcome: outcome}
 		p.source.Replaces = c.view.Known(p.Doc).Uploads("")
