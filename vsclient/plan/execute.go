@@ -208,8 +208,17 @@ func (x *execution) end(i int, how end, r vsclient.Result) {
 	}
 }
 
+// withheld reports whether the entry is not to be executed. Approval lifts the guard's
+// reason.
+func (x *execution) withheld(e Entry) bool {
+	return e.Withheld != "" && (e.Withheld != x.plan.Guarded || x.o.Approve < x.plan.Removals)
+}
+
 // put puts the document of the entry.
 func (x *execution) put(ctx context.Context, e Entry) (vsclient.Result, end) {
+	if x.withheld(e) {
+		return vsclient.Result{}, end{withheld: e.Withheld}
+	}
 	if x.plan.documents == nil || e.Unowned || x.plan.Scope.Owner == "" && e.FileID != "" {
 		if how := x.stands(ctx, e); how != (end{}) {
 			return vsclient.Result{}, how
@@ -322,7 +331,7 @@ func (x *execution) remove(ctx context.Context, e Entry) (vsclient.Result, end) 
 	unput := x.unput[e.SHA256]
 	x.mu.Unlock()
 	switch {
-	case e.Withheld != "" && (e.Withheld != x.plan.Guarded || x.o.Approve < x.plan.Removals):
+	case x.withheld(e):
 		return vsclient.Result{}, end{withheld: e.Withheld}
 	case e.SHA256 != "" && unput != "":
 		return vsclient.Result{}, end{withheld: fmt.Sprintf("the source has its content under %q, which was not put", unput)}

@@ -498,10 +498,14 @@ func TestASourceThatSharesNothingWithTheStoreMayBeAnother(t *testing.T) {
 		source   []vsclient.Document
 		withheld int
 	}{
-		{"none of two", []string{"1.md", "2.md"}, []vsclient.Document{doc("x.md", "x")}, 2},
-		{"a key is shared", []string{"1.md", "2.md", "3.md"}, []vsclient.Document{doc("1.md", "x")}, 0},
+		{"none of two", []string{"1.md", "2.md"}, []vsclient.Document{doc("x.md", "x")}, 3},
+		{"most keys are new", []string{"1.md", "2.md", "3.md"}, []vsclient.Document{doc("1.md", "x"), doc("8.md", "x"), doc("9.md", "x")}, 5},
+		{"half of the keys are new", []string{"1.md", "2.md", "3.md"}, []vsclient.Document{doc("1.md", "x"), doc("9.md", "x")}, 0},
+		{"most documents stay", []string{"1.md", "2.md", "3.md"}, []vsclient.Document{doc("1.md", "x"), doc("2.md", "x"), doc("7.md", "x"), doc("8.md", "x"), doc("9.md", "x")}, 0},
+		{"a document is shared", []string{"1.md", "2.md", "3.md"}, []vsclient.Document{doc("1.md", "1.md")}, 0},
 		{"a content is shared", []string{"1.md", "2.md"}, []vsclient.Document{doc("moved.md", "1.md")}, 0},
 		{"a single document says nothing", []string{"1.md"}, []vsclient.Document{doc("x.md", "x")}, 0},
+		{"no document at all, which is allowed", []string{"1.md", "2.md"}, nil, 0},
 	} {
 		t.Run(c.sentence, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
@@ -511,11 +515,15 @@ func TestASourceThatSharesNothingWithTheStoreMayBeAnother(t *testing.T) {
 					w.put(ofUs(doc(key, key)))
 				}
 				o := us
-				o.Overlap = true
+				o.Overlap, o.Empty = true, true
 				p := w.make(w.client(), source(c.source...), o)
 				is.Equal(len(withheld(p.Entries)), c.withheld)
 				is.Equal(p.Guarded != "", c.withheld > 0)
-				is.Equal(len(w.run(w.client(), p, plan.ExecuteOptions{Approve: c.withheld}).Withheld), 0) // approved
+				r := w.run(w.client(), p, plan.ExecuteOptions{})
+				is.Equal(len(r.Withheld), c.withheld)
+				is.Equal(r.Done == 0, c.withheld > 0)
+				r = w.run(w.client(), p, plan.ExecuteOptions{Approve: len(c.stored)})
+				is.Equal(len(r.Withheld), 0) // approved
 			})
 		})
 	}

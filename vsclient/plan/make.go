@@ -30,9 +30,10 @@ type Options struct {
 	Refusals *Refusals
 	// OwnerAttribute is the attribute that carries [Scope.Owner]; "": "owner".
 	OwnerAttribute string
-	// Overlap withholds all removals, unless the guard does, from a source that has none of
-	// the documents within the scope, by key or by content, when the store has two or more:
-	// it may be another source than the one that is meant.
+	// Overlap withholds every change when most of the documents within the scope would be
+	// removed, of two or more, most keys of the source are new, and it has the content of no
+	// stored document: it may be another source than the one that is meant.
+	// [ExecuteOptions.Approve] lifts that.
 	Overlap bool
 }
 
@@ -338,10 +339,14 @@ func (m *maker) remove(ctx context.Context) error {
 			unput[e.SHA256] = e.Key
 		}
 	}
-	moved := func(e Entry) bool { return e.SHA256 != "" && contents[e.SHA256] }
 	p.Guarded = p.Guard.refuses(p.Removals, p.Owned)
-	if m.o.Overlap && p.Guarded == "" && p.Owned > 1 && p.Removals == p.Owned && !slices.ContainsFunc(removals, moved) {
-		p.Guarded = fmt.Sprintf("the source has none of the %d documents that the store has of it: is it the right source?", p.Owned)
+	if m.o.Overlap && m.alien(contents) {
+		p.Guarded = cmp.Or(p.Guarded, fmt.Sprintf("the source has the content of none of the %d documents that the store has of it: is it the right source?", p.Owned))
+		for i, e := range p.Entries[:first] {
+			if e.Action.Puts() {
+				p.Entries[i].Withheld = p.Guarded
+			}
+		}
 	}
 	for i, e := range removals {
 		switch {
@@ -358,6 +363,30 @@ func (m *maker) remove(ctx context.Context) error {
 		}
 	}
 	return nil
+}
+
+// alien reports whether the source, which is whole and has these contents, may be another
+// one than the source of the documents within the scope.
+func (m *maker) alien(contents map[string]bool) bool {
+	p := m.plan
+	if m.o.NoRemove || p.Incomplete != "" || !m.some || p.Owned < 2 || 2*p.Removals <= p.Owned {
+		return false
+	}
+	news := 0 // keys that are new, less those that are not
+	for _, e := range p.Entries {
+		switch {
+		case e.Action == Remove && e.SHA256 != "" && contents[e.SHA256]:
+			return false // it has moved
+		case e.Action == Remove:
+		case e.FileID == "":
+			news++
+		case e.Action == Replace, e.Action == Conflict:
+			news--
+		default: // the content is the stored one, or is not compared
+			return false
+		}
+	}
+	return news > 0
 }
 
 // digest reads the content of the refused documents, whatever they are.

@@ -15,9 +15,9 @@
 // never otherwise. An incomplete source removes nothing: when the iterator yields an error
 // the plan goes on with the documents that have come, and withholds its removals. So it
 // does when the source is empty, unless [Options.Empty] allows that, and when the [Guard]
-// finds too many removals or [Options.Overlap] finds no document that the store has;
-// [ExecuteOptions.Approve] then takes their number. A removal whose content the source has
-// under another key is withheld until that key has it.
+// finds too many removals; [ExecuteOptions.Approve] then takes their number. With
+// [Options.Overlap], a source that seems to be another one changes nothing either. A removal
+// whose content the source has under another key is withheld until that key has it.
 //
 // Puts come first and removals last. Before each removal the store must still have the
 // version that the plan has seen, and [ExecuteOptions.Exists] asks the source once more.
@@ -121,7 +121,7 @@ type Plan struct {
 	Guard          Guard     `json:"guard"`
 	OwnerAttribute string    `json:"owner_attribute"`
 	Incomplete     string    `json:"incomplete,omitempty"` // why the source may have more documents than it has shown
-	Guarded        string    `json:"guarded,omitempty"`    // why the removals need an approval; empty: they need none
+	Guarded        string    `json:"guarded,omitempty"`    // why entries need an approval; empty: none does
 	Owned          int       `json:"owned"`                // documents of the store that are within the scope
 	Removals       int       `json:"removals"`             // entries to remove, whether withheld or not
 	Entries        []Entry   `json:"entries"`              // the source's in its order, then those of the store alone by key

@@ -90,6 +90,7 @@ type app struct {
 func Run(ctx context.Context, args []string, s Streams) int {
 	out := &output{w: s.Out}
 	s.Out = out
+	s.In = until{ctx, s.In}
 	a := &app{Streams: s}
 	a.gate.next = transport()
 	a.progress = show.Progress{W: s.Err, Terminal: s.ErrTerminal, Now: time.Now}
@@ -103,6 +104,8 @@ func Run(ctx context.Context, args []string, s Streams) int {
 		a.command = strings.TrimPrefix(strings.TrimPrefix(cmd.CommandPath(), "vsctl"), " ")
 	}
 	switch {
+	case err == nil && ctx.Err() != nil && a.out.err == nil:
+		err = fmt.Errorf("stopped: %w", context.Cause(ctx))
 	case err == nil:
 		err = a.out.err
 	case !a.begun && codeOf(err) == Failed: // cobra's own errors
@@ -123,6 +126,29 @@ func Run(ctx context.Context, args []string, s Streams) int {
 		code = cmp.Or(code, Failed)
 	}
 	return code
+}
+
+// until reads until its context ends, also where no input comes.
+type until struct {
+	context.Context
+	io.Reader
+}
+
+func (u until) Read(p []byte) (int, error) {
+	var n int
+	var err error
+	own := make([]byte, len(p)) // a read that is given up may end later
+	read := make(chan struct{})
+	go func() {
+		n, err = u.Reader.Read(own)
+		close(read)
+	}()
+	select {
+	case <-read:
+		return copy(p, own[:n]), err
+	case <-u.Done():
+		return 0, context.Cause(u)
+	}
 }
 
 // output keeps the first error of its writes.

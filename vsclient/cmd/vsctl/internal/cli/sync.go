@@ -132,17 +132,25 @@ type made struct {
 // make makes the plan.
 func (a *app) make(ctx context.Context, c *vsclient.Client, opened source.Source, s *sourceFlags, g plan.Guard) (_ made, err error) {
 	m := made{Spec: s.spec}
-	if place, err := filepath.Abs(s.Source); err == nil && !strings.Contains(s.Source, ":") {
-		m.Spec.Source = place
-	} else if kind, place := source.Split(s.Source); kind != "dir" && place != "-" {
-		if place, err := filepath.Abs(place); err == nil {
+	kind, place := source.Split(s.Source)
+	if place != "-" {
+		if place, err = filepath.Abs(place); err != nil {
+			return made{}, environment(err)
+		}
+		if m.Spec.Source = place; kind != "dir" {
 			m.Spec.Source = kind + ":" + place
+		}
+	}
+	if s.Owner != "" {
+		d := vsclient.Document{Key: "any.md", Content: vsclient.Bytes([]byte("text")), Attributes: vsclient.Attributes{s.OwnerAttribute: s.Owner}}
+		if _, err := c.Describe(ctx, d); err != nil {
+			return made{}, usagef("--owner %.40q cannot be written to the attribute %.40q: %w", s.Owner, s.OwnerAttribute, errors.Unwrap(err))
 		}
 	}
 	if m.refusals, err = a.refusals(a.storeID); err != nil {
 		return made{}, environment(err)
 	}
-	o := plan.Options{Guard: g, Empty: s.AllowEmpty, NoRemove: s.noRemove, Refusals: m.refusals, OwnerAttribute: s.OwnerAttribute, Limits: a.limits, Overlap: s.maxRemove == ""}
+	o := plan.Options{Guard: g, Empty: s.AllowEmpty, NoRemove: s.noRemove, Refusals: m.refusals, OwnerAttribute: s.OwnerAttribute, Limits: a.limits, Overlap: true}
 	if s.Owner != "" {
 		o.Scope = plan.Scope{Owner: s.Owner, Prefix: s.Prefix}
 	}
@@ -263,7 +271,14 @@ func (a *app) lines(out io.Writer, p *plan.Plan) {
 
 // summary is the plan in one sentence.
 func summary(p *plan.Plan) string {
-	counts := p.Counts()
+	counts, unput := map[plan.Action]int{}, 0
+	for _, e := range p.Entries {
+		if e.Withheld == "" {
+			counts[e.Action]++
+		} else if e.Action.Puts() {
+			unput++
+		}
+	}
 	parts := []string{}
 	for _, one := range []struct {
 		n    int
@@ -273,7 +288,8 @@ func summary(p *plan.Plan) string {
 		{counts[plan.Replace] + counts[plan.Rechunk], "to replace"},
 		{counts[plan.Attributes], "to give other attributes"},
 		{counts[plan.Repair] + counts[plan.Duplicate], "to repair"},
-		{counts[plan.Remove] - len(withheld(p)), "to remove"},
+		{counts[plan.Remove], "to remove"},
+		{unput, "not put"},
 		{len(withheld(p)), "not removed"},
 		{counts[plan.Conflict] + counts[plan.Refused], "left alone"},
 		{counts[plan.Unchanged], "unchanged"},
@@ -587,11 +603,12 @@ func (a *app) execute(ctx context.Context, c *vsclient.Client, m made, opened so
 	p := m.Plan
 	going, pending := p.Counts()[plan.Remove]-len(withheld(p)), p.Pending()
 	if p.Guarded != "" && p.Removals <= x.approve {
-		for _, e := range withheld(p) {
+		for _, e := range p.Entries {
 			if e.Withheld == p.Guarded {
-				going, pending = going+1, pending+1
+				pending++
 			}
 		}
+		going = p.Removals
 	}
 	if pending > 0 {
 		among := ""

@@ -132,9 +132,50 @@ func TestRemovalsGoWhenTheyAreApproved(t *testing.T) {
 	w.must(cli.Done, "sync", w.dir, "--owner", "hb", "-y")
 	w.remove("a.md")
 	w.remove("z.md")
-	w.must(cli.Withheld, "sync", w.dir, "--owner", "hb", "-y", "--allow-empty") // it is all that the owner has
-	w.must(cli.Done, "sync", w.dir, "--owner", "hb", "-y", "--allow-empty", "--approve-removals", "2")
+	w.must(cli.Withheld, "sync", w.dir, "--owner", "hb", "-y")
+	w.must(cli.Done, "sync", w.dir, "--owner", "hb", "-y", "--allow-empty")
 	is.Equal(len(w.keys()), 0)
+}
+
+// TestTheWrongFolderChangesNothingHoweverOftenItIsTried has a file in common with the right
+// one by its name alone.
+func TestTheWrongFolderChangesNothingHoweverOftenItIsTried(t *testing.T) {
+	is := is.New(t)
+	w := newWorld(t, openaitest.Config{})
+	w.must(cli.Done, "sync", w.dir, "--owner", "hb", "-y")
+	before := w.keys()
+	wrong := t.TempDir()
+	for _, name := range []string{"a.md", "x.md", "y.md"} {
+		is.NoErr(os.WriteFile(filepath.Join(wrong, name), []byte("the wrong "+name), 0o644))
+	}
+	for _, more := range [][]string{nil, nil, {"--max-remove", "20%"}, {"--max-remove", "40"}, {"--approve-removals", "1"}} {
+		_, errs, code := w.run(append([]string{"sync", wrong, "--owner", "hb", "-y"}, more...)...)
+		is.Equal(code, cli.Withheld)
+		is.True(strings.Contains(errs, "is it the right source?"))
+		is.Equal(w.keys(), before)
+	}
+	w.must(cli.Done, "sync", wrong, "--owner", "hb", "-y", "--approve-removals", "2")
+	is.Equal(w.keys(), []string{"a.md", "x.md", "y.md"})
+}
+
+// TestAWrongFolderOfManyFilesIsNotPutEither might otherwise have its own files make up most
+// of the owner's, so that the next run finds few removals among them.
+func TestAWrongFolderOfManyFilesIsNotPutEither(t *testing.T) {
+	is := is.New(t)
+	w := newWorld(t, openaitest.Config{})
+	for i := range 20 {
+		w.write(fmt.Sprintf("%d.md", i), fmt.Sprint(i))
+	}
+	w.must(cli.Done, "sync", w.dir, "--owner", "hb", "-y")
+	before := w.keys()
+	wrong := t.TempDir()
+	for i := range 60 {
+		is.NoErr(os.WriteFile(filepath.Join(wrong, fmt.Sprintf("wrong-%d.md", i)), fmt.Append(nil, "wrong ", i), 0o644))
+	}
+	for range 2 {
+		w.must(cli.Withheld, "sync", wrong, "--owner", "hb", "-y")
+		is.Equal(w.keys(), before)
+	}
 }
 
 func TestAFolderWhoseFilesWereAllRenamedIsTheRightOne(t *testing.T) {

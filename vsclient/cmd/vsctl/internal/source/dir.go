@@ -13,6 +13,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"syscall"
 	"unicode/utf8"
 
 	"github.com/bmatcuk/doublestar/v4"
@@ -119,6 +120,12 @@ func (d *dir) refuse(name, reason string, content vsclient.Content) vsclient.Doc
 // unputtable is an extension that the client refuses before it reads the content.
 const unputtable = ".refused"
 
+// The reasons for folders whose files are not listed, though they may be there.
+const (
+	linkedFolder    = "links to folders are not followed"
+	otherRepository = "it is another git repository: sync it by itself"
+)
+
 var indexed = vsclient.Extensions()
 
 // NotIndexed is the reason for a file that is neither text nor a document to OpenAI.
@@ -138,7 +145,7 @@ func (d *dir) chosen(ctx context.Context) (map[string]string, []error) {
 			continue
 		}
 		switch reason, err := d.look(name); {
-		case errors.Is(err, fs.ErrNotExist): // git lists files that are deleted
+		case absent(err): // git lists files that are deleted
 		case err != nil:
 			errs = append(errs, err)
 		default:
@@ -162,12 +169,12 @@ func (d *dir) look(name string) (string, error) {
 			return "the link leads out of the folder or to nothing", nil //nolint:nilerr // the file itself is there
 		}
 		if info.IsDir() {
-			return "links to folders are not followed", nil
+			return linkedFolder, nil
 		}
 	}
 	switch {
 	case info.IsDir():
-		return "it is another git repository: sync it by itself", nil
+		return otherRepository, nil
 	case !info.Mode().IsRegular():
 		return "it is not a regular file", nil
 	case !slices.Contains(indexed, strings.ToLower(path.Ext(name))):
@@ -248,17 +255,22 @@ func (d *dir) Document(ctx context.Context, key string) (vsclient.Document, bool
 	if err := d.same(); err != nil {
 		return none, false, err
 	}
-	switch info, err := fs.Lstat(d.files, name); {
-	case errors.Is(err, fs.ErrNotExist), err == nil && info.IsDir():
-		return none, false, nil
-	case err != nil:
-		return none, false, err
-	}
 	d.first.Do(func() {
 		if d.names == nil {
 			d.names, _ = d.chosen(ctx)
 		}
 	})
+	for above := path.Dir(name); above != "."; above = path.Dir(above) {
+		if reason := d.names[above]; reason == linkedFolder || reason == otherRepository {
+			return none, false, fmt.Errorf("%s: %s; --exclude it to have its documents removed", above, reason)
+		}
+	}
+	switch info, err := fs.Lstat(d.files, name); {
+	case absent(err), err == nil && info.IsDir():
+		return none, false, nil
+	case err != nil:
+		return none, false, err
+	}
 	if _, ok := d.names[name]; !ok {
 		if ok, err := d.list.has(ctx, name); !ok || err != nil {
 			return none, false, err
@@ -266,6 +278,11 @@ func (d *dir) Document(ctx context.Context, key string) (vsclient.Document, bool
 	}
 	doc, err := d.document(name)
 	return doc, err == nil, err
+}
+
+// absent reports whether the error tells that no file can have the name.
+func absent(err error) bool {
+	return errors.Is(err, fs.ErrNotExist) || errors.Is(err, syscall.ENOTDIR) || errors.Is(err, syscall.ENAMETOOLONG)
 }
 
 // wanted reports whether the globs choose the file.

@@ -226,10 +226,49 @@ func TestARemovalAsksTheFolderOnceMore(t *testing.T) {
 	is.NoErr(os.Symlink("/etc/passwd", filepath.Join(path, "link.md")))
 	is.True(ok("link.md")) // it is refused, and there
 
+	is.True(!ok("a.md/below.md")) // a file has nothing below it
+	is.True(!ok(strings.Repeat("long", 100) + ".md"))
+
 	is.NoErr(os.Rename(path, path+".old"))
 	is.NoErr(os.Mkdir(path, 0o755))
 	_, _, err := s.Document(t.Context(), "a.md")
 	is.True(err != nil && strings.Contains(err.Error(), "replaced by another folder"))
+}
+
+// TestFilesBelowAFolderThatIsNotListedAreNotGone makes a folder another repository, and a link.
+func TestFilesBelowAFolderThatIsNotListedAreNotGone(t *testing.T) {
+	for sentence, change := range map[string]func(dir string){
+		"a link to a folder": func(dir string) {
+			must(os.Rename(filepath.Join(dir, "b"), dir+".elsewhere"))
+			must(os.Symlink(dir+".elsewhere", filepath.Join(dir, "b")))
+		},
+		"a link within": func(dir string) {
+			must(os.Rename(filepath.Join(dir, "b"), filepath.Join(dir, "real")))
+			must(os.Symlink("real", filepath.Join(dir, "b")))
+		},
+		"another repository": func(dir string) {
+			_, err := git(context.Background(), dir, "init", "-q")
+			must(err)
+			_, err = git(context.Background(), filepath.Join(dir, "b"), "init", "-q")
+			must(err)
+		},
+	} {
+		t.Run(sentence, func(t *testing.T) {
+			is := is.New(t)
+			path := folder(t)
+			c := store(t, open(t, path, Options{}))
+			change(path)
+			s := open(t, path, Options{})
+			p := compare(t, c, s.Documents(t.Context()))
+			report, err := p.Execute(t.Context(), c, plan.ExecuteOptions{Exists: func(ctx context.Context, key string) (bool, error) {
+				_, ok, err := s.Document(ctx, key)
+				return ok, err
+			}}, nil)
+			is.NoErr(err)
+			is.Equal(report.Counts[plan.Remove], 0)
+			is.Equal(len(report.Withheld), 2)
+		})
+	}
 }
 
 func TestTheErrorOfAReadIsTheCause(t *testing.T) {

@@ -77,7 +77,7 @@ func (m *manifest) Documents(context.Context) iter.Seq2[vsclient.Document, error
 				yield(vsclient.Document{}, m.fault(count, unended(err)))
 				return
 			}
-			to := values.InputOffset()
+			to := m.from + values.InputOffset()
 			where := span{to - int64(len(raw)), to}
 			l, err := parse(raw)
 			if err == nil && l.End {
@@ -90,7 +90,9 @@ func (m *manifest) Documents(context.Context) iter.Seq2[vsclient.Document, error
 			var doc vsclient.Document
 			if err == nil {
 				doc = m.document(l, where)
-				m.at[doc.Key] = where
+				if _, twice := m.at[doc.Key]; !twice { // the first document of a key counts
+					m.at[doc.Key] = where
+				}
 			} else {
 				err = m.fault(count, err)
 			}
@@ -155,7 +157,16 @@ func (m *manifest) document(l line, where span) vsclient.Document {
 	}
 	if l.Path != nil {
 		name := filepath.FromSlash(*l.Path)
-		doc.Content = vsclient.Open(func() (io.ReadCloser, error) { return m.base.Open(name) })
+		doc.Content = vsclient.Open(func() (io.ReadCloser, error) {
+			info, err := m.base.Stat(name)
+			if err == nil && !info.Mode().IsRegular() {
+				err = fmt.Errorf("%s is not a regular file", name)
+			}
+			if err != nil {
+				return nil, err
+			}
+			return m.base.Open(name)
+		})
 		return doc
 	}
 	doc.Content = vsclient.Open(func() (io.ReadCloser, error) {

@@ -89,7 +89,8 @@ func Open(spec string, o Options) (Source, error) {
 // lines is a file of lines.
 type lines struct {
 	*os.File
-	copied bool // it is a temporary file
+	copied bool  // it is a temporary file
+	from   int64 // the place of the first line
 }
 
 // openLines opens a file of lines. Standard input is copied to a temporary file
@@ -97,23 +98,33 @@ type lines struct {
 func openLines(place string, stdin io.Reader) (lines, error) {
 	if place != "-" {
 		f, err := os.Open(filepath.Clean(place))
-		return lines{f, false}, err
+		if err != nil {
+			return lines{}, err
+		}
+		return lines{f, false, behindMark(f)}, nil
 	}
 	f, err := os.CreateTemp("", "vsctl-*.jsonl")
 	if err != nil {
 		return lines{}, err
 	}
-	if _, err = io.Copy(f, stdin); err == nil {
-		_, err = f.Seek(0, io.SeekStart)
+	if _, err = io.Copy(f, stdin); err != nil {
+		return lines{}, errors.Join(fmt.Errorf("standard input: %w", err), f.Close(), os.Remove(f.Name()))
 	}
-	if err != nil {
-		err = errors.Join(fmt.Errorf("standard input: %w", err), f.Close(), os.Remove(f.Name()))
-	}
-	return lines{f, true}, err
+	return lines{f, true, behindMark(f)}, nil
 }
 
 // all reads the lines from the first.
-func (l lines) all() io.Reader { return io.NewSectionReader(l, 0, 1<<62) }
+func (l lines) all() io.Reader { return io.NewSectionReader(l, l.from, 1<<62) }
+
+// behindMark returns the place behind a byte order mark, where the text begins.
+func behindMark(f *os.File) int64 {
+	const mark = "\ufeff"
+	begin := make([]byte, len(mark))
+	if n, _ := f.ReadAt(begin, 0); string(begin[:n]) == mark {
+		return int64(n)
+	}
+	return 0
+}
 
 // Close closes the file, and removes one that was copied.
 func (l lines) Close() error {

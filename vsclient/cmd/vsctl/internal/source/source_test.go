@@ -250,10 +250,9 @@ func TestAManifestTextIsReadAgain(t *testing.T) {
 	got, err := keysOf(t, s)
 	is.NoErr(err)
 	is.Equal(got, []string{"p/a", "p/b"})
-	d, ok, err := s.Document(t.Context(), "p/b")
+	_, ok, err := s.Document(t.Context(), "p/b")
 	is.NoErr(err)
 	is.True(ok)
-	_ = d
 	r, err := s.(*manifest).read(s.(*manifest).at["p/b"])
 	is.NoErr(err)
 	is.Equal(*r.Text, "zwei ä")
@@ -283,6 +282,40 @@ func TestStandardInputLeavesNoFile(t *testing.T) {
 type broken struct{}
 
 func (broken) Read([]byte) (int, error) { return 0, io.ErrUnexpectedEOF }
+
+func TestAByteOrderMarkIsNoPartOfTheFirstLine(t *testing.T) {
+	for kind, text := range map[string]string{
+		"keys":     "\ufeffa.md\n{\"end\":true,\"count\":1}\n",
+		"manifest": "\ufeff{\"key\":\"a.md\",\"text\":\"x\"}\n{\"end\":true,\"count\":1}\n",
+	} {
+		t.Run(kind, func(t *testing.T) {
+			is := is.New(t)
+			s := open(t, kind+":-", Options{Stdin: strings.NewReader(text)})
+			for doc, err := range s.Documents(t.Context()) {
+				is.NoErr(err)
+				is.Equal(doc.Key, "a.md")
+			}
+			doc, ok, err := s.Document(t.Context(), "a.md")
+			is.NoErr(err)
+			is.True(ok)
+			if kind == "manifest" {
+				r, err := s.(*manifest).read(s.(*manifest).at[doc.Key])
+				is.NoErr(err)
+				is.Equal(*r.Text, "x")
+			}
+		})
+	}
+}
+
+func TestOfTwoDocumentsOfAKeyInAManifestTheFirstIsOpened(t *testing.T) {
+	is := is.New(t)
+	s := open(t, "manifest:-", Options{Stdin: strings.NewReader("{\"key\":\"a\",\"text\":\"1\"}\n{\"key\":\"a\",\"text\":\"2\"}\n{\"end\":true,\"count\":2}\n")})
+	_, err := keysOf(t, s)
+	is.NoErr(err)
+	r, err := s.(*manifest).read(s.(*manifest).at["a"])
+	is.NoErr(err)
+	is.Equal(*r.Text, "1")
+}
 
 func TestKeysAreLinesOrJSONStrings(t *testing.T) {
 	is := is.New(t)
