@@ -38,6 +38,10 @@ const (
 	// it may be behind the changes of a process before this one. A process that was
 	// killed has its last batch delivered again, before all else.
 	redelivered = 100
+	// apart is how many seconds the clocks of OpenAI's hosts may differ, at most, where a
+	// version cannot be seen yet. A longer time would have every namesake in another store
+	// waited for, and outrank later puts of a process that knows nothing of this one.
+	apart = 4
 	// fewLooks are made singly before the store's listing is read instead, and more
 	// in a large project.
 	fewLooks = 4
@@ -269,7 +273,7 @@ func (v *View) Hidden(cur ledger.Version, young []string, others bool) bool {
 	return slices.ContainsFunc(young, func(id string) bool {
 		file, known := v.ledger.Find(id)
 		before := !cur.Made && since <= Patience && v.Age(file.Created) < ShowTime
-		return known && file.Created >= cur.Created-wire.Skew && (before || others && v.Age(file.Created) <= Patience)
+		return known && file.Created >= cur.Created-apart && (before || others && v.Age(file.Created) <= Patience)
 	})
 }
 

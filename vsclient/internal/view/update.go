@@ -22,7 +22,6 @@ var errUnseen = errors.New("the store file cannot be seen")
 
 // Update gives a store file other attributes.
 func (v *View) Update(ctx context.Context, d Doc, id string, next naming.Identity) error {
-	moved := false
 	err := v.Shows(ctx, id, func() (err error) {
 		_, err = v.cfg.Wire.UpdateStoreFile(ctx, id, next.Encode())
 		return err
@@ -33,13 +32,10 @@ func (v *View) Update(ctx context.Context, d Doc, id string, next naming.Identit
 		return nil
 	case errors.Is(err, fail.NotFound):
 		v.ledger.Absent(id, v.Tick())
-		moved = true
+		return ErrMoved
 	case !known || f.Unknown || f.Retry || f.Kind == nil:
 		// It may be carried out yet: the attributes that are asked for next are set anew.
 		v.ledger.DoubtAttributes(id, next.Version)
-	}
-	if moved {
-		return ErrMoved
 	}
 	return err
 }

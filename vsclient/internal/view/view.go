@@ -244,11 +244,10 @@ func (v *View) Absent(id string) {
 
 // Above returns a number above those of all versions among the Files, none of which can
 // be seen yet: a number is the second in which its File was made, in millionths, and an order
-// within it. The clocks of hosts differ by less than five seconds. A larger allowance would
-// outrank a later put of a process that knows nothing of this one.
+// within it. A process that sees more of them comes later.
 func (v *View) Above(ids []string) int64 {
 	if newest := v.newestOf(ids); newest > 0 {
-		return (newest + 5) * 1e6
+		return (newest+apart+1)*1e6 + 1000*int64(len(ids))
 	}
 	return 0
 }

@@ -28,8 +28,8 @@ const (
 	maxContentText = 64 << 20 // all pages of a document's text together
 )
 
-// Skew is how many seconds the clocks of the API's hosts may differ.
-const Skew = 60
+// skew is how many seconds the clocks of the API's hosts may differ.
+const skew = 60
 
 // Page sizes: the most that the API allows.
 const (
@@ -101,7 +101,7 @@ func (c *Client) Files(ctx context.Context, first int, since map[string]int64) i
 				if !yield(page, err) || err != nil {
 					return
 				}
-				if len(page) > 0 && page[len(page)-1].CreatedAt < since[purpose]-Skew {
+				if len(page) > 0 && page[len(page)-1].CreatedAt < since[purpose]-skew {
 					break
 				}
 			}
