@@ -97,6 +97,31 @@ func TestAReaderThatLookedTooEarlyFindsTheDocumentWhenItShows(t *testing.T) {
 	})
 }
 
+// TestAReaderDoesNotWaitForANewerVersionBesideASearchableOne lists a version of which a GET
+// still answers 404.
+func TestAReaderDoesNotWaitForANewerVersionBesideASearchableOne(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		is := is.New(t)
+		w := newWorld(t, openaitest.Config{NotFoundWindow: 20 * time.Second, IndexTime: time.Minute})
+		is.NoErr(onlyErr(w.client().Put(t.Context(), doc("a.md", "old"))))
+		time.Sleep(time.Hour)
+		a, kill := w.process(async)
+		newer, err := a.Put(t.Context(), doc("a.md", "new"))
+		is.NoErr(err)
+		kill()
+		time.Sleep(2 * time.Second)
+		b := w.client()
+		for _, err := range b.List(t.Context()) {
+			is.NoErr(err)
+		}
+		began := time.Now()
+		info, err := b.Get(t.Context(), "a.md")
+		is.NoErr(err)
+		is.True(info.FileID != newer.FileID)
+		is.Equal(time.Since(began), time.Duration(0))
+	})
+}
+
 func TestAListingDoesNotShowDocumentsThatThisClientHasDeleted(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		is := is.New(t)
