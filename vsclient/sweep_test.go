@@ -117,16 +117,17 @@ func TestASweepLeavesHandUploadedFilesAlone(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		is := is.New(t)
 		w := newWorld(t, openaitest.Config{})
-		w.attached("README.md", "one", nil)
-		w.attached("README.md", "two", nil)
-		w.attached("README.md", "three", map[string]any{"source": "another tool"})
+		for _, attributes := range []map[string]any{nil, nil, nil, {"source": "another tool"}} {
+			w.attached("README.md", "text", attributes)
+			time.Sleep(time.Minute)
+		}
 		time.Sleep(2 * time.Hour)
 		w.file("new.md", "tells the time")
 		c := w.client()
 		found, err := c.Sweep(t.Context(), vsclient.SweepOptions{Keys: []string{"README.md"}})
 		is.NoErr(err)
 		is.Equal(len(found), 0)
-		is.Equal(w.files(), 4)
+		is.Equal(w.files(), 5)
 	})
 }
 

@@ -103,6 +103,9 @@ func (p *Plan) Execute(ctx context.Context, c *vsclient.Client, o ExecuteOptions
 		return Report{}, errors.New("plan: the plan was not made in this process; set ExecuteOptions.Source, so that its documents can be opened")
 	}
 	x.each(ctx, putters, puts, x.put)
+	if len(removals) > 0 {
+		x.halt = x.beforeRemovals(ctx)
+	}
 	x.each(ctx, removers, removals, x.remove)
 	return x.report(), x.fatal
 }
@@ -129,6 +132,7 @@ type execution struct {
 	progress func(Progress)
 	reading  chan struct{}
 	total    int
+	halt     string // why nothing is removed; empty: it may be
 
 	mu    sync.Mutex
 	ends  map[int]end       // of entries, by their place
@@ -214,6 +218,35 @@ func (x *execution) withheld(e Entry) bool {
 	return e.Withheld != "" && (e.Withheld != x.plan.Guarded || x.o.Approve < x.plan.Removals)
 }
 
+// beforeRemovals says why nothing may be removed: documents that were attached under
+// Config.Async are not searchable, or the source has none of those that the plan saw in it.
+func (x *execution) beforeRemovals(ctx context.Context) string {
+	if err := x.c.Flush(ctx); err != nil {
+		return fmt.Sprintf("documents that were put are not searchable: %v", err)
+	}
+	if x.o.Exists == nil {
+		return ""
+	}
+	asked := false
+	for _, e := range x.plan.Entries {
+		if e.Action == Remove || e.Action == Refused {
+			continue
+		}
+		there, err := x.o.Exists(ctx, e.Key)
+		switch {
+		case err != nil:
+			return fmt.Sprintf("the source cannot tell which documents it has: %v", err)
+		case there:
+			return ""
+		}
+		asked = true
+	}
+	if asked {
+		return "the source has none of the documents that the plan has seen in it"
+	}
+	return ""
+}
+
 // put puts the document of the entry.
 func (x *execution) put(ctx context.Context, e Entry) (vsclient.Result, end) {
 	if x.withheld(e) {
@@ -272,7 +305,7 @@ func (x *execution) stands(ctx context.Context, e Entry) end {
 	info, err := x.c.Get(ctx, e.Key)
 	gone, owner := errors.Is(err, vsclient.ErrNotFound), info.Attributes[x.plan.OwnerAttribute]
 	switch {
-	case gone && (e.FileID == "" || e.Action == Repair):
+	case gone && (e.FileID == "" || e.Action == Repair || e.Action == Remove):
 		return end{}
 	case gone:
 		return stale("the stored document is gone")
@@ -333,6 +366,8 @@ func (x *execution) remove(ctx context.Context, e Entry) (vsclient.Result, end) 
 	switch {
 	case x.withheld(e):
 		return vsclient.Result{}, end{withheld: e.Withheld}
+	case x.halt != "":
+		return vsclient.Result{}, end{withheld: x.halt}
 	case e.SHA256 != "" && unput != "":
 		return vsclient.Result{}, end{withheld: fmt.Sprintf("the source has its content under %q, which was not put", unput)}
 	}

@@ -184,12 +184,6 @@ func TestAChangeSinceThePlanIsStale(t *testing.T) {
 			map[string]string{gone: `has the owner "them" by now`},
 		},
 		{
-			"the document to remove is gone",
-			func(w *world) { _, _ = w.client().Delete(context.Background(), gone) },
-			plan.ExecuteOptions{},
-			map[string]string{gone: "is gone"},
-		},
-		{
 			"the source has the document again",
 			func(*world) {},
 			plan.ExecuteOptions{Exists: func(context.Context, string) (bool, error) { return true, nil }},
@@ -299,6 +293,71 @@ func TestADocumentThatMovesIsThereAllTheTime(t *testing.T) {
 			})
 		})
 	}
+}
+
+// TestADocumentThatMovesStaysUntilTheNewKeyIsSearchable has an earlier run end once the
+// document is attached under its new key.
+func TestADocumentThatMovesStaysUntilTheNewKeyIsSearchable(t *testing.T) {
+	async := func(cfg *vsclient.Config) { cfg.Async = true }
+	t.Run("attached by a run that has ended", func(t *testing.T) {
+		synctest.Test(t, func(t *testing.T) {
+			is := is.New(t)
+			w := newWorld(t, openaitest.Config{IndexTime: time.Minute})
+			w.put(ofUs(doc("old.md", "text")))
+			c := w.client(async)
+			_, err := c.Put(context.Background(), ofUs(doc("new.md", "text")))
+			is.NoErr(err)
+			p := w.make(w.client(), source(doc("new.md", "text")), us)
+			is.Equal(lines(p), []string{"unchanged new.md", "remove old.md"})
+			is.True(strings.Contains(p.Entries[1].Withheld, `"new.md", which is still being indexed`))
+			time.Sleep(time.Hour)
+			w.run(w.client(), w.make(w.client(), source(doc("new.md", "text")), us), plan.ExecuteOptions{})
+			is.Equal(w.stored(), []string{"new.md: text"})
+		})
+	})
+	t.Run("attached by this run", func(t *testing.T) {
+		synctest.Test(t, func(t *testing.T) {
+			is := is.New(t)
+			w := newWorld(t, openaitest.Config{IndexTime: time.Minute})
+			w.put(ofUs(doc("old.md", "text")))
+			c := w.client(async)
+			w.run(c, w.make(c, source(doc("new.md", "text")), us), plan.ExecuteOptions{})
+			is.Equal(w.stored(), []string{"new.md: text"}) // it was waited for
+		})
+	})
+	t.Run("attached by this run and not indexed", func(t *testing.T) {
+		synctest.Test(t, func(t *testing.T) {
+			is := is.New(t)
+			w := newWorld(t, openaitest.Config{IndexTime: time.Minute, FailIndexing: func(f openaitest.FileInfo) (code, message string) {
+				if strings.HasPrefix(f.Name, "new") {
+					return "invalid_file", "it is broken"
+				}
+				return "", ""
+			}})
+			w.put(ofUs(doc("old.md", "text")))
+			c := w.client(async)
+			r := w.run(c, w.make(c, source(doc("new.md", "text")), us), plan.ExecuteOptions{})
+			is.Equal(len(r.Withheld), 1)
+			is.Equal(w.stored(), []string{"old.md: text"})
+		})
+	})
+}
+
+// TestASourceThatHasNoneOfThePlansDocumentsRemovesNothing has the folder of a plan that was
+// kept be empty when the plan is executed.
+func TestASourceThatHasNoneOfThePlansDocumentsRemovesNothing(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		is := is.New(t)
+		w := newWorld(t, openaitest.Config{})
+		w.put(ofUs(doc("gone.md", "gone")), ofUs(doc("kept.md", "kept")))
+		p := again(t, w.make(w.client(), source(doc("kept.md", "kept")), us))
+		there := ""
+		exists := func(_ context.Context, key string) (bool, error) { return key == there, nil }
+		r := w.run(w.client(), p, plan.ExecuteOptions{Exists: exists})
+		is.True(strings.Contains(withheld(r.Withheld)["gone.md"], "none of the documents"))
+		there = "kept.md"
+		is.Equal(w.run(w.client(), p, plan.ExecuteOptions{Exists: exists}).Done, 1)
+	})
 }
 
 func TestTheOwnerIsWrittenAndKept(t *testing.T) {

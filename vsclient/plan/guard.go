@@ -51,8 +51,8 @@ func (g Guard) refuses(n, owned int) string {
 	case n <= g.Free:
 	case g.Share < 0:
 		return fmt.Sprintf("%d documents would be removed, which is more than %d", n, max(g.Free, 0))
-	case float64(n) > g.Share*float64(owned):
-		return fmt.Sprintf("%d of %d documents would be removed, which is more than %g %%", n, owned, 100*g.Share)
+	case float64(n) > g.Share*float64(owned)+1e-6: // 0.29 of 100 are less than 29
+		return fmt.Sprintf("%d of %d documents would be removed, which is more than %.4g %%", n, owned, 100*g.Share)
 	case n > g.Most:
 		return fmt.Sprintf("%d documents would be removed, which is more than %d", n, g.Most)
 	}

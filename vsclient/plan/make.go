@@ -290,10 +290,13 @@ func (m *maker) compare(h *held, want vsclient.Info) (Action, string) {
 	case h.attributes.Value() != text(want.Attributes):
 		return Attributes, ""
 	case stuck != nil:
-		return Unchanged, "it is being indexed"
+		return Unchanged, indexed
 	}
 	return Unchanged, ""
 }
+
+// indexed is the reason of a document that is as it should be, and not searchable yet.
+const indexed = "it is being indexed"
 
 func chunkingText(c vsclient.Chunking) string {
 	if c == (vsclient.Chunking{}) {
@@ -332,11 +335,15 @@ func (m *maker) remove(ctx context.Context) error {
 	if err := m.digest(ctx); err != nil {
 		return err
 	}
-	contents, unput := make(map[string]bool), make(map[string]string) // the source's; those of keys that do not get them
+	contents, unput := make(map[string]bool), make(map[string]string) // the source's; why keys do not have them
 	for _, e := range p.Entries[:first] {
 		contents[e.SHA256] = true
-		if e.SHA256 != "" && (e.Action == Refused || e.Action == Conflict) {
-			unput[e.SHA256] = e.Key
+		switch {
+		case e.SHA256 == "":
+		case e.Action == Refused, e.Action == Conflict:
+			unput[e.SHA256] = fmt.Sprintf("%q, which cannot be put", e.Key)
+		case e.Action == Unchanged && e.Reason == indexed, e.Action == Attributes && m.byKey[e.Key].unsearchable != nil:
+			unput[e.SHA256] = fmt.Sprintf("%q, which is still being indexed", e.Key)
 		}
 	}
 	p.Guarded = p.Guard.refuses(p.Removals, p.Owned)
@@ -357,7 +364,7 @@ func (m *maker) remove(ctx context.Context) error {
 		case !m.some && !m.o.Empty:
 			removals[i].Withheld = "the source is empty"
 		case e.SHA256 != "" && unput[e.SHA256] != "":
-			removals[i].Withheld = fmt.Sprintf("the source has its content under %q, which cannot be put", unput[e.SHA256])
+			removals[i].Withheld = "the source has its content under " + unput[e.SHA256]
 		default:
 			removals[i].Withheld = p.Guarded
 		}

@@ -8,23 +8,30 @@ import (
 	"os"
 	"slices"
 	"sync"
+	"time"
 
 	"github.com/conduitio-labs/conduit-connector-openai-vectorstore/vsclient"
 )
 
 // Refusals remember documents that OpenAI has refused, so that another run over the same
 // source does not upload them again. A document is tried again once its content or its
-// chunking has changed. The zero value is empty and ready. It is safe for concurrent use.
+// chunking has changed, and after a day when OpenAI has refused a request rather than to
+// index it. The zero value is empty and ready. It is safe for concurrent use.
 type Refusals struct {
 	mu    sync.Mutex
 	byKey map[string]refusal
 }
 
 type refusal struct {
-	SHA256   string `json:"sha256"`
-	Chunking string `json:"chunking"`
-	Reason   string `json:"reason"`
+	SHA256   string    `json:"sha256"`
+	Chunking string    `json:"chunking"`
+	Reason   string    `json:"reason"`
+	Until    time.Time `json:"until,omitzero"` // when it is tried again, in UTC; zero: never
 }
+
+// again is when a document is tried again that a request was refused for: the reason need
+// not have been its content.
+const again = 24 * time.Hour
 
 // LoadRefusals reads the file that [Refusals.Save] has written. A file that does not
 // exist holds none.
@@ -74,7 +81,7 @@ func (r *Refusals) reason(key, sha256, chunking string) string {
 	}
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	if one := r.byKey[key]; one.SHA256 == sha256 && one.Chunking == chunking {
+	if one := r.byKey[key]; one.SHA256 == sha256 && one.Chunking == chunking && (one.Until.IsZero() || time.Now().Before(one.Until)) {
 		return one.Reason
 	}
 	return ""
@@ -96,6 +103,10 @@ func (r *Refusals) record(key, sha256, chunking string, err error) {
 		if r.byKey == nil {
 			r.byKey = make(map[string]refusal)
 		}
-		r.byKey[key] = refusal{sha256, chunking, reasonOf(err)}
+		one := refusal{SHA256: sha256, Chunking: chunking, Reason: reasonOf(err)}
+		if errors.Is(err, vsclient.ErrRejected) {
+			one.Until = time.Now().UTC().Add(again).Truncate(time.Second)
+		}
+		r.byKey[key] = one
 	}
 }

@@ -1,11 +1,13 @@
 package plan_test
 
 import (
+	"net/http"
 	"os"
 	"path/filepath"
 	"strings"
 	"testing"
 	"testing/synctest"
+	"time"
 
 	"github.com/matryer/is"
 
@@ -64,6 +66,27 @@ func TestAFailureOfTheServiceIsNoRefusal(t *testing.T) {
 		r := w.run(w.client(), w.make(w.client(), source(doc("a.md", "a")), plan.Options{}), plan.ExecuteOptions{Refusals: refusals})
 		is.Equal(len(r.Failed), 1)
 		is.Equal(refusals.Len(), 0)
+	})
+}
+
+// TestARequestThatWasRefusedIsTriedAgainAfterADay has OpenAI answer an upload with a 400 of
+// unknown reason.
+func TestARequestThatWasRefusedIsTriedAgainAfterADay(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		is := is.New(t)
+		w := newWorld(t, openaitest.Config{})
+		w.srv.Inject(openaitest.Fault{Method: http.MethodPost, Path: "/files", Kind: openaitest.FaultStatus, Status: http.StatusBadRequest})
+		refusals := new(plan.Refusals)
+		sync := func() *plan.Plan {
+			p := w.make(w.client(), source(doc("a.md", "a")), plan.Options{Refusals: refusals})
+			w.run(w.client(), p, plan.ExecuteOptions{Refusals: refusals})
+			return p
+		}
+		is.Equal(lines(sync()), []string{"create a.md"})
+		is.Equal(lines(sync()), []string{"refused a.md"})
+		time.Sleep(25 * time.Hour)
+		is.Equal(lines(sync()), []string{"create a.md"})
+		is.Equal(w.stored(), []string{"a.md: a"})
 	})
 }
 

@@ -125,13 +125,19 @@ func (h Holdings) Uploads(but string) (ids []string) {
 	return ids
 }
 
-// Written returns the holdings without files that have no attributes and are newer than the
-// key's document. A person may have uploaded them: unless a call has named the key since, they are
-// no versions of it.
+// Written returns the holdings without files that have no attributes, unless a document of
+// the key is newer. A person may have uploaded them: unless a call has named the key since,
+// they are no versions of it.
 func (h Holdings) Written() Holdings {
-	document, _ := h.Current()
+	var newest int64
+	for _, v := range h.Versions {
+		if v.Key != (Key{}) && v.Status != Failed && !v.Going {
+			newest = v.Created
+			break
+		}
+	}
 	h.Versions = slices.DeleteFunc(slices.Clone(h.Versions), func(v Version) bool {
-		return !v.Going && v.Key == (Key{}) && v.Created >= document.Created
+		return !v.Going && v.Key == (Key{}) && v.Created >= newest
 	})
 	return h
 }

@@ -119,7 +119,7 @@ func Run(ctx context.Context, args []string, s Streams) int {
 	if a.json && (a.out.result != nil || err != nil) {
 		a.envelope(code, err)
 	} else if err != nil {
-		fmt.Fprintln(s.Err, "vsctl: "+message(err))
+		fmt.Fprintln(s.Err, "vsctl: "+show.Text(message(err)))
 	}
 	if out.err != nil {
 		fmt.Fprintln(s.Err, "vsctl: the output cannot be written: "+message(out.err))
@@ -177,9 +177,9 @@ func (a *app) envelope(code int, err error) {
 	show.JSON(a.Out, e) //nolint:errcheck // Out keeps the error
 }
 
-// packages are the names before the errors of packages, at the beginning or after a colon or
-// a line feed.
-var packages = regexp.MustCompile(`(^|: |\n)(vsclient|plan): `)
+// packages are the names before the errors of packages, at the beginning or after a colon, a
+// comma or a line feed.
+var packages = regexp.MustCompile(`(^|: |, |\n)(vsclient|plan): `)
 
 // message is the error on one line.
 func message(err error) string {

@@ -141,11 +141,15 @@ func (a *app) make(ctx context.Context, c *vsclient.Client, opened source.Source
 			m.Spec.Source = kind + ":" + place
 		}
 	}
+	sample := vsclient.Document{Key: "any.md", Content: vsclient.Bytes([]byte("text"))}
+	if sample.Chunking, err = parseChunking(s.Chunking); err != nil {
+		return made{}, err
+	}
 	if s.Owner != "" {
-		d := vsclient.Document{Key: "any.md", Content: vsclient.Bytes([]byte("text")), Attributes: vsclient.Attributes{s.OwnerAttribute: s.Owner}}
-		if _, err := c.Describe(ctx, d); err != nil {
-			return made{}, usagef("--owner %.40q cannot be written to the attribute %.40q: %w", s.Owner, s.OwnerAttribute, errors.Unwrap(err))
-		}
+		sample.Attributes = vsclient.Attributes{s.OwnerAttribute: s.Owner}
+	}
+	if _, err := c.Describe(ctx, sample); err != nil { // no document could be put
+		return made{}, usagef("--owner, --owner-attribute or --chunking: %w", err)
 	}
 	if m.refusals, err = a.refusals(a.storeID); err != nil {
 		return made{}, environment(err)
@@ -481,7 +485,7 @@ source is incomplete or empty, and when there are too many of them.
 			a.totals(a.Out, m.Plan)
 		}
 		if dry {
-			return warned(outcome{summary: summary(m.Plan), result: m}, m.Plan, unasked(m.Plan, s.noRemove)), nil
+			return warned(outcome{summary: summary(m.Plan), result: m}, m.Plan, unasked(m.Plan, s.noRemove || x.approves(m.Plan))), nil
 		}
 		out, err := a.execute(ctx, c, m, opened, x, false, s.noRemove)
 		if err == nil && a.emulate != "" && !a.json {
@@ -505,6 +509,11 @@ source is incomplete or empty, and when there are too many of them.
 type executeFlags struct {
 	approve   int
 	yes, wait bool
+}
+
+// approves reports whether the approval lifts the guard's reason.
+func (x *executeFlags) approves(p *plan.Plan) bool {
+	return p.Guarded != "" && p.Removals <= x.approve
 }
 
 func (x *executeFlags) add(f *pflag.FlagSet) {
@@ -602,7 +611,7 @@ type failed struct {
 func (a *app) execute(ctx context.Context, c *vsclient.Client, m made, opened source.Source, x executeFlags, saved, silent bool) (outcome, error) {
 	p := m.Plan
 	going, pending := p.Counts()[plan.Remove]-len(withheld(p)), p.Pending()
-	if p.Guarded != "" && p.Removals <= x.approve {
+	if x.approves(p) {
 		for _, e := range p.Entries {
 			if e.Withheld == p.Guarded {
 				pending++
