@@ -1,9 +1,4 @@
-// Conduit itself, for the end-to-end tests and the demo. This module is never published,
-// and is outside the workspace, so that Conduit's requirements reach no other module.
-module is never
-// published and outside the workspace, so that what Conduit requires reaches
-// nothing else.
-module github.com/conduitio-labs/conduit-connector-openai-vectorstore/connector/e2e/engine
+// Conduit itself, for the end-to-end tests and the demo. This module github.com/conduitio-labs/conduit-connector-openai-vectorstore/connector/e2e/engine
 
 go 1.24.2
 
