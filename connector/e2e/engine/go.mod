@@ -1,4 +1,6 @@
-// Conduit itself, for the end-to-end tests and the demo. This module github.com/conduitio-labs/conduit-connector-openai-vectorstore/connector/e2e/engine
+// Conduit itself, for the end-to-end tests and the demo. It is never published, and it is
+// outside the workspace, so that Conduit's requirements reach no other module.
+module github.com/conduitio-labs/conduit-connector-openai-vectorstore/connector/e2e/engine
 
 go 1.24.2
 
