@@ -53,7 +53,7 @@ func main() {
 
 func run(args []string) error {
 	if len(args) < 2 {
-		return fmt.Errorf("usage: sbom VERSION PROGRAM...")
+		return fmt.Errorf("usage: sbom VERSION PROGRAM [PROGRAM...]")
 	}
 	out := bom{Format: "CycloneDX", SpecVersion: "1.6", Version: 1}
 	// Programs for different systems have different modules. The bill has all of them.
