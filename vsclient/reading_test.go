@@ -122,6 +122,28 @@ func TestAReaderDoesNotWaitForANewerVersionBesideASearchableOne(t *testing.T) {
 	})
 }
 
+// TestAReaderLeavesOneVersionOfADocumentThatManyNewFilesFollow has a process die before it
+// removes the older version, and others attach more Files than a look reads at least.
+func TestAReaderLeavesOneVersionOfADocumentThatManyNewFilesFollow(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		is := is.New(t)
+		w := newWorld(t, openaitest.Config{IndexTime: time.Second, NotFoundWindow: 20 * time.Second, ListLag: openaitest.Lag{Attach: 2 * time.Minute}})
+		is.NoErr(onlyErr(w.client().Put(t.Context(), doc("a.md", "old"))))
+		time.Sleep(time.Hour)
+		a, kill := w.process(async)
+		is.NoErr(onlyErr(a.Put(t.Context(), doc("a.md", "new"))))
+		kill()
+		for i := range 300 {
+			w.attached(fmt.Sprintf("other-%d.md", i), "text", map[string]any{"vs_key": fmt.Sprintf("other/%d.md", i), "vs_version": "0000000000000001"})
+		}
+		_, err := w.client().Get(t.Context(), "a.md")
+		is.NoErr(err)
+		time.Sleep(time.Hour)
+		is.Equal(w.files(), 301)
+		is.Equal(w.holds()["a.md"], "new")
+	})
+}
+
 func TestAListingDoesNotShowDocumentsThatThisClientHasDeleted(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		is := is.New(t)

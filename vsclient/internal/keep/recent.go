@@ -107,6 +107,7 @@ func (k *Keeper) Watch(d view.Doc, young []string, deleted bool) {
 }
 
 func (r *recent) run(ctx context.Context) {
+	started := time.Now()
 	for changed := false; !changed; {
 		r.mu.Lock()
 		wait := time.Until(r.due)
@@ -116,7 +117,10 @@ func (r *recent) run(ctx context.Context) {
 			return
 		}
 	}
-	var since int64 // OpenAI's time of the look before
+	var since int64 // OpenAI's time of the look before, or when a client began that has only read
+	if waited := time.Since(started); waited >= time.Second {
+		since = max(0, r.k.view.Now()-int64(waited/time.Second))
+	}
 	for wait := firstWatch; ; wait = min(2*wait, longestWatch) {
 		began, ok := r.look(ctx, since)
 		since = began
