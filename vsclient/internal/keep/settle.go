@@ -110,9 +110,9 @@ func (k *Keeper) open(d view.Doc, late bool) bool {
 	})
 }
 
-// Remove removes versions, the oldest first, so that a reader who comes in the
-// middle finds the newest. One that cannot be removed keeps no other. moved reports that a version was not where a reply had
-// shown it: somebody else has changed the key.
+// Remove removes versions, the oldest first, so that a reader who comes in the middle finds
+// the newest. One that cannot be removed keeps no other. moved reports that a version was
+// not where a reply had shown it: somebody else has changed the key.
 func (k *Keeper) Remove(ctx context.Context, versions []ledger.Version) (moved bool, err error) {
 	for _, v := range slices.Backward(versions) {
 		if v.Seen == ledger.NotSeen && !v.Open && !v.Going { // what does not show cannot be detached
