@@ -79,6 +79,7 @@ type attaching struct {
 	ended    chan struct{}   // closed when fate and err are set
 
 	// Guarded by Indexer.mu.
+	ready    time.Time // when it was put among those that wait for a request
 	gone     bool      // its caller has given up: it is in no request from now on
 	sent     bool      // a request with it is under way, or unsure
 	unsure   bool      // the reply to a request with it was lost

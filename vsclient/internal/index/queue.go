@@ -6,10 +6,16 @@ import (
 	"sync"
 	"sync/atomic"
 	"time"
+
+	"github.com/conduitio-labs/conduit-connector-openai-vectorstore/vsclient/internal/pace"
 )
 
 // linger is how long a File that is ready waits for those still being uploaded.
 const linger = time.Second
+
+// breath is the pause before a batch that is not full: a caller that has just ended an
+// upload announces its next one in it.
+const breath = 100 * time.Microsecond
 
 // aloneTime is how long a server that takes no batches is not offered one.
 const aloneTime = time.Hour
@@ -36,6 +42,9 @@ func (i *Indexer) Expect() (arrived func()) {
 func (i *Indexer) enqueue(files []*attaching) {
 	i.mu.Lock()
 	defer i.mu.Unlock()
+	for _, at := range files {
+		at.ready = time.Now()
+	}
 	i.ready = append(i.ready, files...)
 	i.consider()
 }
@@ -67,42 +76,38 @@ func (i *Indexer) goAlone(files []*attaching) {
 	i.enqueue(files)
 }
 
-// consider sends when it is time to: when a batch is full, when nothing more is being
-// uploaded (so that an idle client waits for nothing), or when the first File has
-// waited for long enough. The caller holds mu.
+// consider sends when it is time to. The caller holds mu.
 func (i *Indexer) consider() {
-	if len(i.ready) == 0 || i.sending {
-		return
-	}
-	if i.coming == 0 || len(i.ready) >= i.batchSize() {
-		i.send()
-		return
-	}
-	if i.timer == nil {
-		i.timer = time.AfterFunc(linger, func() {
+	switch {
+	case len(i.ready) == 0 || i.sending:
+	case i.due():
+		i.sending = i.cfg.Go(i.sendReady) // when the Indexer's life has ended, the callers see that for themselves
+	case i.timer == nil:
+		i.timer = time.AfterFunc(linger-time.Since(i.ready[0].ready), func() {
 			i.mu.Lock()
 			defer i.mu.Unlock()
 			i.timer = nil
-			if len(i.ready) > 0 && !i.sending {
-				i.send()
-			}
+			i.consider()
 		})
 	}
 }
 
-// send starts one request. When the Indexer's life has ended, none is made: the
-// callers see that for themselves. The caller holds mu.
-func (i *Indexer) send() {
-	if i.timer != nil {
-		i.timer.Stop()
-		i.timer = nil
-	}
-	i.sending = i.cfg.Go(i.sendReady)
+// due reports whether the Files that are ready are to be sent: a batch is full, nothing
+// more is being uploaded (so that an idle client waits for nothing), or the first of them
+// has waited for long enough. The caller holds mu.
+func (i *Indexer) due() bool {
+	return len(i.ready) > 0 && (i.coming == 0 || len(i.ready) >= i.batchSize() || time.Since(i.ready[0].ready) >= linger)
 }
 
 // sendReady attaches the Files that are ready by the time that a request may be sent.
 func (i *Indexer) sendReady() {
 	var leave func()
+	i.mu.Lock()
+	full := len(i.ready) >= i.batchSize()
+	i.mu.Unlock()
+	if !full && pace.Pause(i.cfg.Life, breath, nil) != nil {
+		return
+	}
 	err := i.requests.Acquire(i.cfg.Life, 1)
 	if err == nil {
 		defer i.requests.Release(1)
@@ -115,13 +120,16 @@ func (i *Indexer) sendReady() {
 		return
 	}
 	i.ready = slices.DeleteFunc(i.ready, func(at *attaching) bool { return at.gone })
-	n := min(len(i.ready), i.batchSize())
-	files := slices.Clone(i.ready[:n])
-	i.ready = slices.Delete(i.ready, 0, n)
+	var files []*attaching
+	if i.due() {
+		n := min(len(i.ready), i.batchSize())
+		files = slices.Clone(i.ready[:n])
+		i.ready = slices.Delete(i.ready, 0, n)
+	}
 	i.consider()
 	i.mu.Unlock()
 	defer leave() // where no request was made
-	if n > 0 {
+	if len(files) > 0 {
 		i.deliver(files, leave)
 	}
 }
