@@ -17,7 +17,7 @@ func (h *history) finish() {
 	h.gate.Calm()
 	h.join()
 	for _, n := range slices.Sorted(maps.Keys(h.procs)) {
-		if p := h.procs[n]; p.Orphan && !p.Dead && !p.Closed {
+		if p := h.procs[n]; p.Orphan && h.alive(p) && !p.Closed {
 			p.calls.Wait()
 			h.close(p)
 		}
@@ -53,7 +53,7 @@ func (h *history) finish() {
 
 func (h *history) living(store int) *process {
 	for _, n := range slices.Backward(slices.Sorted(maps.Keys(h.procs))) {
-		if p := h.procs[n]; p.Store == store && !p.Dead && !p.Closed && !p.Orphan {
+		if p := h.procs[n]; p.Store == store && h.alive(p) && !p.Closed && !p.Orphan {
 			return p
 		}
 	}

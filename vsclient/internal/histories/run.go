@@ -205,34 +205,34 @@ func (h *history) take(s plan.Step) {
 	case plan.DoStart:
 		h.start(s)
 	case plan.DoApply:
-		if !p.Dead && len(s.Changes) > 0 {
+		if h.alive(p) && len(s.Changes) > 0 {
 			h.do(p, s, func(ctx context.Context) { h.apply(ctx, p, s.Changes) })
 		}
 	case plan.DoGet:
-		if !p.Dead {
+		if h.alive(p) {
 			h.do(p, s, func(ctx context.Context) { h.get(ctx, p, s.Key) })
 		}
 	case plan.DoList:
-		if !p.Dead {
+		if h.alive(p) {
 			h.do(p, s, func(ctx context.Context) { h.list(ctx, p) })
 		}
 	case plan.DoSweep:
-		if !p.Dead {
+		if h.alive(p) {
 			h.do(p, s, func(ctx context.Context) { h.failed(p, "sweep", p.c.Sweep(ctx)) })
 		}
 	case plan.DoStrays:
-		if !p.Dead {
+		if h.alive(p) {
 			h.do(p, s, func(ctx context.Context) {
 				_, err := p.c.Strays(ctx, judge.GraceOfStrays, nil, time.Time{})
 				h.failed(p, "leftovers", err)
 			})
 		}
 	case plan.DoFlush:
-		if !p.Dead {
+		if h.alive(p) {
 			h.do(p, s, func(ctx context.Context) { h.flush(ctx, p) })
 		}
 	case plan.DoClose:
-		if !p.Dead && !p.Closed {
+		if h.alive(p) && !p.Closed {
 			h.close(p)
 		}
 	case plan.DoKill:
@@ -309,6 +309,14 @@ func (h *history) died(p *process) {
 	clear(p.Open)
 }
 
+// alive reports whether the process lives. A fault can have killed it a moment ago.
+func (h *history) alive(p *process) bool {
+	if p.line.Dead() {
+		h.died(p)
+	}
+	return !p.Dead
+}
+
 func (h *history) kill(p *process) {
 	p.line.Die()
 	h.died(p)
@@ -351,7 +359,7 @@ func (h *history) deadline(ctx context.Context) time.Duration {
 func (h *history) join() {
 	for _, n := range slices.Sorted(maps.Keys(h.procs)) {
 		p := h.procs[n]
-		if p.Dead || p.Orphan {
+		if !h.alive(p) || p.Orphan {
 			continue
 		}
 		done := make(chan struct{})
