@@ -47,7 +47,8 @@ func Delete(key string) Change { return Change{op: opDelete, doc: Document{Key: 
 // If returns the change with a condition: it is refused with [ErrConflict] unless
 // the stored document, where there is one that this client's kind has written, has
 // these attributes with these values. A document that has just been attached, and cannot be
-// seen yet, is waited for, up to half a minute.
+// seen yet, is waited for, up to half a minute. One that this client has put is an error
+// of class [Transient] then.
 func (ch Change) If(stored Attributes) Change {
 	ch.cond = stored
 	return ch
@@ -298,8 +299,9 @@ func (c *Client) check(ctx context.Context, p *prepared, h ledger.Holdings) (led
 		}
 		s, err := c.view.Shown(ctx, v.ID)
 		if errors.Is(err, fail.NotFound) {
-			c.view.Absent(v.ID)
-			continue
+			if err = c.view.Absent(v.ID); err == nil {
+				continue
+			}
 		}
 		if err != nil {
 			return h, err

@@ -243,3 +243,29 @@ func TestAConditionalPutOutranksAVersionThatTheClientHasDeleted(t *testing.T) {
 		is.Equal(w.holds()["a.md"], "ours")
 	})
 }
+
+// A GET may answer 404 for a while after the attach. A batch's listing has shown meanwhile
+// that the document is searchable.
+func TestADocumentOfThisClientThatIsDeniedForLongIsNeitherMissingNorUnconditional(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		is := is.New(t)
+		w := newWorld(t, openaitest.Config{NotFoundWindow: 2 * time.Minute})
+		c := w.client()
+		for _, r := range c.Apply(t.Context(), []vsclient.Change{vsclient.Put(with(doc("a.md", "one"), vsclient.Attributes{"n": 1})), put("b.md", "b")}, nil) {
+			is.NoErr(r.Err)
+		}
+		_, err := c.Get(t.Context(), "a.md")
+		is.Equal(vsclient.ClassOf(err), vsclient.Transient)
+		is.True(errors.Is(err, vsclient.ErrUnavailable))
+		r := c.Apply(t.Context(), []vsclient.Change{put("a.md", "two").If(vsclient.Attributes{"n": 2})}, nil)[0]
+		is.True(errors.Is(r.Err, vsclient.ErrUnavailable))
+		w.expect(map[string]string{"a.md": "one", "b.md": "b"})
+		time.Sleep(2 * time.Minute)
+		info, err := c.Get(t.Context(), "a.md")
+		is.NoErr(err)
+		is.Equal(info.Attributes, vsclient.Attributes{"n": 1.0})
+		r = c.Apply(t.Context(), []vsclient.Change{put("a.md", "two").If(vsclient.Attributes{"n": 2})}, nil)[0]
+		is.True(errors.Is(r.Err, vsclient.ErrConflict))
+		w.expect(map[string]string{"a.md": "one", "b.md": "b"})
+	})
+}

@@ -1,6 +1,7 @@
 package vsclient
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"iter"
@@ -42,11 +43,8 @@ type Info struct {
 
 func newInfo(key string, s wire.StoreFile) Info {
 	id := naming.Decode(s.Attributes)
-	if key == "" {
-		key = id.Key
-	}
 	info := Info{
-		Key: key, FileID: s.ID, Size: id.Source.Size, SHA256: id.Source.SHA256, Status: Status(s.Status), Version: id.Version,
+		Key: cmp.Or(key, id.Key), FileID: s.ID, Size: id.Source.Size, SHA256: id.Source.SHA256, Status: Status(s.Status), Version: id.Version,
 		UsageBytes: s.UsageBytes, Attributes: id.Own, Chunking: Chunking(naming.ParseChunking(id.Source.Chunking)),
 		AttachedAt: time.Unix(s.CreatedAt, 0),
 	}
@@ -61,7 +59,8 @@ func newInfo(key string, s wire.StoreFile) Info {
 
 // Get describes the key's document: of several versions the newest that is
 // searchable, or the newest when none is. A key without a document is
-// [ErrNotFound].
+// [ErrNotFound]. One that this client has just put, and that OpenAI denies for more than
+// half a minute, is [ErrUnavailable].
 func (c *Client) Get(ctx context.Context, key string) (Info, error) {
 	info, err := c.get(ctx, key)
 	return info, wrap("get", key, err)
@@ -79,18 +78,17 @@ func (c *Client) get(ctx context.Context, key string) (Info, error) {
 	c.keep.Start(false)
 	d := c.view.Doc(key)
 	look := c.view.Holdings
-	for range 2 {
+	for again := false; ; again = true {
 		h, _, err := look(ctx, d)
 		if err != nil {
 			return Info{}, err
 		}
 		info, err := c.newestShown(ctx, key, h)
-		if !errors.Is(err, fail.NotFound) {
+		if again || !errors.Is(err, fail.NotFound) {
 			return info, err
 		}
 		look = c.view.HoldingsNow // somebody else may have put it since
 	}
-	return Info{}, fail.New(fail.NotFound, "the store holds no document of that key")
 }
 
 // newestShown describes the version that a reader finds.
@@ -105,17 +103,16 @@ func (c *Client) newestShown(ctx context.Context, key string, h ledger.Holdings)
 			s, err = c.view.Shown(ctx, v.ID)
 		}
 		if errors.Is(err, fail.NotFound) {
-			c.view.Absent(v.ID)
-			continue
+			if err = c.view.Absent(v.ID); err == nil {
+				continue
+			}
 		}
 		if err != nil {
 			return Info{}, err
 		}
 		c.view.Read(s)
 		info := newInfo(key, s)
-		if info.Size == 0 {
-			info.Size = v.Size
-		}
+		info.Size = cmp.Or(info.Size, v.Size)
 		if info.Status == Completed {
 			return info, nil
 		}

@@ -229,7 +229,7 @@ func (c *Client) setAttributesOf(ctx context.Context, p *prepared, h ledger.Hold
 	if cur.Seen != ledger.Read || cur.Own != c.view.Prints(p.own) || cur.Key == (ledger.Key{}) {
 		s, err := c.view.Shown(ctx, cur.ID)
 		if errors.Is(err, fail.NotFound) {
-			c.view.Absent(cur.ID)
+			_ = c.view.Absent(cur.ID)
 			return Result{}, view.ErrMoved
 		}
 		if err != nil {

@@ -53,6 +53,29 @@ func TestASweepLeavesEachKeyItsNewestVersion(t *testing.T) {
 	}
 }
 
+// A process that is killed just after its attach leaves the file of the earlier connector
+// beside the newer version.
+func TestASweepRemovesAFileWithoutAttributesThatANewerVersionHasReplaced(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		is := is.New(t)
+		w := newWorld(t, openaitest.Config{IndexTime: time.Second})
+		older := w.attached("a.md", "older", nil)
+		time.Sleep(time.Hour)
+		w.attached("a.md", "newer", map[string]any{"vs_key": "a.md", "vs_version": fmt.Sprintf("%016d", time.Now().UnixMicro())})
+		time.Sleep(time.Hour)
+		for _, dry := range []bool{true, false} {
+			found, err := w.client().Sweep(t.Context(), vsclient.SweepOptions{DryRun: dry})
+			is.NoErr(err)
+			is.Equal(len(found), 1)
+			is.Equal(found[0].FileID, older)
+			is.Equal(found[0].Why, vsclient.Superseded)
+			is.Equal(found[0].Removed, !dry)
+		}
+		w.expect(map[string]string{"a.md": "newer"})
+		w.noGap("a.md")
+	})
+}
+
 // Of a version that failed and one that is searchable, a sweep removes the former,
 // and whatever comes after it loses nothing.
 func TestASweepKeepsTheSearchableVersionWhenANewerOneHasFailed(t *testing.T) {

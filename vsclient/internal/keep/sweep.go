@@ -59,8 +59,7 @@ type sweep struct {
 }
 
 func (s *sweep) run(ctx context.Context) error {
-	keys := make(map[ledger.Key]view.Doc)
-	count := make(map[ledger.Key]int)
+	keys := make(map[ledger.Key]string) // of the documents that the store's listing has shown
 	for e, err := range s.view.Entries(ctx) {
 		if err != nil {
 			return err
@@ -69,22 +68,22 @@ func (s *sweep) run(ctx context.Context) error {
 		if !e.Identity.Ours {
 			continue
 		}
-		d := view.Doc{ID: ledger.KeyOf(e.Identity.Digest)}
-		if e.Key != "" {
-			d = s.view.Doc(e.Key)
-			s.name(d)
-		}
-		count[d.ID]++
-		if count[d.ID] > 1 || view.StatusOf(e.Status) == ledger.Failed {
-			keys[d.ID] = d
-		}
+		keys[ledger.KeyOf(e.Identity.Digest)] = e.Key
 		for _, id := range e.Identity.Source.Replaces {
 			s.recorded[id] = true
 		}
 	}
-	for _, d := range keys {
-		if err := s.settle(ctx, d); err != nil {
-			return err
+	for id, key := range keys {
+		d := view.Doc{ID: id}
+		if key != "" {
+			d = s.view.Doc(key)
+			s.name(d)
+		}
+		h := s.ledger.Holdings(d.ID, d.Names).Written()
+		if len(h.Versions) > 1 || slices.ContainsFunc(h.Versions, func(v ledger.Version) bool { return v.Status == ledger.Failed }) {
+			if err := s.settle(ctx, d); err != nil {
+				return err
+			}
 		}
 	}
 	for _, key := range s.o.Keys {

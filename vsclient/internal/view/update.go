@@ -13,8 +13,7 @@ import (
 	"github.com/conduitio-labs/conduit-connector-openai-vectorstore/vsclient/internal/wire"
 )
 
-// ErrMoved says that the store does not hold the version any more, so that the key
-// has to be looked at again.
+// ErrMoved says that the store does not hold the version any more: look again.
 var ErrMoved = errors.New("the version is not there any more")
 
 // errUnseen says that a GET does not show a store file that was seen searchable.

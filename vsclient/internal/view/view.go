@@ -78,7 +78,7 @@ func (v *View) LookWith(ctx context.Context, w *wire.Client, id string) error {
 	s, _, err := w.StoreFile(ctx, id)
 	switch {
 	case errors.Is(err, fail.NotFound):
-		v.Absent(id)
+		_ = v.Absent(id)
 		return nil
 	case err != nil:
 		return err
@@ -230,21 +230,24 @@ func (v *View) Age(created int64) time.Duration {
 // Renew returns when a list of Files has been read that is no older than age.
 func (v *View) Renew(ctx context.Context, age time.Duration) error { return v.listFiles(ctx, age) }
 
-// Absent records that the store was seen without the File. Just after the attach that
-// proves nothing of a version that a reply has shown.
-func (v *View) Absent(id string) {
+// Absent records that the store was seen without the File. Just after the attach that proves
+// nothing of a version that a reply has shown, and is an error of one of this client's own.
+func (v *View) Absent(id string) error {
 	file, _ := v.ledger.Find(id)
 	shown := file.Status == ledger.Completed || file.Status == ledger.InProgress && file.Key != (ledger.Key{}) && !file.Made
-	if shown && v.young(file.Created) && v.Since(file.At) < ShowTime {
-		v.ledger.Doubt(id)
-		return
+	if !shown || !v.young(file.Created) || v.Since(file.At) >= ShowTime {
+		v.ledger.Absent(id, v.Tick())
+		return nil
 	}
-	v.ledger.Absent(id, v.Tick())
+	v.ledger.Doubt(id)
+	if !file.Made {
+		return nil
+	}
+	return fail.New(fail.Unavailable, "File %s was seen searchable, and cannot be seen now", id)
 }
 
-// Above returns a number above those of all versions among the Files, none of which can
-// be seen yet: a number is the second in which its File was made, in millionths, and an order
-// within it. A process that sees more of them comes later.
+// Above returns a number above those of all versions among the Files: the second in which
+// a File was made, in millionths, and an order. A process that sees more comes later.
 func (v *View) Above(ids []string) int64 {
 	if newest := v.newestOf(ids); newest > 0 {
 		return (newest+apart+1)*1e6 + 1000*int64(len(ids))
