@@ -9,6 +9,7 @@ import (
 	"net/http"
 	"net/http/httptrace"
 	"net/url"
+	"slices"
 	"strings"
 	"time"
 
@@ -285,7 +286,7 @@ func (c *Client) roundTrip(ctx context.Context, r Request, into any) (got reply.
 func (c *Client) read(resp *http.Response, r Request, into any, got *reply.Received) error {
 	switch {
 	case resp.StatusCode >= 300:
-		got.Location = c.judge.Line(reply.SafeURL(resp.Header.Get(place)), reply.MaxMessage)
+		got.Location = c.judge.URL(resp.Header.Get(place), reply.MaxMessage)
 		return reply.ErrNoObject
 	case resp.StatusCode == http.StatusNoContent:
 		if o, ok := into.(reply.Empty); ok && o.Empty() {
@@ -300,8 +301,14 @@ func (c *Client) read(resp *http.Response, r Request, into any, got *reply.Recei
 	if err := reply.Decode(resp.Body, most, into); err != nil {
 		return err
 	}
+	if o, ok := into.(reply.Named); ok && slices.ContainsFunc(o.IDs(), c.judge.Holds) {
+		return errSecretID
+	}
 	if o, ok := into.(reply.Shown); ok {
 		o.Show(c.judge.Line)
 	}
 	return nil
 }
+
+// errSecretID keeps an id out of errors, logs and paths.
+var errSecretID = errors.New("it gives an object an id that holds the API key or the password of the base URL")

@@ -30,6 +30,9 @@ type Shown interface {
 	Show(line func(text string, most int) string)
 }
 
+// Named is implemented by an object with ids, which errors and logs show as they are.
+type Named interface{ IDs() []string }
+
 // Trimmed is implemented by an object that, once it is read, drops what nobody needs of it.
 type Trimmed interface{ Trim() }
 

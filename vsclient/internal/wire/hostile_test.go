@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"crypto/tls"
+	"encoding/base64"
 	"errors"
 	"fmt"
 	"io"
@@ -430,6 +431,23 @@ func TestAnObjectWithoutAnIDThatCanBeUsedIsNone(t *testing.T) {
 				if err := e.call(t.Context(), newClient(t, answer(200, object))); !errors.Is(err, fail.Unavailable) {
 					t.Errorf("%s takes %s: %v", e.name, object, err)
 				}
+			})
+		}
+	}
+}
+
+func TestAnIDThatHoldsASecretIsNeitherUsedNorShown(t *testing.T) {
+	is := is.New(t)
+	for _, id := range []string{secretKey, "file-" + secretKey, "file-" + base64.RawURLEncoding.EncodeToString([]byte(secretKey))} {
+		for _, e := range endpoints {
+			if e.name == "DeleteFile" || e.name == "Detach" || e.name == "Content" {
+				continue // no id of theirs is read
+			}
+			good := strings.NewReplacer("file-1", id, "vs_1", id, "vsfb_1", id).Replace(e.object)
+			synctest.Test(t, func(t *testing.T) {
+				err := e.call(t.Context(), newClient(t, answer(200, good)))
+				is.True(err != nil)
+				is.True(!strings.Contains(err.Error(), id))
 			})
 		}
 	}
