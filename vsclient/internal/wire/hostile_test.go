@@ -258,6 +258,32 @@ var hostile = []struct {
 	{"a host that is not meant", func() transport { return answer(421, `{}`) }, fail.Endpoint, "421", 1},
 	{"another version of HTTP", func() transport { return answer(426, `{}`) }, fail.Endpoint, "426", 1},
 	{"headers that are too long", func() transport { return answer(431, `{}`) }, fail.Endpoint, "431", 1},
+	{"a teapot", func() transport { return answer(418, `{}`) }, fail.Endpoint, "418", 1},
+	{"a condition that was not asked for", func() transport { return answer(412, `{}`) }, fail.Endpoint, "412", 1},
+	{"a URL that is too long", func() transport { return answer(414, `{}`) }, fail.Endpoint, "414", 1},
+	{"something that is locked", func() transport { return answer(423, `{}`) }, fail.Unavailable, "423", 0},
+	{"a request that came too early", func() transport { return answer(425, `{}`) }, fail.Unavailable, "425", 0},
+	{"a web page for a 400", func() transport {
+		return answer(400, `<html><title>400 The plain HTTP request was sent to HTTPS port`, "Content-Type", "text/html")
+	}, fail.Endpoint, "base URL", 1},
+	{"plain HTTP to a port of TLS", func() transport {
+		return answer(400, "Client sent an HTTP request to an HTTPS server.\n", "Content-Type", "text/plain")
+	}, fail.Endpoint, "HTTPS server", 1},
+	{"a bill that is not paid", func() transport {
+		return answer(400, `{"error":{"message":"Billing hard limit has been reached","code":"billing_hard_limit_reached"}}`)
+	}, fail.Quota, "Billing", 1},
+	{"an account that is not active", func() transport {
+		return answer(429, `{"error":{"message":"Your account is not active","type":"billing_not_active","code":"billing_not_active"}}`)
+	}, fail.Quota, "not active", 1},
+	{"no quota, in words alone", func() transport {
+		return answer(429, `{"error":{"message":"You exceeded your current quota, please check your plan and billing details."}}`)
+	}, fail.Quota, "quota", 1},
+	{"an account that was closed", func() transport {
+		return answer(429, `{"error":{"message":"Your access was terminated","type":"access_terminated"}}`)
+	}, fail.Unauthorized, "terminated", 1},
+	{"another organization than the key's", func() transport {
+		return answer(400, `{"error":{"message":"OpenAI-Organization header should match organization for API key","code":"mismatched_organization"}}`)
+	}, fail.Unauthorized, "match", 1},
 	{"no such method", func() transport { return answer(405, ``) }, fail.Endpoint, "405", 1},
 	{"not implemented", func() transport { return answer(501, ``) }, fail.Unavailable, "501", 0},
 	{"no quota", func() transport { return answer(429, `{"error":{"code":"insufficient_quota"}}`) }, fail.Quota, "", 1},
