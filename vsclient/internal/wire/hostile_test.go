@@ -688,6 +688,18 @@ func TestAReplyTakesFewTimesTheMemoryOfAPage(t *testing.T) {
 	}
 }
 
+func TestAHitOfManyPartsIsHeldAsOneTextAndBounded(t *testing.T) {
+	is := is.New(t)
+	hit := func(parts string) string {
+		return `{"object":"page","data":[{"file_id":"file-1","content":[` + parts + `]}]}`
+	}
+	hits, err := newClient(t, answer(200, hit(`{"text":"\na"},{"text":""},{},{"text":"b\n"}`+strings.Repeat(`,{}`, 100_000)))).Search(t.Context(), Query{Text: "x"})
+	is.NoErr(err)
+	is.Equal(hits[0].Content, []textPart{{"\na\nb\n"}})
+	_, err = newClient(t, answer(200, hit(strings.Repeat(`{},`, 1_000_000)+`{}`))).Search(t.Context(), Query{Text: "x"})
+	is.True(errors.Is(err, fail.Unavailable))
+}
+
 type readFunc func([]byte) (int, error)
 
 func (f readFunc) Read(p []byte) (int, error) { return f(p) }
