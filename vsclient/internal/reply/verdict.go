@@ -72,7 +72,7 @@ func (j Judge) Verdict(ctx context.Context, got Received, err error, now time.Ti
 		return CutShort(cause, nil)
 	}
 	if unread, ok := errors.AsType[*fail.Error](err); ok {
-		return &Failure{Kind: unread.Kind, Reason: unread.Reason, Err: err}
+		return &Failure{Kind: unread.Kind, Reason: unread.Reason, Err: unread}
 	}
 	f := &Failure{Status: got.Status, RequestID: j.Line(got.Header.Get("x-request-id"), maxRequestID), RetryAfter: retryAfter(got.Header, now)}
 	if apiErr, ok := errors.AsType[*openai.Error](err); ok {
@@ -171,8 +171,14 @@ func hopeless(err error) bool {
 	}
 	_, wrongPort := errors.AsType[*net.AddrError](err)
 	_, noTLS := errors.AsType[tls.RecordHeaderError](err)
-	return wrongPort || noTLS || errors.Is(err, http.ErrSchemeMismatch)
+	alert, ok := errors.AsType[*net.OpError](err)
+	refused := ok && alert.Op == "remote error" && refusesTLS.MatchString(alert.Error())
+	return wrongPort || noTLS || refused || errors.Is(err, http.ErrSchemeMismatch)
 }
+
+// refusesTLS finds the alerts of a server that has no TLS in common with the client, or
+// asks for a certificate. For an alert from outside package tls has no error of its own.
+var refusesTLS = regexp.MustCompile(`certificate|protocol version|unrecognized name|unknown certificate authority|handshake failure|access denied|insufficient security`)
 
 // noHTTP reports whether something came in place of a reply. For a bad first line
 // net/http has no error of its own.

@@ -52,6 +52,9 @@ func (c *Client) For(limit time.Duration) *Client {
 	return &Client{exchange: c.exchange.For(limit), cfg: c.cfg}
 }
 
+// Line makes one line without secrets, of n bytes at the most, of a text that a server has sent.
+func (c *Client) Line(text string, n int) string { return c.exchange.Line(text, n) }
+
 // Close closes idle connections, unless the HTTP client is the caller's.
 func (c *Client) Close() { c.exchange.Close() }
 

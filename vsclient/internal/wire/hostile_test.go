@@ -315,6 +315,16 @@ var hostile = []struct {
 	{"something else in place of TLS", func() transport {
 		return func(*http.Request) (*http.Response, error) { return nil, tls.RecordHeaderError{Msg: "no TLS"} }
 	}, fail.Endpoint, "no TLS", 1},
+	{"a server that asks for a certificate", func() transport {
+		return func(*http.Request) (*http.Response, error) {
+			return nil, &net.OpError{Op: "remote error", Err: errors.New("tls: certificate required")}
+		}
+	}, fail.Endpoint, "certificate required", 1},
+	{"a server with a fault in TLS", func() transport {
+		return func(*http.Request) (*http.Response, error) {
+			return nil, &net.OpError{Op: "remote error", Err: errors.New("tls: internal error")}
+		}
+	}, fail.Unavailable, "internal error", 0},
 	{"a reply that is no HTTP", func() transport {
 		return func(*http.Request) (*http.Response, error) {
 			return nil, errors.New(`malformed HTTP response "SSH-2.0 ` + secretKey + `"`)
