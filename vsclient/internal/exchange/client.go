@@ -114,9 +114,6 @@ func proxyRefuses(_ context.Context, _ *url.URL, _ *http.Request, resp *http.Res
 	}
 }
 
-// Line makes one line without secrets, of n bytes at the most, of a text that a server has sent.
-func (c *Client) Line(text string, n int) string { return c.judge.Line(text, n) }
-
 // unfollowed has redirects be answers: to follow one makes a GET of a POST, and takes the
 // key where nobody has said that it may go. It hides the place from net/http, which would
 // parse it and tell it, with a secret that it may hold.

@@ -9,7 +9,6 @@ import (
 	"net/http"
 	"net/http/httptrace"
 	"net/url"
-	"slices"
 	"strings"
 	"time"
 
@@ -298,17 +297,11 @@ func (c *Client) read(resp *http.Response, r Request, into any, got *reply.Recei
 	if most == 0 {
 		most = maxReply
 	}
-	if err := reply.Decode(resp.Body, most, into); err != nil {
+	if err := c.judge.Decode(resp.Body, most, into); err != nil {
 		return err
-	}
-	if o, ok := into.(reply.Named); ok && slices.ContainsFunc(o.IDs(), c.judge.Holds) {
-		return errSecretID
 	}
 	if o, ok := into.(reply.Shown); ok {
 		o.Show(c.judge.Line)
 	}
 	return nil
 }
-
-// errSecretID keeps an id out of errors, logs and paths.
-var errSecretID = errors.New("it gives an object an id that holds the API key or the password of the base URL")

@@ -21,7 +21,7 @@ import (
 // texts that are shown. They are held in a closure, which no format verb looks into.
 type Judge struct {
 	hide  func(string) string
-	holds func(string) bool
+	holds func(string) bool // a secret, as it is or in base64
 }
 
 const redacted = "[redacted]"
@@ -56,9 +56,6 @@ func NewJudge(key string, base *url.URL) Judge {
 		},
 	}
 }
-
-// Holds reports whether a text holds a secret, as it is or in base64.
-func (j Judge) Holds(text string) bool { return j.holds(text) }
 
 // maxSecret is how much of a secret is looked for, in bytes. Behind it everything up to
 // the next space is hidden as well. A token of Azure has a few thousand bytes.

@@ -196,29 +196,11 @@ func trim(attributes map[string]any) {
 	})
 }
 
-func (f File) id() string      { return f.ID }
-func (s Store) id() string     { return s.ID }
-func (s StoreFile) id() string { return s.ID }
-func (b Batch) id() string     { return b.ID }
-func (h Hit) id() string       { return h.FileID }
-
-type object interface{ id() string }
-
-// The ids that a reply gives to objects.
-
-func (f File) IDs() []string      { return []string{f.ID} }
-func (s Store) IDs() []string     { return []string{s.ID} }
-func (s StoreFile) IDs() []string { return []string{s.ID} }
-func (b Batch) IDs() []string     { return []string{b.ID} }
-
-func (p Page[T]) IDs() (ids []string) {
-	for _, v := range p.Data {
-		if o, ok := any(v).(object); ok {
-			ids = append(ids, o.id())
-		}
-	}
-	return ids
-}
+func (f File) Named() string      { return f.ID }
+func (s Store) Named() string     { return s.ID }
+func (s StoreFile) Named() string { return s.ID }
+func (b Batch) Named() string     { return b.ID }
+func (h Hit) Named() string       { return h.FileID }
 
 // Field returns where the value of a field goes; nil means nowhere.
 func (p *Page[T]) Field(name string) any {
