@@ -23,8 +23,10 @@ func TestAProxyThatRefusesIsAskedOnce(t *testing.T) {
 		w.WriteHeader(http.StatusProxyAuthRequired)
 	}))
 	defer proxy.Close()
-	c, err := New(Config{BaseURL: "https://t0ken@api.example/v1", APIKey: "key", RetryTimeout: time.Minute, RequestTimeout: time.Minute,
-		Pacer: pace.NewPacer(pace.Limits{}), Logger: slog.New(slog.DiscardHandler)})
+	c, err := New(Config{
+		BaseURL: "https://t0ken@api.example/v1", APIKey: "key", RetryTimeout: time.Minute, RequestTimeout: time.Minute,
+		Pacer: pace.NewPacer(pace.Limits{}), Logger: slog.New(slog.DiscardHandler),
+	})
 	is.NoErr(err)
 	defer c.Close()
 	at, err := url.Parse(proxy.URL)

@@ -149,8 +149,10 @@ var unfit = []int{
 // OpenAI sends them with 400, 401, 403 and 429.
 var (
 	unpaid = []string{"insufficient_quota", "billing_hard_limit_reached", "billing_not_active"}
-	barred = []string{"access_terminated", "account_deactivated", "organization_disabled",
-		"invalid_organization", "mismatched_organization", "invalid_project", "mismatched_project"}
+	barred = []string{
+		"access_terminated", "account_deactivated", "organization_disabled",
+		"invalid_organization", "mismatched_organization", "invalid_project", "mismatched_project",
+	}
 )
 
 // coded reports whether the refusal has one of the codes.
