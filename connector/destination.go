@@ -117,7 +117,10 @@ func redacted(text string) string {
 	if err != nil || u.Host == "" && strings.Contains(text, "@") {
 		return "the URL (not shown)"
 	}
-	return u.Redacted()
+	if u.User != nil { // a user alone is a token
+		u.User = url.User("xxxxx")
+	}
+	return u.String()
 }
 
 // Write puts and deletes the documents of the records. If the stream is wrapped, each record

@@ -10,6 +10,7 @@ import (
 	"net/http"
 	"os"
 	"path/filepath"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -172,6 +173,32 @@ type counter struct{ n *int64 }
 func (c counter) Write(p []byte) (int, error) {
 	*c.n += int64(len(p))
 	return len(p), nil
+}
+
+// unsound is a reader that says that it has read n bytes and has read none.
+type unsound int
+
+func (n unsound) Read([]byte) (int, error) { return int(n), nil }
+
+func TestAReaderThatBreaksItsContractIsAnErrorAndIsNotReadForEver(t *testing.T) {
+	for sentence, n := range map[string]unsound{"no byte and no error": 0, "fewer than none": -1, "more than there is room for": 1 << 20} {
+		for _, sound := range []int{0, 1} {
+			t.Run(fmt.Sprintf("%s, after %d sound openings", sentence, sound), func(t *testing.T) {
+				is := is.New(t)
+				w := newWorld(t, openaitest.Config{})
+				openings := 0
+				_, err := w.client().Put(t.Context(), vsclient.Document{Key: "a.md", Content: vsclient.Open(func() (io.ReadCloser, error) {
+					if openings++; openings > sound {
+						return io.NopCloser(n), nil
+					}
+					return io.NopCloser(strings.NewReader("text")), nil
+				})})
+				is.True(errors.Is(err, vsclient.ErrContent))
+				is.Equal(vsclient.ClassOf(err), vsclient.BadDocument)
+				is.Equal(len(w.srv.Snapshot().Files), 0)
+			})
+		}
+	}
 }
 
 func TestContentThatOpensToNothingIsAnError(t *testing.T) {

@@ -7,6 +7,7 @@ import (
 	"context"
 	"crypto/sha256"
 	"errors"
+	"fmt"
 	"hash"
 	"io"
 	"strings"
@@ -59,7 +60,7 @@ func (c Content) reader() (io.ReadCloser, error) {
 	if r == nil {
 		return nil, fail.New(fail.Content, "the function that opens it returned neither a reader nor an error")
 	}
-	return r, nil
+	return &soundReader{ReadCloser: r}, nil
 }
 
 // Summary is the result of one pass over the content.
@@ -164,6 +165,30 @@ func (r contextReader) Read(p []byte) (int, error) {
 		return 0, err
 	}
 	return r.r.Read(p)
+}
+
+// soundReader fails where a reader breaks the contract of [io.Reader], for which io.Copy
+// and net/http would read on for ever or panic.
+type soundReader struct {
+	io.ReadCloser
+	empty int // reads without a byte, one after another
+}
+
+// maxEmpty is how many reads may yield nothing, as in package bufio.
+const maxEmpty = 100
+
+func (r *soundReader) Read(p []byte) (int, error) {
+	n, err := r.ReadCloser.Read(p)
+	if n < 0 || n > len(p) {
+		return 0, fmt.Errorf("its reader says that it has read %d bytes into %d", n, len(p))
+	}
+	if r.empty++; n > 0 || err != nil || len(p) == 0 {
+		r.empty = 0
+	}
+	if r.empty >= maxEmpty {
+		return 0, io.ErrNoProgress
+	}
+	return n, err
 }
 
 // sameReader fails at the end when the bytes that were read are not those that were

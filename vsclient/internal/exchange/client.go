@@ -3,6 +3,7 @@
 package exchange
 
 import (
+	"context"
 	"fmt"
 	"log/slog"
 	"net/http"
@@ -15,6 +16,7 @@ import (
 	"github.com/openai/openai-go/v3"
 	"github.com/openai/openai-go/v3/option"
 
+	"github.com/conduitio-labs/conduit-connector-openai-vectorstore/vsclient/internal/fail"
 	"github.com/conduitio-labs/conduit-connector-openai-vectorstore/vsclient/internal/pace"
 	"github.com/conduitio-labs/conduit-connector-openai-vectorstore/vsclient/internal/reply"
 )
@@ -73,6 +75,7 @@ func New(cfg Config) (*Client, error) {
 		transport := http.DefaultTransport.(*http.Transport).Clone()
 		transport.MaxIdleConnsPerHost = cfg.Connections
 		transport.MaxIdleConns = cfg.Connections
+		transport.OnProxyConnectResponse = proxyRefuses
 		c.own = &http.Client{Transport: transport}
 		cfg.HTTPClient = c.own
 	}
@@ -99,6 +102,16 @@ func New(cfg Config) (*Client, error) {
 	cfg.APIKey, cfg.BaseURL = "", reply.SafeURL(cfg.BaseURL)
 	c.cfg = cfg
 	return c, nil
+}
+
+// proxyRefuses is the error of a proxy that does not connect, and will not later.
+func proxyRefuses(_ context.Context, _ *url.URL, _ *http.Request, resp *http.Response) error {
+	switch status := resp.StatusCode; {
+	case status < 300, status >= 500, status == http.StatusRequestTimeout, status == http.StatusTooManyRequests:
+		return nil
+	default:
+		return fail.New(fail.Endpoint, "the proxy refuses to connect to it: %d %s; check the proxy's address, user and rules", status, http.StatusText(status))
+	}
 }
 
 // unfollowed has redirects be answers: to follow one makes a GET of a POST, and takes the

@@ -285,7 +285,7 @@ func (c *Client) roundTrip(ctx context.Context, r Request, into any) (got reply.
 func (c *Client) read(resp *http.Response, r Request, into any, got *reply.Received) error {
 	switch {
 	case resp.StatusCode >= 300:
-		got.Location = c.judge.Line(reply.SafeURL(resp.Header.Get(place)), reply.MaxMessage)
+		got.Location = c.judge.URL(resp.Header.Get(place), reply.MaxMessage)
 		return reply.ErrNoObject
 	case resp.StatusCode == http.StatusNoContent:
 		if o, ok := into.(reply.Empty); ok && o.Empty() {
@@ -297,7 +297,7 @@ func (c *Client) read(resp *http.Response, r Request, into any, got *reply.Recei
 	if most == 0 {
 		most = maxReply
 	}
-	if err := reply.Decode(resp.Body, most, into); err != nil {
+	if err := c.judge.Decode(resp.Body, most, into); err != nil {
 		return err
 	}
 	if o, ok := into.(reply.Shown); ok {

@@ -473,6 +473,26 @@ func TestAnAttachThatWasSurelyRefusedLeavesNothing(t *testing.T) {
 	}
 }
 
+func TestAnAnswerThatOnlyAPersonCanChangeEndsTheWait(t *testing.T) {
+	for status, kind := range map[int]error{http.StatusUnauthorized: fail.Unauthorized, http.StatusPaymentRequired: fail.Quota, http.StatusMethodNotAllowed: fail.Endpoint} {
+		for _, n := range []int{1, 30} {
+			t.Run(fmt.Sprint(status, n), func(t *testing.T) {
+				synctest.Test(t, func(t *testing.T) {
+					is := is.New(t)
+					w := newWorld(t, openaitest.Config{IndexTime: time.Hour})
+					w.srv.Inject(always("GET", "", status))
+					began := time.Now()
+					for _, r := range w.all(n) {
+						is.Equal(r.fate, index.Accepted)
+						is.True(errors.Is(r.err, kind))
+					}
+					is.True(time.Since(began) < time.Minute) // of the clock that is not real
+				})
+			})
+		}
+	}
+}
+
 func TestAStoreThatIsGoneIsSeenOnce(t *testing.T) {
 	for _, n := range []int{1, 50} {
 		t.Run(fmt.Sprint(n), func(t *testing.T) {

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"maps"
+	"net/http"
 	"slices"
 	"sync"
 	"time"
@@ -12,6 +13,7 @@ import (
 	"github.com/conduitio-labs/conduit-connector-openai-vectorstore/vsclient/internal/fail"
 	"github.com/conduitio-labs/conduit-connector-openai-vectorstore/vsclient/internal/naming"
 	"github.com/conduitio-labs/conduit-connector-openai-vectorstore/vsclient/internal/pace"
+	"github.com/conduitio-labs/conduit-connector-openai-vectorstore/vsclient/internal/reply"
 	"github.com/conduitio-labs/conduit-connector-openai-vectorstore/vsclient/internal/wire"
 )
 
@@ -238,7 +240,7 @@ func (w *watch) lookAt(ctx context.Context, files []*attaching) (news bool) {
 				// The look has found it absent. A request about this File alone tells why.
 				w.i.cfg.Go(func() { w.i.deliver([]*attaching{at}, nil) })
 			}
-		case errors.Is(err, fail.StoreGone), errors.Is(err, fail.Unauthorized): // no look gets better
+		case final(err):
 			heard, news = true, true
 			delete(w.open, at.FileID)
 			fate, err := w.i.leave(at, err)
@@ -249,6 +251,14 @@ func (w *watch) lookAt(ctx context.Context, files []*attaching) (news bool) {
 		w.heard = heard
 	}
 	return news
+}
+
+// final reports whether no look gets better until a person has acted. A 400 may pass: some
+// servers answer it while another file is being removed.
+func final(err error) bool {
+	f, ok := errors.AsType[*reply.Failure](err)
+	return errors.Is(err, fail.StoreGone) || errors.Is(err, fail.Unauthorized) || errors.Is(err, fail.Quota) ||
+		errors.Is(err, fail.Endpoint) && ok && f.Status != http.StatusBadRequest
 }
 
 // missing reports whether a File that a look has not found was not taken with those of

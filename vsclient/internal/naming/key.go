@@ -131,7 +131,7 @@ func FileName(key string) (base, ext string) {
 	if !isPath(base) && isName(base) {
 		return base, Ext(key)
 	}
-	safe := strings.ReplaceAll(collapse(base), "%", "_")
+	safe := strings.ReplaceAll(collapse(lookAlikes.Replace(base)), "%", "_")
 	for strings.Contains(safe, "..") {
 		safe = strings.ReplaceAll(safe, "..", ".")
 	}
@@ -179,12 +179,20 @@ func isName(s string) bool {
 // isPath reports whether a server could take s for a path, or would by decoding it get
 // a name that is none.
 func isPath(s string) bool {
-	if strings.Contains(s+".", "..") {
+	s = lookAlikes.Replace(s)
+	if strings.Contains(s+".", "..") || strings.ContainsAny(s, `/\`) {
 		return true
 	}
 	decoded := unescape(s)
 	return decoded != s && (!utf8.ValidString(decoded) || !isName(decoded) || isPath(decoded))
 }
+
+// lookAlikes makes separators of paths, and dots, of the characters that some servers make
+// such of: those that Unicode holds for compatible, and those that Windows maps to one.
+var lookAlikes = strings.NewReplacer(
+	"\uFF0F", "/", "\u2215", "/", "\u2044", "/", "\u29F8", "/", "\uFF3C", `\`, "\uFE68", `\`, "\u2216", `\`, "\u29F5", `\`,
+	"\uFF0E", ".", "\uFE52", ".", "\u2024", ".", "\u2025", "..", "\u2026", "...",
+)
 
 // breaksName reports whether r would keep a string from being a file name: a
 // separator, a character that a multipart header has to escape, or one that cannot be

@@ -30,6 +30,12 @@ type Shown interface {
 	Show(line func(text string, most int) string)
 }
 
+// Named is implemented by an object with an id, which errors and logs show as it is.
+type Named interface{ Named() string }
+
+// errSecretID keeps an id out of errors, logs and paths.
+var errSecretID = errors.New("it gives an object an id that holds the API key or the password of the base URL")
+
 // Trimmed is implemented by an object that, once it is read, drops what nobody needs of it.
 type Trimmed interface{ Trim() }
 
@@ -42,9 +48,10 @@ type Element interface {
 // fields is implemented by an object that is read field by field.
 type fields interface{ Field(name string) any }
 
-// Decode reads a reply into an object, and no more than so many bytes of it.
-func Decode(r io.Reader, most int64, into any) error {
-	body := &limited{r: r, left: most, piece: most}
+// Decode reads a reply into an object, and no more than so many bytes of it. It refuses ids
+// that hold a secret.
+func (j Judge) Decode(r io.Reader, most int64, into any) error {
+	body := &limited{r: r, left: most, piece: most, holds: j.holds}
 	d := json.NewDecoder(body)
 	var err error
 	if o, ok := into.(fields); ok {
@@ -57,6 +64,9 @@ func Decode(r io.Reader, most int64, into any) error {
 	}
 	if o, ok := into.(Empty); ok && o.Empty() {
 		return ErrNoObject
+	}
+	if o, ok := into.(Named); ok && j.holds(o.Named()) {
+		return errSecretID
 	}
 	if o, ok := into.(Trimmed); ok {
 		o.Trim()
@@ -76,6 +86,7 @@ func Decode(r io.Reader, most int64, into any) error {
 type limited struct {
 	r           io.Reader
 	left, piece int64
+	holds       func(string) bool
 }
 
 func (l *limited) Read(p []byte) (int, error) {
@@ -157,6 +168,9 @@ func (r Rows[T]) readRows(d *json.Decoder, body *limited) error {
 		}
 		if o, ok := any(v).(Empty); ok && o.Empty() {
 			return errors.New("it lists an object without an id")
+		}
+		if o, ok := any(v).(Named); ok && body.holds(o.Named()) {
+			return errSecretID
 		}
 		if len(*r.All) == most {
 			return errTooLong

@@ -24,6 +24,9 @@ func TestAURLIsShownWithoutItsPassword(t *testing.T) {
 		"u:pa55@h/v1":               "[redacted]@h/v1",
 		"https://u:\n@h":            "https://[redacted]@h",
 		"https://u:p@h/" + "\u202e": `https://[redacted]@h/\u202e`,
+		"https://h/v1?api-key=pa55": "https://h/v1?[redacted]",
+		"https://h/v1#pa55":         "https://h/v1#[redacted]",
+		"https://h/v1?":             "https://h/v1?",
 		"":                          "",
 	} {
 		is.Equal(SafeURL(raw), want)
@@ -42,6 +45,39 @@ func TestASecretIsHiddenHoweverItIsEscaped(t *testing.T) {
 		is.Equal(j.Line("no "+shown+" here", 100), "no [redacted] here")
 	}
 	is.Equal(j.Line("a/b&c", 100), "a/b&c")
+}
+
+func TestASecretIsHiddenWhereLinesAreWrapped(t *testing.T) {
+	is := is.New(t)
+	j := NewJudge("k3y-of-a-gateway", &url.URL{})
+	is.Equal(j.Line("no k3y-of-\r\na-gateway here", 100), "no [redacted] here")
+}
+
+func TestASecretOfAnyLengthIsHidden(t *testing.T) {
+	is := is.New(t)
+	for _, n := range []int{2, maxSecret, 4_000, 1 << 20} {
+		key := strings.Repeat("aB3.", n/4+1)[:n]
+		is.True(!strings.Contains(NewJudge(key, &url.URL{}).Line("no "+key+" here", 100), key[:min(n, 8)]))
+	}
+}
+
+func TestASecretIsHiddenBeforeAURLIsCut(t *testing.T) {
+	is := is.New(t)
+	j := NewJudge("Tr0ub4dor-and-3", &url.URL{})
+	for pad := range 40 {
+		is.True(!strings.Contains(j.URL("https://h/"+strings.Repeat("p", 60+pad)+"Tr0ub4dor-and-3", 90), "Tr"))
+	}
+}
+
+func TestAWordIsNotTakenForAKey(t *testing.T) {
+	is := is.New(t)
+	j := NewJudge("key", &url.URL{})
+	for text, want := range map[string]string{
+		"no disk-usage.md in task-1234":                      "no disk-usage.md in task-1234",
+		"provided: sk-proj-abcd****wxyz, OPENAI_sk-abcd1234": "provided: [redacted], OPENAI[redacted]",
+	} {
+		is.Equal(j.Line(text, 100), want)
+	}
 }
 
 func TestASecretIsHiddenInBase64(t *testing.T) {
@@ -100,6 +136,22 @@ func TestAFullStoreIsKnownInManyWords(t *testing.T) {
 		"vector store files limit exceeded: 10000":                                true,
 		"Max files per vector store: 10000":                                       true,
 		"The vector store has no room for more files":                             true,
+		"exceeds the maximum allowed 10,000 files per vector store":               true,
+		"Vector store vs_1 exceeded maximum of 10000 vector store files":          true,
+		"Vector stores can contain at most 10000 files":                           true,
+		"This vector store has reached its capacity of 10,000 files.":             true,
+		"vector store vs_1 already contains 10000 files":                          true,
+		"Vector store limit reached: 10000 files":                                 true,
+		"The vector store has reached its limit.":                                 true,
+		"Vector store capacity exceeded":                                          true,
+		"Vector store vs_1 is at capacity":                                        true,
+		"vector store contains too many vector store files":                       true,
+		"A vector store may hold no more than 10k files":                          true,
+		"Vector store 'vs_1' is full.":                                            true,
+		"vector store is full":                                                    true,
+		"Cannot attach file-1 to vector store vs_1: file is full of errors":       false,
+		"vector store file attribute exceeds maximum length 512":                  false,
+		"chunk overlap for vector store is more than max":                         false,
 		"Too many files in one request to the vector store: at most 2000":         false,
 		"The file has more than the maximum number of tokens of a vector store":   false,
 		"The file exceeds the limit of 16 attributes of a vector store file":      false,

@@ -8,6 +8,7 @@ import (
 	"net/http"
 	"net/url"
 	"regexp"
+	"slices"
 	"strings"
 	"unicode/utf16"
 
@@ -19,38 +20,59 @@ import (
 // Judge judges replies. It takes the API key, and a password in the base URL, out of
 // texts that are shown. They are held in a closure, which no format verb looks into.
 type Judge struct {
-	hide func(string) string
+	hide  func(string) string
+	holds func(string) bool // a secret, as it is or in base64
 }
 
 const redacted = "[redacted]"
 
 // keyLike is the form of keys of OpenAI, also half masked, as some of its errors quote
-// them.
-var keyLike = regexp.MustCompile(`sk-[A-Za-z0-9_*-]{4,}`)
+// them. A word that ends in "sk-", as "disk-usage", is none.
+var keyLike = regexp.MustCompile(`(?:\b|_)sk-[A-Za-z0-9_*-]{4,}`)
 
 // NewJudge returns a Judge that hides the key and the password of the base URL, or the
 // user in it where it has no password: that is a token.
 func NewJudge(key string, base *url.URL) Judge {
-	secrets, encoded := []string{escapedOrNot(key)}, inBase64(key)
+	secrets := []string{key}
 	secret, ok := base.User.Password()
 	if !ok {
 		secret = base.User.Username()
 	}
 	if secret != "" {
-		secrets, encoded = append(secrets, escapedOrNot(secret)), append(encoded, inBase64(secret)...)
+		secrets = append(secrets, secret)
+	}
+	var forms, encoded []string
+	for _, s := range secrets {
+		forms, encoded = append(forms, escapedOrNot(s)), append(encoded, inBase64(s)...)
 	}
 	hidden := strings.NewReplacer(encoded...)
-	own := regexp.MustCompile(strings.Join(secrets, "|"))
-	return Judge{hide: func(s string) string {
-		return keyLike.ReplaceAllString(own.ReplaceAllString(hidden.Replace(s), redacted), redacted)
-	}}
+	own := regexp.MustCompile(strings.Join(forms, "|"))
+	return Judge{
+		hide: func(s string) string {
+			return keyLike.ReplaceAllString(own.ReplaceAllString(hidden.Replace(s), redacted), redacted)
+		},
+		holds: func(s string) bool {
+			return hidden.Replace(s) != s || slices.ContainsFunc(secrets, func(secret string) bool { return strings.Contains(s, secret) })
+		},
+	}
 }
 
+// maxSecret is how much of a secret is looked for, in bytes. Behind it everything up to
+// the next space is hidden as well. A token of Azure has a few thousand bytes.
+const maxSecret = 256
+
 // escapedOrNot returns an expression that finds s, each of its characters as it is or as
-// JSON, a URL or HTML may escape it.
+// JSON, a URL or HTML may escape it. Line ends between them may have come from wrapping.
 func escapedOrNot(s string) string {
 	var b strings.Builder
-	for _, r := range s {
+	for at, r := range s {
+		if at >= maxSecret {
+			b.WriteString(`[!-~]*`)
+			break
+		}
+		if at > 0 {
+			b.WriteString(`[\r\n]*`)
+		}
 		plain := regexp.QuoteMeta(string(r))
 		var units, octets string
 		for _, u := range utf16.Encode([]rune{r}) {
@@ -138,19 +160,34 @@ func (j Judge) header(h http.Header) http.Header {
 	return kept
 }
 
-// SafeURL returns the URL in one line and without the user and password in it, also where
-// it is none.
+// URL makes one line without secrets, of n bytes at the most, of a URL that a server has
+// sent. The secrets go first: a cut must not leave half of one.
+func (j Judge) URL(raw string, n int) string { return j.Line(withoutUser(raw), n) }
+
+// SafeURL returns a URL of the configuration in one line, without the user and password in
+// it and without a query or a fragment, where some services take a key, also where it is
+// no URL.
 func SafeURL(raw string) string {
-	if u, err := url.Parse(raw); err != nil || u.Host == "" || u.User != nil {
-		before, rest, ok := strings.Cut(raw, "//")
-		if !ok {
-			before, rest = "", raw
-		} else {
-			before += "//"
-		}
-		if at := strings.LastIndexByte(rest, '@'); at >= 0 {
-			raw = before + redacted + rest[at:]
-		}
+	raw = withoutUser(raw)
+	if at := strings.IndexAny(raw, "?#"); at >= 0 && at+1 < len(raw) {
+		raw = raw[:at+1] + redacted
 	}
 	return fail.Line(raw, fail.MaxReason)
+}
+
+// withoutUser hides the user and the password in a URL, also where it is none.
+func withoutUser(raw string) string {
+	if u, err := url.Parse(raw); err == nil && u.Host != "" && u.User == nil {
+		return raw
+	}
+	before, rest, ok := strings.Cut(raw, "//")
+	if !ok {
+		before, rest = "", raw
+	} else {
+		before += "//"
+	}
+	if at := strings.LastIndexByte(rest, '@'); at >= 0 {
+		return before + redacted + rest[at:]
+	}
+	return raw
 }

@@ -72,7 +72,7 @@ func (j Judge) Verdict(ctx context.Context, got Received, err error, now time.Ti
 		return CutShort(cause, nil)
 	}
 	if unread, ok := errors.AsType[*fail.Error](err); ok {
-		return &Failure{Kind: unread.Kind, Reason: unread.Reason, Err: err}
+		return &Failure{Kind: unread.Kind, Reason: unread.Reason, Err: unread}
 	}
 	f := &Failure{Status: got.Status, RequestID: j.Line(got.Header.Get("x-request-id"), maxRequestID), RetryAfter: retryAfter(got.Header, now)}
 	if apiErr, ok := errors.AsType[*openai.Error](err); ok {
@@ -110,21 +110,23 @@ func (j Judge) Verdict(ctx context.Context, got Received, err error, now time.Ti
 		return failed(fail.Endpoint, false, "it redirects to %q, which is not followed; set the base URL to where the API is", got.Location)
 	case status == http.StatusUnauthorized, status == http.StatusForbidden, status == http.StatusProxyAuthRequired:
 		f.Kind = fail.Unauthorized
-	case status == http.StatusNotFound && got.HTML:
-		return failed(fail.Endpoint, false, "it answers 404 with a web page; check the base URL")
+	case (status == http.StatusNotFound || status == http.StatusBadRequest) && got.HTML:
+		return failed(fail.Endpoint, false, "it answers %d with a web page; check the base URL", status)
 	case status == http.StatusNotFound:
 		f.Kind = fail.NotFound
 	case slices.Contains(unfit, status):
 		f.Kind = fail.Endpoint
-	case status == http.StatusPaymentRequired:
+	case status == http.StatusPaymentRequired, f.coded(unpaid):
 		f.Kind = fail.Quota
+	case f.coded(barred):
+		f.Kind = fail.Unauthorized
 	case status == http.StatusRequestEntityTooLarge:
 		f.Kind = fail.TooLarge
-	case status == http.StatusTooManyRequests && (f.Code == "insufficient_quota" || f.Type == "insufficient_quota"):
+	case status == http.StatusTooManyRequests && strings.Contains(strings.ToLower(f.Message), "exceeded your current quota"):
 		f.Kind = fail.Quota
 	case status == http.StatusTooManyRequests:
 		f.Kind, f.Retry = fail.RateLimited, true
-	case status == http.StatusRequestTimeout, status == http.StatusConflict, status >= 500:
+	case status == http.StatusRequestTimeout, status == http.StatusConflict, status == http.StatusLocked, status == http.StatusTooEarly, status >= 500:
 		f.Kind, f.Retry, f.Unknown = fail.Unavailable, true, true
 	case got.Cut != nil:
 		return failed(fail.Unavailable, true, "the reply, a %d, could not be read: %v", status, j.clean(got.Cut))
@@ -138,7 +140,24 @@ func (j Judge) Verdict(ctx context.Context, got Received, err error, now time.Ti
 // unfit are the refusals of a server to take a request of this form, whatever its document.
 var unfit = []int{
 	http.StatusMethodNotAllowed, http.StatusNotAcceptable, http.StatusGone, http.StatusLengthRequired,
-	http.StatusMisdirectedRequest, http.StatusUpgradeRequired, http.StatusRequestHeaderFieldsTooLarge,
+	http.StatusPreconditionFailed, http.StatusRequestURITooLong, http.StatusExpectationFailed, http.StatusTeapot,
+	http.StatusMisdirectedRequest, http.StatusFailedDependency, http.StatusUpgradeRequired, http.StatusPreconditionRequired,
+	http.StatusRequestHeaderFieldsTooLarge,
+}
+
+// Codes, and types, of refusals that no document is to blame for, whatever the status:
+// OpenAI sends them with 400, 401, 403 and 429.
+var (
+	unpaid = []string{"insufficient_quota", "billing_hard_limit_reached", "billing_not_active"}
+	barred = []string{
+		"access_terminated", "account_deactivated", "organization_disabled",
+		"invalid_organization", "mismatched_organization", "invalid_project", "mismatched_project",
+	}
+)
+
+// coded reports whether the refusal has one of the codes.
+func (f *Failure) coded(codes []string) bool {
+	return f.Status >= 400 && f.Status < 500 && (slices.Contains(codes, f.Code) || slices.Contains(codes, f.Type))
 }
 
 // undialed reports whether no connection came about, so that nothing was sent.
@@ -154,8 +173,14 @@ func hopeless(err error) bool {
 	}
 	_, wrongPort := errors.AsType[*net.AddrError](err)
 	_, noTLS := errors.AsType[tls.RecordHeaderError](err)
-	return wrongPort || noTLS || errors.Is(err, http.ErrSchemeMismatch)
+	alert, ok := errors.AsType[*net.OpError](err)
+	refused := ok && alert.Op == "remote error" && refusesTLS.MatchString(alert.Error())
+	return wrongPort || noTLS || refused || errors.Is(err, http.ErrSchemeMismatch)
 }
+
+// refusesTLS finds the alerts of a server that has no TLS in common with the client, or
+// asks for a certificate. For an alert from outside package tls has no error of its own.
+var refusesTLS = regexp.MustCompile(`certificate|protocol version|unrecognized name|unknown certificate authority|handshake failure|access denied|insufficient security`)
 
 // noHTTP reports whether something came in place of a reply. For a bad first line
 // net/http has no error of its own.
@@ -170,8 +195,12 @@ var quoted = regexp.MustCompile("(^|[\\s(:=\\[,])(\"[^\"]*\"|'[^']*'|`[^`]*`)")
 
 // fullStore finds the wordings of a store that holds as many files as it can. OpenAI's
 // own is not known; its limit is 10,000 in stores from before November 2025.
-var fullStore = regexp.MustCompile(`cannot hold more|is full\b|(too many|more) files|files? (limit|count)\b|(number|count) of (vector store )?files|` +
-	`(up to|more than|limit of|maximum of) [0-9,]+ files|max(imum)? (vector store )?files\b`)
+var fullStore = regexp.MustCompile(`cannot hold more|(store|''|it) is full\b|(too many|more) (vector store )?files|files? (limit|count)\b|(number|count) of (vector store )?files|` +
+	`(up to|more than|limit of|maximum of|at most|maximum allowed|contains|capacity of) [0-9,.]+k? (vector store )?files|max(imum)? (vector store )?files\b|` +
+	`store('s)? (limit|capacity) (was |has been )?(reached|exceeded)|reached its (limit|capacity)(\.|$)|at capacity\b`)
+
+// suspended finds that OpenAI serves nobody with the key, whatever is asked.
+var suspended = regexp.MustCompile(`\b(organization|account|project)\b[^.]*\b(is|are|was|been|has) [^.]*(disabled|deactivated|suspended)|(disabled|deactivated|suspended) (organization|account|project)\b`)
 
 // kindOfRefusal tells apart the refusals that OpenAI answers with a 400: the code where it
 // sends one, else the wording that users have reported (a full storage quota has
@@ -184,15 +213,17 @@ func kindOfRefusal(code, message string) error {
 	switch {
 	case code == "unsupported_file", has("invalid extension", "not supported for retrieval"):
 		return fail.UnsupportedType
-	case code == "organization_disabled", code == "account_deactivated", has("organization", "account", "project") && has("disabled", "deactivated", "suspended"):
+	case suspended.MatchString(m):
 		return fail.Unauthorized
+	case has("http request to an https server", "plain http request"):
+		return fail.Endpoint
 	case has("file is empty"):
 		return fail.Empty
 	case has("vector store", "vector_store") && has("expired"):
 		return fail.StoreGone
-	case has("vector store", "vector_store") && !has("batch", "array", "request") && fullStore.MatchString(m):
+	case code == "vector_store_full", has("vector store", "vector_store") && !has("batch", "array", "request") && fullStore.MatchString(m):
 		return fail.StoreFull
-	case code == "insufficient_quota", has("quota", "storage limit"):
+	case has("quota", "storage limit"):
 		return fail.Quota
 	case has("too large", "maximum file size"):
 		return fail.TooLarge

@@ -3,6 +3,7 @@ package wire
 import (
 	"fmt"
 	"io"
+	"net/url"
 	"strings"
 	"testing"
 
@@ -41,7 +42,7 @@ func BenchmarkReadAPageOfFiles(b *testing.B) {
 	b.SetBytes(int64(text.Len()))
 	for b.Loop() {
 		var p Page[File]
-		if err := reply.Decode(strings.NewReader(text.String()), maxFiles, &p); err != nil || len(p.Data) != FilesPage {
+		if err := reply.NewJudge("key", &url.URL{}).Decode(strings.NewReader(text.String()), maxFiles, &p); err != nil || len(p.Data) != FilesPage {
 			b.Fatal(err)
 		}
 	}

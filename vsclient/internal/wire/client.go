@@ -71,16 +71,16 @@ func send[T any](ctx context.Context, c *Client, r request) (T, time.Duration, e
 }
 
 // get makes a request that reads the object with the last of the ids.
-func get[T object](ctx context.Context, c *Client, path string, ids ...string) (T, time.Duration, error) {
+func get[T reply.Named](ctx context.Context, c *Client, path string, ids ...string) (T, time.Duration, error) {
 	return sendFor[T](ctx, c, request{Request: exchange.Request{Method: http.MethodGet, Path: path, IDs: ids}})
 }
 
 // sendFor makes a request for the object with the last of its ids. A reply about another,
 // as a cache may mix them up, is none.
-func sendFor[T object](ctx context.Context, c *Client, r request) (T, time.Duration, error) {
+func sendFor[T reply.Named](ctx context.Context, c *Client, r request) (T, time.Duration, error) {
 	o, wait, err := send[T](ctx, c, r)
-	if asked := r.IDs[len(r.IDs)-1]; err == nil && o.id() != asked {
-		err = &reply.Failure{Kind: fail.Unavailable, Reason: fmt.Sprintf("OpenAI answered %s for %q with the object %q", r.Endpoint(), asked, o.id())}
+	if asked := r.IDs[len(r.IDs)-1]; err == nil && o.Named() != asked {
+		err = &reply.Failure{Kind: fail.Unavailable, Reason: fmt.Sprintf("OpenAI answered %s for %q with the object %q", r.Endpoint(), asked, o.Named())}
 	}
 	return o, wait, err
 }

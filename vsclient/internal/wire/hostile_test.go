@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"crypto/tls"
+	"encoding/base64"
 	"errors"
 	"fmt"
 	"io"
@@ -257,6 +258,32 @@ var hostile = []struct {
 	{"a host that is not meant", func() transport { return answer(421, `{}`) }, fail.Endpoint, "421", 1},
 	{"another version of HTTP", func() transport { return answer(426, `{}`) }, fail.Endpoint, "426", 1},
 	{"headers that are too long", func() transport { return answer(431, `{}`) }, fail.Endpoint, "431", 1},
+	{"a teapot", func() transport { return answer(418, `{}`) }, fail.Endpoint, "418", 1},
+	{"a condition that was not asked for", func() transport { return answer(412, `{}`) }, fail.Endpoint, "412", 1},
+	{"a URL that is too long", func() transport { return answer(414, `{}`) }, fail.Endpoint, "414", 1},
+	{"something that is locked", func() transport { return answer(423, `{}`) }, fail.Unavailable, "423", 0},
+	{"a request that came too early", func() transport { return answer(425, `{}`) }, fail.Unavailable, "425", 0},
+	{"a web page for a 400", func() transport {
+		return answer(400, `<html><title>400 The plain HTTP request was sent to HTTPS port`, "Content-Type", "text/html")
+	}, fail.Endpoint, "base URL", 1},
+	{"plain HTTP to a port of TLS", func() transport {
+		return answer(400, "Client sent an HTTP request to an HTTPS server.\n", "Content-Type", "text/plain")
+	}, fail.Endpoint, "HTTPS server", 1},
+	{"a bill that is not paid", func() transport {
+		return answer(400, `{"error":{"message":"Billing hard limit has been reached","code":"billing_hard_limit_reached"}}`)
+	}, fail.Quota, "Billing", 1},
+	{"an account that is not active", func() transport {
+		return answer(429, `{"error":{"message":"Your account is not active","type":"billing_not_active","code":"billing_not_active"}}`)
+	}, fail.Quota, "not active", 1},
+	{"no quota, in words alone", func() transport {
+		return answer(429, `{"error":{"message":"You exceeded your current quota, please check your plan and billing details."}}`)
+	}, fail.Quota, "quota", 1},
+	{"an account that was closed", func() transport {
+		return answer(429, `{"error":{"message":"Your access was terminated","type":"access_terminated"}}`)
+	}, fail.Unauthorized, "terminated", 1},
+	{"another organization than the key's", func() transport {
+		return answer(400, `{"error":{"message":"OpenAI-Organization header should match organization for API key","code":"mismatched_organization"}}`)
+	}, fail.Unauthorized, "match", 1},
 	{"no such method", func() transport { return answer(405, ``) }, fail.Endpoint, "405", 1},
 	{"not implemented", func() transport { return answer(501, ``) }, fail.Unavailable, "501", 0},
 	{"no quota", func() transport { return answer(429, `{"error":{"code":"insufficient_quota"}}`) }, fail.Quota, "", 1},
@@ -288,6 +315,16 @@ var hostile = []struct {
 	{"something else in place of TLS", func() transport {
 		return func(*http.Request) (*http.Response, error) { return nil, tls.RecordHeaderError{Msg: "no TLS"} }
 	}, fail.Endpoint, "no TLS", 1},
+	{"a server that asks for a certificate", func() transport {
+		return func(*http.Request) (*http.Response, error) {
+			return nil, &net.OpError{Op: "remote error", Err: errors.New("tls: certificate required")}
+		}
+	}, fail.Endpoint, "certificate required", 1},
+	{"a server with a fault in TLS", func() transport {
+		return func(*http.Request) (*http.Response, error) {
+			return nil, &net.OpError{Op: "remote error", Err: errors.New("tls: internal error")}
+		}
+	}, fail.Unavailable, "internal error", 0},
 	{"a reply that is no HTTP", func() transport {
 		return func(*http.Request) (*http.Response, error) {
 			return nil, errors.New(`malformed HTTP response "SSH-2.0 ` + secretKey + `"`)
@@ -430,6 +467,23 @@ func TestAnObjectWithoutAnIDThatCanBeUsedIsNone(t *testing.T) {
 				if err := e.call(t.Context(), newClient(t, answer(200, object))); !errors.Is(err, fail.Unavailable) {
 					t.Errorf("%s takes %s: %v", e.name, object, err)
 				}
+			})
+		}
+	}
+}
+
+func TestAnIDThatHoldsASecretIsNeitherUsedNorShown(t *testing.T) {
+	is := is.New(t)
+	for _, id := range []string{secretKey, "file-" + secretKey, "file-" + base64.RawURLEncoding.EncodeToString([]byte(secretKey))} {
+		for _, e := range endpoints {
+			if e.name == "DeleteFile" || e.name == "Detach" || e.name == "Content" {
+				continue // no id of theirs is read
+			}
+			good := strings.NewReplacer("file-1", id, "vs_1", id, "vsfb_1", id).Replace(e.object)
+			synctest.Test(t, func(t *testing.T) {
+				err := e.call(t.Context(), newClient(t, answer(200, good)))
+				is.True(err != nil)
+				is.True(!strings.Contains(err.Error(), id))
 			})
 		}
 	}
@@ -642,6 +696,18 @@ func TestAReplyTakesFewTimesTheMemoryOfAPage(t *testing.T) {
 			}
 		}
 	}
+}
+
+func TestAHitOfManyPartsIsHeldAsOneTextAndBounded(t *testing.T) {
+	is := is.New(t)
+	hit := func(parts string) string {
+		return `{"object":"page","data":[{"file_id":"file-1","content":[` + parts + `]}]}`
+	}
+	hits, err := newClient(t, answer(200, hit(`{"text":"\na"},{"text":""},{},{"text":"b\n"}`+strings.Repeat(`,{}`, 100_000)))).Search(t.Context(), Query{Text: "x"})
+	is.NoErr(err)
+	is.Equal(hits[0].Content, []textPart{{"\na\nb\n"}})
+	_, err = newClient(t, answer(200, hit(strings.Repeat(`{},`, 1_000_000)+`{}`))).Search(t.Context(), Query{Text: "x"})
+	is.True(errors.Is(err, fail.Unavailable))
 }
 
 type readFunc func([]byte) (int, error)

@@ -117,11 +117,13 @@ type Hit struct {
 	Content    []textPart     `json:"content"`
 }
 
-// Text is the text of the piece.
+// Text is the text of the piece, its parts one below the other.
 func (h Hit) Text() string {
 	var texts []string
 	for _, part := range h.Content {
-		texts = append(texts, part.Text)
+		if part.Text != "" {
+			texts = append(texts, part.Text)
+		}
 	}
 	return strings.Join(texts, "\n")
 }
@@ -152,7 +154,7 @@ const maxObject = 512 << 10
 func (File) Limits() (rows int, bytes int64)      { return 200_000, maxObject }
 func (Store) Limits() (rows int, bytes int64)     { return 20_000, maxObject }
 func (StoreFile) Limits() (rows int, bytes int64) { return 10_000, maxObject }
-func (Hit) Limits() (rows int, bytes int64)       { return 1000, maxHits }
+func (Hit) Limits() (rows int, bytes int64)       { return 1000, 2 * maxObject } // a chunk and its attributes
 func (textPart) Limits() (rows int, bytes int64)  { return 200_000, maxContent }
 
 // maxTime is a time that none is beyond: the year 2223. A version of a document, which is
@@ -177,8 +179,12 @@ func (s *StoreFile) Trim() {
 	trim(s.Attributes)
 }
 
-// Trim drops likewise the values of attributes that no attribute has.
-func (h *Hit) Trim() { trim(h.Attributes) }
+// Trim drops likewise the values of attributes that no attribute has, and makes one part
+// of the text: parts without text may be many.
+func (h *Hit) Trim() {
+	trim(h.Attributes)
+	h.Content = []textPart{{h.Text()}}
+}
 
 func trim(attributes map[string]any) {
 	maps.DeleteFunc(attributes, func(_ string, value any) bool {
@@ -190,12 +196,11 @@ func trim(attributes map[string]any) {
 	})
 }
 
-func (f File) id() string      { return f.ID }
-func (s Store) id() string     { return s.ID }
-func (s StoreFile) id() string { return s.ID }
-func (b Batch) id() string     { return b.ID }
-
-type object interface{ id() string }
+func (f File) Named() string      { return f.ID }
+func (s Store) Named() string     { return s.ID }
+func (s StoreFile) Named() string { return s.ID }
+func (b Batch) Named() string     { return b.ID }
+func (h Hit) Named() string       { return h.FileID }
 
 // Field returns where the value of a field goes; nil means nowhere.
 func (p *Page[T]) Field(name string) any {
