@@ -49,7 +49,7 @@ func TestTheContentOfAFileIsFreedWhenNothingCanShowIt(t *testing.T) {
 		p.Detach(sf)
 		p.DeleteFile(f)
 		is.True(len(p.ReadStoreFile(st, f.ID).Chunks()) == 1)
-		p.Advance(ghostTime)
+		is.NoErr(p.Advance(ghostTime))
 		p.Store(st.ID)
 		is.True(freed(f))
 	})
