@@ -65,6 +65,67 @@ func TestThePageStaysPausedAfterAClick(t *testing.T) {
 	is.True(strings.Contains(b.text("#entries"), "cats.md"))
 }
 
+func TestAPauseHoldsForARefreshUnderWay(t *testing.T) {
+	t.Parallel()
+	b := newBrowser(t)
+	is := is.New(t)
+	s, page, vs := listening(t)
+	b.open(page + "/stores/" + vs)
+	s.AddStoreFile(vs, s.AddFile(openaitest.NewFile{Name: "cats.md", Content: []byte("Cats sleep.")}), nil)
+	b.eval(`(async () => { const refresh = update(); document.querySelector("#pause").click(); await refresh; })()`)
+	is.Equal(b.text("#pause"), "resume")
+	is.True(!strings.Contains(b.text("#entries"), "cats.md"))
+}
+
+func TestARefreshKeepsFocusAndSelection(t *testing.T) {
+	t.Parallel()
+	b := newBrowser(t)
+	is := is.New(t)
+	s, page, vs := listening(t)
+	plant := func(name, attribute string) (id string) {
+		id = s.AddFile(openaitest.NewFile{Name: name, Content: []byte("x")})
+		s.AddStoreFile(vs, id, map[string]any{"about": attribute})
+		return id
+	}
+	var gone string
+	for i := range 60 {
+		gone = plant(fmt.Sprintf("%02d.md", i), "cats")
+	}
+	older := `[...document.querySelectorAll(".pages a")].find(a => a.textContent === "older")`
+	for i, tt := range []struct{ path, focused string }{
+		{"/", `document.querySelector("a[href='/stores/` + vs + `']")`},
+		{"/stores/" + vs, older},
+	} {
+		b.open(page + tt.path)
+		b.eval(tt.focused + `.focus()`)
+		b.eval(`for (const cell of document.querySelectorAll("td")) if (cell.textContent.startsWith("50.md")) getSelection().selectAllChildren(cell)`)
+		selected := b.eval(`getSelection().toString()`)
+		is.True(strings.HasPrefix(fmt.Sprint(selected), "50.md"))
+		plant(fmt.Sprintf("new%d.md", i), "dogs") // rows come, go and change
+		s.DetachStoreFile(vs, gone)
+		b.eval(`update()`)
+		is.True(b.eval(`document.activeElement === `+tt.focused) == true)
+		is.Equal(b.eval(`getSelection().toString()`), selected)
+
+		// The page is the one that the server sends.
+		live := `(page => [...page.querySelectorAll("[data-live]:not(header *):not(#requests)")].map(part => part.innerHTML).join())`
+		is.Equal(b.eval(live+`(document)`), b.eval(`(async () => `+live+`(new DOMParser().parseFromString(await (await fetch(location.href)).text(), "text/html")))()`))
+	}
+}
+
+func TestThePageSaysThatItIsStale(t *testing.T) {
+	t.Parallel()
+	b := newBrowser(t)
+	is := is.New(t)
+	s, page, _ := listening(t)
+	b.open(page + "/")
+	b.eval(`update()`)
+	is.True(!strings.Contains(b.text("header"), "refresh failed"))
+	s.Close()
+	b.eval(`update()`)
+	is.True(strings.Contains(b.text("header"), "refresh failed"))
+}
+
 func TestThePageLeadsToEveryFile(t *testing.T) {
 	t.Parallel()
 	b := newBrowser(t)

@@ -2,6 +2,7 @@ package openaitest
 
 import (
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"mime"
@@ -41,16 +42,16 @@ func (s *Server) control() http.Handler {
 	}
 	do("POST /-/advance", func(body []byte) error {
 		var a struct {
-			By Duration `json:"by"`
+			By *Duration `json:"by"`
 		}
-		if err := decodeStrictly(body, &a); err != nil {
+		err := decodeStrictly(body, &a)
+		if err == nil && a.By == nil {
+			err = errors.New("by is missing")
+		}
+		if err != nil {
 			return fmt.Errorf(`%w; send {"by":"24h"}`, err)
 		}
-		if a.By < 0 {
-			return fmt.Errorf("the clock cannot go back by %v", -time.Duration(a.By))
-		}
-		s.Advance(time.Duration(a.By))
-		return nil
+		return s.advance(time.Duration(*a.By))
 	})
 	do("POST /-/expire", func(body []byte) error {
 		var e struct {

@@ -69,10 +69,15 @@ func TestOtherLanguagesMoveTheClockAndInjectFaults(t *testing.T) {
 	is.NoErr(err)
 	is.Equal(resp.status, 200)
 
-	for path, body := range map[string]string{"/advance": `{"by":"-1h"}`, "/faults": `[{"kind":"explode"}]`} {
-		var told struct{ Error string }
-		is.Equal(control(t, s, "POST", path, body, &told), http.StatusBadRequest)
-		is.True(told.Error != "")
+	for path, bodies := range map[string][]string{
+		"/advance": {`{"by":"-1h"}`, `{"by":"2562047h"}`, `{}`, `null`},
+		"/faults":  {`[{"kind":"explode"}]`, `null`},
+	} {
+		for _, body := range bodies {
+			var told struct{ Error string }
+			is.Equal(control(t, s, "POST", path, body, &told), http.StatusBadRequest)
+			is.True(told.Error != "")
+		}
 	}
 }
 

@@ -38,9 +38,13 @@ func (c *call) jsonBody(known ...string) *fields {
 			" but you specified the header 'Content-Type: %s'. Please try again with a supported content type.", typ, sent))
 		return b
 	}
-	data, err := io.ReadAll(io.LimitReader(c.body, maxJSONBody))
+	data, err := io.ReadAll(io.LimitReader(c.body, maxJSONBody+1))
 	if err != nil {
 		b.fail(&apiError{status: http.StatusBadRequest, message: "The request body could not be read."})
+		return b
+	}
+	if len(data) > maxJSONBody {
+		b.fail(tooLarge("", "The request body is too large. The maximum is %s MB.", megabytes(maxJSONBody)))
 		return b
 	}
 	m, ok := decodeObject(data)

@@ -57,6 +57,10 @@ func outOfBounds[N int | int64 | float64](param, kind string, n, least, most N) 
 	return nil
 }
 
+func tooLarge(param, format string, args ...any) *apiError {
+	return &apiError{status: http.StatusRequestEntityTooLarge, param: param, message: fmt.Sprintf(format, args...)}
+}
+
 func notFound(param, format string, args ...any) *apiError {
 	return &apiError{status: http.StatusNotFound, param: param, message: fmt.Sprintf(format, args...)}
 }

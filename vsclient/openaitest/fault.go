@@ -3,6 +3,7 @@ package openaitest
 import (
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 )
@@ -23,7 +24,7 @@ const (
 type Fault struct {
 	Method string `json:"method,omitempty"` // empty: any
 	// Path is matched against the path below /v1, segment by segment; "*" stands
-	// for any one segment, a last "**" for any rest. Empty: any.
+	// for any one segment, a last "**" for any rest, also none. Empty: any.
 	Path string `json:"path,omitempty"`
 	// Nth is the number, from 1, of the first matching request that is struck; 0 is 1.
 	// Counting begins when the fault is injected.
@@ -99,6 +100,10 @@ func (f Fault) check() error {
 		return fmt.Errorf("fault rate %v is not between 0 and 1", f.Rate)
 	case f.Nth < 0 || f.RetryAfter < 0 || f.Delay < 0 || f.EffectAfter < 0:
 		return errors.New("nth, retry_after, delay and effect_after of a fault must not be negative")
+	case f.Kind != FaultStatus && (f.Status != 0 || f.Code != "" || f.Message != "" || f.RetryAfter != 0 || f.Body != nil):
+		return fmt.Errorf("a fault of kind %s has no reply: status, code, message, retry_after and body need kind status", f.Kind)
+	case (f.Kind == FaultDelay) != (f.Delay > 0):
+		return errors.New("a fault of kind delay needs a delay, and no other kind has one")
 	case f.EffectAfter > 0 && f.AfterEffect:
 		return errors.New("a fault cannot have both effect_after and after_effect")
 	case f.EffectAfter > 0 && (f.Kind == FaultCutReply || f.Kind == FaultDelay):
@@ -123,6 +128,9 @@ func ParseFaults(data []byte) ([]Fault, error) {
 	var faults []Fault
 	if err := decodeStrictly(data, &faults); err != nil {
 		return nil, fmt.Errorf("openaitest: faults: %w", err)
+	}
+	if faults == nil {
+		return nil, errors.New("openaitest: faults: null is no array")
 	}
 	for i, f := range faults {
 		if err := f.check(); err != nil {
@@ -154,19 +162,11 @@ func (f *script) due(method, path string, chance func() float64) bool {
 func (f *script) spent() bool { return f.Times >= 0 && f.struck >= max(f.Times, 1) }
 
 func matchPath(pattern, path string) bool {
-	for {
-		p, prest, pmore := strings.Cut(strings.TrimPrefix(pattern, "/"), "/")
-		s, srest, smore := strings.Cut(strings.TrimPrefix(path, "/"), "/")
-		if p == "**" && !pmore {
-			return true
-		}
-		if p != "*" && p != s || pmore != smore {
-			// "/files/**" also matches "/files" itself.
-			return p == s && prest == "**" && !smore
-		}
-		if !pmore {
-			return true
-		}
-		pattern, path = prest, srest
+	p, s := segments(pattern), segments(path)
+	if last := len(p) - 1; p[last] == "**" {
+		p, s = p[:last], s[:min(last, len(s))] // the rest may be empty
 	}
+	return slices.EqualFunc(p, s, func(p, s string) bool { return p == "*" || p == s })
 }
+
+func segments(path string) []string { return strings.Split(strings.TrimPrefix(path, "/"), "/") }

@@ -15,6 +15,9 @@ import (
 	"github.com/conduitio-labs/conduit-connector-openai-vectorstore/vsclient/openaitest/internal/project"
 )
 
+// maxFormValue is the most bytes of a part that carries no file.
+const maxFormValue = 1 << 20
+
 // form is a multipart body, read to its end.
 type form struct {
 	values map[string]string
@@ -69,10 +72,7 @@ func (c *call) multipartForm(fileField string, limit, keep int64, known ...strin
 		if name == fileField {
 			content, err := readContent(part, limit, keep)
 			if errors.Is(err, errTooLarge) {
-				return nil, &apiError{
-					status: http.StatusRequestEntityTooLarge, param: fileField,
-					message: "File is too large. The maximum is " + megabytes(limit) + " MB.",
-				}
+				return nil, tooLarge(fileField, "File is too large. The maximum is %s MB.", megabytes(limit))
 			}
 			if err != nil {
 				return nil, malformed
@@ -81,9 +81,12 @@ func (c *call) multipartForm(fileField string, limit, keep int64, known ...strin
 			f.file = &formFile{filename, named, content}
 			continue
 		}
-		value, err := io.ReadAll(io.LimitReader(part, 1<<20))
+		value, err := io.ReadAll(io.LimitReader(part, maxFormValue+1))
 		if err != nil {
 			return nil, malformed
+		}
+		if len(value) > maxFormValue {
+			return nil, tooLarge(name, "The field '%s' is too large. The maximum is %s MB.", name, megabytes(maxFormValue))
 		}
 		f.values[name] = string(value)
 	}

@@ -20,8 +20,8 @@ import (
 )
 
 // The page for people shows the state and the latest requests. The server renders the
-// whole page. Its script fetches it again every two seconds and replaces everything
-// except the search box.
+// whole page. Its script fetches it again every two seconds and changes the shown page to
+// it, except for the search box.
 
 //go:embed page.html
 var pageSource string

@@ -138,14 +138,18 @@ func (s *Server) Close() {
 }
 
 // Advance moves the server's clock on by d: files expire, indexing ends, lags pass. It
-// does not shorten the waits of requests under way. It panics if d is negative.
+// does not shorten the waits of requests under way. It panics if d is negative, or if all
+// advances together are more than a time.Duration can hold, 292 years.
 func (s *Server) Advance(d time.Duration) {
-	if d < 0 {
-		panic(fmt.Sprintf("openaitest: the clock cannot go back by %v", -d))
+	if err := s.advance(d); err != nil {
+		panic("openaitest: " + err.Error())
 	}
+}
+
+func (s *Server) advance(d time.Duration) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.state.Advance(d)
+	return s.state.Advance(d)
 }
 
 // Inject adds faults. When several match a request, the first strikes. It panics on an

@@ -146,6 +146,7 @@ func TestFaultsAreReadFromJSON(t *testing.T) {
 	for _, bad := range []string{
 		`{}`, `[{"kind":"explode"}]`, `[{"kind":"cut","sort":1}]`, `[{"kind":"status","status":99}]`, `[{"kind":"cut"}] []`,
 		`[{"kind":"cut","method":"get"}]`, `[{"kind":"cut","path":"/v1/files"}]`, `[{"kind":"cut","path":"/**/x"}]`, `[{"kind":"cut","rate":7}]`,
+		`null`, `[{"kind":"delay"}]`, `[{"kind":"cut","delay":"1s"}]`, `[{"kind":"cut","status":400}]`, `[{"kind":"hang","retry_after":"1s"}]`,
 		`[{"kind":"cut","nth":-1}]`, `[{"kind":"cut","effect_after":"-1s"}]`, `[{"kind":"cut","effect_after":"1s","after_effect":true}]`,
 		`[{"kind":"delay","effect_after":"1s"}]`, `[{"kind":"cut_reply","effect_after":"1s"}]`, `[{"kind":"delay","delay":"-1s"}]`,
 	} {
@@ -558,10 +559,71 @@ func TestAStoreExpiresAfterWholeDaysAlsoWhenTheClocksChange(t *testing.T) {
 }
 
 func TestTheClockDoesNotGoBack(t *testing.T) {
+	for name, d := range map[string]time.Duration{"to an earlier time": -time.Second, "by an overflow": math.MaxInt64} {
+		t.Run(name, func(t *testing.T) {
+			is := is.New(t)
+			s := openaitest.New(openaitest.Config{})
+			s.Advance(time.Hour)
+			defer func() {
+				is.True(recover() != nil)
+				is.True(s.Snapshot().Time.After(time.Now())) // and the server still answers
+			}()
+			s.Advance(d)
+		})
+	}
+}
+
+func TestAFaultPathNamesTheRequestsThatItFits(t *testing.T) {
+	for _, tt := range []struct {
+		pattern, path string
+		fits          bool
+	}{
+		{"/files", "/files", true},
+		{"files", "/files", true},
+		{"/files/*", "/files", false},
+		{"/files/*", "/files/file-1", true},
+		{"/files/*", "/files/file-1/content", false},
+		{"/files/**", "/files", true},
+		{"/files/**", "/files/file-1/content", true},
+		{"/vector_stores/*/**", "/vector_stores", false},
+		{"/vector_stores/*/**", "/vector_stores/vs_1", true},
+		{"/vector_stores/*/**", "/vector_stores/vs_1/files/file-1", true},
+		{"/*/**", "/files", true},
+		{"**", "/files", true},
+	} {
+		t.Run(tt.pattern+" "+tt.path, func(t *testing.T) {
+			is := is.New(t)
+			s := openaitest.New(openaitest.Config{Faults: []openaitest.Fault{{Path: tt.pattern, Kind: openaitest.FaultStatus, Status: 503}}})
+			resp, err := get(t.Context(), s, tt.path)
+			is.NoErr(err)
+			is.Equal(resp.status == 503, tt.fits)
+		})
+	}
+}
+
+func TestAReplyWithoutABodyHasNone(t *testing.T) {
 	is := is.New(t)
-	s := openaitest.New(openaitest.Config{})
-	defer func() { is.True(recover() != nil) }()
-	s.Advance(-time.Second)
+	s := openaitest.New(openaitest.Config{Faults: []openaitest.Fault{{Method: "GET", Kind: openaitest.FaultStatus, Status: 204}}})
+	for _, method := range []string{"GET", "HEAD"} {
+		resp, err := do(t.Context(), s, method, "/files", nil, "")
+		is.NoErr(err)
+		is.Equal(resp.body, "")
+	}
+}
+
+func TestABodyThatIsTooLargeIsRefusedAsSuch(t *testing.T) {
+	for name, body := range map[string]struct{ path, typ, content string }{
+		"JSON":         {"/vector_stores", "application/json", `{"name":"` + strings.Repeat("x", 64<<20) + `"}`},
+		"a form value": {"/files", "multipart/form-data; boundary=b", "--b\r\nContent-Disposition: form-data; name=\"purpose\"\r\n\r\n" + strings.Repeat("x", 2<<20) + "\r\n--b--\r\n"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			is := is.New(t)
+			resp, err := do(t.Context(), openaitest.New(openaitest.Config{}), "POST", body.path, strings.NewReader(body.content), body.typ)
+			is.NoErr(err)
+			is.Equal(resp.status, http.StatusRequestEntityTooLarge)
+			is.True(strings.Contains(resp.body, "too large"))
+		})
+	}
 }
 
 func TestAPlantedFileHasAttributesThatTheAPITakes(t *testing.T) {

@@ -112,6 +112,10 @@ func response(req *http.Request, rep *reply) *http.Response {
 		resp.Body = io.NopCloser(io.MultiReader(half, brokenReader{}))
 		return resp
 	}
+	if req.Method == http.MethodHead || rep.status == http.StatusNoContent || rep.status == http.StatusNotModified {
+		resp.Body = http.NoBody
+		return resp
+	}
 	resp.Body = io.NopCloser(bytes.NewReader(rep.body))
 	return resp
 }

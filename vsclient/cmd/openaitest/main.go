@@ -22,6 +22,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"flag"
@@ -103,6 +104,13 @@ func load(s *openaitest.Server, stores []string, dir string) error {
 	}
 	if len(stores) == 0 {
 		return errors.New("-load needs a -store")
+	}
+	dir, err := filepath.EvalSymlinks(dir) // WalkDir does not follow a link
+	if err != nil {
+		return err
+	}
+	if info, err := os.Stat(dir); err != nil || !info.IsDir() {
+		return cmp.Or(err, fmt.Errorf("-load: %s is no directory", dir))
 	}
 	return filepath.WalkDir(dir, func(path string, d os.DirEntry, err error) error {
 		if err != nil || d.IsDir() {

@@ -106,3 +106,16 @@ func TestFlagsSetTheConfig(t *testing.T) {
 	is.Equal(o.cfg.Limits.UploadsPerMinute, 0)
 	is.True(o.cfg.Quirks.UnknownBatch500 && !o.cfg.Quirks.EarlyCompleted)
 }
+
+func TestLoadFollowsALinkToADirectory(t *testing.T) {
+	is := is.New(t)
+	dir := t.TempDir()
+	link := filepath.Join(t.TempDir(), "link")
+	is.NoErr(os.WriteFile(filepath.Join(dir, "cats.md"), []byte("Cats"), 0o600))
+	is.NoErr(os.Symlink(dir, link))
+	s := openaitest.New(openaitest.Config{})
+	vs := s.NewVectorStore("docs")
+	is.NoErr(load(s, []string{vs}, link))
+	is.Equal(s.Snapshot().Store(vs).Files[0].Filename, "cats.md")
+	is.True(load(s, []string{vs}, filepath.Join(dir, "cats.md")) != nil) // not a directory
+}

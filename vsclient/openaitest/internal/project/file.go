@@ -13,8 +13,8 @@ type Content struct {
 	Kept   []byte // the first bytes
 }
 
-// File is an object of /files. Only its attachments, Gone and parsed change after it was
-// made.
+// File is an object of /files. Only its attachments, Gone, Kept and parsed change after it
+// was made.
 type File struct {
 	place
 	Content
@@ -28,6 +28,15 @@ type File struct {
 
 	attached []*StoreFile // current attachments, to any store
 	parsed   *document    // set when first indexed or searched
+	readers  int          // the listing of Files while it has the File, and the store files and ghosts of it
+}
+
+// leave counts one reader less. The content goes with the last one: histories and batches
+// keep the File for as long as the server runs.
+func (f *File) leave() {
+	if f.readers--; f.readers == 0 {
+		f.Kept, f.parsed = nil, nil
+	}
 }
 
 func (f *File) where() place { return f.place }
@@ -45,6 +54,7 @@ func (p *Project) AddFile(f *File) {
 	}
 	f.place = p.nextPlace(f.CreatedAt)
 	f.ID = p.NewID("file-", 22)
+	f.readers++
 	p.files[f.ID] = f
 	p.stored += f.Size
 	p.fileList.insert(f)
@@ -98,6 +108,7 @@ func (p *Project) removeFile(f *File, now time.Time, keepAttached bool) {
 	p.stored -= f.Size
 	p.fileList.remove(f.place)
 	p.filesLeft[f.ID] = f.place
+	defer f.leave()
 	if keepAttached {
 		return
 	}

@@ -20,7 +20,8 @@ import (
 const maxUnpacked = 8 << 20
 
 var (
-	htmlHidden = regexp.MustCompile(`(?is)<(script|style)\b.*?</(script|style)\s*>|<!--.*?-->`)
+	htmlHidden = regexp.MustCompile(`(?i)<(script|style)\b|<!--`)
+	htmlScript = regexp.MustCompile(`(?i)</(script|style)\s*>`)
 	htmlBlock  = regexp.MustCompile(`(?i)</?(p|div|br|li|ul|ol|h[1-6]|tr|table|section|article|title)\b[^>]*>`)
 	htmlTag    = regexp.MustCompile(`<[^>]*>`)
 	blankLines = regexp.MustCompile(`\s*\n\s*`)
@@ -28,10 +29,36 @@ var (
 
 // htmlText returns the text of a page as a browser would show it.
 func htmlText(page string) string {
-	page = htmlHidden.ReplaceAllString(page, "")
+	page = visibleHTML(page)
 	page = htmlBlock.ReplaceAllString(page, "\n")
 	page = html.UnescapeString(htmlTag.ReplaceAllString(page, ""))
 	return strings.TrimSpace(blankLines.ReplaceAllString(page, "\n"))
+}
+
+// visibleHTML returns the page without scripts, styles and comments. One that does not end
+// hides the rest of the page.
+func visibleHTML(page string) string {
+	var visible strings.Builder
+	for {
+		begin := htmlHidden.FindStringIndex(page)
+		if begin == nil {
+			visible.WriteString(page)
+			return visible.String()
+		}
+		visible.WriteString(page[:begin[0]])
+		hidden, length := page[begin[0]:], 0
+		if strings.HasPrefix(hidden, "<!--") {
+			if i := strings.Index(hidden, "-->"); i >= 0 {
+				length = i + len("-->")
+			}
+		} else if end := htmlScript.FindStringIndex(hidden); end != nil {
+			length = end[1]
+		}
+		if length == 0 {
+			return visible.String()
+		}
+		page = hidden[length:]
+	}
 }
 
 // parseWord accepts the old Word format. It extracts no text.

@@ -7,6 +7,7 @@
 package project
 
 import (
+	"fmt"
 	"math/rand/v2"
 	"time"
 )
@@ -86,7 +87,16 @@ func New(rules Rules) *Project {
 func (p *Project) Now() time.Time { return p.rules.Now().Add(p.offset) }
 
 // Advance moves the clock on by d.
-func (p *Project) Advance(d time.Duration) { p.offset += d }
+func (p *Project) Advance(d time.Duration) error {
+	switch {
+	case d < 0:
+		return fmt.Errorf("the clock cannot go back by %v", -d)
+	case p.offset+d < p.offset:
+		return fmt.Errorf("the clock was moved on by %v already, and %v more is too far", p.offset, d)
+	}
+	p.offset += d
+	return nil
+}
 
 const (
 	base62 = "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"

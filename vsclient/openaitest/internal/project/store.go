@@ -178,6 +178,10 @@ func (p *Project) DeleteStore(st *Store) {
 	p.storeList.remove(st.place)
 	p.storesLeft[st.ID] = st.place
 	p.buried[st.ID] = st
+	for _, g := range st.ghosts { // nothing shows them any more
+		g.File.leave()
+	}
+	st.ghosts = nil
 }
 
 // History returns when each file was searchable in a store, in order of beginning. The
@@ -242,6 +246,7 @@ func (p *Project) settle(st *Store, now time.Time) {
 		if st.ghostOf[g.File.ID] == g {
 			delete(st.ghostOf, g.File.ID)
 		}
+		g.File.leave()
 	}
 }
 

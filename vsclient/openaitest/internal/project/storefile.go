@@ -134,6 +134,7 @@ func (p *Project) newStoreFile(st *Store, f *File, ch Chunking, v Version) *Stor
 	st.listed.insert(sf)
 	delete(st.left, f.ID)
 	f.attached = append(f.attached, sf)
+	f.readers++
 	*st.counts.of(v.Status)++
 	st.counts.Usage += sf.Usage()
 	p.remember(st, v.At)
@@ -246,6 +247,7 @@ func (p *Project) detach(f *StoreFile, now time.Time) {
 		st.ghostOf[f.File.ID] = f
 	} else {
 		st.listed.remove(f.place)
+		f.File.leave()
 	}
 	if i := slices.Index(f.File.attached, f); i >= 0 {
 		f.File.attached = slices.Delete(f.File.attached, i, i+1)
