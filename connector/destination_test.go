@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"maps"
+	"math"
 	"math/big"
 	"strings"
 	"testing"
@@ -64,6 +65,7 @@ func TestTheDocumentIsThePayloadOrAFieldOfIt(t *testing.T) {
 		{"a template is the document", config.Config{"sdk.record.format": "template", "sdk.record.format.options": "# {{ .Payload.After.title }}"}, opencdc.StructuredData{"title": "T"}, "# T", ""},
 		{"a template that fails is an error", config.Config{"sdk.record.format": "template", "sdk.record.format.options": "{{ .Payload.After.title.name }}"}, opencdc.StructuredData{"title": "T"}, "", "sdk.record.format"},
 		{"another format is the document", config.Config{"sdk.record.format": "debezium/json"}, opencdc.StructuredData{"a": 1}, `"op":"c"`, ""},
+		{"another format writes a time and a number that JSON lacks", config.Config{"sdk.record.format": "debezium/json"}, opencdc.StructuredData{"a": time.Date(2026, 8, 1, 0, 0, 0, 0, time.UTC), "b": []any{math.NaN()}}, `"payload":{"before":null,"after":{"a":"2026-08-01T00:00:00Z","b":["NaN"]}`, ""},
 		{"a field that is missing is an error", config.Config{"content_field": "body"}, opencdc.StructuredData{"text": "new"}, "", "content_field"},
 		{"a field of plain text is an error", config.Config{"content_field": "body"}, opencdc.RawData("text"), "", "content_field"},
 	} {

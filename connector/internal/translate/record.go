@@ -9,6 +9,7 @@ import (
 	"fmt"
 	"maps"
 	"path"
+	"runtime"
 	"slices"
 
 	"github.com/conduitio/conduit-commons/opencdc"
@@ -105,13 +106,28 @@ func (e *Error) Error() string {
 
 func (e *Error) Unwrap() error { return e.Err }
 
-// Translate returns the step of a record. Its error is an *Error.
-func (t *Translator) Translate(ctx context.Context, rec opencdc.Record) (Step, error) {
-	s := Step{Created: rec.Operation == opencdc.OperationCreate, Changed: rec.Operation == opencdc.OperationUpdate}
+// Translate returns the step of a record. Its error is an *Error. A library that panics on a
+// value of the record would end the plugin, with all records in flight: Translate refuses that
+// record alone.
+func (t *Translator) Translate(ctx context.Context, rec opencdc.Record) (s Step, err error) {
+	s = Step{Created: rec.Operation == opencdc.OperationCreate, Changed: rec.Operation == opencdc.OperationUpdate}
+	defer func() {
+		if p := recover(); p != nil {
+			err = &Error{Key: s.Key, At: string(rec.Position), Err: fmt.Errorf("the record has a value that a library cannot read or write (%s); correct it with a processor, or leave the record out with a filter", causeOf(p))}
+		}
+	}()
 	if err := t.translate(ctx, rec, &s); err != nil {
 		return s, &Error{Key: s.Key, At: string(rec.Position), Err: err}
 	}
 	return s, nil
+}
+
+// causeOf describes a panic without the value that caused it.
+func causeOf(p any) string {
+	if err, ok := p.(runtime.Error); ok {
+		return err.Error()
+	}
+	return fmt.Sprintf("%T", p)
 }
 
 func (t *Translator) translate(ctx context.Context, rec opencdc.Record, s *Step) error {
@@ -234,6 +250,16 @@ func (t *Translator) field(s *Step) (content []byte, unchanged bool, err error) 
 	return nil, true, nil
 }
 
+// serialize applies Format. The formats of the SDK panic on some values.
+func (t *Translator) serialize(rec opencdc.Record) (content []byte, err error) {
+	defer func() {
+		if p := recover(); p != nil {
+			err = fmt.Errorf("it cannot write a value (%s)", causeOf(p))
+		}
+	}()
+	return t.Format.Serialize(rec)
+}
+
 // noValue is the output of a template for a field that is null.
 const noValue = "<no value>"
 
@@ -249,9 +275,14 @@ func (t *Translator) formatted(rec opencdc.Record, s *Step) ([]byte, error) {
 		}
 		rec.Payload.After = filled
 	}
-	content, err := t.Format.Serialize(rec)
+	content, err := t.serialize(rec)
 	if err != nil {
-		return nil, fmt.Errorf("sdk.record.format cannot be applied to this record: %w", err)
+		// A format for JSON can write no infinite number, and that of Debezium no time.
+		rec.Payload.Before, rec.Payload.After = worded(rec.Payload.Before), worded(rec.Payload.After)
+		var failed error
+		if content, failed = t.serialize(rec); failed != nil {
+			return nil, fmt.Errorf("sdk.record.format cannot be applied to this record: %w", err)
+		}
 	}
 	fields, _ := s.after.all()
 	if name := leftOut(s.filled(fields)); name != "" && (bytes.Contains(content, []byte(placeholder)) || bytes.Contains(content, []byte(placeholderInBase64))) {

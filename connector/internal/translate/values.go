@@ -38,7 +38,7 @@ func convert(v any, as string) (any, error) {
 // plain converts the many types of a decoded record's values to a few.
 func plain(v any) any {
 	switch v := v.(type) {
-	case nil, bool, json.Number, *big.Rat, time.Time:
+	case nil, bool, json.Number, *big.Rat, time.Time, time.Duration:
 		return v
 	case string:
 		return strings.ToValidUTF8(v, "\uFFFD")
@@ -79,6 +79,8 @@ func asText(v any) string {
 		return decimal(v)
 	case time.Time:
 		return v.Format(time.RFC3339Nano)
+	case time.Duration: // a time of day
+		return time.Time{}.Add(v).Format("15:04:05.999999999")
 	case float64:
 		if math.IsInf(v, 0) {
 			return strings.TrimSuffix(strings.TrimPrefix(strconv.FormatFloat(v, 'f', -1, 64), "+"), "Inf") + "Infinity"
@@ -113,6 +115,8 @@ func asNumber(v any) (float64, error) {
 		f, _ = v.Float64()
 	case time.Time:
 		f = float64(v.Unix())
+	case time.Duration:
+		f = v.Seconds()
 	case json.Number:
 		if i, err := v.Int64(); err == nil {
 			return asNumber(i)
