@@ -71,6 +71,7 @@ type Step struct {
 
 	key, before, after *object
 	whole              bool // the row before is certainly the whole row
+	rowless            bool // the source does not send rows before the change, as far as is known
 	noText             bool // the row before has no text in ContentField
 }
 
@@ -78,7 +79,8 @@ type Step struct {
 type Translator struct {
 	Config
 	attributes []attribute
-	collection string // of the first record
+	collection string          // of the first record
+	rowless    map[string]bool // the collections whose last update had no row before
 }
 
 // New returns a translator, or the errors in the settings of the attributes.
@@ -87,7 +89,7 @@ func New(cfg Config) (*Translator, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &Translator{Config: cfg, attributes: attrs}, nil
+	return &Translator{Config: cfg, attributes: attrs, rowless: make(map[string]bool)}, nil
 }
 
 // Error is the error of a record that cannot be translated. Err does not contain the key.
@@ -150,20 +152,23 @@ func (t *Translator) translate(ctx context.Context, rec opencdc.Record, s *Step)
 		text, _, _ := s.before.field(t.ContentField)
 		s.whole, s.noText = text != nil, text == nil || len(contentOf(text)) == 0
 	}
+	t.learn(collection, s)
 
 	switch rec.Operation {
 	case opencdc.OperationCreate, opencdc.OperationSnapshot, opencdc.OperationUpdate:
 	case opencdc.OperationDelete:
 		s.Op, s.Gone = Delete, true
-		return nil
+		return s.checkDeletion()
 	default:
 		return fmt.Errorf("the operation %v is unknown; create, snapshot, update and delete are known", rec.Operation)
 	}
 	if chunked(rec.Metadata) {
 		return errors.New("the record is one chunk of a bigger file, and would be stored as the whole file; let the source send whole files, or leave this one out")
 	}
-	if old := oldKey(rec); s.Changed && old != "" && old != key {
-		s.OldKey = t.documentKey(collection, old)
+	if s.Changed {
+		if old := t.oldKey(rec); old != "" && old != key {
+			s.OldKey = t.documentKey(collection, old)
+		}
 	}
 
 	content, unchanged, err := t.content(rec, s)
