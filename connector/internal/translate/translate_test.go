@@ -143,6 +143,12 @@ func TestAttributesHaveTheTypeAskedFor(t *testing.T) {
 		{"a field of jsonb", "payload:v.lang", []byte(`{"lang":"en"}`), "en"},
 		{"a space before the field", "payload: v", "x", "x"},
 		{"null", "payload:v", nil, nil},
+		{"not a number", "payload:v as number", math.NaN(), nil},
+		{"not a number, in text", "payload:v as number", "NaN", nil},
+		{"infinity in text", "payload:v as number", "-Infinity", nil},
+		{"infinity without a type", "payload:v", math.Inf(1), "Infinity"},
+		{"a time of day", "payload:v", 90 * time.Minute, "01:30:00"},
+		{"a time of day as number", "payload:v as number", 90 * time.Minute, 5400.0},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			is := is.New(t)

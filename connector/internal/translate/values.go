@@ -13,9 +13,12 @@ import (
 )
 
 // convert converts a value to the type "string", "number" or "bool", or for "" to the type
-// that suits the value.
+// that suits the value. As a number, NaN and infinity are nil: JSON has no such numbers.
 func convert(v any, as string) (any, error) {
 	v = plain(v)
+	if as == "number" && isNonFinite(v) {
+		return nil, nil //nolint:nilnil // such a value is as good as null
+	}
 	switch as {
 	case "string":
 		return asText(v), nil
@@ -92,6 +95,18 @@ func asText(v any) string {
 	return string(readableJSON(v))
 }
 
+// isNonFinite reports whether the value is NaN or infinity, which a processor may have
+// converted to text.
+func isNonFinite(v any) bool {
+	f, isNumber := v.(float64)
+	if s, ok := v.(string); ok && !strings.ContainsAny(s, "0123456789") {
+		var err error
+		f, err = strconv.ParseFloat(strings.TrimSpace(s), 64)
+		isNumber = err == nil
+	}
+	return isNumber && (math.IsNaN(f) || math.IsInf(f, 0))
+}
+
 // maxExact is the largest integer that a JSON number keeps exactly.
 const maxExact = 1 << 53
 
@@ -138,7 +153,7 @@ func asNumber(v any) (float64, error) {
 		err = errors.ErrUnsupported
 	}
 	if err != nil || math.IsNaN(f) || math.IsInf(f, 0) {
-		return 0, errors.New("the value is neither a number nor a time; leave the type out, or use \" as string\"")
+		return 0, errNoNumber
 	}
 	return f, nil
 }
@@ -167,6 +182,8 @@ func timeIn(s string) (time.Time, bool) {
 	}
 	return time.Time{}, false
 }
+
+var errNoNumber = errors.New("the value is neither a number nor a time; leave the type out, or use \" as string\"")
 
 // errDigits does not contain the value, because the log has no content of records.
 var errDigits = errors.New("an integer beyond 2^53 would lose digits as a number; use \" as string\"")
