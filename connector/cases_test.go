@@ -578,6 +578,14 @@ func TestHistoriesEndAsTheSource(t *testing.T) {
 			refused: map[int]string{2: "neither a number nor a time"},
 		},
 		{
+			name: "rows of two tables leave one key, and one of them comes back",
+			batches: [][]opencdc.Record{
+				{from("articles", created(id(3), doc(3, "A"))), from("posts", created(id(4), doc(4, "P")))},
+				{from("articles", moved(3, 5, "A")), from("posts", moved(3, 4, "P")), from("posts", moved(4, 3, "P"))},
+			},
+			want: map[string]string{`{"id":3}`: "P", `{"id":5}`: "A"},
+		},
+		{
 			name: "a refused row of another table changes nothing of whose the key is",
 			batches: [][]opencdc.Record{
 				{from("articles", created(id(1), doc(1, "A"))), from("articles", created(id(2), doc(2, "B")))},
