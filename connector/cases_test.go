@@ -354,11 +354,17 @@ func TestHistoriesEndAsTheSource(t *testing.T) {
 				{created(opencdc.RawData(`{"id":null}`), doc(1, "x"))},
 				{created(fields{}, fields{"id": nil, "body": "x"})},
 				{created(fields{"id": nil, "tenant": "a"}, doc(1, "a part of a key"))},
+				{created(opencdc.RawData(`{}`), doc(1, "x"))},
+				{created(fields{"id": map[string]any{"oid": nil}}, doc(1, "x"))},
+				{deleted(fields{"id": ""}, fields{"id": "", "slug": "a", "body": nil})}, // a UUID that is null
+				{created(fields{"id": ""}, fields{"id": "", "body": "x"}), deleted(fields{"id": ""}, fields{"id": "", "body": "x"})},
 			},
 			want: map[string]string{`{"id":1}`: "text", `{"id":null,"tenant":"a"}`: "a part of a key"},
 			refused: map[int]string{
 				1: "every field of the record's key is null", 2: "every field of the record's key is null",
 				3: "every field of the record's key is null", 4: "has no key",
+				6: "every field of the record's key is null", 7: "every field of the record's key is null",
+				8: "every field of the record's key is empty",
 			},
 		},
 		{
@@ -425,6 +431,26 @@ func TestHistoriesEndAsTheSource(t *testing.T) {
 				{deleted(id(1), fields{"id": 1, "body": "", "price": "AA==", "tags": []any{}, "at": "00:00:00Z", "place": map[string]any{"x": 0, "y": 0}})},
 			},
 			want: map[string]string{},
+		},
+		{
+			name: "Debezium fills in a column's default",
+			batches: [][]opencdc.Record{
+				{created(id(1), fields{"id": 1, "body": "A", "status": "archived"}), created(id(2), fields{"id": 2, "body": "B", "status": "active"})},
+				{created(id(1), fields{"id": 1, "body": "A", "status": "archived"})}, // delivered again
+				{updated(id(2), nil, fields{"id": 2, "body": "B", "status": "archived"})},
+				{deleted(id(1), fields{"id": 1, "body": "", "status": "active", "span": "P0Y0M0DT0H0M0S"})},
+			},
+			want: map[string]string{`{"id":2}`: "B"},
+		},
+		{
+			name: "a table that has REPLICA IDENTITY FULL by now sends whole rows",
+			batches: [][]opencdc.Record{
+				{created(id(1), fields{"id": 1, "body": "", "note": "old"}), created(id(2), fields{"id": 2, "body": "B", "note": "b"})},
+				{updated(id(2), nil, fields{"id": 2, "body": "C", "note": "b"})},
+				{updated(id(2), fields{"id": 2, "body": "C", "note": "b"}, fields{"id": 2, "body": "D", "note": "b"})},
+				{created(id(1), fields{"id": 1, "body": "A", "note": "new"}), deleted(id(1), fields{"id": 1, "body": "", "note": "old"})},
+			},
+			want: map[string]string{`{"id":1}`: "A", `{"id":2}`: "D"},
 		},
 		{
 			name:     "whole rows that differ in a null alone swap their keys",
@@ -550,6 +576,14 @@ func TestHistoriesEndAsTheSource(t *testing.T) {
 			},
 			want:    map[string]string{},
 			refused: map[int]string{2: "neither a number nor a time"},
+		},
+		{
+			name: "rows of two tables leave one key, and one of them comes back",
+			batches: [][]opencdc.Record{
+				{from("articles", created(id(3), doc(3, "A"))), from("posts", created(id(4), doc(4, "P")))},
+				{from("articles", moved(3, 5, "A")), from("posts", moved(3, 4, "P")), from("posts", moved(4, 3, "P"))},
+			},
+			want: map[string]string{`{"id":3}`: "P", `{"id":5}`: "A"},
 		},
 		{
 			name: "a refused row of another table changes nothing of whose the key is",

@@ -65,6 +65,8 @@ func TestSettingsAreCheckedAtStart(t *testing.T) {
 		{"an attribute names a field", "attributes.team", "payload:", "payload:FIELD"},
 		{"an attribute has a known type", "attributes.team", "payload:team as text", "as string"},
 		{"a constant fits its type", "attributes.team", "constant:docs as number", "neither a number"},
+		{"a constant number is one", "attributes.team", "constant:NaN as number", "neither a number"},
+		{"an attribute has a name", "attributes.", "key", "the name is empty"},
 		{"the client's names are reserved", "attributes.vs_key", "key", "reserved"},
 		{"the collection's name is taken", "attributes.collection", "constant:x", "choose another name"},
 		{"an attribute may be a typed constant", "attributes.year", "constant:2026 as number", ""},
@@ -83,7 +85,7 @@ func TestSettingsAreCheckedAtStart(t *testing.T) {
 			is.True(err != nil)
 			is.True(strings.Contains(err.Error(), tt.setting))
 			is.True(strings.Contains(err.Error(), tt.allowed))
-			is.True(tt.setting == "api_key" || tt.allowed == "unrecognized" || strings.Contains(err.Error(), tt.value))
+			is.True(tt.setting == "api_key" || tt.allowed == "unrecognized" || tt.setting == "attributes." || strings.Contains(err.Error(), tt.value))
 		})
 	}
 }

@@ -100,9 +100,11 @@ func (d *Destination) explain(err error) error {
 	switch {
 	case errors.Is(err, vsclient.ErrStoreGone) && (strings.HasSuffix(strings.TrimRight(endpoint, "/"), "/v1") || strings.Contains(err.Error(), "expired;")):
 		return fmt.Errorf("vector_store_id: %s has no vector store %q that takes documents: %w", endpoint, d.config.VectorStoreID, err)
+	case errors.Is(err, vsclient.ErrIncompatible) && strings.Contains(err.Error(), "vector_store_id"):
+		return fmt.Errorf("vector_store_id: %s does not accept the id %q: %w", endpoint, d.config.VectorStoreID, err)
 	case errors.Is(err, vsclient.ErrUnauthorized):
 		return fmt.Errorf("api_key: %s does not accept the key: %w", endpoint, err)
-	case errors.Is(err, vsclient.ErrTimeout), errors.Is(err, vsclient.ErrUnavailable):
+	case !errors.Is(err, vsclient.ErrIncompatible) && (errors.Is(err, vsclient.ErrTimeout) || errors.Is(err, vsclient.ErrUnavailable)):
 		return fmt.Errorf("base_url: %s cannot be reached: %w", endpoint, err)
 	case !strings.HasSuffix(strings.TrimRight(endpoint, "/"), "/v1"):
 		return fmt.Errorf("base_url: %s does not end in /v1, as it does for OpenAI and most other servers; try %s/v1: %w", endpoint, strings.TrimRight(endpoint, "/"), err)
@@ -110,10 +112,10 @@ func (d *Destination) explain(err error) error {
 	return fmt.Errorf("checking the vector store %q at %s: %w", d.config.VectorStoreID, endpoint, err)
 }
 
-// redacted returns a URL without its password.
+// redacted returns a URL without its user and password, of which the first may be a token.
 func redacted(text string) string {
 	u, err := url.Parse(text)
-	// Redacted does not find the password of a URL without its "//".
+	// A URL without its "//" has no user for the parser.
 	if err != nil || u.Host == "" && strings.Contains(text, "@") {
 		return "the URL (not shown)"
 	}

@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"maps"
+	"math"
 	"math/big"
 	"strings"
 	"testing"
@@ -64,6 +65,7 @@ func TestTheDocumentIsThePayloadOrAFieldOfIt(t *testing.T) {
 		{"a template is the document", config.Config{"sdk.record.format": "template", "sdk.record.format.options": "# {{ .Payload.After.title }}"}, opencdc.StructuredData{"title": "T"}, "# T", ""},
 		{"a template that fails is an error", config.Config{"sdk.record.format": "template", "sdk.record.format.options": "{{ .Payload.After.title.name }}"}, opencdc.StructuredData{"title": "T"}, "", "sdk.record.format"},
 		{"another format is the document", config.Config{"sdk.record.format": "debezium/json"}, opencdc.StructuredData{"a": 1}, `"op":"c"`, ""},
+		{"another format writes a time and a number that JSON lacks", config.Config{"sdk.record.format": "debezium/json"}, opencdc.StructuredData{"a": time.Date(2026, 8, 1, 0, 0, 0, 0, time.UTC), "b": []any{math.NaN()}}, `"payload":{"before":null,"after":{"a":"2026-08-01T00:00:00Z","b":["NaN"]}`, ""},
 		{"a field that is missing is an error", config.Config{"content_field": "body"}, opencdc.StructuredData{"text": "new"}, "", "content_field"},
 		{"a field of plain text is an error", config.Config{"content_field": "body"}, opencdc.RawData("text"), "", "content_field"},
 	} {
@@ -168,6 +170,8 @@ func TestAKeyChangeIsSeenInRawJSONToo(t *testing.T) {
 		{"both are raw", opencdc.RawData(`{"id":7}`), opencdc.RawData(`{"id":8}`), opencdc.RawData(`{"body": "x", "id": 7}`), false},
 		{"an integer beyond 2^53", opencdc.RawData(`{"id":` + digits + `}`), opencdc.RawData(`{"id":8}`), opencdc.RawData(`{"id":` + digits + `}`), false},
 		{"a structured key with an integer beyond 2^53", opencdc.StructuredData{"id": int64(9007199254740993)}, opencdc.StructuredData{"id": int64(8)}, opencdc.RawData(`{"id":` + digits + `}`), false},
+		{"markup in a raw key", opencdc.RawData(`{"id":"R&D <1>"}`), opencdc.RawData(`{"id":"<2>"}`), opencdc.RawData(`{"id":"R&D <1>"}`), false},
+		{"markup in a raw key, with escapes", opencdc.RawData(`{"id":"R\u0026D"}`), opencdc.RawData(`{"id":"\u003c2"}`), opencdc.RawData(`{"id":"R&D"}`), false},
 		{"a key with spaces is not told how to write", opencdc.RawData(`{"id": 7}`), opencdc.RawData(`{"id": 8}`), opencdc.RawData(`{"id":7}`), true},
 		{"a key in another order neither", opencdc.RawData(`{"id":7,"a":1}`), opencdc.RawData(`{"id":8,"a":1}`), opencdc.RawData(`{"id":7,"a":1}`), true},
 		{"a row before that is not an object shows no old key", opencdc.RawData(`{"id":7}`), opencdc.RawData(`{"id":8}`), opencdc.RawData("x"), true},
@@ -184,6 +188,44 @@ func TestAKeyChangeIsSeenInRawJSONToo(t *testing.T) {
 				want[string(tt.first.Bytes())] = "old"
 			}
 			is.Equal(contents(e), want)
+		})
+	}
+}
+
+func TestAKeyChangeIsSeenWhenAProcessorHasConvertedTheKey(t *testing.T) {
+	day := func(n int) time.Time { return time.Date(2026, 8, n, 0, 0, 0, 0, time.UTC) }
+	for _, tt := range []struct {
+		name         string
+		first, key   opencdc.StructuredData
+		before, then any // the field in the row before and after the change
+		stays        bool
+		in           bool // in place
+	}{
+		{"to text", fields{"id": "1"}, fields{"id": "2"}, 1, 2, false, false},
+		{"a decimal to text", fields{"id": "1.5"}, fields{"id": "2.5"}, big.NewRat(3, 2), big.NewRat(5, 2), false, false},
+		{"to a form that is not known", fields{"id": "1 Aug"}, fields{"id": "2 Aug"}, day(1), day(2), true, false},
+		{"in the rows alone", fields{"id": 1}, fields{"id": 2}, "1", "2", true, false},
+		{"and the key has not changed", fields{"id": 1}, fields{"id": 1}, "1", "1", false, true},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			is := is.New(t)
+			e := emulate(t, openaitest.Config{})
+			d := open(t, e, config.Config{"content_field": "body", "attributes.title": "payload:title"})
+			write(t, d, created(tt.first, fields{"id": tt.before, "body": "old"}))
+			after := fields{"id": tt.then, "body": "new", "title": "T"}
+			if tt.in {
+				after["body"] = nil
+			}
+			write(t, d, updated(tt.key, fields{"id": tt.before, "body": nil}, after))
+			want := map[string]string{string(tt.key.Bytes()): "new"}
+			if tt.stays {
+				want[string(tt.first.Bytes())] = "old"
+			}
+			if tt.in {
+				want[string(tt.key.Bytes())] = "old"
+			}
+			is.Equal(contents(e), want)
+			is.Equal(e.documents()[string(tt.key.Bytes())].attributes["title"], "T")
 		})
 	}
 }

@@ -75,8 +75,9 @@ func serve() error {
 	if n, err := strconv.Atoi(os.Getenv(pconnector.EnvConduitConnectorMaxReceiveRecordSize)); err == nil && n != server.DefaultMaxReceiveRecordSize {
 		maxRecordSize = n
 	}
-	// By default the decoder refuses texts of more than 1 MiB.
-	avro.DefaultConfig = avro.Config{MaxByteSliceSize: maxRecordSize}.Freeze()
+	// By default the decoder refuses texts of more than 1 MiB, and allocates any list that a
+	// broken record announces. An element of a list takes 16 bytes.
+	avro.DefaultConfig = avro.Config{MaxByteSliceSize: maxRecordSize, MaxSliceAllocSize: maxRecordSize / 16}.Freeze()
 	spec := Connector.NewSpecification()
 	return server.Serve(
 		func() pconnector.SpecifierPlugin { return sdk.NewSpecifierPlugin(spec) },

@@ -134,6 +134,21 @@ func TestABaseURLWithoutItsVersionIsNamed(t *testing.T) {
 	p.End()
 }
 
+func TestAnIDThatIsNoVectorStoresIsBlamed(t *testing.T) {
+	is := is.New(t)
+	e := emulate(t, openaitest.Config{})
+	p := newProgram(t)
+	cfg := e.settings()
+	cfg["vector_store_id"], cfg["retry_timeout"] = "asst_1", "1s"
+	_, err := p.Configure(p.Ctx, pconnector.DestinationConfigureRequest{Config: cfg})
+	is.NoErr(err)
+	_, err = p.Open(p.Ctx, pconnector.DestinationOpenRequest{})
+	is.True(err != nil)
+	is.True(strings.Contains(err.Error(), "vector_store_id: "+e.url+` does not accept the id "asst_1"`))
+	is.True(!strings.Contains(err.Error(), "cannot be reached")) // it answers
+	p.End()
+}
+
 func TestThePasswordInABaseURLIsNowhere(t *testing.T) {
 	for _, url := range []string{
 		"http://proxyuser:hunter2secret@127.0.0.1:1/v1", // nothing answers there
@@ -142,6 +157,7 @@ func TestThePasswordInABaseURLIsNowhere(t *testing.T) {
 		"proxyuser:hunter2secret@127.0.0.1/v1",
 		"https:proxyuser:hunter2secret@127.0.0.1/v1",
 		"http:/proxyuser:hunter2secret@127.0.0.1/v1",
+		"http://hunter2secret@127.0.0.1:1/v1", // a token
 	} {
 		t.Run(url, func(t *testing.T) {
 			is := is.New(t)

@@ -1,6 +1,8 @@
 package openaivs_test
 
 import (
+	"context"
+	"encoding/binary"
 	"strconv"
 	"strings"
 	"testing"
@@ -58,6 +60,16 @@ func TestOneLargeOrBrokenRecordLeavesItsNeighboursTogether(t *testing.T) {
 		{
 			"a row that its schema cannot decode", server.DefaultMaxReceiveRecordSize, 1,
 			func(r *opencdc.Record) { r.Payload.After = opencdc.RawData("\x02\x07") }, "cannot be decoded",
+		},
+		{
+			"a row that announces a list longer than any", server.DefaultMaxReceiveRecordSize, 1,
+			func(r *opencdc.Record) {
+				list, err := schema.Create(context.Background(), schema.TypeAvro, "lists.payload", []byte(`{"type":"record","name":"record","fields":[{"name":"tags","type":{"type":"array","items":"string"}}]}`))
+				if err == nil {
+					schema.AttachPayloadSchemaToRecord(*r, list)
+				}
+				r.Payload.After = opencdc.RawData(binary.AppendVarint(nil, 1<<40))
+			}, "cannot be decoded",
 		},
 		{
 			"a row whose schema is unknown", server.DefaultMaxReceiveRecordSize, 1,

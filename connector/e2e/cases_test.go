@@ -128,6 +128,23 @@ func TestTablesEndAsTheyShould(t *testing.T) {
 			},
 		},
 		{
+			name:     "a deletion lacks the key, which is a uuid",
+			settings: body,
+			plain:    true,
+			source:   "          snapshotMode: never\n",
+			before: `CREATE TABLE docs (id uuid PRIMARY KEY, slug text NOT NULL UNIQUE, body text);
+				ALTER TABLE docs REPLICA IDENTITY USING INDEX docs_slug_key`,
+			steps: []tableStep{
+				{sql: `INSERT INTO docs VALUES ('0b6f9a1e-54e4-4a5e-9a0e-1d2c3b4a5f60', 's', 'A')`, want: map[string]string{`{"id":"0b6f9a1e-54e4-4a5e-9a0e-1d2c3b4a5f60"}`: "A"}},
+				{
+					sql:  `DELETE FROM docs`,
+					want: map[string]string{`{"id":"0b6f9a1e-54e4-4a5e-9a0e-1d2c3b4a5f60"}`: "A"},
+					log:  "every field of the record's key is empty",
+				},
+			},
+			status: "STATUS_RECOVERING", // there is no dead-letter queue
+		},
+		{
 			name:     "keys are decimals and times",
 			settings: map[string]string{"content_field": "body", "collection_in_key": "true"},
 			tables:   "docs,logs",

@@ -105,8 +105,10 @@ func (w *writing) begin(i int) {
 // decided or made.
 func (w *writing) mustWait(i int) bool {
 	s := &w.steps[i]
-	if of, ok := w.removed[s.Key]; ok && of != s.owner() {
-		return true // the key must be free before another owner takes it
+	for _, key := range []string{s.Key, s.OldKey} {
+		if of, ok := w.removed[key]; ok && of != s.owner() {
+			return true // the key must be free before another owner takes it or leaves it
+		}
 	}
 	if s.Missing != nil {
 		return true

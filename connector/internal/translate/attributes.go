@@ -69,6 +69,8 @@ func parseAttribute(name, value string) (attribute, error) {
 		a.field = strings.TrimSpace(field)
 	}
 	switch {
+	case name == "":
+		return a, errors.New("the name is empty; give attributes.NAME")
 	case name == CollectionAttribute:
 		return a, fmt.Errorf("%q is not allowed; the attribute %q is always set to the record's collection, choose another name", value, name)
 	case strings.HasPrefix(name, "vs_"):
@@ -80,7 +82,11 @@ func parseAttribute(name, value string) (attribute, error) {
 	case a.from == "key" && !given:
 	case (a.from == "metadata" || a.from == "payload" || a.from == "key") && a.field != "":
 	case a.from == "constant" && given:
-		if _, err := convert(field, a.as); err != nil {
+		v, err := convert(field, a.as)
+		if err == nil && v == nil {
+			err = errNoNumber
+		}
+		if err != nil {
 			return a, fmt.Errorf("%q is not allowed; %w", value, err)
 		}
 	default:
@@ -115,6 +121,9 @@ func (t *Translator) addAttributes(metadata opencdc.Metadata, key string, s *Ste
 		}
 		if v, err = convert(v, a.as); err != nil {
 			return fmt.Errorf("attribute %q: %w", a.name, err)
+		}
+		if v == nil {
+			continue // not a number
 		}
 		s.Attributes[a.name] = t.cut(a.name, v)
 	}

@@ -7,9 +7,12 @@ import (
 	"fmt"
 	"maps"
 	"math"
+	"math/big"
+	"slices"
 	"strings"
 
 	"github.com/conduitio/conduit-commons/opencdc"
+	gojson "github.com/goccy/go-json"
 )
 
 // documentKey returns the key of a document, with the collection before it if CollectionInKey
@@ -33,8 +36,8 @@ func keyText(data opencdc.Data) (string, error) {
 			}
 		}
 	}
-	if fields, err := fieldsOf(data); err == nil && len(fields) > 0 && allNull(fields) {
-		return "", errors.New("every field of the record's key is null, so that the key names no document; with PostgreSQL, REPLICA IDENTITY USING INDEX leaves the primary key out: use DEFAULT or FULL")
+	if fields, err := fieldsOf(data); err == nil && !isEmpty(data) && allNull(fields) {
+		return "", fmt.Errorf("every field of the record's key is null, %w", errNoDocument)
 	}
 	b, err := dataBytes(data)
 	if err != nil {
@@ -46,18 +49,41 @@ func keyText(data opencdc.Data) (string, error) {
 	return string(b), nil
 }
 
+var errNoDocument = errors.New("so that the key names no document; with PostgreSQL, REPLICA IDENTITY USING INDEX leaves the primary key out: use DEFAULT or FULL")
+
+// allNull reports whether no field has a value, at any depth.
 func allNull(fields map[string]any) bool {
 	for _, v := range fields {
-		if v != nil {
+		inner, ok := v.(map[string]any)
+		if structured, is := v.(opencdc.StructuredData); is {
+			inner, ok = structured, true
+		}
+		if v != nil && (!ok || !allNull(inner)) {
 			return false
 		}
 	}
 	return true
 }
 
+// checkDeletion refuses a deletion whose key has only nulls and empty texts, while the row has
+// other values: the source has left the key out. PostgreSQL's source sends a UUID that is null
+// as an empty text.
+func (s *Step) checkDeletion() error {
+	fields, err := s.key.all()
+	if err != nil || len(fields) == 0 || s.hasText() || !s.hasValues() {
+		return nil //nolint:nilerr // a key that is not an object is text
+	}
+	for _, v := range fields {
+		if v != nil && v != "" {
+			return nil
+		}
+	}
+	return fmt.Errorf("every field of the record's key is empty, %w", errNoDocument)
+}
+
 // oldKey returns the key that the row of an update had before; "" when the record does not
 // show it.
-func oldKey(rec opencdc.Record) string {
+func (t *Translator) oldKey(rec opencdc.Record) string {
 	key, err := fieldsOf(rec.Key)
 	if err != nil {
 		return ""
@@ -66,15 +92,21 @@ func oldKey(rec opencdc.Record) string {
 	if err != nil {
 		return ""
 	}
+	after, _ := fieldsOf(rec.Payload.After) // none in text
 	_, keyIsRaw := rec.Key.(opencdc.RawData)
 	_, beforeIsRaw := rec.Payload.Before.(opencdc.RawData)
-	// A raw key is its bytes. The old key can be written only if the source writes keys as
-	// this package does.
+	write := dataBytes
+	// A raw key is its bytes. The old key can be written only if the source writes keys as one
+	// of these functions does.
 	if keyIsRaw {
-		again, err := dataBytes(opencdc.StructuredData(key))
-		if err != nil || !bytes.Equal(again, rec.Key.Bytes()) {
+		i := slices.IndexFunc(keyWriters, func(write func(opencdc.Data) ([]byte, error)) bool {
+			again, err := write(opencdc.StructuredData(key))
+			return err == nil && bytes.Equal(again, rec.Key.Bytes())
+		})
+		if i < 0 {
 			return ""
 		}
+		write = keyWriters[i]
 	}
 	old := maps.Clone(key)
 	for name := range key {
@@ -87,13 +119,59 @@ func oldKey(rec opencdc.Record) string {
 		if (keyIsRaw || beforeIsRaw) && (kindOf(v) == "" || kindOf(v) != kindOf(key[name])) {
 			return ""
 		}
+		if !keyIsRaw && !beforeIsRaw && formOf(v) != formOf(key[name]) {
+			// A processor has converted the field in the key alone, or in the rows alone.
+			if _, isText := key[name].(string); !isText || asText(plain(after[name])) != key[name] {
+				if asText(plain(v)) != asText(plain(after[name])) {
+					t.Warn(keyFormError(name))
+				}
+				return ""
+			}
+			v = asText(plain(v))
+		}
 		old[name] = v
 	}
-	text, err := keyText(opencdc.StructuredData(old))
+	if _, err := keyText(opencdc.StructuredData(old)); err != nil {
+		return ""
+	}
+	text, err := write(opencdc.StructuredData(old))
 	if err != nil {
 		return ""
 	}
-	return text
+	return string(text)
+}
+
+// keyWriters are the ways in which a raw key may be written: with and without escapes for HTML.
+var keyWriters = []func(opencdc.Data) ([]byte, error){
+	dataBytes,
+	func(data opencdc.Data) ([]byte, error) {
+		fields, _ := fieldsOf(data)
+		b, err := gojson.MarshalWithOption(fields, gojson.DisableHTMLEscape())
+		if err != nil {
+			return nil, fmt.Errorf("it cannot be written as JSON: %w", err)
+		}
+		return b, nil
+	},
+}
+
+// keyFormError is the warning that a changed key cannot be seen.
+type keyFormError string
+
+func (e keyFormError) Error() string {
+	return fmt.Sprintf("the field %q has another form in the key of a record than in its row before the change, so that a changed key cannot be recognised and the document under the old key stays; convert the field in .Key, .Payload.Before and .Payload.After alike", string(e))
+}
+
+// formOf returns the type of a value as far as it shows in JSON.
+func formOf(v any) string {
+	if _, ok := v.([]byte); ok {
+		return "bytes"
+	}
+	switch v := plain(v).(type) {
+	case int64, uint64, float64, json.Number, *big.Rat:
+		return "number"
+	default:
+		return fmt.Sprintf("%T", v)
+	}
 }
 
 // kindOf returns the kind of a value that JSON can write in one way only; "" for any other.

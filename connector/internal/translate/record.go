@@ -9,6 +9,7 @@ import (
 	"fmt"
 	"maps"
 	"path"
+	"runtime"
 	"slices"
 
 	"github.com/conduitio/conduit-commons/opencdc"
@@ -70,6 +71,7 @@ type Step struct {
 
 	key, before, after *object
 	whole              bool // the row before is certainly the whole row
+	rowless            bool // the source does not send rows before the change, as far as is known
 	noText             bool // the row before has no text in ContentField
 }
 
@@ -77,7 +79,8 @@ type Step struct {
 type Translator struct {
 	Config
 	attributes []attribute
-	collection string // of the first record
+	collection string          // of the first record
+	rowless    map[string]bool // the collections whose last update had no row before
 }
 
 // New returns a translator, or the errors in the settings of the attributes.
@@ -86,7 +89,7 @@ func New(cfg Config) (*Translator, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &Translator{Config: cfg, attributes: attrs}, nil
+	return &Translator{Config: cfg, attributes: attrs, rowless: make(map[string]bool)}, nil
 }
 
 // Error is the error of a record that cannot be translated. Err does not contain the key.
@@ -105,13 +108,28 @@ func (e *Error) Error() string {
 
 func (e *Error) Unwrap() error { return e.Err }
 
-// Translate returns the step of a record. Its error is an *Error.
-func (t *Translator) Translate(ctx context.Context, rec opencdc.Record) (Step, error) {
-	s := Step{Created: rec.Operation == opencdc.OperationCreate, Changed: rec.Operation == opencdc.OperationUpdate}
+// Translate returns the step of a record. Its error is an *Error. A library that panics on a
+// value of the record would end the plugin, with all records in flight: Translate refuses that
+// record alone.
+func (t *Translator) Translate(ctx context.Context, rec opencdc.Record) (s Step, err error) {
+	s = Step{Created: rec.Operation == opencdc.OperationCreate, Changed: rec.Operation == opencdc.OperationUpdate}
+	defer func() {
+		if p := recover(); p != nil {
+			err = &Error{Key: s.Key, At: string(rec.Position), Err: fmt.Errorf("the record has a value that a library cannot read or write (%s); correct it with a processor, or leave the record out with a filter", causeOf(p))}
+		}
+	}()
 	if err := t.translate(ctx, rec, &s); err != nil {
 		return s, &Error{Key: s.Key, At: string(rec.Position), Err: err}
 	}
 	return s, nil
+}
+
+// causeOf describes a panic without the value that caused it.
+func causeOf(p any) string {
+	if err, ok := p.(runtime.Error); ok {
+		return err.Error()
+	}
+	return fmt.Sprintf("%T", p)
 }
 
 func (t *Translator) translate(ctx context.Context, rec opencdc.Record, s *Step) error {
@@ -134,20 +152,23 @@ func (t *Translator) translate(ctx context.Context, rec opencdc.Record, s *Step)
 		text, _, _ := s.before.field(t.ContentField)
 		s.whole, s.noText = text != nil, text == nil || len(contentOf(text)) == 0
 	}
+	t.learn(collection, s)
 
 	switch rec.Operation {
 	case opencdc.OperationCreate, opencdc.OperationSnapshot, opencdc.OperationUpdate:
 	case opencdc.OperationDelete:
 		s.Op, s.Gone = Delete, true
-		return nil
+		return s.checkDeletion()
 	default:
 		return fmt.Errorf("the operation %v is unknown; create, snapshot, update and delete are known", rec.Operation)
 	}
 	if chunked(rec.Metadata) {
 		return errors.New("the record is one chunk of a bigger file, and would be stored as the whole file; let the source send whole files, or leave this one out")
 	}
-	if old := oldKey(rec); s.Changed && old != "" && old != key {
-		s.OldKey = t.documentKey(collection, old)
+	if s.Changed {
+		if old := t.oldKey(rec); old != "" && old != key {
+			s.OldKey = t.documentKey(collection, old)
+		}
 	}
 
 	content, unchanged, err := t.content(rec, s)
@@ -234,6 +255,16 @@ func (t *Translator) field(s *Step) (content []byte, unchanged bool, err error) 
 	return nil, true, nil
 }
 
+// serialize applies Format. The formats of the SDK panic on some values.
+func (t *Translator) serialize(rec opencdc.Record) (content []byte, err error) {
+	defer func() {
+		if p := recover(); p != nil {
+			err = fmt.Errorf("it cannot write a value (%s)", causeOf(p))
+		}
+	}()
+	return t.Format.Serialize(rec)
+}
+
 // noValue is the output of a template for a field that is null.
 const noValue = "<no value>"
 
@@ -249,9 +280,14 @@ func (t *Translator) formatted(rec opencdc.Record, s *Step) ([]byte, error) {
 		}
 		rec.Payload.After = filled
 	}
-	content, err := t.Format.Serialize(rec)
+	content, err := t.serialize(rec)
 	if err != nil {
-		return nil, fmt.Errorf("sdk.record.format cannot be applied to this record: %w", err)
+		// A format for JSON can write no infinite number, and that of Debezium no time.
+		rec.Payload.Before, rec.Payload.After = worded(rec.Payload.Before), worded(rec.Payload.After)
+		var failed error
+		if content, failed = t.serialize(rec); failed != nil {
+			return nil, fmt.Errorf("sdk.record.format cannot be applied to this record: %w", err)
+		}
 	}
 	fields, _ := s.after.all()
 	if name := leftOut(s.filled(fields)); name != "" && (bytes.Contains(content, []byte(placeholder)) || bytes.Contains(content, []byte(placeholderInBase64))) {

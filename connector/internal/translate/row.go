@@ -93,8 +93,29 @@ func (s *Step) RemovesAnother(r Row) bool {
 // because it has no text.
 func (s *Step) RemovesNone() bool { return s.noText && s.carriesRow() }
 
-// carriesRow reports whether the row before has values besides the key.
-func (s *Step) carriesRow() bool {
+// learn notes whether the source sends rows before the change: with REPLICA IDENTITY FULL
+// every update has one.
+func (t *Translator) learn(collection string, s *Step) {
+	switch {
+	case s.hasValues():
+		if s.Changed || s.hasText() {
+			delete(t.rowless, collection)
+		}
+	case s.Changed && isEmpty(s.before.data):
+		t.rowless[collection] = true
+	}
+	s.rowless = t.rowless[collection]
+}
+
+// carriesRow reports whether the row before is that of the source, with values besides the
+// key.
+func (s *Step) carriesRow() bool { return !s.rowless && s.hasValues() }
+
+// hasText reports whether the row before has a text in ContentField.
+func (s *Step) hasText() bool { return s.whole && !s.noText }
+
+// hasValues reports whether the row before has values besides the key.
+func (s *Step) hasValues() bool {
 	key, _ := s.key.all()
 	before, err := s.before.all()
 	if err != nil {
@@ -132,7 +153,7 @@ func isFiller(v any) bool {
 	case nil:
 		return true
 	case string:
-		return slices.Contains([]string{"", "0", "{}", "AA==", "00:00:00Z", "1970-01-01T00:00:00Z"}, v)
+		return slices.Contains([]string{"", "0", "{}", "AA==", "00:00:00Z", "1970-01-01T00:00:00Z", "P0Y0M0DT0H0M0S"}, v)
 	case bool:
 		return !v
 	case int64, uint64, float64, json.Number:

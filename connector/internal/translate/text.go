@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"math"
 	"math/big"
+	"time"
 	"unicode/utf8"
 
 	"github.com/conduitio/conduit-commons/opencdc"
@@ -34,7 +35,7 @@ func readableJSON(v any) []byte {
 	enc := json.NewEncoder(&b)
 	enc.SetEscapeHTML(false)
 	if err := enc.Encode(readable(v)); err != nil {
-		return fmt.Append(nil, v)
+		return fmt.Append(nil, v) // a type that no source sends
 	}
 	return bytes.TrimSuffix(b.Bytes(), []byte("\n"))
 }
@@ -75,6 +76,8 @@ func readable(v any) any {
 	switch v := plain(v).(type) {
 	case *big.Rat:
 		return json.Number(decimal(v))
+	case time.Time, time.Duration:
+		return asText(v) // encoding/json writes no time beyond the year 9999
 	case float64:
 		if math.IsNaN(v) || math.IsInf(v, 0) {
 			return asText(v) // JSON has no such number
@@ -83,6 +86,42 @@ func readable(v any) any {
 	default:
 		return v
 	}
+}
+
+// worded returns the data with text in place of times and of numbers that JSON does not have.
+func worded(data opencdc.Data) opencdc.Data {
+	if fields, ok := data.(opencdc.StructuredData); ok {
+		return opencdc.StructuredData(wordedValue(map[string]any(fields)).(map[string]any))
+	}
+	return data
+}
+
+func wordedValue(v any) any {
+	switch v := v.(type) {
+	case opencdc.StructuredData:
+		return wordedValue(map[string]any(v))
+	case map[string]any:
+		out := make(map[string]any, len(v))
+		for name, field := range v {
+			out[name] = wordedValue(field)
+		}
+		return out
+	case []any:
+		out := make([]any, len(v))
+		for i, e := range v {
+			out[i] = wordedValue(e)
+		}
+		return out
+	}
+	switch p := plain(v).(type) {
+	case time.Time, time.Duration:
+		return asText(p)
+	case float64:
+		if math.IsNaN(p) || math.IsInf(p, 0) {
+			return asText(p)
+		}
+	}
+	return v
 }
 
 // decimal writes a number without a fraction bar.

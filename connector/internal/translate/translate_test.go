@@ -51,6 +51,9 @@ func TestAWholeRowIsReadableText(t *testing.T) {
 		{"infinity", math.Inf(-1), `"-Infinity"`},
 		{"positive infinity", math.Inf(1), `"Infinity"`},
 		{"a time", time.Date(2024, 3, 1, 12, 0, 0, 123456000, time.FixedZone("", 7200)), `"2024-03-01T12:00:00.123456+02:00"`},
+		{"a time beyond the year 9999", time.Date(12000, 1, 1, 0, 0, 0, 0, time.UTC), `"12000-01-01T00:00:00Z"`},
+		{"a time before Christ", []any{time.Date(-43, 3, 15, 0, 0, 0, 0, time.UTC)}, `["-0043-03-15T00:00:00Z"]`},
+		{"a time of day", 13*time.Hour + 30*time.Minute + 500*time.Millisecond, `"13:30:00.5"`},
 		{"null", nil, "null"},
 		{"a list of decimals", []any{big.NewRat(1, 2), "x"}, `[0.5,"x"]`},
 		{"an object in an object", map[string]any{"price": big.NewRat(5, 2), "a": map[string]any{"b": []byte("{}")}}, `{"a":{"b":{}},"price":2.5}`},
@@ -140,6 +143,12 @@ func TestAttributesHaveTheTypeAskedFor(t *testing.T) {
 		{"a field of jsonb", "payload:v.lang", []byte(`{"lang":"en"}`), "en"},
 		{"a space before the field", "payload: v", "x", "x"},
 		{"null", "payload:v", nil, nil},
+		{"not a number", "payload:v as number", math.NaN(), nil},
+		{"not a number, in text", "payload:v as number", "NaN", nil},
+		{"infinity in text", "payload:v as number", "-Infinity", nil},
+		{"infinity without a type", "payload:v", math.Inf(1), "Infinity"},
+		{"a time of day", "payload:v", 90 * time.Minute, "01:30:00"},
+		{"a time of day as number", "payload:v as number", 90 * time.Minute, 5400.0},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			is := is.New(t)
@@ -273,4 +282,35 @@ func TestAnErrorOfAnAttributeHoldsNoValue(t *testing.T) {
 		is.True(err != nil)
 		is.True(!strings.Contains(err.Error(), "1111") && !strings.Contains(err.Error(), "9007199254740993"))
 	}
+}
+
+// panics is a format that panics, as those of the SDK do on some values.
+type panics struct{ on string }
+
+func (p panics) Serialize(rec opencdc.Record) ([]byte, error) {
+	if _, ok := rec.Payload.After.(fields)[p.on].(string); ok {
+		return []byte("written"), nil
+	}
+	panic("secret")
+}
+
+func TestAValueOnWhichALibraryPanicsRefusesItsRecordAlone(t *testing.T) {
+	is := is.New(t)
+	tr, _ := translator(t, translate.Config{Format: panics{"text"}})
+	record := func(after fields) opencdc.Record {
+		return opencdc.Record{Operation: opencdc.OperationCreate, Key: opencdc.RawData("k"), Payload: opencdc.Change{After: after}}
+	}
+	_, err := tr.Translate(t.Context(), record(fields{"text": 1}))
+	is.True(err != nil)
+	is.True(strings.Contains(err.Error(), `key "k": sdk.record.format cannot be applied`))
+	is.True(!strings.Contains(err.Error(), "secret"))
+
+	tr.Schema = func(context.Context, string, int) (schema.Schema, error) { panic(errors.New("secret")) }
+	rec := record(nil)
+	rec.Payload.After = opencdc.RawData("\x02")
+	rec.Metadata = opencdc.Metadata{opencdc.MetadataPayloadSchemaSubject: "s", opencdc.MetadataPayloadSchemaVersion: "1"}
+	_, err = tr.Translate(t.Context(), rec)
+	is.True(err != nil)
+	is.True(strings.Contains(err.Error(), `key "k": the record has a value that a library cannot read`))
+	is.True(!strings.Contains(err.Error(), "secret"))
 }

@@ -13,9 +13,12 @@ import (
 )
 
 // convert converts a value to the type "string", "number" or "bool", or for "" to the type
-// that suits the value.
+// that suits the value. As a number, NaN and infinity are nil: JSON has no such numbers.
 func convert(v any, as string) (any, error) {
 	v = plain(v)
+	if as == "number" && isNonFinite(v) {
+		return nil, nil //nolint:nilnil // such a value is as good as null
+	}
 	switch as {
 	case "string":
 		return asText(v), nil
@@ -38,7 +41,7 @@ func convert(v any, as string) (any, error) {
 // plain converts the many types of a decoded record's values to a few.
 func plain(v any) any {
 	switch v := v.(type) {
-	case nil, bool, json.Number, *big.Rat, time.Time:
+	case nil, bool, json.Number, *big.Rat, time.Time, time.Duration:
 		return v
 	case string:
 		return strings.ToValidUTF8(v, "\uFFFD")
@@ -79,6 +82,8 @@ func asText(v any) string {
 		return decimal(v)
 	case time.Time:
 		return v.Format(time.RFC3339Nano)
+	case time.Duration: // a time of day
+		return time.Time{}.Add(v).Format("15:04:05.999999999")
 	case float64:
 		if math.IsInf(v, 0) {
 			return strings.TrimSuffix(strings.TrimPrefix(strconv.FormatFloat(v, 'f', -1, 64), "+"), "Inf") + "Infinity"
@@ -88,6 +93,18 @@ func asText(v any) string {
 		return fmt.Sprint(v)
 	}
 	return string(readableJSON(v))
+}
+
+// isNonFinite reports whether the value is NaN or infinity, which a processor may have
+// converted to text.
+func isNonFinite(v any) bool {
+	f, isNumber := v.(float64)
+	if s, ok := v.(string); ok && !strings.ContainsAny(s, "0123456789") {
+		var err error
+		f, err = strconv.ParseFloat(strings.TrimSpace(s), 64)
+		isNumber = err == nil
+	}
+	return isNumber && (math.IsNaN(f) || math.IsInf(f, 0))
 }
 
 // maxExact is the largest integer that a JSON number keeps exactly.
@@ -113,6 +130,8 @@ func asNumber(v any) (float64, error) {
 		f, _ = v.Float64()
 	case time.Time:
 		f = float64(v.Unix())
+	case time.Duration:
+		f = v.Seconds()
 	case json.Number:
 		if i, err := v.Int64(); err == nil {
 			return asNumber(i)
@@ -134,7 +153,7 @@ func asNumber(v any) (float64, error) {
 		err = errors.ErrUnsupported
 	}
 	if err != nil || math.IsNaN(f) || math.IsInf(f, 0) {
-		return 0, errors.New("the value is neither a number nor a time; leave the type out, or use \" as string\"")
+		return 0, errNoNumber
 	}
 	return f, nil
 }
@@ -163,6 +182,8 @@ func timeIn(s string) (time.Time, bool) {
 	}
 	return time.Time{}, false
 }
+
+var errNoNumber = errors.New("the value is neither a number nor a time; leave the type out, or use \" as string\"")
 
 // errDigits does not contain the value, because the log has no content of records.
 var errDigits = errors.New("an integer beyond 2^53 would lose digits as a number; use \" as string\"")
