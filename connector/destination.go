@@ -119,7 +119,7 @@ func redacted(text string) string {
 	if err != nil || u.Host == "" && strings.Contains(text, "@") {
 		return "the URL (not shown)"
 	}
-	if u.User != nil { // a user alone is a token
+	if u.User != nil {
 		u.User = url.User("xxxxx")
 	}
 	return u.String()

@@ -191,7 +191,7 @@ func isPath(s string) bool {
 // such of: those that Unicode holds for compatible, and those that Windows maps to one.
 var lookAlikes = strings.NewReplacer(
 	"\uFF0F", "/", "\u2215", "/", "\u2044", "/", "\u29F8", "/", "\uFF3C", `\`, "\uFE68", `\`, "\u2216", `\`, "\u29F5", `\`,
-	"\uFF0E", ".", "\uFE52", ".", "\u2024", ".", "\u2025", "..", "\u2026", "...",
+	"\uFF0E", ".", "\uFE52", ".", "\u2024", ".", "\u2025", "..",
 )
 
 // breaksName reports whether r would keep a string from being a file name: a

@@ -165,7 +165,7 @@ func TestTheNamesOfAKeyAreThoseOfEveryRelease(t *testing.T) {
 func TestANameIsNotOneThatAServerCouldTakeForAPath(t *testing.T) {
 	for _, key := range []string{
 		"..", "a..b.md", "report.", "report..md", "../x.md", "a%2Fb.md", "a%5cb.md", "%2e%2E.md", "a%252Fb.md", "%00.md", "x%0D%0A.md", "a%FF.md", "a%22b.md",
-		"a\uFF0Fb.md", "a\u2215b.md", "a\u2044b.md", "a\uFF3Cb.md", "a\u2216b.md", "\uFF0E\uFF0E.md", "\u2025.md", "why\u2026.md", "a\u2024.md", "a%EF%BC%8Fb.md",
+		"a\uFF0Fb.md", "a\u2215b.md", "a\u2044b.md", "a\uFF3Cb.md", "a\u2216b.md", "\uFF0E\uFF0E.md", "\u2025.md", "a\u2024.md", "a%EF%BC%8Fb.md",
 	} {
 		base, ext := FileName(key)
 		decoded := lookAlikes.Replace(unescape(unescape(base + ext)))
