@@ -44,7 +44,7 @@ func TestAnIdleClientAttachesASingleFileAtOnce(t *testing.T) {
 		_, err := w.client().Put(t.Context(), doc("a.md", "text"))
 		is.NoErr(err)
 		is.Equal(len(w.times(batchAttach)), 0)
-		is.Equal(w.times(singleAttach)[0].Sub(w.times(filesCreate)[0]), slow.Latency)
+		is.True(w.times(singleAttach)[0].Sub(w.times(filesCreate)[0]) < slow.Latency+time.Millisecond)
 	})
 }
 

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"io"
 	"net/http"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -127,6 +128,35 @@ func TestAnUpdateWaitsForAVersionThatIsBeingIndexed(t *testing.T) {
 		is.NoErr(c.Flush(t.Context()))
 		is.Equal(w.srv.Snapshot().Store(w.store).Files[0].Attributes["lang"], "en")
 		is.Equal(w.answered(409), 0)
+	})
+}
+
+// Another process uploads the document anew, since its first try has failed.
+func TestAnUpdateBesideAVersionThatHasFailedFindsTheNewestFile(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		is := is.New(t)
+		var tried []string // Files in the order in which they are indexed
+		w := newWorld(t, openaitest.Config{Latency: 50 * time.Millisecond, IndexTime: 5 * time.Second, FailIndexing: func(f openaitest.FileInfo) (code, message string) {
+			if !slices.Contains(tried, f.ID) {
+				tried = append(tried, f.ID)
+			}
+			if len(tried) == 2 {
+				return "server_error", "An internal error occurred."
+			}
+			return "", ""
+		}})
+		is.NoErr(onlyErr(w.client().Put(t.Context(), doc("a.md", "older"))))
+		time.Sleep(time.Hour)
+		var other sync.WaitGroup
+		other.Go(func() { is.NoErr(onlyErr(w.client().Put(t.Context(), doc("a.md", "newer")))) })
+		time.Sleep(time.Second)
+		r, err := w.client().SetAttributes(t.Context(), "a.md", vsclient.Attributes{"lang": "en"})
+		is.NoErr(err)
+		is.Equal(r.Outcome, vsclient.AttributesUpdated)
+		other.Wait()
+		is.Equal(len(tried), 3)
+		is.Equal(w.srv.Snapshot().Store(w.store).Files[0].Attributes["lang"], "en")
+		w.expect(map[string]string{"a.md": "newer"})
 	})
 }
 

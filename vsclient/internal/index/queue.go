@@ -10,19 +10,12 @@ import (
 	"github.com/conduitio-labs/conduit-connector-openai-vectorstore/vsclient/internal/pace"
 )
 
-// linger is how long a File that is ready waits for those still being uploaded.
-const linger = time.Second
-
-// breath is the pause before a batch that is not full: a caller that has just ended an
-// upload announces its next one in it.
-const breath = 100 * time.Microsecond
-
-// aloneTime is how long a server that takes no batches is not offered one.
-const aloneTime = time.Hour
-
-// sideBySide is how many attach requests are made side by side: to a server that takes
-// no batches that is one for each File.
-const sideBySide = 32
+const (
+	linger     = time.Second            // for which a File that is ready waits for those still being uploaded
+	breath     = 100 * time.Microsecond // before a request: a caller whose upload has just ended announces its next one
+	aloneTime  = time.Hour              // for which a server that takes no batches is not offered one
+	sideBySide = 32                     // attach requests, which without batches are one for each File
+)
 
 // Expect announces a File. The caller calls arrived when the File is ready, or will
 // not come; Index calls it as well.
@@ -102,13 +95,10 @@ func (i *Indexer) due() bool {
 // sendReady attaches the Files that are ready by the time that a request may be sent.
 func (i *Indexer) sendReady() {
 	var leave func()
-	i.mu.Lock()
-	full := len(i.ready) >= i.batchSize()
-	i.mu.Unlock()
-	if !full && pace.Pause(i.cfg.Life, breath, nil) != nil {
-		return
+	err := pace.Pause(i.cfg.Life, breath, nil)
+	if err == nil {
+		err = i.requests.Acquire(i.cfg.Life, 1)
 	}
-	err := i.requests.Acquire(i.cfg.Life, 1)
 	if err == nil {
 		defer i.requests.Release(1)
 		leave, err = i.wire.AdmitAttach(i.cfg.Life)

@@ -166,21 +166,30 @@ func (r *recent) look(ctx context.Context, since int64) (began int64, ok bool) {
 		return since, false
 	}
 	began = k.view.Now()
-	at, seen := k.view.Tick(), 0
+	var (
+		at     = k.view.Tick()
+		read   []entry
+		failed bool
+	)
 	for page, err := range k.wire.NewestStoreFiles(ctx) {
-		if err != nil {
-			return since, false // the next look reads as far back
+		if failed = err != nil; failed {
+			break
 		}
 		last := int64(0)
 		for _, s := range page {
-			r.entry(ctx, s, at)
+			read = append(read, entry{s, k.view.Listed(s, at)})
 			last = s.CreatedAt
 		}
 		at = k.view.Tick()
-		seen += len(page)
-		if seen >= newestLooked && (since == 0 || last < since-int64(view.ShowTime/time.Second)) {
+		if len(read) >= newestLooked && (since == 0 || last < since-int64(view.ShowTime/time.Second)) {
 			break
 		}
+	}
+	for _, e := range read { // when all are known: an older version comes later in the listing
+		r.settle(ctx, e)
+	}
+	if failed {
+		return since, false // the next look reads as far back
 	}
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -192,10 +201,15 @@ func (r *recent) look(ctx context.Context, since int64) (began int64, ok bool) {
 	return began, true
 }
 
-// entry has the key of a store file settled, where there may be something to settle.
-func (r *recent) entry(ctx context.Context, s wire.StoreFile, at uint32) {
-	k := r.k
-	id := k.view.Listed(s, at)
+// entry is a store file as a listing shows it.
+type entry struct {
+	wire.StoreFile
+	id naming.Identity
+}
+
+// settle has the key of a store file settled, where there may be something to settle.
+func (r *recent) settle(ctx context.Context, e entry) {
+	k, s, id := r.k, e.StoreFile, e.id
 	w, late := r.find(watch{s.ID, ledger.KeyOf(id.Digest)})
 	if !id.Ours {
 		w, late = r.bare(s)

@@ -300,15 +300,15 @@ func (v *View) listedHoldings(ctx context.Context, d Doc) (h ledger.Holdings, yo
 	return v.ledger.Holdings(d.ID, d.Names), v.unseenOf(newest), nil
 }
 
-// HoldingsNow is Holdings where it matters that there is nothing else: an attach may
-// show by now and, where nothing is found, somebody else may have put the document
-// since the list of Files was read.
+// HoldingsNow is Holdings where it matters that there is nothing else: an attach may show
+// by now, or somebody else may have put the document since the list of Files was read.
 func (v *View) HoldingsNow(ctx context.Context, d Doc) (ledger.Holdings, []string, error) {
 	h, young, err := v.Holdings(ctx, d)
-	if err != nil || len(h.Versions) > 0 && len(young) == 0 {
+	_, found := h.Current()
+	if err != nil || found && len(young) == 0 {
 		return h, young, err
 	}
-	if len(h.Versions) == 0 {
+	if !found {
 		if err := v.listFiles(ctx, 0); err != nil {
 			return h, nil, err
 		}
@@ -316,7 +316,7 @@ func (v *View) HoldingsNow(ctx context.Context, d Doc) (ledger.Holdings, []strin
 	}
 	v.ledger.Doubt(young...) // they may show by now
 	h, young, err = v.Holdings(ctx, d)
-	if err == nil && len(h.Versions) == 0 {
+	if _, found = h.Current(); err == nil && !found {
 		err = v.StoreThere(ctx) // its absence must not pass for that of a document
 	}
 	return h, young, err
