@@ -160,11 +160,12 @@ func (h *history) run(drive []trail.Pass) {
 	}
 }
 
-// plant makes the Files that are there before anything happens.
+// plant makes the Files that are there before anything happens, one a second: of two
+// without attributes and of one second, nothing tells which is newer.
 func (h *history) plant() {
-	for _, p := range h.Plan.Planted {
+	for i, p := range h.Plan.Planted {
 		if !p.Fresh {
-			h.add(p, time.Now().Add(h.Clock-24*time.Hour))
+			h.add(p, time.Now().Add(h.Clock-24*time.Hour+time.Duration(i)*time.Second))
 		}
 	}
 }

@@ -125,8 +125,8 @@ func (h Holdings) Uploads(but string) (ids []string) {
 	return ids
 }
 
-// Written returns the holdings without files that have no attributes and are newer than the
-// key's document. A person may have uploaded them: unless a call has named the key since,
+// Written returns the holdings without files that have no attributes, unless a document of
+// the key is newer. A person may have uploaded them: unless a call has named the key since,
 // they are no versions of it.
 func (h Holdings) Written() Holdings {
 	var newest int64
@@ -137,7 +137,7 @@ func (h Holdings) Written() Holdings {
 		}
 	}
 	h.Versions = slices.DeleteFunc(slices.Clone(h.Versions), func(v Version) bool {
-		return !v.Going && v.Key == (Key{}) && v.Created > newest
+		return !v.Going && v.Key == (Key{}) && v.Created >= newest
 	})
 	return h
 }

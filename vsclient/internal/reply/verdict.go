@@ -116,14 +116,12 @@ func (j Judge) Verdict(ctx context.Context, got Received, err error, now time.Ti
 		f.Kind = fail.NotFound
 	case slices.Contains(unfit, status):
 		f.Kind = fail.Endpoint
-	case status == http.StatusPaymentRequired, f.coded(unpaid):
+	case status == http.StatusPaymentRequired, f.coded(unpaid), status == http.StatusTooManyRequests && usedUp(f.Message):
 		f.Kind = fail.Quota
 	case f.coded(barred):
 		f.Kind = fail.Unauthorized
 	case status == http.StatusRequestEntityTooLarge:
 		f.Kind = fail.TooLarge
-	case status == http.StatusTooManyRequests && strings.Contains(strings.ToLower(f.Message), "exceeded your current quota"):
-		f.Kind = fail.Quota
 	case status == http.StatusTooManyRequests:
 		f.Kind, f.Retry = fail.RateLimited, true
 	case status == http.StatusRequestTimeout, status == http.StatusConflict, status == http.StatusLocked, status == http.StatusTooEarly, status >= 500:
@@ -309,4 +307,10 @@ func atMost(ns float64) time.Duration {
 		return math.MaxInt64
 	}
 	return time.Duration(ns)
+}
+
+// usedUp reports whether the message is OpenAI's about a quota that is used up, which some
+// send without its code.
+func usedUp(message string) bool {
+	return strings.Contains(strings.ToLower(message), "exceeded your current quota")
 }
