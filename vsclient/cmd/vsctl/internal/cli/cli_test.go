@@ -8,6 +8,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"syscall"
 	"testing"
 	"time"
 
@@ -59,6 +60,8 @@ func TestTheExitCodeTellsTheKindOfFailure(t *testing.T) {
 		{name: "a share that is none", args: []string{"plan", ".", "--max-remove", "200%"}, code: cli.Usage, says: "--max-remove"},
 		{name: "a chunking that is none", args: []string{"plan", ".", "--chunking", "1/2/3"}, code: cli.Usage, says: "800/400"},
 		{name: "a filter that is none", args: []string{"search", "q", "--filter", "lang"}, code: cli.Usage, says: "NAME=VALUE"},
+		{name: "an operator that is none", args: []string{"search", "q", "--filter", "year=>2024"}, code: cli.Usage, says: "no operator"},
+		{name: "a folder as a list of keys", args: []string{"plan", "keys:DIR"}, code: cli.Usage, says: "is a folder"},
 		{name: "no such shell", args: []string{"completion", "frob"}, code: cli.Usage, says: "bash"},
 		{name: "no API key", prepare: func(w *world) { delete(w.env, "OPENAI_API_KEY") }, args: []string{"ls"}, code: cli.Environment, says: "OPENAI_API_KEY"},
 		{name: "a wrong API key", prepare: func(w *world) { w.env["OPENAI_API_KEY"] = "sk-wrong-one" }, args: []string{"ls"}, code: cli.Environment, says: "unauthorized"},
@@ -128,6 +131,11 @@ func TestADocumentIsPutFromAFileAndFromStandardInput(t *testing.T) {
 	w.in = "from a pipe"
 	is.Equal(w.must(cli.Done, "put", "k"), "k: replaced\n")
 	is.Equal(w.must(cli.Done, "text", "k"), "from a pipe")
+	pipe := filepath.Join(t.TempDir(), "pipe")
+	is.NoErr(syscall.Mkfifo(pipe, 0o600))
+	go os.WriteFile(pipe, []byte("from a pipe with a name"), 0o600) //nolint:errcheck // the text tells
+	w.must(cli.Done, "put", "k", pipe)
+	is.Equal(w.must(cli.Done, "text", "k"), "from a pipe with a name")
 	is.Equal(w.must(cli.Done, "rm", "k", "-y"), "k: deleted\n")
 	is.Equal(w.must(cli.Done, "rm", "k", "-y"), "k: absent\n")
 }

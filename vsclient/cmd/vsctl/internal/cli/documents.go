@@ -179,6 +179,13 @@ func (a *app) putCommand() *cobra.Command {
 			}
 			defer os.Remove(file) //nolint:errcheck // of the temporary folder
 			d.Content = vsclient.Path(file)
+		} else if info, err := os.Stat(args[1]); err == nil && !info.Mode().IsRegular() && !info.IsDir() {
+			file, err := spoolPipe(ctx, args[1])
+			if err != nil {
+				return outcome{}, err
+			}
+			defer os.Remove(file) //nolint:errcheck // of the temporary folder
+			d.Content = vsclient.Path(file)
 		} else {
 			d.Content = vsclient.Path(args[1])
 			d.Extension = path.Ext(args[1])
@@ -199,6 +206,16 @@ func (a *app) putCommand() *cobra.Command {
 		return changed(r), nil
 	})
 	return cmd
+}
+
+// spoolPipe copies a pipe to a temporary file: it can be read once alone.
+func spoolPipe(ctx context.Context, name string) (string, error) {
+	f, err := os.Open(name) //nolint:gosec // the user names it
+	if err != nil {
+		return "", err
+	}
+	defer f.Close() //nolint:errcheck // it was read alone
+	return spool(until{ctx, f})
 }
 
 // spool copies standard input to a temporary file, since an upload may be repeated.
@@ -406,7 +423,11 @@ func parseFilter(text string) (filter.Filter, error) {
 	if strings.HasPrefix(rest[1:], "=") && operator != "=" {
 		operator = rest[:2]
 	}
-	value := typed(strings.TrimSpace(rest[len(operator):]))
+	bare := strings.TrimSpace(rest[len(operator):])
+	if strings.IndexAny(bare, "=!<>") == 0 {
+		return none, usagef("--filter %q: no operator ends in %q; \"quotes\" make text of the value", text, bare[:1])
+	}
+	value := typed(bare)
 	var f filter.Filter
 	switch operator {
 	case "=":

@@ -562,6 +562,9 @@ now, when that is not where it was.
 			return outcome{}, err
 		}
 		defer end()
+		if a.storeID != m.Plan.StoreID {
+			return outcome{}, usagef("the plan is for the store %s, and the command's is %s: plan again", show.Text(m.Plan.StoreID), a.storeID)
+		}
 		if m.refusals, err = a.refusals(m.Plan.StoreID); err != nil {
 			return outcome{}, environment(err)
 		}

@@ -293,6 +293,8 @@ func TestASavedPlanIsApplied(t *testing.T) {
 	is.Equal(w.keys(), []string{"a.md", "new.md", "sub/c.md"})
 	is.Equal(w.must(cli.Done, "text", "a.md"), "changed")
 
+	w.must(cli.Usage, "apply", file, "-y", "--store", w.srv.NewVectorStore("another"))
+
 	moved := filepath.Join(t.TempDir(), "moved")
 	w.write("a.md", "changed once more")
 	w.must(cli.Done, "plan", w.dir, "--owner", "hb", "--out", file)

@@ -81,7 +81,14 @@ func (c Config) Source(name string, env func(string) (string, bool)) (Source, bo
 	if !ok {
 		return s, false, nil
 	}
-	if err := expand(env, &s.Source, &s.Owner, &s.Prefix); err != nil {
+	s.Include, s.Exclude, s.FrontMatter = slices.Clone(s.Include), slices.Clone(s.Exclude), slices.Clone(s.FrontMatter)
+	texts := []*string{&s.Source, &s.Owner, &s.Attribute, &s.Prefix, &s.Chunking, &s.MaxRemove}
+	for _, list := range [][]string{s.Include, s.Exclude, s.FrontMatter} {
+		for i := range list {
+			texts = append(texts, &list[i])
+		}
+	}
+	if err := expand(env, texts...); err != nil {
 		return s, true, err
 	}
 	kind, place, found := strings.Cut(s.Source, ":")

@@ -73,6 +73,18 @@ func TestThePlaceOfASourceIsRelativeToTheFile(t *testing.T) {
 	is.True(!ok)
 }
 
+func TestEverySettingOfASourceTakesVariables(t *testing.T) {
+	is := is.New(t)
+	c, _, err := load(t, "sources:\n  a: {source: /a, owner_attribute: \"${X}\", chunking: \"${X}/400\", max_remove: \"${X}%\", include: [\"${X}\"], exclude: [\"${X}\"], front_matter: [\"${X}\"]}\n")
+	is.NoErr(err)
+	for _, value := range []string{"800", "900"} { // the settings of the file stay as they are
+		s, _, err := c.Source("a", env("X", value))
+		is.NoErr(err)
+		is.Equal([]string{s.Attribute, s.Chunking, s.MaxRemove, s.Include[0], s.Exclude[0], s.FrontMatter[0]},
+			[]string{value, value + "/400", value + "%", value, value, value})
+	}
+}
+
 func TestAFaultOfTheFileIsNamed(t *testing.T) {
 	for text, want := range map[string]string{
 		"stroe: x\n":                  `unknown field "stroe"`,

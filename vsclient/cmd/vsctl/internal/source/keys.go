@@ -8,7 +8,6 @@ import (
 	"fmt"
 	"iter"
 	"strings"
-	"sync"
 
 	"github.com/conduitio-labs/conduit-connector-openai-vectorstore/vsclient"
 )
@@ -22,7 +21,7 @@ const PutsNothing = "a list of keys puts nothing"
 type keys struct {
 	lines
 	o     Options
-	first sync.Once
+	first firstPass
 	has   map[string]string // nil before the first iteration
 }
 
@@ -101,9 +100,9 @@ func endLine(text string) (count int, ok bool) {
 
 // Document reports whether the list has the key.
 func (k *keys) Document(ctx context.Context, key string) (vsclient.Document, bool, error) {
-	if err := firstPass(ctx, &k.first, k.has != nil, k); err != nil {
-		return vsclient.Document{}, false, err
+	incomplete := k.first.over(ctx, k, func() bool { return k.has != nil })
+	if _, ok := k.has[key]; !ok {
+		return vsclient.Document{}, false, incomplete
 	}
-	_, ok := k.has[key]
-	return vsclient.Document{Key: key}, ok, nil
+	return vsclient.Document{Key: key}, true, nil
 }

@@ -13,6 +13,7 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"syscall"
 	"unicode/utf8"
 
 	"github.com/go-git/go-git/v5/plumbing/format/gitignore"
@@ -81,6 +82,7 @@ func (g gitFiles) has(ctx context.Context, name string) (bool, error) {
 // .gitignore files in it, and to those above it in a work tree.
 type walked struct {
 	*dir
+	tree  bool                // it is in a work tree, and git may keep files that a .gitignore names
 	way   []string            // from the root of the work tree to the folder
 	above []gitignore.Pattern // of the folders on the way
 }
@@ -105,6 +107,8 @@ func newWalked(d *dir) (w walked, err error) {
 		root = filepath.Dir(root)
 	}
 	if root == place {
+		_, err := os.Stat(filepath.Join(root, ".git", "HEAD"))
+		w.tree = err == nil || errors.Is(err, syscall.ENOTDIR) // a .git that is a file leads to a repository
 		return w, nil
 	}
 	from, err := filepath.Rel(root, place)
@@ -123,7 +127,7 @@ func newWalked(d *dir) (w walked, err error) {
 			return w, nil // the folder is ignored itself, as the output of a site generator may be
 		}
 	}
-	w.way, w.above = way, above
+	w.tree, w.way, w.above = true, way, above
 	return w, nil
 }
 
@@ -182,7 +186,8 @@ func (w walked) all(context.Context) iter.Seq2[string, error] {
 	}
 }
 
-// has reports whether no .gitignore on the way to the file names it.
+// has reports whether no .gitignore on the way to the file names it. In a work tree git
+// may keep a file all the same, which is an error here, since git cannot be asked.
 func (w walked) has(_ context.Context, name string) (bool, error) {
 	patterns := slices.Clone(w.above)
 	parts := strings.Split(name, "/")
@@ -193,6 +198,9 @@ func (w walked) has(_ context.Context, name string) (bool, error) {
 		}
 		patterns = append(patterns, more...)
 		if w.ignored(patterns, parts[:i+1], i+1 < len(parts)) {
+			if w.tree && !slices.Contains(parts, ".git") {
+				return false, fmt.Errorf("a .gitignore names %s, and git cannot tell whether it keeps it", name)
+			}
 			return false, nil
 		}
 	}
@@ -201,7 +209,11 @@ func (w walked) has(_ context.Context, name string) (bool, error) {
 
 // ignores returns the patterns of the folder's .gitignore, which hold below the domain.
 func ignores(files fs.FS, folder string, domain []string) ([]gitignore.Pattern, error) {
-	data, err := fs.ReadFile(files, path.Join(folder, ".gitignore"))
+	name := path.Join(folder, ".gitignore")
+	if info, err := fs.Stat(files, name); err == nil && !info.Mode().IsRegular() { // a pipe may never end
+		return nil, fmt.Errorf("the files to ignore: %s is not a regular file", name)
+	}
+	data, err := fs.ReadFile(files, name)
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil, nil
 	}

@@ -12,7 +12,6 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
-	"sync"
 
 	"github.com/conduitio-labs/conduit-connector-openai-vectorstore/vsclient"
 )
@@ -26,7 +25,7 @@ type manifest struct {
 	place string
 	base  *os.Root
 
-	first sync.Once
+	first firstPass
 	at    map[string]span // of each key; nil before the first iteration
 }
 
@@ -193,12 +192,10 @@ func (m *manifest) read(where span) (line, error) {
 
 // Document looks the key up among those of the last iteration, or of a first one.
 func (m *manifest) Document(ctx context.Context, key string) (vsclient.Document, bool, error) {
-	if err := firstPass(ctx, &m.first, m.at != nil, m); err != nil {
-		return vsclient.Document{}, false, err
-	}
+	incomplete := m.first.over(ctx, m, func() bool { return m.at != nil })
 	where, ok := m.at[key]
 	if !ok {
-		return vsclient.Document{}, false, nil
+		return vsclient.Document{}, false, incomplete
 	}
 	l, err := m.read(where)
 	if err != nil {

@@ -3,6 +3,7 @@
 package source
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -93,22 +94,32 @@ type lines struct {
 	from   int64 // the place of the first line
 }
 
-// openLines opens a file of lines. Standard input is copied to a temporary file
-// first, since a document of it may be read again.
+// openLines opens a file of lines. Standard input and pipes are copied to a temporary
+// file first, since a document of them may be read again.
 func openLines(place string, stdin io.Reader) (lines, error) {
 	if place != "-" {
 		f, err := os.Open(filepath.Clean(place))
 		if err != nil {
 			return lines{}, err
 		}
-		return lines{f, false, behindMark(f)}, nil
+		info, err := f.Stat()
+		switch {
+		case err != nil:
+			return lines{}, errors.Join(err, f.Close())
+		case info.IsDir():
+			return lines{}, errors.Join(usagef("%s is a folder: give a file of lines", place), f.Close())
+		case info.Mode().IsRegular():
+			return lines{f, false, behindMark(f)}, nil
+		}
+		defer f.Close() //nolint:errcheck // it was read alone
+		stdin = f
 	}
 	f, err := os.CreateTemp("", "vsctl-*.jsonl")
 	if err != nil {
 		return lines{}, err
 	}
 	if _, err = io.Copy(f, stdin); err != nil {
-		return lines{}, errors.Join(fmt.Errorf("standard input: %w", err), f.Close(), os.Remove(f.Name()))
+		return lines{}, errors.Join(fmt.Errorf("%s: %w", cmp.Or(strings.TrimPrefix(place, "-"), "standard input"), err), f.Close(), os.Remove(f.Name()))
 	}
 	return lines{f, true, behindMark(f)}, nil
 }
@@ -135,16 +146,23 @@ func (l lines) Close() error {
 	return err
 }
 
-// firstPass iterates over a source that was asked for a document before its
-// documents were read.
-func firstPass(ctx context.Context, once *sync.Once, read bool, s Source) (err error) {
-	once.Do(func() {
-		if read {
+// firstPass iterates over a source that is asked for a document before its documents
+// were read. It keeps the error that makes the source incomplete: no key is absent then.
+type firstPass struct {
+	once sync.Once
+	err  error
+}
+
+// over iterates over s at the first call, unless its documents were read, and returns
+// the error of that at every call.
+func (p *firstPass) over(ctx context.Context, s Source, read func() bool) error {
+	p.once.Do(func() {
+		if read() {
 			return
 		}
-		for _, one := range s.Documents(ctx) {
-			err = errors.Join(err, one)
+		for _, err := range s.Documents(ctx) {
+			p.err = errors.Join(p.err, err)
 		}
 	})
-	return err
+	return p.err
 }
