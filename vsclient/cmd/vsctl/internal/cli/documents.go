@@ -210,11 +210,11 @@ func (a *app) putCommand() *cobra.Command {
 
 // spoolPipe copies a pipe to a temporary file: it can be read once alone.
 func spoolPipe(ctx context.Context, name string) (string, error) {
-	f, err := os.Open(name) //nolint:gosec // the user names it
+	f, err := os.Open(name)
 	if err != nil {
 		return "", err
 	}
-	defer f.Close() //nolint:errcheck // it was read alone
+	defer f.Close()
 	return spool(until{ctx, f})
 }
 

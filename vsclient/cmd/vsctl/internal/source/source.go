@@ -111,7 +111,7 @@ func openLines(place string, stdin io.Reader) (lines, error) {
 		case info.Mode().IsRegular():
 			return lines{f, false, behindMark(f)}, nil
 		}
-		defer f.Close() //nolint:errcheck // it was read alone
+		defer f.Close()
 		stdin = f
 	}
 	f, err := os.CreateTemp("", "vsctl-*.jsonl")
