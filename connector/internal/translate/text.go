@@ -42,23 +42,12 @@ func readableJSON(v any) []byte {
 
 // readable returns the value in types that encoding/json writes readably.
 func readable(v any) any {
+	if out, ok := within(v, readable); ok {
+		return out
+	}
 	switch v := v.(type) {
-	case opencdc.StructuredData:
-		return readable(map[string]any(v))
 	case opencdc.RawData:
 		return readable([]byte(v))
-	case map[string]any:
-		out := make(map[string]any, len(v))
-		for name, field := range v {
-			out[name] = readable(field)
-		}
-		return out
-	case []any:
-		out := make([]any, len(v))
-		for i, e := range v {
-			out[i] = readable(e)
-		}
-		return out
 	case []byte:
 		switch {
 		case json.Valid(v):
@@ -73,19 +62,49 @@ func readable(v any) any {
 		}
 		return v
 	}
-	switch v := plain(v).(type) {
-	case *big.Rat:
-		return json.Number(decimal(v))
+	v = plain(v)
+	if text, ok := inWords(v); ok {
+		return text
+	}
+	if r, ok := v.(*big.Rat); ok {
+		return json.Number(decimal(r))
+	}
+	return v
+}
+
+// within returns a map or a list with f of each of its values; ok is false for anything else.
+func within(v any, f func(any) any) (out any, ok bool) {
+	switch v := v.(type) {
+	case opencdc.StructuredData:
+		return within(map[string]any(v), f)
+	case map[string]any:
+		out := make(map[string]any, len(v))
+		for name, field := range v {
+			out[name] = f(field)
+		}
+		return out, true
+	case []any:
+		out := make([]any, len(v))
+		for i, e := range v {
+			out[i] = f(e)
+		}
+		return out, true
+	}
+	return nil, false
+}
+
+// inWords returns a plain value as text where JSON has no such number, and for a time:
+// encoding/json writes none beyond the year 9999.
+func inWords(v any) (text string, ok bool) {
+	switch v := v.(type) {
 	case time.Time, time.Duration:
-		return asText(v) // encoding/json writes no time beyond the year 9999
+		return asText(v), true
 	case float64:
 		if math.IsNaN(v) || math.IsInf(v, 0) {
-			return asText(v) // JSON has no such number
+			return asText(v), true
 		}
-		return v
-	default:
-		return v
 	}
+	return "", false
 }
 
 // worded returns the data with text in place of times and of numbers that JSON does not have.
@@ -97,29 +116,11 @@ func worded(data opencdc.Data) opencdc.Data {
 }
 
 func wordedValue(v any) any {
-	switch v := v.(type) {
-	case opencdc.StructuredData:
-		return wordedValue(map[string]any(v))
-	case map[string]any:
-		out := make(map[string]any, len(v))
-		for name, field := range v {
-			out[name] = wordedValue(field)
-		}
-		return out
-	case []any:
-		out := make([]any, len(v))
-		for i, e := range v {
-			out[i] = wordedValue(e)
-		}
+	if out, ok := within(v, wordedValue); ok {
 		return out
 	}
-	switch p := plain(v).(type) {
-	case time.Time, time.Duration:
-		return asText(p)
-	case float64:
-		if math.IsNaN(p) || math.IsInf(p, 0) {
-			return asText(p)
-		}
+	if text, ok := inWords(plain(v)); ok {
+		return text
 	}
 	return v
 }

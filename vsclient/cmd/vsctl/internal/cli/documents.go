@@ -172,23 +172,20 @@ func (a *app) putCommand() *cobra.Command {
 		if owner != "" {
 			d.Attributes[ownerAttribute] = owner
 		}
-		if len(args) == 1 || args[1] == "-" {
-			file, err := spool(a.In)
-			if err != nil {
-				return outcome{}, err
-			}
-			defer os.Remove(file) //nolint:errcheck // of the temporary folder
-			d.Content = vsclient.Path(file)
-		} else if info, err := os.Stat(args[1]); err == nil && !info.Mode().IsRegular() && !info.IsDir() {
-			file, err := spoolPipe(ctx, args[1])
+		from := "-"
+		if len(args) == 2 {
+			from = args[1]
+		}
+		if from == "-" || isPipe(from) {
+			file, err := a.spool(ctx, from)
 			if err != nil {
 				return outcome{}, err
 			}
 			defer os.Remove(file) //nolint:errcheck // of the temporary folder
 			d.Content = vsclient.Path(file)
 		} else {
-			d.Content = vsclient.Path(args[1])
-			d.Extension = path.Ext(args[1])
+			d.Content = vsclient.Path(from)
+			d.Extension = path.Ext(from)
 			if !slices.Contains(vsclient.Extensions(), strings.ToLower(d.Extension)) {
 				d.Extension = ""
 			}
@@ -208,18 +205,24 @@ func (a *app) putCommand() *cobra.Command {
 	return cmd
 }
 
-// spoolPipe copies a pipe to a temporary file: it can be read once alone.
-func spoolPipe(ctx context.Context, name string) (string, error) {
-	f, err := os.Open(name)
-	if err != nil {
-		return "", err
-	}
-	defer f.Close()
-	return spool(until{ctx, f})
+// isPipe reports whether the file can be read once alone.
+func isPipe(name string) bool {
+	info, err := os.Stat(name)
+	return err == nil && !info.Mode().IsRegular() && !info.IsDir()
 }
 
-// spool copies standard input to a temporary file, since an upload may be repeated.
-func spool(in io.Reader) (string, error) {
+// spool copies a pipe, or "-" for standard input, to a temporary file, since an upload may
+// be repeated.
+func (a *app) spool(ctx context.Context, name string) (string, error) {
+	in := a.In
+	if name != "-" {
+		pipe, err := os.Open(name)
+		if err != nil {
+			return "", err
+		}
+		defer pipe.Close()
+		in = until{ctx, pipe}
+	}
 	f, err := os.CreateTemp("", "vsctl-*")
 	if err != nil {
 		return "", err
