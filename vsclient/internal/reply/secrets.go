@@ -30,9 +30,6 @@ const redacted = "[redacted]"
 // them. A word that ends in "sk-", as "disk-usage", is none.
 var keyLike = regexp.MustCompile(`(?:\b|_)sk-[A-Za-z0-9_*-]{4,}`)
 
-// leastSecret is how many bytes a secret has at least that an id does not hold by chance.
-const leastSecret = 8
-
 // NewJudge returns a Judge that hides the key and the password of the base URL, or the
 // user in it where it has no password: that is a token.
 func NewJudge(key string, base *url.URL) Judge {
@@ -55,7 +52,7 @@ func NewJudge(key string, base *url.URL) Judge {
 			return keyLike.ReplaceAllString(own.ReplaceAllString(hidden.Replace(s), redacted), redacted)
 		},
 		holds: func(s string) bool {
-			return slices.ContainsFunc(secrets, func(secret string) bool { return len(secret) >= leastSecret && strings.Contains(s, secret) })
+			return hidden.Replace(s) != s || slices.ContainsFunc(secrets, func(secret string) bool { return len(secret) >= minEncoded && strings.Contains(s, secret) })
 		},
 	}
 }
@@ -107,7 +104,7 @@ func inBase64(s string) (parts []string) {
 	return parts
 }
 
-// minEncoded is the least length of a part that is no word by chance.
+// minEncoded is the least length of a part that is in no word or id by chance.
 const minEncoded = 8
 
 // maxRead is how much of a text is looked at to show its beginning, in bytes.
