@@ -360,6 +360,22 @@ func TestASourceThatHasNoneOfThePlansDocumentsRemovesNothing(t *testing.T) {
 	})
 }
 
+func TestARemovalOfADocumentThatIsGoneByNowIsDone(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		is := is.New(t)
+		w := newWorld(t, openaitest.Config{})
+		w.put(ofUs(doc("gone.md", "gone")), ofUs(doc("kept.md", "kept")))
+		p := again(t, w.make(w.client(), source(doc("kept.md", "kept")), us))
+		is.Equal(lines(p), []string{"unchanged kept.md", "remove gone.md"})
+		_, err := w.client().Delete(context.Background(), "gone.md")
+		is.NoErr(err)
+		r := w.run(w.client(), p, plan.ExecuteOptions{})
+		is.Equal(r.Done, 1)
+		is.Equal(len(r.Stale), 0)
+		is.Equal(w.stored(), []string{"kept.md: kept"})
+	})
+}
+
 func TestTheOwnerIsWrittenAndKept(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		is := is.New(t)

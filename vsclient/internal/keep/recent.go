@@ -168,7 +168,7 @@ func (r *recent) look(ctx context.Context, since int64) (began int64, ok bool) {
 	began = k.view.Now()
 	var (
 		at     = k.view.Tick()
-		read   []entry
+		read   []view.Entry
 		failed bool
 	)
 	for page, err := range k.wire.NewestStoreFiles(ctx) {
@@ -177,7 +177,8 @@ func (r *recent) look(ctx context.Context, since int64) (began int64, ok bool) {
 		}
 		last := int64(0)
 		for _, s := range page {
-			read = append(read, entry{s, k.view.Listed(s, at)})
+			id := k.view.Listed(s, at)
+			read = append(read, view.Entry{StoreFile: s, Key: id.Key, Identity: id})
 			last = s.CreatedAt
 		}
 		at = k.view.Tick()
@@ -201,15 +202,9 @@ func (r *recent) look(ctx context.Context, since int64) (began int64, ok bool) {
 	return began, true
 }
 
-// entry is a store file as a listing shows it.
-type entry struct {
-	wire.StoreFile
-	id naming.Identity
-}
-
 // settle has the key of a store file settled, where there may be something to settle.
-func (r *recent) settle(ctx context.Context, e entry) {
-	k, s, id := r.k, e.StoreFile, e.id
+func (r *recent) settle(ctx context.Context, e view.Entry) {
+	k, s, id := r.k, e.StoreFile, e.Identity
 	w, late := r.find(watch{s.ID, ledger.KeyOf(id.Digest)})
 	if !id.Ours {
 		w, late = r.bare(s)
