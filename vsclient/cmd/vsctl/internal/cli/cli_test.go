@@ -8,7 +8,6 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
-	"syscall"
 	"testing"
 	"time"
 
@@ -131,11 +130,6 @@ func TestADocumentIsPutFromAFileAndFromStandardInput(t *testing.T) {
 	w.in = "from a pipe"
 	is.Equal(w.must(cli.Done, "put", "k"), "k: replaced\n")
 	is.Equal(w.must(cli.Done, "text", "k"), "from a pipe")
-	pipe := filepath.Join(t.TempDir(), "pipe")
-	is.NoErr(syscall.Mkfifo(pipe, 0o600))
-	go os.WriteFile(pipe, []byte("from a pipe with a name"), 0o600) //nolint:errcheck // the text tells
-	w.must(cli.Done, "put", "k", pipe)
-	is.Equal(w.must(cli.Done, "text", "k"), "from a pipe with a name")
 	is.Equal(w.must(cli.Done, "rm", "k", "-y"), "k: deleted\n")
 	is.Equal(w.must(cli.Done, "rm", "k", "-y"), "k: absent\n")
 }
