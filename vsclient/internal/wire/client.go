@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
+	"regexp"
 	"slices"
 	"strings"
 	"time"
@@ -48,9 +49,7 @@ func New(cfg Config) (*Client, error) {
 
 // For returns a client that shares everything with c and tries each request for limit
 // at the most, instead of Config.RetryTimeout.
-func (c *Client) For(limit time.Duration) *Client {
-	return &Client{exchange: c.exchange.For(limit), cfg: c.cfg}
-}
+func (c *Client) For(limit time.Duration) *Client { return &Client{c.exchange.For(limit), c.cfg} }
 
 // Close closes idle connections, unless the HTTP client is the caller's.
 func (c *Client) Close() { c.exchange.Close() }
@@ -76,22 +75,17 @@ func get[T reply.Named](ctx context.Context, c *Client, path string, ids ...stri
 }
 
 // sendFor makes a request for the object with the last of its ids. A reply about another,
-// as a cache may mix them up, is none.
+// as a cache may mix them up, is none. Only one to a deletion may name no object.
 func sendFor[T reply.Named](ctx context.Context, c *Client, r request) (T, time.Duration, error) {
 	o, wait, err := send[T](ctx, c, r)
-	if asked := r.IDs[len(r.IDs)-1]; err == nil && o.Named() != asked {
+	if asked := r.IDs[len(r.IDs)-1]; err == nil && o.Named() != asked && o.Named() != "" {
 		err = &reply.Failure{Kind: fail.Unavailable, Reason: fmt.Sprintf("OpenAI answered %s for %q with the object %q", r.Endpoint(), asked, o.Named())}
 	}
 	return o, wait, err
 }
 
-// saysAbsent reports whether a message says that something is not there.
-func saysAbsent(message string) bool {
-	m := strings.ToLower(message)
-	return slices.ContainsFunc([]string{"not found", "no such", "not exist", "cannot find", "no file found", "no vector store found", "unknown"}, func(words string) bool {
-		return strings.Contains(m, words)
-	})
-}
+// absence is found in messages which say that something is not there.
+var absence = regexp.MustCompile(`(?i)not found|no such|not exist|cannot find|no file found|no vector store found|unknown`)
 
 // absent decides on the object of a 404, or of a 400 that says "not found": the one that
 // was asked for, the vector store, or an endpoint that the server does not have. Where
@@ -115,7 +109,7 @@ func (c *Client) absent(ctx context.Context, r request, f *reply.Failure) *reply
 	}
 	switch absent := errors.Is(f.Kind, fail.NotFound); {
 	case absent && f.Status != http.StatusBadRequest:
-	case f.Status != http.StatusBadRequest, !absent && (!errors.Is(f.Kind, fail.Rejected) || !saysAbsent(f.Message)):
+	case f.Status != http.StatusBadRequest, !absent && (!errors.Is(f.Kind, fail.Rejected) || !absence.MatchString(f.Message)):
 		return f
 	case !slices.ContainsFunc(append(asked, r.IDs...), names):
 		return of(fail.Rejected) // it may be the fault of anything else

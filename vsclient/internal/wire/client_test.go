@@ -1,6 +1,7 @@
 package wire
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"net"
@@ -207,6 +208,35 @@ func TestAListingWhoseCursorsAreAllRefusedFailsAlsoWhereItAlwaysBeginsWithAnothe
 	})))
 	if err := all(c.StoreFiles(t.Context())); !errors.Is(err, fail.Endpoint) || n > maxFresh+1 {
 		t.Errorf("%v after %d beginnings", err, n)
+	}
+}
+
+// A cache or a proxy may mix replies up. Only one that speaks of the File proves that it
+// is gone.
+func TestADeletionIsProvedByAReplyAboutItAlone(t *testing.T) {
+	for body, done := range map[string]bool{
+		`{"id":"file-1","object":"vector_store.file.deleted","deleted":true}`: true,
+		`{"id":"file-1","object":"file","deleted":true}`:                      true,
+		`{"id":"file-1","object":"file.deleted"}`:                             true,
+		`{"deleted":true}`: true,
+		`{}`:               true,
+		`{"id":"file-1","object":"vector_store.file.deleted","deleted":false}`: false,
+		`{"id":"file-2","object":"vector_store.file.deleted","deleted":true}`:  false,
+		`{"id":"file-1","object":"list"}`:                                      false,
+		`{"id":"file-1","object":"file"}`:                                      false,
+		`{"object":"list","data":[],"has_more":false}`:                         false,
+	} {
+		synctest.Test(t, func(t *testing.T) {
+			is := is.New(t)
+			c := newClient(t, answer(200, body))
+			defer c.Close()
+			for _, remove := range []func(context.Context, string) (bool, error){c.Detach, c.DeleteFile} {
+				there, err := remove(t.Context(), "file-1")
+				is.Equal(there, done)
+				is.Equal(err == nil, done) // of this reply
+				is.True(done || errors.Is(err, fail.Unavailable))
+			}
+		})
 	}
 }
 

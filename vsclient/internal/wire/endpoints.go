@@ -7,6 +7,7 @@ import (
 	"iter"
 	"net/http"
 	"net/url"
+	"slices"
 	"strconv"
 	"time"
 
@@ -92,11 +93,7 @@ func (c *Client) File(ctx context.Context, id string) (File, error) {
 // one clock. The first page of each has at most first of them, the others FilesPage.
 func (c *Client) Files(ctx context.Context, first int, since map[string]int64) iter.Seq2[[]File, error] {
 	return func(yield func([]File, error) bool) {
-		purposes := []string{c.cfg.Purpose}
-		if c.cfg.Purpose != DefaultPurpose {
-			purposes = append(purposes, DefaultPurpose)
-		}
-		for _, purpose := range purposes {
+		for _, purpose := range slices.Compact([]string{c.cfg.Purpose, DefaultPurpose}) {
 			for page, err := range c.filesOf(ctx, purpose, first) {
 				if !yield(page, err) || err != nil {
 					return
@@ -198,7 +195,7 @@ func (c *Client) Detach(ctx context.Context, id string) (there bool, err error) 
 // also the answer to one that was carried out before, its reply lost.
 func (c *Client) remove(ctx context.Context, path string, ids ...string) (there bool, err error) {
 	r := request{Request: exchange.Request{Method: http.MethodDelete, Path: path, IDs: ids, Gate: c.cfg.Pacer.Changes}}
-	d, _, err := send[deletion](ctx, c, r)
+	d, _, err := sendFor[deletion](ctx, c, r)
 	if errors.Is(err, fail.NotFound) {
 		return false, nil
 	}

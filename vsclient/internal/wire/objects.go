@@ -129,8 +129,10 @@ func (h Hit) Text() string {
 }
 
 type deletion struct {
-	Deleted *bool `json:"deleted"`
-	Error   any   `json:"error"` // some servers send one with a 200
+	ID      string `json:"id"`
+	Object  string `json:"object"`
+	Deleted *bool  `json:"deleted"`
+	Error   any    `json:"error"` // some servers send one with a 200
 }
 
 // A reply that holds no object is as good as none: an upload that "{}" answers has
@@ -141,8 +143,10 @@ func (s Store) Empty() bool     { return !exchange.IsID(s.ID) }
 func (s StoreFile) Empty() bool { return !exchange.IsID(s.ID) }
 func (b Batch) Empty() bool     { return !exchange.IsID(b.ID) }
 func (h Hit) Empty() bool       { return !exchange.IsID(h.FileID) }
-func (d deletion) Empty() bool  { return d.Deleted == nil && d.Error != nil }
-func (p Page[T]) Empty() bool   { return p.Data == nil && p.Object == "" }
+func (d deletion) Empty() bool {
+	return d.Deleted == nil && (d.Error != nil || d.Object != "" && !strings.HasSuffix(d.Object, "deleted"))
+}
+func (p Page[T]) Empty() bool { return p.Data == nil && p.Object == "" }
 
 // maxObject is the largest object of a listing, in bytes. A store file with 16 attributes
 // of the longest has 110 KB, where each character is escaped.
@@ -201,6 +205,7 @@ func (s Store) Named() string     { return s.ID }
 func (s StoreFile) Named() string { return s.ID }
 func (b Batch) Named() string     { return b.ID }
 func (h Hit) Named() string       { return h.FileID }
+func (d deletion) Named() string  { return d.ID }
 
 // Field returns where the value of a field goes; nil means nowhere.
 func (p *Page[T]) Field(name string) any {
