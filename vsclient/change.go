@@ -309,7 +309,7 @@ func (c *Client) check(ctx context.Context, p *prepared, h ledger.Holdings) (led
 		id := c.view.Read(s)
 		for _, name := range slices.Sorted(maps.Keys(p.stored)) {
 			if id.Own[name] != p.stored[name] {
-				return h, fail.New(fail.Conflict, "the attribute %q of the stored document is %s, and the change asks for %s", name, shown(id.Own[name]), shown(p.stored[name]))
+				return h, fail.New(fail.Conflict, "the attribute %q of the stored document is %s, and the change asks for %s", name, c.shown(id.Own[name]), c.shown(p.stored[name]))
 			}
 		}
 		break
@@ -318,9 +318,9 @@ func (c *Client) check(ctx context.Context, p *prepared, h ledger.Holdings) (led
 }
 
 // shown is the value of an attribute in an error.
-func shown(value any) string {
+func (c *Client) shown(value any) string {
 	if value == nil {
 		return "not set"
 	}
-	return fail.Line(fmt.Sprintf("%#v", value), maxKeyShown)
+	return c.wire.Line(fmt.Sprintf("%#v", value), maxKeyShown)
 }

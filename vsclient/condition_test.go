@@ -71,6 +71,7 @@ func TestARefusedChangeTellsTheAttributesOfBothSides(t *testing.T) {
 		`"owner" of the stored document is not set, and the change asks for "me"`: {"other": 1},
 		`"owner" of the stored document is "them", and the change asks for "me"`:  {"owner": "them"},
 		`"owner" of the stored document is false, and the change asks for "me"`:   {"owner": false},
+		`"owner" of the stored document is "[redacted]", and the change`:          {"owner": "sk-test"}, // the API key
 	} {
 		synctest.Test(t, func(t *testing.T) {
 			is := is.New(t)

@@ -170,6 +170,9 @@ func (c *Client) For(limit time.Duration) *Client {
 	return &other
 }
 
+// Line is [reply.Judge.Line].
+func (c *Client) Line(text string, n int) string { return c.judge.Line(text, n) }
+
 // Close closes idle connections, unless the HTTP client is the caller's.
 func (c *Client) Close() {
 	if c.own != nil {

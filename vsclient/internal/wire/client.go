@@ -51,6 +51,9 @@ func New(cfg Config) (*Client, error) {
 // at the most, instead of Config.RetryTimeout.
 func (c *Client) For(limit time.Duration) *Client { return &Client{c.exchange.For(limit), c.cfg} }
 
+// Line is [reply.Judge.Line].
+func (c *Client) Line(text string, n int) string { return c.exchange.Line(text, n) }
+
 // Close closes idle connections, unless the HTTP client is the caller's.
 func (c *Client) Close() { c.exchange.Close() }
 
