@@ -1,10 +1,10 @@
 package openaivs
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
-	"net/url"
 	"slices"
 	"strconv"
 	"strings"
@@ -13,6 +13,7 @@ import (
 	sdk "github.com/conduitio/conduit-connector-sdk"
 	"github.com/conduitio/conduit-connector-sdk/schema"
 
+	"github.com/conduitio-labs/conduit-connector-openai-vectorstore/connector/internal/report"
 	"github.com/conduitio-labs/conduit-connector-openai-vectorstore/connector/internal/translate"
 	"github.com/conduitio-labs/conduit-connector-openai-vectorstore/vsclient"
 )
@@ -116,11 +117,24 @@ func (c *Config) Validate(ctx context.Context) error {
 		errs = append(errs, fmt.Errorf("%s: %q is not allowed; %s", setting, value, allowed))
 	}
 
-	if u, err := url.Parse(c.BaseURL); c.BaseURL != "" && (err != nil || u.Host == "" || u.Scheme != "http" && u.Scheme != "https") {
-		bad("base_url", redacted(c.BaseURL), "give an http or https URL, as "+vsclient.DefaultBaseURL)
-	}
-	if strings.ContainsFunc(c.APIKey, func(r rune) bool { return r <= ' ' || r > '~' }) {
-		errs = append(errs, errors.New("api_key: the value (not shown) contains a space, a line end or another character that no API key has; copy it again"))
+	// The client refuses each setting alone, so that its error is about this one.
+	for _, one := range []struct {
+		setting string
+		cfg     vsclient.Config
+	}{
+		{"api_key", vsclient.Config{APIKey: c.APIKey}},
+		{"vector_store_id", vsclient.Config{VectorStoreID: c.VectorStoreID}},
+		{"base_url", vsclient.Config{BaseURL: c.BaseURL}},
+		{"organization", vsclient.Config{Organization: c.Organization}},
+		{"project", vsclient.Config{Project: c.Project}},
+	} {
+		one.cfg.APIKey, one.cfg.VectorStoreID = cmp.Or(one.cfg.APIKey, "sk-any"), cmp.Or(one.cfg.VectorStoreID, "vs_any")
+		client, err := vsclient.New(one.cfg)
+		if err != nil {
+			errs = append(errs, fmt.Errorf("%s: %s", one.setting, report.Reason(err)))
+			continue
+		}
+		_ = client.Close() // it has made no request
 	}
 	if c.FileExtension != "" && !slices.Contains(vsclient.Extensions(), c.fileExtension()) {
 		bad("file_extension", c.FileExtension, "OpenAI indexes "+strings.Join(vsclient.Extensions(), " "))

@@ -41,6 +41,11 @@ func TestSettingsAreCheckedAtStart(t *testing.T) {
 		{"the vector store is required", "vector_store_id", "", "required"},
 		{"an API key holds no line end", "api_key", "sk-\nx", "no API key has"},
 		{"a base URL has a scheme", "base_url", "api.example.com/v1", "http or https URL"},
+		{"a base URL has a port that there is", "base_url", "http://localhost:99999/v1", "1 to 65535"},
+		{"a base URL has no query", "base_url", "https://api.example.com/v1?", "remove everything from the ?"},
+		{"a vector store's id is one", "vector_store_id", "vs 1", "like vs_abc123"},
+		{"an organization is one word", "organization", "my org", "a space or a line end"},
+		{"a project is one word", "project", "proj 1", "a space or a line end"},
 		{"a base URL is for HTTP", "base_url", "ftp://example.com", "http or https URL"},
 		{"a base URL may be any HTTP URL", "base_url", "http://localhost:8080/v1", ""},
 		{"an extension is one that OpenAI indexes", "file_extension", ".csv", ".md"},
@@ -85,7 +90,7 @@ func TestSettingsAreCheckedAtStart(t *testing.T) {
 			is.True(err != nil)
 			is.True(strings.Contains(err.Error(), tt.setting))
 			is.True(strings.Contains(err.Error(), tt.allowed))
-			is.True(tt.setting == "api_key" || tt.allowed == "unrecognized" || tt.setting == "attributes." || strings.Contains(err.Error(), tt.value))
+			is.True(tt.setting == "api_key" || tt.allowed == "unrecognized" || tt.setting == "attributes." || tt.setting == "organization" || tt.setting == "project" || strings.Contains(err.Error(), tt.value))
 		})
 	}
 }
