@@ -145,7 +145,7 @@ test-faults: ## Inject a fault at a third of the requests of a workload, and pri
 
 .PHONY: test-answers
 test-answers: ## Run the plugin's tests under every answer to the questions that OpenAI's documents leave open
-	go -C connector test -count=1 -parallel 16 -timeout 20m -run '^TestTheSuiteHoldsUnderEachAnswer$$' .
+	go -C connector test -count=1 -parallel 24 -timeout 20m -run '^TestTheSuiteHoldsUnderEachAnswer$$' .
 
 .PHONY: histories
 histories: ## Run 10,000 random histories (20 minutes of CPU), and write the table in vsclient/docs/faults.md
@@ -164,7 +164,7 @@ conformance: ## Check the emulator and all recorded exchanges against OpenAI's O
 	@test -f "$(SPEC)" || { echo "set SPEC to OpenAI's OpenAPI document (openapi.json)" >&2; exit 1; }
 	SPEC=$(abspath $(SPEC)) GOWORK=off go -C vsclient/conformance test ./...
 	@dir=$$(mktemp -d) && trap 'rm -rf "$$dir"' EXIT && export OPENAITEST_RECORD=$$dir && \
-	for m in $(foreach m,$(MODULES),$(call folder,$m)); do go -C $$m test -count=1 -parallel 8 -timeout 30m ./... || exit 1; done && \
+	for m in $(foreach m,$(MODULES),$(call folder,$m)); do go -C $$m test -count=1 -parallel $$([ $$m = connector ] && echo 24 || echo 8) -timeout 30m ./... || exit 1; done && \
 	GOWORK=off go -C vsclient/conformance run . -whole -spec $(abspath $(SPEC)) $$dir
 
 .PHONY: test-node

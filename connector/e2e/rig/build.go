@@ -13,25 +13,28 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
-	"runtime"
 	"strconv"
 	"strings"
-	"sync"
 	"sync/atomic"
 	"time"
 )
 
-// root is the repository's folder.
-var root = sync.OnceValues(func() (string, error) {
-	_, file, _, ok := runtime.Caller(0)
-	if !ok {
-		return "", errors.New("the path of this program's source is unknown; run it with go run or go test")
+// Root returns the repository's folder: the nearest one at or above the working folder that
+// has a go.work.
+func Root() (string, error) {
+	here, err := os.Getwd()
+	if err != nil {
+		return "", err
 	}
-	return filepath.Dir(filepath.Dir(filepath.Dir(filepath.Dir(file)))), nil
-})
-
-// Root returns the repository's folder, at which the program was compiled.
-func Root() (string, error) { return root() }
+	for dir := here; ; dir = filepath.Dir(dir) {
+		if _, err := os.Stat(filepath.Join(dir, "go.work")); err == nil {
+			return dir, nil
+		}
+		if dir == filepath.Dir(dir) {
+			return "", fmt.Errorf("%s is in no clone of the repository: no folder above it has a go.work; run the program in one", here)
+		}
+	}
+}
 
 // Conduit returns the engine's program: the one that the variable CONDUIT names, else the one
 // on PATH, else the pinned one, which it builds. It reports the choice and the progress of a

@@ -40,6 +40,9 @@ func TestHistories(t *testing.T) {
 	n := *number
 	if n == 0 {
 		n = few
+		if testing.Short() {
+			n /= 10
+		}
 	}
 	var s histories.Summary
 	if *workers > 1 {

@@ -4,5 +4,5 @@ package histories_test
 
 const (
 	underRace = false
-	few       = 300
+	few       = 150
 )

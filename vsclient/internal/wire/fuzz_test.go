@@ -6,11 +6,14 @@ import (
 	"time"
 )
 
+// sparing tells that the long tests do a share of their work.
+func sparing() bool { return underRace || testing.Short() }
+
 // FuzzReply answers each request with the same reply: whatever it is, each endpoint comes
 // to an end, with a result or an error that can be shown.
 func FuzzReply(f *testing.F) {
 	statuses := []int{200, 204, 302, 400, 404, 429, 500}
-	if underRace {
+	if sparing() {
 		statuses = []int{200, 404, 500}
 	}
 	for _, body := range []string{

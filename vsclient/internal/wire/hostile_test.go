@@ -357,7 +357,7 @@ func TestEveryEndpointSurvivesHostileReplies(t *testing.T) {
 	for _, row := range hostile {
 		t.Run(row.sentence, func(t *testing.T) {
 			for _, e := range endpoints {
-				if underRace && (!slices.Contains(few, e.name) || slices.Contains(long, row.sentence) && e.name != "Upload") {
+				if sparing() && (!slices.Contains(few, e.name) || slices.Contains(long, row.sentence) && e.name != "Upload") {
 					continue // the table is long, and without the race detector every endpoint has its turn
 				}
 				if row.says == "longer than any" && e.name != "Store" && e.name != "StoreFiles" {
