@@ -13,7 +13,7 @@ import (
 	"github.com/conduitio-labs/conduit-connector-openai-vectorstore/vsclient/internal/wire"
 )
 
-// What Config's zero values mean.
+// The defaults of Config.
 const (
 	DefaultBaseURL      = "https://api.openai.com/v1"
 	DefaultConcurrency  = 32

@@ -20,7 +20,7 @@ const NoLimit = pace.NoLimit
 //
 // In no 60 seconds does it let more through than a limit, measured from the end
 // of one request to the start of another, so that the limit holds however the
-// server counts: by a bucket, by fixed or by sliding windows. What is allowed may
+// server counts: by a bucket, by fixed or by sliding windows. The allowance may
 // go at once. When the server answers 429 all the same, everything under that
 // limit waits until the server will have it again, and goes evenly spaced for the
 // minute after that: the server may not count by the minute.

@@ -178,12 +178,12 @@ func TestNothingShowsTheAPIKey(t *testing.T) {
 				_ = c.Close()     // its error may name Files
 				err = onlyErr(c.Delete(t.Context(), secretKey))
 				is.True(errors.Is(err, vsclient.ErrClosed))
-				for what, text := range map[string]string{"an event": events, "the log": log.String(), "the client": shapes(t, c), "the configuration": shapes(t, cfg), "a pointer to it": shapes(t, &cfg)} {
+				for place, text := range map[string]string{"an event": events, "the log": log.String(), "the client": shapes(t, c), "the configuration": shapes(t, cfg), "a pointer to it": shapes(t, &cfg)} {
 					if i := strings.Index(text, secret); i >= 0 {
-						t.Errorf("%s shows the key: …%s", what, text[max(0, i-200):i])
+						t.Errorf("%s shows the key: …%s", place, text[max(0, i-200):i])
 					}
 					if strings.Contains(text, secretText) {
-						t.Errorf("%s shows content", what)
+						t.Errorf("%s shows content", place)
 					}
 				}
 			})

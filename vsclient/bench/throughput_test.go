@@ -46,8 +46,8 @@ func throughput(t *testing.T) []row {
 			atMost("requests an update", "3: upload, detach, delete", perDocument(c), 3.06, "", spread(c)),
 		)
 
-		// A new process looks at the first hundred, since a listing may lag behind what the
-		// process before it has done.
+		// A new process looks at the first hundred, since a listing may lag behind the
+		// changes of the process before it.
 		again := sinceLast()
 		looked := w.apply(again, puts(100, second), always(vsclient.Unchanged))
 		c = w.apply(again, puts(documents, second), always(vsclient.Unchanged))

@@ -18,7 +18,7 @@ const (
 
 // waits is the policy between attempts: exponential, never less than the server
 // asks for, and none that would end later than the limit after the first failure.
-// What an attempt waits for its turn beforehand does not count.
+// The wait of an attempt for its turn does not count.
 type waits struct {
 	*backoff.ExponentialBackOff
 	least time.Duration

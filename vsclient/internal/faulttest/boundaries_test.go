@@ -16,7 +16,7 @@ import (
 // kind is something that happens at a request.
 type kind struct {
 	name  string
-	fault openaitest.Fault // what happens to the request, or
+	fault openaitest.Fault // of the request, or
 	who   string           // to whom: "caller" gives up, "client" is closed
 	after bool
 }
@@ -39,7 +39,7 @@ var kinds = func() []kind {
 	return append(all, both("hang", openaitest.Fault{Kind: openaitest.FaultHang})...)
 }()
 
-// quits are what the process itself does at a request.
+// quits are the ways in which the process itself ends at a request.
 var quits = []kind{
 	{name: "the caller gives up before the effect", who: "caller"},
 	{name: "the caller gives up after the effect", who: "caller", after: true},
@@ -53,7 +53,7 @@ const retryAfter = 7 * time.Second
 type sea struct {
 	name string
 	cfg  openaitest.Config
-	calm bool // what was done can be seen at once
+	calm bool // each change can be seen at once
 
 	stride int // without -all: each kind strikes every so manieth request
 }
@@ -95,7 +95,7 @@ func (tr trial) String() string {
 // everything that was open.
 const settling = 30 * time.Minute
 
-// run carries the trial out and returns what is wrong, and how many requests there
+// run carries the trial out and returns the faults found, and how many requests there
 // were.
 func (tr trial) run(t *testing.T, steps []step) (bad findings, requests int) {
 	synctest.Test(t, func(t *testing.T) {
@@ -172,7 +172,7 @@ func (tr trial) run(t *testing.T, steps []step) (bad findings, requests int) {
 	return bad, requests
 }
 
-// giver is a caller that can give up what it has under way.
+// giver is a caller that can give up its calls under way.
 type giver struct{ givesUp context.CancelFunc }
 
 func (g *giver) starts() (ctx context.Context) {
@@ -222,7 +222,7 @@ func tooSoon(log []openaitest.Request) (wrong []string) {
 			continue
 		}
 		for _, next := range log[i+1:] {
-			// What was under way when the answer came could not know of it.
+			// Calls that were under way when the answer came could not know of it.
 			wait := next.Time.Sub(r.Time.Add(r.Took))
 			if next.Method == r.Method && next.Path == r.Path && wait > 0 && wait < retryAfter {
 				wrong = append(wrong, fmt.Sprintf("%s %s was repeated after %v", r.Method, r.Path, wait))
@@ -233,21 +233,21 @@ func tooSoon(log []openaitest.Request) (wrong []string) {
 }
 
 // TestAFaultAtAnyRequestLosesNothing lets each kind of fault strike each request of a
-// workload, one at a time, redelivers what failed, and looks at what there is.
+// workload, one at a time, redelivers the failed changes, and looks at the store.
 func TestAFaultAtAnyRequestLosesNothing(t *testing.T) {
 	steps := compact()
 	for i, sea := range seas {
 		for _, mode := range modesOf(i) {
 			for _, frail := range []bool{false, true} {
 				name := fmt.Sprintf("%s/%s/retries", sea.name, mode.name)
-				what := "a fault that the client survives: " + sea.name
+				kind := "a fault that the client survives: " + sea.name
 				if frail {
 					name = fmt.Sprintf("%s/%s/no retries", sea.name, mode.name)
-					what = "a fault that fails the call: " + sea.name
+					kind = "a fault that fails the call: " + sea.name
 				}
 				t.Run(name, func(t *testing.T) {
 					t.Parallel()
-					trial{sea: sea, mode: mode, frail: frail}.atEvery(t, what, steps, kinds)
+					trial{sea: sea, mode: mode, frail: frail}.atEvery(t, kind, steps, kinds)
 				})
 			}
 			t.Run(fmt.Sprintf("%s/%s/given up", sea.name, mode.name), func(t *testing.T) {
@@ -260,13 +260,13 @@ func TestAFaultAtAnyRequestLosesNothing(t *testing.T) {
 
 // atEvery runs the trial with each kind at each request that it makes when nothing
 // happens.
-func (tr trial) atEvery(t *testing.T, what string, steps []step, kinds []kind) {
+func (tr trial) atEvery(t *testing.T, name string, steps []step, kinds []kind) {
 	bad, boundaries := tr.run(t, steps)
 	if bad.any() {
 		t.Fatalf("%v:%v", tr, bad)
 	}
 	stride := every(tr.sea.stride, 1)
-	r := report{t: t, name: what, boundaries: boundaries, kinds: len(kinds)}
+	r := report{t: t, name: name, boundaries: boundaries, kinds: len(kinds)}
 	for k, kind := range kinds {
 		for n := 1 + k*stride/len(kinds); n <= boundaries; n += stride {
 			tr.kind, tr.n = kind, n

@@ -13,7 +13,7 @@ import (
 	"github.com/conduitio-labs/conduit-connector-openai-vectorstore/vsclient/internal/page"
 )
 
-// figures are what the runs of one kind came to.
+// figures are the results of the runs of one kind.
 type figures struct {
 	boundaries int // requests at which something was made to happen, the most of one workload
 	kinds      int
@@ -79,7 +79,7 @@ func (r *report) count(found findings, bounded int) {
 
 func table() string {
 	var b strings.Builder
-	b.WriteString("| what happens | requests | kinds | runs | wrong states | gaps | Files of others harmed | left over | after a kill, before the sweep |\n")
+	b.WriteString("| event | requests | kinds | runs | wrong states | gaps | Files of others harmed | left over | after a kill, before the sweep |\n")
 	b.WriteString("|---|--:|--:|--:|--:|--:|--:|--:|--:|\n")
 	slices.Sort(order)
 	for _, name := range order {
@@ -119,7 +119,7 @@ func modesOf(nth int) []mode {
 	return modes
 }
 
-var verbose = flag.Bool("requests", false, "show what the clients log, and the requests of a run that went wrong")
+var verbose = flag.Bool("requests", false, "show the logs of the clients, and the requests of a run that went wrong")
 
 var into = flag.String("page", "", "write the table of figures into this page, between its marks")
 

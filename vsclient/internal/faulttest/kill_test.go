@@ -107,7 +107,7 @@ func (w *world) ends(c *client.Client, most int) (bad findings, loose int) {
 }
 
 // tidy sweeps the store and removes leftovers: first without anybody's word for a
-// key, which must not touch what is others', then with it.
+// key, which must not touch others' Files, then with it.
 func (w *world) tidy(c *client.Client) (bad findings) {
 	if err := c.Sweep(neverDone); err != nil {
 		bad.wrong = append(bad.wrong, err.Error())
@@ -122,7 +122,7 @@ func (w *world) tidy(c *client.Client) (bad findings) {
 
 // TestAKillAtAnyRequestLosesNothing ends the process, as far as the API can tell, at each
 // request of a workload, before and after its effect; another one starts and is
-// given again what was not acknowledged. The same with real processes is
+// given again the changes that were not acknowledged. The same with real processes is
 // TestASIGKILLAtAnyRequestLosesNothing.
 func TestAKillAtAnyRequestLosesNothing(t *testing.T) {
 	steps := compact()

@@ -81,7 +81,7 @@ func (l *line) RoundTrip(req *http.Request) (*http.Response, error) {
 	return resp, nil
 }
 
-// silence is what a dead process hears.
+// silence is the answer to a dead process.
 func (l *line) silence(req *http.Request) (*http.Response, error) {
 	<-req.Context().Done()
 	return nil, context.Cause(req.Context())

@@ -17,7 +17,7 @@ type outage struct {
 	sea     sea
 	kind    kind
 	n       int
-	replace bool // the caller does not repeat what failed, but asks for something else
+	replace bool // the caller does not repeat a failed change, but asks for another
 	restart bool // a new client goes on
 }
 
@@ -58,7 +58,7 @@ func (o outage) run(t *testing.T, steps []step) (bad findings, bounded, requests
 					c = w.client(nil)
 				}
 				if o.replace {
-					// What is wanted of the key by now, if anything, is what it had.
+					// The key is to have, if anything, the content that it had.
 					was := w.wanted(s.key)
 					if was == nil {
 						s = step{op: plan.OpDelete, key: s.key}
@@ -82,7 +82,7 @@ func (o outage) run(t *testing.T, steps []step) (bad findings, bounded, requests
 	return bad, bounded, requests
 }
 
-// wanted is what the key is to hold, as a change to ask for; nil: nothing.
+// wanted is the change that gives the key the content it is to hold; nil: nothing.
 func (w *world) wanted(key string) *step {
 	w.mu.Lock()
 	defer w.mu.Unlock()
@@ -95,8 +95,8 @@ func (w *world) wanted(key string) *step {
 	return &again
 }
 
-// TestAnOutageFromAnyRequestOnLosesNothing takes the API away at each request. Removing what
-// the failed call has made is then out of reach, too: that call may leave one File,
+// TestAnOutageFromAnyRequestOnLosesNothing takes the API away at each request. Removing the
+// File of the failed call is then out of reach, too: that call may leave one File,
 // which the removal of leftovers finds.
 func TestAnOutageFromAnyRequestOnLosesNothing(t *testing.T) {
 	steps := compact()

@@ -9,17 +9,17 @@ import (
 	"github.com/conduitio-labs/conduit-connector-openai-vectorstore/vsclient/internal/histories/trail"
 )
 
-// session is one process's view of the ledger. What it writes after its death does
+// session is one process's view of the ledger. A write after its death does
 // not count.
 type session struct {
 	w    *world
 	over atomic.Bool
 }
 
-// tell is for a person who reruns what went wrong.
-func (s *session) tell(what string, st step) {
+// tell is for a person who reruns a failed trial.
+func (s *session) tell(event string, st step) {
 	if *verbose {
-		fmt.Printf("%s %v %v: %v of %s with %v\n", s.w.now().Format("15:04:05.000"), what, st, len(st.content), trail.DigestOf(st.content)[:15], st.attrs)
+		fmt.Printf("%s %v %v: %v of %s with %v\n", s.w.now().Format("15:04:05.000"), event, st, len(st.content), trail.DigestOf(st.content)[:15], st.attrs)
 	}
 }
 

@@ -28,8 +28,8 @@ func (s step) change() client.Keyed {
 	return client.Keyed{Op: s.op, Key: s.key, Doc: plan.Doc{Text: s.content, Attrs: s.attrs, Chunk: s.chunks}}
 }
 
-// firstContent is what the first version of each document holds, and what the
-// Files of others hold: they have the same name and the same size.
+// firstContent is the content of the first version of each document, and of the
+// Files of others: they have the same name and the same size.
 const firstContent = "# The first version of it"
 
 var (
@@ -50,7 +50,7 @@ func compact() []step {
 		put("a.md", firstContent),                                        // unchanged
 		put("a.md", "# The other version of it"),                         // replaced, the size being the same
 		with(put(unsafeKey, firstContent), map[string]any{"lang": "fr"}), // attributes alone
-		put(legacyKey, "# What replaces the earlier connector's"),
+		put(legacyKey, "# The successor of the earlier connector's"),
 		{op: plan.OpUpdate, key: "a.md", attrs: attributes},
 		{op: plan.OpDelete, key: unsafeKey},
 		put(longKey, firstContent),
@@ -60,7 +60,7 @@ func compact() []step {
 		{op: plan.OpDelete, key: "never.md"},
 		put("twice.md", firstContent),
 		put("twice.md", "changed"),
-		put("twice.md", firstContent), // back to what it was
+		put("twice.md", firstContent), // back to the first content
 	}
 }
 
@@ -116,7 +116,7 @@ func call(ctx context.Context, c *client.Client, log *session, s step) client.An
 // mode is a way to use the client.
 type mode struct {
 	name    string
-	groups  func([]step) [][]step // what is brought at once
+	groups  func([]step) [][]step // the steps that are brought at once
 	deliver delivery
 }
 

@@ -19,8 +19,8 @@ import (
 )
 
 // world is an emulated project with the store under test, with Files of other
-// people that bear the names of our documents, and with a ledger of what was asked
-// for.
+// people that bear the names of our documents, and with a ledger of the changes
+// that were asked for.
 type world struct {
 	srv     *openaitest.Server
 	store   string
@@ -29,7 +29,7 @@ type world struct {
 	now     func() time.Time
 	virtual bool
 	start   time.Time
-	foreign map[string]string // what each foreign File is, by id
+	foreign map[string]string // the kind of each foreign File, by id
 
 	mu     sync.Mutex
 	want   map[string]*step // by key; nil: to be gone
@@ -56,7 +56,7 @@ func newWorld(cfg openaitest.Config, keys []string) *world {
 		w.now = cfg.Now
 	}
 	long := w.now().Add(-24 * time.Hour)
-	justNow := long // in real time nobody is to wait for what becomes of it
+	justNow := long // in real time nobody is to wait for its fate
 	if w.virtual {
 		justNow = w.now().Add(time.Hour - 2*time.Second)
 	}
@@ -131,7 +131,7 @@ func (w *world) describe(which func(openaitest.FileInfo) bool) map[string]string
 	return out
 }
 
-// names keeps what fileNameOf has found out.
+// names keeps the finds of fileNameOf.
 var names sync.Map
 
 // fileNameOf asks the client itself how it names the File of a key.
@@ -177,7 +177,7 @@ func (w *world) mayMiss(key string, at time.Time) bool {
 	})
 }
 
-// findings are what is wrong with a world, by kind.
+// findings are the faults of a world, by kind.
 type findings struct {
 	wrong     []string // not exactly one version of a key, or not the right one
 	gaps      []string // times at which a reader missed a key
@@ -197,7 +197,7 @@ func (f findings) String() string {
 	return b.String()
 }
 
-// examine compares the world with what was asked for.
+// examine compares the world with the changes that were asked for.
 func (w *world) examine() findings {
 	w.mu.Lock()
 	defer w.mu.Unlock()
@@ -248,7 +248,7 @@ func (w *world) loose() (loose []openaitest.FileInfo) {
 	return loose
 }
 
-// judge says what is wrong with what the store holds under a key.
+// judge returns the faults of the store files of a key.
 func judge(key string, want *step, found []openaitest.StoreFile) (wrong []string) {
 	show := shown(key)
 	switch {

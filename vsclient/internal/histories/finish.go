@@ -60,7 +60,7 @@ func (h *history) living(store int) *process {
 	return nil
 }
 
-// tidy has a new process sweep, list and remove what is left over.
+// tidy has a new process sweep, list and remove the Files that are left over.
 func (h *history) tidy() {
 	h.start(plan.Step{Do: plan.DoStart, P: 2000})
 	p := h.procs[2000]

@@ -133,7 +133,7 @@ func shared(t *testing.T, n int) (s histories.Summary) {
 // records is a folder of this process's own, which outlives it.
 var records = sync.OnceValues(func() (string, error) { return os.MkdirTemp("", "histories-") })
 
-// report tells what is wrong with a red history and how it comes back, and cuts it
+// report tells the faults of a red history and how it comes back, and cuts it
 // down.
 func report(t *testing.T, drawn plan.Plan, out judge.Outcome) {
 	for _, f := range out.Wrong {

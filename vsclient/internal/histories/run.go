@@ -290,7 +290,7 @@ func (h *history) start(s plan.Step) {
 	context.AfterFunc(p.line.Death, func() { h.died(p) })
 }
 
-// died notes that a process is dead: what it had under way may have taken effect.
+// died notes that a process is dead: its calls under way may have taken effect.
 func (h *history) died(p *process) {
 	h.Mu.Lock()
 	defer h.Mu.Unlock()

@@ -20,7 +20,7 @@ type Summary struct {
 	Virtual   time.Duration
 	Healthy   time.Duration  // the longest that a history took to be healthy once nothing failed any more
 	Kinds     map[string]int // red histories, by kind of finding
-	Excused   map[string]int // histories, by the name of what cannot be promised
+	Excused   map[string]int // histories, by the name of the excuse
 	States    map[string]int // histories, by the name of a rare state
 }
 
@@ -73,7 +73,7 @@ func (s *Summary) NeverReached() (names []string) {
 // Table is the summary for a page.
 func (s *Summary) Table() string {
 	var b strings.Builder
-	row := func(what string, n any) { fmt.Fprintf(&b, "| %s | %v |\n", what, n) }
+	row := func(name string, n any) { fmt.Fprintf(&b, "| %s | %v |\n", name, n) }
 	b.WriteString("| | histories |\n|---|--:|\n")
 	row("carried out", s.Histories)
 	row("**wrong**", fmt.Sprintf("**%d**", s.Red))

@@ -148,7 +148,7 @@ func (o *oldStore) client(t *testing.T) *client.Client {
 	return c
 }
 
-// has returns what the store holds under a key.
+// has returns the store files of a key.
 func (o *oldStore) has(key string) (files []openaitest.StoreFile) {
 	for _, f := range o.srv.Snapshot().Store(o.store).Files {
 		if trail.KeyOf(f.Attributes, f.Filename) == key || trail.KeyOf(f.Attributes, f.Filename) == trail.DigestOf(key) {

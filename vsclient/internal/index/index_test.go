@@ -890,7 +890,7 @@ func TestACloseEndsEveryCallAndEveryGoroutine(t *testing.T) {
 	}
 }
 
-// No reply shows what has become of the Files.
+// No reply shows the fate of the Files.
 func TestAWaitEndsAlsoWhenNoReplyShowsWhetherTheAttachWasAccepted(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		is := is.New(t)

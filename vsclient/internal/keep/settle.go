@@ -115,7 +115,7 @@ func (k *Keeper) open(d view.Doc, late bool) bool {
 // not where a reply had shown it: somebody else has changed the key.
 func (k *Keeper) Remove(ctx context.Context, versions []ledger.Version) (moved bool, err error) {
 	for _, v := range slices.Backward(versions) {
-		if v.Seen == ledger.NotSeen && !v.Open && !v.Going { // what does not show cannot be detached
+		if v.Seen == ledger.NotSeen && !v.Open && !v.Going { // a version that does not show cannot be detached
 			err = cmp.Or(err, k.view.See(ctx, v.ID))
 		}
 		there, failed := k.remove(ctx, v)

@@ -90,7 +90,7 @@ var sentences = []struct {
 			return len(keep) > 0 && v.Number > keep[0].Number && v.Status != ledger.Failed && !v.Going
 		})
 	}},
-	{"without a version to keep, only what cannot be searchable goes", func(_ ledger.Holdings, keep, remove, _ []ledger.Version) bool {
+	{"without a version to keep, only versions that cannot be searchable go", func(_ ledger.Holdings, keep, remove, _ []ledger.Version) bool {
 		return len(keep) > 0 || !slices.ContainsFunc(remove, func(v ledger.Version) bool {
 			return v.Status != ledger.Failed && (!v.Going || v.Status != ledger.Absent)
 		})

@@ -119,7 +119,7 @@ func FuzzAttributes(f *testing.F) {
 		if slices.Contains(id.Source.Replaces, "") {
 			t.Error("an empty id")
 		}
-		// What is understood survives being written again.
+		// An understood value survives being written again.
 		if id.Key != "" && len(id.Own) <= MaxAttributes && utf8.ValidString(id.Key) && len(id.Key) <= 256 {
 			again := Decode(Identity{Key: id.Key, Digest: id.Digest, Version: max(0, id.Version), Own: id.Own}.Encode())
 			if again.Key != id.Key || again.Version != max(0, id.Version) || !maps.EqualFunc(again.Own, id.Own, func(any, any) bool { return true }) {

@@ -51,7 +51,7 @@ var compose = sync.OnceValue(func() *strings.Replacer {
 
 func nfc(s string) string { return compose().Replace(s) }
 
-// escape replaces what a URL does not hold, as strict servers do.
+// escape replaces the characters that a URL does not hold, as strict servers do.
 func escape(s string) string {
 	var b strings.Builder
 	for i := range len(s) {

@@ -36,7 +36,7 @@ type Named interface{ Named() string }
 // errSecretID keeps an id out of errors, logs and paths.
 var errSecretID = errors.New("it gives an object an id that holds the API key or the password of the base URL")
 
-// Trimmed is implemented by an object that, once it is read, drops what nobody needs of it.
+// Trimmed is implemented by an object that, once it is read, drops the parts of it that nobody needs.
 type Trimmed interface{ Trim() }
 
 // Element is an object of a listing. Limits returns how many a reply may list, and how

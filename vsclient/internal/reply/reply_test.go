@@ -161,7 +161,7 @@ func TestAFullStoreIsKnownInManyWords(t *testing.T) {
 	}
 }
 
-// FuzzHeaders reads what a server says of waiting.
+// FuzzHeaders reads a server's words about waiting.
 func FuzzHeaders(f *testing.F) {
 	for _, v := range []string{"1", "0.5", "-1", "1e300", "Inf", "NaN", "9223372036854775807", "Wed, 21 Oct 2099 07:28:00 GMT", "Wed, 21 Oct 1999 07:28:00 GMT", "soon"} {
 		f.Add(v, v, v)

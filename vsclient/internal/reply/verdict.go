@@ -301,7 +301,7 @@ func retryAfter(h http.Header, now time.Time) time.Duration {
 }
 
 // atMost is that many nanoseconds as a duration, and the longest that there is for
-// what is too long to be one.
+// more than it holds.
 func atMost(ns float64) time.Duration {
 	if ns >= math.MaxInt64 {
 		return math.MaxInt64

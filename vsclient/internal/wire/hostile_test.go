@@ -74,7 +74,7 @@ func storeThere(t transport) transport {
 	}
 }
 
-// body answers with what read yields.
+// body answers with the bytes that a reader yields.
 func body(status int, r io.Reader) transport {
 	return func(req *http.Request) (*http.Response, error) {
 		resp, err := answer(status, "")(req)
@@ -681,7 +681,7 @@ func TestAReplyTakesFewTimesTheMemoryOfAPage(t *testing.T) {
 			text := &endlessText{text: row}
 			c := newClient(t, body(200, io.MultiReader(strings.NewReader(`{"object":"list","data":[`), readFunc(func(p []byte) (int, error) {
 				if reads++; reads%500 == 0 {
-					runtime.GC() // of what is held, not of what was read
+					runtime.GC() // of the memory that is held, not of the bytes that were read
 					if runtime.ReadMemStats(&after); after.HeapAlloc > peak.HeapAlloc {
 						peak = after
 					}

@@ -34,7 +34,7 @@ func (p Page[T]) next(id func(T) string) string {
 //
 // A cursor names an object, and whether OpenAI still knows the place of one that
 // was deleted meanwhile is not documented. Where it refuses, the listing begins anew,
-// and what has come before may come twice.
+// and an object may come twice.
 func pages[T reply.Element](id func(T) string, fetch func(after string) (Page[T], error)) iter.Seq2[[]T, error] {
 	return func(yield func([]T, error) bool) {
 		var (

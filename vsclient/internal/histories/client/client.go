@@ -180,7 +180,7 @@ func seen(i vsclient.Info) Seen {
 	return Seen{Key: i.Key, SHA256: i.SHA256, Attrs: i.Attributes, Status: string(i.Status), FileID: i.FileID}
 }
 
-// Get tells what the store holds under the key.
+// Get reads the document of the key.
 func (c *Client) Get(ctx context.Context, key string) (Seen, Answer) {
 	i, err := c.c.Get(ctx, key)
 	return seen(i), answer("", err)
@@ -198,7 +198,7 @@ func (c *Client) List(ctx context.Context) ([]Seen, error) {
 	return out, nil
 }
 
-// Sweep removes what no key needs.
+// Sweep removes the Files that no key needs.
 func (c *Client) Sweep(ctx context.Context) error {
 	_, err := c.c.Sweep(ctx, vsclient.SweepOptions{})
 	return err
@@ -218,7 +218,7 @@ func (c *Client) Strays(ctx context.Context, age time.Duration, keys []string, s
 	return out, err
 }
 
-// Flush waits for what was only attached so far, and tells the keys whose documents came
+// Flush waits for documents that were only attached so far, and tells the keys whose documents came
 // to nothing.
 func (c *Client) Flush(ctx context.Context) (told []string, err error) {
 	err = c.c.Flush(ctx)

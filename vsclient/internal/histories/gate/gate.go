@@ -47,7 +47,7 @@ type Gate struct {
 	waiting []*ticket
 	count   map[string]int    // how often each name came
 	alias   map[string]string // of a File's id: a name that does not depend on the order of uploads
-	drive   []trail.Pass      // of the record: what is still to come
+	drive   []trail.Pass      // of the record: the passes to come
 	order   []trail.Pass
 	calm    bool
 	faults  []*struckFault
@@ -84,11 +84,11 @@ func New(p plan.Plan, api http.RoundTripper, log *trail.Log, drive []trail.Pass)
 	return g
 }
 
-// chance is a number from 0 to 1 that depends on the seed and on what it is for.
-func (g *Gate) chance(what ...string) float64 {
+// chance is a number from 0 to 1 that depends on the seed and on its purpose.
+func (g *Gate) chance(purpose ...string) float64 {
 	h := fnv.New64a()
 	_ = binary.Write(h, binary.LittleEndian, g.seed)
-	for _, w := range what {
+	for _, w := range purpose {
 		_, _ = io.WriteString(h, w)
 		_, _ = h.Write([]byte{0})
 	}
@@ -110,7 +110,7 @@ func (g *Gate) Run() {
 		case <-g.over:
 			return
 		case <-time.After(slack):
-			// The record may hold back what waits.
+			// The record may hold back a request that waits.
 			g.mu.Lock()
 			idle := len(g.waiting) == 0
 			g.mu.Unlock()
@@ -133,7 +133,7 @@ func (g *Gate) Run() {
 	}
 }
 
-// slack is how much later than in the record something may come before what comes
+// slack is how much later than in the record something may come before the event
 // after it goes first: where the client itself has a choice, it need not choose alike.
 const slack = 100 * time.Millisecond
 
@@ -372,7 +372,7 @@ func sleep(ctx context.Context, d time.Duration) bool {
 	}
 }
 
-// fate draws what happens to a request that is about to take effect.
+// fate draws the fate of a request that is about to take effect.
 func (g *Gate) fate(e *trail.Entry) string {
 	g.mu.Lock()
 	defer g.mu.Unlock()

@@ -1,6 +1,6 @@
 // Package judge says where a history is wrong: it compares the answers of clients, and
 // the things that readers and the project hold, with the model of each key. It names the
-// rare states that were reached, and excuses what cannot be promised. It carries
+// rare states that were reached, and excuses the states that the docs give up. It carries
 // nothing out.
 package judge
 
@@ -20,8 +20,8 @@ import (
 	"github.com/conduitio-labs/conduit-connector-openai-vectorstore/vsclient/openaitest"
 )
 
-// What cannot be promised, by the names under which it is counted. Each stands for
-// an entry of the page of that name in the docs.
+// The excuses, by the names under which they are counted. Each stands for an entry of the
+// page "What cannot be promised" in the docs.
 const (
 	excuseBack      = "delete after a crash: an attach of a dead process showed later"
 	excuseWindow    = "two processes on one key: one changed it between the other's look and its removal"
@@ -37,7 +37,7 @@ const (
 	excuseStuck     = "a version of a dead process stays in_progress"
 )
 
-// EveryExcuse lists what cannot be promised.
+// EveryExcuse lists the excuses.
 func EveryExcuse() []string {
 	return []string{excuseBack, excuseWindow, excuseLost, excuseHand, excuseLate, excuseReindexed, excuseKilled, excuseFailed, excuseStuck, ExcuseUnseen, excuseRemoval, excuseShown}
 }
@@ -106,7 +106,7 @@ func (j *Judge) Ambiguous(key string) bool {
 	return false
 }
 
-// Examine judges what there is, and what readers have found so far.
+// Examine judges the state of the store, and the finds of readers so far.
 func (j *Judge) Examine(swept bool) {
 	for _, at := range slices.SortedFunc(maps.Keys(j.Cells), func(a, b [2]int) int { return cmp.Or(cmp.Compare(a[0], b[0]), cmp.Compare(a[1], b[1])) }) {
 		c := j.Cells[at]
@@ -492,7 +492,7 @@ func (j *Judge) DescribeWith(known map[string]string) map[string]string {
 	return out
 }
 
-// harmed compares the planted Files with what they were.
+// harmed compares the planted Files with their first state.
 func (j *Judge) harmed() {
 	now := j.Describe()
 	for _, id := range slices.Sorted(maps.Keys(j.Was)) {

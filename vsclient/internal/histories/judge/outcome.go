@@ -17,7 +17,7 @@ import (
 // Outcome is the result of a history.
 type Outcome struct {
 	Wrong   []Finding
-	Excused map[string]int // what cannot be promised, by name
+	Excused map[string]int // excuses, by name
 	States  map[string]int // rare states that were reached, by name
 	Order   []trail.Pass   // in which things happened at the API
 	Took    time.Duration  // virtual
@@ -41,7 +41,7 @@ const (
 	kindHarmed   = "harmed"   // something of somebody else's has changed
 	kindLeft     = "left"     // a File that must not be is left over
 	KindUnlisted = "unlisted" // one that may be is not listed
-	KindAnswer   = "answer"   // a call says what is not so
+	KindAnswer   = "answer"   // a call says something that is not so
 	KindError    = "error"    // a call fails as it must not
 	KindSlow     = "slow"     // a call takes too long
 	kindAfter    = "after"    // a closed client makes a request

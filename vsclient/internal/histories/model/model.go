@@ -1,6 +1,6 @@
 // Package model says of each key which documents there may be, by the changes that
-// processes have asked for and the answers they had. It knows no request, and compares
-// nothing with what there is.
+// processes have asked for and the answers they had. It knows no request and no
+// store.
 package model
 
 import (
@@ -78,8 +78,8 @@ type Call struct {
 	From, To time.Duration
 	Ended    bool
 	vain     bool    // it has failed without any effect
-	base     []Value // what may have been there when it was asked for
-	left     []Value // what it may have led to
+	base     []Value // values that may have been there when it was asked for
+	left     []Value // values to which it may have led
 	with     []*Call // changes of other processes that were under way meanwhile, or could not be seen yet
 }
 
@@ -87,13 +87,13 @@ func (p *Call) String() string {
 	return fmt.Sprintf("process %d: %s %q {%s}", p.P, p.Op, p.Doc.Text, trail.AttrsText(p.Doc.Attrs))
 }
 
-// point says what may be there from a time on.
+// point holds the values that may be there from a time on.
 type point struct {
 	at      time.Duration
 	allowed []Value
 }
 
-// allowed is what may be there now.
+// allowed returns the values that may be there now.
 func (c *Cell) allowed() []Value {
 	out := slices.Clone(c.States)
 	for grown := true; grown; {
@@ -167,7 +167,7 @@ func (c *Cell) Succeed(call *Call, at time.Duration, attachedOnly bool) {
 	c.Note(at)
 }
 
-// amid is what may be there after a change that has led to these values: those of
+// amid returns the values that may be there after a change that has led to these values: those of
 // other processes that were made at the same time may have come after it.
 func (p *Call) amid(values []Value) []Value {
 	for grown := true; grown; {
@@ -221,7 +221,7 @@ func (c *Cell) drop(call *Call) {
 // before reports whether p takes effect before other, or never.
 func (p *Call) before(other *Call) bool { return p.P == other.P && p.From < other.From }
 
-// allowedWith is what may have been there when a call took effect: without those
+// allowedWith returns the values that may have been there when a call took effect: without those
 // of its process that came after it.
 func (c *Cell) allowedWith(call *Call) []Value {
 	other := *c
@@ -277,7 +277,7 @@ func (c *Cell) Moments() (at []time.Duration) {
 	return at
 }
 
-// At is what may be there at a time.
+// At returns the values that may be there at a time.
 func (c *Cell) At(t time.Duration) []Value {
 	var out []Value
 	for _, p := range c.points {
@@ -289,7 +289,7 @@ func (c *Cell) At(t time.Duration) []Value {
 	return out
 }
 
-// During is what may have been there at some time between two.
+// During returns the values that may have been there at some time between two.
 func (c *Cell) During(from, to time.Duration) []Value {
 	out := c.At(from)
 	for _, p := range c.points {

@@ -9,7 +9,7 @@ import (
 )
 
 // families are keys that get into each other's way: they share a File name, its
-// stem or its fold, or are at the edge of what a key may be.
+// stem or its fold, or are at the edge of the allowed.
 var families = [][]string{
 	{"a", "a.txt", "a.md", "A.txt", "a.json"},
 	{"docs/a.md", "docs_a.md", "docs a.md", "Docs/A.md"},
@@ -155,7 +155,7 @@ func plainName(key string) bool {
 	return len(key) < 200 && !strings.ContainsAny(key, "/\"\r\n%\\") && (strings.HasSuffix(key, ".md") || strings.HasSuffix(key, ".txt"))
 }
 
-// text is of a few values, all of one size: what others have may be the same.
+// text is of a few values, all of one size: others may have the same.
 func (d *drawing) text() string { return fmt.Sprintf("content %02d", d.IntN(5)) }
 
 func (d *drawing) doc() Doc {
@@ -343,7 +343,7 @@ func (d *drawing) work(p, mirror int) {
 	}
 }
 
-// faults draws what happens to single requests.
+// faults draws the fates of single requests.
 func (d *drawing) faults() {
 	endpoints := []string{
 		"POST /files", "POST /files", "GET /files", "GET /files/{id}", "DELETE /files/{id}", "POST store/files", "POST file_batches", "POST file_batches",

@@ -11,7 +11,7 @@ import (
 // Plan is a history as data: how the API behaves, and the steps that people and
 // processes take. It is drawn from a seed, cut down when it fails, and kept as JSON.
 type Plan struct {
-	Seed    uint64 // decides ids, times on the way and the order of what comes at once
+	Seed    uint64 // decides ids, times on the way and the order of events of one time
 	Sea     Sea
 	Keys    []string
 	Planted []Planted `json:",omitempty"`
@@ -105,7 +105,7 @@ const (
 	DoList   = "list"   // it lists all documents
 	DoSweep  = "sweep"  // it sweeps
 	DoStrays = "strays" // it lists Files that are attached nowhere
-	DoFlush  = "flush"  // it waits for what was only attached
+	DoFlush  = "flush"  // it waits for documents that were only attached
 	DoClose  = "close"  // it is closed
 	DoKill   = "kill"   // it dies
 	DoOrphan = "orphan" // its supervisor is gone, and it lives on
@@ -120,7 +120,7 @@ const (
 	DoExpire = "expire" // the store under test expires
 )
 
-// Fault is what happens to some requests of one process.
+// Fault is the fate of some requests of one process.
 type Fault struct {
 	P        int
 	Endpoint string `json:",omitempty"` // as in Entry; empty: any

@@ -70,7 +70,7 @@ func Own(attributes map[string]any) map[string]any {
 	return out
 }
 
-// DigestOf is what KeyOf returns for a key of which a release has kept the digest.
+// DigestOf returns the result of KeyOf for a key of which a release has kept the digest.
 func DigestOf(key string) string {
 	return "sha256:" + Digest(key)
 }

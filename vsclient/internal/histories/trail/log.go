@@ -118,7 +118,7 @@ func (e *Entry) String() string {
 	return fmt.Sprintf("%4d p%d %10v %s %s %s %q %v %s, %s, %s", e.N, e.P, e.Sent.Round(time.Millisecond), e.Endpoint, strings.Join(e.Files, ","), e.Name, e.Fate, versions, e.Query, took, replied)
 }
 
-// Describe tells of a request what the log keeps.
+// Describe returns the log's line for a request.
 func Describe(req *http.Request, body []byte) *Entry {
 	e := &Entry{Method: req.Method, Path: strings.TrimPrefix(req.URL.Path, "/v1"), Query: req.URL.RawQuery}
 	parts := strings.Split(strings.Trim(e.Path, "/"), "/")

@@ -10,7 +10,7 @@ import (
 	"github.com/conduitio-labs/conduit-connector-openai-vectorstore/vsclient/openaitest"
 )
 
-// Project is what the emulator holds, with the log of the requests that led to it.
+// Project is the state of the emulator, with the log of the requests that led to it.
 type Project struct {
 	*Log
 	Srv     *openaitest.Server
@@ -21,8 +21,8 @@ type Project struct {
 	Clock   time.Duration           // by which the emulator's is ahead
 }
 
-// Owner is the key of a store file: by what the process that attached it said, or
-// else by its attributes and its name.
+// Owner is the key of a store file: by the word of the process that attached it, or else
+// by its attributes and its name.
 func (t *Project) Owner(id string, attributes map[string]any, filename string) string {
 	if p, ok := t.Planted[id]; ok {
 		switch {
