@@ -62,7 +62,7 @@ func TestAgingKnowledgeIsRefreshedByOnePage(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		is := is.New(t)
 		w := newWorld(t, slow)
-		w.plant(12_000)
+		w.plant(10_100)
 		c := w.client()
 		for i := range 3 {
 			_, err := c.Put(t.Context(), doc(fmt.Sprintf("%d.md", i), "text"))

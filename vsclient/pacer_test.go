@@ -238,7 +238,7 @@ func TestNoLimitTurnsEachLimitOff(t *testing.T) {
 		w := newWorld(t, openaitest.Config{Latency: 10 * time.Millisecond})
 		c := w.client(func(cfg *vsclient.Config) { cfg.BatchSize = 1 })
 		began := time.Now()
-		for _, r := range c.Apply(t.Context(), many("d", 2500), nil) {
+		for _, r := range c.Apply(t.Context(), many("d", 2050), nil) {
 			is.NoErr(r.Err)
 		}
 		is.True(time.Since(began) < time.Minute) // beyond all three published limits

@@ -56,7 +56,7 @@ func TestAnOutageLongerThanTheRetryTimeLeavesNothingBehind(t *testing.T) {
 					is := is.New(t)
 					w := newWorld(t, slow)
 					c := w.client(func(cfg *vsclient.Config) { cfg.RetryTimeout = time.Minute })
-					changes := many("d", 8)
+					changes := many("d", 3)
 					for _, r := range c.Apply(t.Context(), changes, nil) {
 						is.NoErr(r.Err)
 					}
