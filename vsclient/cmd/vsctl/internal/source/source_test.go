@@ -128,6 +128,31 @@ func TestIgnoredFilesAreLeftOutWithGitAndWithout(t *testing.T) {
 		_, _, err = s.Document(t.Context(), "secret.md")
 		is.True(err != nil) // git may keep it, and cannot be asked
 	})
+	for lines, want := range map[string]string{
+		"secret.md  \n":                  "a.md b/c.md b/d.md e/f/g.md",
+		"\ufeffsecret.md\n":              "a.md b/c.md b/d.md e/f/g.md",
+		"[!a-f].md\nsecret.md\n":         "a.md b/c.md b/d.md",
+		"secret.md\n!/e/\n":              "a.md b/c.md b/d.md e/f/g.md",
+		"*\n!*/\n!c.md\n":                "b/c.md",
+		"*\n!/e/\n!/e/f/\n!/e/**/g.md\n": "e/f/g.md",
+		"f/*\n!e/**\nsecret.md\n":        "a.md b/c.md b/d.md e/f/g.md",
+	} {
+		t.Run(fmt.Sprintf("the patterns %q", lines), func(t *testing.T) {
+			is := is.New(t)
+			path := folder(t)
+			git(path, "init", "-q")
+			write(t, path, ".gitignore", lines)
+			write(t, path, "secret.md", "no document")
+			write(t, path, "e/f/secret.md", "no document")
+			got, err := keysOf(t, open(t, path, Options{}))
+			is.NoErr(err)
+			is.Equal(strings.Join(got, " "), want)
+			t.Setenv("PATH", t.TempDir())
+			got, err = keysOf(t, open(t, path, Options{}))
+			is.NoErr(err)
+			is.Equal(strings.Join(got, " "), want)
+		})
+	}
 	t.Run("a tracked file that was deleted", func(t *testing.T) {
 		is := is.New(t)
 		path := folder(t)
@@ -144,6 +169,7 @@ func TestFilesThatCannotBePutAreRefused(t *testing.T) {
 	is := is.New(t)
 	path := folder(t)
 	write(t, path, "logo.png", "png")
+	write(t, path, "lfs.md", "version https://git-lfs.github.com/spec/v1\noid sha256:"+strings.Repeat("0", 64)+"\nsize 12345\n")
 	is.NoErr(os.Symlink("/etc/passwd", filepath.Join(path, "out.md")))
 	is.NoErr(os.Symlink("b/c.md", filepath.Join(path, "in.md")))
 	is.NoErr(os.Symlink("nowhere", filepath.Join(path, "dangling.md")))
@@ -153,7 +179,7 @@ func TestFilesThatCannotBePutAreRefused(t *testing.T) {
 	is.NoErr(err)
 	is.Equal(got, []string{"a.md", "b/c.md", "b/d.md", "e/f/g.md", "in.md"})
 	is.Equal(s.Refused()["logo.png"], NotIndexed)
-	for _, name := range []string{"out.md", "dangling.md", "folder.md"} {
+	for _, name := range []string{"out.md", "dangling.md", "folder.md", "lfs.md"} {
 		is.True(s.Refused()[name] != "")
 	}
 }
