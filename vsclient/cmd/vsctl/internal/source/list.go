@@ -246,22 +246,27 @@ func (w walked) has(_ context.Context, name string) (bool, error) {
 // pattern is a line of a .gitignore.
 type pattern struct {
 	gitignore.Pattern
-	below bool // it ends in "/**" and names all that is below a folder
+	domain []string
+	name   bool // it has no slash, and names a file or folder in any folder
+	below  bool // it ends in "/**", and names all that is below a folder
 }
 
 // names reports whether the last pattern that matches the path names it. A pattern of
-// go-git matches all that is below a folder as well, and git's names the folder alone: so
-// one that takes a folder out says nothing of the files in it.
+// go-git matches a folder and all that is below it. One of git matches the folder alone or,
+// with "/**", what is below it alone.
 func names(patterns []pattern, parts []string, folder bool) bool {
+	last := len(parts) - 1
 	for _, p := range slices.Backward(patterns) {
-		switch p.Match(parts, folder) {
-		case gitignore.NoMatch:
-		case gitignore.Exclude:
-			return true
-		case gitignore.Include:
-			if p.below || p.Match(parts[:len(parts)-1], true) != gitignore.Include {
-				return false
-			}
+		if last < len(p.domain) || !slices.Equal(parts[:len(p.domain)], p.domain) {
+			continue
+		}
+		at := parts
+		if p.name {
+			at = append(slices.Clone(p.domain), parts[last])
+		}
+		match := p.Match(at, folder)
+		if match != gitignore.NoMatch && (p.name || p.below == (p.Match(parts[:last], true) == match)) {
+			return match == gitignore.Exclude
 		}
 	}
 	return false
@@ -290,7 +295,10 @@ func ignores(files fs.FS, folder string, domain []string) ([]pattern, error) {
 		}
 		if strings.TrimSpace(line) != "" && !strings.HasPrefix(line, "#") {
 			line = strings.ReplaceAll(line, "[!", "[^") // go-git has the one form
-			patterns = append(patterns, pattern{gitignore.ParsePattern(line, domain), strings.HasSuffix(line, "/**")})
+			patterns = append(patterns, pattern{
+				gitignore.ParsePattern(line, domain), domain,
+				!strings.Contains(strings.TrimSuffix(line, "/"), "/"), strings.HasSuffix(line, "/**"),
+			})
 		}
 	}
 	return patterns, nil

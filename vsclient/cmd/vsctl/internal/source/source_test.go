@@ -129,13 +129,15 @@ func TestIgnoredFilesAreLeftOutWithGitAndWithout(t *testing.T) {
 		is.True(err != nil) // git may keep it, and cannot be asked
 	})
 	for lines, want := range map[string]string{
-		"secret.md  \n":                  "a.md b/c.md b/d.md e/f/g.md",
-		"\ufeffsecret.md\n":              "a.md b/c.md b/d.md e/f/g.md",
-		"[!a-f].md\nsecret.md\n":         "a.md b/c.md b/d.md",
-		"secret.md\n!/e/\n":              "a.md b/c.md b/d.md e/f/g.md",
-		"*\n!*/\n!c.md\n":                "b/c.md",
-		"*\n!/e/\n!/e/f/\n!/e/**/g.md\n": "e/f/g.md",
-		"f/*\n!e/**\nsecret.md\n":        "a.md b/c.md b/d.md e/f/g.md",
+		"secret.md  \n":                           "a.md b/c.md b/d.md e/f/g.md",
+		"\ufeffsecret.md\n":                       "a.md b/c.md b/d.md e/f/g.md",
+		"[!a-f].md\nsecret.md\n":                  "a.md b/c.md b/d.md",
+		"secret.md\n!/e/\n":                       "a.md b/c.md b/d.md e/f/g.md",
+		"/*\n!/e\n!/a.md\nsecret.md\n":            "a.md e/f/g.md",
+		"e/*\n!e/f\n/b/**\n!/b/c.md\nsecret.md\n": "a.md b/c.md e/f/g.md",
+		"*\n!*/\n!c.md\n":                         "b/c.md",
+		"*\n!/e/\n!/e/f/\n!/e/**/g.md\n":          "e/f/g.md",
+		"f/*\n!e/**\nsecret.md\n":                 "a.md b/c.md b/d.md e/f/g.md",
 	} {
 		t.Run(fmt.Sprintf("the patterns %q", lines), func(t *testing.T) {
 			is := is.New(t)
@@ -359,4 +361,24 @@ func TestKeysAreLinesOrJSONStrings(t *testing.T) {
 	}
 	slices.Sort(got)
 	is.Equal(got, []string{"a\nb", "plain key", `{"id":1}`})
+}
+
+// TestASourceInAnotherEncodingIsIncomplete has a key that the store may have in UTF-8.
+func TestASourceInAnotherEncodingIsIncomplete(t *testing.T) {
+	for _, key := range []string{"caf\xe9", `"caf` + "\xe9" + `"`, `"caf\ud800"`, `"caf\udfff\ud800"`, `"\\\ud83d"`, "c\x00a\x00f\x00"} {
+		is := is.New(t)
+		_, err := keysOf(t, open(t, "keys:-", Options{Stdin: strings.NewReader(key + "\nb\n"), Complete: true}))
+		is.True(err != nil)
+		if strings.HasPrefix(key, `"`) {
+			_, err = keysOf(t, open(t, "manifest:-", Options{Stdin: strings.NewReader(`{"key":` + key + `,"text":"x"}` + "\n" + `{"end":true,"count":1}`)}))
+			is.True(err != nil)
+			_, err = keysOf(t, open(t, "manifest:-", Options{Stdin: strings.NewReader(`{"key":"a","text":` + key + `}` + "\n" + `{"end":true,"count":1}`)}))
+			is.True(err != nil)
+		}
+	}
+	for _, key := range []string{`"caf\u00e9"`, `"\ud83d\ude00"`, `"\\ud800"`, `"\ufffd"`, "caf\ufffd", "\\ud800"} {
+		is := is.New(t)
+		_, err := keysOf(t, open(t, "keys:-", Options{Stdin: strings.NewReader(key + "\n"), Complete: true}))
+		is.True(err == nil || key == `\ud800`)
+	}
 }
