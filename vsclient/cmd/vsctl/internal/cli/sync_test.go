@@ -382,3 +382,29 @@ func TestTheFileOfSettingsNamesSources(t *testing.T) {
 	is.Equal(code, cli.Usage)
 	is.True(strings.Contains(errs, "name one of all, some"))
 }
+
+func TestTwoSourcesOfTheFileDoNotRemoveEachOthersDocuments(t *testing.T) {
+	for _, tt := range []struct {
+		one, two string // lines of YAML
+		code     int
+	}{
+		{"owner: hb, prefix: p/", "owner: hb, prefix: p/q/", cli.Environment},
+		{"owner: hb, prefix: p/q/", "owner: hb, prefix: p/", cli.Environment},
+		{"owner: hb", "owner: hb", cli.Environment},
+		{"owner: hb, store: vs_one", "owner: hb, store: vs_two", cli.Environment}, // the environment names one store
+		{"owner: hb, owner_attribute: owner", "owner: hb", cli.Environment},
+		{"owner: hb, prefix: p/", "owner: hb, prefix: q/", cli.Done},
+		{"owner: hb", "owner: other", cli.Done},
+		{"owner: hb", "owner: hb, owner_attribute: team", cli.Done},
+		{"prefix: p/", "prefix: p/", cli.Done}, // without an owner nothing is removed
+	} {
+		t.Run(tt.one+" and "+tt.two, func(t *testing.T) {
+			is := is.New(t)
+			w := newWorld(t, openaitest.Config{})
+			w.write("../settings.yaml", "sources:\n  one: {source: docs, "+tt.one+"}\n  two: {source: docs/sub, "+tt.two+"}\n")
+			_, errs, code := w.run("plan", "one", "--config", filepath.Join(filepath.Dir(w.dir), "settings.yaml"))
+			is.Equal(code, tt.code)
+			is.True(code == cli.Done || strings.Contains(errs, `"one" and "two"`))
+		})
+	}
+}
