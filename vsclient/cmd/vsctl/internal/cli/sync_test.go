@@ -408,3 +408,15 @@ func TestTwoSourcesOfTheFileDoNotRemoveEachOthersDocuments(t *testing.T) {
 		})
 	}
 }
+
+// TestAPlanWithholdsAsTheSyncDoes has a link in place of a folder.
+func TestAPlanWithholdsAsTheSyncDoes(t *testing.T) {
+	is := is.New(t)
+	w := newWorld(t, openaitest.Config{})
+	w.must(cli.Done, "sync", w.dir, "--owner", "hb", "-y")
+	is.NoErr(os.Rename(filepath.Join(w.dir, "sub"), w.dir+".elsewhere"))
+	is.NoErr(os.Symlink(w.dir+".elsewhere", filepath.Join(w.dir, "sub")))
+	is.True(strings.Contains(w.must(cli.Withheld, "plan", w.dir, "--owner", "hb"), "2 not removed"))
+	is.True(strings.Contains(w.must(cli.Withheld, "sync", w.dir, "--owner", "hb", "-y"), "2 not removed"))
+	is.Equal(len(w.keys()), 3)
+}
