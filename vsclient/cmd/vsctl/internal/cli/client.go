@@ -158,13 +158,17 @@ func (a *app) waiting(e vsclient.RequestEvent) {
 	case e.Status == http.StatusTooManyRequests:
 		reason = "OpenAI asks to wait"
 	case e.Err != nil:
-		reason = fmt.Sprintf("trying again, %d", e.Try)
+		reason = fmt.Sprintf("trying again, %d: %s", e.Try, show.Text(message(e.Err)))
 	case method == http.MethodPost && path == "/files":
 		reason = "uploading"
+	case strings.HasSuffix(path, "/search"):
+		reason = "searching"
 	case method == http.MethodPost:
 		reason = "attaching"
 	case method == http.MethodDelete:
 		reason = "removing"
+	case !a.gate.writing.Load():
+		reason = "reading"
 	}
 	a.progress.Waiting(reason)
 }
