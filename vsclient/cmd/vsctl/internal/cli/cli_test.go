@@ -244,3 +244,16 @@ func TestOutputThatCannotBeWrittenIsAFailure(t *testing.T) {
 		is.True(strings.Contains(errs.String(), "no space left on device"))
 	}
 }
+
+func TestAPutKeepsTheOwner(t *testing.T) {
+	is := is.New(t)
+	w := newWorld(t, openaitest.Config{})
+	w.must(cli.Done, "sync", w.dir, "--owner", "hb", "-y")
+	w.in = "another text"
+	w.must(cli.Done, "put", "a.md", "--attribute", "lang=en")
+	is.True(strings.Contains(w.must(cli.Done, "get", "a.md"), "@owner    hb"))
+	w.must(cli.Done, "put", "a.md", "--owner", "else")
+	is.True(strings.Contains(w.must(cli.Done, "get", "a.md"), "@owner    else"))
+	w.must(cli.Done, "put", "a.md", "--owner", "")
+	is.True(!strings.Contains(w.must(cli.Done, "get", "a.md"), "@owner"))
+}

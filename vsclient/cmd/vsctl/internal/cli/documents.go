@@ -153,7 +153,7 @@ func (a *app) putCommand() *cobra.Command {
 	f.SortFlags = false
 	f.StringArrayVar(&attributes, "attribute", nil, "`NAME=VALUE` (repeatable); true, false and numbers are typed, \"quotes\" make text of them")
 	f.StringVar(&chunking, "chunking", "auto", "auto, or `MAX/OVERLAP` tokens")
-	f.StringVar(&owner, "owner", "", "`NAME` of the source that the document belongs to")
+	f.StringVar(&owner, "owner", "", "`NAME` of the source that the document belongs to (default: that of the stored one)")
 	f.StringVar(&ownerAttribute, "owner-attribute", plan.DefaultOwnerAttribute, "`NAME` of the attribute that holds the owner")
 	f.BoolVar(&wait, "wait", true, "wait until the document is searchable; --wait=false: until it is attached")
 	cmd.RunE = a.runs(func(ctx context.Context, args []string) (outcome, error) {
@@ -195,6 +195,15 @@ func (a *app) putCommand() *cobra.Command {
 			return outcome{}, err
 		}
 		defer end()
+		if !f.Changed("owner") && d.Attributes[ownerAttribute] == nil {
+			stored, err := c.Get(ctx, d.Key)
+			if err != nil && vsclient.ClassOf(err) != vsclient.BadDocument { // Put tells of a bad key
+				return outcome{}, err
+			}
+			if owner := stored.Attributes[ownerAttribute]; owner != nil {
+				d.Attributes[ownerAttribute] = owner
+			}
+		}
 		a.gate.writing.Store(true)
 		r, err := c.Put(ctx, d)
 		if err != nil {
