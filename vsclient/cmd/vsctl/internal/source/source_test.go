@@ -270,6 +270,21 @@ func TestBadFrontMatterRefusesOneDocument(t *testing.T) {
 	is.True(strings.Contains(s.Refused()["bad.md"], "reserved"))
 }
 
+func TestFrontMatterThatIsTooLongIsToldOf(t *testing.T) {
+	is := is.New(t)
+	path := folder(t)
+	long := strings.Repeat("a line of it: x\n", 8<<10)
+	write(t, path, "a.md", "---\ntitle: x\n"+long+"---\ntext")
+	write(t, path, "b/c.md", "---\none: "+strings.Repeat("x", 200<<10)+"\n---\ntext")
+	write(t, path, "b/d.md", "---\n"+long) // a rule at the beginning of a text
+	s := open(t, path, Options{FrontMatter: []string{"title"}})
+	got, err := keysOf(t, s)
+	is.NoErr(err)
+	is.Equal(got, []string{"b/d.md", "e/f/g.md"})
+	is.True(strings.Contains(s.Refused()["a.md"], "more than 64 KiB"))
+	is.True(strings.Contains(s.Refused()["b/c.md"], "more than 64 KiB"))
+}
+
 func TestAManifestTextIsReadAgain(t *testing.T) {
 	is := is.New(t)
 	in := "{\"key\":\"a\",\"text\":\"one\"}\n \n{\"key\":\"b\",\"text\":\"zwei \\u00e4\"}\n{\"end\":true,\"count\":2}\n"
