@@ -126,7 +126,7 @@ func (a *app) emulated(ctx context.Context, c vsclient.Config) (*vsclient.Client
 func fill(ctx context.Context, c *vsclient.Client, folder string) (int, error) {
 	s, err := source.Open(folder, source.Options{AllowEmpty: true})
 	if err != nil {
-		return 0, err
+		return 0, environment(err)
 	}
 	defer s.Close() //nolint:errcheck // it was read alone
 	var changes []vsclient.Change

@@ -261,7 +261,7 @@ func (a *app) rmCommand() *cobra.Command {
 		}
 		defer end()
 		if !a.ask(yes, "Remove "+show.Text(args[0])+" from the store?") {
-			return outcome{summary: "nothing was removed", result: change{Key: args[0]}}, nil
+			return outcome{summary: "nothing was removed", result: change{Key: args[0]}, text: func(w io.Writer) { fmt.Fprintln(w, "nothing was removed") }}, nil
 		}
 		a.gate.writing.Store(true)
 		r, err := c.Delete(ctx, args[0])
@@ -354,7 +354,7 @@ func (a *app) searchCommand() *cobra.Command {
 		if o.Filter, err = parseFilters(filters); err != nil {
 			return outcome{}, err
 		}
-		if o.Limit < 1 || o.Limit > 50 || o.MinScore < 0 || o.MinScore > 1 || strings.TrimSpace(args[0]) == "" {
+		if o.Limit < 1 || o.Limit > 50 || !(o.MinScore >= 0 && o.MinScore <= 1) || strings.TrimSpace(args[0]) == "" {
 			return outcome{}, usagef("give a QUERY, a --limit from 1 to 50 and a --min-score from 0 to 1")
 		}
 		c, end, err := a.client(ctx, "", false)

@@ -322,6 +322,10 @@ func TestSyncAsksOnATerminal(t *testing.T) {
 	w.in = "y\n"
 	w.must(cli.Done, "sync", w.dir)
 	is.Equal(len(w.keys()), 3)
+
+	w.in = "n\n"
+	is.Equal(w.must(cli.Done, "rm", "a.md"), "nothing was removed\n")
+	is.Equal(len(w.keys()), 3)
 }
 
 func TestColourIsForTerminalsWithoutNO_COLOR(t *testing.T) {
