@@ -378,7 +378,7 @@ func (x *execution) remove(ctx context.Context, e Entry) (vsclient.Result, end) 
 		there, err := x.o.Exists(ctx, e.Key)
 		switch {
 		case err != nil:
-			return vsclient.Result{}, end{withheld: fmt.Sprintf("the source cannot tell whether it has the document: %v", err)}
+			return vsclient.Result{}, end{withheld: cannotTell(err)}
 		case there:
 			return vsclient.Result{}, stale("the source has the document")
 		}

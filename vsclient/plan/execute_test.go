@@ -457,6 +457,57 @@ func TestAKeyThatIsThereTwiceIsSettled(t *testing.T) {
 	}
 }
 
+// TestAFileOfAnotherOwnerBesideADocumentStays attaches a file of the document's name with
+// another tool, as theirs.
+func TestAFileOfAnotherOwnerBesideADocumentStays(t *testing.T) {
+	for want, docs := range map[string]iter.Seq2[vsclient.Document, error]{
+		"conflict a.md conflict b.md": source(doc("a.md", "a"), doc("b.md", "new")),
+		"create c.md":                 source(doc("c.md", "c")),
+	} {
+		t.Run(want, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				is := is.New(t)
+				w := newWorld(t, openaitest.Config{})
+				w.put(ofUs(doc("a.md", "a")), doc("b.md", "b"))
+				for _, name := range []string{"a.md", "b.md"} {
+					w.srv.AddStoreFile(w.store, w.srv.AddFile(openaitest.NewFile{Name: name, Content: []byte("theirs")}), map[string]any{"owner": "them"})
+				}
+				time.Sleep(time.Hour)
+				p := w.make(w.client(), docs, us)
+				is.Equal(strings.Join(slices.DeleteFunc(lines(p), func(line string) bool { return strings.HasPrefix(line, "duplicate") }), " "), want)
+				is.Equal(p.Counts()[plan.Duplicate], 0)
+				w.run(w.client(), p, plan.ExecuteOptions{Source: opener(collect(docs)...)})
+				is.Equal(w.stored()[:2], []string{"(a.md): theirs", "(b.md): theirs"})
+			})
+		})
+	}
+}
+
+// TestAPlanShowsTheRemovalsThatTheSourceWithholds asks the source while the plan is made.
+func TestAPlanShowsTheRemovalsThatTheSourceWithholds(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		is := is.New(t)
+		w := newWorld(t, openaitest.Config{})
+		w.put(ofUs(doc("gone.md", "gone")), ofUs(doc("there.md", "there")), ofUs(doc("unknown.md", "unknown")))
+		o := us
+		o.Empty = true
+		o.Exists = func(_ context.Context, key string) (bool, error) {
+			if key == "unknown.md" {
+				return false, errUnreadable
+			}
+			return key == "there.md", nil
+		}
+		p := w.make(w.client(), source(), o)
+		is.Equal(p.Pending(), 1)
+		is.Equal(p.Totals.Requests, 2)
+		is.True(strings.Contains(withheld(p.Entries)["there.md"], "has the document"))
+		is.True(strings.Contains(withheld(p.Entries)["unknown.md"], "the folder cannot be read"))
+		r := w.run(w.client(), p, plan.ExecuteOptions{Approve: 3})
+		is.Equal(r.Counts[plan.Remove], 1)
+		is.Equal(w.stored(), []string{"there.md: there", "unknown.md: unknown"})
+	})
+}
+
 // TestAVersionThatFailedStandsBeforeOneThatIsSearchable has a process stop after it has
 // attached a version that OpenAI then could not index.
 func TestAVersionThatFailedStandsBeforeOneThatIsSearchable(t *testing.T) {

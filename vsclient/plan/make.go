@@ -23,6 +23,9 @@ type Options struct {
 	Empty bool
 	// NoRemove withholds all removals.
 	NoRemove bool
+	// Exists asks the source whether it has a document of the key, for each removal, which is
+	// withheld when the source has it or cannot tell. nil: [ExecuteOptions.Exists] alone asks.
+	Exists func(ctx context.Context, key string) (bool, error)
 	// Limits are those of the client, for [Totals.Minutes].
 	Limits vsclient.Limits
 	// Refusals are documents that OpenAI has refused in earlier runs, which are not tried
@@ -68,12 +71,16 @@ func Make(ctx context.Context, c *vsclient.Client, docs iter.Seq2[vsclient.Docum
 		store   vsclient.Store
 		checked = make(chan error, 1)
 	)
+	listing, stop := context.WithCancel(ctx)
+	defer stop()
 	go func() {
 		var err error
-		store, err = c.Check(ctx)
+		if store, err = c.Check(ctx); err != nil {
+			stop() // a listing is tried for much longer
+		}
 		checked <- err
 	}()
-	listed := m.list(ctx, c)
+	listed := m.list(listing, c)
 	if err := cmp.Or(<-checked, listed); err != nil {
 		return nil, err
 	}
@@ -165,6 +172,11 @@ func (m *maker) list(ctx context.Context, c *vsclient.Client) error {
 	}
 	for key, h := range m.byKey {
 		slices.SortFunc(h.older, func(a, b *held) int { return cmp.Compare(b.version, a.version) })
+		for _, old := range h.older { // a file that another tool has attached goes with the key: its owner counts
+			if other := old.owner.Value(); old.version == 0 && other != nil && other != m.o.Scope.Owner {
+				h.owner = old.owner
+			}
+		}
 		if m.owned(key, h) {
 			m.plan.Owned++
 		}
@@ -366,10 +378,28 @@ func (m *maker) remove(ctx context.Context) error {
 		case e.SHA256 != "" && unput[e.SHA256] != "":
 			removals[i].Withheld = "the source has its content under " + unput[e.SHA256]
 		default:
-			removals[i].Withheld = p.Guarded
+			removals[i].Withheld = cmp.Or(p.Guarded, m.has(ctx, e.Key))
 		}
 	}
 	return nil
+}
+
+// has says why the source may have a document that it has not yielded; empty: it has not.
+func (m *maker) has(ctx context.Context, key string) string {
+	if m.o.Exists == nil {
+		return ""
+	}
+	switch there, err := m.o.Exists(ctx, key); {
+	case err != nil:
+		return cannotTell(err)
+	case there:
+		return "the source has the document, and has not listed it"
+	}
+	return ""
+}
+
+func cannotTell(err error) string {
+	return fmt.Sprintf("the source cannot tell whether it has the document: %v", err)
 }
 
 // alien reports whether the source, which is whole and has these contents, may be another

@@ -175,6 +175,17 @@ func TestAPlanNeedsItsStore(t *testing.T) {
 	})
 }
 
+func TestAPlanEndsWhenTheStoreCannotBeReached(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		is := is.New(t)
+		w := newWorld(t, openaitest.Config{Faults: []openaitest.Fault{{Kind: openaitest.FaultStatus, Status: 503, Times: 1 << 20}}})
+		began := time.Now()
+		_, err := plan.Make(context.Background(), w.client(), source(doc("a.md", "a")), plan.Options{})
+		is.Equal(vsclient.ClassOf(err), vsclient.Transient)
+		is.True(time.Since(began) < time.Minute) // of virtual time: as long as Check tries
+	})
+}
+
 // TestTwoPlansAreAlike makes two plans of a store with every kind of difference, and
 // looks for requests that write.
 func TestTwoPlansAreAlikeAndWriteNothing(t *testing.T) {

@@ -27,8 +27,12 @@ func main() {
 		InTerminal:  term.IsTerminal(int(os.Stdin.Fd())),
 		OutTerminal: term.IsTerminal(int(os.Stdout.Fd())),
 		ErrTerminal: term.IsTerminal(int(os.Stderr.Fd())),
-		LookupEnv:   os.LookupEnv,
-		Version:     version,
+		ErrWidth: func() int {
+			columns, _, _ := term.GetSize(int(os.Stderr.Fd()))
+			return columns
+		},
+		LookupEnv: os.LookupEnv,
+		Version:   version,
 	})
 	stop()
 	os.Exit(code)

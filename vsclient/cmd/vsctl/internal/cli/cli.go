@@ -40,6 +40,7 @@ type Streams struct {
 	Out, Err io.Writer
 	// Whether each of them is a terminal.
 	InTerminal, OutTerminal, ErrTerminal bool
+	ErrWidth                             func() int // columns of the terminal; nil or 0: unknown
 	LookupEnv                            func(name string) (string, bool)
 	Version                              string // of the linker; "": that of the build
 }
@@ -93,7 +94,7 @@ func Run(ctx context.Context, args []string, s Streams) int {
 	s.In = until{ctx, s.In}
 	a := &app{Streams: s}
 	a.gate.next = transport()
-	a.progress = show.Progress{W: s.Err, Terminal: s.ErrTerminal, Now: time.Now}
+	a.progress = show.Progress{W: s.Err, Terminal: s.ErrTerminal, Width: s.ErrWidth, Now: time.Now}
 	root := a.root()
 	root.SetArgs(args)
 	root.SetIn(s.In)
@@ -352,6 +353,7 @@ func (a *app) ask(yes bool, question string) bool {
 	if yes || a.emulate != "" {
 		return true
 	}
+	a.progress.End()
 	fmt.Fprintf(a.Err, "%s [y/N] ", question)
 	var answer string
 	if _, err := fmt.Fscanln(a.In, &answer); err != nil {

@@ -56,6 +56,8 @@ func TestTheExitCodeTellsTheKindOfFailure(t *testing.T) {
 		{name: "no SOURCE", args: []string{"plan"}, code: cli.Usage, says: "no SOURCE"},
 		{name: "a file as SOURCE", args: []string{"plan", "FILE"}, code: cli.Usage, says: "vsctl put KEY"},
 		{name: "a glob that is none", args: []string{"plan", ".", "--include", "["}, code: cli.Usage, says: "is no glob"},
+		{name: "a score that is none", args: []string{"search", "q", "--min-score", "NaN"}, code: cli.Usage, says: "--min-score"},
+		{name: "no folder to emulate", args: []string{"ls", "--emulate=nowhere"}, code: cli.Environment, says: "nowhere"},
 		{name: "a share that is none", args: []string{"plan", ".", "--max-remove", "200%"}, code: cli.Usage, says: "--max-remove"},
 		{name: "a chunking that is none", args: []string{"plan", ".", "--chunking", "1/2/3"}, code: cli.Usage, says: "800/400"},
 		{name: "a filter that is none", args: []string{"search", "q", "--filter", "lang"}, code: cli.Usage, says: "NAME=VALUE"},
@@ -243,4 +245,17 @@ func TestOutputThatCannotBeWrittenIsAFailure(t *testing.T) {
 		is.Equal(code, cli.Failed)
 		is.True(strings.Contains(errs.String(), "no space left on device"))
 	}
+}
+
+func TestAPutKeepsTheOwner(t *testing.T) {
+	is := is.New(t)
+	w := newWorld(t, openaitest.Config{})
+	w.must(cli.Done, "sync", w.dir, "--owner", "hb", "-y")
+	w.in = "another text"
+	w.must(cli.Done, "put", "a.md", "--attribute", "lang=en")
+	is.True(strings.Contains(w.must(cli.Done, "get", "a.md"), "@owner    hb"))
+	w.must(cli.Done, "put", "a.md", "--owner", "else")
+	is.True(strings.Contains(w.must(cli.Done, "get", "a.md"), "@owner    else"))
+	w.must(cli.Done, "put", "a.md", "--owner", "")
+	is.True(!strings.Contains(w.must(cli.Done, "get", "a.md"), "@owner"))
 }

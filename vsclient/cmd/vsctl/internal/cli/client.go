@@ -1,6 +1,7 @@
 package cli
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -16,6 +17,7 @@ import (
 	"github.com/conduitio-labs/conduit-connector-openai-vectorstore/vsclient/cmd/vsctl/internal/show"
 	"github.com/conduitio-labs/conduit-connector-openai-vectorstore/vsclient/cmd/vsctl/internal/source"
 	"github.com/conduitio-labs/conduit-connector-openai-vectorstore/vsclient/openaitest"
+	"github.com/conduitio-labs/conduit-connector-openai-vectorstore/vsclient/plan"
 )
 
 // client returns a client of the store, and a function that ends its use. store is
@@ -124,7 +126,7 @@ func (a *app) emulated(ctx context.Context, c vsclient.Config) (*vsclient.Client
 func fill(ctx context.Context, c *vsclient.Client, folder string) (int, error) {
 	s, err := source.Open(folder, source.Options{AllowEmpty: true})
 	if err != nil {
-		return 0, err
+		return 0, environment(err)
 	}
 	defer s.Close() //nolint:errcheck // it was read alone
 	var changes []vsclient.Change
@@ -156,13 +158,17 @@ func (a *app) waiting(e vsclient.RequestEvent) {
 	case e.Status == http.StatusTooManyRequests:
 		reason = "OpenAI asks to wait"
 	case e.Err != nil:
-		reason = fmt.Sprintf("trying again, %d", e.Try)
+		reason = fmt.Sprintf("trying again, %d: %s", e.Try, show.Text(message(e.Err)))
 	case method == http.MethodPost && path == "/files":
 		reason = "uploading"
+	case strings.HasSuffix(path, "/search"):
+		reason = "searching"
 	case method == http.MethodPost:
 		reason = "attaching"
 	case method == http.MethodDelete:
 		reason = "removing"
+	case !a.gate.writing.Load():
+		reason = "reading"
 	}
 	a.progress.Waiting(reason)
 }
@@ -189,7 +195,31 @@ func (a *app) chosen(given []string) (spec string, named config.Source, err erro
 		return "", named, environment(err)
 	}
 	if ok {
+		if err := a.apart(spec, named); err != nil {
+			return "", named, environment(err)
+		}
 		spec = named.Source
 	}
 	return spec, named, nil
+}
+
+// apart returns an error when another source of the file has the owner, the store, and keys
+// that may be the named one's: each would remove the documents of the other. A list of keys
+// may stand beside the source that puts them.
+func (a *app) apart(name string, named config.Source) error {
+	kind, _ := source.Split(named.Source)
+	store, _ := a.LookupEnv("OPENAI_VECTOR_STORE_ID")
+	shared := cmp.Or(a.flags.Store, store) // is before those of the file
+	for _, other := range a.cfg.Names() {
+		o, _, err := a.cfg.Source(other, a.LookupEnv)
+		otherKind, _ := source.Split(o.Source)
+		switch {
+		case other == name || err != nil || kind == "keys" || otherKind == "keys": // err: it cannot be used here
+		case named.Owner == "" || o.Owner != named.Owner || cmp.Or(o.Attribute, plan.DefaultOwnerAttribute) != cmp.Or(named.Attribute, plan.DefaultOwnerAttribute):
+		case shared == "" && cmp.Or(o.Store, a.cfg.Store) != cmp.Or(named.Store, a.cfg.Store):
+		case strings.HasPrefix(o.Prefix, named.Prefix) || strings.HasPrefix(named.Prefix, o.Prefix):
+			return fmt.Errorf("the sources %q and %q have one owner and one store, and the prefix of one begins the other's, so that each would remove the documents of the other: give them two owners", name, other)
+		}
+	}
+	return nil
 }

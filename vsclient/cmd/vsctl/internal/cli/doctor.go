@@ -242,7 +242,7 @@ have seen the list on a terminal and say yes. Versions that a sweep removes go w
 			out.text(a.Out)
 		}
 		if !a.ask(yes, fmt.Sprintf("Remove %s?", show.Count(len(choice), "File", "Files"))) {
-			return outcome{summary: "nothing was removed", result: out.result}, nil
+			return outcome{summary: "nothing was removed", result: out.result, text: func(w io.Writer) { fmt.Fprintln(w, "nothing was removed") }}, nil
 		}
 		a.gate.writing.Store(true)
 		all, err = c.Sweep(ctx, vsclient.SweepOptions{Files: choice})

@@ -153,7 +153,7 @@ func (a *app) putCommand() *cobra.Command {
 	f.SortFlags = false
 	f.StringArrayVar(&attributes, "attribute", nil, "`NAME=VALUE` (repeatable); true, false and numbers are typed, \"quotes\" make text of them")
 	f.StringVar(&chunking, "chunking", "auto", "auto, or `MAX/OVERLAP` tokens")
-	f.StringVar(&owner, "owner", "", "`NAME` of the source that the document belongs to")
+	f.StringVar(&owner, "owner", "", "`NAME` of the source that the document belongs to (default: that of the stored one)")
 	f.StringVar(&ownerAttribute, "owner-attribute", plan.DefaultOwnerAttribute, "`NAME` of the attribute that holds the owner")
 	f.BoolVar(&wait, "wait", true, "wait until the document is searchable; --wait=false: until it is attached")
 	cmd.RunE = a.runs(func(ctx context.Context, args []string) (outcome, error) {
@@ -195,6 +195,15 @@ func (a *app) putCommand() *cobra.Command {
 			return outcome{}, err
 		}
 		defer end()
+		if !f.Changed("owner") && d.Attributes[ownerAttribute] == nil {
+			stored, err := c.Get(ctx, d.Key)
+			if err != nil && vsclient.ClassOf(err) != vsclient.BadDocument { // Put tells of a bad key
+				return outcome{}, err
+			}
+			if owner := stored.Attributes[ownerAttribute]; owner != nil {
+				d.Attributes[ownerAttribute] = owner
+			}
+		}
 		a.gate.writing.Store(true)
 		r, err := c.Put(ctx, d)
 		if err != nil {
@@ -252,7 +261,7 @@ func (a *app) rmCommand() *cobra.Command {
 		}
 		defer end()
 		if !a.ask(yes, "Remove "+show.Text(args[0])+" from the store?") {
-			return outcome{summary: "nothing was removed", result: change{Key: args[0]}}, nil
+			return outcome{summary: "nothing was removed", result: change{Key: args[0]}, text: func(w io.Writer) { fmt.Fprintln(w, "nothing was removed") }}, nil
 		}
 		a.gate.writing.Store(true)
 		r, err := c.Delete(ctx, args[0])
@@ -345,7 +354,7 @@ func (a *app) searchCommand() *cobra.Command {
 		if o.Filter, err = parseFilters(filters); err != nil {
 			return outcome{}, err
 		}
-		if o.Limit < 1 || o.Limit > 50 || o.MinScore < 0 || o.MinScore > 1 || strings.TrimSpace(args[0]) == "" {
+		if o.Limit < 1 || o.Limit > 50 || !(o.MinScore >= 0 && o.MinScore <= 1) || strings.TrimSpace(args[0]) == "" {
 			return outcome{}, usagef("give a QUERY, a --limit from 1 to 50 and a --min-score from 0 to 1")
 		}
 		c, end, err := a.client(ctx, "", false)

@@ -148,7 +148,9 @@ func (a *app) make(ctx context.Context, c *vsclient.Client, opened source.Source
 	if s.Owner != "" {
 		sample.Attributes = vsclient.Attributes{s.OwnerAttribute: s.Owner}
 	}
-	if _, err := c.Describe(ctx, sample); err != nil { // no document could be put
+	if _, err := c.Describe(ctx, sample); vsclient.ClassOf(err) == vsclient.Stopped {
+		return made{}, err
+	} else if err != nil { // no document could be put
 		return made{}, usagef("--owner, --owner-attribute or --chunking: %w", err)
 	}
 	if m.refusals, err = a.refusals(a.storeID); err != nil {
@@ -158,6 +160,7 @@ func (a *app) make(ctx context.Context, c *vsclient.Client, opened source.Source
 	if s.Owner != "" {
 		o.Scope = plan.Scope{Owner: s.Owner, Prefix: s.Prefix}
 	}
+	o.Exists = exists(opened)
 	if m.Plan, err = plan.Make(ctx, c, a.counted(opened.Documents(ctx)), o); err != nil {
 		return made{}, err
 	}
@@ -174,6 +177,14 @@ func (a *app) make(ctx context.Context, c *vsclient.Client, opened source.Source
 		}
 	}
 	return m, nil
+}
+
+// exists asks the source for a key.
+func exists(s source.Source) func(context.Context, string) (bool, error) {
+	return func(ctx context.Context, key string) (bool, error) {
+		_, ok, err := s.Document(ctx, key)
+		return ok, err
+	}
 }
 
 // counted tells the progress line of each document that is compared.
@@ -233,17 +244,21 @@ var signs = map[plan.Action]rune{
 const legend = `  + create   ~ replace, rechunk   @ attributes   ! repair, duplicate   - remove   ? left alone`
 
 // lines writes the plan: a line an entry, but one for all files of an extension that
-// OpenAI does not index.
+// OpenAI does not index, and one for all that git does not check out.
 func (a *app) lines(out io.Writer, p *plan.Plan) {
 	w := bufio.NewWriter(out)
 	defer w.Flush() //nolint:errcheck // what fails here has nobody left to tell
-	unindexed := map[string]int{}
+	unindexed, sparse := map[string]int{}, 0
 	for _, e := range p.Entries {
 		if e.Action == plan.Unchanged {
 			continue
 		}
 		if e.Action == plan.Refused && e.Reason == source.NotIndexed {
 			unindexed[path.Ext(e.Key)]++
+			continue
+		}
+		if e.Action == plan.Refused && e.Reason == source.NotCheckedOut {
+			sparse++
 			continue
 		}
 		note := e.Reason
@@ -256,6 +271,9 @@ func (a *app) lines(out io.Writer, p *plan.Plan) {
 			note = "attributes"
 		}
 		fmt.Fprintln(w, show.Entry(signs[e.Action], e.Key, show.Text(note), a.colour()))
+	}
+	if sparse > 0 {
+		fmt.Fprintf(w, "? %s that git does not check out here\n", show.Count(sparse, "file", "files"))
 	}
 	if len(unindexed) == 0 {
 		return
@@ -632,11 +650,7 @@ func (a *app) execute(ctx context.Context, c *vsclient.Client, m made, opened so
 		}
 	}
 	o := plan.ExecuteOptions{
-		Approve: x.approve, Refusals: m.refusals,
-		Exists: func(ctx context.Context, key string) (bool, error) {
-			_, ok, err := opened.Document(ctx, key)
-			return ok, err
-		},
+		Approve: x.approve, Refusals: m.refusals, Exists: exists(opened),
 	}
 	if saved {
 		o.Source = opened.Document

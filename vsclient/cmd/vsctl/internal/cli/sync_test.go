@@ -322,6 +322,10 @@ func TestSyncAsksOnATerminal(t *testing.T) {
 	w.in = "y\n"
 	w.must(cli.Done, "sync", w.dir)
 	is.Equal(len(w.keys()), 3)
+
+	w.in = "n\n"
+	is.Equal(w.must(cli.Done, "rm", "a.md"), "nothing was removed\n")
+	is.Equal(len(w.keys()), 3)
 }
 
 func TestColourIsForTerminalsWithoutNO_COLOR(t *testing.T) {
@@ -381,4 +385,42 @@ func TestTheFileOfSettingsNamesSources(t *testing.T) {
 	_, errs, code := w.run("sync", "--config", settings, "-y")
 	is.Equal(code, cli.Usage)
 	is.True(strings.Contains(errs, "name one of all, some"))
+}
+
+func TestTwoSourcesOfTheFileDoNotRemoveEachOthersDocuments(t *testing.T) {
+	for _, tt := range []struct {
+		one, two string // lines of YAML
+		code     int
+	}{
+		{"owner: hb, prefix: p/", "owner: hb, prefix: p/q/", cli.Environment},
+		{"owner: hb, prefix: p/q/", "owner: hb, prefix: p/", cli.Environment},
+		{"owner: hb", "owner: hb", cli.Environment},
+		{"owner: hb, store: vs_one", "owner: hb, store: vs_two", cli.Environment}, // the environment names one store
+		{"owner: hb, owner_attribute: owner", "owner: hb", cli.Environment},
+		{"owner: hb, prefix: p/", "owner: hb, prefix: q/", cli.Done},
+		{"owner: hb", "owner: other", cli.Done},
+		{"owner: hb", "owner: hb, owner_attribute: team", cli.Done},
+		{"prefix: p/", "prefix: p/", cli.Done}, // without an owner nothing is removed
+	} {
+		t.Run(tt.one+" and "+tt.two, func(t *testing.T) {
+			is := is.New(t)
+			w := newWorld(t, openaitest.Config{})
+			w.write("../settings.yaml", "sources:\n  one: {source: docs, "+tt.one+"}\n  two: {source: docs/sub, "+tt.two+"}\n")
+			_, errs, code := w.run("plan", "one", "--config", filepath.Join(filepath.Dir(w.dir), "settings.yaml"))
+			is.Equal(code, tt.code)
+			is.True(code == cli.Done || strings.Contains(errs, `"one" and "two"`))
+		})
+	}
+}
+
+// TestAPlanWithholdsAsTheSyncDoes has a link in place of a folder.
+func TestAPlanWithholdsAsTheSyncDoes(t *testing.T) {
+	is := is.New(t)
+	w := newWorld(t, openaitest.Config{})
+	w.must(cli.Done, "sync", w.dir, "--owner", "hb", "-y")
+	is.NoErr(os.Rename(filepath.Join(w.dir, "sub"), w.dir+".elsewhere"))
+	is.NoErr(os.Symlink(w.dir+".elsewhere", filepath.Join(w.dir, "sub")))
+	is.True(strings.Contains(w.must(cli.Withheld, "plan", w.dir, "--owner", "hb"), "2 not removed"))
+	is.True(strings.Contains(w.must(cli.Withheld, "sync", w.dir, "--owner", "hb", "-y"), "2 not removed"))
+	is.Equal(len(w.keys()), 3)
 }

@@ -12,6 +12,7 @@ import (
 type Progress struct {
 	W        io.Writer
 	Terminal bool
+	Width    func() int // of the terminal; nil or 0: unknown
 	Now      func() time.Time
 
 	mu          sync.Mutex
@@ -20,6 +21,7 @@ type Progress struct {
 	done, total int
 	bytes       int64
 	shown       bool
+	ended       bool // only Done shows the line again
 }
 
 // Waiting takes the purpose of the requests under way.
@@ -35,7 +37,7 @@ func (p *Progress) Done(done, total int, bytes int64) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	p.done, p.total, p.bytes = done, total, bytes
-	if done == 0 {
+	if p.ended = false; done == 0 {
 		p.began, p.last = p.Now(), p.Now()
 	}
 	p.show(done == total)
@@ -48,21 +50,35 @@ func (p *Progress) End() {
 	if p.shown && p.Terminal {
 		fmt.Fprint(p.W, "\r\x1b[K")
 	}
-	p.shown, p.total = false, 0
+	p.shown, p.total, p.ended = false, 0, true
 }
 
 func (p *Progress) show(end bool) {
 	now := p.Now()
 	every := 10 * time.Second
-	if p.Terminal {
+	switch {
+	case p.Terminal && p.total == 0:
+		every = time.Second // nothing is shown of what ends at once
+	case p.Terminal:
 		every = 100 * time.Millisecond
 	}
-	if p.total == 0 || now.Sub(p.last) < every && !(end && p.Terminal) {
+	if p.last.IsZero() {
+		p.last = now
+	}
+	if p.ended || now.Sub(p.last) < every && !(end && p.Terminal) {
 		return
 	}
 	p.last, p.shown = now, true
-	line := p.line(now.Sub(p.began))
+	line := p.waiting
+	if p.total > 0 {
+		line = p.line(now.Sub(p.began))
+	}
 	if p.Terminal {
+		if p.Width != nil {
+			if r, w := []rune(line), p.Width(); w > 0 && len(r) >= w {
+				line = string(r[:w-1])
+			}
+		}
 		fmt.Fprintf(p.W, "\r%s\x1b[K", line)
 		return
 	}

@@ -38,6 +38,21 @@ func TestProgressWritesOverOneLineOfATerminal(t *testing.T) {
 	is.Equal(out.String(), "\r2 of 3, 20 B, 1.0/s, 1s left\x1b[K\r3 of 3, 30 B, 1.5/s\x1b[K\r\x1b[K")
 }
 
+func TestProgressTellsWhatIsWaitedForBeforeThereIsATotal(t *testing.T) {
+	is := is.New(t)
+	var out strings.Builder
+	now := time.Unix(0, 0)
+	p := show.Progress{W: &out, Terminal: true, Width: func() int { return 8 }, Now: func() time.Time { return now }}
+	p.Waiting("reading") // what ends at once is not shown
+	is.Equal(out.String(), "")
+	now = now.Add(time.Second)
+	p.Waiting("trying again, 2") // it does not fit, and is cut
+	p.End()
+	now = now.Add(time.Hour)
+	p.Waiting("reading") // somebody is asked, or the result is shown
+	is.Equal(out.String(), "\rtrying \x1b[K\r\x1b[K")
+}
+
 func TestTextStaysOnItsLine(t *testing.T) {
 	is := is.New(t)
 	for in, want := range map[string]string{

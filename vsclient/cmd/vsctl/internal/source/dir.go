@@ -37,9 +37,13 @@ type dir struct {
 // A lister lists the files of a folder that are to be considered. It yields an error
 // for each folder that it cannot read, and goes on.
 type lister interface {
-	all(ctx context.Context) iter.Seq2[string, error]
+	all(ctx context.Context) iter.Seq2[string, error] // errSparse: the file need not be there
 	has(ctx context.Context, name string) (bool, error)
+	gone(name string) error // why a file that is not there may be the source's all the same
 }
+
+// errSparse comes with the name of a file that git keeps and does not check out.
+var errSparse = errors.New(NotCheckedOut)
 
 func openDir(place string, o Options) (*dir, error) {
 	info, err := os.Stat(place)
@@ -123,6 +127,7 @@ const unputtable = ".refused"
 // The reasons for folders whose files are not listed, though they may be there.
 const (
 	linkedFolder    = "links to folders are not followed"
+	linkOut         = "the link leads out of the folder or to nothing"
 	otherRepository = "it is another git repository: sync it by itself"
 )
 
@@ -131,13 +136,17 @@ var indexed = vsclient.Extensions()
 // NotIndexed is the reason for a file that is neither text nor a document to OpenAI.
 const NotIndexed = "OpenAI does not index files with this extension"
 
+// NotCheckedOut is the reason for a file that a sparse checkout leaves out.
+const NotCheckedOut = "git keeps it, and does not check it out here"
+
 // chosen returns the files that the globs choose, each with the reason for which it
 // is refused or "", and an error for each part that could not be read.
 func (d *dir) chosen(ctx context.Context) (map[string]string, []error) {
 	names := map[string]string{}
 	var errs []error
 	for name, err := range d.list.all(ctx) {
-		if err != nil {
+		sparse := errors.Is(err, errSparse)
+		if err != nil && !sparse {
 			errs = append(errs, err)
 			continue
 		}
@@ -145,6 +154,8 @@ func (d *dir) chosen(ctx context.Context) (map[string]string, []error) {
 			continue
 		}
 		switch reason, err := d.look(name); {
+		case absent(err) && sparse:
+			names[name] = NotCheckedOut
 		case absent(err): // git lists files that are deleted
 		case err != nil:
 			errs = append(errs, err)
@@ -166,7 +177,7 @@ func (d *dir) look(name string) (string, error) {
 	}
 	if info.Mode()&fs.ModeSymlink != 0 {
 		if info, err = fs.Stat(d.files, name); err != nil {
-			return "the link leads out of the folder or to nothing", nil //nolint:nilerr // the file itself is there
+			return linkOut, nil //nolint:nilerr // the file itself is there
 		}
 		if info.IsDir() {
 			return linkedFolder, nil
@@ -179,8 +190,23 @@ func (d *dir) look(name string) (string, error) {
 		return "it is not a regular file", nil
 	case !slices.Contains(indexed, strings.ToLower(path.Ext(name))):
 		return NotIndexed, nil
+	case info.Size() > 100 && info.Size() < 1024 && d.pointer(name):
+		return "it is a pointer of Git LFS to content that is not here: run git lfs pull", nil
 	}
 	return "", nil
+}
+
+// pointer reports whether Git LFS has left the file in place of its content. One that
+// cannot be read is told of when it is put.
+func (d *dir) pointer(name string) bool {
+	f, err := d.files.Open(name)
+	if err != nil {
+		return false
+	}
+	defer f.Close() //nolint:errcheck // it was read alone
+	begin := make([]byte, len("version https://git-lfs.github.com/spec/v"))
+	_, err = io.ReadFull(f, begin)
+	return err == nil && string(begin) == "version https://git-lfs.github.com/spec/v"
 }
 
 // unchanged returns an error when the folder is another one than before, or when a
@@ -261,12 +287,17 @@ func (d *dir) Document(ctx context.Context, key string) (vsclient.Document, bool
 		}
 	})
 	for above := path.Dir(name); above != "."; above = path.Dir(above) {
-		if reason := d.names[above]; reason == linkedFolder || reason == otherRepository {
+		switch reason := d.names[above]; reason {
+		case linkedFolder, linkOut, otherRepository:
 			return none, false, fmt.Errorf("%s: %s; --exclude it to have its documents removed", above, reason)
 		}
 	}
 	switch info, err := fs.Lstat(d.files, name); {
-	case absent(err), err == nil && info.IsDir():
+	case absent(err) && d.names[name] == NotCheckedOut:
+		return none, false, fmt.Errorf("%s: %w", name, errSparse)
+	case absent(err):
+		return none, false, d.list.gone(name)
+	case err == nil && info.IsDir():
 		return none, false, nil
 	case err != nil:
 		return none, false, err

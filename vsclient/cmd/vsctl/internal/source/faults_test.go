@@ -242,6 +242,10 @@ func TestFilesBelowAFolderThatIsNotListedAreNotGone(t *testing.T) {
 			must(os.Rename(filepath.Join(dir, "b"), dir+".elsewhere"))
 			must(os.Symlink(dir+".elsewhere", filepath.Join(dir, "b")))
 		},
+		"a link to nothing": func(dir string) {
+			must(os.Rename(filepath.Join(dir, "b"), dir+".elsewhere"))
+			must(os.Symlink("gone", filepath.Join(dir, "b")))
+		},
 		"a link within": func(dir string) {
 			must(os.Rename(filepath.Join(dir, "b"), filepath.Join(dir, "real")))
 			must(os.Symlink("real", filepath.Join(dir, "b")))
@@ -306,4 +310,60 @@ func TestTheErrorOfAReadIsTheCause(t *testing.T) {
 	}
 	is.True(errors.Is(got, syscall.EIO))
 	is.Equal(n, 3) // the others have come: half of the folder was read
+}
+
+// TestFilesThatGitDoesNotCheckOutAreNotGone leaves a folder out of the work tree.
+func TestFilesThatGitDoesNotCheckOutAreNotGone(t *testing.T) {
+	run := func(dir string, args ...string) {
+		_, err := git(context.Background(), dir, append([]string{"-c", "user.name=n", "-c", "user.email=e"}, args...)...)
+		must(err)
+	}
+	commit := func(dir string) {
+		run(dir, "init", "-q")
+		run(dir, "add", ".")
+		run(dir, "commit", "-qm", "all")
+	}
+	for sentence, tt := range map[string]struct {
+		change func(dir string)
+		git    bool
+	}{
+		"a sparse checkout": {git: true, change: func(dir string) {
+			commit(dir)
+			run(dir, "sparse-checkout", "set", "e")
+		}},
+		"one file": {git: true, change: func(dir string) {
+			commit(dir)
+			run(dir, "update-index", "--skip-worktree", "b/c.md", "b/d.md")
+			must(os.RemoveAll(filepath.Join(dir, "b")))
+		}},
+		"a sparse checkout without git": {change: func(dir string) {
+			commit(dir)
+			run(dir, "sparse-checkout", "set", "e")
+		}},
+		"a submodule without git": {change: func(dir string) {
+			run(dir, "init", "-q")
+			must(os.RemoveAll(filepath.Join(dir, "b")))
+			must(os.Mkdir(filepath.Join(dir, "b"), 0o755))
+		}},
+	} {
+		t.Run(sentence, func(t *testing.T) {
+			is := is.New(t)
+			path := folder(t)
+			c := store(t, open(t, path, Options{}))
+			tt.change(path)
+			if !tt.git {
+				t.Setenv("PATH", t.TempDir())
+			}
+			s := open(t, path, Options{})
+			p := compare(t, c, s.Documents(t.Context()))
+			report, err := p.Execute(t.Context(), c, plan.ExecuteOptions{Exists: func(ctx context.Context, key string) (bool, error) {
+				_, ok, err := s.Document(ctx, key)
+				return ok, err
+			}}, nil)
+			is.NoErr(err)
+			is.Equal(report.Counts[plan.Remove], 0)
+			_, _, err = s.Document(t.Context(), "b/c.md")
+			is.True(err != nil) // nobody can tell
+		})
+	}
 }

@@ -13,7 +13,7 @@ import (
 	"github.com/conduitio-labs/conduit-connector-openai-vectorstore/vsclient"
 )
 
-// maxFrontMatter is the most of a file, in bytes, that is read before its front matter must end.
+// maxFrontMatter is the most bytes that front matter may have.
 const maxFrontMatter = 64 << 10
 
 // frontMatterError is front matter that cannot be attributes.
@@ -50,27 +50,30 @@ func frontMatter(r io.Reader, fields []string) (vsclient.Attributes, error) {
 
 // head returns the text of the front matter, or "" where there is none.
 func head(r io.Reader) (string, error) {
-	lines := bufio.NewReaderSize(io.LimitReader(r, maxFrontMatter), maxFrontMatter)
+	lines := bufio.NewReaderSize(r, maxFrontMatter)
 	if mark, err := lines.Peek(3); err != nil && err != io.EOF {
 		return "", err
 	} else if bom, _ := lines.Peek(6); string(mark) != "---" && string(bom) != "\ufeff---" {
 		return "", nil
 	}
 	var text strings.Builder
-	for n := 0; ; n++ {
-		line, err := lines.ReadString('\n')
-		mark := strings.TrimRight(strings.TrimPrefix(line, "\ufeff"), " \t\r\n")
+	for n, size := 0, 0; ; n++ {
+		line, err := lines.ReadSlice('\n')
+		size += len(line)
+		mark := strings.TrimRight(strings.TrimPrefix(string(line), "\ufeff"), " \t\r\n")
 		switch {
 		case n == 0 && mark != "---":
 			return "", nil
+		case n > 0 && (mark == "---" || mark == "...") && size > maxFrontMatter:
+			return "", &frontMatterError{fmt.Sprintf("it has more than %d KiB: make it shorter", maxFrontMatter>>10)}
 		case n > 0 && (mark == "---" || mark == "..."):
 			return text.String(), nil
 		case err == io.EOF: // a rule at the beginning of a text
 			return "", nil
-		case err != nil:
+		case err != nil && err != bufio.ErrBufferFull: // the rest of a long line follows
 			return "", err
-		case n > 0:
-			text.WriteString(line)
+		case n > 0 && size <= maxFrontMatter:
+			text.Write(line)
 		}
 	}
 }

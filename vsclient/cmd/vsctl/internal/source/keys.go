@@ -2,12 +2,15 @@ package source
 
 import (
 	"bufio"
+	"bytes"
 	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
 	"iter"
+	"regexp"
 	"strings"
+	"unicode/utf8"
 
 	"github.com/conduitio-labs/conduit-connector-openai-vectorstore/vsclient"
 )
@@ -68,6 +71,9 @@ func (k *keys) Documents(context.Context) iter.Seq2[vsclient.Document, error] {
 			}
 		}
 		err := lines.Err()
+		if errors.Is(err, bufio.ErrTooLong) {
+			err = errors.New("a line has more than 64 KiB, and a key has 1,024 bytes at most: end each key with a line feed")
+		}
 		if err == nil && !ended && !k.o.Complete {
 			err = errors.New(noEnd + ", or say that it is whole with --complete")
 		}
@@ -77,14 +83,41 @@ func (k *keys) Documents(context.Context) iter.Seq2[vsclient.Document, error] {
 	}
 }
 
+// keyOf returns the key of a line. Text in another encoding than UTF-8 may stand for a key
+// that the store has.
 func keyOf(text string) (key string, err error) {
+	if err := whole([]byte(text)); err != nil {
+		return "", err
+	}
 	if !strings.HasPrefix(text, `"`) {
+		if strings.Contains(text, "\x00") {
+			return "", errors.New("a line holds a NUL, as UTF-16 does: make the list in UTF-8")
+		}
 		return text, nil
 	}
 	if err := json.Unmarshal([]byte(text), &key); err != nil {
-		return "", fmt.Errorf("%s begins like a JSON string and is none: quote the whole key", text)
+		return "", fmt.Errorf("%.100q begins like a JSON string and is none: quote the whole key", text)
 	}
 	return key, nil
+}
+
+// half finds what stands for characters in a JSON string: an escaped backslash, a surrogate
+// pair, or as its group half of one, for which JSON in Go puts U+FFFD.
+var half = regexp.MustCompile(`\\(?:\\|u[dD][89abAB]..\\u[dD][c-fC-F]..|(u[dD][89a-fA-F]))`)
+
+// whole returns an error for text that JSON in Go would silently alter.
+func whole(text []byte) error {
+	if !utf8.Valid(text) {
+		return errors.New("a line is not UTF-8: make the source in UTF-8")
+	}
+	if bytes.Contains(text, []byte(`\ud`)) || bytes.Contains(text, []byte(`\uD`)) {
+		for _, found := range half.FindAllSubmatchIndex(text, -1) {
+			if found[2] >= 0 {
+				return errors.New("a line has half of a surrogate pair (\\ud800 to \\udfff): write the character in UTF-8")
+			}
+		}
+	}
+	return nil
 }
 
 func endLine(text string) (count int, ok bool) {

@@ -55,7 +55,7 @@ func git(ctx context.Context, dir string, args ...string) ([]byte, error) {
 var hookVariables = []string{"GIT_DIR", "GIT_WORK_TREE", "GIT_INDEX_FILE", "GIT_PREFIX"}
 
 func (g gitFiles) ls(ctx context.Context, name string) ([]byte, error) {
-	return git(ctx, g.dir, "--literal-pathspecs", "ls-files", "--cached", "--others", "--exclude-standard", "-z", "--", name)
+	return git(ctx, g.dir, "--literal-pathspecs", "ls-files", "-t", "--cached", "--others", "--exclude-standard", "-z", "--", name)
 }
 
 func (g gitFiles) all(ctx context.Context) iter.Seq2[string, error] {
@@ -64,8 +64,13 @@ func (g gitFiles) all(ctx context.Context) iter.Seq2[string, error] {
 		if err != nil && !yield("", err) {
 			return
 		}
-		for name := range strings.SplitSeq(string(out), "\x00") {
-			if name = strings.TrimSuffix(name, "/"); name != "" && !yield(name, nil) {
+		for line := range strings.SplitSeq(string(out), "\x00") {
+			tag, name, _ := strings.Cut(strings.TrimSuffix(line, "/"), " ")
+			var sparse error
+			if tag == "S" { // git calls this skip-worktree
+				sparse = errSparse
+			}
+			if name != "" && !yield(name, sparse) {
 				return
 			}
 		}
@@ -77,14 +82,17 @@ func (g gitFiles) has(ctx context.Context, name string) (bool, error) {
 	return len(out) > 0, err
 }
 
+func (g gitFiles) gone(string) error { return nil }
+
 // walked lists the files of a folder that git cannot list: one in no work tree, one
 // whose work tree git does not trust, and any where there is no git. It keeps to the
 // .gitignore files in it, and to those above it in a work tree.
 type walked struct {
 	*dir
-	tree  bool                // it is in a work tree, and git may keep files that a .gitignore names
-	way   []string            // from the root of the work tree to the folder
-	above []gitignore.Pattern // of the folders on the way
+	tree  bool      // it is in a work tree, and git may keep files that a .gitignore names
+	part  bool      // a sparse checkout may leave files out
+	way   []string  // from the root of the work tree to the folder
+	above []pattern // of the folders on the way
 }
 
 func newWalked(d *dir) (w walked, err error) {
@@ -109,6 +117,7 @@ func newWalked(d *dir) (w walked, err error) {
 	if root == place {
 		_, err := os.Stat(filepath.Join(root, ".git", "HEAD"))
 		w.tree = err == nil || errors.Is(err, syscall.ENOTDIR) // a .git that is a file leads to a repository
+		w.part = sparse(root)
 		return w, nil
 	}
 	from, err := filepath.Rel(root, place)
@@ -116,28 +125,55 @@ func newWalked(d *dir) (w walked, err error) {
 		return w, err
 	}
 	way := strings.Split(filepath.ToSlash(from), "/")
-	var above []gitignore.Pattern
+	var above []pattern
 	for i := range way {
 		more, err := ignores(os.DirFS(root), path.Join(append([]string{"."}, way[:i]...)...), way[:i])
 		if err != nil {
 			return w, err
 		}
 		above = append(above, more...)
-		if gitignore.NewMatcher(above).Match(way[:i+1], true) {
+		if names(above, way[:i+1], true) {
 			return w, nil // the folder is ignored itself, as the output of a site generator may be
 		}
 	}
-	w.tree, w.way, w.above = true, way, above
+	w.tree, w.part, w.way, w.above = true, sparse(root), way, above
 	return w, nil
 }
 
+// sparse reports whether git may leave files of the work tree out.
+func sparse(root string) bool {
+	place := filepath.Join(root, ".git")
+	if text, err := os.ReadFile(place); err == nil { // it leads to the repository
+		place = strings.TrimSpace(strings.TrimPrefix(string(text), "gitdir:"))
+		if !filepath.IsAbs(place) {
+			place = filepath.Join(root, place)
+		}
+	}
+	_, err := os.Stat(filepath.Join(place, "info", "sparse-checkout"))
+	return err == nil
+}
+
+// gone returns an error where git may keep the file, and cannot be asked: in a sparse
+// checkout, and in the empty folder of a submodule that is not checked out.
+func (w walked) gone(name string) error {
+	if w.part {
+		return fmt.Errorf("the work tree is a sparse checkout, and git cannot tell whether it keeps %s", name)
+	}
+	for above := path.Dir(name); w.tree && above != "."; above = path.Dir(above) {
+		if entries, err := fs.ReadDir(w.files, above); err == nil && len(entries) == 0 {
+			return fmt.Errorf("%s is empty, and git cannot tell whether a submodule belongs there; remove the folder if it is gone", above)
+		}
+	}
+	return nil
+}
+
 // ignored reports whether the patterns name a file or folder.
-func (w walked) ignored(patterns []gitignore.Pattern, parts []string, folder bool) bool {
-	return parts[len(parts)-1] == ".git" || gitignore.NewMatcher(patterns).Match(slices.Concat(w.way, parts), folder)
+func (w walked) ignored(patterns []pattern, parts []string, folder bool) bool {
+	return parts[len(parts)-1] == ".git" || names(patterns, slices.Concat(w.way, parts), folder)
 }
 
 // ignores returns the patterns of a folder's .gitignore.
-func (w walked) ignores(folder string) ([]gitignore.Pattern, error) {
+func (w walked) ignores(folder string) ([]pattern, error) {
 	domain := w.way
 	if folder != "." {
 		domain = slices.Concat(w.way, strings.Split(folder, "/"))
@@ -207,8 +243,37 @@ func (w walked) has(_ context.Context, name string) (bool, error) {
 	return true, nil
 }
 
+// pattern is a line of a .gitignore.
+type pattern struct {
+	gitignore.Pattern
+	domain []string
+	name   bool // it has no slash, and names a file or folder in any folder
+	below  bool // it ends in "/**", and names all that is below a folder
+}
+
+// names reports whether the last pattern that matches the path names it. A pattern of
+// go-git matches a folder and all that is below it. One of git matches the folder alone or,
+// with "/**", what is below it alone.
+func names(patterns []pattern, parts []string, folder bool) bool {
+	last := len(parts) - 1
+	for _, p := range slices.Backward(patterns) {
+		if last < len(p.domain) || !slices.Equal(parts[:len(p.domain)], p.domain) {
+			continue
+		}
+		at := parts
+		if p.name {
+			at = append(slices.Clone(p.domain), parts[last])
+		}
+		match := p.Match(at, folder)
+		if match != gitignore.NoMatch && (p.name || p.below == (p.Match(parts[:last], true) == match)) {
+			return match == gitignore.Exclude
+		}
+	}
+	return false
+}
+
 // ignores returns the patterns of the folder's .gitignore, which hold below the domain.
-func ignores(files fs.FS, folder string, domain []string) ([]gitignore.Pattern, error) {
+func ignores(files fs.FS, folder string, domain []string) ([]pattern, error) {
 	name := path.Join(folder, ".gitignore")
 	if info, err := fs.Stat(files, name); err == nil && !info.Mode().IsRegular() { // a pipe may never end
 		return nil, fmt.Errorf("the files to ignore: %s is not a regular file", name)
@@ -220,10 +285,20 @@ func ignores(files fs.FS, folder string, domain []string) ([]gitignore.Pattern, 
 	if err != nil {
 		return nil, fmt.Errorf("the files to ignore: %w", err)
 	}
-	var patterns []gitignore.Pattern
-	for line := range strings.Lines(string(data)) {
-		if line = strings.TrimRight(line, "\r\n"); strings.TrimSpace(line) != "" && !strings.HasPrefix(line, "#") {
-			patterns = append(patterns, gitignore.ParsePattern(line, domain))
+	var patterns []pattern
+	for line := range strings.Lines(strings.TrimPrefix(string(data), "\ufeff")) {
+		line = strings.TrimRight(line, "\r\n")
+		if text := strings.TrimRight(line, " "); strings.HasSuffix(text, `\`) && text != line {
+			line = text + " " // a space that is meant
+		} else {
+			line = text
+		}
+		if strings.TrimSpace(line) != "" && !strings.HasPrefix(line, "#") {
+			line = strings.ReplaceAll(line, "[!", "[^") // go-git has the one form
+			patterns = append(patterns, pattern{
+				gitignore.ParsePattern(line, domain), domain,
+				!strings.Contains(strings.TrimSuffix(line, "/"), "/"), strings.HasSuffix(line, "/**"),
+			})
 		}
 	}
 	return patterns, nil

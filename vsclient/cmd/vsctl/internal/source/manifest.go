@@ -133,6 +133,9 @@ func unended(err error) error {
 
 func parse(raw []byte) (line, error) {
 	var l line
+	if err := whole(raw); err != nil {
+		return l, err
+	}
 	values := json.NewDecoder(bytes.NewReader(raw))
 	values.DisallowUnknownFields()
 	switch err := values.Decode(&l); {

@@ -128,6 +128,33 @@ func TestIgnoredFilesAreLeftOutWithGitAndWithout(t *testing.T) {
 		_, _, err = s.Document(t.Context(), "secret.md")
 		is.True(err != nil) // git may keep it, and cannot be asked
 	})
+	for lines, want := range map[string]string{
+		"secret.md  \n":                           "a.md b/c.md b/d.md e/f/g.md",
+		"\ufeffsecret.md\n":                       "a.md b/c.md b/d.md e/f/g.md",
+		"[!a-f].md\nsecret.md\n":                  "a.md b/c.md b/d.md",
+		"secret.md\n!/e/\n":                       "a.md b/c.md b/d.md e/f/g.md",
+		"/*\n!/e\n!/a.md\nsecret.md\n":            "a.md e/f/g.md",
+		"e/*\n!e/f\n/b/**\n!/b/c.md\nsecret.md\n": "a.md b/c.md e/f/g.md",
+		"*\n!*/\n!c.md\n":                         "b/c.md",
+		"*\n!/e/\n!/e/f/\n!/e/**/g.md\n":          "e/f/g.md",
+		"f/*\n!e/**\nsecret.md\n":                 "a.md b/c.md b/d.md e/f/g.md",
+	} {
+		t.Run(fmt.Sprintf("the patterns %q", lines), func(t *testing.T) {
+			is := is.New(t)
+			path := folder(t)
+			git(path, "init", "-q")
+			write(t, path, ".gitignore", lines)
+			write(t, path, "secret.md", "no document")
+			write(t, path, "e/f/secret.md", "no document")
+			got, err := keysOf(t, open(t, path, Options{}))
+			is.NoErr(err)
+			is.Equal(strings.Join(got, " "), want)
+			t.Setenv("PATH", t.TempDir())
+			got, err = keysOf(t, open(t, path, Options{}))
+			is.NoErr(err)
+			is.Equal(strings.Join(got, " "), want)
+		})
+	}
 	t.Run("a tracked file that was deleted", func(t *testing.T) {
 		is := is.New(t)
 		path := folder(t)
@@ -144,6 +171,7 @@ func TestFilesThatCannotBePutAreRefused(t *testing.T) {
 	is := is.New(t)
 	path := folder(t)
 	write(t, path, "logo.png", "png")
+	write(t, path, "lfs.md", "version https://git-lfs.github.com/spec/v1\noid sha256:"+strings.Repeat("0", 64)+"\nsize 12345\n")
 	is.NoErr(os.Symlink("/etc/passwd", filepath.Join(path, "out.md")))
 	is.NoErr(os.Symlink("b/c.md", filepath.Join(path, "in.md")))
 	is.NoErr(os.Symlink("nowhere", filepath.Join(path, "dangling.md")))
@@ -153,7 +181,7 @@ func TestFilesThatCannotBePutAreRefused(t *testing.T) {
 	is.NoErr(err)
 	is.Equal(got, []string{"a.md", "b/c.md", "b/d.md", "e/f/g.md", "in.md"})
 	is.Equal(s.Refused()["logo.png"], NotIndexed)
-	for _, name := range []string{"out.md", "dangling.md", "folder.md"} {
+	for _, name := range []string{"out.md", "dangling.md", "folder.md", "lfs.md"} {
 		is.True(s.Refused()[name] != "")
 	}
 }
@@ -240,6 +268,21 @@ func TestBadFrontMatterRefusesOneDocument(t *testing.T) {
 	is.NoErr(err)
 	is.Equal(len(got), 4)
 	is.True(strings.Contains(s.Refused()["bad.md"], "reserved"))
+}
+
+func TestFrontMatterThatIsTooLongIsToldOf(t *testing.T) {
+	is := is.New(t)
+	path := folder(t)
+	long := strings.Repeat("a line of it: x\n", 8<<10)
+	write(t, path, "a.md", "---\ntitle: x\n"+long+"---\ntext")
+	write(t, path, "b/c.md", "---\none: "+strings.Repeat("x", 200<<10)+"\n---\ntext")
+	write(t, path, "b/d.md", "---\n"+long) // a rule at the beginning of a text
+	s := open(t, path, Options{FrontMatter: []string{"title"}})
+	got, err := keysOf(t, s)
+	is.NoErr(err)
+	is.Equal(got, []string{"b/d.md", "e/f/g.md"})
+	is.True(strings.Contains(s.Refused()["a.md"], "more than 64 KiB"))
+	is.True(strings.Contains(s.Refused()["b/c.md"], "more than 64 KiB"))
 }
 
 func TestAManifestTextIsReadAgain(t *testing.T) {
@@ -333,4 +376,24 @@ func TestKeysAreLinesOrJSONStrings(t *testing.T) {
 	}
 	slices.Sort(got)
 	is.Equal(got, []string{"a\nb", "plain key", `{"id":1}`})
+}
+
+// TestASourceInAnotherEncodingIsIncomplete has a key that the store may have in UTF-8.
+func TestASourceInAnotherEncodingIsIncomplete(t *testing.T) {
+	for _, key := range []string{"caf\xe9", `"caf` + "\xe9" + `"`, `"caf\ud800"`, `"caf\udfff\ud800"`, `"\\\ud83d"`, "c\x00a\x00f\x00"} {
+		is := is.New(t)
+		_, err := keysOf(t, open(t, "keys:-", Options{Stdin: strings.NewReader(key + "\nb\n"), Complete: true}))
+		is.True(err != nil)
+		if strings.HasPrefix(key, `"`) {
+			_, err = keysOf(t, open(t, "manifest:-", Options{Stdin: strings.NewReader(`{"key":` + key + `,"text":"x"}` + "\n" + `{"end":true,"count":1}`)}))
+			is.True(err != nil)
+			_, err = keysOf(t, open(t, "manifest:-", Options{Stdin: strings.NewReader(`{"key":"a","text":` + key + `}` + "\n" + `{"end":true,"count":1}`)}))
+			is.True(err != nil)
+		}
+	}
+	for _, key := range []string{`"caf\u00e9"`, `"\ud83d\ude00"`, `"\\ud800"`, `"\ufffd"`, "caf\ufffd", "\\ud800"} {
+		is := is.New(t)
+		_, err := keysOf(t, open(t, "keys:-", Options{Stdin: strings.NewReader(key + "\n"), Complete: true}))
+		is.True(err == nil || key == `\ud800`)
+	}
 }
