@@ -219,6 +219,9 @@ func (t *Translator) content(rec opencdc.Record, s *Step) (content []byte, uncha
 	if err == nil && len(content) > t.MaxBytes {
 		err = errTooLarge(len(content), t.MaxBytes)
 	}
+	if err == nil {
+		err = t.checkNoValue(content)
+	}
 	return content, unchanged, err
 }
 
@@ -265,8 +268,26 @@ func (t *Translator) serialize(rec opencdc.Record) (content []byte, err error) {
 	return t.Format.Serialize(rec)
 }
 
-// noValue is the output of a template for a field that is null.
-const noValue = "<no value>"
+// noValue is the output of a template for a field that is null. In the JSON of a key it has
+// escapes.
+const (
+	noValue       = "<no value>"
+	noValueInJSON = `\u003cno value\u003e`
+)
+
+var errWrittenForNull = errors.New("which the template of a processor writes for a field that is null; give the processor a condition, or write {{ or .Payload.After.FIELD \"\" }}")
+
+// checkNoValue refuses content that a processor has written for a null, which may be a large
+// text that has not changed.
+func (t *Translator) checkNoValue(content []byte) error {
+	switch {
+	case string(bytes.TrimSpace(content)) == noValue:
+		return fmt.Errorf("the content is %q, %w", noValue, errWrittenForNull)
+	case bytes.Contains(content, []byte(noValue)):
+		t.Warn(fmt.Errorf("a document contains %q, %w", noValue, errWrittenForNull))
+	}
+	return nil
+}
 
 // formatted returns the content that Format makes.
 func (t *Translator) formatted(rec opencdc.Record, s *Step) ([]byte, error) {

@@ -314,3 +314,36 @@ func TestAValueOnWhichALibraryPanicsRefusesItsRecordAlone(t *testing.T) {
 	is.True(strings.Contains(err.Error(), `key "k": the record has a value that a library cannot read`))
 	is.True(!strings.Contains(err.Error(), "secret"))
 }
+
+// A processor's template writes "<no value>" for a null. The null may be a large text that has
+// not changed, or the name that rows share.
+func TestTextThatAProcessorHasWrittenForANullIsRefused(t *testing.T) {
+	const noValue = "<no value>"
+	for _, tt := range []struct {
+		name       string
+		field      string
+		key, after opencdc.Data
+		says       string
+	}{
+		{"a key", "", opencdc.RawData(noValue), opencdc.RawData("text"), "the key"},
+		{"a part of a key", "", opencdc.RawData("guides/" + noValue + ".md"), opencdc.RawData("text"), "the key"},
+		{"a field of a key", "", fields{"slug": noValue}, opencdc.RawData("text"), "the key"},
+		{"the payload", "", opencdc.RawData("k"), opencdc.RawData(noValue + "\n"), "the content"},
+		{"the field of the document", "body", opencdc.RawData("k"), fields{"body": noValue}, "the content"},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			is := is.New(t)
+			tr, _ := translator(t, translate.Config{ContentField: tt.field})
+			_, err := tr.Translate(t.Context(), opencdc.Record{Operation: opencdc.OperationUpdate, Key: tt.key, Payload: opencdc.Change{After: tt.after}})
+			is.True(err != nil)
+			is.True(strings.Contains(err.Error(), tt.says+` `) && strings.Contains(err.Error(), noValue))
+		})
+	}
+	is := is.New(t)
+	tr, warned := translator(t, translate.Config{Attributes: map[string]string{"lang": "payload:lang"}})
+	s, err := tr.Translate(t.Context(), opencdc.Record{Operation: opencdc.OperationCreate, Key: opencdc.RawData("k"), Payload: opencdc.Change{After: fields{"body": "Go prints " + noValue, "lang": noValue}}})
+	is.NoErr(err) // prose may have the words
+	is.Equal(len(*warned), 1)
+	_, there := s.Attributes["lang"]
+	is.True(!there) // as for a null
+}
