@@ -275,7 +275,7 @@ const (
 	noValueInJSON = `\u003cno value\u003e`
 )
 
-var errWrittenForNull = errors.New("which the template of a processor writes for a field that is null; give the processor a condition, or write {{ or .Payload.After.FIELD \"\" }}")
+var errWrittenForNull = errors.New("which the template of a processor writes for a field that is null, perhaps a large text that has not changed; set content_field in place of the processor")
 
 // checkNoValue refuses content that a processor has written for a null, which may be a large
 // text that has not changed.
