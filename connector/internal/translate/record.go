@@ -232,7 +232,7 @@ func (t *Translator) field(s *Step) (content []byte, unchanged bool, err error) 
 		return nil, false, fmt.Errorf("content_field is %q, but the payload has no fields: %w", t.ContentField, err)
 	}
 	lacks := s.after.lacks(t.ContentField)
-	if v == nil && (s.Changed || lacks) {
+	if v == nil && (s.Changed || lacks) && (there || !s.after.hasColumn(t.ContentField)) {
 		// A large text that has not changed is null or left out here. The row before has it
 		// if the source sends the whole row. Otherwise Debezium may have an empty text there.
 		v, _, _ = s.before.field(t.ContentField)
