@@ -9,6 +9,7 @@ import (
 	"fmt"
 	"maps"
 	"path"
+	"regexp"
 	"runtime"
 	"slices"
 
@@ -265,8 +266,16 @@ func (t *Translator) serialize(rec opencdc.Record) (content []byte, err error) {
 			err = fmt.Errorf("it cannot write a value (%s)", causeOf(p))
 		}
 	}()
-	return t.Format.Serialize(rec)
+	content, err = t.Format.Serialize(rec)
+	if err != nil && valueInError.MatchString(err.Error()) {
+		err = errors.New(valueInError.ReplaceAllString(err.Error(), "$1"))
+	}
+	return content, err
 }
+
+// valueInError matches the end of a template's error, which may contain a value of the record:
+// the log has no content.
+var valueInError = regexp.MustCompile(`(?s)(error calling \w+|range can't iterate over).*`)
 
 // noValue is the output of a template for a field that is null. In the JSON of a key it has
 // escapes.

@@ -306,6 +306,25 @@ func (p panics) Serialize(rec opencdc.Record) ([]byte, error) {
 	panic("secret")
 }
 
+// quotes is a format whose error is that of a template.
+type quotes string
+
+func (q quotes) Serialize(opencdc.Record) ([]byte, error) { return nil, errors.New(string(q)) }
+
+func TestAnErrorOfATemplateHoldsNoValue(t *testing.T) {
+	for _, text := range []string{
+		`template: :1:3: executing "" at <fail .Payload.After.body>: error calling fail: secret`,
+		`template: :1:3: executing "" at <.Payload.After.body>: range can't iterate over secret`,
+	} {
+		is := is.New(t)
+		tr, _ := translator(t, translate.Config{Format: quotes(text)})
+		_, err := tr.Translate(t.Context(), opencdc.Record{Operation: opencdc.OperationCreate, Key: opencdc.RawData("k"), Payload: opencdc.Change{After: fields{"body": "x"}}})
+		is.True(err != nil)
+		is.True(strings.Contains(err.Error(), ".Payload.After.body>: "))
+		is.True(!strings.Contains(err.Error(), "secret"))
+	}
+}
+
 func TestAValueOnWhichALibraryPanicsRefusesItsRecordAlone(t *testing.T) {
 	is := is.New(t)
 	tr, _ := translator(t, translate.Config{Format: panics{"text"}})
