@@ -168,3 +168,28 @@ func TestAnErrorOfTheServiceNamesTheKeyOfEachRecord(t *testing.T) {
 		is.Equal(e.Key, k)
 	}
 }
+
+func TestWideRowsAreForgottenSooner(t *testing.T) {
+	is := is.New(t)
+	s := &store{docs: make(map[string]bool)}
+	d := newDeliverer(t, s)
+	var recs []opencdc.Record
+	for i := range 600 {
+		rec := move(1_000_000+i, i, "new")
+		for _, data := range []opencdc.Data{rec.Payload.Before, rec.Payload.After} {
+			for n := range 998 {
+				data.(opencdc.StructuredData)[fmt.Sprint("c", n)] = "v"
+			}
+		}
+		recs = append(recs, rec)
+	}
+	for _, rec := range recs { // one write each: holders are forgotten between records
+		d.Write(t.Context(), []opencdc.Record{rec}, nil)
+	}
+	gone := func(id int) opencdc.Record {
+		return opencdc.Record{Operation: opencdc.OperationDelete, Key: opencdc.StructuredData{"id": id}, Payload: opencdc.Change{Before: row(id, "old")}}
+	}
+	d.Write(t.Context(), []opencdc.Record{gone(0), gone(599)}, nil)
+	is.True(!s.docs[key(0)]) // 600,000 fields ago
+	is.True(s.docs[key(599)])
+}
