@@ -142,6 +142,9 @@ func (c *Config) Validate(ctx context.Context) error {
 	if c.ContentField != "" && c.hasRecordFormat() {
 		bad("content_field", c.ContentField, "leave it empty when sdk.record.format is set: the format makes the document from the record")
 	}
+	if c.hasRecordFormat() && *c.RecordFormat == "template" && strings.TrimSpace(c.RecordFormatOptions) == "" {
+		bad("sdk.record.format.options", c.RecordFormatOptions, "give the template: without one every record is empty, which removes its document")
+	}
 	if c.ChunkMaxTokens > 0 && c.ChunkMaxTokens < 100 {
 		bad("chunk_max_tokens", strconv.Itoa(c.ChunkMaxTokens), "give 100 to 4096, or 0 for OpenAI's own chunking")
 	}

@@ -65,7 +65,7 @@ func TestSettingsAreCheckedAtStart(t *testing.T) {
 		{"a limit is not negative", "uploads_per_minute", "-1", "greater than -1"},
 		{"a limit of zero is none", "uploads_per_minute", "0", ""},
 		{"a record format is one of the SDK's", "sdk.record.format", "xml", "opencdc/json"},
-		{"a record format may be a template", "sdk.record.format", "template", ""},
+		{"a record format may be another of the SDK's", "sdk.record.format", "debezium/json", ""},
 		{"an attribute comes from somewhere", "attributes.team", "docs", "constant:VALUE"},
 		{"an attribute names a field", "attributes.team", "payload:", "payload:FIELD"},
 		{"an attribute has a known type", "attributes.team", "payload:team as text", "as string"},
@@ -108,6 +108,11 @@ func TestSettingsThatExcludeEachOtherAreRefused(t *testing.T) {
 		"sdk.record.format": "template", "sdk.record.format.options": "{{ .Key",
 	})
 	is.True(err != nil) // a template that does not parse
+	err = configure(t, openaivs.NewDestination(), config.Config{
+		"api_key": "sk-test", "vector_store_id": "vs_1", "sdk.record.format": "template",
+	})
+	is.True(err != nil) // no template: every record would be empty, and remove its document
+	is.True(strings.Contains(err.Error(), "sdk.record.format.options"))
 	err = configure(t, openaivs.NewDestination(), config.Config{
 		"api_key": "sk-test", "vector_store_id": "vs_1", "chunk_max_tokens": "200", "chunk_overlap_tokens": "101",
 	})

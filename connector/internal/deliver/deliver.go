@@ -132,7 +132,7 @@ func (w *writing) mustWait(i int) bool {
 func (w *writing) moveNothing(ctx context.Context, i int) {
 	s := &w.steps[i]
 	if w.result.Outage != nil {
-		w.result.Verdicts[i] = w.result.Outage
+		w.note(i, vsclient.Result{Key: s.OldKey, Err: w.untried(s.OldKey)})
 		return
 	}
 	info, err := w.store.Get(ctx, s.OldKey)
@@ -265,7 +265,7 @@ func (w *writing) apply(ctx context.Context, changes []vsclient.Change, progress
 	if w.result.Outage != nil {
 		results := make([]vsclient.Result, len(changes))
 		for i, c := range changes {
-			results[i] = vsclient.Result{Key: c.Key(), Err: w.result.Outage}
+			results[i] = vsclient.Result{Key: c.Key(), Err: w.untried(c.Key())}
 		}
 		return results
 	}
@@ -292,14 +292,32 @@ func (w *writing) note(i int, r vsclient.Result) {
 	case errors.Is(r.Err, vsclient.ErrConflict):
 		w.result.Verdicts[i] = fmt.Errorf("%w; %s", r.Err, adviceOnConflict(s))
 	case errors.Is(r.Err, vsclient.ErrStoreGone):
-		w.result.Outage = fmt.Errorf("vector_store_id: %w", r.Err)
-		w.result.Verdicts[i] = w.result.Outage
+		w.result.Outage = r.Err
+		w.result.Verdicts[i] = fmt.Errorf("vector_store_id: %w", r.Err)
 	default:
 		w.result.Verdicts[i] = r.Err
-		if vsclient.ClassOf(r.Err) != vsclient.BadDocument {
+		if isOutage(r.Err) {
 			w.result.Outage = r.Err
 		}
 	}
+}
+
+// isOutage reports whether the error concerns every document. A transient error without a
+// failed request concerns one document: OpenAI could not index it, or cannot show it yet.
+func isOutage(err error) bool {
+	e, ok := errors.AsType[*vsclient.Error](err)
+	return !ok || e.Class == vsclient.Fatal || e.Class == vsclient.Stopped || e.Class == vsclient.Transient && e.Tries > 0
+}
+
+// untried returns the error of the outage for a key whose change was not tried.
+func (w *writing) untried(key string) error {
+	e, ok := errors.AsType[*vsclient.Error](w.result.Outage)
+	if !ok {
+		return w.result.Outage
+	}
+	own := *e
+	own.Key = key
+	return &own
 }
 
 // adviceOnConflict returns advice on a key that another owner has. A conflict of a new row

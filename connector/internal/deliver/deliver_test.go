@@ -2,6 +2,7 @@ package deliver_test
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"strings"
 	"testing"
@@ -141,4 +142,54 @@ func TestATakeoverIsForgottenAfterTenThousandRecords(t *testing.T) {
 	is.True(!s.docs[key(0)]) // 10,001 records ago
 	is.True(s.docs[key(5)])
 	is.True(s.docs[key(10_000)])
+}
+
+func TestADocumentThatCannotBeIndexedDoesNotHoldUpOthers(t *testing.T) {
+	is := is.New(t)
+	s := &store{docs: map[string]bool{key(2): true}, fail: map[string]error{
+		key(1): &vsclient.Error{Op: "put", Class: vsclient.Transient, Kind: vsclient.ErrIndexing, Reason: "server_error"},
+	}}
+	r := newDeliverer(t, s).Write(t.Context(), []opencdc.Record{move(8, 1, "bad"), move(2, 3, "two")}, nil)
+	is.True(r.Verdicts[0] != nil)
+	is.NoErr(r.Verdicts[1])
+	is.Equal(s.docs, map[string]bool{key(3): true})
+}
+
+func TestAnErrorOfTheServiceNamesTheKeyOfEachRecord(t *testing.T) {
+	is := is.New(t)
+	s := &store{docs: map[string]bool{key(2): true}, fail: map[string]error{
+		key(1): &vsclient.Error{Op: "put", Key: key(1), Class: vsclient.Transient, Kind: vsclient.ErrTimeout, Tries: 9},
+	}}
+	r := newDeliverer(t, s).Write(t.Context(), []opencdc.Record{move(8, 1, "new"), move(2, 3, "two")}, nil)
+	is.Equal(s.docs, map[string]bool{key(2): true, key(3): true}) // nothing was removed
+	for i, k := range []string{key(1), key(2)} {
+		e, ok := errors.AsType[*vsclient.Error](r.Verdicts[i])
+		is.True(ok)
+		is.Equal(e.Key, k)
+	}
+}
+
+func TestWideRowsAreForgottenSooner(t *testing.T) {
+	is := is.New(t)
+	s := &store{docs: make(map[string]bool)}
+	d := newDeliverer(t, s)
+	var recs []opencdc.Record
+	for i := range 600 {
+		rec := move(1_000_000+i, i, "new")
+		for _, data := range []opencdc.Data{rec.Payload.Before, rec.Payload.After} {
+			for n := range 998 {
+				data.(opencdc.StructuredData)[fmt.Sprint("c", n)] = "v"
+			}
+		}
+		recs = append(recs, rec)
+	}
+	for _, rec := range recs { // one write each: holders are forgotten between records
+		d.Write(t.Context(), []opencdc.Record{rec}, nil)
+	}
+	gone := func(id int) opencdc.Record {
+		return opencdc.Record{Operation: opencdc.OperationDelete, Key: opencdc.StructuredData{"id": id}, Payload: opencdc.Change{Before: row(id, "old")}}
+	}
+	d.Write(t.Context(), []opencdc.Record{gone(0), gone(599)}, nil)
+	is.True(!s.docs[key(0)]) // 600,000 fields ago
+	is.True(s.docs[key(599)])
 }

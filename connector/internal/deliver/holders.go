@@ -15,6 +15,7 @@ import "github.com/conduitio-labs/conduit-connector-openai-vectorstore/connector
 type holders struct {
 	rows    map[string]*holder
 	order   []*holder // the oldest first
+	fields  int       // of all rows in order
 	records int       // so far
 }
 
@@ -25,10 +26,16 @@ type holder struct {
 	over   bool // it has taken the key over from a row with a document
 	passed int  // skipped deletions whose tombstones are still to come
 	at     int  // the number of the record
+	fields int  // of the row when it took the key over
 }
 
-// recent is the number of records for which a holder is remembered.
-const recent = 10_000
+const (
+	// recent is the number of records for which a holder is remembered.
+	recent = 10_000
+	// mostFields is the number of fields of all rows that are remembered. A field takes
+	// some 50 bytes.
+	mostFields = 500_000
+)
 
 func newHolders() *holders { return &holders{rows: make(map[string]*holder)} }
 
@@ -41,6 +48,8 @@ func (h *holders) set(e *holder) {
 	}
 	h.rows[e.key] = e
 	h.order = append(h.order, e)
+	e.fields = len(e.row)
+	h.fields += e.fields
 }
 
 // of reports whether the row belongs to the step's owner.
@@ -56,10 +65,12 @@ func (h *holders) forget(key string) { delete(h.rows, key) }
 // advance returns the number of the next record, and forgets holders that are too old.
 func (h *holders) advance() int {
 	h.records++
-	for len(h.order) > 0 && h.records-h.order[0].at > recent {
-		if e := h.order[0]; h.rows[e.key] == e {
+	for len(h.order) > 0 && (h.records-h.order[0].at > recent || h.fields > mostFields) {
+		e := h.order[0]
+		if h.rows[e.key] == e {
 			delete(h.rows, e.key)
 		}
+		h.fields -= e.fields
 		h.order = h.order[1:]
 	}
 	return h.records

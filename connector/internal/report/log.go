@@ -78,16 +78,21 @@ func (l Logger) Written(recs []opencdc.Record, r deliver.Result, took time.Durat
 	}
 }
 
-// Once returns a function that logs each warning once.
+// Once returns a function that logs each warning once, and at most 100 warnings.
 func (l Logger) Once() func(error) {
+	const most = 100
 	var mu sync.Mutex
 	given := make(map[string]bool)
 	return func(err error) {
 		mu.Lock()
 		defer mu.Unlock()
-		if !given[err.Error()] {
-			given[err.Error()] = true
-			l.Warn().Msg(err.Error())
+		if given[err.Error()] || len(given) == most {
+			return
+		}
+		given[err.Error()] = true
+		l.Warn().Msg(err.Error())
+		if len(given) == most {
+			l.Warn().Msg("further warnings about records are left out of the log")
 		}
 	}
 }

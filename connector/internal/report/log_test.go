@@ -3,9 +3,11 @@ package report_test
 import (
 	"errors"
 	"fmt"
+	"strings"
 	"testing"
 
 	"github.com/matryer/is"
+	"github.com/rs/zerolog"
 
 	"github.com/conduitio-labs/conduit-connector-openai-vectorstore/connector/internal/report"
 	"github.com/conduitio-labs/conduit-connector-openai-vectorstore/vsclient"
@@ -19,4 +21,16 @@ func TestAReasonHasTheAdviceAndNeitherKeyNorIDs(t *testing.T) {
 	})
 	is.Equal(report.Reason(err), "vector_store_id: put: vector store expired or gone: 400 Bad Request: file-… is bad (code gone) and file-…; give another")
 	is.Equal(report.Reason(errors.Join(err, err)), "put: vector store expired or gone: 400 Bad Request: file-… is bad (code gone) and file-…") // of several, the first
+}
+
+func TestAWarningIsLoggedOnceAndThereIsAnEndToThem(t *testing.T) {
+	is := is.New(t)
+	var out strings.Builder
+	log := zerolog.New(&out)
+	warn := report.Logger{Logger: &log}.Once()
+	for i := range 1000 {
+		warn(fmt.Errorf("the extension %d", i%500))
+	}
+	is.Equal(strings.Count(out.String(), "the extension"), 100)
+	is.Equal(strings.Count(out.String(), "left out of the log"), 1)
 }

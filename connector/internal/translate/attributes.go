@@ -116,7 +116,7 @@ func (t *Translator) addAttributes(metadata opencdc.Metadata, key string, s *Ste
 		if v == nil && a.from == "payload" && s.after.lacks(a.field) {
 			t.Warn(leftOutError(a))
 		}
-		if v == nil {
+		if v == nil || v == any(noValue) {
 			continue
 		}
 		if v, err = convert(v, a.as); err != nil {

@@ -43,6 +43,9 @@ func keyText(data opencdc.Data) (string, error) {
 	if err != nil {
 		return "", fmt.Errorf("the key: %w", err)
 	}
+	if bytes.Contains(b, []byte(noValue)) || bytes.Contains(b, []byte(noValueInJSON)) {
+		return "", fmt.Errorf("the key contains %q, which the template of a processor writes for a field that is null; make the key of fields that are never null", noValue)
+	}
 	if len(b) == 0 {
 		return "", errors.New("the record has no key, so that its document could not be found again; set a key in the source, or with the processor field.set on .Key")
 	}

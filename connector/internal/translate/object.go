@@ -29,7 +29,7 @@ type object struct {
 var errNoObject = errors.New("it is neither structured nor a JSON object")
 
 // placeholder replaces a large value that has not changed in Debezium's records. A column of
-// bytes has its base64.
+// bytes has its base64, a list has it as the only element, and an hstore as the only field.
 const placeholder = "__debezium_unavailable_value"
 
 var placeholderInBase64 = base64.StdEncoding.EncodeToString([]byte(placeholder))
@@ -40,6 +40,12 @@ func isPlaceholder(v any) bool {
 		return v == placeholder || v == placeholderInBase64
 	case []byte:
 		return string(v) == placeholder
+	case []any:
+		return len(v) == 1 && isPlaceholder(v[0])
+	case map[string]any:
+		return len(v) == 1 && isPlaceholder(v[placeholder])
+	case opencdc.StructuredData:
+		return isPlaceholder(map[string]any(v))
 	}
 	return false
 }
@@ -87,6 +93,14 @@ func (o *object) lacks(path string) bool {
 	fields, _ := o.all()
 	v, _ := find(fields, path)
 	return isPlaceholder(v)
+}
+
+// hasColumn reports whether the first part of the path is a field.
+func (o *object) hasColumn(path string) bool {
+	fields, _ := o.all()
+	column, _, _ := strings.Cut(path, ".")
+	_, ok := fields[column]
+	return ok
 }
 
 // all returns all fields. A record that could not be decoded has no object.

@@ -9,6 +9,7 @@ import (
 	"fmt"
 	"maps"
 	"path"
+	"regexp"
 	"runtime"
 	"slices"
 
@@ -219,6 +220,9 @@ func (t *Translator) content(rec opencdc.Record, s *Step) (content []byte, uncha
 	if err == nil && len(content) > t.MaxBytes {
 		err = errTooLarge(len(content), t.MaxBytes)
 	}
+	if err == nil {
+		err = t.checkNoValue(content)
+	}
 	return content, unchanged, err
 }
 
@@ -229,7 +233,7 @@ func (t *Translator) field(s *Step) (content []byte, unchanged bool, err error) 
 		return nil, false, fmt.Errorf("content_field is %q, but the payload has no fields: %w", t.ContentField, err)
 	}
 	lacks := s.after.lacks(t.ContentField)
-	if v == nil && (s.Changed || lacks) {
+	if v == nil && (s.Changed || lacks) && (there || !s.after.hasColumn(t.ContentField)) {
 		// A large text that has not changed is null or left out here. The row before has it
 		// if the source sends the whole row. Otherwise Debezium may have an empty text there.
 		v, _, _ = s.before.field(t.ContentField)
@@ -262,11 +266,37 @@ func (t *Translator) serialize(rec opencdc.Record) (content []byte, err error) {
 			err = fmt.Errorf("it cannot write a value (%s)", causeOf(p))
 		}
 	}()
-	return t.Format.Serialize(rec)
+	content, err = t.Format.Serialize(rec)
+	if err != nil && valueInError.MatchString(err.Error()) {
+		err = errors.New(valueInError.ReplaceAllString(err.Error(), "$1"))
+	}
+	return content, err
 }
 
-// noValue is the output of a template for a field that is null.
-const noValue = "<no value>"
+// valueInError matches the end of a template's error, which may contain a value of the record:
+// the log has no content.
+var valueInError = regexp.MustCompile(`(?s)(error calling \w+|range can't iterate over).*`)
+
+// noValue is the output of a template for a field that is null. In the JSON of a key it has
+// escapes.
+const (
+	noValue       = "<no value>"
+	noValueInJSON = `\u003cno value\u003e`
+)
+
+var errWrittenForNull = errors.New("which the template of a processor writes for a field that is null, perhaps a large text that has not changed; set content_field in place of the processor")
+
+// checkNoValue refuses content that a processor has written for a null, which may be a large
+// text that has not changed.
+func (t *Translator) checkNoValue(content []byte) error {
+	switch {
+	case string(bytes.TrimSpace(content)) == noValue:
+		return fmt.Errorf("the content is %q, %w", noValue, errWrittenForNull)
+	case bytes.Contains(content, []byte(noValue)):
+		t.Warn(fmt.Errorf("a document contains %q, %w", noValue, errWrittenForNull))
+	}
+	return nil
+}
 
 // formatted returns the content that Format makes.
 func (t *Translator) formatted(rec opencdc.Record, s *Step) ([]byte, error) {

@@ -173,7 +173,7 @@ func isFiller(v any) bool {
 	return false
 }
 
-// largeText is the least size in bytes of a value that PostgreSQL may leave out of an update
+// largeText is the least size in bytes, as text, of a value that PostgreSQL may leave out of an update
 // because it has not changed. PostgreSQL leaves out values that it stores outside their row,
 // beginning with the largest of a row above 2 KB. A smaller value that is null has become
 // null.
@@ -187,6 +187,9 @@ func (s *Step) unchanged(path string) bool {
 		return false
 	}
 	v, _ := find(after, path)
+	if v != nil && !isPlaceholder(v) {
+		return false
+	}
 	before, _, _ := s.before.field(path)
 	var size int
 	switch before := before.(type) {
@@ -195,7 +198,9 @@ func (s *Step) unchanged(path string) bool {
 	case []byte:
 		size = len(before)
 	default:
-		return isPlaceholder(v) && !isFiller(before)
+		if !isFiller(before) {
+			size = len(contentOf(before))
+		}
 	}
 	return isPlaceholder(v) && size > 0 || v == nil && size >= largeText
 }

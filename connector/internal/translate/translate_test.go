@@ -110,6 +110,18 @@ func TestANullOnTheWayToTheFieldMeansUnchangedAndAMissingOneDoesNot(t *testing.T
 	_, err = update(fields{"meta": map[string]any{"lang": "en"}})
 	is.True(err != nil)
 	is.True(strings.Contains(err.Error(), `"meta.text" (content_field)`))
+
+	// The row before shows that the text was there. It is not: the JSON has changed.
+	update = func(after fields) (translate.Step, error) {
+		before := fields{"meta": map[string]any{"text": "old"}}
+		return tr.Translate(t.Context(), opencdc.Record{Operation: opencdc.OperationUpdate, Key: opencdc.RawData("k"), Payload: opencdc.Change{Before: before, After: after}})
+	}
+	_, err = update(fields{"meta": map[string]any{"lang": "en"}})
+	is.True(err != nil)
+	is.True(strings.Contains(err.Error(), `"meta.text" (content_field)`))
+	s, err = update(fields{"n": 1}) // some sources leave out a column that has not changed
+	is.NoErr(err)
+	is.Equal(string(s.Content), "old")
 }
 
 func TestAttributesHaveTheTypeAskedFor(t *testing.T) {
@@ -294,6 +306,25 @@ func (p panics) Serialize(rec opencdc.Record) ([]byte, error) {
 	panic("secret")
 }
 
+// quotes is a format whose error is that of a template.
+type quotes string
+
+func (q quotes) Serialize(opencdc.Record) ([]byte, error) { return nil, errors.New(string(q)) }
+
+func TestAnErrorOfATemplateHoldsNoValue(t *testing.T) {
+	for _, text := range []string{
+		`template: :1:3: executing "" at <fail .Payload.After.body>: error calling fail: secret`,
+		`template: :1:3: executing "" at <.Payload.After.body>: range can't iterate over secret`,
+	} {
+		is := is.New(t)
+		tr, _ := translator(t, translate.Config{Format: quotes(text)})
+		_, err := tr.Translate(t.Context(), opencdc.Record{Operation: opencdc.OperationCreate, Key: opencdc.RawData("k"), Payload: opencdc.Change{After: fields{"body": "x"}}})
+		is.True(err != nil)
+		is.True(strings.Contains(err.Error(), ".Payload.After.body>: "))
+		is.True(!strings.Contains(err.Error(), "secret"))
+	}
+}
+
 func TestAValueOnWhichALibraryPanicsRefusesItsRecordAlone(t *testing.T) {
 	is := is.New(t)
 	tr, _ := translator(t, translate.Config{Format: panics{"text"}})
@@ -313,4 +344,80 @@ func TestAValueOnWhichALibraryPanicsRefusesItsRecordAlone(t *testing.T) {
 	is.True(err != nil)
 	is.True(strings.Contains(err.Error(), `key "k": the record has a value that a library cannot read`))
 	is.True(!strings.Contains(err.Error(), "secret"))
+}
+
+// A processor's template writes "<no value>" for a null. The null may be a large text that has
+// not changed, or the name that rows share.
+func TestTextThatAProcessorHasWrittenForANullIsRefused(t *testing.T) {
+	const noValue = "<no value>"
+	for _, tt := range []struct {
+		name       string
+		field      string
+		key, after opencdc.Data
+		says       string
+	}{
+		{"a key", "", opencdc.RawData(noValue), opencdc.RawData("text"), "the key"},
+		{"a part of a key", "", opencdc.RawData("guides/" + noValue + ".md"), opencdc.RawData("text"), "the key"},
+		{"a field of a key", "", fields{"slug": noValue}, opencdc.RawData("text"), "the key"},
+		{"the payload", "", opencdc.RawData("k"), opencdc.RawData(noValue + "\n"), "the content"},
+		{"the field of the document", "body", opencdc.RawData("k"), fields{"body": noValue}, "the content"},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			is := is.New(t)
+			tr, _ := translator(t, translate.Config{ContentField: tt.field})
+			_, err := tr.Translate(t.Context(), opencdc.Record{Operation: opencdc.OperationUpdate, Key: tt.key, Payload: opencdc.Change{After: tt.after}})
+			is.True(err != nil)
+			is.True(strings.Contains(err.Error(), tt.says+` `) && strings.Contains(err.Error(), noValue))
+		})
+	}
+	is := is.New(t)
+	tr, warned := translator(t, translate.Config{Attributes: map[string]string{"lang": "payload:lang"}})
+	s, err := tr.Translate(t.Context(), opencdc.Record{Operation: opencdc.OperationCreate, Key: opencdc.RawData("k"), Payload: opencdc.Change{After: fields{"body": "Go prints " + noValue, "lang": noValue}}})
+	is.NoErr(err) // prose may have the words
+	is.Equal(len(*warned), 1)
+	_, there := s.Attributes["lang"]
+	is.True(!there) // as for a null
+}
+
+func TestALargeListThatHasNotChangedIsTakenFromTheRowBefore(t *testing.T) {
+	const placeholder = "__debezium_unavailable_value"
+	tags := make([]any, 100)
+	for i := range tags {
+		tags[i] = "a tag"
+	}
+	list := `["a tag"` + strings.Repeat(`,"a tag"`, 99) + `]`
+	for _, tt := range []struct {
+		name          string
+		before, after any
+		want          string // as JSON
+	}{
+		{"PostgreSQL's null", tags, nil, list},
+		{"Debezium's placeholder in a list", tags, []any{placeholder}, list},
+		{"Debezium's placeholder in an hstore", map[string]any{"a": "b"}, map[string]any{placeholder: placeholder}, `{"a":"b"}`},
+		{"a short list that became null", []any{"a"}, nil, "null"},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			is := is.New(t)
+			rec := opencdc.Record{Operation: opencdc.OperationUpdate, Key: fields{"id": 1}, Payload: opencdc.Change{
+				Before: fields{"id": 1, "v": tt.before}, After: fields{"id": 1, "v": tt.after},
+			}}
+			tr, _ := translator(t, translate.Config{})
+			s, err := tr.Translate(t.Context(), rec)
+			is.NoErr(err)
+			is.Equal(string(s.Content), `{"id":1,"v":`+tt.want+`}`)
+			if tt.want == "null" {
+				return
+			}
+			tr, _ = translator(t, translate.Config{ContentField: "v", Attributes: map[string]string{"a": "payload:v"}})
+			s, err = tr.Translate(t.Context(), rec)
+			is.NoErr(err)
+			is.Equal(string(s.Content), tt.want)
+			is.Equal(s.Attributes["a"], tt.want[:min(len(tt.want), 256)])
+			rec.Payload.Before = nil
+			s, err = tr.Translate(t.Context(), rec)
+			is.NoErr(err)
+			is.Equal(s.Op, translate.Update) // the stored content stays
+			is.Equal(s.Attributes["a"], nil)
+		})
+	}
 }
