@@ -210,6 +210,57 @@ func TestAServerThatLosesAttributesIsRefused(t *testing.T) {
 	}
 }
 
+// A server that keeps only some of these attributes, or alters them, is refused likewise.
+func TestAServerThatKeepsAttributesInPartIsRefused(t *testing.T) {
+	for name, spoil := range map[string]func(attributes map[string]any){
+		"no key":              func(a map[string]any) { delete(a, "vs_key") },
+		"half of the key":     func(a map[string]any) { delete(a, "vs_key_2") },
+		"the key in capitals": func(a map[string]any) { a["vs_key"] = strings.ToUpper(fmt.Sprint(a["vs_key"])) },
+		"no content":          func(a map[string]any) { delete(a, "vs_content") },
+		"no version":          func(a map[string]any) { delete(a, "vs_version") },
+	} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				is := is.New(t)
+				w := newWorld(t, slow)
+				c := w.client(over(func(next http.RoundTripper, r *http.Request) (*http.Response, error) {
+					resp, err := next.RoundTrip(r)
+					if err != nil || !strings.Contains(r.URL.Path, w.store+"/files") {
+						return resp, err
+					}
+					return reshown(resp, spoil)
+				}))
+				for i := range 3 {
+					_, err := c.Put(t.Context(), doc(fmt.Sprint(strings.Repeat("long/", 60), i), "text"))
+					is.True(errors.Is(err, vsclient.ErrIncompatible))
+				}
+				time.Sleep(20 * time.Minute)
+				is.Equal(w.files(), 0)
+			})
+		})
+	}
+}
+
+// reshown returns the reply with the attributes of each store file in it changed.
+func reshown(resp *http.Response, change func(attributes map[string]any)) (*http.Response, error) {
+	var body map[string]any
+	if err := json.NewDecoder(resp.Body).Decode(&body); err != nil {
+		return nil, err
+	}
+	files, page := body["data"].([]any)
+	if !page {
+		files = []any{body}
+	}
+	for _, f := range files {
+		if shown, ok := f.(map[string]any)["attributes"].(map[string]any); ok { //nolint:forcetypeassert // the emulator sends them so
+			change(shown)
+		}
+	}
+	b, err := json.Marshal(body)
+	resp.Body, resp.ContentLength = io.NopCloser(bytes.NewReader(b)), int64(len(b))
+	return resp, err
+}
+
 // dropInBatches takes the attributes out of each batch of files.
 func dropInBatches(next http.RoundTripper, r *http.Request) (*http.Response, error) {
 	if r.Method == http.MethodPost && strings.HasSuffix(r.URL.Path, "/file_batches") {
@@ -236,22 +287,7 @@ func TestAListingThatShowsNoAttributesTakesNoDocumentAway(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		is := is.New(t)
 		w := newWorld(t, slow)
-		bare := over(func(next http.RoundTripper, r *http.Request) (*http.Response, error) {
-			resp, err := next.RoundTrip(r)
-			if err != nil || r.Method != http.MethodGet || !strings.HasSuffix(r.URL.Path, w.store+"/files") {
-				return resp, err
-			}
-			var page map[string]any
-			if err := json.NewDecoder(resp.Body).Decode(&page); err != nil {
-				return nil, err
-			}
-			for _, f := range page["data"].([]any) { //nolint:forcetypeassert // the emulator sends them so
-				f.(map[string]any)["attributes"] = map[string]any{} //nolint:forcetypeassert // likewise
-			}
-			b, err := json.Marshal(page)
-			resp.Body = io.NopCloser(bytes.NewReader(b))
-			return resp, err
-		})
+		bare := w.bareListing()
 		c := w.client(bare)
 		is.NoErr(onlyErr(c.Put(t.Context(), doc("a: b", "one"))))
 		for _, err := range c.List(t.Context()) {
@@ -261,5 +297,36 @@ func TestAListingThatShowsNoAttributesTakesNoDocumentAway(t *testing.T) {
 		is.NoErr(err)
 		is.Equal(r.Outcome, vsclient.Replaced)
 		is.Equal(w.files(), 1)
+	})
+}
+
+// A new process that reads such a listing finds its documents all the same.
+func TestAListingThatShowsNoAttributesDoublesNothingForANewProcess(t *testing.T) {
+	for name, quirks := range map[string]openaitest.Quirks{"names are kept": {}, "names are altered": {AlterFilenames: openaitest.UnderscoreForUnsafe}} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				is := is.New(t)
+				w := newWorld(t, openaitest.Config{Quirks: quirks})
+				for _, want := range []vsclient.Outcome{vsclient.Created, vsclient.Unchanged, vsclient.Unchanged} {
+					for _, r := range w.client(w.bareListing()).Apply(t.Context(), many("a document ", 40), nil) {
+						is.NoErr(r.Err)
+						is.Equal(r.Outcome, want)
+					}
+					is.Equal(w.files(), 40)
+					time.Sleep(time.Hour)
+				}
+			})
+		})
+	}
+}
+
+// bareListing shows no attributes in the store's listing.
+func (w *world) bareListing() func(*vsclient.Config) {
+	return over(func(next http.RoundTripper, r *http.Request) (*http.Response, error) {
+		resp, err := next.RoundTrip(r)
+		if err != nil || r.Method != http.MethodGet || !strings.HasSuffix(r.URL.Path, w.store+"/files") {
+			return resp, err
+		}
+		return reshown(resp, func(a map[string]any) { clear(a) })
 	})
 }

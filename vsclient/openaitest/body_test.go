@@ -167,3 +167,25 @@ func (d pipeDoor) Accept() (net.Conn, error) {
 }
 func (d pipeDoor) Close() error   { close(d.closed); return nil }
 func (d pipeDoor) Addr() net.Addr { return &net.TCPAddr{} }
+
+// In memory, each of the values takes many times its bytes.
+func TestABodyOfMillionsOfValuesIsRefused(t *testing.T) {
+	t.Parallel()
+	is := is.New(t)
+	s := openaitest.New(openaitest.Config{})
+	defer s.Close()
+	for body, want := range map[string]int{
+		`{"metadata":[` + strings.Repeat("[],", 2_000_000) + `1]}`:            http.StatusRequestEntityTooLarge,
+		`{"name":"` + strings.Repeat(`,\",`, 1_000_000) + `"}`:                http.StatusOK, // commas of a text
+		`{"metadata":{"a":"` + strings.Repeat(",", 512) + `"},"name":"a, b"}`: http.StatusOK,
+	} {
+		r, err := http.NewRequestWithContext(t.Context(), http.MethodPost, s.URL()+"/vector_stores", strings.NewReader(body))
+		is.NoErr(err)
+		r.Header.Set("Authorization", "Bearer x")
+		r.Header.Set("Content-Type", "application/json")
+		reply, err := s.Client().Do(r)
+		is.NoErr(err)
+		reply.Body.Close()
+		is.Equal(reply.StatusCode, want)
+	}
+}

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"io"
 	"maps"
+	"os"
 	"path"
 	"slices"
 	"strings"
@@ -182,6 +183,11 @@ func (cfg *Config) Check() error {
 	for _, name := range slices.Sorted(maps.Keys(counts)) {
 		if counts[name] < 0 {
 			return fmt.Errorf("%s is negative", name)
+		}
+	}
+	if dir := os.Getenv("OPENAITEST_RECORD"); dir != "" {
+		if info, err := os.Stat(dir); err != nil || !info.IsDir() {
+			return fmt.Errorf("OPENAITEST_RECORD: %q is no directory; make it, or unset the variable", dir)
 		}
 	}
 	q := &cfg.Quirks

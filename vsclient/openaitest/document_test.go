@@ -6,6 +6,7 @@ import (
 	"compress/zlib"
 	"fmt"
 	"io"
+	"net/http"
 	"strings"
 	"testing"
 	"unicode/utf8"
@@ -183,4 +184,25 @@ func TestASearchFindsTheDocumentThatAnswersTheQuestion(t *testing.T) {
 			t.Errorf("%s: found %s with %v, want %s", question, got.Filename, got.Score, want)
 		}
 	}
+}
+
+// The time to read a PDF grows with its size alone. By squares, this one would take hours.
+func TestAPDFThatNeverEndsItsArraysIsReadAtOnce(t *testing.T) {
+	t.Parallel()
+	is := is.New(t)
+	s := openaitest.New(openaitest.Config{})
+	defer s.Close()
+	vs := s.NewVectorStore("docs")
+	stream := "BT " + strings.Repeat("[(a) Tj ", 200_000) + "ET"
+	id := s.AddFile(openaitest.NewFile{Name: "a.pdf", Content: []byte("%PDF-1.4\n1 0 obj\n<< /Length 1 >>\nstream\n" + stream + "\nendstream\nendobj")})
+	s.AddStoreFile(vs, id, nil)
+	r, err := http.NewRequestWithContext(t.Context(), http.MethodGet, s.URL()+"/vector_stores/"+vs+"/files/"+id+"/content", nil)
+	is.NoErr(err)
+	r.Header.Set("Authorization", "Bearer x")
+	reply, err := s.Client().Do(r)
+	is.NoErr(err)
+	defer reply.Body.Close()
+	text, err := io.ReadAll(reply.Body)
+	is.NoErr(err)
+	is.True(strings.Contains(string(text), "aaaa"))
 }

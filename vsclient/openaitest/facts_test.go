@@ -80,6 +80,11 @@ func TestTheAPIBehavesHereAsOthersHaveSeenIt(t *testing.T) {
 			{request: "POST /uploads/{last}/parts", name: "part", purpose: "part", body: "sixsix", status: 400, has: []string{"declared"}},
 			{request: "POST /uploads/{last}/parts", name: "part", purpose: "part", body: "five5", status: 200},
 		}},
+		{fact: "a part that is sent again after a lost reply is not in the way", source: document + ": the bytes uploaded upon completion must match", steps: []step{
+			{request: "POST /uploads", body: `{"filename":"a.md","purpose":"assistants","bytes":5,"mime_type":"text/markdown"}`, status: 200},
+			{request: "POST /uploads/{last}/parts", name: "part", purpose: "part", body: "five5", status: 200},
+			{request: "POST /uploads/{last}/parts", name: "part", purpose: "part", body: "five5", status: 200},
+		}},
 		{fact: "an unknown part is a bad request that names the part", source: stdapi, steps: []step{
 			{request: "POST /uploads", body: `{"filename":"a.md","purpose":"assistants","bytes":5,"mime_type":"text/markdown"}`, status: 200},
 			{request: "POST /uploads/{last}/complete", body: `{"part_ids":["part_unknown"]}`, status: 400, has: []string{"part_unknown", "invalid_request_error"}},

@@ -119,12 +119,12 @@ var otherAPIs = []string{
 func (c *call) route(escaped string) (string, *apiError) {
 	path := strings.TrimPrefix(escaped, "/v1")
 	segments := strings.Split(strings.TrimPrefix(path, "/"), "/")
-	known := false
+	var allowed []string
 	for _, e := range endpoints {
 		if !e.matches(segments) {
 			continue
 		}
-		known = true
+		allowed = append(allowed, e.method)
 		if e.method != c.method {
 			continue
 		}
@@ -143,7 +143,8 @@ func (c *call) route(escaped string) (string, *apiError) {
 		}
 		return path, nil
 	}
-	if known {
+	if len(allowed) > 0 {
+		c.header.Set("Allow", strings.Join(allowed, ", "))
 		return path, &apiError{
 			status: http.StatusMethodNotAllowed, code: "method_not_supported",
 			message: "Not allowed to " + c.method + " on " + escaped + ". (HINT: Perhaps you meant to use a different HTTP method?)",

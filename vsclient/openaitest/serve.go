@@ -434,6 +434,10 @@ func (s *Server) serveOther(w http.ResponseWriter, r *http.Request) {
 // bodyPatience is how long a client may pause within a body.
 const bodyPatience = 30 * time.Second
 
+// replyPatience is how long a client may take to read a reply, and for each MiB of it a
+// second more.
+const replyPatience = time.Minute
+
 // patientBody is a body whose reads each end within bodyPatience.
 type patientBody struct {
 	io.ReadCloser
@@ -466,8 +470,10 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	if !body.ended {
 		r.Body = body
 	}
+	_ = body.conn.SetWriteDeadline(time.Time{}) // of the connection's last request
 	if !isAPI(r) {
 		body.limit()
+		_ = body.conn.SetWriteDeadline(time.Now().Add(replyPatience))
 		s.serveOther(w, r)
 		return
 	}
@@ -479,6 +485,7 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	for k, v := range rep.header {
 		w.Header()[k] = v
 	}
+	_ = body.conn.SetWriteDeadline(time.Now().Add(replyPatience + time.Duration(len(rep.body)>>20)*time.Second))
 	w.Header().Set("Content-Length", strconv.Itoa(len(rep.body)))
 	w.WriteHeader(rep.status)
 	if rep.cut == cutMiddle {

@@ -653,3 +653,18 @@ func TestAPlantedFileHasAttributesThatTheAPITakes(t *testing.T) {
 		})
 	}
 }
+
+func TestARefusedMethodNamesThoseThatAreAllowed(t *testing.T) {
+	t.Parallel()
+	is := is.New(t)
+	s := openaitest.New(openaitest.Config{})
+	defer s.Close()
+	r, err := http.NewRequestWithContext(t.Context(), http.MethodPut, s.URL()+"/files/file-1", nil)
+	is.NoErr(err)
+	r.Header.Set("Authorization", "Bearer x")
+	reply, err := s.Client().Do(r)
+	is.NoErr(err)
+	defer reply.Body.Close()
+	is.Equal(reply.StatusCode, http.StatusMethodNotAllowed)
+	is.Equal(reply.Header.Get("Allow"), "GET, DELETE") // RFC 9110, 15.5.6
+}

@@ -112,7 +112,7 @@ func (c *call) addPart() (any, *apiError) {
 	u, refused := c.pendingUpload()
 	var left int64
 	if refused == nil {
-		left = u.Bytes - u.Received
+		left = u.Bytes
 	}
 	s.mu.Unlock()
 	if refused != nil {
@@ -131,8 +131,8 @@ func (c *call) addPart() (any, *apiError) {
 	if u, refused = c.pendingUpload(); refused != nil {
 		return nil, refused
 	}
-	if u.Received+data.Size > u.Bytes {
-		return nil, badRequest("", "data", "The parts of upload %s would hold %d bytes, more than the %d bytes declared.", u.ID, u.Received+data.Size, u.Bytes)
+	if data.Size > u.Bytes { // a part that is sent again after a lost reply counts when it is listed
+		return nil, badRequest("", "data", "The part has %d bytes, more than the %d bytes declared for upload %s.", data.Size, u.Bytes, u.ID)
 	}
 	id := s.state.AddPart(u, data)
 	return partObject{id, "upload.part", s.state.Now().Unix(), u.ID}, nil

@@ -119,3 +119,9 @@ func TestLoadFollowsALinkToADirectory(t *testing.T) {
 	is.Equal(s.Snapshot().Store(vs).Files[0].Filename, "cats.md")
 	is.True(load(s, []string{vs}, filepath.Join(dir, "cats.md")) != nil) // not a directory
 }
+
+func TestARecordInNoDirectoryIsAnErrorThatSaysSo(t *testing.T) {
+	t.Setenv("OPENAITEST_RECORD", filepath.Join(t.TempDir(), "absent"))
+	err := run(t.Context(), []string{"-addr", "127.0.0.1:0"}, io.Discard, io.Discard)
+	is.New(t).True(err != nil && strings.Contains(err.Error(), "OPENAITEST_RECORD"))
+}

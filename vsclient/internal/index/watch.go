@@ -169,7 +169,7 @@ func (w *watch) settle(s wire.StoreFile, get bool) (news bool) {
 	if at == nil {
 		return false
 	}
-	lost := naming.Unmarked(at.Attributes, s.Attributes)
+	lost := naming.Lost(at.Attributes, s.Attributes)
 	w.i.mu.Lock()
 	news = at.take()
 	if lost && get && at.bare.IsZero() {

@@ -92,6 +92,10 @@ type Version struct {
 	Going   bool   // its removal has begun
 }
 
+// Bare reports whether a listing alone shows the store file, and without a key. Some servers
+// list no attributes, so that only a GET tells whose it is.
+func (v Version) Bare() bool { return v.Seen == Listed && v.Status > Absent && v.Key == (Key{}) }
+
 // Holdings are the versions of one key, the newest first.
 type Holdings struct{ Versions []Version }
 

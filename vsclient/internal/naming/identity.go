@@ -152,15 +152,17 @@ func Marked(all map[string]any) bool {
 	return false
 }
 
-// Unmarked reports whether a store file has lost the marks that it was attached with.
-// Where it shows an attribute that was not sent, somebody has replaced them.
-func Unmarked(sent, shown map[string]any) bool {
+// Lost reports whether a store file shows other marks than those that it was attached with,
+// or lacks some. An update raises the version and keeps the rest. Where the store file shows
+// an attribute that was not sent, somebody has replaced them.
+func Lost(sent, shown map[string]any) bool {
 	for name := range shown {
 		if _, ours := sent[name]; !ours {
 			return false
 		}
 	}
-	return Marked(sent) && !Marked(shown)
+	was, now := Decode(sent), Decode(shown)
+	return was.Key != now.Key || was.Version > now.Version || was.Source.Fingerprint() != now.Source.Fingerprint()
 }
 
 func keyPartName(i int) string {

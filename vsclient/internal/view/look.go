@@ -284,7 +284,7 @@ func (v *View) listedHoldings(ctx context.Context, d Doc) (h ledger.Holdings, yo
 	if err := v.walk(ctx); err != nil {
 		return h, nil, err
 	}
-	newest := slices.DeleteFunc(v.ledger.Candidates(d.ID, d.Names), func(f ledger.Version) bool { return !v.young(f.Created) })
+	newest := slices.DeleteFunc(v.ledger.Candidates(d.ID, d.Names), func(f ledger.Version) bool { return !v.young(f.Created) && !f.Bare() })
 	if v.ledger.Altered() {
 		newest = append(newest, v.ledger.Young(v.Now()-int64((v.cfg.AttachTime+ShowTime)/time.Second))...)
 	}
@@ -348,7 +348,7 @@ func (v *View) young(created int64) bool {
 func (v *View) trusted(file ledger.Version) bool {
 	since := v.Since(file.At)
 	switch {
-	case file.Seen == ledger.NotSeen:
+	case file.Seen == ledger.NotSeen, file.Bare():
 		return false
 	case file.Seen == ledger.Listed && file.Status != ledger.Completed:
 		return false // the listing may be behind

@@ -152,8 +152,7 @@ func paragraphs(w *strings.Builder, r io.Reader) error {
 
 var (
 	pdfStream = regexp.MustCompile(`(?s)<<(.*?)>>\s*stream\r?\n(.*?)\r?\n?endstream`)
-	pdfShow   = regexp.MustCompile(`(?s)(\((?:\\.|[^\\()])*\)|<[0-9A-Fa-f\s]*>|\[(?:\((?:\\.|[^\\()])*\)|[^\]()])*\])\s*(Tj|TJ|'|")|\b(T\*|Td|TD|ET)\b`)
-	pdfString = regexp.MustCompile(`(?s)\((?:\\.|[^\\()])*\)|<[0-9A-Fa-f\s]*>`)
+	pdfToken  = regexp.MustCompile(`(?s)\((?:\\.|[^\\()])*\)|<[0-9A-Fa-f\s]*>|[A-Za-z*]+|['"]`)
 	pdfEscape = regexp.MustCompile(`(?s)\\([0-7]{1,3}|.)`)
 )
 
@@ -178,17 +177,30 @@ func parsePDF(data []byte) *document {
 		if !bytes.Contains(content, []byte("BT")) {
 			continue
 		}
-		for _, show := range pdfShow.FindAllSubmatch(content, -1) {
-			if len(show[1]) == 0 {
-				text.WriteByte('\n')
-				continue
-			}
-			for _, s := range pdfString.FindAll(show[1], -1) {
-				text.WriteString(pdfText(s))
-			}
-		}
+		showPDF(&text, content)
 	}
 	return &document{text: strings.TrimSpace(blankLines.ReplaceAllString(text.String(), "\n"))}
+}
+
+// showPDF writes the strings that a content stream shows, and a line break where it moves to
+// another line. The operands stand before their operator.
+func showPDF(w *strings.Builder, content []byte) {
+	var operands [][]byte
+	for _, token := range pdfToken.FindAll(content, -1) {
+		if token[0] == '(' || token[0] == '<' {
+			operands = append(operands, token)
+			continue
+		}
+		switch string(token) {
+		case "Tj", "TJ", "'", `"`:
+			for _, s := range operands {
+				w.WriteString(pdfText(s))
+			}
+		case "T*", "Td", "TD", "ET":
+			w.WriteByte('\n')
+		}
+		operands = operands[:0]
+	}
 }
 
 func pdfText(s []byte) string {

@@ -24,7 +24,6 @@ type Upload struct {
 	Purpose   string
 	Lifetime  int64 // of the File, in seconds; 0: the default of its purpose
 	State     UploadState
-	Received  int64 // bytes of the parts
 	File      *File // nil until the upload is completed
 
 	parts map[string]Content // kept whole while the upload is pending
@@ -63,7 +62,6 @@ func (p *Project) PendingUploads() int {
 func (p *Project) AddPart(u *Upload, data Content) string {
 	id := p.NewID("part_", 32)
 	u.parts[id] = data
-	u.Received += data.Size
 	return id
 }
 
