@@ -792,3 +792,73 @@ func TestACallThatIsGivenUpDuringARequestIsUnknown(t *testing.T) {
 	f, ok = errors.AsType[*reply.Failure](err)
 	is.True(ok && !f.Unknown)
 }
+
+// A transport may be still at the content when the reply is there, and the call has ended.
+func TestAnUploadReadsNothingOnceItHasReturned(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		is := is.New(t)
+		var reads, closes atomic.Int64
+		r := readFunc(func(p []byte) (int, error) {
+			time.Sleep(time.Second)
+			reads.Add(1)
+			return copy(p, "text"), nil
+		})
+		end := make(chan struct{})
+		c := newClient(t, early(func(r *http.Request) (*http.Response, error) {
+			go func() {
+				_, _ = io.Copy(io.Discard, r.Body)
+				r.Body.Close()
+				close(end)
+			}()
+			time.Sleep(2500 * time.Millisecond)
+			return answer(413, `{}`)(r)
+		}))
+		_, err := c.Upload(t.Context(), Upload{Name: "a.md", ContentType: "text/markdown", Size: 1 << 30, Open: func() (io.ReadCloser, error) {
+			return struct {
+				io.Reader
+				io.Closer
+			}{r, closeFunc(func() error { closes.Add(1); return nil })}, nil
+		}})
+		is.True(errors.Is(err, fail.TooLarge))
+		is.Equal(reads.Load(), int64(3)) // the one under way was waited for
+		is.Equal(closes.Load(), int64(1))
+		<-end
+		is.Equal(reads.Load(), int64(3))
+		is.Equal(closes.Load(), int64(1))
+	})
+}
+
+func TestContentThatIsStuckIsClosedAndOpenedAgain(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		is := is.New(t)
+		stuck, opened := make(chan struct{}), 0
+		c := newClient(t, early(func(r *http.Request) (*http.Response, error) {
+			go func() { _, _ = io.Copy(io.Discard, r.Body) }()
+			if opened == 1 {
+				<-r.Context().Done()
+				return nil, r.Context().Err()
+			}
+			return answer(200, `{"id":"file-1"}`)(r)
+		}))
+		_, err := c.Upload(t.Context(), Upload{Name: "a.md", ContentType: "text/markdown", Size: 1, Open: func() (io.ReadCloser, error) {
+			if opened++; opened > 1 {
+				return io.NopCloser(strings.NewReader("x")), nil
+			}
+			return struct {
+				io.Reader
+				io.Closer
+			}{readFunc(func([]byte) (int, error) { <-stuck; return 0, io.ErrClosedPipe }), closeFunc(func() error { close(stuck); return nil })}, nil
+		}})
+		is.NoErr(err)
+		is.Equal(opened, 2)
+	})
+}
+
+// early is a transport that answers before it has read the body.
+type early func(*http.Request) (*http.Response, error)
+
+func (t early) RoundTrip(r *http.Request) (*http.Response, error) { return t(r) }
+
+type closeFunc func() error
+
+func (f closeFunc) Close() error { return f() }
