@@ -288,6 +288,8 @@ func (c *Client) read(resp *http.Response, r Request, into any, got *reply.Recei
 		got.Location = c.judge.URL(resp.Header.Get(place), reply.MaxMessage)
 		return reply.ErrNoObject
 	case resp.StatusCode == http.StatusNoContent:
+	case resp.StatusCode < 200: // nothing ends the body of a 101, also not the context
+		return reply.ErrNoObject
 		if o, ok := into.(reply.Empty); ok && o.Empty() {
 			return reply.ErrNoObject
 		}

@@ -108,6 +108,8 @@ func (j Judge) Verdict(ctx context.Context, got Received, err error, now time.Ti
 		return failed(fail.Unavailable, true, "the reply to a successful request could not be read: %v", f.Err)
 	case status < 400:
 		return failed(fail.Endpoint, false, "it redirects to %q, which is not followed; set the base URL to where the API is", got.Location)
+	case status < 200:
+		return failed(fail.Endpoint, false, "it answers %d, which the API never does; check the base URL", status)
 	case status == http.StatusUnauthorized, status == http.StatusForbidden, status == http.StatusProxyAuthRequired:
 		f.Kind = fail.Unauthorized
 	case (status == http.StatusNotFound || status == http.StatusBadRequest) && got.HTML:

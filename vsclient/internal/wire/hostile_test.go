@@ -221,6 +221,13 @@ var hostile = []struct {
 	{"a redirect to another host", func() transport { return answer(301, ``, "Location", "https://u:p@evil.example/v1?k="+secretKey) }, fail.Endpoint, "https://[redacted]@evil.example/v1?k=[redacted]", 1},
 	{"a redirect to a place that is none", func() transport { return answer(302, ``, "Location", "https://u:"+secretKey+"@evil"+ansi) }, fail.Endpoint, "redirects to \"https://[redacted]@evil", 1},
 	{"a redirect without a place", func() transport { return answer(307, ``) }, fail.Endpoint, "redirects", 1},
+	{"another protocol, and a body that nothing ends", func() transport {
+		return func(r *http.Request) (*http.Response, error) {
+			resp, err := answer(101, "")(r)
+			resp.Body = io.NopCloser(readFunc(func([]byte) (int, error) { select {} }))
+			return resp, err
+		}
+	}, fail.Endpoint, "101", 1},
 	{"not modified", func() transport { return answer(304, ``) }, fail.Endpoint, "", 1},
 	{"an endless object", func() transport { return body(200, &endlessText{text: `{"a":`}) }, fail.Unavailable, "", 0},
 	{"an endless string", func() transport {
