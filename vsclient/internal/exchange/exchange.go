@@ -9,6 +9,7 @@ import (
 	"net/http"
 	"net/http/httptrace"
 	"net/url"
+	"slices"
 	"strings"
 	"time"
 
@@ -78,6 +79,9 @@ const maxGarbled = 3
 // some servers refuse both while another file is being removed.
 const maxRefused = 6
 
+// ofDocuments are the kinds of refusals for which the document of a request is to blame.
+var ofDocuments = []error{fail.Rejected, fail.TooLarge, fail.UnsupportedType, fail.Empty}
+
 // longestPause is how long a 429 may hold up other requests: a server that asks for a
 // day must not.
 const longestPause = 5 * time.Minute
@@ -141,7 +145,7 @@ func (c *Client) send(ctx context.Context, r Request, into func() any) (time.Dur
 			refused++
 			f.Retry = refused < maxRefused && !r.Query.Has("after") // a listing whose cursor is refused begins anew
 		}
-		if f != nil && r.Method == http.MethodGet && f.Kind == fail.Rejected && f.Status > 0 { //nolint:errorlint // the kind itself
+		if f != nil && r.Method == http.MethodGet && f.Status > 0 && slices.Contains(ofDocuments, f.Kind) {
 			f.Kind = fail.Endpoint // no document is to blame
 		}
 		unknown = unknown || f != nil && f.Unknown
@@ -240,7 +244,7 @@ func (c *Client) roundTrip(ctx context.Context, r Request, into any) (got reply.
 			got.Status, got.Header = resp.StatusCode, resp.Header
 			resp.Body = &lively{resp.Body, dog}
 			if got.HTML = reply.IsHTML(resp.Header.Get("Content-Type"), nil); got.Status >= 400 {
-				got.Cut, got.HTML = c.judge.Tame(resp)
+				c.judge.Tame(resp, &got)
 			}
 			// Some servers close the connection behind a 400 without saying so. A request
 			// that is sent on it in this moment is lost.
@@ -284,6 +288,8 @@ func (c *Client) roundTrip(ctx context.Context, r Request, into any) (got reply.
 // read reads the reply of a request that was not refused.
 func (c *Client) read(resp *http.Response, r Request, into any, got *reply.Received) error {
 	switch {
+	case resp.StatusCode < 200: // nothing ends the body of a 101, also not the context
+		return reply.ErrNoObject
 	case resp.StatusCode >= 300:
 		got.Location = c.judge.URL(resp.Header.Get(place), reply.MaxMessage)
 		return reply.ErrNoObject

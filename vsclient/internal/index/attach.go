@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"net/http"
 	"slices"
-	"strings"
 	"sync"
 	"time"
 
@@ -98,14 +97,14 @@ func (i *Indexer) deliver(files []*attaching, leave func()) bool {
 // part attaches the Files that the refusal names apart from the others, or, when it
 // names none, each half by itself. It reports whether all were accepted.
 func (i *Indexer) part(files []*attaching, f *reply.Failure) bool {
-	if strings.Contains(f.Message, "array too long") {
+	if f.Says("array too long") {
 		i.mu.Lock()
 		i.most = min(i.most, len(files)/2)
 		i.mu.Unlock()
 	}
 	var one, other []*attaching
 	for _, at := range files {
-		if strings.Contains(f.Message, at.FileID) {
+		if f.Says(at.FileID) {
 			one = append(one, at)
 		} else {
 			other = append(other, at)
@@ -147,10 +146,9 @@ func refusal(err error) *reply.Failure {
 
 // aboutAFile reports whether the refusal speaks of a File.
 func aboutAFile(f *reply.Failure, files []*attaching) bool {
-	message := strings.ToLower(f.Message)
 	return errors.Is(f.Kind, fail.UnsupportedType) || errors.Is(f.Kind, fail.TooLarge) ||
-		strings.Contains(message, "file-") || strings.Contains(message, "no such file") || strings.Contains(message, "cannot find file") ||
-		slices.ContainsFunc(files, func(at *attaching) bool { return strings.Contains(f.Message, at.FileID) })
+		f.Says("file-") || f.Says("no such file") || f.Says("cannot find file") ||
+		slices.ContainsFunc(files, func(at *attaching) bool { return f.Says(at.FileID) })
 }
 
 // run makes the request until it is accepted or refused. After an attempt whose reply

@@ -7,6 +7,7 @@ import (
 	"io"
 	"mime"
 	"net/http"
+	"slices"
 )
 
 // The most that is kept of a text that a server sends, in bytes.
@@ -27,20 +28,25 @@ type refusal struct {
 	Param   string `json:"param"`
 }
 
+// coded reports whether the refusal has one of the codes.
+func (r refusal) coded(codes []string) bool {
+	return slices.Contains(codes, r.Code) || slices.Contains(codes, r.Type)
+}
+
 // Tame replaces the body and the header of a reply of 400 and above by ones of bounded
 // length, in one line each and without secrets: from then on the SDK handles it, and its
-// error shows it. It returns why the body could not be read, and whether it is a page for
-// people.
-func (j Judge) Tame(resp *http.Response) (cut error, html bool) {
+// error shows it. The reply is judged by the words that were sent: a key of a few
+// characters may be in any of them.
+func (j Judge) Tame(resp *http.Response, got *Received) {
 	raw, cut := io.ReadAll(io.LimitReader(resp.Body, maxRefusal))
 	resp.Body.Close()
-	r, html := parseRefusal(raw, resp.Header.Get("Content-Type"))
-	r = refusal{j.Line(r.Message, MaxMessage), j.Line(r.Type, MaxCode), j.Line(r.Code, MaxCode), j.Line(r.Param, MaxCode)}
-	body, _ := json.Marshal(map[string]refusal{"error": r}) //nolint:errchkjson // strings
+	said, html := parseRefusal(raw, resp.Header.Get("Content-Type"))
+	got.Cut, got.HTML, got.said = cut, html, func() refusal { return said }
+	shown := refusal{j.Line(said.Message, MaxMessage), j.Line(said.Type, MaxCode), j.Line(said.Code, MaxCode), j.Line(said.Param, MaxCode)}
+	body, _ := json.Marshal(map[string]refusal{"error": shown}) //nolint:errchkjson // strings
 	resp.Header = j.header(resp.Header)
 	resp.Status = fmt.Sprint(resp.StatusCode, " ", http.StatusText(resp.StatusCode))
 	resp.Body, resp.ContentLength, resp.Trailer = io.NopCloser(bytes.NewReader(body)), int64(len(body)), nil
-	return cut, html
 }
 
 // parseRefusal reads the reason out of OpenAI's form {"error":{…}}, out of the forms of

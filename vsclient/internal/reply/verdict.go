@@ -30,14 +30,15 @@ type Failure struct {
 	Type       string
 	Message    string
 	RequestID  string
-	Reason     string        // with status, code and request id
-	Retry      bool          // another attempt may succeed
-	RetryAfter time.Duration // the least wait that the server asks for
-	Tries      int           // attempts made
-	Unknown    bool          // one of the attempts may have been carried out
-	Garbled    bool          // the last reply was no HTTP, or had a field of another type: that hardly gets better
-	Err        error         // the cause
-	last       error         // the answer before the call was given up; nil: none
+	Reason     string         // with status, code and request id
+	Retry      bool           // another attempt may succeed
+	RetryAfter time.Duration  // the least wait that the server asks for
+	Tries      int            // attempts made
+	Unknown    bool           // one of the attempts may have been carried out
+	Garbled    bool           // the last reply was no HTTP, or had a field of another type: that hardly gets better
+	Err        error          // the cause
+	last       error          // the answer before the call was given up; nil: none
+	said       func() refusal // the last refusal as it was sent, which no format verb looks into; nil: none
 }
 
 func (f *Failure) Error() string {
@@ -60,6 +61,13 @@ type Received struct {
 	HTML     bool   // the reply is a page for people
 	Location string // of a redirect
 	Cut      error  // why the body of a refusal could not be read
+	said     func() refusal
+}
+
+// Says reports whether the message of the last refusal has the words, in any case. The
+// message that is shown may lack some: a key of a few characters is hidden in any word.
+func (f *Failure) Says(words string) bool {
+	return f.said != nil && strings.Contains(strings.ToLower(f.said().Message), strings.ToLower(words))
 }
 
 // Verdict turns the outcome of one attempt into a verdict; nil means success. This
@@ -74,7 +82,7 @@ func (j Judge) Verdict(ctx context.Context, got Received, err error, now time.Ti
 	if unread, ok := errors.AsType[*fail.Error](err); ok {
 		return &Failure{Kind: unread.Kind, Reason: unread.Reason, Err: unread}
 	}
-	f := &Failure{Status: got.Status, RequestID: j.Line(got.Header.Get("x-request-id"), maxRequestID), RetryAfter: retryAfter(got.Header, now)}
+	f := &Failure{Status: got.Status, said: got.said, RequestID: j.Line(got.Header.Get("x-request-id"), maxRequestID), RetryAfter: retryAfter(got.Header, now)}
 	if apiErr, ok := errors.AsType[*openai.Error](err); ok {
 		j.redact(apiErr)
 		f.Code, f.Type, f.Message = apiErr.Code, apiErr.Type, apiErr.Message
@@ -87,6 +95,10 @@ func (j Judge) Verdict(ctx context.Context, got Received, err error, now time.Ti
 		f.Reason = fmt.Sprintf(format, args...)
 		return f
 	}
+	var said refusal
+	if got.said != nil {
+		said = got.said()
+	}
 	switch status := got.Status; {
 	case status == 0 && hopeless(err):
 		return failed(fail.Endpoint, false, "%v; check the base URL", f.Err)
@@ -96,6 +108,8 @@ func (j Judge) Verdict(ctx context.Context, got Received, err error, now time.Ti
 	case status == 0:
 		f.Unknown = !undialed(err)
 		return failed(fail.Unavailable, true, "no reply: %v", f.Err)
+	case status < 200:
+		return failed(fail.Endpoint, false, "it answers %d, which the API never does; check the base URL", status)
 	case status < 300:
 		f.Unknown = true
 		switch {
@@ -114,49 +128,49 @@ func (j Judge) Verdict(ctx context.Context, got Received, err error, now time.Ti
 		return failed(fail.Endpoint, false, "it answers %d with a web page; check the base URL", status)
 	case status == http.StatusNotFound:
 		f.Kind = fail.NotFound
-	case slices.Contains(unfit, status):
-		f.Kind = fail.Endpoint
-	case status == http.StatusPaymentRequired, f.coded(unpaid), status == http.StatusTooManyRequests && usedUp(f.Message):
+	case status == http.StatusPaymentRequired, status < 500 && (said.coded(unpaid) || overBudget(said.Message)), status == http.StatusTooManyRequests && usedUp(said.Message):
 		f.Kind = fail.Quota
-	case f.coded(barred):
+	case status < 500 && said.coded(barred):
 		f.Kind = fail.Unauthorized
 	case status == http.StatusRequestEntityTooLarge:
 		f.Kind = fail.TooLarge
 	case status == http.StatusTooManyRequests:
 		f.Kind, f.Retry = fail.RateLimited, true
-	case status == http.StatusRequestTimeout, status == http.StatusConflict, status == http.StatusLocked, status == http.StatusTooEarly, status >= 500:
+	case slices.Contains(passing, status), status >= 500, status == http.StatusBadRequest && said.coded(ownFault):
 		f.Kind, f.Retry, f.Unknown = fail.Unavailable, true, true
+	case !slices.Contains(ofDocuments, status), said.coded(misled), said.Param == "purpose", strings.Contains(said.Message, "'purpose'"):
+		f.Kind = fail.Endpoint // it takes no request of this form, whatever its document
 	case got.Cut != nil:
 		return failed(fail.Unavailable, true, "the reply, a %d, could not be read: %v", status, j.clean(got.Cut))
 	default:
-		f.Kind = kindOfRefusal(f.Code, f.Message)
+		f.Kind = kindOfRefusal(said.Code, said.Message)
 	}
 	f.Reason = f.describe()
 	return f
 }
 
-// unfit are the refusals of a server to take a request of this form, whatever its document.
-var unfit = []int{
-	http.StatusMethodNotAllowed, http.StatusNotAcceptable, http.StatusGone, http.StatusLengthRequired,
-	http.StatusPreconditionFailed, http.StatusRequestURITooLong, http.StatusExpectationFailed, http.StatusTeapot,
-	http.StatusMisdirectedRequest, http.StatusFailedDependency, http.StatusUpgradeRequired, http.StatusPreconditionRequired,
-	http.StatusRequestHeaderFieldsTooLarge,
-}
+var (
+	// passing are statuses of 400 to 499 after which another attempt may succeed. With 460
+	// and 499, load balancers say that a request was given up on its way.
+	passing = []int{http.StatusRequestTimeout, http.StatusConflict, http.StatusLocked, http.StatusTooEarly, 460, 499}
+
+	// ofDocuments are those for which a document may be to blame, beside 404 and 413. Of
+	// the others many are in no standard.
+	ofDocuments = []int{http.StatusBadRequest, http.StatusUnsupportedMediaType, http.StatusUnprocessableEntity}
+)
 
 // Codes, and types, of refusals that no document is to blame for, whatever the status:
-// OpenAI sends them with 400, 401, 403 and 429.
+// OpenAI sends them with 400, 401, 403 and 429, and LiteLLM most with 400.
 var (
-	unpaid = []string{"insufficient_quota", "billing_hard_limit_reached", "billing_not_active"}
+	unpaid = []string{"insufficient_quota", "billing_hard_limit_reached", "billing_not_active", "budget_exceeded"}
 	barred = []string{
 		"access_terminated", "account_deactivated", "organization_disabled",
 		"invalid_organization", "mismatched_organization", "invalid_project", "mismatched_project",
+		"auth_error", "expired_key",
 	}
+	misled   = []string{"incorrect_hostname", "invalid_beta"}
+	ownFault = []string{"server_error", "internal_server_error", "no_db_connection"} // the server's
 )
-
-// coded reports whether the refusal has one of the codes.
-func (f *Failure) coded(codes []string) bool {
-	return f.Status >= 400 && f.Status < 500 && (slices.Contains(codes, f.Code) || slices.Contains(codes, f.Type))
-}
 
 // undialed reports whether no connection came about, so that nothing was sent.
 func undialed(err error) bool {
@@ -191,6 +205,11 @@ func noHTTP(err error) bool {
 // called "quota" is not taken for a lack of it.
 var quoted = regexp.MustCompile("(^|[\\s(:=\\[,])(\"[^\"]*\"|'[^']*'|`[^`]*`)")
 
+// unquoted is a message in lower case without the parts that quote the request.
+func unquoted(message string) string {
+	return strings.ToLower(quoted.ReplaceAllString(message, "$1''"))
+}
+
 // fullStore finds the wordings of a store that holds as many files as it can. OpenAI's
 // own is not known; its limit is 10,000 in stores from before November 2025.
 var fullStore = regexp.MustCompile(`cannot hold more|(store|''|it) is full\b|(too many|more) (vector store )?files|files? (limit|count)\b|(number|count) of (vector store )?files|` +
@@ -198,20 +217,20 @@ var fullStore = regexp.MustCompile(`cannot hold more|(store|''|it) is full\b|(to
 	`store('s)? (limit|capacity) (was |has been )?(reached|exceeded)|reached its (limit|capacity)(\.|$)|at capacity\b`)
 
 // suspended finds that OpenAI serves nobody with the key, whatever is asked.
-var suspended = regexp.MustCompile(`\b(organization|account|project)\b[^.]*\b(is|are|was|been|has) [^.]*(disabled|deactivated|suspended)|(disabled|deactivated|suspended) (organization|account|project)\b`)
+var suspended = regexp.MustCompile(`\b(organization|account|project)\b[^.]*\b(is|are|was|been|has) [^.]*(disabled|deactivated|suspended|archived)|(disabled|deactivated|suspended|archived) (organization|account|project)\b`)
 
 // kindOfRefusal tells apart the refusals that OpenAI answers with a 400: the code where it
 // sends one, else the wording that users have reported (a full storage quota has
 // no code).
 func kindOfRefusal(code, message string) error {
-	m := strings.ToLower(quoted.ReplaceAllString(message, "$1''"))
+	m := unquoted(message)
 	has := func(parts ...string) bool {
 		return slices.ContainsFunc(parts, func(part string) bool { return strings.Contains(m, part) })
 	}
 	switch {
 	case code == "unsupported_file", has("invalid extension", "not supported for retrieval"):
 		return fail.UnsupportedType
-	case suspended.MatchString(m):
+	case suspended.MatchString(m), has("authentication error", "authenticationerror", "incorrect api key"):
 		return fail.Unauthorized
 	case has("http request to an https server", "plain http request"):
 		return fail.Endpoint
@@ -314,3 +333,9 @@ func atMost(ns float64) time.Duration {
 func usedUp(message string) bool {
 	return strings.Contains(strings.ToLower(message), "exceeded your current quota")
 }
+
+// budget finds LiteLLM's wordings of a budget that is used up, some of which have the code
+// of another reason.
+var budget = regexp.MustCompile(`\bbudget has been exceeded|\b(exceeded|crossed|over) budget\b|\bexceeded(token)?budget\b`)
+
+func overBudget(message string) bool { return budget.MatchString(unquoted(message)) }

@@ -7,7 +7,6 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
-	"regexp"
 	"slices"
 	"strings"
 	"time"
@@ -87,8 +86,8 @@ func sendFor[T reply.Named](ctx context.Context, c *Client, r request) (T, time.
 	return o, wait, err
 }
 
-// absence is found in messages which say that something is not there.
-var absence = regexp.MustCompile(`(?i)not found|no such|not exist|cannot find|no file found|no vector store found|unknown`)
+// absence are words that say that something is not there.
+var absence = []string{"not found", "no such", "not exist", "cannot find", "no file found", "no vector store found", "unknown"}
 
 // absent decides on the object of a 404, or of a 400 that says "not found": the one that
 // was asked for, the vector store, or an endpoint that the server does not have. Where
@@ -105,20 +104,19 @@ func (c *Client) absent(ctx context.Context, r request, f *reply.Failure) *reply
 	} else if len(r.IDs) > 1 {
 		asked = append(asked, r.IDs[1])
 	}
-	names := func(id string) bool { return strings.Contains(f.Message, id) }
 	of := func(kind error) *reply.Failure {
 		f.Kind = kind
 		return f
 	}
 	switch absent := errors.Is(f.Kind, fail.NotFound); {
 	case absent && f.Status != http.StatusBadRequest:
-	case f.Status != http.StatusBadRequest, !absent && (!errors.Is(f.Kind, fail.Rejected) || !absence.MatchString(f.Message)):
+	case f.Status != http.StatusBadRequest, !absent && (!errors.Is(f.Kind, fail.Rejected) || !slices.ContainsFunc(absence, f.Says)):
 		return f
-	case !slices.ContainsFunc(append(asked, r.IDs...), names):
+	case !slices.ContainsFunc(append(asked, r.IDs...), f.Says):
 		return of(fail.Rejected) // it may be the fault of anything else
 	}
 	switch {
-	case slices.ContainsFunc(asked, names):
+	case slices.ContainsFunc(asked, f.Says):
 		return of(fail.NotFound)
 	case !inStore && len(asked) > 0:
 		return of(fail.NotFound)

@@ -221,6 +221,13 @@ var hostile = []struct {
 	{"a redirect to another host", func() transport { return answer(301, ``, "Location", "https://u:p@evil.example/v1?k="+secretKey) }, fail.Endpoint, "https://[redacted]@evil.example/v1?k=[redacted]", 1},
 	{"a redirect to a place that is none", func() transport { return answer(302, ``, "Location", "https://u:"+secretKey+"@evil"+ansi) }, fail.Endpoint, "redirects to \"https://[redacted]@evil", 1},
 	{"a redirect without a place", func() transport { return answer(307, ``) }, fail.Endpoint, "redirects", 1},
+	{"another protocol, and a body that nothing ends", func() transport {
+		return func(r *http.Request) (*http.Response, error) {
+			resp, err := answer(101, "")(r)
+			resp.Body = io.NopCloser(readFunc(func([]byte) (int, error) { select {} }))
+			return resp, err
+		}
+	}, fail.Endpoint, "101", 1},
 	{"not modified", func() transport { return answer(304, ``) }, fail.Endpoint, "", 1},
 	{"an endless object", func() transport { return body(200, &endlessText{text: `{"a":`}) }, fail.Unavailable, "", 0},
 	{"an endless string", func() transport {
@@ -278,6 +285,36 @@ var hostile = []struct {
 	{"no quota, in words alone", func() transport {
 		return answer(429, `{"error":{"message":"You exceeded your current quota, please check your plan and billing details."}}`)
 	}, fail.Quota, "quota", 1},
+	{"a budget that is used up", func() transport {
+		return answer(400, `{"error":{"message":"Budget has been exceeded! Current cost: 10.5, Max budget: 10.0","type":"budget_exceeded","code":"400"}}`)
+	}, fail.Quota, "Budget", 1},
+	{"a budget that is used up, in words alone", func() transport {
+		return answer(400, `{"detail":"ExceededTokenBudget: Current spend for token: 7.2e-05; Max Budget for Token: 2e-07"}`)
+	}, fail.Quota, "Budget", 1},
+	{"a budget that is used up, as a limit of requests", func() transport {
+		return answer(429, `{"error":{"message":"No deployments available - crossed budget: x","code":"429"}}`)
+	}, fail.Quota, "budget", 1},
+	{"a gateway that does not know the key", func() transport {
+		return answer(400, `{"error":{"message":"Authentication Error, Invalid proxy server token passed","type":"auth_error","code":"400"}}`)
+	}, fail.Unauthorized, "Authentication", 1},
+	{"a gateway whose own key is wrong", func() transport {
+		return answer(400, `{"error":{"message":"litellm.AuthenticationError: OpenAIException - Incorrect API key provided","code":"400"}}`)
+	}, fail.Unauthorized, "Incorrect", 1},
+	{"a gateway without its database", func() transport {
+		return answer(400, `{"error":{"message":"No connected db.","type":"no_db_connection","code":"400"}}`)
+	}, fail.Unavailable, "db", 0},
+	{"a project that was archived", func() transport {
+		return answer(400, `{"error":{"message":"The project you are requesting has been archived and is no longer accessible"}}`)
+	}, fail.Unauthorized, "archived", 1},
+	{"another region's host", func() transport {
+		return answer(400, `{"error":{"message":"use eu.api.openai.com","code":"incorrect_hostname"}}`)
+	}, fail.Endpoint, "eu.api", 1},
+	{"a purpose that is none", func() transport {
+		return answer(400, `{"error":{"message":"'docs' is not one of ['assistants', 'user_data'] - 'purpose'"}}`)
+	}, fail.Endpoint, "purpose", 1},
+	{"a status of a proxy about its certificate", func() transport { return answer(495, `<html>`) }, fail.Endpoint, "495", 1},
+	{"reasons of law", func() transport { return answer(451, ``) }, fail.Endpoint, "451", 1},
+	{"a request that a proxy gave up", func() transport { return answer(499, ``) }, fail.Unavailable, "499", 0},
 	{"an account that was closed", func() transport {
 		return answer(429, `{"error":{"message":"Your access was terminated","type":"access_terminated"}}`)
 	}, fail.Unauthorized, "terminated", 1},
@@ -791,4 +828,116 @@ func TestACallThatIsGivenUpDuringARequestIsUnknown(t *testing.T) {
 	err = last2(c.CreateStoreFile(ctx, attachCall())) // never sent
 	f, ok = errors.AsType[*reply.Failure](err)
 	is.True(ok && !f.Unknown)
+}
+
+// A transport may be still at the content when the reply is there, and the call has ended.
+func TestAnUploadReadsNothingOnceItHasReturned(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		is := is.New(t)
+		var reads, closes atomic.Int64
+		r := readFunc(func(p []byte) (int, error) {
+			time.Sleep(time.Second)
+			reads.Add(1)
+			return copy(p, "text"), nil
+		})
+		end := make(chan struct{})
+		c := newClient(t, early(func(r *http.Request) (*http.Response, error) {
+			go func() {
+				_, _ = io.Copy(io.Discard, r.Body)
+				r.Body.Close()
+				close(end)
+			}()
+			time.Sleep(2500 * time.Millisecond)
+			return answer(413, `{}`)(r)
+		}))
+		_, err := c.Upload(t.Context(), Upload{Name: "a.md", ContentType: "text/markdown", Size: 1 << 30, Open: func() (io.ReadCloser, error) {
+			return struct {
+				io.Reader
+				io.Closer
+			}{r, closeFunc(func() error { closes.Add(1); return nil })}, nil
+		}})
+		is.True(errors.Is(err, fail.TooLarge))
+		is.Equal(reads.Load(), int64(3)) // the one under way was waited for
+		is.Equal(closes.Load(), int64(1))
+		<-end
+		is.Equal(reads.Load(), int64(3))
+		is.Equal(closes.Load(), int64(1))
+	})
+}
+
+func TestContentThatIsStuckIsClosedAndOpenedAgain(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		is := is.New(t)
+		stuck, opened := make(chan struct{}), 0
+		c := newClient(t, early(func(r *http.Request) (*http.Response, error) {
+			go func() { _, _ = io.Copy(io.Discard, r.Body) }()
+			if opened == 1 {
+				<-r.Context().Done()
+				return nil, r.Context().Err()
+			}
+			return answer(200, `{"id":"file-1"}`)(r)
+		}))
+		_, err := c.Upload(t.Context(), Upload{Name: "a.md", ContentType: "text/markdown", Size: 1, Open: func() (io.ReadCloser, error) {
+			if opened++; opened > 1 {
+				return io.NopCloser(strings.NewReader("x")), nil
+			}
+			return struct {
+				io.Reader
+				io.Closer
+			}{readFunc(func([]byte) (int, error) { <-stuck; return 0, io.ErrClosedPipe }), closeFunc(func() error { close(stuck); return nil })}, nil
+		}})
+		is.NoErr(err)
+		is.Equal(opened, 2)
+	})
+}
+
+// early is a transport that answers before it has read the body.
+type early func(*http.Request) (*http.Response, error)
+
+func (t early) RoundTrip(r *http.Request) (*http.Response, error) { return t(r) }
+
+type closeFunc func() error
+
+func (f closeFunc) Close() error { return f() }
+
+func TestARefusalOfAListingIsNoDocumentsFault(t *testing.T) {
+	for status, message := range map[int]string{413: "", 400: "limit 10000 is too large", 415: ""} {
+		err := all(newClient(t, answer(status, `{"error":{"message":"`+message+`"}}`)).StoreFiles(t.Context()))
+		if !errors.Is(err, fail.Endpoint) {
+			t.Error(err)
+		}
+	}
+}
+
+// A local server takes any key, so that people give it one of a few characters.
+func TestAKeyOfAFewCharactersChangesNoVerdict(t *testing.T) {
+	for _, key := range []string{"x", "a", "e", "d", "no", "file", "vs", "1", "not", "quota"} {
+		short := func(cfg *Config) { cfg.APIKey = key }
+		for _, row := range []struct {
+			status        int
+			code, message string
+			kind          error
+		}{
+			{400, "", "Vector store 'vs_1' cannot hold more than 10000 files.", fail.StoreFull},
+			{400, "", "Vector store with id 'vs_1' is expired.", fail.StoreGone},
+			{400, "", "You have exceeded your file storage quota.", fail.Quota},
+			{429, "insufficient_quota", "", fail.Quota},
+			{400, "", "File file-1 not found in vector store vs_1", fail.NotFound},
+		} {
+			c := newClient(t, answer(row.status, fmt.Sprintf(`{"error":{"message":%q,"code":%q}}`, row.message, row.code)), short)
+			if err := last2(c.CreateStoreFile(t.Context(), attachCall())); !errors.Is(err, row.kind) {
+				t.Errorf("key %q: %v is not %v", key, err, row.kind)
+			}
+		}
+		for _, status := range []Status{InProgress, Completed, Failed, Cancelled} {
+			c := newClient(t, answer(200, fmt.Sprintf(`{"id":"file-1","status":%q,"last_error":{"code":"unsupported_file","message":"no"}}`, status)), short)
+			s, _, err := c.StoreFile(t.Context(), "file-1")
+			if err != nil || s.Status != status || s.LastError.Passing() {
+				t.Errorf("key %q: %+v, %v", key, s, err)
+			}
+		}
+		if s, err := newClient(t, answer(200, `{"id":"vs_1","status":"expired"}`), short).Store(t.Context()); err != nil || s.Status != "expired" {
+			t.Errorf("key %q: %+v, %v", key, s, err)
+		}
+	}
 }

@@ -2,6 +2,7 @@ package wire
 
 import (
 	"maps"
+	"slices"
 	"strings"
 
 	"github.com/conduitio-labs/conduit-connector-openai-vectorstore/vsclient/internal/exchange"
@@ -75,6 +76,7 @@ type StaticChunking struct {
 type IndexingError struct {
 	Code    string `json:"code"`
 	Message string `json:"message"`
+	lasting bool   // not [IndexingError.Passing], as the words say that were sent
 }
 
 func (e *IndexingError) String() string {
@@ -94,7 +96,7 @@ func (e *IndexingError) Passing() bool {
 	case "unsupported_file", "invalid_file", "unhandled_mime_type", "parsing_error", "file_not_found":
 		return false
 	}
-	return !strings.Contains(e.Message, "is not supported") // OGX gives every reason the code server_error
+	return !e.lasting && !strings.Contains(e.Message, "is not supported") // OGX gives every reason the code server_error
 }
 
 // Batch is a set of files that were attached in one request.
@@ -226,18 +228,27 @@ func (p *Page[T]) Field(name string) any {
 
 // The texts of a reply that are shown pass through line.
 
+// shown leaves a status that the client knows, whatever a key of a few characters may be.
+func (s Status) shown(line func(string, int) string) Status {
+	if slices.Contains([]Status{InProgress, Completed, Failed, Cancelled, "expired"}, s) {
+		return s
+	}
+	return Status(line(string(s), reply.MaxCode))
+}
+
 func (s *StoreFile) Show(line func(string, int) string) {
-	s.Status = Status(line(string(s.Status), reply.MaxCode))
+	s.Status = s.Status.shown(line)
 	if s.LastError != nil {
+		s.LastError.lasting = !s.LastError.Passing()
 		s.LastError.Code, s.LastError.Message = line(s.LastError.Code, reply.MaxCode), line(s.LastError.Message, reply.MaxMessage)
 	}
 }
 
 func (b *Batch) Show(line func(string, int) string) {
-	b.Status = Status(line(string(b.Status), reply.MaxCode))
+	b.Status = b.Status.shown(line)
 }
 
-func (s *Store) Show(line func(string, int) string) { s.Status = line(s.Status, reply.MaxCode) }
+func (s *Store) Show(line func(string, int) string) { s.Status = string(Status(s.Status).shown(line)) }
 
 func (p *Page[T]) Show(line func(string, int) string) {
 	for i := range p.Data {

@@ -3,7 +3,6 @@ package wire
 import (
 	"bytes"
 	"context"
-	"errors"
 	"fmt"
 	"io"
 	"mime/multipart"
@@ -13,7 +12,6 @@ import (
 	"github.com/openai/openai-go/v3/option"
 
 	"github.com/conduitio-labs/conduit-connector-openai-vectorstore/vsclient/internal/exchange"
-	"github.com/conduitio-labs/conduit-connector-openai-vectorstore/vsclient/internal/fail"
 )
 
 // Upload is a File to be made.
@@ -27,7 +25,7 @@ type Upload struct {
 // Upload makes a File. POST /files knows no idempotency key: each attempt whose reply
 // was lost may have made a File as well.
 func (c *Client) Upload(ctx context.Context, u Upload) (File, error) {
-	var body *multipartBody
+	var body multipartBody
 	f, _, err := send[File](ctx, c, request{Request: exchange.Request{
 		Method: http.MethodPost, Path: "files", Gate: c.cfg.Pacer.Uploads, Size: max(u.Size, 1),
 		Opts: func(alive func()) (_ []option.RequestOption, err error) {
@@ -35,82 +33,54 @@ func (c *Client) Upload(ctx context.Context, u Upload) (File, error) {
 				return nil, err
 			}
 			return []option.RequestOption{
-				option.WithRequestBody(body.contentType, body),
+				option.WithRequestBody(body.contentType, body.Body),
 				option.WithMiddleware(body.sized),
 			}, nil
 		},
-		Landed: func(context.Context) (bool, error) { return false, body.failure() }, // content that cannot be read is not read again
+		Landed: func(context.Context) (bool, error) { return false, body.End() }, // content that cannot be read is not read again
 	}})
-	if unread := body.failure(); err != nil && unread != nil {
+	if unread := body.End(); err != nil && unread != nil {
 		err = unread
 	}
 	return f, err
 }
 
-// multipartBody streams the form: the SDK's own upload would hold it whole in
-// memory. It remembers why the content could not be read, since a transport
-// reports that as it likes.
+// multipartBody streams the form: the SDK's own upload would hold it whole in memory.
 type multipartBody struct {
-	io.Reader
+	*exchange.Body
 	contentType string
 	size        int64
-	content     io.Closer
-	alive       func() // is called for each piece that is read
-	err         error
 }
 
-func (u *Upload) body(purpose string, alive func()) (*multipartBody, error) {
+func (u *Upload) body(purpose string, alive func()) (b multipartBody, err error) {
 	var frame bytes.Buffer
 	form := multipart.NewWriter(&frame)
-	if err := form.WriteField("purpose", purpose); err != nil {
-		return nil, err
+	if err = form.WriteField("purpose", purpose); err != nil {
+		return b, err
 	}
-	if _, err := form.CreatePart(textproto.MIMEHeader{
+	if _, err = form.CreatePart(textproto.MIMEHeader{
 		"Content-Disposition": {fmt.Sprintf(`form-data; name="file"; filename="%s"`, u.Name)},
 		"Content-Type":        {u.ContentType},
 	}); err != nil {
-		return nil, err
+		return b, err
 	}
 	head := bytes.Clone(frame.Bytes())
 	frame.Reset()
-	if err := form.Close(); err != nil {
-		return nil, err
+	if err = form.Close(); err != nil {
+		return b, err
 	}
 	content, err := u.Open()
 	if err != nil {
-		return nil, err
+		return b, err
 	}
-	b := &multipartBody{contentType: form.FormDataContentType(), content: content, alive: alive}
-	b.size = int64(len(head)) + u.Size + int64(frame.Len())
-	b.Reader = io.MultiReader(bytes.NewReader(head), content, &frame)
+	b.contentType, b.size = form.FormDataContentType(), int64(len(head))+u.Size+int64(frame.Len())
+	b.Body = exchange.NewBody(io.MultiReader(bytes.NewReader(head), content, &frame), content, alive)
 	return b, nil
 }
 
-func (b *multipartBody) Read(p []byte) (int, error) {
-	n, err := b.Reader.Read(p)
-	if n > 0 {
-		b.alive()
-	}
-	if err != nil && !errors.Is(err, io.EOF) {
-		b.err = fail.Because(fail.Content, err)
-		err = b.err
-	}
-	return n, err
-}
-
-// failure is why the content could not be read; nil: it could, or was not asked for.
-func (b *multipartBody) failure() error {
-	if b == nil {
-		return nil
-	}
-	return b.err
-}
-
-func (b *multipartBody) Close() error { return b.content.Close() }
-
 // sized announces the length of the body, which a plain reader does not tell.
 // Whether OpenAI takes a body of unknown length is not documented.
-func (b *multipartBody) sized(req *http.Request, next option.MiddlewareNext) (*http.Response, error) {
+func (b multipartBody) sized(req *http.Request, next option.MiddlewareNext) (*http.Response, error) {
 	req.ContentLength = b.size
 	return next(req)
 }

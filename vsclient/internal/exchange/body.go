@@ -1,0 +1,77 @@
+package exchange
+
+import (
+	"errors"
+	"io"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/conduitio-labs/conduit-connector-openai-vectorstore/vsclient/internal/fail"
+)
+
+// Body is content of the caller's that is sent piece by piece. A transport may read on
+// after it has returned, as where the server answers early. [Body.End] ends that: the
+// caller may do with the content as it likes once its call has returned.
+type Body struct {
+	io.Reader
+	content io.Closer
+	alive   func() // is called for each piece that is read
+	once    sync.Once
+
+	closed atomic.Bool // a read that fails then says nothing of the content
+
+	turn chan struct{} // is full during a read
+	over bool
+	err  error // why the content could not be read: a transport reports that as it likes
+}
+
+// readTime is how long [Body.End] waits for a read before it closes the content.
+const readTime = 2 * time.Second
+
+// NewBody returns a body that reads from r, and closes the content once.
+func NewBody(r io.Reader, content io.Closer, alive func()) *Body {
+	return &Body{Reader: r, content: content, alive: alive, turn: make(chan struct{}, 1)}
+}
+
+var errOver = errors.New("the request is over")
+
+func (b *Body) Read(p []byte) (int, error) {
+	b.turn <- struct{}{}
+	defer func() { <-b.turn }()
+	if b.over {
+		return 0, errOver
+	}
+	n, err := b.Reader.Read(p)
+	if n > 0 {
+		b.alive()
+	}
+	if err != nil && !errors.Is(err, io.EOF) && !b.closed.Load() {
+		b.err = fail.Because(fail.Content, err)
+		err = b.err
+	}
+	return n, err
+}
+
+// Close closes the content.
+func (b *Body) Close() (err error) {
+	b.closed.Store(true)
+	b.once.Do(func() { err = b.content.Close() })
+	return err
+}
+
+// End waits for a read that is under way, has none follow, and closes the content. A read
+// that takes long is cut by that, as far as the content can. End returns why the content
+// could not be read; nil: it could, or was not asked for. A nil body has ended.
+func (b *Body) End() error {
+	if b == nil {
+		return nil
+	}
+	late := time.AfterFunc(readTime, func() { _ = b.Close() })
+	b.turn <- struct{}{}
+	defer func() { <-b.turn }()
+	late.Stop()
+	b.over = true
+	_ = b.Close()
+	return b.err
+}
