@@ -115,6 +115,25 @@ func TestAKeyChangeRemovesTheOldDocument(t *testing.T) {
 	is.Equal(contents(e), map[string]string{`{"id":3}`: "text", `{"id":2}`: "a new row under the old key", `{"id":9}`: "other"})
 }
 
+// With wait_for "attached", a write ends when its documents are accepted for indexing.
+func TestAKeyChangeKeepsTheOldDocumentUntilTheNewOneIsSearchable(t *testing.T) {
+	is := is.New(t)
+	e := emulate(t, openaitest.Config{FailIndexing: func(f openaitest.FileInfo) (code, message string) {
+		if f.Bytes == int64(len("broken")) {
+			return "invalid_file", "it is broken"
+		}
+		return "", ""
+	}})
+	d := open(t, e, config.Config{"content_field": "body", "wait_for": "attached"})
+	write(t, d, row("docs", 1, "body", "one"), row("docs", 2, "body", "two"))
+	n, err := d.Write(t.Context(), []opencdc.Record{move(1, 11, "new"), move(2, 12, "broken")})
+	is.Equal(n, 1)
+	is.True(strings.Contains(err.Error(), "it is broken"))
+	is.True(strings.Contains(err.Error(), `{\"id\":12}`))
+	is.NoErr(d.Teardown(t.Context()))
+	is.Equal(contents(e), map[string]string{`{"id":11}`: "new", `{"id":2}`: "two"})
+}
+
 func TestKeyChangesOfDifferentRowsGoOutTogether(t *testing.T) {
 	is := is.New(t)
 	e := emulate(t, openaitest.Config{})

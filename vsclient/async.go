@@ -24,8 +24,7 @@ func (c *Client) removed(id string, failed bool) {
 	c.awaited.Removed(id, cause)
 }
 
-// attachAsync returns as soon as the attach is accepted, or has failed. The rest
-// goes on in the background.
+// attachAsync returns as soon as the attach is accepted or has failed. The rest goes on after it.
 func (c *Client) attachAsync(ctx context.Context, p *prepared, at wire.Attachment, arrived func()) (index.Fate, error) {
 	type result struct {
 		fate index.Fate
@@ -48,7 +47,6 @@ func (c *Client) attachAsync(ctx context.Context, p *prepared, at wire.Attachmen
 			}
 		})
 		release()
-		replaced := errors.Is(context.Cause(own), errReplaced)
 		c.ended(at.FileID, fate)
 		if !accepted {
 			end(nil)
@@ -63,10 +61,14 @@ func (c *Client) attachAsync(ctx context.Context, p *prepared, at wire.Attachmen
 				err = fmt.Errorf("%w; %d other changes of the key that were merged with it are not made", err, p.merged)
 			}
 		}
-		if life.Err() != nil || replaced {
+		if life.Err() != nil || errors.Is(context.Cause(own), errReplaced) {
 			err = nil // nothing is known to have failed
 		}
-		end(wrap(string(opPut), p.Key, err))
+		err = wrap(string(opPut), p.Key, err)
+		if e, failed := errors.AsType[*Error](err); failed {
+			c.log.Warn("a document that was attached did not become searchable", "file_id", at.FileID, "error", e.Reason)
+		}
+		end(err)
 	})
 	if !started {
 		end(nil)

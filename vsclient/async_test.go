@@ -1,8 +1,10 @@
 package vsclient_test
 
 import (
+	"bytes"
 	"errors"
 	"fmt"
+	"log/slog"
 	"net/http"
 	"strings"
 	"testing"
@@ -67,6 +69,23 @@ func TestFlushWaitsForThePutsBeforeItAlone(t *testing.T) {
 		is.NoErr(c.Flush(t.Context()))
 		is.True(time.Since(began) < 30*time.Second)
 		close(stop)
+	})
+}
+
+// A program that runs for weeks may never call Flush.
+func TestTheLogTellsAnAcknowledgedDocumentThatCannotBeIndexed(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		is := is.New(t)
+		var log bytes.Buffer
+		w := newWorld(t, unreadable(slow))
+		c := w.client(async, func(cfg *vsclient.Config) {
+			cfg.Logger = slog.New(slog.NewTextHandler(&log, &slog.HandlerOptions{Level: slog.LevelWarn}))
+		})
+		is.NoErr(onlyErr(c.Put(t.Context(), doc("a.md", "unreadable"))))
+		time.Sleep(time.Minute)
+		is.True(strings.Contains(log.String(), "did not become searchable"))
+		is.True(strings.Contains(log.String(), "It cannot be read."))
+		is.True(!strings.Contains(log.String(), "a.md"))
 	})
 }
 

@@ -18,6 +18,7 @@ import (
 type Store interface {
 	Apply(ctx context.Context, changes []vsclient.Change, done func(i int, r vsclient.Result)) []vsclient.Result
 	Get(ctx context.Context, key string) (vsclient.Info, error)
+	Flush(ctx context.Context) error
 }
 
 // Deliverer writes records to a store. It is not safe for concurrent use.
@@ -172,7 +173,7 @@ func (w *writing) join(i int) {
 }
 
 // carryOut makes the changes of the steps before step n. Then it removes their documents
-// under old keys: an old document is removed once the new one is in the store.
+// under old keys: an old document is removed once the new one is searchable.
 func (w *writing) carryOut(ctx context.Context, n int) {
 	var changes []vsclient.Change
 	var at []int
@@ -185,6 +186,7 @@ func (w *writing) carryOut(ctx context.Context, n int) {
 	for j, r := range w.apply(ctx, changes, w.progress) {
 		w.note(at[j], r)
 	}
+	w.awaitMoves(ctx, n)
 
 	changes, at = nil, nil
 	for i := w.from; i < n; i++ {
@@ -200,6 +202,36 @@ func (w *writing) carryOut(ctx context.Context, n int) {
 		}
 	}
 	w.begin(n)
+}
+
+// awaitMoves waits until the documents under changed keys are searchable, also where a change
+// ends when its document is attached. It refuses the steps whose documents came to nothing.
+func (w *writing) awaitMoves(ctx context.Context, n int) {
+	moves := make(map[string][]int) // key to the steps that move a row there
+	for i := w.from; i < n; i++ {
+		if s := &w.steps[i]; w.result.Verdicts[i] == nil && s.OldKey != "" {
+			moves[s.Key] = append(moves[s.Key], i)
+		}
+	}
+	if len(moves) == 0 {
+		return
+	}
+	err := w.store.Flush(ctx)
+	failed := []error{err}
+	if many, ok := err.(interface{ Unwrap() []error }); ok { //nolint:errorlint // the error itself joins one for each document
+		failed = many.Unwrap()
+	}
+	for _, err := range failed {
+		e, ok := errors.AsType[*vsclient.Error](err)
+		for key, steps := range moves {
+			if !ok || e.Key != key && e.Key != "" {
+				continue
+			}
+			for _, i := range steps {
+				w.note(i, vsclient.Result{Key: key, Err: e})
+			}
+		}
+	}
 }
 
 // change returns the change of the step.

@@ -52,6 +52,8 @@ func (s *store) Get(_ context.Context, key string) (vsclient.Info, error) {
 	return vsclient.Info{Key: key}, nil
 }
 
+func (s *store) Flush(context.Context) error { return nil }
+
 func newDeliverer(t *testing.T, s *store) *deliver.Deliverer {
 	t.Helper()
 	tr, err := translate.New(translate.Config{

@@ -12,9 +12,12 @@ import (
 type Awaited struct {
 	mu     sync.Mutex
 	open   []chan struct{} // each is closed when its document is searchable, or has failed
-	failed []error         // of documents that came to nothing since Told
+	failed []error         // of documents that came to nothing since Told, maxFailed at the most
 	waits  sync.Map        // by File, how to end the wait for it
 }
+
+// maxFailed bounds the memory of a program that never asks.
+const maxFailed = 10_000
 
 // Begin adds a document. end takes the error of one that came to nothing.
 func (a *Awaited) Begin() (end func(error)) {
@@ -26,7 +29,7 @@ func (a *Awaited) Begin() (end func(error)) {
 		a.mu.Lock()
 		defer a.mu.Unlock()
 		a.open = slices.DeleteFunc(a.open, func(c chan struct{}) bool { return c == ended })
-		if err != nil {
+		if err != nil && len(a.failed) < maxFailed {
 			a.failed = append(a.failed, err)
 		}
 		close(ended)
