@@ -218,7 +218,7 @@ func (w *writing) awaitMoves(ctx context.Context, n int) {
 	}
 	err := w.store.Flush(ctx)
 	failed := []error{err}
-	if many, ok := err.(interface{ Unwrap() []error }); ok { //nolint:errorlint // the error itself joins one for each document
+	if many, ok := err.(interface{ Unwrap() []error }); ok {
 		failed = many.Unwrap()
 	}
 	for _, err := range failed {

@@ -50,7 +50,8 @@ func TestProgressTellsWhatIsWaitedForBeforeThereIsATotal(t *testing.T) {
 	p.End()
 	now = now.Add(time.Hour)
 	p.Waiting("reading") // somebody is asked, or the result is shown
-	is.Equal(out.String(), "\rtrying \x1b[K\r\x1b[K")
+	const end = "\x1b[K" // of the line is cleared
+	is.Equal(out.String(), "\rtrying "+end+"\r"+end)
 }
 
 func TestTextStaysOnItsLine(t *testing.T) {

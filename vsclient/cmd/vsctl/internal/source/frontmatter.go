@@ -2,6 +2,7 @@ package source
 
 import (
 	"bufio"
+	"errors"
 	"fmt"
 	"io"
 	"slices"
@@ -70,7 +71,7 @@ func head(r io.Reader) (string, error) {
 			return text.String(), nil
 		case err == io.EOF: // a rule at the beginning of a text
 			return "", nil
-		case err != nil && err != bufio.ErrBufferFull: // the rest of a long line follows
+		case err != nil && !errors.Is(err, bufio.ErrBufferFull): // the rest of a long line follows
 			return "", err
 		case n > 0 && size <= maxFrontMatter:
 			text.Write(line)

@@ -129,23 +129,23 @@ func TestIgnoredFilesAreLeftOutWithGitAndWithout(t *testing.T) {
 		is.True(err != nil) // git may keep it, and cannot be asked
 	})
 	for lines, want := range map[string]string{
-		"secret.md  \n":                           "a.md b/c.md b/d.md e/f/g.md",
-		"\ufeffsecret.md\n":                       "a.md b/c.md b/d.md e/f/g.md",
-		"[!a-f].md\nsecret.md\n":                  "a.md b/c.md b/d.md",
-		"secret.md\n!/e/\n":                       "a.md b/c.md b/d.md e/f/g.md",
-		"/*\n!/e\n!/a.md\nsecret.md\n":            "a.md e/f/g.md",
-		"e/*\n!e/f\n/b/**\n!/b/c.md\nsecret.md\n": "a.md b/c.md e/f/g.md",
+		"hidden.md  \n":                           "a.md b/c.md b/d.md e/f/g.md",
+		"\ufeffhidden.md\n":                       "a.md b/c.md b/d.md e/f/g.md",
+		"[!a-f].md\nhidden.md\n":                  "a.md b/c.md b/d.md",
+		"hidden.md\n!/e/\n":                       "a.md b/c.md b/d.md e/f/g.md",
+		"/*\n!/e\n!/a.md\nhidden.md\n":            "a.md e/f/g.md",
+		"e/*\n!e/f\n/b/**\n!/b/c.md\nhidden.md\n": "a.md b/c.md e/f/g.md",
 		"*\n!*/\n!c.md\n":                         "b/c.md",
 		"*\n!/e/\n!/e/f/\n!/e/**/g.md\n":          "e/f/g.md",
-		"f/*\n!e/**\nsecret.md\n":                 "a.md b/c.md b/d.md e/f/g.md",
+		"f/*\n!e/**\nhidden.md\n":                 "a.md b/c.md b/d.md e/f/g.md",
 	} {
 		t.Run(fmt.Sprintf("the patterns %q", lines), func(t *testing.T) {
 			is := is.New(t)
 			path := folder(t)
 			git(path, "init", "-q")
 			write(t, path, ".gitignore", lines)
-			write(t, path, "secret.md", "no document")
-			write(t, path, "e/f/secret.md", "no document")
+			write(t, path, "hidden.md", "no document")
+			write(t, path, "e/f/hidden.md", "no document")
 			got, err := keysOf(t, open(t, path, Options{}))
 			is.NoErr(err)
 			is.Equal(strings.Join(got, " "), want)
