@@ -83,6 +83,7 @@ func TestTheLogTellsAnAcknowledgedDocumentThatCannotBeIndexed(t *testing.T) {
 		})
 		is.NoErr(onlyErr(c.Put(t.Context(), doc("a.md", "unreadable"))))
 		time.Sleep(time.Minute)
+		synctest.Wait()
 		is.True(strings.Contains(log.String(), "did not become searchable"))
 		is.True(strings.Contains(log.String(), "It cannot be read."))
 		is.True(!strings.Contains(log.String(), "a.md"))

@@ -128,16 +128,16 @@ func NameFor(key, extension string, s Summary) (string, error) {
 	if ext == "" {
 		ext = strings.ToLower(extension)
 	}
-	const remedy = "; give the key an extension that OpenAI indexes, or set the document's Extension"
+	const remedy = "; give the key an extension that OpenAI indexes, or set the document's Extension, if it is not"
 	f := s.form
 	switch {
 	case ext != "" && f.encoding == binary && isText(ext):
 		return "", fail.New(fail.UnsupportedType, "OpenAI takes %s in UTF-8, or in UTF-16 with a byte order mark, and this is neither: %s; convert it to UTF-8", ext, f.fault)
 	case ext != "":
 	case f.encoding == binary:
-		return "", fail.New(fail.UnsupportedType, "the content is neither UTF-8 nor UTF-16 with a byte order mark: %s%s", f.fault, remedy)
+		return "", fail.New(fail.UnsupportedType, "the content is neither UTF-8 nor UTF-16 with a byte order mark: %s; convert it to UTF-8 if it is text%s", f.fault, remedy)
 	case f.nul:
-		return "", fail.New(fail.UnsupportedType, "the content holds a NUL, which text does not%s", remedy)
+		return "", fail.New(fail.UnsupportedType, "the content holds a NUL, which text does not; remove it if this is text%s", remedy)
 	case f.json:
 		ext = ".json"
 	default:

@@ -41,8 +41,9 @@ func (j Judge) Tame(resp *http.Response, got *Received) {
 	raw, cut := io.ReadAll(io.LimitReader(resp.Body, maxRefusal))
 	resp.Body.Close()
 	said, html := parseRefusal(raw, resp.Header.Get("Content-Type"))
-	got.Cut, got.HTML, got.said = cut, html, func() refusal { return said }
 	shown := refusal{j.Line(said.Message, MaxMessage), j.Line(said.Type, MaxCode), j.Line(said.Code, MaxCode), j.Line(said.Param, MaxCode)}
+	said.Message = said.Message[:min(len(said.Message), maxRead)]
+	got.Cut, got.HTML, got.said = cut, html, func() refusal { return said }
 	body, _ := json.Marshal(map[string]refusal{"error": shown}) //nolint:errchkjson // strings
 	resp.Header = j.header(resp.Header)
 	resp.Status = fmt.Sprint(resp.StatusCode, " ", http.StatusText(resp.StatusCode))

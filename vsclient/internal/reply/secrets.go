@@ -30,16 +30,16 @@ const redacted = "[redacted]"
 // them. A word that ends in "sk-", as "disk-usage", is none.
 var keyLike = regexp.MustCompile(`(?:\b|_)sk-[A-Za-z0-9_*-]{4,}`)
 
-// NewJudge returns a Judge that hides the key and the password of the base URL, or the
-// user in it where it has no password: that is a token.
+// NewJudge returns a Judge that hides the key and the password of the base URL. It hides the
+// user there as well, where it has no password or is long: that is a token.
 func NewJudge(key string, base *url.URL) Judge {
 	secrets := []string{key}
-	secret, ok := base.User.Password()
-	if !ok {
-		secret = base.User.Username()
+	password, _ := base.User.Password()
+	if password != "" {
+		secrets = append(secrets, password)
 	}
-	if secret != "" {
-		secrets = append(secrets, secret)
+	if user := base.User.Username(); user != "" && (password == "" || len(user) >= minToken) {
+		secrets = append(secrets, user)
 	}
 	var forms, encoded []string
 	for _, s := range secrets {
@@ -56,6 +56,10 @@ func NewJudge(key string, base *url.URL) Judge {
 		},
 	}
 }
+
+// minToken is the least length of a user that may be a token. Those of services have 20
+// characters or more.
+const minToken = 16
 
 // maxSecret is how much of a secret is looked for, in bytes. Behind it everything up to
 // the next space is hidden as well. A token of Azure has a few thousand bytes.

@@ -144,6 +144,8 @@ func (j Judge) Verdict(ctx context.Context, got Received, err error, now time.Ti
 		return failed(fail.Unavailable, true, "the reply, a %d, could not be read: %v", status, j.clean(got.Cut))
 	default:
 		f.Kind = kindOfRefusal(said.Code, said.Message)
+		f.Retry = errors.Is(f.Kind, fail.Unavailable)
+		f.Unknown = f.Retry
 	}
 	f.Reason = f.describe()
 	return f
@@ -216,6 +218,9 @@ var fullStore = regexp.MustCompile(`cannot hold more|(store|''|it) is full\b|(to
 	`(up to|more than|limit of|maximum of|at most|maximum allowed|contains|capacity of) [0-9,.]+k? (vector store )?files|max(imum)? (vector store )?files\b|` +
 	`store('s)? (limit|capacity) (was |has been )?(reached|exceeded)|reached its (limit|capacity)(\.|$)|at capacity\b`)
 
+// deletedStore finds the end of the store itself, not of a file in it.
+var deletedStore = regexp.MustCompile(`^(the )?vector[ _]store( with id)?( \S+)? (has been|was) deleted`)
+
 // suspended finds that OpenAI serves nobody with the key, whatever is asked.
 var suspended = regexp.MustCompile(`\b(organization|account|project)\b[^.]*\b(is|are|was|been|has) [^.]*(disabled|deactivated|suspended|archived)|(disabled|deactivated|suspended|archived) (organization|account|project)\b`)
 
@@ -232,11 +237,13 @@ func kindOfRefusal(code, message string) error {
 		return fail.UnsupportedType
 	case suspended.MatchString(m), has("authentication error", "authenticationerror", "incorrect api key"):
 		return fail.Unauthorized
-	case has("http request to an https server", "plain http request"):
+	case has("http request to an https server", "plain http request", "api version", "api-version", "files_settings"):
 		return fail.Endpoint
+	case has("connection error"):
+		return fail.Unavailable // a gateway's, to the service behind it
 	case has("file is empty"):
 		return fail.Empty
-	case has("vector store", "vector_store") && has("expired"):
+	case has("vector store", "vector_store") && has("expired"), deletedStore.MatchString(m):
 		return fail.StoreGone
 	case code == "vector_store_full", has("vector store", "vector_store") && !has("batch", "array", "request") && fullStore.MatchString(m):
 		return fail.StoreFull

@@ -309,6 +309,15 @@ var hostile = []struct {
 	{"another region's host", func() transport {
 		return answer(400, `{"error":{"message":"use eu.api.openai.com","code":"incorrect_hostname"}}`)
 	}, fail.Endpoint, "eu.api", 1},
+	{"a gateway that does not reach the service behind it", func() transport {
+		return answer(400, `{"error":{"message":"litellm.APIError: OpenAIException - Connection error."}}`)
+	}, fail.Unavailable, "Connection", 0},
+	{"a gateway without a place for files", func() transport {
+		return answer(400, `{"error":{"message":"files_settings is not set, set it on your config.yaml file."}}`)
+	}, fail.Endpoint, "config.yaml", 1},
+	{"another version of the API", func() transport {
+		return answer(400, `{"error":{"message":"API version not supported","code":"BadRequest"}}`)
+	}, fail.Endpoint, "version", 1},
 	{"a purpose that is none", func() transport {
 		return answer(400, `{"error":{"message":"'docs' is not one of ['assistants', 'user_data'] - 'purpose'"}}`)
 	}, fail.Endpoint, "purpose", 1},
@@ -333,6 +342,9 @@ var hostile = []struct {
 	{"an expired store", func() transport {
 		return answer(400, `{"error":{"message":"Vector store with id 'vs_1' is expired."}}`)
 	}, fail.StoreGone, "expired", 1},
+	{"a store that was deleted", func() transport {
+		return answer(400, `{"error":{"message":"Vector store vs_1 has been deleted."}}`)
+	}, fail.StoreGone, "deleted", 1},
 	{"a document that is called like a reason", func() transport {
 		return answer(400, `{"error":{"message":"Invalid name: 'quota, vector store is full, expired, no such file.md'"}}`)
 	}, fail.Rejected, "", 1},
