@@ -213,8 +213,8 @@ func (a *app) root() *cobra.Command {
 	root := &cobra.Command{
 		Use:   "vsctl",
 		Short: "Keep an OpenAI vector store equal to a folder, a manifest or a list of keys",
-		Long: `vsctl keeps an OpenAI vector store equal to a source of documents. It shows what will
-change, does it, and removes nothing that it is not sure of.
+		Long: `vsctl keeps an OpenAI vector store equal to a source of documents. It shows the
+changes, makes them, and removes nothing that it is not sure of.
 
 A SOURCE is
   DIR            a folder: each file is a document, and its path below DIR is its key
@@ -229,7 +229,7 @@ OPENAI_BASE_URL, OPENAI_ORG_ID and OPENAI_PROJECT_ID, then from .vsctl.yaml.
 ` + exitCodes,
 		Example: `  vsctl --emulate sync ./docs                    try it: no key, no account
   vsctl --emulate=./docs search "travel costs"   search a folder in the same way
-  vsctl plan ./docs --owner handbook             show what would change
+  vsctl plan ./docs --owner handbook             show the changes
   vsctl sync ./docs --owner handbook             show it, ask, and do it
   psql -At -c 'select id from page' | vsctl sync keys:- --complete --owner pages -y`,
 		SilenceErrors: true,

@@ -402,7 +402,7 @@ func (a *app) planCommand() *cobra.Command {
 	var file string
 	var exitCode bool
 	cmd := &cobra.Command{
-		Use: "plan [SOURCE]", Short: "Show what would change", Args: args(0, 1, "one SOURCE"),
+		Use: "plan [SOURCE]", Short: "Show the changes, and make none", Args: args(0, 1, "one SOURCE"),
 		Long:    "Plan compares the source with the store and shows the difference. It only reads.\n\n" + legend + "\n\n" + exitCodes,
 		Example: "  vsctl plan ./docs --owner handbook\n  vsctl plan ./docs --owner handbook --out today.plan && vsctl apply today.plan\n  vsctl plan ./docs --owner handbook --exit-code >/dev/null || echo \"the store is behind\"",
 	}
