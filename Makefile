@@ -3,6 +3,8 @@
 MODULES := vsclient vsctl connector
 # The folder of a module.
 folder = $(if $(filter vsctl,$1),vsclient/cmd/vsctl,$1)
+# How many tests of a module run side by side: those of the connector mostly wait.
+parallel = $(if $(filter connector,$1),24,8)
 VERSION ?=
 VSCLIENT := github.com/conduitio-labs/conduit-connector-openai-vectorstore/vsclient
 PLUGIN := conduit-connector-openai-vectorstore
@@ -39,7 +41,7 @@ test-vsclient: ## Run the tests of the client
 test-vsctl: ## Run the tests of the program vsctl
 test-connector: ## Run the tests of the connector
 test-vsclient test-vsctl test-connector: test-%:
-	go -C $(call folder,$*) test -race -parallel 8 -timeout 40m ./...
+	go -C $(call folder,$*) test -race -parallel $(call parallel,$*) -timeout 40m ./...
 
 .PHONY: e2e
 e2e: ## Run the plugin in a real Conduit, with generator and PostgreSQL pipelines
@@ -145,7 +147,7 @@ test-faults: ## Inject a fault at a third of the requests of a workload, and pri
 
 .PHONY: test-answers
 test-answers: ## Run the plugin's tests under every answer to the questions that OpenAI's documents leave open
-	go -C connector test -count=1 -parallel 24 -timeout 20m -run '^TestTheSuiteHoldsUnderEachAnswer$$' .
+	go -C connector test -count=1 -parallel $(call parallel,connector) -timeout 20m -run '^TestTheSuiteHoldsUnderEachAnswer$$' .
 
 .PHONY: histories
 histories: ## Run 10,000 random histories (20 minutes of CPU), and write the table in vsclient/docs/faults.md
@@ -164,7 +166,7 @@ conformance: ## Check the emulator and all recorded exchanges against OpenAI's O
 	@test -f "$(SPEC)" || { echo "set SPEC to OpenAI's OpenAPI document (openapi.json)" >&2; exit 1; }
 	SPEC=$(abspath $(SPEC)) GOWORK=off go -C vsclient/conformance test ./...
 	@dir=$$(mktemp -d) && trap 'rm -rf "$$dir"' EXIT && export OPENAITEST_RECORD=$$dir && \
-	for m in $(foreach m,$(MODULES),$(call folder,$m)); do go -C $$m test -count=1 -parallel $$([ $$m = connector ] && echo 24 || echo 8) -timeout 30m ./... || exit 1; done && \
+	$(foreach m,$(MODULES),go -C $(call folder,$m) test -count=1 -parallel $(call parallel,$m) -timeout 30m ./... && ) \
 	GOWORK=off go -C vsclient/conformance run . -whole -spec $(abspath $(SPEC)) $$dir
 
 .PHONY: test-node
