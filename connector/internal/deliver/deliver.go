@@ -218,8 +218,10 @@ func (w *writing) awaitMoves(ctx context.Context, n int) {
 	}
 	err := w.store.Flush(ctx)
 	failed := []error{err}
-	if many, ok := err.(interface{ Unwrap() []error }); ok {
-		failed = many.Unwrap()
+	if _, ended := err.(*vsclient.Error); !ended { //nolint:errorlint // that of the wait itself, which wraps several causes
+		if many, ok := err.(interface{ Unwrap() []error }); ok {
+			failed = many.Unwrap()
+		}
 	}
 	for _, err := range failed {
 		e, ok := errors.AsType[*vsclient.Error](err)
