@@ -113,6 +113,34 @@ func TestARefreshKeepsFocusAndSelection(t *testing.T) {
 	}
 }
 
+func TestALateReplyDoesNotReplaceANewerOne(t *testing.T) {
+	t.Parallel()
+	b := newBrowser(t)
+	is := is.New(t)
+	s, page, vs := listening(t)
+	b.open(page + "/stores/" + vs)
+
+	// The reply to the older refresh was made before the file came, and is read after.
+	b.eval(`(async () => {
+		const send = window.fetch;
+		await new Promise(made => {
+			const held = new Promise(release => { window.release = release; });
+			window.fetch = async (...request) => {
+				window.fetch = send;
+				const reply = await send(...request);
+				made();
+				await held;
+				return reply;
+			};
+			window.older = update();
+		});
+	})()`)
+	s.AddStoreFile(vs, s.AddFile(openaitest.NewFile{Name: "cats.md", Content: []byte("Cats sleep.")}), nil)
+	b.eval(`update()`)
+	b.eval(`(async () => { release(); await older; })()`)
+	is.True(strings.Contains(b.text("#entries"), "cats.md"))
+}
+
 func TestThePageSaysThatItIsStale(t *testing.T) {
 	t.Parallel()
 	b := newBrowser(t)
