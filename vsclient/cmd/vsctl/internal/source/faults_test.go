@@ -111,6 +111,19 @@ func compare(t *testing.T, c *vsclient.Client, docs iter.Seq2[vsclient.Document,
 	return p
 }
 
+// execute carries out a plan, and asks the source before each removal, as sync does.
+func execute(t *testing.T, c *vsclient.Client, s Source, p *plan.Plan) plan.Report {
+	t.Helper()
+	report, err := p.Execute(t.Context(), c, plan.ExecuteOptions{Approve: 100, Exists: func(ctx context.Context, key string) (bool, error) {
+		_, ok, err := s.Document(ctx, key)
+		return ok, err
+	}}, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return report
+}
+
 // Each fault hides documents from the walk, or lets them change under it.
 func TestAFolderThatCannotBeReadWholeRemovesNothing(t *testing.T) {
 	tests := []struct {
@@ -166,12 +179,7 @@ func TestAFolderThatCannotBeReadWholeRemovesNothing(t *testing.T) {
 				is.True(e.Action != plan.Remove || e.Withheld != "") // removals are withheld
 			}
 			d.files = d.root.FS()
-			report, err := p.Execute(t.Context(), c, plan.ExecuteOptions{Approve: 100, Exists: func(ctx context.Context, key string) (bool, error) {
-				_, ok, err := s.Document(ctx, key)
-				return ok, err
-			}}, nil)
-			is.NoErr(err)
-			is.Equal(report.Counts[plan.Remove], 0)
+			is.Equal(execute(t, c, s, p).Counts[plan.Remove], 0)
 		})
 	}
 }
@@ -263,12 +271,7 @@ func TestFilesBelowAFolderThatIsNotListedAreNotGone(t *testing.T) {
 			c := store(t, open(t, path, Options{}))
 			change(path)
 			s := open(t, path, Options{})
-			p := compare(t, c, s.Documents(t.Context()))
-			report, err := p.Execute(t.Context(), c, plan.ExecuteOptions{Exists: func(ctx context.Context, key string) (bool, error) {
-				_, ok, err := s.Document(ctx, key)
-				return ok, err
-			}}, nil)
-			is.NoErr(err)
+			report := execute(t, c, s, compare(t, c, s.Documents(t.Context())))
 			is.Equal(report.Counts[plan.Remove], 0)
 			is.Equal(len(report.Withheld), 2)
 		})
@@ -355,14 +358,8 @@ func TestFilesThatGitDoesNotCheckOutAreNotGone(t *testing.T) {
 				t.Setenv("PATH", t.TempDir())
 			}
 			s := open(t, path, Options{})
-			p := compare(t, c, s.Documents(t.Context()))
-			report, err := p.Execute(t.Context(), c, plan.ExecuteOptions{Exists: func(ctx context.Context, key string) (bool, error) {
-				_, ok, err := s.Document(ctx, key)
-				return ok, err
-			}}, nil)
-			is.NoErr(err)
-			is.Equal(report.Counts[plan.Remove], 0)
-			_, _, err = s.Document(t.Context(), "b/c.md")
+			is.Equal(execute(t, c, s, compare(t, c, s.Documents(t.Context()))).Counts[plan.Remove], 0)
+			_, _, err := s.Document(t.Context(), "b/c.md")
 			is.True(err != nil) // nobody can tell
 		})
 	}
