@@ -358,13 +358,14 @@ func TestHistoriesEndAsTheSource(t *testing.T) {
 				{created(fields{"id": map[string]any{"oid": nil}}, doc(1, "x"))},
 				{deleted(fields{"id": ""}, fields{"id": "", "slug": "a", "body": nil})}, // a UUID that is null
 				{created(fields{"id": ""}, fields{"id": "", "body": "x"}), deleted(fields{"id": ""}, fields{"id": "", "body": "x"})},
+				{created(opencdc.RawData("null"), doc(1, "x"))},
 			},
 			want: map[string]string{`{"id":1}`: "text", `{"id":null,"tenant":"a"}`: "a part of a key"},
 			refused: map[int]string{
 				1: "every field of the record's key is null", 2: "every field of the record's key is null",
 				3: "every field of the record's key is null", 4: "has no key",
 				6: "every field of the record's key is null", 7: "every field of the record's key is null",
-				8: "every field of the record's key is empty",
+				8: "every field of the record's key is empty", 10: "key is null",
 			},
 		},
 		{

@@ -383,9 +383,11 @@ func TestIntegersBeyond2To53KeepTheirDigits(t *testing.T) {
 	is.Equal(docs[`{"id":9007199254740993}`].attributes["id"], "9007199254740993")
 	is.Equal(docs[`{"id":9007199254740995}`].attributes["id"], "9007199254740995")
 
-	lost := opencdc.Record{Operation: opencdc.OperationCreate, Key: opencdc.StructuredData{"id": float64(1 << 53)}, Payload: opencdc.Change{After: opencdc.RawData("d")}}
-	_, err := d.Write(t.Context(), []opencdc.Record{lost})
-	is.True(err != nil) // the digits went before the record came here
+	for _, id := range []any{float64(1 << 53), map[string]any{"n": float64(1 << 53)}, []any{"a", float64(1 << 60)}} {
+		lost := opencdc.Record{Operation: opencdc.OperationCreate, Key: opencdc.StructuredData{"id": id}, Payload: opencdc.Change{After: opencdc.RawData("d")}}
+		_, err := d.Write(t.Context(), []opencdc.Record{lost})
+		is.True(err != nil) // the digits went before the record came here
+	}
 }
 
 func TestAttributesComeFromWhereTheSettingsSay(t *testing.T) {

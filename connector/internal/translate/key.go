@@ -31,10 +31,13 @@ func keyText(data opencdc.Data) (string, error) {
 		for name, v := range fields {
 			// Without a schema, numbers of structured data reach a plugin as float64, so that
 			// two rows could become one document.
-			if f, ok := v.(float64); ok && f == math.Trunc(f) && math.Abs(f) >= maxExact {
+			if lostDigits(v) {
 				return "", fmt.Errorf("the field %q of the key is an integer beyond 2^53 that has lost digits on the way; let the source attach a schema to keys, or send the key as text", name)
 			}
 		}
+	}
+	if isNull(data) {
+		return "", errors.New("the record's key is null, so that its document could not be found again; set a key in the source, or with the processor field.set on .Key")
 	}
 	if fields, err := fieldsOf(data); err == nil && !isEmpty(data) && allNull(fields) {
 		return "", fmt.Errorf("every field of the record's key is null, %w", errNoDocument)
@@ -50,6 +53,28 @@ func keyText(data opencdc.Data) (string, error) {
 		return "", errors.New("the record has no key, so that its document could not be found again; set a key in the source, or with the processor field.set on .Key")
 	}
 	return string(b), nil
+}
+
+// isNull reports whether data is JSON's null.
+func isNull(data opencdc.Data) bool {
+	raw, ok := data.(opencdc.RawData)
+	return ok && string(bytes.TrimSpace(raw)) == "null"
+}
+
+// lostDigits reports whether a value is or holds an integer that a float64 cannot tell from
+// its neighbours.
+func lostDigits(v any) bool {
+	switch v := v.(type) {
+	case float64:
+		return v == math.Trunc(v) && math.Abs(v) >= maxExact
+	case map[string]any:
+		return slices.ContainsFunc(slices.Collect(maps.Values(v)), lostDigits)
+	case opencdc.StructuredData:
+		return lostDigits(map[string]any(v))
+	case []any:
+		return slices.ContainsFunc(v, lostDigits)
+	}
+	return false
 }
 
 var errNoDocument = errors.New("so that the key names no document; with PostgreSQL, REPLICA IDENTITY USING INDEX leaves the primary key out: use DEFAULT or FULL")
