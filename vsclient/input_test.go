@@ -1,6 +1,7 @@
 package vsclient_test
 
 import (
+	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
@@ -65,6 +66,8 @@ var wrongInput = []struct {
 	{"not a number", vsclient.ErrInvalidAttributes, attributed(vsclient.Attributes{"a": math.NaN()})},
 	{"a number without end", vsclient.ErrInvalidAttributes, attributed(vsclient.Attributes{"a": math.Inf(1)})},
 	{"an integer that would lose digits", vsclient.ErrInvalidAttributes, attributed(vsclient.Attributes{"a": int64(1<<53 + 1)})},
+	{"an integer of JSON that would lose digits", vsclient.ErrInvalidAttributes, attributed(vsclient.Attributes{"a": json.Number("9007199254740993")})},
+	{"an integer of JSON with twenty digits", vsclient.ErrInvalidAttributes, attributed(vsclient.Attributes{"a": json.Number("12345678901234567890")})},
 	{"chunks of 99 tokens", vsclient.ErrInvalidChunking, chunked(99, 0)},
 	{"chunks of 4,097 tokens", vsclient.ErrInvalidChunking, chunked(4097, 0)},
 	{"an overlap of more than half", vsclient.ErrInvalidChunking, chunked(100, 51)},

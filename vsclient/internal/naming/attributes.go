@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"maps"
 	"math"
+	"math/big"
 	"reflect"
 	"slices"
 	"strconv"
@@ -81,6 +82,9 @@ func normalizeValue(value any) (any, error) {
 	case json.Number:
 		if i, err := v.Int64(); err == nil {
 			return exact(i)
+		}
+		if _, whole := new(big.Int).SetString(v.String(), 10); whole {
+			return nil, errInexact(fail.Shorten(v.String(), maxNameShown))
 		}
 		f, err := v.Float64()
 		if err != nil {

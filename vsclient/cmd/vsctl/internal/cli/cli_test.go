@@ -136,6 +136,29 @@ func TestADocumentIsPutFromAFileAndFromStandardInput(t *testing.T) {
 	is.Equal(w.must(cli.Done, "rm", "k", "-y"), "k: absent\n")
 }
 
+// TestNoIntegerLosesDigits has an integer that no float64 can hold.
+func TestNoIntegerLosesDigits(t *testing.T) {
+	is := is.New(t)
+	w := newWorld(t, openaitest.Config{})
+	const lost, kept = "9007199254740993", "9007199254740992"
+	a := filepath.Join(w.dir, "a.md")
+	refused := func(code int, args ...string) {
+		_, said, got := w.run(args...)
+		is.Equal(got, code)
+		is.True(strings.Contains(said, "give it as a string"))
+	}
+	refused(cli.Failed, "put", "k", a, "--attribute", "id="+lost)
+	for _, operator := range []string{"=", "!=", ">", "<="} {
+		refused(cli.Usage, "search", "x", "--filter", "id"+operator+lost)
+	}
+	w.must(cli.Done, "put", "k", a, "--attribute", "id="+kept, "--attribute", `text="`+lost+`"`)
+	got := w.must(cli.Done, "get", "k")
+	is.True(strings.Contains(got, kept))
+	is.True(strings.Contains(got, lost))
+	w.write("m.jsonl", `{"key":"m","text":"a text","attributes":{"id":`+lost+`}}`+"\n"+`{"end":true,"count":1}`+"\n")
+	is.True(strings.Contains(w.must(cli.Done, "sync", "manifest:"+filepath.Join(w.dir, "m.jsonl"), "-y"), "give it as a string"))
+}
+
 func TestASearchIsNarrowedByTypedFilters(t *testing.T) {
 	w := newWorld(t, openaitest.Config{})
 	w.must(cli.Done, "put", "en.md", filepath.Join(w.dir, "a.md"), "--attribute", "lang=en", "--attribute", "year=2024", "--attribute", "draft=false")

@@ -86,12 +86,21 @@ func (a *app) getCommand() *cobra.Command {
 					"attached\t" + show.Time(d.AttachedAt), "chunking\t" + d.Chunking,
 				}
 				for _, name := range sorted(d.Attributes) {
-					rows = append(rows, "@"+show.Text(name)+"\t"+show.Text(fmt.Sprint(d.Attributes[name])))
+					rows = append(rows, "@"+show.Text(name)+"\t"+show.Text(valueText(d.Attributes[name])))
 				}
 				show.Table(w, "", rows)
 			}}, nil
 		}),
 	}
+}
+
+// valueText returns the value of an attribute as a person writes it.
+func valueText(value any) string {
+	if text, ok := value.(string); ok {
+		return text
+	}
+	text, _ := json.Marshal(value) // a number or a bool
+	return string(text)
 }
 
 func sorted(attributes vsclient.Attributes) []string {
@@ -394,12 +403,16 @@ func excerpt(text string) string {
 
 // typed returns a bool, a number or a text. Quotes make a text of anything.
 func typed(text string) any {
+	if !json.Valid([]byte(text)) {
+		return text
+	}
+	values := json.NewDecoder(strings.NewReader(text))
+	values.UseNumber() // a float64 would round integers beyond 2^53
 	var value any
-	if json.Unmarshal([]byte(text), &value) == nil {
-		switch value.(type) {
-		case bool, float64, string:
-			return value
-		}
+	_ = values.Decode(&value) // it is valid
+	switch value.(type) {
+	case bool, json.Number, string:
+		return value
 	}
 	return text
 }
@@ -449,11 +462,15 @@ func parseFilter(text string) (filter.Filter, error) {
 	case "!":
 		return none, usagef("--filter %q: ! stands before = alone", text)
 	default:
-		number, ok := value.(float64)
+		number, ok := value.(json.Number)
 		if !ok {
 			return none, usagef("--filter %q: %s compares numbers", text, operator)
 		}
-		f = map[string]func(string, float64) filter.Filter{">": filter.Gt, ">=": filter.Gte, "<": filter.Lt, "<=": filter.Lte}[operator](name, number)
+		if err := filter.Eq(name, number).Err(); err != nil {
+			return none, usagef("--filter %q: %w", text, err)
+		}
+		limit, _ := number.Float64() // the filter has read it
+		f = map[string]func(string, float64) filter.Filter{">": filter.Gt, ">=": filter.Gte, "<": filter.Lt, "<=": filter.Lte}[operator](name, limit)
 	}
 	if err := f.Err(); err != nil {
 		return none, usagef("--filter %q: %w", text, err)
