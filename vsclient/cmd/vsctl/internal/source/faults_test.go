@@ -230,7 +230,8 @@ func TestARemovalAsksTheFolderOnceMore(t *testing.T) {
 	is.True(ok("late.md"))
 	write(t, path, "b/.gitignore", "ignored.md\n")
 	write(t, path, "b/ignored.md", "x")
-	is.True(!ok("b/ignored.md"))
+	_, _, err := s.Document(t.Context(), "b/ignored.md")
+	is.True(err != nil) // nobody can tell whether git keeps it
 	is.NoErr(os.Symlink("/etc/passwd", filepath.Join(path, "link.md")))
 	is.True(ok("link.md")) // it is refused, and there
 
@@ -239,7 +240,7 @@ func TestARemovalAsksTheFolderOnceMore(t *testing.T) {
 
 	is.NoErr(os.Rename(path, path+".old"))
 	is.NoErr(os.Mkdir(path, 0o755))
-	_, _, err := s.Document(t.Context(), "a.md")
+	_, _, err = s.Document(t.Context(), "a.md")
 	is.True(err != nil && strings.Contains(err.Error(), "replaced by another folder"))
 }
 
@@ -315,8 +316,8 @@ func TestTheErrorOfAReadIsTheCause(t *testing.T) {
 	is.Equal(n, 3) // the others have come: half of the folder was read
 }
 
-// TestFilesThatGitDoesNotCheckOutAreNotGone leaves a folder out of the work tree.
-func TestFilesThatGitDoesNotCheckOutAreNotGone(t *testing.T) {
+// TestFilesThatGitKeepsAreNotGone has files that a listing of the folder leaves out.
+func TestFilesThatGitKeepsAreNotGone(t *testing.T) {
 	run := func(dir string, args ...string) {
 		_, err := git(context.Background(), dir, append([]string{"-c", "user.name=n", "-c", "user.email=e"}, args...)...)
 		must(err)
@@ -342,6 +343,14 @@ func TestFilesThatGitDoesNotCheckOutAreNotGone(t *testing.T) {
 		"a sparse checkout without git": {change: func(dir string) {
 			commit(dir)
 			run(dir, "sparse-checkout", "set", "e")
+		}},
+		"a copy without .git of a file that is ignored and kept": {change: func(dir string) {
+			write(t, dir, ".gitignore", "c.md\n")
+		}},
+		"a copy without .git of a submodule": {change: func(dir string) {
+			write(t, dir, ".gitmodules", "[submodule \"b\"]\n\tpath = b\n")
+			must(os.RemoveAll(filepath.Join(dir, "b")))
+			must(os.Mkdir(filepath.Join(dir, "b"), 0o755))
 		}},
 		"a submodule without git": {change: func(dir string) {
 			run(dir, "init", "-q")

@@ -89,7 +89,7 @@ func (g gitFiles) gone(string) error { return nil }
 // .gitignore files in it, and to those above it in a work tree.
 type walked struct {
 	*dir
-	tree  bool      // it is in a work tree, and git may keep files that a .gitignore names
+	tree  bool      // it is in a work tree, or a copy of one, and may have submodules
 	part  bool      // a sparse checkout may leave files out
 	way   []string  // from the root of the work tree to the folder
 	above []pattern // of the folders on the way
@@ -110,7 +110,9 @@ func newWalked(d *dir) (w walked, err error) {
 			break
 		}
 		if root == filepath.Dir(root) {
-			return w, nil // no work tree
+			_, err := os.Lstat(filepath.Join(place, ".gitmodules"))
+			w.tree = err == nil // a copy, as git archive makes one
+			return w, nil
 		}
 		root = filepath.Dir(root)
 	}
@@ -222,8 +224,9 @@ func (w walked) all(context.Context) iter.Seq2[string, error] {
 	}
 }
 
-// has reports whether no .gitignore on the way to the file names it. In a work tree git
-// may keep a file all the same, which is an error here, since git cannot be asked.
+// has reports whether no .gitignore on the way to the file names it. Git may keep such a
+// file all the same, also where the folder is a copy of a work tree, and cannot be asked
+// here: it is an error.
 func (w walked) has(_ context.Context, name string) (bool, error) {
 	patterns := slices.Clone(w.above)
 	parts := strings.Split(name, "/")
@@ -234,10 +237,10 @@ func (w walked) has(_ context.Context, name string) (bool, error) {
 		}
 		patterns = append(patterns, more...)
 		if w.ignored(patterns, parts[:i+1], i+1 < len(parts)) {
-			if w.tree && !slices.Contains(parts, ".git") {
-				return false, fmt.Errorf("a .gitignore names %s, and git cannot tell whether it keeps it", name)
+			if slices.Contains(parts, ".git") {
+				return false, nil
 			}
-			return false, nil
+			return false, fmt.Errorf("a .gitignore names %s, and git cannot tell whether it keeps it; --exclude it to have its document removed", name)
 		}
 	}
 	return true, nil

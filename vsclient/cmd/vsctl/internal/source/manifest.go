@@ -138,6 +138,7 @@ func parse(raw []byte) (line, error) {
 	}
 	values := json.NewDecoder(bytes.NewReader(raw))
 	values.DisallowUnknownFields()
+	values.UseNumber() // a float64 would round integers beyond 2^53
 	switch err := values.Decode(&l); {
 	case err != nil:
 		return l, fmt.Errorf("a line is an object with key, path or text, attributes and chunking: %w", err)
