@@ -23,6 +23,7 @@ import (
 type store interface {
 	deliver.Store
 	Check(ctx context.Context) (vsclient.Store, error)
+	Flush(ctx context.Context) error
 	Close() error
 }
 

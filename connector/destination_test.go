@@ -134,6 +134,23 @@ func TestAKeyChangeKeepsTheOldDocumentUntilTheNewOneIsSearchable(t *testing.T) {
 	is.Equal(contents(e), map[string]string{`{"id":11}`: "new", `{"id":2}`: "two"})
 }
 
+func TestAKeyChangeIsJudgedByItsOwnDocumentAlone(t *testing.T) {
+	is := is.New(t)
+	e := emulate(t, openaitest.Config{FailIndexing: func(f openaitest.FileInfo) (code, message string) {
+		if f.Bytes == int64(len("broken")) {
+			return "invalid_file", "it is broken"
+		}
+		return "", ""
+	}})
+	d := open(t, e, config.Config{"content_field": "body", "wait_for": "attached"})
+	write(t, d, row("docs", 1, "body", "one"), row("docs", 2, "body", "broken"))
+	gone := row("docs", 2, "body", "broken")
+	gone.Operation = opencdc.OperationDelete
+	write(t, d, gone)
+	write(t, d, move(1, 2, "one"))
+	is.Equal(contents(e), map[string]string{`{"id":2}`: "one"})
+}
+
 func TestKeyChangesOfDifferentRowsGoOutTogether(t *testing.T) {
 	is := is.New(t)
 	e := emulate(t, openaitest.Config{})

@@ -241,6 +241,64 @@ func TestAServerThatKeepsAttributesInPartIsRefused(t *testing.T) {
 	}
 }
 
+// A cache, or a server that keeps equal contents once, may answer an upload with a File that
+// is no new one.
+func TestAnUploadThatMakesNoFileOfItsOwnIsRefused(t *testing.T) {
+	// The reply to the first upload of the content answers all.
+	repeated := func(content string) func(*vsclient.Config) {
+		var first []byte
+		return over(func(next http.RoundTripper, r *http.Request) (*http.Response, error) {
+			if r.Method != http.MethodPost || !strings.HasSuffix(r.URL.Path, "/files") || strings.Contains(r.URL.Path, "vector_stores") {
+				return next.RoundTrip(r)
+			}
+			sent, err := io.ReadAll(r.Body)
+			if err != nil {
+				return nil, err
+			}
+			r = r.Clone(r.Context())
+			r.Body = io.NopCloser(bytes.NewReader(sent))
+			if first != nil && bytes.Contains(sent, []byte(content)) {
+				return &http.Response{StatusCode: http.StatusOK, Header: http.Header{"Content-Type": {"application/json"}}, Body: io.NopCloser(bytes.NewReader(first)), Request: r}, nil
+			}
+			resp, err := next.RoundTrip(r)
+			if err == nil {
+				first, err = io.ReadAll(resp.Body)
+				resp.Body = io.NopCloser(bytes.NewReader(first))
+			}
+			return resp, err
+		})
+	}
+	for name, second := range map[string]string{"of another key": "text", "of another size": "another text"} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				is := is.New(t)
+				w := newWorld(t, slow)
+				c := w.client(repeated(second))
+				is.NoErr(onlyErr(c.Put(t.Context(), doc("a.md", "text"))))
+				_, err := c.Put(t.Context(), doc("b.md", second))
+				is.True(errors.Is(err, vsclient.ErrIncompatible))
+				r, err := c.Delete(t.Context(), "b.md")
+				is.NoErr(err)
+				is.Equal(r.Outcome, vsclient.Absent)
+				time.Sleep(20 * time.Minute)
+				w.expect(map[string]string{"a.md": "text"})
+				is.Equal(w.files(), 1)
+			})
+		})
+	}
+	t.Run("of a key that was deleted", func(t *testing.T) {
+		synctest.Test(t, func(t *testing.T) {
+			is := is.New(t)
+			w := newWorld(t, slow)
+			c := w.client(repeated("text"))
+			is.NoErr(onlyErr(c.Put(t.Context(), doc("a.md", "text"))))
+			is.NoErr(onlyErr(c.Delete(t.Context(), "a.md")))
+			_, err := c.Put(t.Context(), doc("a.md", "text"))
+			is.True(errors.Is(err, vsclient.ErrIncompatible))
+		})
+	})
+}
+
 // reshown returns the reply with the attributes of each store file in it changed.
 func reshown(resp *http.Response, change func(attributes map[string]any)) (*http.Response, error) {
 	var body map[string]any

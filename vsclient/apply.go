@@ -14,17 +14,17 @@ import (
 // one attach request while the next one gathers; at least as many as are uploaded.
 const applyWorkers = 10
 
-// Apply makes many changes, and returns a result for each, in their order. Those
-// of one key take effect in the order given, merged to the last: of ten versions
-// of a document one is uploaded, and all ten have its result. A change that is wrong
-// by itself is not merged, so that it takes no good one along; and when the merged
-// change fails by a fault of its document, the others are made without that document. With
-// Config.Async they have succeeded once it is attached: when OpenAI cannot index it after
-// that, none of them is made, and the error of [Client.Flush] tells how many they are.
+// Apply makes many changes, and returns a result for each, in their order. Those of one key
+// take effect in the order given, merged to the last: of ten versions of a document one is
+// uploaded, and all ten have its result. A change that is wrong by itself is not merged, so
+// that it takes no good one along; and when the merged change fails by a fault of its
+// document, the others are made without that document. With Config.Async they have succeeded
+// once it is attached: when OpenAI cannot index it after that, none of them is made, and the
+// error of [Client.Flush] tells how many they are.
 //
-// done, if not nil, is called as each change ends, with its place among the changes,
-// never twice at once. It must not wait for another change of the same key, nor for
-// [Client.Flush] or [Client.Shutdown].
+// done, if not nil, is called as each change ends, with its place among the changes, never
+// twice at once. It must not wait for another change of the same key, nor for [Client.Flush]
+// or [Client.Shutdown].
 func (c *Client) Apply(ctx context.Context, changes []Change, done func(i int, r Result)) []Result {
 	a := &apply{c: c, results: make([]Result, len(changes)), done: done}
 	lines := a.sort(changes)
@@ -125,6 +125,7 @@ func (a *apply) bring(ctx context.Context, l *line) {
 	for len(l.steps) > 0 {
 		m := a.c.merge(l.steps, alone)
 		m.merged = m.rest - 1
+		m.wait = slices.ContainsFunc(l.steps[:m.rest], func(s step) bool { return s.wait })
 		r, err := a.c.make(ctx, m.prepared)
 		r.Err = err
 		if alone = errors.Is(err, ErrRejected) && m.op == opPut && m.rest > m.at+1; alone {

@@ -8,7 +8,6 @@ import (
 	"github.com/conduitio-labs/conduit-connector-openai-vectorstore/vsclient/internal/fail"
 	"github.com/conduitio-labs/conduit-connector-openai-vectorstore/vsclient/internal/index"
 	"github.com/conduitio-labs/conduit-connector-openai-vectorstore/vsclient/internal/ledger"
-	"github.com/conduitio-labs/conduit-connector-openai-vectorstore/vsclient/internal/view"
 	"github.com/conduitio-labs/conduit-connector-openai-vectorstore/vsclient/internal/wire"
 )
 
@@ -56,7 +55,10 @@ func (c *Client) attachAsync(ctx context.Context, p *prepared, at wire.Attachmen
 		if err == nil {
 			err = c.keep.AtTurn(life, p.Doc, func() error { return c.keep.Settle(life, p.Doc) })
 		} else {
-			c.settleTurn(life, p.Doc)
+			_ = c.keep.AtTurn(life, p.Doc, func() error {
+				c.keep.SettleLater(life, p.Doc)
+				return nil
+			})
 			if p.merged > 0 {
 				err = fmt.Errorf("%w; %d other changes of the key that were merged with it are not made", err, p.merged)
 			}
@@ -78,17 +80,10 @@ func (c *Client) attachAsync(ctx context.Context, p *prepared, at wire.Attachmen
 	return got.fate, got.err
 }
 
-func (c *Client) settleTurn(ctx context.Context, d view.Doc) {
-	_ = c.keep.AtTurn(ctx, d, func() error {
-		c.keep.SettleLater(ctx, d)
-		return nil
-	})
-}
-
 // Flush returns when every document that was attached under Config.Async by now is
 // searchable, and its older versions are gone. Its error joins an [*Error] for each
-// document that came to nothing since the last Flush. When ctx ends first, it
-// returns the cause.
+// document that came to nothing since the last Flush, 10,000 at the most, and the number
+// of the others. When ctx ends first, it returns the cause.
 func (c *Client) Flush(ctx context.Context) error {
 	ctx, over, err := c.life.Begin(ctx)
 	if err != nil {

@@ -113,6 +113,24 @@ func TestFlushReturnsAnErrorForEachAcknowledgedDocumentThatCannotBeIndexed(t *te
 	})
 }
 
+func TestAPutThatIsToBeSearchableEndsWhenItIs(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		is := is.New(t)
+		w := newWorld(t, unreadable(slow))
+		c := w.client(async)
+		put := func(key, text string) vsclient.Change { return vsclient.Put(doc(key, text)) }
+		results := c.Apply(t.Context(), []vsclient.Change{
+			put("a.md", "text").Searchable(), put("b.md", "unreadable").Searchable(), put("c.md", "unreadable"),
+			put("d.md", "one").Searchable(), put("d.md", "two"), // merged to the last
+		}, nil)
+		is.Equal(w.holds()["a.md"], "text")
+		is.Equal(w.holds()["d.md"], "two")
+		is.True(errors.Is(results[1].Err, vsclient.ErrIndexing))
+		is.NoErr(results[2].Err)
+		is.True(!strings.Contains(c.Flush(t.Context()).Error(), "b.md")) // it was told already
+	})
+}
+
 // The acknowledged version that cannot be indexed does not take the older one along.
 func TestTheOlderVersionStaysWhenTheAcknowledgedOneCannotBeIndexed(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {

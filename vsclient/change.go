@@ -31,6 +31,7 @@ type Change struct {
 	op   op
 	doc  Document
 	cond Attributes
+	wait bool // see Searchable
 }
 
 // Put is the change that [Client.Put] makes.
@@ -44,13 +45,19 @@ func SetAttributes(key string, a Attributes) Change {
 // Delete is the change that [Client.Delete] makes.
 func Delete(key string) Change { return Change{op: opDelete, doc: Document{Key: key}} }
 
-// If returns the change with a condition: it is refused with [ErrConflict] unless
-// the stored document, where there is one that this client's kind has written, has
-// these attributes with these values. A document that has just been attached, and cannot be
-// seen yet, is waited for, up to half a minute. One that this client has put is an error
-// of class [Transient] then.
+// If returns the change with a condition: it is refused with [ErrConflict] unless the stored
+// document, where there is one that this client's kind has written, has these attributes with
+// these values. A document that has just been attached, and cannot be seen yet, is waited for,
+// up to half a minute. One that this client has put is an error of class [Transient] then.
 func (ch Change) If(stored Attributes) Change {
 	ch.cond = stored
+	return ch
+}
+
+// Searchable returns the change so that a put ends when its version was seen searchable,
+// also with Config.Async. A caller that removes another document afterwards needs that.
+func (ch Change) Searchable() Change {
+	ch.wait = true
 	return ch
 }
 
@@ -88,16 +95,16 @@ type Result struct {
 // the new version was seen searchable and older ones are gone (with Config.Async:
 // the new version is attached, and the rest follows).
 //
-// An older version stays searchable until the new one is. When the document is
-// refused, or the service fails before the attach is accepted, the older version
-// stays and the upload is removed. When the attach may have been accepted, it is not
-// taken back: the new version becomes searchable and the older one goes, by this
-// client or by the next one that changes the key.
+// An older version stays searchable until the new one is. When the document is refused, or
+// the service fails before the attach is accepted, the older version stays and the upload is
+// removed. When the attach may have been accepted, it is not taken back: the new version
+// becomes searchable and the older one goes, by this client or by the next one that changes
+// the key.
 //
-// The same document again makes no request, or one to look at the store file. The
-// same content with other attributes makes one more, to update them. A document that
-// OpenAI refuses is uploaded at each call: a caller that is handed the same document
-// again and again remembers its digest.
+// The same document again makes no request, or one to look at the store file. The same
+// content with other attributes makes one more, to update them. A document that OpenAI
+// refuses is uploaded at each call: a caller that is handed the same document again and
+// again remembers its digest.
 func (c *Client) Put(ctx context.Context, d Document) (Result, error) {
 	return c.change(ctx, Put(d))
 }
@@ -129,6 +136,7 @@ type prepared struct {
 	own      map[string]any
 	chunking naming.Chunking
 	ext      string         // for a key without an indexed extension; "": by content
+	wait     bool           // until the version is searchable, also with Config.Async
 	cond     string         // packed attributes that the stored document must have
 	stored   map[string]any // the same; nil: no condition
 	above    int64          // the number of a new version is at least this
@@ -156,7 +164,7 @@ func (c *Client) prepare(ch Change) (*prepared, error) {
 	if err := naming.CheckKey(d.Key); err != nil {
 		return nil, err
 	}
-	p := &prepared{Doc: c.view.Doc(d.Key), op: ch.op, content: d.Content.is, chunking: naming.Chunking(d.Chunking), ext: d.Extension}
+	p := &prepared{Doc: c.view.Doc(d.Key), op: ch.op, content: d.Content.is, chunking: naming.Chunking(d.Chunking), ext: d.Extension, wait: ch.wait || !c.cfg.Async}
 	var err error
 	if ch.cond != nil {
 		if p.stored, err = naming.Normalize(d.Key, ch.cond); err != nil {

@@ -94,11 +94,10 @@ func (c *Client) Close() error {
 	return c.shutdown(ctx, true)
 }
 
-// Shutdown ends the client like [Client.Close], and lets calls under way end first,
-// and documents that were attached under Config.Async become searchable. Its error
-// joins one for each of these that came to nothing, as [Client.Flush] does. When ctx
-// ends first, it cuts them and returns at once with an error that names the Files
-// that may be left.
+// Shutdown ends the client like [Client.Close], and lets calls under way end first, and
+// documents that were attached under Config.Async become searchable. Its error joins one for
+// each of these that came to nothing, as [Client.Flush] does. When ctx ends first, it cuts
+// them and returns at once with an error that names the Files that may be left.
 func (c *Client) Shutdown(ctx context.Context) error { return c.shutdown(ctx, false) }
 
 func (c *Client) shutdown(ctx context.Context, cut bool) error {

@@ -42,10 +42,9 @@ type Config struct {
 	Concurrency   int   // uploads, and likewise removals, side by side; 0: 32
 	BytesInFlight int64 // content being uploaded at once, in bytes; 0: 256 MiB. A larger document goes alone.
 	BatchSize     int   // files in one attach request; 0: 100, which one page of a listing shows; at most 2,000
-	// Async has Put return once the new version is attached. Indexing goes on in the
-	// background; the older version stays searchable until the new one is, and goes
-	// then. [Client.Flush] waits for that and returns an error for each document that
-	// came to nothing.
+	// Async has Put return once the new version is attached, unless [Change.Searchable] is
+	// asked for. Indexing goes on in the background; the older version stays searchable
+	// until the new one is, and goes then. [Client.Flush] waits for that.
 	Async          bool
 	IndexTimeout   time.Duration // how long OpenAI may take to index one file; 0: 10 min
 	RetryTimeout   time.Duration // how long one request is tried again; 0: 5 min. After an endpoint has failed for this long, each request to it is tried once for 2 minutes.

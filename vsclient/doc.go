@@ -53,8 +53,7 @@
 // A put takes seconds. To be fast, call Put from many goroutines, or [Client.Apply] with
 // many changes: they share attach requests and looks. A client is safe for concurrent
 // use. Calls for one key take effect in the order in which they were made; others run
-// side by side. With Config.Async, Put returns when the version is attached, and
-// [Client.Flush] waits for the rest.
+// side by side. With Config.Async, Put waits for the attach alone.
 //
 // # Retries
 //

@@ -105,9 +105,8 @@ func classify(err error) Class {
 	return Fatal
 }
 
-// Error is the error of every method of [Client]. It names the operation and the key
-// once. [errors.Is] finds its kind, and [errors.As] an [*APIError] when OpenAI has
-// answered.
+// Error is the error of every method of [Client]. It names the operation and the key once.
+// [errors.Is] finds its kind, and [errors.As] an [*APIError] when OpenAI has answered.
 type Error struct {
 	Op         string // "put", "delete", …
 	Key        string // empty for an operation on no single key

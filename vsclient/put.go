@@ -132,16 +132,15 @@ func (c *Client) attempt(ctx context.Context, p *prepared, r *Result) (index.Fat
 		Key: p.Key, Digest: naming.DigestOf(p.Key), Own: p.own, Source: p.source,
 		Version: max(f.CreatedAt*1e6, c.view.Known(p.Doc).Highest()+1, p.above), // OpenAI's clock, and an order of our own within the second
 	}
-	c.view.Uploaded(f, next)
+	if !c.view.Uploaded(f, next) {
+		return index.NotAttached, fail.New(fail.Endpoint, "the server answers the upload with File %s, which it had already; each upload has to make a File of its own", f.ID)
+	}
 	r.FileID, r.Version = f.ID, next.Version
 	at := wire.Attachment{FileID: f.ID, Attributes: next.Encode(), Chunking: p.chunking.Param()}
-	if c.cfg.Async {
+	if !p.wait {
 		return c.attachAsync(ctx, p, at, arrived)
 	}
 	fate, err := c.index.Index(ctx, at, arrived, func() { c.view.Ended(f.ID, ledger.InProgress, ledger.Listed) })
-	if errors.Is(err, fail.StoreGone) {
-		c.gone.Store(true)
-	}
 	c.ended(f.ID, fate)
 	return fate, err
 }
@@ -159,9 +158,9 @@ func (c *Client) ended(id string, fate index.Fate) {
 	c.view.Over(id)
 }
 
-// upload makes the document a File. POST /files knows no idempotency key: where a
-// reply was lost, the upload is repeated, and the copy that may have arrived is
-// neither used nor deleted, since nothing shows whose it is. It is a leftover.
+// upload makes the document a File. POST /files knows no idempotency key: where a reply was
+// lost, the upload is repeated, and the copy that may have arrived is neither used nor
+// deleted, since nothing shows whose it is. It is a leftover.
 func (c *Client) upload(ctx context.Context, p *prepared) (wire.File, error) {
 	weight := min(p.sum.Size, c.cfg.BytesInFlight)
 	if err := c.bytes.Acquire(ctx, weight); err != nil {

@@ -18,8 +18,7 @@ type SweepOptions struct {
 	// Files limits the removal of unattached Files to these, as a person has chosen
 	// them from a dry run, whatever the evidence. nil: all but those [NamedAlike].
 	Files []string
-	// MinAge is the least age of an unattached File, by OpenAI's clock; 0:
-	// [DefaultMinAge].
+	// MinAge is the least age of an unattached File, by OpenAI's clock; 0: [DefaultMinAge].
 	MinAge time.Duration
 	// Keys are keys that the caller vouches for: an unattached File that bears the name
 	// of one of them, and was made at or after Since, is this caller's.
@@ -51,11 +50,10 @@ type Stray struct {
 }
 
 // Sweep goes over the whole store and the project's Files, and removes Files that no key
-// needs, or lists them: older versions where a newer one was seen searchable, versions
-// that OpenAI could not index, and Files of this package's kind that are attached to
-// no vector store. It leaves alone every store file that has no attributes of this
-// package, unless a newer File is its key's document, and every version that may yet become
-// searchable.
+// needs, or lists them: older versions where a newer one was seen searchable, versions that
+// OpenAI could not index, and Files of this package's kind that are attached to no vector
+// store. It leaves alone every store file that has no attributes of this package, unless a
+// newer File is its key's document, and every version that may yet become searchable.
 //
 // A File carries no owner and no attributes, so that a name proves nothing: a File
 // that has nothing but its name is listed as [NamedAlike] and removed only when

@@ -18,7 +18,6 @@ import (
 type Store interface {
 	Apply(ctx context.Context, changes []vsclient.Change, done func(i int, r vsclient.Result)) []vsclient.Result
 	Get(ctx context.Context, key string) (vsclient.Info, error)
-	Flush(ctx context.Context) error
 }
 
 // Deliverer writes records to a store. It is not safe for concurrent use.
@@ -186,7 +185,6 @@ func (w *writing) carryOut(ctx context.Context, n int) {
 	for j, r := range w.apply(ctx, changes, w.progress) {
 		w.note(at[j], r)
 	}
-	w.awaitMoves(ctx, n)
 
 	changes, at = nil, nil
 	for i := w.from; i < n; i++ {
@@ -204,43 +202,15 @@ func (w *writing) carryOut(ctx context.Context, n int) {
 	w.begin(n)
 }
 
-// awaitMoves waits until the documents under changed keys are searchable, also where a change
-// ends when its document is attached. It refuses the steps whose documents came to nothing.
-func (w *writing) awaitMoves(ctx context.Context, n int) {
-	moves := make(map[string][]int) // key to the steps that move a row there
-	for i := w.from; i < n; i++ {
-		if s := &w.steps[i]; w.result.Verdicts[i] == nil && s.OldKey != "" {
-			moves[s.Key] = append(moves[s.Key], i)
-		}
-	}
-	if len(moves) == 0 {
-		return
-	}
-	err := w.store.Flush(ctx)
-	failed := []error{err}
-	if _, ended := err.(*vsclient.Error); !ended { //nolint:errorlint // that of the wait itself, which wraps several causes
-		if many, ok := err.(interface{ Unwrap() []error }); ok {
-			failed = many.Unwrap()
-		}
-	}
-	for _, err := range failed {
-		e, ok := errors.AsType[*vsclient.Error](err)
-		for key, steps := range moves {
-			if !ok || e.Key != key && e.Key != "" {
-				continue
-			}
-			for _, i := range steps {
-				w.note(i, vsclient.Result{Key: key, Err: e})
-			}
-		}
-	}
-}
-
 // change returns the change of the step.
 func (w *writing) change(s *step) vsclient.Change {
 	switch s.Op {
 	case translate.Put:
-		return s.owned(vsclient.Put(vsclient.Document{Key: s.Key, Content: vsclient.Bytes(s.Content), Attributes: s.Attributes, Chunking: w.chunking}))
+		put := s.owned(vsclient.Put(vsclient.Document{Key: s.Key, Content: vsclient.Bytes(s.Content), Attributes: s.Attributes, Chunking: w.chunking}))
+		if s.OldKey != "" { // the document there goes afterwards
+			put = put.Searchable()
+		}
+		return put
 	case translate.Update:
 		return s.owned(vsclient.SetAttributes(s.Key, s.Attributes))
 	}

@@ -21,7 +21,6 @@ type store struct {
 	docs  map[string]bool
 	calls int
 	fail  map[string]error // of a key
-	flush error
 }
 
 func (s *store) Apply(_ context.Context, changes []vsclient.Change, _ func(int, vsclient.Result)) []vsclient.Result {
@@ -52,8 +51,6 @@ func (s *store) Get(_ context.Context, key string) (vsclient.Info, error) {
 	}
 	return vsclient.Info{Key: key}, nil
 }
-
-func (s *store) Flush(context.Context) error { return s.flush }
 
 func newDeliverer(t *testing.T, s *store) *deliver.Deliverer {
 	t.Helper()
@@ -111,25 +108,6 @@ func TestAMoveOntoAKeyThatIsRefusedDoesNotTakeItOver(t *testing.T) {
 	is.True(r.Verdicts[0] != nil)
 	is.NoErr(r.Verdicts[1])
 	is.Equal(s.docs, map[string]bool{key(1): true, key(3): true}) // the second row has left its key
-}
-
-// With wait_for "attached", documents become searchable after their change.
-func TestAMoveWhoseNewDocumentWasNotSeenSearchableKeepsTheOldOne(t *testing.T) {
-	for sentence, flush := range map[string]error{
-		"the document came to nothing": errors.Join(
-			&vsclient.Error{Op: "put", Key: key(9), Class: vsclient.BadDocument, Kind: vsclient.ErrIndexing},
-			&vsclient.Error{Op: "put", Key: key(2), Class: vsclient.BadDocument, Kind: vsclient.ErrIndexing},
-		),
-		"the wait was ended": &vsclient.Error{Op: "flush", Class: vsclient.Stopped, Kind: vsclient.ErrTimeout, Err: context.Canceled},
-	} {
-		t.Run(sentence, func(t *testing.T) {
-			is := is.New(t)
-			s := &store{docs: map[string]bool{key(1): true}, flush: flush}
-			r := newDeliverer(t, s).Write(t.Context(), []opencdc.Record{move(1, 2, "one")}, nil)
-			is.True(r.Verdicts[0] != nil)
-			is.True(s.docs[key(1)])
-		})
-	}
 }
 
 // A redelivered creation makes the row the holder of its key.

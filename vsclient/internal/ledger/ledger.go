@@ -276,13 +276,21 @@ func (l *Ledger) Forget(before uint32) {
 	maps.DeleteFunc(l.gone, func(_ string, at uint32) bool { return at < before })
 }
 
-// Uploaded takes in a File that this client has made as a version of a key.
-func (l *Ledger) Uploaded(f File, m Marks, at uint32) {
+// Uploaded takes in a File that this client has made as a version of a key. It reports false
+// for one that was seen gone or in the store, or that an earlier upload has made.
+func (l *Ledger) Uploaded(f File, m Marks, at uint32) bool {
 	l.mu.Lock()
 	defer l.mu.Unlock()
+	if _, gone := l.gone[f.ID]; gone {
+		return false
+	}
+	if r := l.byID[f.ID]; r != nil && (r.made || r.status > Absent) {
+		return false
+	}
 	r := l.file(f)
 	r.stage, r.made, r.status, r.at = opened, true, Unknown, at
 	l.mark(r, m, true)
+	return true
 }
 
 // Observe records a reply that shows the store file: its attributes, where marked,

@@ -3,6 +3,7 @@ package life
 import (
 	"context"
 	"errors"
+	"fmt"
 	"slices"
 	"sync"
 )
@@ -13,6 +14,7 @@ type Awaited struct {
 	mu     sync.Mutex
 	open   []chan struct{} // each is closed when its document is searchable, or has failed
 	failed []error         // of documents that came to nothing since Told, maxFailed at the most
+	more   int             // how many came to nothing besides
 	waits  sync.Map        // by File, how to end the wait for it
 }
 
@@ -29,8 +31,12 @@ func (a *Awaited) Begin() (end func(error)) {
 		a.mu.Lock()
 		defer a.mu.Unlock()
 		a.open = slices.DeleteFunc(a.open, func(c chan struct{}) bool { return c == ended })
-		if err != nil && len(a.failed) < maxFailed {
+		switch {
+		case err == nil:
+		case len(a.failed) < maxFailed:
 			a.failed = append(a.failed, err)
+		default:
+			a.more++
 		}
 		close(ended)
 	}
@@ -56,8 +62,11 @@ func (a *Awaited) Wait(ctx context.Context) error {
 func (a *Awaited) Told() error {
 	a.mu.Lock()
 	defer a.mu.Unlock()
+	if a.more > 0 {
+		a.failed = append(a.failed, fmt.Errorf("%d more documents came to nothing", a.more))
+	}
 	failed := errors.Join(a.failed...)
-	a.failed = nil
+	a.failed, a.more = nil, 0
 	return failed
 }
 

@@ -451,8 +451,7 @@ func (v *View) readStore(ctx context.Context) error {
 	return nil
 }
 
-// walk returns when the store's listing has been read, and its newest entries
-// lately.
+// walk returns when the store's listing has been read, and its newest entries lately.
 func (v *View) walk(ctx context.Context) error {
 	l := &v.lists
 	l.mu.Lock()

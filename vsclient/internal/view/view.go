@@ -190,8 +190,9 @@ func StatusOf(s wire.Status) ledger.Status {
 	return ledger.InProgress
 }
 
-// Uploaded records a File that the client has made as a version of a key.
-func (v *View) Uploaded(f wire.File, next naming.Identity) {
+// Uploaded records a File that the client has made as a version of a key. It reports false
+// for one that is not new.
+func (v *View) Uploaded(f wire.File, next naming.Identity) bool {
 	file := FileOf(f)
 	if stems := naming.NamesOf(next.Key, v.cfg.Extension).Stems; !slices.Contains(stems, file.Stem) {
 		v.altered(f.ID)
@@ -200,7 +201,7 @@ func (v *View) Uploaded(f wire.File, next naming.Identity) {
 	v.lists.mu.Lock()
 	v.lists.clock.Show(f.CreatedAt)
 	v.lists.mu.Unlock()
-	v.ledger.Uploaded(file, v.Marks(next), v.Tick())
+	return v.ledger.Uploaded(file, v.Marks(next), v.Tick())
 }
 
 // Ended records how the attach of a File that the client has made has ended.

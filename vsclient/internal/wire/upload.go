@@ -12,6 +12,7 @@ import (
 	"github.com/openai/openai-go/v3/option"
 
 	"github.com/conduitio-labs/conduit-connector-openai-vectorstore/vsclient/internal/exchange"
+	"github.com/conduitio-labs/conduit-connector-openai-vectorstore/vsclient/internal/fail"
 )
 
 // Upload is a File to be made.
@@ -41,6 +42,9 @@ func (c *Client) Upload(ctx context.Context, u Upload) (File, error) {
 	}})
 	if unread := body.End(); err != nil && unread != nil {
 		err = unread
+	}
+	if err == nil && f.Bytes != nil && *f.Bytes > 0 && *f.Bytes != u.Size { // a cache or a proxy may answer with another File
+		err = fail.New(fail.Endpoint, "the server answers an upload of %d bytes with File %s, which has %d", u.Size, f.ID, *f.Bytes)
 	}
 	return f, err
 }

@@ -1,0 +1,27 @@
+package life_test
+
+import (
+	"errors"
+	"fmt"
+	"strings"
+	"testing"
+
+	"github.com/matryer/is"
+
+	"github.com/conduitio-labs/conduit-connector-openai-vectorstore/vsclient/internal/life"
+)
+
+func TestToldCountsTheErrorsBeyondTenThousand(t *testing.T) {
+	is := is.New(t)
+	var a life.Awaited
+	for i := range 10_003 {
+		end := a.Begin()
+		end(fmt.Errorf("document %d", i))
+	}
+	a.Begin()(nil)
+	told := a.Told().Error()
+	is.Equal(strings.Count(told, "\ndocument"), 9_999)
+	is.True(strings.HasSuffix(told, "\n3 more documents came to nothing"))
+	a.Begin()(errors.New("another"))
+	is.Equal(a.Told().Error(), "another")
+}
