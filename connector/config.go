@@ -85,7 +85,8 @@ type Config struct {
 	// searched, or `attached`, when OpenAI has accepted it for indexing. With
 	// `attached`, a failure to index a document is only logged.
 	WaitFor string `json:"wait_for" default:"indexed" validate:"inclusion=indexed|attached"`
-	// How long OpenAI may take to index one document.
+	// How long OpenAI may take to index one file. A document that takes
+	// longer is uploaded once more, and then refused.
 	IndexTimeout time.Duration `json:"index_timeout" default:"10m"`
 	// How long one request is retried when OpenAI is overloaded or unreachable.
 	RetryTimeout time.Duration `json:"retry_timeout" default:"5m"`

@@ -46,7 +46,7 @@ type Config struct {
 	// asked for. Indexing goes on in the background; the older version stays searchable
 	// until the new one is, and goes then. [Client.Flush] waits for that.
 	Async          bool
-	IndexTimeout   time.Duration // how long OpenAI may take to index one file; 0: 10 min
+	IndexTimeout   time.Duration // how long OpenAI may take to index one file; 0: 10 min. A file that takes longer is uploaded once more.
 	RetryTimeout   time.Duration // how long one request is tried again; 0: 5 min. After an endpoint has failed for this long, each request to it is tried once for 2 minutes.
 	RequestTimeout time.Duration // how long one attempt may go without a sign of life; 0: 1 min
 	FileExtension  string        // for keys without an indexed extension, as ".md"; "": by content

@@ -20,7 +20,7 @@ import (
 // Config is the configuration of an Indexer. All of it is required.
 type Config struct {
 	BatchSize    int                 // the most Files of one attach request
-	IndexTimeout time.Duration       // half of it is the longest wait for one File, from the accepted attach on
+	IndexTimeout time.Duration       // the longest wait for one File, from the accepted attach on
 	Life         context.Context     // ends all work
 	Go           func(f func()) bool // runs f in a goroutine, unless Life has ended: then it returns false
 	Calls        *semaphore.Weighted // bounds the requests that are made side by side
@@ -105,7 +105,7 @@ func (at *attaching) take() bool {
 // OpenAI has accepted the attach.
 //
 // The error is nil for Searchable alone. When ctx ends, Index returns at once, with the
-// cause. A File that is still being indexed after half of Config.IndexTimeout is
+// cause. A File that is still being indexed after Config.IndexTimeout is
 // Accepted with a fail.Timeout. A File is attached once; the attach is repeated only
 // when the server has ended the request before and a look has found the File absent.
 func (i *Indexer) Index(ctx context.Context, a wire.Attachment, arrived, accepted func()) (Fate, error) {
@@ -122,10 +122,9 @@ func (i *Indexer) Index(ctx context.Context, a wire.Attachment, arrived, accepte
 	}
 	accepted = sync.OnceFunc(accepted)
 	if closed(at.answered) {
-		wait := i.cfg.IndexTimeout / 2
-		waiting, stop := context.WithTimeoutCause(ctx, wait, &fail.Error{
+		waiting, stop := context.WithTimeoutCause(ctx, i.cfg.IndexTimeout, &fail.Error{
 			Kind: fail.Indexing, Err: fail.Timeout,
-			Reason: fmt.Sprintf("File %s was not searchable %v after its attach", a.FileID, wait),
+			Reason: fmt.Sprintf("File %s was not searchable %v after its attach", a.FileID, i.cfg.IndexTimeout),
 		})
 		defer stop()
 		ctx = waiting
