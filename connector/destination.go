@@ -158,7 +158,7 @@ func (d *Destination) Teardown(ctx context.Context) error {
 	ctx, cancel := context.WithTimeout(ctx, flushTime)
 	defer cancel()
 	if err := s.Flush(ctx); err != nil && ctx.Err() != nil { // the client has logged each that came to nothing
-		sdk.Logger(ctx).Warn().Str("reason", report.Reason(err)).Msg("documents are still being indexed; older versions of them are removed when they are written again")
+		sdk.Logger(ctx).Warn().Str("reason", report.Reason(err)).Msg("documents are still being indexed; the next run removes their older versions")
 	}
 	if err := s.Close(); err != nil {
 		sdk.Logger(ctx).Warn().Str("reason", report.Reason(err)).Msg("the client was closed before it had removed all older versions; the next run removes them")

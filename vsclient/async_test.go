@@ -113,6 +113,36 @@ func TestFlushReturnsAnErrorForEachAcknowledgedDocumentThatCannotBeIndexed(t *te
 	})
 }
 
+// A GET may answer 404 for a while after the attach was accepted.
+func TestGetFindsAnAcknowledgedDocumentAtOnce(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		is := is.New(t)
+		w := newWorld(t, openaitest.Config{IndexTime: time.Second, NotFoundWindow: 2 * time.Second})
+		c := w.client(async)
+		is.NoErr(onlyErr(c.Put(t.Context(), doc("a.md", "text"))))
+		info, err := c.Get(t.Context(), "a.md")
+		is.NoErr(err)
+		is.Equal(info.Key, "a.md")
+	})
+}
+
+// The wait for an acknowledged document is as long as that of a put.
+func TestADocumentThatTakesNearlyTheIndexTimeoutIsSearchable(t *testing.T) {
+	for name, opts := range map[string][]func(*vsclient.Config){"put": nil, "acknowledged": {async}} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				is := is.New(t)
+				w := newWorld(t, openaitest.Config{IndexTime: 9 * time.Minute})
+				c := w.client(opts...)
+				is.NoErr(onlyErr(c.Put(t.Context(), doc("a.md", "text"))))
+				is.NoErr(c.Flush(t.Context()))
+				w.expect(map[string]string{"a.md": "text"})
+				is.Equal(w.files(), 1)
+			})
+		})
+	}
+}
+
 func TestAPutThatIsToBeSearchableEndsWhenItIs(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		is := is.New(t)

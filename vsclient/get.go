@@ -97,7 +97,7 @@ func (c *Client) newestShown(ctx context.Context, key string, h ledger.Holdings)
 	for _, v := range h.Versions {
 		var s wire.StoreFile
 		var err error
-		if v.Open || v.Going || v.Status == ledger.InProgress && len(h.Versions) > 1 {
+		if attached := v.Status == ledger.InProgress; v.Open && !attached || v.Going || attached && len(h.Versions) > 1 {
 			s, _, err = c.wire.StoreFile(ctx, v.ID) // it need not be there
 		} else {
 			s, err = c.view.Shown(ctx, v.ID)

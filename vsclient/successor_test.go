@@ -167,6 +167,52 @@ func TestAFileThatAPersonAttachesAfterADeleteStays(t *testing.T) {
 	})
 }
 
+// A program that has started, and is given nothing to do, settles the process before it.
+func TestACheckedClientSettlesAnAcknowledgedVersionOfAProcessThatWasKilled(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		is := is.New(t)
+		w := newWorld(t, slow)
+		c, kill := w.process(async)
+		is.NoErr(onlyErr(c.Put(t.Context(), doc("a.md", "old"))))
+		is.NoErr(c.Flush(t.Context()))
+		is.NoErr(onlyErr(c.Put(t.Context(), doc("a.md", "new"))))
+		kill()
+		_, err := w.client().Check(t.Context())
+		is.NoErr(err)
+		time.Sleep(10 * time.Minute)
+		w.expect(map[string]string{"a.md": "new"})
+		is.Equal(w.files(), 1)
+	})
+}
+
+// The attach of a put that was given up lands after a later put has been acknowledged, and
+// the listing shows both late.
+func TestAnOlderVersionThatShowsLateDoesNotTakeTheAcknowledgedOneAway(t *testing.T) {
+	for _, key := range []string{"b.md", "日本"} { // a name without a fold leads to no document
+		t.Run(key, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				is := is.New(t)
+				cfg := slow
+				cfg.ListLag.Attach = 25 * time.Second
+				w := newWorld(t, cfg)
+				c, kill := w.process(async)
+				w.srv.Inject(openaitest.Fault{Method: http.MethodPost, Path: pathAttach, Kind: openaitest.FaultHang, EffectAfter: openaitest.Duration(10 * time.Second)})
+				ctx, cancel := context.WithTimeout(t.Context(), 3*time.Second)
+				_, err := c.Put(ctx, doc(key, "old"))
+				cancel()
+				is.True(err != nil)
+				is.NoErr(onlyErr(c.Put(t.Context(), doc(key, "new"))))
+				kill()
+				time.Sleep(time.Second)
+				is.NoErr(onlyErr(w.client().Put(t.Context(), doc(key, "new"))))
+				time.Sleep(20 * time.Minute)
+				w.expect(map[string]string{key: "new"})
+				is.Equal(w.files(), 1)
+			})
+		})
+	}
+}
+
 // A File of the same name in another store holds no update up for long.
 func TestAttributesAreSetAtOnceBesideAMirror(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {

@@ -239,7 +239,7 @@ func (k *Keeper) removeLate(ctx context.Context, w watched, id string) error {
 		case !known || v.Key != (ledger.Key{}) && v.Key != w.ID:
 			return nil
 		case v.Status <= ledger.Absent:
-			return errUnseen
+			return errEarly
 		case !k.among(w.Doc, id):
 			return nil
 		}
@@ -264,15 +264,16 @@ func (k *Keeper) removeLate(ctx context.Context, w watched, id string) error {
 		}
 		if !kept {
 			k.Tend(w.Doc)
-			return nil
+			return errEarly
 		}
 		_, err := k.Remove(ctx, []ledger.Version{v})
 		return err
 	})
 }
 
-// errUnseen says that a GET does not show yet a store file that the listing shows.
-var errUnseen = errors.New("the store file cannot be seen yet")
+// errEarly says that a version is watched on: a GET does not show it yet, or no newer one
+// was seen searchable.
+var errEarly = errors.New("the version cannot be removed yet")
 
 func (r *recent) find(at watch) (watched, bool) {
 	r.mu.Lock()

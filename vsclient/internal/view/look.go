@@ -256,8 +256,8 @@ func (v *View) Holdings(ctx context.Context, d Doc) (h ledger.Holdings, young []
 // unseenOf are those of the Files that the store was seen without, and that are so new
 // that this proves nothing.
 func (v *View) unseenOf(files []ledger.Version) (young []string) {
-	for _, file := range files {
-		if file.Status <= ledger.Absent && v.young(file.Created) {
+	for _, file := range files { // a look may have shown it since
+		if now, known := v.ledger.Find(file.ID); known && now.Status <= ledger.Absent && v.young(now.Created) {
 			young = append(young, file.ID)
 		}
 	}
