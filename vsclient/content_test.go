@@ -2,6 +2,7 @@ package vsclient_test
 
 import (
 	"bytes"
+	"context"
 	"crypto/sha256"
 	"encoding/hex"
 	"errors"
@@ -208,4 +209,50 @@ func TestContentThatOpensToNothingIsAnError(t *testing.T) {
 		_, err := w.client().Put(t.Context(), vsclient.Document{Key: "a.md", Content: vsclient.Open(func() (io.ReadCloser, error) { return nil, nil })})
 		is.True(errors.Is(err, vsclient.ErrContent))
 	})
+}
+
+// hanging is a reader that does not return before it is over.
+type hanging chan struct{}
+
+func (h hanging) Read([]byte) (int, error) {
+	<-h
+	return 0, io.EOF
+}
+
+// A file system may not answer, and closing the file may not end the read.
+func TestAReadThatDoesNotReturnHoldsNoCallUp(t *testing.T) {
+	for name, hangs := range map[string]struct {
+		nth  int64 // the opening of the content
+		open bool  // it hangs in place of the read
+	}{
+		"the first opening": {1, true}, "the first read": {nth: 1}, "the opening for the upload": {2, true}, "the read for the upload": {nth: 2},
+	} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				is := is.New(t)
+				w := newWorld(t, slow)
+				c := w.client()
+				over := make(chan struct{})
+				var opened atomic.Int64
+				content := vsclient.Open(func() (io.ReadCloser, error) {
+					if opened.Add(1) != hangs.nth {
+						return io.NopCloser(strings.NewReader("text")), nil
+					}
+					if hangs.open {
+						<-over
+					}
+					return io.NopCloser(hanging(over)), nil
+				})
+				ctx, cancel := context.WithTimeout(t.Context(), 2*time.Second)
+				defer cancel()
+				began := time.Now()
+				_, err := c.Put(ctx, vsclient.Document{Key: "a.md", Content: content})
+				is.True(errors.Is(err, context.DeadlineExceeded))
+				is.True(time.Since(began) < 15*time.Second)
+				is.NoErr(onlyErr(c.Put(t.Context(), doc("a.md", "text")))) // nor the next change
+				is.NoErr(c.Close())
+				close(over)
+			})
+		})
+	}
 }

@@ -12,6 +12,7 @@ import (
 	"io"
 	"strings"
 	"sync"
+	"time"
 
 	"github.com/conduitio-labs/conduit-connector-openai-vectorstore/vsclient/internal/fail"
 	"github.com/conduitio-labs/conduit-connector-openai-vectorstore/vsclient/internal/naming"
@@ -40,12 +41,48 @@ func (c Content) InMemory() bool { return c.open == nil }
 
 // Open opens the content at its beginning. Reading to the end fails when the bytes
 // are not those of the summary.
-func (c Content) Open(s Summary) (io.ReadCloser, error) {
-	r, err := c.reader()
-	if err != nil || c.open == nil {
-		return r, err
+func (c Content) Open(ctx context.Context, s Summary) (io.ReadCloser, error) {
+	if c.open == nil {
+		return c.reader()
 	}
-	return &sameReader{ReadCloser: r, hash: sha256.New(), want: s}, nil
+	return within(ctx, func() (io.ReadCloser, error) {
+		r, err := c.reader()
+		if err != nil {
+			return nil, err
+		}
+		if ctx.Err() != nil { // nobody may wait any more
+			return nil, errors.Join(context.Cause(ctx), r.Close())
+		}
+		return &sameReader{ReadCloser: r, hash: sha256.New(), want: s}, nil
+	})
+}
+
+// readTime is how long a call that has ended waits for a read of its content.
+const readTime = 2 * time.Second
+
+// within waits for a call of f. When ctx ends first, it waits for readTime more: content on
+// a file system that does not answer holds nobody up.
+func within[T any](ctx context.Context, f func() (T, error)) (T, error) {
+	type result struct {
+		value T
+		err   error
+	}
+	done := make(chan result, 1)
+	go func() {
+		value, err := f()
+		done <- result{value, err}
+	}()
+	select {
+	case r := <-done:
+		return r.value, r.err
+	case <-ctx.Done():
+	}
+	select {
+	case r := <-done:
+		return r.value, r.err
+	case <-time.After(readTime):
+		return *new(T), context.Cause(ctx)
+	}
 }
 
 // reader opens the content at its beginning.
@@ -76,6 +113,13 @@ func (c Content) Summarize(ctx context.Context) (Summary, error) {
 	if size := int64(len(c.bytes)); c.open == nil && (size == 0 || size > MaxFileSize) {
 		return Summary{}, checkSize(size)
 	}
+	if c.open == nil {
+		return c.summarize(ctx)
+	}
+	return within(ctx, func() (Summary, error) { return c.summarize(ctx) })
+}
+
+func (c Content) summarize(ctx context.Context) (Summary, error) {
 	r, err := c.reader()
 	if err != nil {
 		return Summary{}, err

@@ -157,7 +157,7 @@ func TestContentThatChangesWhileItIsReadIsRefused(t *testing.T) {
 		s, err := c.Summarize(t.Context())
 		is.NoErr(err)
 		is.NoErr(os.WriteFile(file, []byte(later), 0o600))
-		r, err := c.Open(s)
+		r, err := c.Open(t.Context(), s)
 		is.NoErr(err)
 		_, err = io.Copy(io.Discard, r)
 		is.NoErr(r.Close())

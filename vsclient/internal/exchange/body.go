@@ -21,9 +21,9 @@ type Body struct {
 
 	closed atomic.Bool // a read that fails then says nothing of the content
 
+	over atomic.Bool
 	turn chan struct{} // is full during a read
-	over bool
-	err  error // why the content could not be read: a transport reports that as it likes
+	err  error         // why the content could not be read: a transport reports that as it likes
 }
 
 // readTime is how long [Body.End] waits for a read before it closes the content.
@@ -39,7 +39,7 @@ var errOver = errors.New("the request is over")
 func (b *Body) Read(p []byte) (int, error) {
 	b.turn <- struct{}{}
 	defer func() { <-b.turn }()
-	if b.over {
+	if b.over.Load() {
 		return 0, errOver
 	}
 	n, err := b.Reader.Read(p)
@@ -61,17 +61,21 @@ func (b *Body) Close() (err error) {
 }
 
 // End waits for a read that is under way, has none follow, and closes the content. A read
-// that takes long is cut by that, as far as the content can. End returns why the content
-// could not be read; nil: it could, or was not asked for. A nil body has ended.
+// that takes long is cut by that, as far as the content can; one that does not return is
+// left alone. End returns why the content could not be read; nil: it could, or was not asked
+// for. A nil body has ended.
 func (b *Body) End() error {
 	if b == nil {
 		return nil
 	}
-	late := time.AfterFunc(readTime, func() { _ = b.Close() })
-	b.turn <- struct{}{}
+	b.over.Store(true)
+	defer time.AfterFunc(readTime, func() { _ = b.Close() }).Stop()
+	select {
+	case b.turn <- struct{}{}:
+	case <-time.After(2 * readTime):
+		return nil
+	}
 	defer func() { <-b.turn }()
-	late.Stop()
-	b.over = true
 	_ = b.Close()
 	return b.err
 }
