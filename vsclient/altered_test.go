@@ -218,6 +218,18 @@ func TestAServerThatKeepsAttributesInPartIsRefused(t *testing.T) {
 		"the key in capitals": func(a map[string]any) { a["vs_key"] = strings.ToUpper(fmt.Sprint(a["vs_key"])) },
 		"no content":          func(a map[string]any) { delete(a, "vs_content") },
 		"no version":          func(a map[string]any) { delete(a, "vs_version") },
+		"dashes in names": func(a map[string]any) {
+			for name, value := range maps.Clone(a) {
+				delete(a, name)
+				a[strings.ReplaceAll(name, "_", "-")] = value
+			}
+		},
+		"names in capitals": func(a map[string]any) {
+			for name, value := range maps.Clone(a) {
+				delete(a, name)
+				a[strings.ToUpper(name)] = value
+			}
+		},
 	} {
 		t.Run(name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
@@ -225,15 +237,26 @@ func TestAServerThatKeepsAttributesInPartIsRefused(t *testing.T) {
 				w := newWorld(t, slow)
 				c := w.client(over(func(next http.RoundTripper, r *http.Request) (*http.Response, error) {
 					resp, err := next.RoundTrip(r)
-					if err != nil || !strings.Contains(r.URL.Path, w.store+"/files") {
+					if err != nil || !strings.HasSuffix(r.URL.Path, "/files") && !strings.Contains(r.URL.Path, w.store+"/files/") {
 						return resp, err
 					}
 					return reshown(resp, spoil)
 				}))
+				ctx, end := context.WithCancel(t.Context())
+				var lists sync.WaitGroup
+				lists.Go(func() { // a listing shows each document before the put has seen its end
+					for ctx.Err() == nil {
+						for _, err := range c.List(ctx) {
+							is.True(err == nil || ctx.Err() != nil)
+						}
+					}
+				})
 				for i := range 3 {
 					_, err := c.Put(t.Context(), doc(fmt.Sprint(strings.Repeat("long/", 60), i), "text"))
 					is.True(errors.Is(err, vsclient.ErrIncompatible))
 				}
+				end()
+				lists.Wait()
 				time.Sleep(20 * time.Minute)
 				is.Equal(w.files(), 0)
 			})

@@ -154,12 +154,23 @@ func Marked(all map[string]any) bool {
 
 // Lost reports whether a store file shows other marks than those that it was attached with,
 // or lacks some. An update raises the version and keeps the rest. Where the store file shows
-// an attribute that was not sent, somebody has replaced them.
+// an attribute that was not sent, somebody has replaced them, unless its value is that of a
+// mark: the server has other names for attributes.
 func Lost(sent, shown map[string]any) bool {
-	for name := range shown {
-		if _, ours := sent[name]; !ours {
-			return false
+	foreign := false
+	for name, value := range shown {
+		if _, ours := sent[name]; ours {
+			continue
 		}
+		foreign = true
+		for _, mark := range []string{attrKey, attrVersion, attrContent} {
+			if text, ok := value.(string); ok && text == sent[mark] {
+				return true
+			}
+		}
+	}
+	if foreign {
+		return false
 	}
 	was, now := Decode(sent), Decode(shown)
 	return was.Key != now.Key || was.Version > now.Version || was.Source.Fingerprint() != now.Source.Fingerprint()
