@@ -151,6 +151,41 @@ func TestAKeyChangeIsJudgedByItsOwnDocumentAlone(t *testing.T) {
 	is.Equal(contents(e), map[string]string{`{"id":2}`: "one"})
 }
 
+// The documents of one key in one write are merged; the one at fault alone is refused.
+func TestAChangeBehindAKeyChangeThatCannotBeIndexedIsRefusedAlone(t *testing.T) {
+	for _, wait := range []string{"indexed", "attached"} {
+		t.Run(wait, func(t *testing.T) {
+			is := is.New(t)
+			e := emulate(t, openaitest.Config{FailIndexing: func(f openaitest.FileInfo) (code, message string) {
+				if f.Bytes == int64(len("broken")) {
+					return "invalid_file", "it is broken"
+				}
+				return "", ""
+			}})
+			d := open(t, e, config.Config{"content_field": "body", "wait_for": wait})
+			write(t, d, row("docs", 1, "body", "one"))
+			update := row("docs", 2, "body", "broken")
+			update.Operation = opencdc.OperationUpdate
+			n, err := d.Write(t.Context(), []opencdc.Record{move(1, 2, "good"), update})
+			is.Equal(n, 1)
+			is.True(strings.Contains(err.Error(), "it is broken"))
+			is.Equal(contents(e), map[string]string{`{"id":2}`: "good"})
+		})
+	}
+}
+
+// OpenAI may answer 404 for a document whose attach it has just accepted.
+func TestAKeyChangeWithoutItsTextIsRefusedAlsoWhileTheDocumentCannotBeSeen(t *testing.T) {
+	is := is.New(t)
+	e := emulate(t, openaitest.Config{NotFoundWindow: 300 * time.Millisecond})
+	d := open(t, e, config.Config{"content_field": "body", "wait_for": "attached"})
+	write(t, d, row("docs", 1, "body", "a large text"))
+	moved := move(1, 2)
+	moved.Payload = opencdc.Change{Before: opencdc.StructuredData{"id": 1, "body": nil}, After: opencdc.StructuredData{"id": 2, "body": nil}}
+	_, err := d.Write(t.Context(), []opencdc.Record{moved})
+	is.True(err != nil && strings.Contains(err.Error(), "the key has changed"))
+}
+
 func TestKeyChangesOfDifferentRowsGoOutTogether(t *testing.T) {
 	is := is.New(t)
 	e := emulate(t, openaitest.Config{})

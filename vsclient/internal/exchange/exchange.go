@@ -27,6 +27,7 @@ type Request struct {
 	Method, Path string   // the path with "%s" for each of IDs
 	IDs          []string // a request with one that is no id is refused
 	Query        url.Values
+	About        string     // the id of the object that the reply is about, or of none; "": any
 	Most         int64      // bytes of the reply; 0: maxReply
 	Gate         *pace.Gate // is closed by a 429; nil: that of requests without a limit
 	// Admit waits for leave to make an attempt; nil: only for the gate.
@@ -305,6 +306,9 @@ func (c *Client) read(resp *http.Response, r Request, into any, got *reply.Recei
 	}
 	if err := c.judge.Decode(resp.Body, most, into); err != nil {
 		return err
+	}
+	if o, ok := into.(reply.Named); ok && r.About != "" && o.Named() != "" && o.Named() != r.About { // a cache may mix them up
+		return fmt.Errorf("%w, %q in place of %q", reply.ErrOther, o.Named(), r.About)
 	}
 	if o, ok := into.(reply.Shown); ok {
 		o.Show(c.judge.Line)

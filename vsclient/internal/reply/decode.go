@@ -19,6 +19,9 @@ var (
 
 	// ErrNoObject says that a reply holds no object.
 	ErrNoObject = errors.New("it holds no object")
+
+	// ErrOther says that a reply is about another object than the one that was asked for.
+	ErrOther = errors.New("it is about another object")
 )
 
 // Empty is implemented by an object that knows whether a reply held one.

@@ -119,6 +119,7 @@ func (j Judge) Verdict(ctx context.Context, got Received, err error, now time.Ti
 			return failed(fail.Unavailable, false, "the reply cannot be read: %v", f.Err)
 		}
 		_, f.Garbled = errors.AsType[*json.UnmarshalTypeError](err)
+		f.Garbled = f.Garbled || errors.Is(err, ErrOther)
 		return failed(fail.Unavailable, true, "the reply to a successful request could not be read: %v", f.Err)
 	case status < 400:
 		return failed(fail.Endpoint, false, "it redirects to %q, which is not followed; set the base URL to where the API is", got.Location)

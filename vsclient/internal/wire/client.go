@@ -76,14 +76,10 @@ func get[T reply.Named](ctx context.Context, c *Client, path string, ids ...stri
 	return sendFor[T](ctx, c, request{Request: exchange.Request{Method: http.MethodGet, Path: path, IDs: ids}})
 }
 
-// sendFor makes a request for the object with the last of its ids. A reply about another,
-// as a cache may mix them up, is none. Only one to a deletion may name no object.
+// sendFor makes a request for the object with the last of its ids.
 func sendFor[T reply.Named](ctx context.Context, c *Client, r request) (T, time.Duration, error) {
-	o, wait, err := send[T](ctx, c, r)
-	if asked := r.IDs[len(r.IDs)-1]; err == nil && o.Named() != asked && o.Named() != "" {
-		err = &reply.Failure{Kind: fail.Unavailable, Reason: fmt.Sprintf("OpenAI answered %s for %q with the object %q", r.Endpoint(), asked, o.Named())}
-	}
-	return o, wait, err
+	r.About = r.IDs[len(r.IDs)-1]
+	return send[T](ctx, c, r)
 }
 
 // absence are words that say that something is not there.
