@@ -1,7 +1,9 @@
 package exchange
 
 import (
+	"bytes"
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -34,6 +36,8 @@ type Request struct {
 	Admit func(context.Context) (leave func(), err error)
 	// Body is encoded as JSON, for each attempt anew; nil: none.
 	Body func() any
+	// Words are texts that a body which is no JSON holds, and a refusal may repeat.
+	Words []string
 	// Size is the length of a body that is no JSON, in bytes.
 	Size int64
 	// Opts are further options of the request, for each attempt anew. A body calls alive
@@ -51,6 +55,21 @@ type Request struct {
 // Endpoint is the method and the path without ids.
 func (r Request) Endpoint() string {
 	return r.Method + " /" + strings.ReplaceAll(r.Path, "%s", "{id}")
+}
+
+// words are the texts in the request.
+func (r Request) words(body any) []string {
+	words := slices.Concat(r.IDs, r.Words)
+	raw, _ := json.Marshal(body) // it was sent
+	for d := json.NewDecoder(bytes.NewReader(raw)); ; {
+		t, err := d.Token()
+		if err != nil {
+			return words
+		}
+		if text, ok := t.(string); ok {
+			words = append(words, text)
+		}
+	}
 }
 
 // url is the path with the ids and the query.
@@ -239,6 +258,7 @@ func (c *Client) roundTrip(ctx context.Context, r Request, into any) (got reply.
 	defer dog.release()
 	var conn net.Conn
 	watched = httptrace.WithClientTrace(watched, &httptrace.ClientTrace{GotConn: func(i httptrace.GotConnInfo) { conn = i.Conn }})
+	var body any
 	opts := []option.RequestOption{option.WithMiddleware(func(req *http.Request, next option.MiddlewareNext) (*http.Response, error) {
 		resp, err := next(req)
 		if resp != nil {
@@ -246,6 +266,7 @@ func (c *Client) roundTrip(ctx context.Context, r Request, into any) (got reply.
 			resp.Body = &lively{resp.Body, dog}
 			if got.HTML = reply.IsHTML(resp.Header.Get("Content-Type"), nil); got.Status >= 400 {
 				c.judge.Tame(resp, &got)
+				got.Sent = func() []string { return r.words(body) }
 			}
 			// Some servers close the connection behind a 400 without saying so. A request
 			// that is sent on it in this moment is lost.
@@ -269,7 +290,6 @@ func (c *Client) roundTrip(ctx context.Context, r Request, into any) (got reply.
 		}
 		opts = append(opts, more...)
 	}
-	var body any
 	if r.Body != nil {
 		body = r.Body()
 	}

@@ -156,6 +156,8 @@ func TestAFullStoreIsKnownInManyWords(t *testing.T) {
 		"vector store contains too many vector store files":                       true,
 		"A vector store may hold no more than 10k files":                          true,
 		"Vector store 'vs_1' is full.":                                            true,
+		"Vector store vs_1 is full":                                               true,
+		"Cannot add file: vector store already has 10000 files":                   true,
 		"vector store is full":                                                    true,
 		"Cannot attach file-1 to vector store vs_1: file is full of errors":       false,
 		"vector store file attribute exceeds maximum length 512":                  false,
@@ -165,7 +167,32 @@ func TestAFullStoreIsKnownInManyWords(t *testing.T) {
 		"The file exceeds the limit of 16 attributes of a vector store file":      false,
 		"Invalid 'files': array too long for a vector store":                      false,
 	} {
-		is.Equal(kindOfRefusal("", message) == fail.StoreFull, full) //nolint:errorlint // the kind itself
+		is.Equal(kindOfRefusal("", unquoted(message, []string{"vs_1"})) == fail.StoreFull, full) //nolint:errorlint // the kind itself
+	}
+}
+
+func TestTheWordsOfADocumentDecideNothing(t *testing.T) {
+	is := is.New(t)
+	for message, sent := range map[string]string{
+		"document 'it's over budget.md' is invalid":                 "",
+		`file name "a \" quota \" b" is bad`:                        "",
+		"Could not read document «budget has been exceeded.md»":     "",
+		"Could not read document “budget has been exceeded.md”":     "",
+		"Invalid file format: storage quota guide.md":               "Storage quota guide.md",
+		"The file incorrect api key.md is invalid":                  "incorrect api key.md",
+		"File api-version-2.md could not be parsed":                 "api-version-2.md",
+		"Invalid attributes: lang=connection error":                 "connection error",
+		"The document team's quota's end cannot be read":            "team's quota's end",
+		"Invalid file over budget.md: over budget.md is not a text": "over budget.md",
+	} {
+		words := unquoted(message, []string{"vs_1", sent})
+		is.Equal(kindOfRefusal("", words), fail.Rejected)
+		is.True(!budget.MatchString(words))
+	}
+	for message, kind := range map[string]error{
+		"You're over the storage quota": fail.Quota, "the file 'a' is over the quota's limit": fail.Quota, "storage limit of 'org's plan' reached": fail.Quota,
+	} {
+		is.Equal(kindOfRefusal("", unquoted(message, nil)), kind)
 	}
 }
 
@@ -191,7 +218,7 @@ func FuzzRefusal(f *testing.F) {
 	f.Add("unsupported_file", "")
 	f.Add("", "You exceeded your current quota")
 	f.Fuzz(func(t *testing.T, code, message string) {
-		if kindOfRefusal(code, message) == nil {
+		if kindOfRefusal(code, unquoted(message, nil)) == nil {
 			t.Error("no kind")
 		}
 	})

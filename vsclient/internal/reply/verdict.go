@@ -15,6 +15,7 @@ import (
 	"strconv"
 	"strings"
 	"time"
+	"unicode"
 
 	"github.com/openai/openai-go/v3"
 
@@ -58,9 +59,10 @@ func (f *Failure) Unwrap() []error {
 type Received struct {
 	Status   int // 0: no reply
 	Header   http.Header
-	HTML     bool   // the reply is a page for people
-	Location string // of a redirect
-	Cut      error  // why the body of a refusal could not be read
+	HTML     bool            // the reply is a page for people
+	Location string          // of a redirect
+	Cut      error           // why the body of a refusal could not be read
+	Sent     func() []string // texts of the request, which a refusal may repeat; nil: none
 	said     func() refusal
 }
 
@@ -99,6 +101,11 @@ func (j Judge) Verdict(ctx context.Context, got Received, err error, now time.Ti
 	if got.said != nil {
 		said = got.said()
 	}
+	var sent []string
+	if got.Sent != nil && got.Status >= 400 {
+		sent = got.Sent()
+	}
+	words := unquoted(said.Message, sent)
 	switch status := got.Status; {
 	case status == 0 && hopeless(err):
 		return failed(fail.Endpoint, false, "%v; check the base URL", f.Err)
@@ -129,7 +136,7 @@ func (j Judge) Verdict(ctx context.Context, got Received, err error, now time.Ti
 		return failed(fail.Endpoint, false, "it answers %d with a web page; check the base URL", status)
 	case status == http.StatusNotFound:
 		f.Kind = fail.NotFound
-	case status == http.StatusPaymentRequired, status < 500 && (said.coded(unpaid) || overBudget(said.Message)), status == http.StatusTooManyRequests && usedUp(said.Message):
+	case status == http.StatusPaymentRequired, status < 500 && (said.coded(unpaid) || budget.MatchString(words)), status == http.StatusTooManyRequests && usedUp(said.Message):
 		f.Kind = fail.Quota
 	case status < 500 && said.coded(barred):
 		f.Kind = fail.Unauthorized
@@ -144,7 +151,7 @@ func (j Judge) Verdict(ctx context.Context, got Received, err error, now time.Ti
 	case got.Cut != nil:
 		return failed(fail.Unavailable, true, "the reply, a %d, could not be read: %v", status, j.clean(got.Cut))
 	default:
-		f.Kind = kindOfRefusal(said.Code, said.Message)
+		f.Kind = kindOfRefusal(said.Code, words)
 		f.Retry = errors.Is(f.Kind, fail.Unavailable)
 		f.Unknown = f.Retry
 	}
@@ -205,18 +212,28 @@ func noHTTP(err error) bool {
 }
 
 // quoted finds the parts of a message that quote the request, so that a document
-// called "quota" is not taken for a lack of it.
-var quoted = regexp.MustCompile("(^|[\\s(:=\\[,])(\"[^\"]*\"|'[^']*'|`[^`]*`)")
+// called "quota" is not taken for a lack of it. A quote may hold an escaped one, and an
+// apostrophe.
+var quoted = regexp.MustCompile("(^|[\\s(:=\\[,])(?:\"(?:\\\\.|[^\"\\\\])*\"|'(?:[^']|'\\pL)*?'($|\\PL)|`[^`]*`|“[^”]*”|«[^»]*»)")
 
-// unquoted is a message in lower case without the parts that quote the request.
-func unquoted(message string) string {
-	return strings.ToLower(quoted.ReplaceAllString(message, "$1''"))
+// unquoted is a message in lower case without the parts that quote the request, in quotes
+// or as they were sent. A text of letters alone may be a word of the server's.
+func unquoted(message string, sent []string) string {
+	message = strings.ToLower(message)
+	sent = slices.Clone(sent)
+	slices.SortFunc(sent, func(a, b string) int { return len(b) - len(a) }) // one may hold another
+	for _, text := range sent {
+		if strings.ContainsFunc(text, func(r rune) bool { return !unicode.IsLetter(r) }) && len(text) >= len("a.md") {
+			message = strings.ReplaceAll(message, strings.ToLower(text), "''")
+		}
+	}
+	return quoted.ReplaceAllString(message, "$1''$2")
 }
 
 // fullStore finds the wordings of a store that holds as many files as it can. OpenAI's
 // own is not known; its limit is 10,000 in stores from before November 2025.
 var fullStore = regexp.MustCompile(`cannot hold more|(store|''|it) is full\b|(too many|more) (vector store )?files|files? (limit|count)\b|(number|count) of (vector store )?files|` +
-	`(up to|more than|limit of|maximum of|at most|maximum allowed|contains|capacity of) [0-9,.]+k? (vector store )?files|max(imum)? (vector store )?files\b|` +
+	`(up to|more than|limit of|maximum of|at most|maximum allowed|contains|already has|capacity of) [0-9,.]+k? (vector store )?files|max(imum)? (vector store )?files\b|` +
 	`store('s)? (limit|capacity) (was |has been )?(reached|exceeded)|reached its (limit|capacity)(\.|$)|at capacity\b`)
 
 // deletedStore finds the end of the store itself, not of a file in it.
@@ -227,9 +244,8 @@ var suspended = regexp.MustCompile(`\b(organization|account|project)\b[^.]*\b(is
 
 // kindOfRefusal tells apart the refusals that OpenAI answers with a 400: the code where it
 // sends one, else the wording that users have reported (a full storage quota has
-// no code).
-func kindOfRefusal(code, message string) error {
-	m := unquoted(message)
+// no code), of which m is the unquoted form.
+func kindOfRefusal(code, m string) error {
 	has := func(parts ...string) bool {
 		return slices.ContainsFunc(parts, func(part string) bool { return strings.Contains(m, part) })
 	}
@@ -345,5 +361,3 @@ func usedUp(message string) bool {
 // budget finds LiteLLM's wordings of a budget that is used up, some of which have the code
 // of another reason.
 var budget = regexp.MustCompile(`\bbudget has been exceeded|\b(exceeded|crossed|over) budget\b|\bexceeded(token)?budget\b`)
-
-func overBudget(message string) bool { return budget.MatchString(unquoted(message)) }

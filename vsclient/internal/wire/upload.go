@@ -28,7 +28,7 @@ type Upload struct {
 func (c *Client) Upload(ctx context.Context, u Upload) (File, error) {
 	var body multipartBody
 	f, _, err := send[File](ctx, c, request{Request: exchange.Request{
-		Method: http.MethodPost, Path: "files", Gate: c.cfg.Pacer.Uploads, Size: max(u.Size, 1),
+		Method: http.MethodPost, Path: "files", Gate: c.cfg.Pacer.Uploads, Size: max(u.Size, 1), Words: []string{u.Name},
 		Opts: func(alive func()) (_ []option.RequestOption, err error) {
 			if body, err = u.body(c.cfg.Purpose, alive); err != nil {
 				return nil, err
