@@ -2,6 +2,7 @@ package exchange
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -148,6 +149,9 @@ func (c *Client) send(ctx context.Context, r Request, into func() any) (time.Dur
 		pollAfter time.Duration
 	)
 	attempt := func() error {
+		if wait := r.Gate.Closed(); wait > c.cfg.RetryTimeout {
+			return stop(cmp.Or(last, &reply.Failure{Kind: fail.RateLimited, Reason: fmt.Sprintf("a wait of %v was asked for, which is longer than the time for which a request is tried", wait.Round(time.Second))}))
+		}
 		if tries > 0 && r.Landed != nil {
 			done, err := r.Landed(ctx)
 			if done || err != nil {
