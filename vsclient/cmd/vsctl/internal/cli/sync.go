@@ -62,7 +62,7 @@ func (s *sourceFlags) add(f *pflag.FlagSet) {
 	f.StringVar(&s.Chunking, "chunking", "auto", "auto, or `MAX/OVERLAP` tokens")
 	f.BoolVar(&s.Complete, "complete", false, "a list of keys is complete although it has no end line")
 	f.BoolVar(&s.AllowEmpty, "allow-empty", false, "a source without documents may have documents removed")
-	f.StringVar(&s.maxRemove, "max-remove", "", "withhold removals beyond `N|P%` of the owner's documents (default 10%, at most 1000;\n10 removals always go; N is exact)")
+	f.StringVar(&s.maxRemove, "max-remove", "", "withhold removals beyond `N|P%` of the owner's documents (default 10%, at most 1000;\n10 removals are within every share; N is exact)")
 	f.BoolVar(&s.noRemove, "no-remove", false, "withhold all removals")
 }
 
@@ -475,7 +475,8 @@ func (a *app) syncCommand() *cobra.Command {
 		Use: "sync [SOURCE]", Short: "Make the store equal to the source: plan, ask, apply", Args: args(0, 1, "one SOURCE"),
 		Long: `Sync makes the store equal to the source. It shows the plan, asks, puts first and removes
 last. Without --owner it removes nothing. It withholds removals, and exits with 4, when the
-source is incomplete or empty, and when there are too many of them.
+source is incomplete or empty, and when there are too many of them. It changes nothing, and
+exits with 4, when the source has so few of the documents that it may be another one.
 
 ` + legend + "\n\n" + exitCodes,
 		Example: "  vsctl sync ./docs --owner handbook\n  vsctl sync ./docs --owner handbook -y --include '*.md' --exclude drafts --front-matter\n  export-pages | vsctl sync manifest:- --owner pages -y\n  vsctl sync ./docs --owner handbook --approve-removals 40",

@@ -158,6 +158,26 @@ func TestTheWrongFolderChangesNothingHoweverOftenItIsTried(t *testing.T) {
 	is.Equal(w.keys(), []string{"a.md", "x.md", "y.md"})
 }
 
+// TestAWrongFolderMayHaveTheLicenceOfTheRightOne has a file in common with the right one, as
+// repositories of one organization have.
+func TestAWrongFolderMayHaveTheLicenceOfTheRightOne(t *testing.T) {
+	is := is.New(t)
+	w := newWorld(t, openaitest.Config{})
+	w.write("LICENSE.md", "MIT")
+	w.must(cli.Done, "sync", w.dir, "--owner", "hb", "-y")
+	before := w.keys()
+	wrong := t.TempDir()
+	for name, text := range map[string]string{"LICENSE.md": "MIT", "x.md": "x", "y.md": "y"} {
+		is.NoErr(os.WriteFile(filepath.Join(wrong, name), []byte(text), 0o644))
+	}
+	for range 2 {
+		_, errs, code := w.run("sync", wrong, "--owner", "hb", "-y")
+		is.Equal(code, cli.Withheld)
+		is.True(strings.Contains(errs, "is it the right source?"))
+		is.Equal(w.keys(), before)
+	}
+}
+
 // TestAWrongFolderOfManyFilesIsNotPutEither might otherwise have its own files make up most
 // of the owner's, so that the next run finds few removals among them.
 func TestAWrongFolderOfManyFilesIsNotPutEither(t *testing.T) {
