@@ -99,6 +99,16 @@ func TestIgnoredFilesAreLeftOutWithGitAndWithout(t *testing.T) {
 			}
 		})
 	}
+	t.Run("a work tree whose git is told to trace", func(t *testing.T) {
+		is := is.New(t)
+		path := folder(t)
+		git(path, "init", "-q")
+		write(t, path, ".git/info/exclude", "d.md\n")
+		t.Setenv("GIT_TRACE", "1")
+		got, err := keysOf(t, open(t, path, Options{}))
+		is.NoErr(err)
+		is.Equal(got, []string{"a.md", "b/c.md", "e/f/g.md"})
+	})
 	t.Run("a folder that its work tree ignores", func(t *testing.T) {
 		is := is.New(t)
 		path := folder(t)
