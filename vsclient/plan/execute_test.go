@@ -366,7 +366,26 @@ func TestASourceThatHasNoneOfThePlansDocumentsRemovesNothing(t *testing.T) {
 	})
 }
 
-func TestARemovalOfADocumentThatIsGoneByNowIsDone(t *testing.T) {
+// TestAnEntryThatFindsNothingLeftToDoIsNoChange has another run put a document after the plan,
+// as one does that a late listing does not show.
+func TestAnEntryThatFindsNothingLeftToDoIsNoChange(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		is := is.New(t)
+		w := newWorld(t, openaitest.Config{})
+		p := w.make(w.client(), source(doc("a.md", "a"), doc("b.md", "bb")), us)
+		is.Equal(lines(p), []string{"create a.md", "create b.md"})
+		w.put(ofUs(doc("a.md", "a")))
+		var last plan.Progress
+		r, err := p.Execute(context.Background(), w.client(), plan.ExecuteOptions{}, func(g plan.Progress) { last = g })
+		is.NoErr(err)
+		is.Equal(r.Counts, map[plan.Action]int{plan.Create: 1})
+		is.Equal(r.Idle, 1)
+		is.Equal(last.Bytes, int64(2)) // that were uploaded
+		is.Equal(last.Done, 2)         // entries have ended
+	})
+}
+
+func TestARemovalOfADocumentThatIsGoneByNowHasNothingLeftToDo(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		is := is.New(t)
 		w := newWorld(t, openaitest.Config{})
@@ -376,7 +395,7 @@ func TestARemovalOfADocumentThatIsGoneByNowIsDone(t *testing.T) {
 		_, err := w.client().Delete(context.Background(), "gone.md")
 		is.NoErr(err)
 		r := w.run(w.client(), p, plan.ExecuteOptions{})
-		is.Equal(r.Done, 1)
+		is.Equal(r.Idle, 1)
 		is.Equal(len(r.Stale), 0)
 		is.Equal(w.stored(), []string{"kept.md: kept"})
 	})
@@ -591,7 +610,7 @@ func TestAPlanThatWasKeptNeedsItsSourceAndItsStore(t *testing.T) {
 		is.Equal(r.Done, 1)
 		r = w.run(w.client(), p, plan.ExecuteOptions{Source: opener(doc("a.md", "a"))})
 		is.Equal(len(r.Stale), 0) // it has been executed, and that is no change of another's
-		is.Equal(r.Done, 1)
+		is.Equal(r.Idle, 1)
 	})
 }
 

@@ -113,7 +113,6 @@ type maker struct {
 	o       Options
 	plan    *Plan
 	byKey   map[string]*held // the store's documents, and the source's
-	some    bool             // the source has a document
 	refused []refused
 
 	size, usage int64 // of the store's documents whose size is known
@@ -195,7 +194,6 @@ func text(a vsclient.Attributes) string { return fmt.Sprintf("%#v", map[string]a
 
 // take takes in a document of the source.
 func (m *maker) take(ctx context.Context, d vsclient.Document) error {
-	m.some = true
 	h := m.byKey[d.Key]
 	if h == nil {
 		h = new(held)
@@ -359,8 +357,8 @@ func (m *maker) remove(ctx context.Context) error {
 		}
 	}
 	gone, news := losses(p.Entries[:first], removals)
-	if !m.some {
-		gone = 0 // Empty allows that
+	if first == 0 { // the source is empty
+		gone = 0
 	}
 	p.Guarded = p.Guard.refuses(p.Removals, gone, p.Owned)
 	alien := gone > 1 && (p.Removals == p.Owned || nearlyAll(gone, p.Owned) || 2*gone > p.Owned && news > 0)
@@ -378,7 +376,7 @@ func (m *maker) remove(ctx context.Context) error {
 			removals[i].Withheld = "removals are turned off"
 		case p.Incomplete != "":
 			removals[i].Withheld = p.Incomplete
-		case !m.some && !m.o.Empty:
+		case first == 0 && !m.o.Empty:
 			removals[i].Withheld = "the source is empty"
 		case e.SHA256 != "" && unput[e.SHA256] != "":
 			removals[i].Withheld = "the source has its content under " + unput[e.SHA256]

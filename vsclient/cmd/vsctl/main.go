@@ -8,6 +8,7 @@ import (
 	"os/signal"
 	"runtime/debug"
 	"syscall"
+	"time"
 
 	"golang.org/x/term"
 
@@ -33,6 +34,11 @@ func main() {
 		},
 		LookupEnv: os.LookupEnv,
 		Version:   version,
+		Sleep: func(ctx context.Context, d time.Duration) {
+			ctx, end := context.WithTimeout(ctx, d)
+			defer end()
+			<-ctx.Done()
+		},
 	})
 	stop()
 	os.Exit(code)

@@ -43,6 +43,8 @@ type Streams struct {
 	ErrWidth                             func() int // columns of the terminal; nil or 0: unknown
 	LookupEnv                            func(name string) (string, bool)
 	Version                              string // of the linker; "": that of the build
+	// Sleep waits so long, or until the context ends.
+	Sleep func(ctx context.Context, d time.Duration)
 }
 
 // exit is an error with an exit code.

@@ -617,6 +617,7 @@ func load(file string) (m made, err error) {
 // executed is the result of an execution in JSON.
 type executed struct {
 	Counts   map[plan.Action]int `json:"counts"`
+	Idle     int                 `json:"idle"` // changes that the store had already
 	Failed   []failed            `json:"failed"`
 	Withheld []plan.Entry        `json:"withheld,omitempty"`
 	Stale    []plan.Entry        `json:"stale,omitempty"`
@@ -662,7 +663,7 @@ func (a *app) execute(ctx context.Context, c *vsclient.Client, m made, opened so
 	a.saveRefusals(p.StoreID, m.refusals)
 	a.progress.End()
 
-	result := executed{Counts: report.Counts, Failed: []failed{}, Withheld: report.Withheld, Stale: report.Stale, Made: m}
+	result := executed{Counts: report.Counts, Idle: report.Idle, Failed: []failed{}, Withheld: report.Withheld, Stale: report.Stale, Made: m}
 	for _, f := range report.Failed {
 		result.Failed = append(result.Failed, failed{f.Entry, message(f.Err)})
 	}
@@ -670,7 +671,7 @@ func (a *app) execute(ctx context.Context, c *vsclient.Client, m made, opened so
 	for _, one := range []struct {
 		n    int
 		word string
-	}{{len(report.Failed), "failed"}, {len(report.Stale), "no longer fit"}, {removals(report.Withheld), "not removed"}} {
+	}{{report.Idle, "not needed any more"}, {len(report.Failed), "failed"}, {len(report.Stale), "no longer fit"}, {removals(report.Withheld), "not removed"}} {
 		if one.n > 0 {
 			summary += fmt.Sprintf(", %d %s", one.n, one.word)
 		}

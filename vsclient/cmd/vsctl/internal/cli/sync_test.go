@@ -47,6 +47,16 @@ func TestASecondSyncWritesNothing(t *testing.T) {
 	is.True(w.writes() > before)
 }
 
+// TestAChangeThatTheStoreHasAlreadyIsNotTold executes a saved plan twice.
+func TestAChangeThatTheStoreHasAlreadyIsNotTold(t *testing.T) {
+	is := is.New(t)
+	w := newWorld(t, openaitest.Config{})
+	file := filepath.Join(t.TempDir(), "a.plan")
+	w.must(cli.Done, "plan", w.dir, "--owner", "hb", "--out", file)
+	is.True(strings.Contains(w.must(cli.Done, "apply", file, "-y"), "\n3 changes made\n"))
+	is.True(strings.Contains(w.must(cli.Done, "apply", file, "-y"), "\n0 changes made, 3 not needed any more\n"))
+}
+
 func TestAPlanOnlyReads(t *testing.T) {
 	is := is.New(t)
 	w := newWorld(t, openaitest.Config{})
