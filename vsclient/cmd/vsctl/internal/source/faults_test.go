@@ -295,6 +295,19 @@ func TestFilesBelowAFolderThatIsNotListedAreNotGone(t *testing.T) {
 	}
 }
 
+// TestAFileThatICloudHasPutAwayIsNotGone has the file that stands for the other.
+func TestAFileThatICloudHasPutAwayIsNotGone(t *testing.T) {
+	is := is.New(t)
+	path := folder(t)
+	c := store(t, open(t, path, Options{}))
+	must(os.Remove(filepath.Join(path, "b/c.md")))
+	write(t, path, "b/.c.md.icloud", "bplist00")
+	s := open(t, path, Options{})
+	report := execute(t, c, s, compare(t, c, s.Documents(t.Context())))
+	is.Equal(report.Counts[plan.Remove], 0)
+	is.True(strings.Contains(report.Withheld[0].Withheld, "iCloud has put b/c.md away"))
+}
+
 func TestACutListSaysOfNoKeyThatItIsAbsent(t *testing.T) {
 	for name, in := range map[string]string{
 		"manifest:-": "{\"key\":\"a\",\"text\":\"1\"}\n",
