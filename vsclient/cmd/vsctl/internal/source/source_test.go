@@ -371,6 +371,27 @@ func TestOfTwoDocumentsOfAKeyInAManifestTheFirstIsOpened(t *testing.T) {
 	is.Equal(*r.Text, "1")
 }
 
+// TestALineOfTwoMeaningsMakesAManifestIncomplete has lines of which a part would be dropped.
+func TestALineOfTwoMeaningsMakesAManifestIncomplete(t *testing.T) {
+	for line, reason := range map[string]string{
+		`{"key":"a","key":"b","text":"x"}`:                                      `has "key" twice`,
+		`{"key":"a","Key":"b","text":"x"}`:                                      `has "Key" twice`,
+		`{"key":"a","text":"x","attributes":{"n":1,"n":2}}`:                     `has "n" twice`,
+		`{"key":"a","text":"x","chunking":{"max_tokens":400,"max_tokens":800}}`: `has "max_tokens" twice`,
+		`{"end":true,"count":0,"text":"x"}`:                                     "the end line is",
+		`{"end":true,"count":0,"attributes":{"n":1}}`:                           "the end line is",
+		`{"key":"a","text":"x","attributes":{"n":1,"N":2}}`:                     "", // two attributes
+		`{"key":"a","text":"{\"key\":1,\"key\":2}","attributes":{"key":"x"}}`:   "",
+	} {
+		t.Run(line, func(t *testing.T) {
+			_, err := keysOf(t, open(t, "manifest:-", Options{Stdin: strings.NewReader(line + `{"end":true,"count":1}`)}))
+			if (err == nil) != (reason == "") || err != nil && !strings.Contains(err.Error(), reason) {
+				t.Errorf("the error is %v", err)
+			}
+		})
+	}
+}
+
 func TestKeysAreLinesOrJSONStrings(t *testing.T) {
 	is := is.New(t)
 	in := "plain key\n{\"id\":1}\n\"a\\nb\"\n\"broken\n{\"end\":true,\"count\":4}\n"
