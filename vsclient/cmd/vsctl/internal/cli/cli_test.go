@@ -52,6 +52,7 @@ func TestTheExitCodeTellsTheKindOfFailure(t *testing.T) {
 		{name: "a document that is not there", args: []string{"get", "nope"}, code: cli.Failed, says: "not found"},
 		{name: "a document that cannot be put", args: []string{"put", "k", os.DevNull}, code: cli.Failed, says: "empty"},
 		{name: "no such command", args: []string{"frob"}, code: cli.Usage, says: "vsctl --help"},
+		{name: "a folder to emulate without =", args: []string{"--emulate", ".", "ls"}, code: cli.Usage, says: "write --emulate=."},
 		{name: "no such flag", args: []string{"ls", "--frob"}, code: cli.Usage, says: "vsctl ls --help"},
 		{name: "no KEY", args: []string{"get"}, code: cli.Usage, says: "takes a KEY"},
 		{name: "no SOURCE", args: []string{"plan"}, code: cli.Usage, says: "no SOURCE"},

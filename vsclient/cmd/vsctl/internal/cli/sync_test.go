@@ -414,7 +414,7 @@ func TestTheFileOfSettingsNamesSources(t *testing.T) {
 	is.Equal(len(w.srv.Snapshot().Store(second).Files), 1)
 	_, errs, code := w.run("sync", "--config", settings, "-y")
 	is.Equal(code, cli.Usage)
-	is.True(strings.Contains(errs, "name one of all, some"))
+	is.True(strings.Contains(errs, "settings.yaml describes several sources: name one of all, some"))
 }
 
 func TestTwoSourcesOfTheFileDoNotRemoveEachOthersDocuments(t *testing.T) {
