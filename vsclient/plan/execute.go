@@ -315,7 +315,9 @@ func (x *execution) stands(ctx context.Context, e Entry) end {
 		return stale("the stored document is gone")
 	case err != nil:
 		return end{err: err}
-	case x.plan.Scope.Owner != "" && owner != x.plan.Scope.Owner && !(owner == nil && e.Unowned):
+	case x.plan.Scope.Owner != "" && owner == nil && !e.Unowned:
+		return stale("the stored document has no %s by now", x.plan.OwnerAttribute)
+	case x.plan.Scope.Owner != "" && owner != nil && owner != x.plan.Scope.Owner:
 		return stale("the stored document has the %s %q by now", x.plan.OwnerAttribute, fmt.Sprint(owner))
 	case e.puts(info):
 	case e.FileID == "":

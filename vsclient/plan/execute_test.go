@@ -190,6 +190,12 @@ func TestAChangeSinceThePlanIsStale(t *testing.T) {
 			map[string]string{gone: `has the owner "them" by now`},
 		},
 		{
+			"the document to remove has no owner",
+			func(w *world) { w.put(doc(gone, "gone")) },
+			plan.ExecuteOptions{},
+			map[string]string{gone: "has no owner by now"},
+		},
+		{
 			"the source has the document again",
 			func(*world) {},
 			plan.ExecuteOptions{Exists: func(context.Context, string) (bool, error) { return true, nil }},

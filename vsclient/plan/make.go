@@ -194,10 +194,7 @@ func text(a vsclient.Attributes) string { return fmt.Sprintf("%#v", map[string]a
 
 // take takes in a document of the source.
 func (m *maker) take(ctx context.Context, d vsclient.Document) error {
-	h := m.byKey[d.Key]
-	if h == nil {
-		h = new(held)
-	}
+	h := cmp.Or(m.byKey[d.Key], new(held))
 	e := Entry{Key: d.Key, FileID: h.fileID, Version: h.version}
 	if h.seen {
 		e.Action, e.Reason = Refused, "the source has the key twice; the first document counts"

@@ -2,6 +2,7 @@ package cli
 
 import (
 	"bufio"
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -121,6 +122,14 @@ func (s spec) open(a *app) (source.Source, error) {
 	return opened, err
 }
 
+// scope returns the documents of the store that are the source's. Without an owner, none is.
+func (s spec) scope() plan.Scope {
+	if s.Owner == "" {
+		return plan.Scope{}
+	}
+	return plan.Scope{Owner: s.Owner, Prefix: s.Prefix}
+}
+
 // made is a plan with its source, in JSON and in the file of a saved plan.
 type made struct {
 	Spec spec       `json:"source"`
@@ -156,10 +165,7 @@ func (a *app) make(ctx context.Context, c *vsclient.Client, opened source.Source
 	if m.refusals, err = a.refusals(a.storeID); err != nil {
 		return made{}, environment(err)
 	}
-	o := plan.Options{Guard: g, Empty: s.AllowEmpty, NoRemove: s.noRemove, Refusals: m.refusals, OwnerAttribute: s.OwnerAttribute, Limits: a.limits, Overlap: true}
-	if s.Owner != "" {
-		o.Scope = plan.Scope{Owner: s.Owner, Prefix: s.Prefix}
-	}
+	o := plan.Options{Scope: s.scope(), Guard: g, Empty: s.AllowEmpty, NoRemove: s.noRemove, Refusals: m.refusals, OwnerAttribute: s.OwnerAttribute, Limits: a.limits, Overlap: true}
 	o.Exists = exists(opened)
 	if m.Plan, err = plan.Make(ctx, c, a.counted(opened.Documents(ctx)), o); err != nil {
 		return made{}, err
@@ -610,6 +616,9 @@ func load(file string) (m made, err error) {
 	}
 	if err := json.Unmarshal(data, &m); err != nil || m.Plan == nil {
 		return m, fmt.Errorf("%s is no plan that vsctl plan --out has saved: %w", file, errors.Join(err, errors.New("make it again")))
+	}
+	if m.Plan.Scope != m.Spec.scope() || m.Plan.OwnerAttribute != cmp.Or(m.Spec.OwnerAttribute, plan.DefaultOwnerAttribute) {
+		return m, fmt.Errorf("%s was changed: the owner and the prefix of its plan are not those of its source; make it again", file)
 	}
 	return m, nil
 }

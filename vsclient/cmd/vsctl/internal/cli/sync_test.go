@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"regexp"
 	"slices"
 	"strings"
 	"testing"
@@ -332,6 +333,27 @@ func TestASavedPlanIsApplied(t *testing.T) {
 	w.must(cli.Environment, "apply", file, "-y")
 	w.must(cli.Done, "apply", file, moved, "-y")
 	is.Equal(w.must(cli.Done, "text", "a.md"), "changed once more")
+}
+
+// TestASavedPlanHasTheScopeOfItsSource has a plan that somebody has changed.
+func TestASavedPlanHasTheScopeOfItsSource(t *testing.T) {
+	is := is.New(t)
+	w := newWorld(t, openaitest.Config{})
+	w.must(cli.Done, "sync", w.dir, "--owner", "hb", "-y")
+	w.write("a.md", "changed")
+	file := filepath.Join(t.TempDir(), "a.plan")
+	w.must(cli.Done, "plan", w.dir, "--owner", "hb", "--out", file)
+	data, err := os.ReadFile(file)
+	is.NoErr(err)
+	for _, scope := range []string{`{}`, `{"owner":"else"}`, `{"owner":"hb","prefix":"x/"}`} {
+		changed := regexp.MustCompile(`"scope": \{[^}]*\}`).ReplaceAllString(string(data), `"scope": `+scope)
+		is.True(changed != string(data))
+		is.NoErr(os.WriteFile(file, []byte(changed), 0o600))
+		_, errs, code := w.run("apply", file, "-y")
+		is.Equal(code, cli.Environment)
+		is.True(strings.Contains(errs, "make it again"))
+	}
+	is.True(strings.Contains(w.must(cli.Done, "get", "a.md"), "@owner    hb"))
 }
 
 func TestSyncAsksOnATerminal(t *testing.T) {
