@@ -135,6 +135,9 @@ func (c *call) addPart() (any, *apiError) {
 		return nil, badRequest("", "data", "The part has %d bytes, more than the %d bytes declared for upload %s.", data.Size, u.Bytes, u.ID)
 	}
 	id := s.state.AddPart(u, data)
+	if id == "" {
+		return nil, badRequest("", "data", "The parts of upload %s have many times the %d bytes declared for it.", u.ID, u.Bytes)
+	}
 	return partObject{id, "upload.part", s.state.Now().Unix(), u.ID}, nil
 }
 

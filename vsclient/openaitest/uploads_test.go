@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"os"
 	"runtime"
+	"slices"
 	"strings"
 	"testing"
 	"testing/synctest"
@@ -81,6 +82,32 @@ func TestAnAbandonedUploadExpires(t *testing.T) {
 		is.True(strings.Contains(got.body, "expired"))
 		is.Equal(len(s.Snapshot().Files), 1) // the completed one stays
 	})
+}
+
+// TestThePartsOfAnUploadTakeAFewTimesItsBytes sends one part again, as after lost replies,
+// and then many others.
+func TestThePartsOfAnUploadTakeAFewTimesItsBytes(t *testing.T) {
+	is := is.New(t)
+	s := openaitest.New(openaitest.Config{})
+	again := slices.Repeat([]string{"hello"}, 100)
+	upload, ids := beginUpload(t, s, 10, again...)
+	taken, refused := 0, ""
+	for i := range 100 {
+		got, err := step{request: "POST /uploads/" + upload + "/parts", name: "part", purpose: "part", body: fmt.Sprintf("%05d", i)}.send(t.Context(), s, nil)
+		is.NoErr(err)
+		if got.status == 200 {
+			taken++
+		} else {
+			is.Equal(got.status, 400)
+			refused = got.body
+		}
+	}
+	is.Equal(taken, 4*10/5-1)
+	is.True(strings.Contains(refused, "many times the 10 bytes declared"))
+	beginUpload(t, s, 10, "other") // has room of its own
+	path := "/uploads/" + upload + "/complete"
+	is.Equal(sendJSON(t, s, "POST", path, completion([]string{ids[0], ids[99]}, md5.Sum([]byte("hellohello"))), nil).status, 200) //nolint:gosec // as above
+	is.Equal(string(s.Content(s.Snapshot().Files[0].ID)), "hellohello")
 }
 
 func TestAPartTakesNoMoreMemoryThanItsUploadHasBytesLeft(t *testing.T) {

@@ -44,8 +44,9 @@ type Failure struct {
 
 // Report is the result of [Plan.Execute].
 type Report struct {
-	Counts   map[Action]int // entries that were carried out
+	Counts   map[Action]int // entries that have changed the store
 	Done     int            // their sum
+	Idle     int            // entries that found nothing left to do, as after a listing that was late
 	Failed   []Failure      // in the order of the plan
 	Withheld []Entry        // not executed; Entry.Withheld says why
 	Stale    []Entry        // not executed, since the store or the source has changed; Entry.Withheld says how
@@ -145,6 +146,7 @@ type execution struct {
 type end struct {
 	withheld string
 	stale    bool
+	idle     bool // nothing was left to do
 	err      error
 }
 
@@ -199,11 +201,13 @@ func (x *execution) end(i int, how end, r vsclient.Result) {
 		how = end{withheld: fmt.Sprintf("it was stopped, and may take effect: %v", how.err)}
 	}
 	e.Withheld = how.withheld
+	failed := how != (end{})
+	how.idle = !failed && e.Action != Duplicate && (r.Outcome == vsclient.Unchanged || r.Outcome == vsclient.Absent)
 	x.ends[i] = how
-	switch failed := how != (end{}); {
+	switch {
 	case failed && e.Action.Puts() && e.SHA256 != "":
 		x.unput[e.SHA256] = e.Key
-	case !failed && e.Action.Uploads():
+	case !failed && !how.idle && e.Action.Uploads():
 		x.bytes += e.Bytes
 	}
 	if x.progress != nil {
@@ -311,7 +315,9 @@ func (x *execution) stands(ctx context.Context, e Entry) end {
 		return stale("the stored document is gone")
 	case err != nil:
 		return end{err: err}
-	case x.plan.Scope.Owner != "" && owner != x.plan.Scope.Owner && !(owner == nil && e.Unowned):
+	case x.plan.Scope.Owner != "" && owner == nil && !e.Unowned:
+		return stale("the stored document has no %s by now", x.plan.OwnerAttribute)
+	case x.plan.Scope.Owner != "" && owner != nil && owner != x.plan.Scope.Owner:
 		return stale("the stored document has the %s %q by now", x.plan.OwnerAttribute, fmt.Sprint(owner))
 	case e.puts(info):
 	case e.FileID == "":
@@ -411,6 +417,8 @@ func (x *execution) report() Report {
 			out.Stale = append(out.Stale, e)
 		case how.withheld != "":
 			out.Withheld = append(out.Withheld, e)
+		case how.idle:
+			out.Idle++
 		default:
 			out.Counts[e.Action]++
 			out.Done++

@@ -123,7 +123,13 @@ func TestTheGuardTakesANumber(t *testing.T) {
 		approve       int
 		done          bool
 	}{
-		{"ten may go in any case", plan.Guard{}, 11, 10, 0, true},
+		{"ten may go", plan.Guard{}, 14, 10, 0, true},
+		{"ten of eleven are nearly all", plan.Guard{}, 11, 10, 0, false},
+		{"four of five are nearly all", plan.Guard{}, 5, 4, 0, false},
+		{"three of four are not", plan.Guard{}, 4, 3, 0, true},
+		{"nearly all are approved", plan.Guard{}, 11, 10, 10, true},
+		{"nearly all may go by a share of one's own", plan.Guard{Share: 1}, 11, 10, 0, true},
+		{"nearly all may go by a number of one's own", plan.Guard{Free: 10, Share: -1}, 11, 10, 0, true},
 		{"eleven of fifty are too many", plan.Guard{}, 50, 11, 0, false},
 		{"eleven of fifty are approved", plan.Guard{}, 50, 11, 11, true},
 		{"an approval of more covers them", plan.Guard{}, 50, 11, 40, true},
@@ -182,6 +188,12 @@ func TestAChangeSinceThePlanIsStale(t *testing.T) {
 			func(w *world) { w.put(ofThem(doc(gone, "gone"))) },
 			plan.ExecuteOptions{},
 			map[string]string{gone: `has the owner "them" by now`},
+		},
+		{
+			"the document to remove has no owner",
+			func(w *world) { w.put(doc(gone, "gone")) },
+			plan.ExecuteOptions{},
+			map[string]string{gone: "has no owner by now"},
 		},
 		{
 			"the source has the document again",
@@ -360,7 +372,26 @@ func TestASourceThatHasNoneOfThePlansDocumentsRemovesNothing(t *testing.T) {
 	})
 }
 
-func TestARemovalOfADocumentThatIsGoneByNowIsDone(t *testing.T) {
+// TestAnEntryThatFindsNothingLeftToDoIsNoChange has another run put a document after the plan,
+// as one does that a late listing does not show.
+func TestAnEntryThatFindsNothingLeftToDoIsNoChange(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		is := is.New(t)
+		w := newWorld(t, openaitest.Config{})
+		p := w.make(w.client(), source(doc("a.md", "a"), doc("b.md", "bb")), us)
+		is.Equal(lines(p), []string{"create a.md", "create b.md"})
+		w.put(ofUs(doc("a.md", "a")))
+		var last plan.Progress
+		r, err := p.Execute(context.Background(), w.client(), plan.ExecuteOptions{}, func(g plan.Progress) { last = g })
+		is.NoErr(err)
+		is.Equal(r.Counts, map[plan.Action]int{plan.Create: 1})
+		is.Equal(r.Idle, 1)
+		is.Equal(last.Bytes, int64(2)) // that were uploaded
+		is.Equal(last.Done, 2)         // entries have ended
+	})
+}
+
+func TestARemovalOfADocumentThatIsGoneByNowHasNothingLeftToDo(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		is := is.New(t)
 		w := newWorld(t, openaitest.Config{})
@@ -370,7 +401,7 @@ func TestARemovalOfADocumentThatIsGoneByNowIsDone(t *testing.T) {
 		_, err := w.client().Delete(context.Background(), "gone.md")
 		is.NoErr(err)
 		r := w.run(w.client(), p, plan.ExecuteOptions{})
-		is.Equal(r.Done, 1)
+		is.Equal(r.Idle, 1)
 		is.Equal(len(r.Stale), 0)
 		is.Equal(w.stored(), []string{"kept.md: kept"})
 	})
@@ -585,7 +616,7 @@ func TestAPlanThatWasKeptNeedsItsSourceAndItsStore(t *testing.T) {
 		is.Equal(r.Done, 1)
 		r = w.run(w.client(), p, plan.ExecuteOptions{Source: opener(doc("a.md", "a"))})
 		is.Equal(len(r.Stale), 0) // it has been executed, and that is no change of another's
-		is.Equal(r.Done, 1)
+		is.Equal(r.Idle, 1)
 	})
 }
 
@@ -616,22 +647,44 @@ func TestAnExecutionThatWasKilledIsFinishedByThePlan(t *testing.T) {
 	}
 }
 
-// TestASourceThatSharesNothingWithTheStoreMayBeAnother plans few removals of many sorts.
-func TestASourceThatSharesNothingWithTheStoreMayBeAnother(t *testing.T) {
+// TestASourceThatSharesLittleWithTheStoreMayBeAnother plans few removals of many sorts. A
+// stored document has its key as its content.
+func TestASourceThatSharesLittleWithTheStoreMayBeAnother(t *testing.T) {
+	same := func(keys ...string) (docs []vsclient.Document) {
+		for _, key := range keys {
+			docs = append(docs, doc(key, key))
+		}
+		return docs
+	}
+	three, four := []string{"1", "2", "3"}, []string{"1", "2", "3", "4"}
+	eight := append(slices.Clone(four), "5", "6", "7", "8")
 	for _, c := range []struct {
 		sentence string
 		stored   []string
 		source   []vsclient.Document
 		withheld int
 	}{
-		{"none of two", []string{"1.md", "2.md"}, []vsclient.Document{doc("x.md", "x")}, 3},
-		{"most keys are new", []string{"1.md", "2.md", "3.md"}, []vsclient.Document{doc("1.md", "x"), doc("8.md", "x"), doc("9.md", "x")}, 5},
-		{"half of the keys are new", []string{"1.md", "2.md", "3.md"}, []vsclient.Document{doc("1.md", "x"), doc("9.md", "x")}, 0},
-		{"most documents stay", []string{"1.md", "2.md", "3.md"}, []vsclient.Document{doc("1.md", "x"), doc("2.md", "x"), doc("7.md", "x"), doc("8.md", "x"), doc("9.md", "x")}, 0},
-		{"a document is shared", []string{"1.md", "2.md", "3.md"}, []vsclient.Document{doc("1.md", "1.md")}, 0},
-		{"a content is shared", []string{"1.md", "2.md"}, []vsclient.Document{doc("moved.md", "1.md")}, 0},
-		{"a single document says nothing", []string{"1.md"}, []vsclient.Document{doc("x.md", "x")}, 0},
-		{"no document at all, which is allowed", []string{"1.md", "2.md"}, nil, 0},
+		{"none of two", []string{"1", "2"}, []vsclient.Document{doc("x", "x")}, 3},
+		{"most keys are new", three, []vsclient.Document{doc("1", "x"), doc("8", "x"), doc("9", "x")}, 5},
+		{"every content is new", append(slices.Clone(eight), "9"), []vsclient.Document{doc("1", "w"), doc("2", "x"), doc("3", "y"), doc("4", "z")}, 9},
+		{"the licence alone is shared", eight, same("1", "a", "b", "c", "d", "e"), 12},
+		{"the licence alone is shared with a small store", three, same("1", "a", "b"), 4},
+		{"a folder below the right one", eight, []vsclient.Document{doc("x", "5"), doc("y", "6"), doc("z", "7")}, 11},
+		{"a folder below the right one, with a file that is there twice", []string{"1", "2", "3", "4", "sub/1"}, []vsclient.Document{doc("1/x", "1")}, 6},
+		{"nearly all are gone", eight, same("1"), 7},
+		{"one of three is gone, and the others have changed", three, []vsclient.Document{doc("1", "x"), doc("2", "x"), doc("7", "x"), doc("8", "x"), doc("9", "x")}, 0},
+		{"one of three is gone", three, same("1", "2"), 0},
+		{"two of three are gone", three, same("1"), 0},
+		{"two of three are gone, and the other has changed", three, []vsclient.Document{doc("1", "x")}, 0},
+		{"two of three are gone, one has changed and one is new", three, []vsclient.Document{doc("1", "x"), doc("9", "x")}, 0},
+		{"two of three are gone, and one is new", three, same("1", "x"), 0},
+		{"half are gone, and as many are new", four, same("1", "2", "x", "y"), 0},
+		{"a file is renamed", three, []vsclient.Document{doc("x", "1"), doc("2", "2"), doc("3", "3")}, 0},
+		{"all files are renamed", three, []vsclient.Document{doc("x", "1"), doc("y", "2"), doc("z", "3")}, 0},
+		{"all files are renamed and one is changed", three, []vsclient.Document{doc("x", "1"), doc("y", "2"), doc("z", "z")}, 0},
+		{"a file is renamed and the other is gone", []string{"1", "2"}, []vsclient.Document{doc("moved", "1")}, 0},
+		{"a single document says nothing", []string{"1"}, []vsclient.Document{doc("x", "x")}, 0},
+		{"no document at all, which is allowed", []string{"1", "2"}, nil, 0},
 	} {
 		t.Run(c.sentence, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {

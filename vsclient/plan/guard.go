@@ -27,7 +27,8 @@ func (s Scope) has(key string, owner any) bool {
 // Guard keeps a source that has lost most of its documents from emptying the store: more
 // than Free removals are withheld when they are more than Share of the documents within
 // the scope, or more than Most. Each zero field is its default. A share below 0 allows
-// none beyond Free.
+// none beyond Free. Otherwise Free does not hold where more than three quarters of the
+// documents would go, and more than one, besides those that have moved to another key.
 type Guard struct {
 	Free  int     `json:"free"`  // 0: 10
 	Most  int     `json:"most"`  // 0: 1,000
@@ -45,10 +46,14 @@ func (g Guard) withDefaults() Guard {
 	return Guard{cmp.Or(g.Free, DefaultFree), cmp.Or(g.Most, DefaultMost), cmp.Or(g.Share, DefaultShare)}
 }
 
-// refuses says why n removals of so many documents are too many; empty: they are not.
-func (g Guard) refuses(n, owned int) string {
+// nearlyAll reports whether so many documents that go leave next to none of a store.
+func nearlyAll(gone, owned int) bool { return gone > 1 && 4*gone > 3*owned }
+
+// refuses says why n removals of so many documents are too many; empty: they are not. gone
+// are those without the documents that have moved.
+func (g Guard) refuses(n, gone, owned int) string {
 	switch {
-	case n <= g.Free:
+	case n <= g.Free && (g.Share < 0 || !nearlyAll(gone, owned)):
 	case g.Share < 0:
 		return fmt.Sprintf("%d documents would be removed, which is more than %d", n, max(g.Free, 0))
 	case float64(n) > g.Share*float64(owned)+1e-6: // 0.29 of 100 are less than 29

@@ -33,9 +33,10 @@ type Options struct {
 	Refusals *Refusals
 	// OwnerAttribute is the attribute that carries [Scope.Owner]; "": "owner".
 	OwnerAttribute string
-	// Overlap withholds every change when most of the documents within the scope would be
-	// removed, of two or more, most keys of the source are new, and it has the content of no
-	// stored document: it may be another source than the one that is meant.
+	// Overlap withholds every change when the source may be another one than the one that is
+	// meant: two documents or more within the scope would go, besides those that have moved
+	// to another key, and these are more than three quarters of all, or more than half while
+	// most contents of the source are new, or no document stays under its key.
 	// [ExecuteOptions.Approve] lifts that.
 	Overlap bool
 }
@@ -112,7 +113,6 @@ type maker struct {
 	o       Options
 	plan    *Plan
 	byKey   map[string]*held // the store's documents, and the source's
-	some    bool             // the source has a document
 	refused []refused
 
 	size, usage int64 // of the store's documents whose size is known
@@ -194,11 +194,7 @@ func text(a vsclient.Attributes) string { return fmt.Sprintf("%#v", map[string]a
 
 // take takes in a document of the source.
 func (m *maker) take(ctx context.Context, d vsclient.Document) error {
-	m.some = true
-	h := m.byKey[d.Key]
-	if h == nil {
-		h = new(held)
-	}
+	h := cmp.Or(m.byKey[d.Key], new(held))
 	e := Entry{Key: d.Key, FileID: h.fileID, Version: h.version}
 	if h.seen {
 		e.Action, e.Reason = Refused, "the source has the key twice; the first document counts"
@@ -347,9 +343,8 @@ func (m *maker) remove(ctx context.Context) error {
 	if err := m.digest(ctx); err != nil {
 		return err
 	}
-	contents, unput := make(map[string]bool), make(map[string]string) // the source's; why keys do not have them
+	unput := make(map[string]string) // why keys do not have the contents of the source
 	for _, e := range p.Entries[:first] {
-		contents[e.SHA256] = true
 		switch {
 		case e.SHA256 == "":
 		case e.Action == Refused, e.Action == Conflict:
@@ -358,9 +353,14 @@ func (m *maker) remove(ctx context.Context) error {
 			unput[e.SHA256] = fmt.Sprintf("%q, which is still being indexed", e.Key)
 		}
 	}
-	p.Guarded = p.Guard.refuses(p.Removals, p.Owned)
-	if m.o.Overlap && m.alien(contents) {
-		p.Guarded = cmp.Or(p.Guarded, fmt.Sprintf("the source has the content of none of the %d documents that the store has of it: is it the right source?", p.Owned))
+	gone, news := losses(p.Entries[:first], removals)
+	if first == 0 { // the source is empty
+		gone = 0
+	}
+	p.Guarded = p.Guard.refuses(p.Removals, gone, p.Owned)
+	alien := gone > 1 && (p.Removals == p.Owned || nearlyAll(gone, p.Owned) || 2*gone > p.Owned && news > 0)
+	if alien && m.o.Overlap && !m.o.NoRemove && p.Incomplete == "" {
+		p.Guarded = fmt.Sprintf("the source lacks %d of the %d documents that the store has of it: is it the right source?", gone, p.Owned)
 		for i, e := range p.Entries[:first] {
 			if e.Action.Puts() {
 				p.Entries[i].Withheld = p.Guarded
@@ -373,7 +373,7 @@ func (m *maker) remove(ctx context.Context) error {
 			removals[i].Withheld = "removals are turned off"
 		case p.Incomplete != "":
 			removals[i].Withheld = p.Incomplete
-		case !m.some && !m.o.Empty:
+		case first == 0 && !m.o.Empty:
 			removals[i].Withheld = "the source is empty"
 		case e.SHA256 != "" && unput[e.SHA256] != "":
 			removals[i].Withheld = "the source has its content under " + unput[e.SHA256]
@@ -402,28 +402,36 @@ func cannotTell(err error) string {
 	return fmt.Sprintf("the source cannot tell whether it has the document: %v", err)
 }
 
-// alien reports whether the source, which is whole and has these contents, may be another
-// one than the source of the documents within the scope.
-func (m *maker) alien(contents map[string]bool) bool {
-	p := m.plan
-	if m.o.NoRemove || p.Incomplete != "" || !m.some || p.Owned < 2 || 2*p.Removals <= p.Owned {
-		return false
-	}
-	news := 0 // keys that are new, less those that are not
-	for _, e := range p.Entries {
-		switch {
-		case e.Action == Remove && e.SHA256 != "" && contents[e.SHA256]:
-			return false // it has moved
-		case e.Action == Remove:
-		case e.FileID == "":
+// losses returns the number of removals of documents that have not moved, and by how many
+// the contents of the source that the store does not have exceed those that it has. The
+// first change of a stored document says nothing: it counts as one that the store has. A
+// content of the source is the new place of one document alone.
+func losses(source, removals []Entry) (gone, news int) {
+	places, changed := make(map[string]int), -1
+	for _, e := range source {
+		switch e.Action {
+		case Create:
 			news++
-		case e.Action == Replace, e.Action == Conflict:
+			places[e.SHA256]++
+		case Replace:
+			news, changed = news+changed, 1
+			places[e.SHA256]++
+		case Refused, Conflict:
+			places[e.SHA256]++
+		case Unchanged, Attributes, Rechunk, Repair:
 			news--
-		default: // the content is the stored one, or is not compared
-			return false
+		case Duplicate, Remove:
 		}
 	}
-	return news > 0
+	gone = len(removals)
+	for _, e := range removals {
+		if e.SHA256 != "" && places[e.SHA256] > 0 {
+			places[e.SHA256]--
+			gone--
+			news -= 2 // it is not a new one, and one that the store has
+		}
+	}
+	return gone, news
 }
 
 // digest reads the content of the refused documents, whatever they are.

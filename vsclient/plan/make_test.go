@@ -224,7 +224,7 @@ func TestTotalsSumUpThePlan(t *testing.T) {
 		w := newWorld(t, openaitest.Config{})
 		w.put(with(doc("gone.md", strings.Repeat("text ", 100)), vsclient.Attributes{"owner": "us"}), with(doc("b.md", strings.Repeat("text ", 100)), vsclient.Attributes{"owner": "us"}))
 		limits := vsclient.Limits{UploadsPerMinute: 100}
-		p := w.make(w.client(), many(250), plan.Options{Scope: plan.Scope{Owner: "us"}, Limits: limits})
+		p := w.make(w.client(), many(250), plan.Options{Scope: plan.Scope{Owner: "us"}, Guard: plan.Guard{Share: 1}, Limits: limits})
 		is.Equal(p.Totals.Uploads, 250)
 		is.Equal(p.Totals.Requests, 250+3+2*2) // uploads, attaches of a hundred, and two removals of two requests
 		is.Equal(p.Totals.Minutes, 2)          // a hundred at once, a hundred after a minute, the others after two

@@ -8,6 +8,7 @@ import (
 	"os/signal"
 	"runtime/debug"
 	"syscall"
+	"time"
 
 	"golang.org/x/term"
 
@@ -21,7 +22,10 @@ func main() {
 		debug.SetGCPercent(20) // a plan of 100,000 documents is most of the memory, and stays
 	}
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
-	context.AfterFunc(ctx, stop) // a second signal ends the program at once
+	context.AfterFunc(ctx, func() {
+		time.Sleep(time.Second) // a signal may come twice: to the program, and to its group
+		stop()                  // a later one ends the program at once
+	})
 	code := cli.Run(ctx, os.Args[1:], cli.Streams{
 		In: os.Stdin, Out: os.Stdout, Err: os.Stderr,
 		InTerminal:  term.IsTerminal(int(os.Stdin.Fd())),
@@ -33,7 +37,11 @@ func main() {
 		},
 		LookupEnv: os.LookupEnv,
 		Version:   version,
+		Sleep: func(ctx context.Context, d time.Duration) {
+			ctx, end := context.WithTimeout(ctx, d)
+			defer end()
+			<-ctx.Done()
+		},
 	})
-	stop()
 	os.Exit(code)
 }

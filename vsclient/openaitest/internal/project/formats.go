@@ -152,7 +152,6 @@ func paragraphs(w *strings.Builder, r io.Reader) error {
 
 var (
 	pdfStream = regexp.MustCompile(`(?s)<<(.*?)>>\s*stream\r?\n(.*?)\r?\n?endstream`)
-	pdfToken  = regexp.MustCompile(`(?s)\((?:\\.|[^\\()])*\)|<[0-9A-Fa-f\s]*>|[A-Za-z*]+|['"]`)
 	pdfEscape = regexp.MustCompile(`(?s)\\([0-7]{1,3}|.)`)
 )
 
@@ -182,12 +181,20 @@ func parsePDF(data []byte) *document {
 	return &document{text: strings.TrimSpace(blankLines.ReplaceAllString(text.String(), "\n"))}
 }
 
+const (
+	pdfLetters = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ*"
+	pdfHex     = "0123456789abcdefABCDEF \t\r\n\f\x00"
+)
+
 // showPDF writes the strings that a content stream shows, and a line break where it moves to
 // another line. The operands stand before their operator.
 func showPDF(w *strings.Builder, content []byte) {
 	var operands [][]byte
-	for _, token := range pdfToken.FindAll(content, -1) {
-		if token[0] == '(' || token[0] == '<' {
+	for len(content) > 0 {
+		n := pdfToken(content)
+		token := content[:n]
+		content = content[n:]
+		if token[0] == '(' || token[0] == '<' && n > 1 {
 			operands = append(operands, token)
 			continue
 		}
@@ -198,9 +205,56 @@ func showPDF(w *strings.Builder, content []byte) {
 			}
 		case "T*", "Td", "TD", "ET":
 			w.WriteByte('\n')
+		case "ID": // the bytes of an image
+			_, content, _ = bytes.Cut(content, []byte("EI"))
+		default:
+			if strings.IndexByte(pdfLetters, token[0]) < 0 {
+				continue // it is no operator
+			}
 		}
 		operands = operands[:0]
 	}
+}
+
+// pdfToken returns the length of the token at the beginning of a content stream. No byte is
+// looked at more than twice, because the server is locked meanwhile: a string that does not
+// end is the rest of the stream.
+func pdfToken(s []byte) int {
+	switch {
+	case s[0] == '(':
+		return pdfString(s)
+	case s[0] == '<':
+		if rest := bytes.TrimLeft(s[1:], pdfHex); len(rest) > 0 && rest[0] == '>' {
+			return len(s) - len(rest) + 1
+		}
+	case s[0] == '%': // a comment
+		if n := bytes.IndexAny(s, "\r\n"); n > 0 {
+			return n
+		}
+		return len(s)
+	case strings.IndexByte(pdfLetters, s[0]) >= 0:
+		return len(s) - len(bytes.TrimLeft(s, pdfLetters))
+	}
+	return 1
+}
+
+// pdfString returns the length of the string at the beginning of s. Its parentheses are
+// balanced or escaped.
+func pdfString(s []byte) int {
+	open := 0
+	for i := 0; i < len(s); i++ {
+		switch s[i] {
+		case '\\':
+			i++
+		case '(':
+			open++
+		case ')':
+			if open--; open == 0 {
+				return i + 1
+			}
+		}
+	}
+	return len(s)
 }
 
 func pdfText(s []byte) string {

@@ -26,8 +26,14 @@ type Upload struct {
 	State     UploadState
 	File      *File // nil until the upload is completed
 
-	parts map[string]Content // kept whole while the upload is pending
+	parts map[string]Content // by id, kept whole while the upload is pending
+	held  map[string]Content // by digest: parts of the same content share its bytes
+	room  int64              // bytes of content that may be held in addition
 }
+
+// heldUploads is how many times the declared bytes the different contents of all parts may
+// have together. Parts that are cut in another way need more than once.
+const heldUploads = 4
 
 // ExpiresAt returns when the upload expires unless it has ended.
 func (u *Upload) ExpiresAt() time.Time { return u.CreatedAt.Add(uploadLifetime) }
@@ -36,6 +42,7 @@ func (u *Upload) ExpiresAt() time.Time { return u.CreatedAt.Add(uploadLifetime) 
 func (p *Project) NewUpload(u *Upload) {
 	u.CreatedAt = p.tick()
 	u.ID, u.State, u.parts = p.NewID("upload_", 32), UploadPending, make(map[string]Content)
+	u.held, u.room = make(map[string]Content), heldUploads*u.Bytes
 	p.uploads[u.ID] = u
 	p.pending = append(p.pending, u)
 }
@@ -58,10 +65,17 @@ func (p *Project) PendingUploads() int {
 	return n
 }
 
-// AddPart adds a part to a pending upload and returns its id.
+// AddPart adds a part to a pending upload and returns its id; "": the upload has no room
+// for its content.
 func (p *Project) AddPart(u *Upload, data Content) string {
+	if _, again := u.held[data.SHA256]; !again {
+		if data.Size > u.room {
+			return ""
+		}
+		u.held[data.SHA256], u.room = data, u.room-data.Size
+	}
 	id := p.NewID("part_", 32)
-	u.parts[id] = data
+	u.parts[id] = u.held[data.SHA256]
 	return id
 }
 
@@ -82,7 +96,7 @@ func (p *Project) CompleteUpload(u *Upload, f *File) {
 func (p *Project) CancelUpload(u *Upload) { u.end(UploadCancelled) }
 
 // end sets the final state and drops the parts.
-func (u *Upload) end(state UploadState) { u.State, u.parts = state, nil }
+func (u *Upload) end(state UploadState) { u.State, u.parts, u.held = state, nil, nil }
 
 // expireUploads ends the uploads that were not completed in time.
 func (p *Project) expireUploads(now time.Time) {

@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"os"
 	"regexp"
 	"runtime/debug"
 	"strings"
@@ -43,6 +44,8 @@ type Streams struct {
 	ErrWidth                             func() int // columns of the terminal; nil or 0: unknown
 	LookupEnv                            func(name string) (string, bool)
 	Version                              string // of the linker; "": that of the build
+	// Sleep waits so long, or until the context ends.
+	Sleep func(ctx context.Context, d time.Duration)
 }
 
 // exit is an error with an exit code.
@@ -235,7 +238,10 @@ OPENAI_BASE_URL, OPENAI_ORG_ID and OPENAI_PROJECT_ID, then from .vsctl.yaml.
 		SilenceErrors: true,
 		SilenceUsage:  true,
 		Args: func(_ *cobra.Command, given []string) error {
-			if len(given) > 0 {
+			switch {
+			case len(given) > 0 && a.emulate == nothing && isFolder(given[0]):
+				return usagef("there is no command %q; for a folder to emulate, write --emulate=%s", given[0], given[0])
+			case len(given) > 0:
 				return usagef("there is no command %q; vsctl --help lists them", given[0])
 			}
 			return nil
@@ -252,7 +258,7 @@ OPENAI_BASE_URL, OPENAI_ORG_ID and OPENAI_PROJECT_ID, then from .vsctl.yaml.
 	f.StringVar(&a.flags.Organization, "organization", "", "OpenAI `ID` of the organization")
 	f.StringVar(&a.flags.Project, "project", "", "OpenAI `ID` of the project")
 	f.StringVar(&a.file, "config", "", "`FILE` of settings (default .vsctl.yaml, if there is one)")
-	f.Var((*folder)(&a.emulate), "emulate", "use an emulated store in this process; --emulate=`DIR`: one that holds the files of DIR")
+	f.Var((*folder)(&a.emulate), "emulate", "use an emulated store in this process; with =DIR one that holds the files of DIR")
 	f.Lookup("emulate").NoOptDefVal = nothing
 	f.BoolVar(&a.json, "json", false, "write one JSON object: command, ok, summary, result, error")
 	root.AddCommand(a.planCommand(), a.syncCommand(), a.applyCommand(),
@@ -269,8 +275,13 @@ OPENAI_BASE_URL, OPENAI_ORG_ID and OPENAI_PROJECT_ID, then from .vsctl.yaml.
 	return root
 }
 
-// nothing is the value of --emulate without a folder.
-const nothing = "true"
+// nothing is the value of --emulate without a folder. The help shows it as [=DIR].
+const nothing = "DIR"
+
+func isFolder(path string) bool {
+	info, err := os.Stat(path)
+	return err == nil && info.IsDir()
+}
 
 // folder is the value of --emulate. Its type is one whose default the help leaves out.
 type folder string

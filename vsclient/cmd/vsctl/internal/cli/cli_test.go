@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"errors"
 	"flag"
+	"fmt"
 	"net/http"
 	"os"
 	"path/filepath"
@@ -51,6 +52,7 @@ func TestTheExitCodeTellsTheKindOfFailure(t *testing.T) {
 		{name: "a document that is not there", args: []string{"get", "nope"}, code: cli.Failed, says: "not found"},
 		{name: "a document that cannot be put", args: []string{"put", "k", os.DevNull}, code: cli.Failed, says: "empty"},
 		{name: "no such command", args: []string{"frob"}, code: cli.Usage, says: "vsctl --help"},
+		{name: "a folder to emulate without =", args: []string{"--emulate", ".", "ls"}, code: cli.Usage, says: "write --emulate=."},
 		{name: "no such flag", args: []string{"ls", "--frob"}, code: cli.Usage, says: "vsctl ls --help"},
 		{name: "no KEY", args: []string{"get"}, code: cli.Usage, says: "takes a KEY"},
 		{name: "no SOURCE", args: []string{"plan"}, code: cli.Usage, says: "no SOURCE"},
@@ -227,13 +229,27 @@ func TestDoctorFindsDocumentsThatAreNotIndexed(t *testing.T) {
 	is.True(strings.Contains(out, "invalid_file: no text"))
 }
 
+// TestDoctorWaitsForAListingThatIsLate has a listing that shows an attach after a minute.
+func TestDoctorWaitsForAListingThatIsLate(t *testing.T) {
+	is := is.New(t)
+	w := newWorld(t, openaitest.Config{ListLag: openaitest.Lag{Attach: time.Minute}})
+	for i := range 150 { // more than a look at the newest files shows
+		w.srv.AddStoreFile(w.store, w.srv.AddFile(openaitest.NewFile{Name: fmt.Sprintf("%d.md", i), Content: []byte("alpha")}), nil)
+	}
+	w.must(cli.Done, "doctor")
+	is.Equal(w.slept, time.Minute)
+}
+
 func TestDoctorFindsFilesThatAreGone(t *testing.T) {
 	is := is.New(t)
 	w := newWorld(t, openaitest.Config{CountsLag: time.Hour})
 	w.must(cli.Done, "sync", w.dir, "-y")
 	w.srv.Advance(2 * time.Hour)
 	w.request(http.MethodDelete, "/files/"+w.srv.Snapshot().Store(w.store).Files[0].FileID, "")
-	is.True(strings.Contains(w.must(cli.Failed, "doctor"), "!  gone"))
+	out := w.must(cli.Failed, "doctor")
+	is.True(strings.Contains(out, "!  gone"))
+	is.True(strings.Contains(out, "its listing or its count")) // may be the cause
+	is.Equal(w.slept, 2*time.Minute)
 	is.True(strings.Contains(w.must(cli.Done, "plan", w.dir), "1 to create")) // and a sync repairs it
 }
 

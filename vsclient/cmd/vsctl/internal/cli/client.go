@@ -188,7 +188,7 @@ func (a *app) chosen(given []string) (spec string, named config.Source, err erro
 	case len(names) == 0:
 		return "", named, usagef("no SOURCE: give a folder, manifest:FILE or keys:FILE")
 	default:
-		return "", named, usagef("%s describes several sources: name one of %s", config.File, strings.Join(names, ", "))
+		return "", named, usagef("%s describes several sources: name one of %s", cmp.Or(a.file, config.File), strings.Join(names, ", "))
 	}
 	named, ok, err := a.cfg.Source(spec, a.LookupEnv)
 	if err != nil {

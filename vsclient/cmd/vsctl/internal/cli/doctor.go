@@ -36,6 +36,8 @@ const (
 	patience = 10 * time.Minute
 	// notice is how long before its end an expiry counts as a fault.
 	notice = 24 * time.Hour
+	// lag is how late a listing may be, and pause the time between two looks at it.
+	lag, pause = 2 * time.Minute, 10 * time.Second
 )
 
 func (a *app) doctorCommand() *cobra.Command {
@@ -48,10 +50,16 @@ func (a *app) doctorCommand() *cobra.Command {
   gone      files that the store counts and does not list, as when a File was deleted
   leftover  Files that no key needs, attached or not (vsctl sweep, vsctl leftovers)
   expiry    a store that expires within a day
-and exits with 1 when it finds one. It only reads.`,
+and exits with 1 when it finds one. It only reads. A listing that is late shows too few
+files: doctor then looks again for two minutes before it tells of files that are gone.`,
 		Example: "  vsctl doctor || echo \"look at the store\"",
 		RunE: a.stored(func(ctx context.Context, c *vsclient.Client, _ []string) (outcome, error) {
-			d, err := diagnose(ctx, c, time.Now())
+			d, late, err := diagnose(ctx, c)
+			for waited := time.Duration(0); err == nil && late && waited < lag; waited += pause {
+				a.progress.Waiting("the listing may be late: looking again")
+				a.Sleep(ctx, pause)
+				d, late, err = diagnose(ctx, c)
+			}
 			if err != nil {
 				return outcome{}, err
 			}
@@ -78,12 +86,14 @@ and exits with 1 when it finds one. It only reads.`,
 	}
 }
 
-func diagnose(ctx context.Context, c *vsclient.Client, now time.Time) (diagnosis, error) {
+// diagnose looks at the store once. late: the listing shows fewer files than the store counts.
+func diagnose(ctx context.Context, c *vsclient.Client) (d diagnosis, late bool, err error) {
+	now := time.Now()
 	store, err := c.Check(ctx)
 	if err != nil {
-		return diagnosis{}, err
+		return d, false, err
 	}
-	d := diagnosis{StoreID: store.ID, Name: store.Name, UsageBytes: store.UsageBytes, ExpiresAt: store.ExpiresAt, Findings: []finding{}}
+	d = diagnosis{StoreID: store.ID, Name: store.Name, UsageBytes: store.UsageBytes, ExpiresAt: store.ExpiresAt, Findings: []finding{}}
 	add := func(kind, key, file, detail string) {
 		d.Findings = append(d.Findings, finding{kind, key, file, detail})
 	}
@@ -94,7 +104,7 @@ func diagnose(ctx context.Context, c *vsclient.Client, now time.Time) (diagnosis
 	keys := map[string]int{}
 	for i, err := range c.List(ctx) {
 		if err != nil {
-			return d, err
+			return d, false, err
 		}
 		d.Documents++
 		listed[i.FileID] = true
@@ -112,9 +122,10 @@ func diagnose(ctx context.Context, c *vsclient.Client, now time.Time) (diagnosis
 		}
 	}
 	if again, err := c.Check(ctx); err != nil {
-		return d, err
+		return d, false, err
 	} else if again.Files > d.Documents && store.Files > d.Documents {
-		add("gone", "", "", fmt.Sprintf("the store counts %s and lists %d: Files were deleted while they were attached, or its count is late", show.Count(store.Files, "file", "files"), d.Documents))
+		late = true
+		add("gone", "", "", fmt.Sprintf("the store counts %s and lists %d: Files were deleted while they were attached, or its listing or its count is later than usual", show.Count(store.Files, "file", "files"), d.Documents))
 	}
 	strays, err := c.Sweep(ctx, vsclient.SweepOptions{DryRun: true})
 	for _, s := range strays {
@@ -123,7 +134,7 @@ func diagnose(ctx context.Context, c *vsclient.Client, now time.Time) (diagnosis
 		}
 	}
 	d.Healthy = len(d.Findings) == 0
-	return d, err
+	return d, late, err
 }
 
 func strayText(s vsclient.Stray) string {

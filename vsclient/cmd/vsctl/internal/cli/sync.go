@@ -2,6 +2,7 @@ package cli
 
 import (
 	"bufio"
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -62,7 +63,7 @@ func (s *sourceFlags) add(f *pflag.FlagSet) {
 	f.StringVar(&s.Chunking, "chunking", "auto", "auto, or `MAX/OVERLAP` tokens")
 	f.BoolVar(&s.Complete, "complete", false, "a list of keys is complete although it has no end line")
 	f.BoolVar(&s.AllowEmpty, "allow-empty", false, "a source without documents may have documents removed")
-	f.StringVar(&s.maxRemove, "max-remove", "", "withhold removals beyond `N|P%` of the owner's documents (default 10%, at most 1000;\n10 removals always go; N is exact)")
+	f.StringVar(&s.maxRemove, "max-remove", "", "withhold removals beyond `N|P%` of the owner's documents (default 10%, at most 1000;\n10 removals are within every share; N is exact)")
 	f.BoolVar(&s.noRemove, "no-remove", false, "withhold all removals")
 }
 
@@ -121,6 +122,14 @@ func (s spec) open(a *app) (source.Source, error) {
 	return opened, err
 }
 
+// scope returns the documents of the store that are the source's. Without an owner, none is.
+func (s spec) scope() plan.Scope {
+	if s.Owner == "" {
+		return plan.Scope{}
+	}
+	return plan.Scope{Owner: s.Owner, Prefix: s.Prefix}
+}
+
 // made is a plan with its source, in JSON and in the file of a saved plan.
 type made struct {
 	Spec spec       `json:"source"`
@@ -156,10 +165,7 @@ func (a *app) make(ctx context.Context, c *vsclient.Client, opened source.Source
 	if m.refusals, err = a.refusals(a.storeID); err != nil {
 		return made{}, environment(err)
 	}
-	o := plan.Options{Guard: g, Empty: s.AllowEmpty, NoRemove: s.noRemove, Refusals: m.refusals, OwnerAttribute: s.OwnerAttribute, Limits: a.limits, Overlap: true}
-	if s.Owner != "" {
-		o.Scope = plan.Scope{Owner: s.Owner, Prefix: s.Prefix}
-	}
+	o := plan.Options{Scope: s.scope(), Guard: g, Empty: s.AllowEmpty, NoRemove: s.noRemove, Refusals: m.refusals, OwnerAttribute: s.OwnerAttribute, Limits: a.limits, Overlap: true}
 	o.Exists = exists(opened)
 	if m.Plan, err = plan.Make(ctx, c, a.counted(opened.Documents(ctx)), o); err != nil {
 		return made{}, err
@@ -475,7 +481,8 @@ func (a *app) syncCommand() *cobra.Command {
 		Use: "sync [SOURCE]", Short: "Make the store equal to the source: plan, ask, apply", Args: args(0, 1, "one SOURCE"),
 		Long: `Sync makes the store equal to the source. It shows the plan, asks, puts first and removes
 last. Without --owner it removes nothing. It withholds removals, and exits with 4, when the
-source is incomplete or empty, and when there are too many of them.
+source is incomplete or empty, and when there are too many of them. It changes nothing, and
+exits with 4, when the source has so few of the documents that it may be another one.
 
 ` + legend + "\n\n" + exitCodes,
 		Example: "  vsctl sync ./docs --owner handbook\n  vsctl sync ./docs --owner handbook -y --include '*.md' --exclude drafts --front-matter\n  export-pages | vsctl sync manifest:- --owner pages -y\n  vsctl sync ./docs --owner handbook --approve-removals 40",
@@ -610,12 +617,16 @@ func load(file string) (m made, err error) {
 	if err := json.Unmarshal(data, &m); err != nil || m.Plan == nil {
 		return m, fmt.Errorf("%s is no plan that vsctl plan --out has saved: %w", file, errors.Join(err, errors.New("make it again")))
 	}
+	if m.Plan.Scope != m.Spec.scope() || m.Plan.OwnerAttribute != cmp.Or(m.Spec.OwnerAttribute, plan.DefaultOwnerAttribute) {
+		return m, fmt.Errorf("%s was changed: the owner and the prefix of its plan are not those of its source; make it again", file)
+	}
 	return m, nil
 }
 
 // executed is the result of an execution in JSON.
 type executed struct {
 	Counts   map[plan.Action]int `json:"counts"`
+	Idle     int                 `json:"idle"` // changes that the store had already
 	Failed   []failed            `json:"failed"`
 	Withheld []plan.Entry        `json:"withheld,omitempty"`
 	Stale    []plan.Entry        `json:"stale,omitempty"`
@@ -661,7 +672,7 @@ func (a *app) execute(ctx context.Context, c *vsclient.Client, m made, opened so
 	a.saveRefusals(p.StoreID, m.refusals)
 	a.progress.End()
 
-	result := executed{Counts: report.Counts, Failed: []failed{}, Withheld: report.Withheld, Stale: report.Stale, Made: m}
+	result := executed{Counts: report.Counts, Idle: report.Idle, Failed: []failed{}, Withheld: report.Withheld, Stale: report.Stale, Made: m}
 	for _, f := range report.Failed {
 		result.Failed = append(result.Failed, failed{f.Entry, message(f.Err)})
 	}
@@ -669,7 +680,7 @@ func (a *app) execute(ctx context.Context, c *vsclient.Client, m made, opened so
 	for _, one := range []struct {
 		n    int
 		word string
-	}{{len(report.Failed), "failed"}, {len(report.Stale), "no longer fit"}, {removals(report.Withheld), "not removed"}} {
+	}{{report.Idle, "not needed any more"}, {len(report.Failed), "failed"}, {len(report.Stale), "no longer fit"}, {removals(report.Withheld), "not removed"}} {
 		if one.n > 0 {
 			summary += fmt.Sprintf(", %d %s", one.n, one.word)
 		}

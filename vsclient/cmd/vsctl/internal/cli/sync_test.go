@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"regexp"
 	"slices"
 	"strings"
 	"testing"
@@ -45,6 +46,16 @@ func TestASecondSyncWritesNothing(t *testing.T) {
 	w.write("bad.md", "a new content is tried again")
 	w.must(cli.Failed, "sync", w.dir, "--owner", "hb", "-y")
 	is.True(w.writes() > before)
+}
+
+// TestAChangeThatTheStoreHasAlreadyIsNotTold executes a saved plan twice.
+func TestAChangeThatTheStoreHasAlreadyIsNotTold(t *testing.T) {
+	is := is.New(t)
+	w := newWorld(t, openaitest.Config{})
+	file := filepath.Join(t.TempDir(), "a.plan")
+	w.must(cli.Done, "plan", w.dir, "--owner", "hb", "--out", file)
+	is.True(strings.Contains(w.must(cli.Done, "apply", file, "-y"), "\n3 changes made\n"))
+	is.True(strings.Contains(w.must(cli.Done, "apply", file, "-y"), "\n0 changes made, 3 not needed any more\n"))
 }
 
 func TestAPlanOnlyReads(t *testing.T) {
@@ -156,6 +167,26 @@ func TestTheWrongFolderChangesNothingHoweverOftenItIsTried(t *testing.T) {
 	}
 	w.must(cli.Done, "sync", wrong, "--owner", "hb", "-y", "--approve-removals", "2")
 	is.Equal(w.keys(), []string{"a.md", "x.md", "y.md"})
+}
+
+// TestAWrongFolderMayHaveTheLicenceOfTheRightOne has a file in common with the right one, as
+// repositories of one organization have.
+func TestAWrongFolderMayHaveTheLicenceOfTheRightOne(t *testing.T) {
+	is := is.New(t)
+	w := newWorld(t, openaitest.Config{})
+	w.write("LICENSE.md", "MIT")
+	w.must(cli.Done, "sync", w.dir, "--owner", "hb", "-y")
+	before := w.keys()
+	wrong := t.TempDir()
+	for name, text := range map[string]string{"LICENSE.md": "MIT", "x.md": "x", "y.md": "y"} {
+		is.NoErr(os.WriteFile(filepath.Join(wrong, name), []byte(text), 0o644))
+	}
+	for range 2 {
+		_, errs, code := w.run("sync", wrong, "--owner", "hb", "-y")
+		is.Equal(code, cli.Withheld)
+		is.True(strings.Contains(errs, "is it the right source?"))
+		is.Equal(w.keys(), before)
+	}
 }
 
 // TestAWrongFolderOfManyFilesIsNotPutEither might otherwise have its own files make up most
@@ -304,6 +335,27 @@ func TestASavedPlanIsApplied(t *testing.T) {
 	is.Equal(w.must(cli.Done, "text", "a.md"), "changed once more")
 }
 
+// TestASavedPlanHasTheScopeOfItsSource has a plan that somebody has changed.
+func TestASavedPlanHasTheScopeOfItsSource(t *testing.T) {
+	is := is.New(t)
+	w := newWorld(t, openaitest.Config{})
+	w.must(cli.Done, "sync", w.dir, "--owner", "hb", "-y")
+	w.write("a.md", "changed")
+	file := filepath.Join(t.TempDir(), "a.plan")
+	w.must(cli.Done, "plan", w.dir, "--owner", "hb", "--out", file)
+	data, err := os.ReadFile(file)
+	is.NoErr(err)
+	for _, scope := range []string{`{}`, `{"owner":"else"}`, `{"owner":"hb","prefix":"x/"}`} {
+		changed := regexp.MustCompile(`"scope": \{[^}]*\}`).ReplaceAllString(string(data), `"scope": `+scope)
+		is.True(changed != string(data))
+		is.NoErr(os.WriteFile(file, []byte(changed), 0o600))
+		_, errs, code := w.run("apply", file, "-y")
+		is.Equal(code, cli.Environment)
+		is.True(strings.Contains(errs, "make it again"))
+	}
+	is.True(strings.Contains(w.must(cli.Done, "get", "a.md"), "@owner    hb"))
+}
+
 func TestSyncAsksOnATerminal(t *testing.T) {
 	is := is.New(t)
 	w := newWorld(t, openaitest.Config{})
@@ -384,7 +436,7 @@ func TestTheFileOfSettingsNamesSources(t *testing.T) {
 	is.Equal(len(w.srv.Snapshot().Store(second).Files), 1)
 	_, errs, code := w.run("sync", "--config", settings, "-y")
 	is.Equal(code, cli.Usage)
-	is.True(strings.Contains(errs, "name one of all, some"))
+	is.True(strings.Contains(errs, "settings.yaml describes several sources: name one of all, some"))
 }
 
 func TestTwoSourcesOfTheFileDoNotRemoveEachOthersDocuments(t *testing.T) {

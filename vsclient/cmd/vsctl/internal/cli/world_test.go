@@ -2,6 +2,7 @@ package cli_test
 
 import (
 	"bytes"
+	"context"
 	"encoding/json"
 	"maps"
 	"net/http"
@@ -11,6 +12,7 @@ import (
 	"strconv"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/conduitio-labs/conduit-connector-openai-vectorstore/vsclient/cmd/vsctl/internal/cli"
 	"github.com/conduitio-labs/conduit-connector-openai-vectorstore/vsclient/cmd/vsctl/internal/show"
@@ -28,6 +30,7 @@ type world struct {
 	env   map[string]string
 	in    string // standard input
 	tty   bool   // all three streams are a terminal
+	slept time.Duration
 }
 
 func newWorld(t *testing.T, cfg openaitest.Config) *world {
@@ -73,6 +76,7 @@ func (w *world) run(args ...string) (stdout, stderr string, code int) {
 	code = cli.Run(w.t.Context(), args, cli.Streams{
 		In: strings.NewReader(w.in), Out: &out, Err: &errs, InTerminal: w.tty, OutTerminal: w.tty, ErrTerminal: w.tty,
 		LookupEnv: func(name string) (string, bool) { v, ok := w.env[name]; return v, ok },
+		Sleep:     func(_ context.Context, d time.Duration) { w.slept += d; w.srv.Advance(d) },
 	})
 	if strings.Contains(out.String()+errs.String(), secret) {
 		w.t.Errorf("vsctl %v shows the API key:\n%s%s", args, out.String(), errs.String())

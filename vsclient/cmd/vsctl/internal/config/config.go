@@ -29,7 +29,7 @@ type Config struct {
 	Store        string            `yaml:"store"`
 	Sources      map[string]Source `yaml:"sources"`
 
-	dir string // of the file
+	file string // the path of the file
 }
 
 // Source is a source with its settings, by a name of its own.
@@ -65,7 +65,7 @@ func Load(path string) (Config, error) {
 			return c, fmt.Errorf("%s: the source %q has no \"source\": give a folder, manifest:FILE or keys:FILE", path, name)
 		}
 	}
-	c.dir = filepath.Dir(path)
+	c.file = path
 	return c, nil
 }
 
@@ -88,7 +88,7 @@ func (c Config) Source(name string, env func(string) (string, bool)) (Source, bo
 			texts = append(texts, &list[i])
 		}
 	}
-	if err := expand(env, texts...); err != nil {
+	if err := c.expand(env, texts...); err != nil {
 		return s, true, err
 	}
 	kind, place, found := strings.Cut(s.Source, ":")
@@ -96,7 +96,7 @@ func (c Config) Source(name string, env func(string) (string, bool)) (Source, bo
 		kind, place = "", s.Source
 	}
 	if place != "-" && !filepath.IsAbs(place) {
-		place = filepath.Join(c.dir, place)
+		place = filepath.Join(filepath.Dir(c.file), place)
 	}
 	if s.Source = place; kind != "" {
 		s.Source = kind + ":" + place
@@ -124,7 +124,7 @@ func (c Config) Resolve(flags Config, env func(string) (string, bool)) (Config, 
 		value, _ := env(one.name)
 		if value = cmp.Or(one.flag, value); value != "" {
 			*one.to = value
-		} else if err := expand(env, one.to); err != nil {
+		} else if err := c.expand(env, one.to); err != nil {
 			return c, err
 		}
 	}
@@ -134,14 +134,14 @@ func (c Config) Resolve(flags Config, env func(string) (string, bool)) (Config, 
 var variable = regexp.MustCompile(`\$\{([A-Za-z_][A-Za-z0-9_]*)\}`)
 
 // expand puts the values of the environment in place of ${NAME}.
-func expand(env func(string) (string, bool), texts ...*string) error {
+func (c Config) expand(env func(string) (string, bool), texts ...*string) error {
 	var err error
 	for _, text := range texts {
 		*text = variable.ReplaceAllStringFunc(*text, func(found string) string {
 			name := found[2 : len(found)-1]
 			value, ok := env(name)
 			if !ok && err == nil {
-				err = fmt.Errorf("%s names ${%s}, which is not set", File, name)
+				err = fmt.Errorf("%s names ${%s}, which is not set", c.file, name)
 			}
 			return value
 		})

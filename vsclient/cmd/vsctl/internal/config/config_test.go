@@ -50,7 +50,7 @@ func TestAVariableOfTheFileMustBeSet(t *testing.T) {
 	c, _, err := load(t, "api_key: ${KEY}\n")
 	is.NoErr(err)
 	_, err = c.Resolve(config.Config{}, env())
-	is.True(err != nil && strings.Contains(err.Error(), "${KEY}"))
+	is.True(err != nil && strings.Contains(err.Error(), "settings.yaml names ${KEY}"))
 	_, err = c.Resolve(config.Config{}, env("OPENAI_API_KEY", "sk")) // then it is not needed
 	is.NoErr(err)
 }

@@ -190,23 +190,38 @@ func (d *dir) look(name string) (string, error) {
 		return "it is not a regular file", nil
 	case !slices.Contains(indexed, strings.ToLower(path.Ext(name))):
 		return NotIndexed, nil
-	case info.Size() > 100 && info.Size() < 1024 && d.pointer(name):
-		return "it is a pointer of Git LFS to content that is not here: run git lfs pull", nil
+	case info.Size() < 1024:
+		return d.pointer(name), nil
 	}
 	return "", nil
 }
 
-// pointer reports whether Git LFS has left the file in place of its content. One that
-// cannot be read is told of when it is put.
-func (d *dir) pointer(name string) bool {
+// pointers are the beginnings of files that stand for content which is not here. Git LFS
+// has had three forms.
+var pointers = map[string]string{
+	"version https://git-lfs.github.com/spec/v": lfs,
+	"version https://hawser.github.com/spec/v":  lfs,
+	"version http://git-media.io/v/":            lfs,
+	"/annex/objects/":                           "it is a pointer of git-annex to content that is not here: run git annex get",
+}
+
+const lfs = "it is a pointer of Git LFS to content that is not here: run git lfs pull"
+
+// pointer returns the reason for which a pointer in place of content is refused, or "". A
+// file that cannot be read is told of when it is put.
+func (d *dir) pointer(name string) string {
 	f, err := d.files.Open(name)
 	if err != nil {
-		return false
+		return ""
 	}
 	defer f.Close() //nolint:errcheck // it was read alone
-	begin := make([]byte, len("version https://git-lfs.github.com/spec/v"))
-	_, err = io.ReadFull(f, begin)
-	return err == nil && string(begin) == "version https://git-lfs.github.com/spec/v"
+	begin, err := io.ReadAll(io.LimitReader(f, 64))
+	for pointer, reason := range pointers {
+		if err == nil && strings.HasPrefix(string(begin), pointer) {
+			return reason
+		}
+	}
+	return ""
 }
 
 // unchanged returns an error when the folder is another one than before, or when a
@@ -295,6 +310,8 @@ func (d *dir) Document(ctx context.Context, key string) (vsclient.Document, bool
 	switch info, err := fs.Lstat(d.files, name); {
 	case absent(err) && d.names[name] == NotCheckedOut:
 		return none, false, fmt.Errorf("%s: %w", name, errSparse)
+	case absent(err) && d.away(name):
+		return none, false, fmt.Errorf("iCloud has put %s away: download it", name)
 	case absent(err):
 		return none, false, d.list.gone(name)
 	case err == nil && info.IsDir():
@@ -309,6 +326,12 @@ func (d *dir) Document(ctx context.Context, key string) (vsclient.Document, bool
 	}
 	doc, err := d.document(name)
 	return doc, err == nil, err
+}
+
+// away reports whether iCloud has left a file of another name in place of the file.
+func (d *dir) away(name string) bool {
+	_, err := fs.Lstat(d.files, path.Join(path.Dir(name), "."+path.Base(name)+".icloud"))
+	return err == nil
 }
 
 // absent reports whether the error tells that no file can have the name.

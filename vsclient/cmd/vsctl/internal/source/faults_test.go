@@ -244,6 +244,14 @@ func TestARemovalAsksTheFolderOnceMore(t *testing.T) {
 	is.True(err != nil && strings.Contains(err.Error(), "replaced by another folder"))
 }
 
+// repositories makes repositories of a folder and of folders in it.
+func repositories(dir string, folders ...string) {
+	for _, folder := range append(folders, ".") {
+		_, err := git(context.Background(), filepath.Join(dir, folder), "init", "-q")
+		must(err)
+	}
+}
+
 // TestFilesBelowAFolderThatIsNotListedAreNotGone makes a folder another repository, and a link.
 func TestFilesBelowAFolderThatIsNotListedAreNotGone(t *testing.T) {
 	for sentence, change := range map[string]func(dir string){
@@ -259,11 +267,14 @@ func TestFilesBelowAFolderThatIsNotListedAreNotGone(t *testing.T) {
 			must(os.Rename(filepath.Join(dir, "b"), filepath.Join(dir, "real")))
 			must(os.Symlink("real", filepath.Join(dir, "b")))
 		},
-		"another repository": func(dir string) {
-			_, err := git(context.Background(), dir, "init", "-q")
-			must(err)
-			_, err = git(context.Background(), filepath.Join(dir, "b"), "init", "-q")
-			must(err)
+		"another repository":             func(dir string) { repositories(dir, "b") },
+		"another repository without git": func(dir string) { repositories(dir, "b") },
+		"a submodule without git": func(dir string) {
+			repositories(dir)
+			write(t, dir, "b/.git", "gitdir: ../.git/modules/b\n")
+		},
+		"a submodule in a copy without .git": func(dir string) {
+			write(t, dir, ".gitmodules", "[submodule \"b\"]\n\tpath = b\n\turl = ../b\n")
 		},
 	} {
 		t.Run(sentence, func(t *testing.T) {
@@ -271,12 +282,30 @@ func TestFilesBelowAFolderThatIsNotListedAreNotGone(t *testing.T) {
 			path := folder(t)
 			c := store(t, open(t, path, Options{}))
 			change(path)
+			if strings.HasSuffix(sentence, "without git") {
+				t.Setenv("PATH", t.TempDir())
+			}
 			s := open(t, path, Options{})
-			report := execute(t, c, s, compare(t, c, s.Documents(t.Context())))
+			p := compare(t, c, s.Documents(t.Context()))
+			is.True(s.Refused()["b"] != "") // its files are not put
+			report := execute(t, c, s, p)
 			is.Equal(report.Counts[plan.Remove], 0)
 			is.Equal(len(report.Withheld), 2)
 		})
 	}
+}
+
+// TestAFileThatICloudHasPutAwayIsNotGone has the file that stands for the other.
+func TestAFileThatICloudHasPutAwayIsNotGone(t *testing.T) {
+	is := is.New(t)
+	path := folder(t)
+	c := store(t, open(t, path, Options{}))
+	must(os.Remove(filepath.Join(path, "b/c.md")))
+	write(t, path, "b/.c.md.icloud", "bplist00")
+	s := open(t, path, Options{})
+	report := execute(t, c, s, compare(t, c, s.Documents(t.Context())))
+	is.Equal(report.Counts[plan.Remove], 0)
+	is.True(strings.Contains(report.Withheld[0].Withheld, "iCloud has put b/c.md away"))
 }
 
 func TestACutListSaysOfNoKeyThatItIsAbsent(t *testing.T) {

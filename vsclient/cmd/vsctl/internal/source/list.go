@@ -11,6 +11,7 @@ import (
 	"os/exec"
 	"path"
 	"path/filepath"
+	"regexp"
 	"slices"
 	"strings"
 	"syscall"
@@ -26,22 +27,19 @@ type gitFiles struct{ dir string }
 // usable reports whether git can list the folder: it is in a work tree, and not
 // ignored itself, as the output of a site generator may be.
 func usable(dir string) bool {
-	inside, err := git(context.Background(), dir, "rev-parse", "--is-inside-work-tree")
-	if err != nil || strings.TrimSpace(string(inside)) != "true" {
-		return false
-	}
-	_, err = git(context.Background(), dir, "check-ignore", "-q", ".")
-	return err != nil
+	inside, _ := git(context.Background(), dir, "rev-parse", "--is-inside-work-tree")
+	ignored, _ := git(context.Background(), dir, "check-ignore", ".")
+	return strings.TrimSpace(string(inside)) == "true" && len(ignored) == 0 // a complaint is no answer
 }
 
 // git runs git in the folder. Any complaint of it is an error: it lists as much as it
-// can, and exits with 0, where it cannot read a folder.
+// can, and exits with 0, where it cannot read a folder. It does not trace.
 func git(ctx context.Context, dir string, args ...string) ([]byte, error) {
 	var out, complaint bytes.Buffer
 	cmd := exec.CommandContext(ctx, "git", append([]string{"-C", dir, "-c", "core.fsmonitor=false"}, args...)...)
 	cmd.Env = append(slices.DeleteFunc(os.Environ(), func(variable string) bool {
 		name, _, _ := strings.Cut(variable, "=")
-		return slices.Contains(hookVariables, name)
+		return slices.Contains(hookVariables, name) || strings.HasPrefix(name, "GIT_TRACE")
 	}), "LC_ALL=C", "GIT_OPTIONAL_LOCKS=0")
 	cmd.Stdout, cmd.Stderr = &out, &complaint
 	err := cmd.Run()
@@ -90,6 +88,7 @@ func (g gitFiles) gone(string) error { return nil }
 type walked struct {
 	*dir
 	tree  bool      // it is in a work tree, or a copy of one, and may have submodules
+	subs  []string  // the folders of submodules that .gitmodules names
 	part  bool      // a sparse checkout may leave files out
 	way   []string  // from the root of the work tree to the folder
 	above []pattern // of the folders on the way
@@ -104,21 +103,22 @@ func newWalked(d *dir) (w walked, err error) {
 	if err != nil {
 		return w, err
 	}
+	if w.subs, err = submodules(d.files); err != nil {
+		return w, err
+	}
 	root := place
 	for {
 		if _, err := os.Lstat(filepath.Join(root, ".git")); err == nil {
 			break
 		}
 		if root == filepath.Dir(root) {
-			_, err := os.Lstat(filepath.Join(place, ".gitmodules"))
-			w.tree = err == nil // a copy, as git archive makes one
+			w.tree = len(w.subs) > 0 // a copy, as git archive makes one
 			return w, nil
 		}
 		root = filepath.Dir(root)
 	}
 	if root == place {
-		_, err := os.Stat(filepath.Join(root, ".git", "HEAD"))
-		w.tree = err == nil || errors.Is(err, syscall.ENOTDIR) // a .git that is a file leads to a repository
+		w.tree = len(w.subs) > 0 || repository(d.files, ".")
 		w.part = sparse(root)
 		return w, nil
 	}
@@ -140,6 +140,26 @@ func newWalked(d *dir) (w walked, err error) {
 	}
 	w.tree, w.part, w.way, w.above = true, sparse(root), way, above
 	return w, nil
+}
+
+// repository reports whether a folder has a repository. A .git that is a file leads to one.
+func repository(files fs.FS, folder string) bool {
+	_, err := fs.Stat(files, path.Join(folder, ".git", "HEAD"))
+	return err == nil || errors.Is(err, syscall.ENOTDIR)
+}
+
+var submodule = regexp.MustCompile(`(?m)^\s*path\s*=\s*"?(.+?)"?\s*$`)
+
+// submodules returns the folders that .gitmodules names.
+func submodules(files fs.FS) (folders []string, err error) {
+	data, err := settings(files, ".gitmodules")
+	if err != nil {
+		return nil, fmt.Errorf("the submodules: %w", err)
+	}
+	for _, found := range submodule.FindAllSubmatch(data, -1) {
+		folders = append(folders, path.Clean(string(found[1])))
+	}
+	return folders, nil
 }
 
 // sparse reports whether git may leave files of the work tree out.
@@ -199,7 +219,8 @@ func (w walked) all(context.Context) iter.Seq2[string, error] {
 				}
 				return nil
 			}
-			if entry.IsDir() && !utf8.ValidString(name) { // os.Root does not open it, and nothing in it can be put
+			// Nothing is put of another repository, nor of a folder that os.Root does not open.
+			if entry.IsDir() && (!utf8.ValidString(name) || w.other(name)) {
 				if !yield(name, nil) {
 					return fs.SkipAll
 				}
@@ -224,6 +245,12 @@ func (w walked) all(context.Context) iter.Seq2[string, error] {
 	}
 }
 
+// other reports whether a folder of a work tree is another repository, which git lists as
+// one name.
+func (w walked) other(folder string) bool {
+	return w.tree && folder != "." && (slices.Contains(w.subs, folder) || repository(w.files, folder))
+}
+
 // has reports whether no .gitignore on the way to the file names it. Git may keep such a
 // file all the same, also where the folder is a copy of a work tree, and cannot be asked
 // here: it is an error.
@@ -244,6 +271,18 @@ func (w walked) has(_ context.Context, name string) (bool, error) {
 		}
 	}
 	return true, nil
+}
+
+// settings returns the content of a file that git reads; nil: there is none.
+func settings(files fs.FS, name string) ([]byte, error) {
+	if info, err := fs.Stat(files, name); err == nil && !info.Mode().IsRegular() { // a pipe may never end
+		return nil, fmt.Errorf("%s is not a regular file", name)
+	}
+	data, err := fs.ReadFile(files, name)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil, nil
+	}
+	return data, err
 }
 
 // pattern is a line of a .gitignore.
@@ -277,14 +316,7 @@ func names(patterns []pattern, parts []string, folder bool) bool {
 
 // ignores returns the patterns of the folder's .gitignore, which hold below the domain.
 func ignores(files fs.FS, folder string, domain []string) ([]pattern, error) {
-	name := path.Join(folder, ".gitignore")
-	if info, err := fs.Stat(files, name); err == nil && !info.Mode().IsRegular() { // a pipe may never end
-		return nil, fmt.Errorf("the files to ignore: %s is not a regular file", name)
-	}
-	data, err := fs.ReadFile(files, name)
-	if errors.Is(err, fs.ErrNotExist) {
-		return nil, nil
-	}
+	data, err := settings(files, path.Join(folder, ".gitignore"))
 	if err != nil {
 		return nil, fmt.Errorf("the files to ignore: %w", err)
 	}

@@ -133,7 +133,7 @@ func unended(err error) error {
 
 func parse(raw []byte) (line, error) {
 	var l line
-	if err := whole(raw); err != nil {
+	if err := cmp.Or(whole(raw), once(raw, strings.ToLower)); err != nil { // a field is found in either case
 		return l, err
 	}
 	values := json.NewDecoder(bytes.NewReader(raw))
@@ -142,7 +142,7 @@ func parse(raw []byte) (line, error) {
 	switch err := values.Decode(&l); {
 	case err != nil:
 		return l, fmt.Errorf("a line is an object with key, path or text, attributes and chunking: %w", err)
-	case l.End && (l.Count == nil || l.Key != ""):
+	case l.End && (l.Count == nil || l.Key != "" || l.Path != nil || l.Text != nil || l.Attributes != nil || l.Chunking != nil):
 		return l, errors.New(`the end line is {"end":true,"count":N}`)
 	case !l.End && l.Key == "":
 		return l, errors.New("a line has no key")
@@ -150,6 +150,29 @@ func parse(raw []byte) (line, error) {
 		return l, fmt.Errorf("%q: give either path or text", l.Key)
 	}
 	return l, nil
+}
+
+// once returns an error when a value of JSON is an object that has a name twice, or holds
+// one: of two values the last would count. fold makes names equal that are one.
+func once(raw json.RawMessage, fold func(string) string) error {
+	if !bytes.HasPrefix(raw, []byte("{")) {
+		return nil
+	}
+	values := json.NewDecoder(bytes.NewReader(raw))
+	_, err := values.Token()
+	for names := map[string]bool{}; err == nil && values.More(); {
+		token, _ := values.Token()
+		name, _ := token.(string)
+		if names[fold(name)] {
+			return fmt.Errorf("a line has %q twice", name)
+		}
+		names[fold(name)] = true
+		var value json.RawMessage
+		if err = values.Decode(&value); err == nil {
+			err = once(value, func(name string) string { return name })
+		}
+	}
+	return err
 }
 
 // document returns the document of a line. A text is not kept: it is read again.

@@ -99,6 +99,16 @@ func TestIgnoredFilesAreLeftOutWithGitAndWithout(t *testing.T) {
 			}
 		})
 	}
+	t.Run("a work tree whose git is told to trace", func(t *testing.T) {
+		is := is.New(t)
+		path := folder(t)
+		git(path, "init", "-q")
+		write(t, path, ".git/info/exclude", "d.md\n")
+		t.Setenv("GIT_TRACE", "1")
+		got, err := keysOf(t, open(t, path, Options{}))
+		is.NoErr(err)
+		is.Equal(got, []string{"a.md", "b/c.md", "e/f/g.md"})
+	})
 	t.Run("a folder that its work tree ignores", func(t *testing.T) {
 		is := is.New(t)
 		path := folder(t)
@@ -172,6 +182,8 @@ func TestFilesThatCannotBePutAreRefused(t *testing.T) {
 	path := folder(t)
 	write(t, path, "logo.png", "png")
 	write(t, path, "lfs.md", "version https://git-lfs.github.com/spec/v1\noid sha256:"+strings.Repeat("0", 64)+"\nsize 12345\n")
+	write(t, path, "hawser.md", "version https://hawser.github.com/spec/v1\noid sha256:"+strings.Repeat("0", 64)+"\nsize 12345\n")
+	write(t, path, "annex.md", "/annex/objects/SHA256E-s5--abc.md\n")
 	is.NoErr(os.Symlink("/etc/passwd", filepath.Join(path, "out.md")))
 	is.NoErr(os.Symlink("b/c.md", filepath.Join(path, "in.md")))
 	is.NoErr(os.Symlink("nowhere", filepath.Join(path, "dangling.md")))
@@ -181,7 +193,7 @@ func TestFilesThatCannotBePutAreRefused(t *testing.T) {
 	is.NoErr(err)
 	is.Equal(got, []string{"a.md", "b/c.md", "b/d.md", "e/f/g.md", "in.md"})
 	is.Equal(s.Refused()["logo.png"], NotIndexed)
-	for _, name := range []string{"out.md", "dangling.md", "folder.md", "lfs.md"} {
+	for _, name := range []string{"out.md", "dangling.md", "folder.md", "lfs.md", "hawser.md", "annex.md"} {
 		is.True(s.Refused()[name] != "")
 	}
 }
@@ -357,6 +369,27 @@ func TestOfTwoDocumentsOfAKeyInAManifestTheFirstIsOpened(t *testing.T) {
 	r, err := s.(*manifest).read(s.(*manifest).at["a"])
 	is.NoErr(err)
 	is.Equal(*r.Text, "1")
+}
+
+// TestALineOfTwoMeaningsMakesAManifestIncomplete has lines of which a part would be dropped.
+func TestALineOfTwoMeaningsMakesAManifestIncomplete(t *testing.T) {
+	for line, reason := range map[string]string{
+		`{"key":"a","key":"b","text":"x"}`:                                      `has "key" twice`,
+		`{"key":"a","Key":"b","text":"x"}`:                                      `has "Key" twice`,
+		`{"key":"a","text":"x","attributes":{"n":1,"n":2}}`:                     `has "n" twice`,
+		`{"key":"a","text":"x","chunking":{"max_tokens":400,"max_tokens":800}}`: `has "max_tokens" twice`,
+		`{"end":true,"count":0,"text":"x"}`:                                     "the end line is",
+		`{"end":true,"count":0,"attributes":{"n":1}}`:                           "the end line is",
+		`{"key":"a","text":"x","attributes":{"n":1,"N":2}}`:                     "", // two attributes
+		`{"key":"a","text":"{\"key\":1,\"key\":2}","attributes":{"key":"x"}}`:   "",
+	} {
+		t.Run(line, func(t *testing.T) {
+			_, err := keysOf(t, open(t, "manifest:-", Options{Stdin: strings.NewReader(line + `{"end":true,"count":1}`)}))
+			if (err == nil) != (reason == "") || err != nil && !strings.Contains(err.Error(), reason) {
+				t.Errorf("the error is %v", err)
+			}
+		})
+	}
 }
 
 func TestKeysAreLinesOrJSONStrings(t *testing.T) {
