@@ -31,7 +31,7 @@ type Document struct {
 	Attributes Attributes
 	Chunking   Chunking
 	// Extension, as ".md", is for a key without an indexed extension; "" means
-	// Config.FileExtension and, without that, ".json" or ".txt" by content.
+	// Config.FileExtension and, without that, ".pdf", ".json" or ".txt" by content.
 	Extension string
 }
 

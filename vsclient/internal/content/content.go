@@ -10,6 +10,7 @@ import (
 	"fmt"
 	"hash"
 	"io"
+	"path"
 	"strings"
 	"sync"
 	"time"
@@ -161,8 +162,8 @@ func checkSize(size int64) error {
 }
 
 // NameFor returns the name under which the content of a key is uploaded. extension is
-// for a key that has none that OpenAI indexes; "" means by content: ".json" for a JSON
-// object or array, ".txt" for other text.
+// for a key that has none that OpenAI indexes; "" means by content: ".pdf" for a PDF, ".json"
+// for a JSON object or array, ".txt" for other text, and ".html" for that of a key in ".htm".
 //
 // Text has to be UTF-8, or UTF-16 with a byte order mark (guide "Retrieval", supported
 // files). Text in which there is nothing to find, as white space or bare markup, is
@@ -178,10 +179,14 @@ func NameFor(key, extension string, s Summary) (string, error) {
 	case ext != "" && f.encoding == binary && isText(ext):
 		return "", fail.New(fail.UnsupportedType, "OpenAI takes %s in UTF-8, or in UTF-16 with a byte order mark, and this is neither: %s; convert it to UTF-8", ext, f.fault)
 	case ext != "":
+	case f.pdf:
+		ext = ".pdf"
 	case f.encoding == binary:
 		return "", fail.New(fail.UnsupportedType, "the content is neither UTF-8 nor UTF-16 with a byte order mark: %s; convert it to UTF-8 if it is text%s", f.fault, remedy)
 	case f.nul:
 		return "", fail.New(fail.UnsupportedType, "the content holds a NUL, which text does not; remove it if this is text%s", remedy)
+	case strings.EqualFold(path.Ext(key), ".htm"):
+		ext = ".html"
 	case f.json:
 		ext = ".json"
 	default:

@@ -45,6 +45,11 @@ var inputs = []struct {
 	fault string // part of the refusal
 }{
 	{"an extension in capitals is sent in lower case", "CONTRACT.PDF", "", "%PDF-1.7\xff", "CONTRACT.pdf", ""},
+	{"a PDF is one without its extension", "invoice-17", "", "%PDF-1.4 of ASCII alone", "invoice-17.pdf", ""},
+	{"a PDF of bytes that are no text is one", "invoice-17", "", "%PDF-1.7\xff\x00", "invoice-17.pdf", ""},
+	{"a PDF goes by an extension that is configured", "invoice-17", ".md", "%PDF-1.4", "invoice-17.md", ""},
+	{"a page may have three letters", "FAQ.HTM", "", "<p>x</p>", "FAQ.HTM.html", ""},
+	{"a page of three letters is judged as text", "faq.htm", "", "Gr\xfc\xdfe", "", "byte 0xfc at offset 2"},
 	{"a page in capitals is a page", "FAQ.HTML", "", "<p>x</p>", "FAQ.html", ""},
 	{"a Word file is no text to be judged", "x.docx", "", "PK\x03\x04\xff\x00", "x.docx", ""},
 	{"an extension in capitals can be configured", "notes", ".MD", "x", "notes.md", ""},

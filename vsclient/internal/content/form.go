@@ -12,6 +12,7 @@ type form struct {
 	encoding encoding
 	nul      bool   // it holds the character NUL
 	json     bool   // it is one JSON object or array, in UTF-8
+	pdf      bool   // it begins as a PDF does
 	fault    string // why it is binary
 }
 
@@ -31,6 +32,7 @@ type formScanner struct {
 	at    int64               // bytes judged
 	rest  []byte              // the beginning of a character, or of a byte order mark
 	begun bool                // the byte order mark is judged
+	pdf   bool                // see form
 	low   [2]int64            // control characters in the head, at even and at odd offsets
 	rare  [2]int64            // those that are neither tabs nor line ends
 	high  bool                // the last unit of UTF-16 was the first half of a pair
@@ -69,6 +71,7 @@ func (s *formScanner) end() form {
 		s.binary("every second byte is a control character, as in UTF-16 or UTF-32 without a byte order mark")
 	}
 	s.form.json = s.encoding == utf8Text && !s.nul && s.json.done()
+	s.form.pdf = s.pdf
 	return s.form
 }
 
@@ -102,6 +105,7 @@ func (s *formScanner) judge(p []byte, last bool) (used int) {
 			return 0
 		}
 		s.begun = true
+		s.pdf = bytes.HasPrefix(p, []byte("%PDF"))
 		switch {
 		case len(p) >= 4 && (string(p[:4]) == "\xff\xfe\x00\x00" || string(p[:4]) == "\x00\x00\xfe\xff"):
 			s.binary("it begins with the byte order mark of UTF-32")

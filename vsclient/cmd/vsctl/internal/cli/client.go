@@ -52,7 +52,11 @@ func (a *app) client(ctx context.Context, store string, async bool) (*vsclient.C
 	if err != nil {
 		return nil, nil, environment(err)
 	}
-	return client, func() { client.Close() }, nil
+	return client, func() {
+		if err := client.Close(); err != nil {
+			a.note("vsctl: %s", show.Text(message(err)))
+		}
+	}, nil
 }
 
 // gate lets nothing through but requests that read, until the command may write. A
