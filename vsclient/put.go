@@ -52,7 +52,7 @@ func (c *Client) retain(ctx context.Context, p *prepared, h ledger.Holdings, cur
 	same := cur.Own == c.view.Prints(p.own) && cur.Key != (ledger.Key{})
 	if !same || c.view.Hidden(cur, young, false) { // the number has to be above that of a version which shows late
 		next := naming.Identity{Key: p.Key, Digest: naming.DigestOf(p.Key), Version: max(h.Highest()+1, c.view.Above(young)), Source: p.source, Own: p.own}
-		next.Source.Replaces = h.Uploads(cur.ID)
+		next.Source.Replaces = append(h.Uploads(cur.ID), p.source.Replaces...)
 		if err := c.view.Update(ctx, p.Doc, cur.ID, next); err != nil {
 			return Result{}, err
 		}
@@ -61,8 +61,8 @@ func (c *Client) retain(ctx context.Context, p *prepared, h ledger.Holdings, cur
 		}
 	}
 	err := c.keep.Settle(ctx, p.Doc)
-	if now, ok := c.view.Known(p.Doc).Current(); err == nil && (!ok || now.ID != cur.ID) {
-		err = view.ErrMoved // it is gone, or there is a newer one
+	if now, ok := c.view.Known(p.Doc).Current(); err == nil && (!ok || now.ID != cur.ID || now.Status != ledger.Completed) {
+		err = view.ErrMoved // it is gone or not searchable yet, or there is a newer one
 	}
 	return r, err
 }

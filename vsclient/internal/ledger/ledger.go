@@ -334,12 +334,18 @@ func (l *Ledger) Observe(id string, m Marks, marked bool, s Status, seen Seen, a
 // replacedOwn equals no attributes of a caller, so that the next change sets them.
 const replacedOwn = "?"
 
-// Marked records that the attributes of a store file were replaced.
-func (l *Ledger) Marked(id string, m Marks) {
+// Marked records that the attributes of a store file were replaced, by a reply that may show
+// the version to be in progress yet.
+func (l *Ledger) Marked(id string, m Marks, inProgress bool) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	if r := l.byID[id]; r != nil {
-		l.mark(r, m, true)
+	r := l.byID[id]
+	if r == nil {
+		return
+	}
+	l.mark(r, m, true)
+	if inProgress {
+		r.status, r.seen = InProgress, Read
 	}
 }
 

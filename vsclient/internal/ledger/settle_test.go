@@ -150,3 +150,28 @@ func TestSettleSettles(t *testing.T) {
 	})
 	is.Equal(again, 0)
 }
+
+// A listing lags: it takes back no attributes that this client has set.
+func TestAListingTakesBackNoNewerAttributes(t *testing.T) {
+	is := is.New(t)
+	l := ledger.New()
+	key := ledger.Key{1}
+	l.Observe("file-a", ledger.Marks{Key: key, Number: 1, Own: "old"}, true, ledger.Completed, ledger.Read, 1)
+	l.Marked("file-a", ledger.Marks{Key: key, Number: 2, Own: "new"}, false)
+	l.Doubt("file-a")
+	l.Observe("file-a", ledger.Marks{Key: key, Number: 1, Own: "old"}, true, ledger.Completed, ledger.Listed, 2)
+	v, known := l.Find("file-a")
+	is.True(known)
+	is.Equal(v.Number, int64(2))
+	is.Equal(v.Own, "new")
+}
+
+// A reply to an update may show that the version is not searchable yet.
+func TestAnUpdateShowsAVersionInProgress(t *testing.T) {
+	is := is.New(t)
+	l := ledger.New()
+	l.Observe("file-a", ledger.Marks{Key: ledger.Key{1}, Number: 1}, true, ledger.Completed, ledger.Listed, 1)
+	l.Marked("file-a", ledger.Marks{Key: ledger.Key{1}, Number: 2}, true)
+	v, _ := l.Find("file-a")
+	is.Equal(v.Status, ledger.InProgress)
+}

@@ -49,11 +49,10 @@ const (
 
 // lists holds the state of the two lists as the client has read them.
 //
-// GET /files shows a new File at once and carries names, but not where it is
-// attached. The store's listing carries the attributes that say whose a store file
-// is, but lags by up to two minutes and has no names. So the first says which Files
-// could be a key's, and a look at each decides: a GET of the store file or, when
-// there are many, the pages of the listing.
+// GET /files shows a new File at once and carries names, but not where it is attached. The
+// store's listing carries the attributes that say whose a store file is, but lags by up to two
+// minutes and has no names. So the first says which Files could be a key's, and a look at each
+// decides: a GET of the store file or, when there are many, the pages of the listing.
 type lists struct {
 	mu      sync.Mutex
 	clock   pace.Clock
@@ -211,9 +210,8 @@ func FileOf(f wire.File) ledger.File {
 	return file
 }
 
-// Holdings returns the versions that the store holds of a key's document, and the
-// Files that bear one of its names and are so young that their attach may not have
-// shown.
+// Holdings returns the versions that the store holds of a key's document, and the Files that
+// bear one of its names and are so young that their attach may not have shown.
 func (v *View) Holdings(ctx context.Context, d Doc) (h ledger.Holdings, young []string, err error) {
 	if err := v.listFiles(ctx, listAge); err != nil {
 		return h, nil, err

@@ -19,15 +19,16 @@ var ErrMoved = errors.New("the version is not there any more")
 // errUnseen says that a GET does not show a store file that was seen searchable.
 var errUnseen = errors.New("the store file cannot be seen")
 
-// Update gives a store file other attributes.
+// Update gives a store file other attributes. The reply may show that it is not searchable yet.
 func (v *View) Update(ctx context.Context, d Doc, id string, next naming.Identity) error {
+	var s wire.StoreFile
 	err := v.Shows(ctx, id, func() (err error) {
-		_, err = v.cfg.Wire.UpdateStoreFile(ctx, id, next.Encode())
+		s, err = v.cfg.Wire.UpdateStoreFile(ctx, id, next.Encode())
 		return err
 	})
 	switch f, known := errors.AsType[*reply.Failure](err); {
 	case err == nil:
-		v.ledger.Marked(id, v.Marks(next))
+		v.ledger.Marked(id, v.Marks(next), s.Status == wire.InProgress)
 		return nil
 	case errors.Is(err, fail.NotFound):
 		v.ledger.Absent(id, v.Tick())
