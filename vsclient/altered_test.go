@@ -322,6 +322,29 @@ func TestAnUploadThatMakesNoFileOfItsOwnIsRefused(t *testing.T) {
 	})
 }
 
+// A server that adds attributes of its own keeps the client's.
+func TestAServerThatAddsAttributesIsTaken(t *testing.T) {
+	for name, opts := range map[string][]func(*vsclient.Config){"put": nil, "acknowledged": {async}} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				is := is.New(t)
+				w := newWorld(t, slow)
+				c := w.client(append(opts, over(func(next http.RoundTripper, r *http.Request) (*http.Response, error) {
+					resp, err := next.RoundTrip(r)
+					if err != nil || !strings.Contains(r.URL.Path, w.store+"/files") {
+						return resp, err
+					}
+					return reshown(resp, func(a map[string]any) { a["filename"] = "a.md" }) // the value of vs_key
+				}))...)
+				is.NoErr(onlyErr(c.Put(t.Context(), doc("a.md", "text"))))
+				is.NoErr(c.Flush(t.Context()))
+				time.Sleep(20 * time.Minute)
+				w.expect(map[string]string{"a.md": "text"})
+			})
+		})
+	}
+}
+
 // reshown returns the reply with the attributes of each store file in it changed.
 func reshown(resp *http.Response, change func(attributes map[string]any)) (*http.Response, error) {
 	var body map[string]any

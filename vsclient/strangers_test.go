@@ -1,6 +1,11 @@
 package vsclient_test
 
 import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"maps"
 	"net/http"
 	"testing"
 	"testing/synctest"
@@ -177,4 +182,40 @@ func TestAVersionWhoseAttributesAnotherToolReplacesWhileItIsIndexedStays(t *test
 		is.Equal(r.Outcome, vsclient.Replaced)
 		w.expect(map[string]string{"a.md": "two"})
 	})
+}
+
+// Another tool may give a document of this client's another key.
+func TestADocumentThatWasGivenAnotherKeyIsThatKeys(t *testing.T) {
+	for name, tt := range map[string]struct {
+		change func(ctx context.Context, c *vsclient.Client) error
+		want   map[string]string
+	}{
+		"put":    {func(ctx context.Context, c *vsclient.Client) error { return onlyErr(c.Put(ctx, doc("a.md", "new"))) }, map[string]string{"a.md": "new", "b.md": "text"}},
+		"delete": {func(ctx context.Context, c *vsclient.Client) error { return onlyErr(c.Delete(ctx, "a.md")) }, map[string]string{"b.md": "text"}},
+		"set attributes": {func(ctx context.Context, c *vsclient.Client) error {
+			if err := onlyErr(c.SetAttributes(ctx, "a.md", vsclient.Attributes{"x": "y"})); !errors.Is(err, vsclient.ErrNotFound) {
+				return fmt.Errorf("it is there: %w", err)
+			}
+			return nil
+		}, map[string]string{"b.md": "text"}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				is := is.New(t)
+				w := newWorld(t, slow)
+				c := w.client()
+				r, err := c.Put(t.Context(), doc("a.md", "text"))
+				is.NoErr(err)
+				attributes := maps.Clone(w.srv.Snapshot().Store(w.store).Files[0].Attributes)
+				attributes["vs_key"] = "b.md"
+				raw, err := json.Marshal(map[string]any{"attributes": attributes})
+				is.NoErr(err)
+				is.Equal(w.request(http.MethodPost, "/vector_stores/"+w.store+"/files/"+r.FileID, string(raw)), http.StatusOK)
+				time.Sleep(20 * time.Minute)
+				is.NoErr(tt.change(t.Context(), c))
+				time.Sleep(20 * time.Minute)
+				w.expect(tt.want)
+			})
+		})
+	}
 }

@@ -323,7 +323,7 @@ func (l *Ledger) Observe(id string, m Marks, marked bool, s Status, seen Seen, a
 		r.stage = settled
 	}
 	switch {
-	case r.made && (!marked || m.Key != r.key):
+	case r.made && (!marked || m.Key != r.key && r.stage != settled):
 		r.own = replacedOwn // a tool or the server has altered them; the version is the key's all the same
 	case seen == Read || m.Number >= r.number: // a listing takes back no attributes: their number only grows
 		l.mark(r, m, marked)

@@ -157,6 +157,10 @@ func Marked(all map[string]any) bool {
 // an attribute that was not sent, somebody has replaced them, unless its value is that of a
 // mark: the server has other names for attributes.
 func Lost(sent, shown map[string]any) bool {
+	was, now := Decode(sent), Decode(shown)
+	if was.Key == now.Key && was.Version <= now.Version && was.Source.Fingerprint() == now.Source.Fingerprint() {
+		return false
+	}
 	foreign := false
 	for name, value := range shown {
 		if _, ours := sent[name]; ours {
@@ -169,11 +173,7 @@ func Lost(sent, shown map[string]any) bool {
 			}
 		}
 	}
-	if foreign {
-		return false
-	}
-	was, now := Decode(sent), Decode(shown)
-	return was.Key != now.Key || was.Version > now.Version || was.Source.Fingerprint() != now.Source.Fingerprint()
+	return !foreign
 }
 
 func keyPartName(i int) string {
