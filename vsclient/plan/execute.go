@@ -216,8 +216,7 @@ func (x *execution) end(i int, how end, r vsclient.Result) {
 	}
 }
 
-// withheld reports whether the entry is not to be executed. Approval lifts the guard's
-// reason.
+// withheld reports whether the entry is not to be executed. Approval lifts the guard's reason.
 func (x *execution) withheld(e Entry) bool {
 	return e.Withheld != "" && (e.Withheld != x.plan.Guarded || x.o.Approve < x.plan.Removals)
 }

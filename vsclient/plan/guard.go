@@ -49,8 +49,7 @@ func (g Guard) withDefaults() Guard {
 // nearlyAll reports whether so many documents that go leave next to none of a store.
 func nearlyAll(gone, owned int) bool { return gone > 1 && 4*gone > 3*owned }
 
-// refuses says why n removals of so many documents are too many; empty: they are not. gone
-// are those without the documents that have moved.
+// refuses says why n removals, of which gone have not moved, are too many; empty: they are not.
 func (g Guard) refuses(n, gone, owned int) string {
 	switch {
 	case n <= g.Free && (g.Share < 0 || !nearlyAll(gone, owned)):

@@ -251,8 +251,7 @@ func (m *maker) judge(ctx context.Context, e *Entry, h *held, d vsclient.Documen
 	return nil
 }
 
-// unreadable makes the plan incomplete when the error is that of content which cannot be
-// read.
+// unreadable makes the plan incomplete when the error is that of content which cannot be read.
 func (m *maker) unreadable(key string, err error) {
 	if errors.Is(err, vsclient.ErrContent) {
 		m.plan.Incomplete = cmp.Or(m.plan.Incomplete, fmt.Sprintf("the content of %q cannot be read: %s", key, reasonOf(err)))
@@ -313,8 +312,7 @@ func chunkingText(c vsclient.Chunking) string {
 	return fmt.Sprintf("%d/%d", c.MaxTokens, c.OverlapTokens)
 }
 
-// reasonOf is the reason of an error without the operation and the key, which the entry
-// tells.
+// reasonOf is the reason of an error without the operation and the key, which the entry tells.
 func reasonOf(err error) string {
 	e, ok := errors.AsType[*vsclient.Error](err)
 	switch {
@@ -353,12 +351,10 @@ func (m *maker) remove(ctx context.Context) error {
 			unput[e.SHA256] = fmt.Sprintf("%q, which is still being indexed", e.Key)
 		}
 	}
-	gone, news := losses(p.Entries[:first], removals)
-	if first == 0 { // the source is empty
-		gone = 0
-	}
+	gone, news, stays := losses(p.Entries[:first], removals)
+	gone *= min(first, 1) // an empty source has a rule of its own
 	p.Guarded = p.Guard.refuses(p.Removals, gone, p.Owned)
-	alien := gone > 1 && (p.Removals == p.Owned || nearlyAll(gone, p.Owned) || 2*gone > p.Owned && news > 0)
+	alien := gone > 1 && (stays == 0 || nearlyAll(gone, p.Owned) || 2*gone > p.Owned && news > 0)
 	if alien && m.o.Overlap && !m.o.NoRemove && p.Incomplete == "" {
 		p.Guarded = fmt.Sprintf("the source lacks %d of the %d documents that the store has of it: is it the right source?", gone, p.Owned)
 		for i, e := range p.Entries[:first] {
@@ -402,12 +398,12 @@ func cannotTell(err error) string {
 	return fmt.Sprintf("the source cannot tell whether it has the document: %v", err)
 }
 
-// losses returns the number of removals of documents that have not moved, and by how many
-// the contents of the source that the store does not have exceed those that it has. The
-// first change of a stored document says nothing: it counts as one that the store has. A
-// content of the source is the new place of one document alone.
-func losses(source, removals []Entry) (gone, news int) {
-	places, changed := make(map[string]int), -1
+// losses returns the number of removals of documents that have not moved, by how many the
+// contents that the store does not have exceed those that it has, and how many documents stay
+// under their keys. The first change of a stored document counts as a content that the store
+// has. A content is the new place of one document alone.
+func losses(source, removals []Entry) (gone, news, stays int) {
+	places, replaced, changed := make(map[string]int), make(map[string]int), -1
 	for _, e := range source {
 		switch e.Action {
 		case Create:
@@ -415,23 +411,30 @@ func losses(source, removals []Entry) (gone, news int) {
 			places[e.SHA256]++
 		case Replace:
 			news, changed = news+changed, 1
-			places[e.SHA256]++
+			replaced[e.SHA256]++
+			stays++
 		case Refused, Conflict:
 			places[e.SHA256]++
 		case Unchanged, Attributes, Rechunk, Repair:
 			news--
+			stays++
 		case Duplicate, Remove:
 		}
 	}
-	gone = len(removals)
 	for _, e := range removals {
-		if e.SHA256 != "" && places[e.SHA256] > 0 {
+		switch {
+		case e.SHA256 != "" && places[e.SHA256] > 0:
 			places[e.SHA256]--
-			gone--
-			news -= 2 // it is not a new one, and one that the store has
+		case e.SHA256 != "" && replaced[e.SHA256] > 0:
+			replaced[e.SHA256]--
+			stays--
+		default:
+			gone++
+			continue
 		}
+		news -= 2 // it is not a new one, and one that the store has
 	}
-	return gone, news
+	return gone, news, stays
 }
 
 // digest reads the content of the refused documents, whatever they are.

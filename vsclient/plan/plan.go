@@ -6,8 +6,7 @@
 //	report, err := p.Execute(ctx, client, plan.ExecuteOptions{}, nil)
 //
 // A plan needs no state file. Key, digest, chunking, attributes and version stand in the
-// store's own listing, so that [Make] reads a hundred documents a request and writes
-// nothing.
+// store's own listing, so that [Make] reads a hundred documents a request and writes nothing.
 //
 // # Removals
 //
