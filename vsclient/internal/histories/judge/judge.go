@@ -35,11 +35,12 @@ const (
 	excuseRemoval   = "a removal landed after its process had ended"
 	excuseShown     = "a version of a process that has ended became searchable after the last look"
 	excuseStuck     = "a version of a dead process stays in_progress"
+	excuseListed    = "a listing showed a version as searchable before it was, and a change relied on that"
 )
 
 // EveryExcuse lists the excuses.
 func EveryExcuse() []string {
-	return []string{excuseBack, excuseWindow, excuseLost, excuseHand, excuseLate, excuseReindexed, excuseKilled, excuseFailed, excuseStuck, ExcuseUnseen, excuseRemoval, excuseShown}
+	return []string{excuseBack, excuseWindow, excuseLost, excuseHand, excuseLate, excuseReindexed, excuseKilled, excuseFailed, excuseStuck, ExcuseUnseen, excuseRemoval, excuseShown, excuseListed}
 }
 
 // The times that the client promises, and by which its views of the store lag.

@@ -1,6 +1,7 @@
 package judge
 
 import (
+	"cmp"
 	"fmt"
 	"slices"
 	"strings"
@@ -158,6 +159,11 @@ func (j *Judge) Answered(p *Process, c *model.Cell, call *model.Call, a client.A
 		if len(before) > 0 && a.Outcome == "replaced" && j.unmarked(c) {
 			j.Out.States[stateUnmarked]++
 		}
+		if (a.Outcome == "unchanged" || a.Outcome == "attributes updated") && j.listedEarly(c) {
+			j.Out.Excused[excuseListed]++
+			c.Fail(call, now, true)
+			return
+		}
 		before = c.States
 		c.Succeed(call, now, p.Step.Attached)
 		since := max(p.Begun, now-trustedFor) // it believes all that it has seen since then
@@ -193,6 +199,24 @@ func (j *Judge) Answered(p *Process, c *model.Cell, call *model.Call, a client.A
 		wrong(KindError, "a good document is refused: %v", a.Err)
 	}
 	c.Fail(call, now, false)
+}
+
+// listedEarly reports whether a key's newest version is still being indexed while the
+// listing shows it as searchable.
+func (j *Judge) listedEarly(c *model.Cell) bool {
+	if !slices.Contains(j.Plan.Sea.Quirks, plan.QuirkEarlyListed) {
+		return false
+	}
+	version := func(f openaitest.StoreFile) string {
+		v, _ := f.Attributes["vs_version"].(string)
+		return v
+	}
+	files := j.Files(c.Store, c.Key)
+	if len(files) == 0 {
+		return false
+	}
+	newest := slices.MaxFunc(files, func(a, b openaitest.StoreFile) int { return cmp.Compare(version(a), version(b)) })
+	return newest.Status == "in_progress"
 }
 
 // refused reports whether a document has to be refused before any request.
