@@ -21,6 +21,8 @@ type Outcome struct {
 	Excused map[string]int // excuses, by name
 	States  map[string]int // rare states that were reached, by name
 	Order   []trail.Pass   // in which things happened at the API
+	Whole   bool           // everything happened as the record says
+	Kept    int            // how many things did before the first that did not
 	Took    time.Duration  // virtual
 	Healthy time.Duration  // from the end of all faults until everything was right
 	Asked   int            // requests
