@@ -1,6 +1,7 @@
 package histories
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"fmt"
@@ -245,7 +246,7 @@ func (h *history) take(s plan.Step) {
 	case plan.DoOutage:
 		h.gate.Outage(time.Duration(s.For), s.Fate)
 	case plan.DoCalm:
-		h.gate.Calm()
+		h.calm()
 	case plan.DoStrip:
 		h.strip(s)
 	case plan.DoHand:
@@ -262,6 +263,14 @@ func (h *history) take(s plan.Step) {
 		h.Mu.Unlock()
 		h.Reached(judge.StateExpired)
 	}
+}
+
+// calm ends all faults.
+func (h *history) calm() {
+	h.gate.Calm()
+	h.Mu.Lock()
+	defer h.Mu.Unlock()
+	h.Calmed = cmp.Or(h.Calmed, h.Now())
 }
 
 func (h *history) storeID(n int) string {

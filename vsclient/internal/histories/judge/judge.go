@@ -211,7 +211,7 @@ func (j *Judge) end(c *model.Cell, swept bool) {
 	case f.FileGone:
 		j.Wrong(kindLost, "%s: the store file %s has lost its File", where, f.FileID)
 	case f.Status != "completed":
-		j.Wrong(kindOpen, "%s: %s", where, tell())
+		j.Wrong(KindOpen, "%s: %s", where, tell())
 	case !slices.Contains(allowed, v) && !(!trail.Marked(f.Attributes) && model.AnyLike(allowed, v)):
 		if j.LateWrite(f.FileID, j.Now()) && slices.ContainsFunc(allowed, func(w model.Value) bool { return w.Text == v.Text }) {
 			j.Excuse(excuseLate)
@@ -308,9 +308,11 @@ func (j *Judge) readers(c *model.Cell) {
 	}
 }
 
+// deadMaker reports whether the process that has made a File has died, or has said at its
+// Close that it left something.
 func (j *Judge) deadMaker(id string) bool {
 	p := j.Procs[j.Maker(id)]
-	return p != nil && (p.Dead || p.Closed)
+	return p != nil && (p.Dead || p.Closed && p.Left)
 }
 
 // excusedBack reports whether a deleted document has come back by an attach of a
@@ -423,11 +425,13 @@ func (j *Judge) ExcusedRemoval(c *model.Cell, at time.Duration) bool {
 }
 
 // excusedDelete reports whether the last version of a key went since a Delete of one
-// process Watched for it, while another process had found it again meanwhile.
+// process watched for it, while another process had found it again meanwhile. A Delete
+// watches for the index timeout and three minutes.
 func (j *Judge) excusedDelete(c *model.Cell, at time.Duration) bool {
 	last := j.LastRemoval(c.Key, at)
 	return last != nil && slices.ContainsFunc(c.Deleted, func(d *model.Call) bool {
-		return d.P == last.P && d.To < last.Sent && slices.ContainsFunc(c.Calls, func(call *model.Call) bool { return call.P != d.P && call.From > d.From && call.From < last.At })
+		over := d.To + cmp.Or(time.Duration(j.Procs[d.P].Step.IndexFor), indexFor) + Watched
+		return d.P == last.P && d.To < last.Sent && last.Sent <= over && slices.ContainsFunc(c.Calls, func(call *model.Call) bool { return call.P != d.P && call.From > d.From && call.From < last.At })
 	})
 }
 

@@ -25,6 +25,7 @@ type Outcome struct {
 	Kept    int            // how many things did before the first that did not
 	Took    time.Duration  // virtual
 	Healthy time.Duration  // from the end of all faults until everything was right
+	Never   bool           // that was never so, within the time for which it was looked at
 	Asked   int            // requests
 	Log     []string       // of requests, where asked for
 }
@@ -49,7 +50,7 @@ const (
 	KindSlow     = "slow"     // a call takes too long
 	kindAfter    = "after"    // a closed client makes a request
 	KindCostly   = "costly"   // a call makes far too many requests
-	kindOpen     = "open"     // something is still open when all must be settled
+	KindOpen     = "open"     // something is still open when all must be settled
 )
 
 // Process is the life of one process.
@@ -75,6 +76,7 @@ type Judge struct {
 	Was   map[string]string      // the Files that others have made, as they were
 
 	Done      bool                  // everything is judged
+	Calmed    time.Duration         // since when nothing fails any more; 0: not yet
 	Expired   bool                  // the store under test
 	ExpiredAt time.Duration         // since when
 	Told      map[int]time.Duration // when a call has told a process that it is gone: since then it may upload nothing
@@ -183,6 +185,9 @@ func (j *Judge) Answered(p *Process, c *model.Cell, call *model.Call, a client.A
 		c.Fail(call, now, true)
 		return
 	case a.Class == client.Service:
+		if j.mustSucceed(p, call) {
+			wrong(KindError, "the service works, and the error is of the service: %v", a.Err)
+		}
 		c.Fail(call, now, true)
 		return
 	case mustRefuse:
@@ -201,6 +206,17 @@ func (j *Judge) Answered(p *Process, c *model.Cell, call *model.Call, a client.A
 		wrong(KindError, "a good document is refused: %v", a.Err)
 	}
 	c.Fail(call, now, false)
+}
+
+// mustSucceed reports whether nothing can keep a put or a Delete from success: it was asked
+// for once nothing failed any more, and its version is searchable well within the index
+// timeout. A short retry timeout may end within a reading that has hung since before that.
+// An update is refused as long as the removal of an earlier Delete is under way.
+func (j *Judge) mustSucceed(p *Process, call *model.Call) bool {
+	sea := j.Plan.Sea
+	patience := cmp.Or(time.Duration(p.Step.IndexFor), indexFor)
+	return call.Op != plan.OpUpdate && p.Step.RetryFor == 0 && j.Calmed > 0 && call.From >= j.Calmed && p.Store >= 0 && !j.Expired && !p.Closed &&
+		sea.Failing == 0 && sea.Stuck == 0 && 2*time.Duration(sea.IndexTime+sea.Jitter) < patience
 }
 
 // listedEarly reports whether a key's newest version is still being indexed while the
