@@ -15,7 +15,6 @@ import (
 
 	"github.com/conduitio-labs/conduit-connector-openai-vectorstore/vsclient/internal/histories/client"
 	"github.com/conduitio-labs/conduit-connector-openai-vectorstore/vsclient/internal/histories/model"
-	"github.com/conduitio-labs/conduit-connector-openai-vectorstore/vsclient/internal/histories/plan"
 	"github.com/conduitio-labs/conduit-connector-openai-vectorstore/vsclient/internal/histories/trail"
 	"github.com/conduitio-labs/conduit-connector-openai-vectorstore/vsclient/openaitest"
 )
@@ -310,10 +309,7 @@ func (j *Judge) readers(c *model.Cell) {
 
 // deadMaker reports whether the process that has made a File has died, or has said at its
 // Close that it left something.
-func (j *Judge) deadMaker(id string) bool {
-	p := j.Procs[j.Maker(id)]
-	return p != nil && (p.Dead || p.Closed && p.Left)
-}
+func (j *Judge) deadMaker(id string) bool { return j.ended(j.Maker(id)) }
 
 // excusedBack reports whether a deleted document has come back by an attach of a
 // dead process that showed after the deletion's watch, or after the end of the
@@ -467,34 +463,10 @@ func (j *Judge) Describe() map[string]string { return j.DescribeWith(nil) }
 
 // DescribeWith describes the Files that are not in known.
 func (j *Judge) DescribeWith(known map[string]string) map[string]string {
-	snap := j.Srv.Snapshot()
-	out := make(map[string]string)
-	named := func(p plan.Planted) bool {
-		c := j.Cells[[2]int{0, p.Key}] // nil before the history begins
-		return p.Ours && c != nil && c.Touched
-	}
-	for _, f := range snap.Files {
-		p, ok := j.Planted[f.ID]
-		if !ok {
-			continue
-		}
-		out[f.ID] = fmt.Sprintf("%q %s %s", f.Name, f.Purpose, f.SHA256[:8])
-		if named(p) {
-			out[f.ID] = ""
-		}
-	}
-	for n, id := range j.Stores {
-		st := snap.Store(id)
-		for _, f := range st.Files {
-			p, ok := j.Planted[f.FileID]
-			if !ok || n == 0 && named(p) {
-				continue
-			}
-			out[f.FileID] += fmt.Sprintf(" in %s %s %v", st.Name, f.Status, trail.AttrsText(f.Attributes))
-		}
-	}
-	maps.Copy(out, known)
-	return out
+	return j.Project.Describe(known, func(key int) bool {
+		c := j.Cells[[2]int{0, key}] // nil before the history begins
+		return c != nil && c.Touched
+	})
 }
 
 // harmed compares the planted Files with their first state.

@@ -222,19 +222,7 @@ func (j *Judge) mustSucceed(p *Process, call *model.Call) bool {
 // listedEarly reports whether a key's newest version is still being indexed while the
 // listing shows it as searchable.
 func (j *Judge) listedEarly(c *model.Cell) bool {
-	if !slices.Contains(j.Plan.Sea.Quirks, plan.QuirkEarlyListed) {
-		return false
-	}
-	version := func(f openaitest.StoreFile) string {
-		v, _ := f.Attributes["vs_version"].(string)
-		return v
-	}
-	files := j.Files(c.Store, c.Key)
-	if len(files) == 0 {
-		return false
-	}
-	newest := slices.MaxFunc(files, func(a, b openaitest.StoreFile) int { return cmp.Compare(version(a), version(b)) })
-	return newest.Status == "in_progress"
+	return slices.Contains(j.Plan.Sea.Quirks, plan.QuirkEarlyListed) && j.NewestInProgress(c.Store, c.Key)
 }
 
 // refused reports whether a document has to be refused before any request.
@@ -255,11 +243,4 @@ func (j *Judge) Hidden(c *model.Cell, p *Process, at time.Duration) bool {
 // this is its first change that succeeds.
 func (j *Judge) unmarked(c *model.Cell) bool {
 	return c.Store == 0 && len(c.Calls) == 1 && slices.ContainsFunc(j.Plan.Planted, func(p plan.Planted) bool { return p.Ours && p.Key == c.Index })
-}
-
-// Tells reports whether a File's name alone shows that it is the key's: it is the key,
-// or carries its digest and is the one that was sent.
-func (j *Judge) Tells(id, name, key string) bool {
-	up := j.Uploaded(id)
-	return name == key || up != nil && up.Name == name && strings.Contains(name, "-"+trail.Digest(key)[:8]+".")
 }

@@ -6,7 +6,6 @@ import (
 	"time"
 
 	"github.com/conduitio-labs/conduit-connector-openai-vectorstore/vsclient/internal/histories/model"
-	"github.com/conduitio-labs/conduit-connector-openai-vectorstore/vsclient/internal/histories/plan"
 	"github.com/conduitio-labs/conduit-connector-openai-vectorstore/vsclient/internal/histories/trail"
 )
 
@@ -153,7 +152,7 @@ func (j *Judge) uploadedAgain(before []*trail.Entry, e *trail.Entry, completed, 
 		}
 		switch {
 		case !j.sameCall(was, e):
-		case lost(was):
+		case was.Lost():
 			j.Reached(stateRepeated)
 		case len(was.Files) == 1 && failed[was.Files[0]] && j.Plan.Sea.Failing > 0:
 			j.Reached(stateServerError)
@@ -164,33 +163,19 @@ func (j *Judge) uploadedAgain(before []*trail.Entry, e *trail.Entry, completed, 
 	}
 }
 
-// lost reports whether a request took effect and nothing told its caller.
-func lost(e *trail.Entry) bool {
-	silent := strings.HasPrefix(e.Fate, plan.FateCut) || strings.HasPrefix(e.Fate, plan.FateHang) || strings.HasPrefix(e.Fate, plan.FateLate)
-	return e.At > 0 && e.Replied == 0 && silent && !strings.HasPrefix(e.Fate, plan.FateLate500)
-}
-
 // sameCall reports whether two uploads were made for one put, with no other change of the
 // key by its process at that time.
 func (j *Judge) sameCall(was, e *trail.Entry) bool {
 	if len(e.Files) == 0 {
 		return false
 	}
-	key, n := j.OwnerOf(e.Files[0]), 0
+	key := j.OwnerOf(e.Files[0])
 	for _, c := range j.Cells {
-		if p := j.Procs[e.P]; p == nil || c.Store != p.Store || c.Key != key {
-			continue
-		}
-		for _, call := range c.Calls {
-			if call.P != e.P || call.From > e.Sent || call.Ended && call.To < was.Sent {
-				continue
-			}
-			if n++; call.Op != plan.OpPut || call.From > was.Sent || call.Ended && call.To < e.Sent {
-				return false
-			}
+		if p := j.Procs[e.P]; p != nil && c.Store == p.Store && c.Key == key {
+			return c.OnePut(e.P, was.Sent, e.Sent)
 		}
 	}
-	return n == 1
+	return false
 }
 
 // nobodyAsks reports whether a process removes a version while none of its callers
