@@ -219,10 +219,10 @@ func (j *Judge) mustSucceed(p *Process, call *model.Call) bool {
 		sea.Failing == 0 && sea.Stuck == 0 && 2*time.Duration(sea.IndexTime+sea.Jitter) < patience
 }
 
-// listedEarly reports whether a key's newest version is still being indexed while the
-// listing shows it as searchable.
+// listedEarly reports whether a listing has shown a key's newest version as searchable that
+// is still being indexed, or has failed since.
 func (j *Judge) listedEarly(c *model.Cell) bool {
-	return slices.Contains(j.Plan.Sea.Quirks, plan.QuirkEarlyListed) && j.NewestInProgress(c.Store, c.Key)
+	return slices.Contains(j.Plan.Sea.Quirks, plan.QuirkEarlyListed) && !j.NewestSearchable(c.Store, c.Key)
 }
 
 // refused reports whether a document has to be refused before any request.

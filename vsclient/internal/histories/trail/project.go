@@ -225,14 +225,14 @@ func (t *Project) Describe(known map[string]string, touched func(key int) bool) 
 	return out
 }
 
-// NewestInProgress reports whether the newest version of a key is still being indexed.
-func (t *Project) NewestInProgress(store int, key string) bool {
+// NewestSearchable reports whether the newest version of a key is searchable.
+func (t *Project) NewestSearchable(store int, key string) bool {
 	version := func(f openaitest.StoreFile) string {
 		v, _ := f.Attributes["vs_version"].(string)
 		return v
 	}
 	files := t.Files(store, key)
-	return len(files) > 0 && slices.MaxFunc(files, func(a, b openaitest.StoreFile) int { return cmp.Compare(version(a), version(b)) }).Status == "in_progress"
+	return len(files) > 0 && slices.MaxFunc(files, func(a, b openaitest.StoreFile) int { return cmp.Compare(version(a), version(b)) }).Status == "completed"
 }
 
 // Tells reports whether a File's name alone shows that it is the key's: it is the key,
