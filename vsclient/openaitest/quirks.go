@@ -139,6 +139,10 @@ type Quirks struct {
 
 	// EarlyCompleted gives a vector store the status completed while it still indexes.
 	EarlyCompleted bool `json:"early_completed,omitempty"`
+	// EarlyListed has the listing of a store's files show a file as completed while it is
+	// still being indexed, also one that will fail. GET on the store file, and the listing
+	// of a batch's files, tell the truth.
+	EarlyListed bool `json:"early_listed,omitempty"`
 	// NullBytes answers POST /files with bytes null.
 	NullBytes bool `json:"null_bytes,omitempty"`
 	// OctetStreamUploads accepts application/octet-stream as the mime_type of an upload

@@ -175,6 +175,42 @@ func TestADetachInOneStoreMayDetachInAll(t *testing.T) {
 	}
 }
 
+func TestAListingMayShowAFileAsCompletedTooEarly(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		is := is.New(t)
+		for _, early := range []bool{false, true} {
+			s := openaitest.New(openaitest.Config{IndexTime: time.Minute, Quirks: openaitest.Quirks{EarlyListed: early}})
+			defer s.Close()
+			vs := s.NewVectorStore("docs")
+			good, bad := s.AddFile(openaitest.NewFile{Name: "a.md", Content: []byte("x")}), s.AddFile(openaitest.NewFile{Name: "b.md", Content: []byte("\xff")})
+			store := "/vector_stores/" + vs
+			var batch struct{ ID string }
+			is.Equal(sendJSON(t, s, "POST", store+"/file_batches", `{"file_ids":["`+good+`","`+bad+`"]}`, &batch).status, 200)
+			statuses := func(path string) (all []string) {
+				var l struct{ Data []struct{ Status string } }
+				is.Equal(sendJSON(t, s, "GET", path, "", &l).status, 200)
+				for _, f := range l.Data {
+					all = append(all, f.Status)
+				}
+				return all
+			}
+			var file struct{ Status string }
+			sendJSON(t, s, "GET", store+"/files/"+good, "", &file)
+			is.Equal(file.Status, "in_progress") // the store file itself tells the truth
+			is.Equal(statuses(store+"/file_batches/"+batch.ID+"/files"), []string{"in_progress", "in_progress"})
+			if early {
+				is.Equal(statuses(store+"/files"), []string{"completed", "completed"})
+				is.Equal(len(statuses(store+"/files?filter=completed")), 2)
+				is.Equal(len(statuses(store+"/files?filter=in_progress")), 0)
+			} else {
+				is.Equal(statuses(store+"/files"), []string{"in_progress", "in_progress"})
+			}
+			time.Sleep(time.Minute)
+			is.Equal(statuses(store+"/files?order=asc"), []string{"completed", "failed"})
+		}
+	})
+}
+
 func TestExtensionsMayBeJudgedByCase(t *testing.T) {
 	is := is.New(t)
 	for _, byCase := range []bool{false, true} {

@@ -18,6 +18,7 @@ func (s *Server) rules() project.Rules {
 		SearchKeepsAttributes: q.SearchKeepsAttributes,
 		DeleteLeavesCounts:    q.DeleteLeavesCounts, DeleteLeavesStoreFile: q.DeleteLeavesStoreFile, ExpiryLeavesStoreFile: q.ExpiryLeavesStoreFile,
 		DeletedCursorRefused: q.DeletedCursorRefused, FilterAfterPage: q.FilterAfterPage, ShuffledTies: q.ShuffledTies,
+		EarlyListed: q.EarlyListed,
 	}
 }
 

@@ -33,6 +33,7 @@ func TestUnderNoQuirkIsAnythingLost(t *testing.T) {
 		"attributes are counted in bytes":            {Quirks: openaitest.Quirks{AttributeBytes: true, AttributeValueMax: 256}},
 		"the size of an upload is null":              {Quirks: openaitest.Quirks{NullBytes: true}},
 		"a store is completed too early":             {Quirks: openaitest.Quirks{EarlyCompleted: true}, CountsLag: time.Minute},
+		"a listing says completed too early":         {Quirks: openaitest.Quirks{EarlyListed: true}},
 		"no update while indexing":                   {Quirks: openaitest.Quirks{UpdateWhileIndexingRefused: true}},
 		"a file is unknown for 10 s after attach":    {NotFoundWindow: 10 * time.Second, Quirks: openaitest.Quirks{WritesNotFound: true}},
 		"a deleted File leaves its store file":       {Quirks: openaitest.Quirks{DeleteLeavesStoreFile: true, DeleteLeavesCounts: true}},

@@ -14,7 +14,7 @@ import (
 
 // finish ends all faults, lets everything settle, and judges the whole.
 func (h *history) finish() {
-	h.gate.Calm()
+	h.calm()
 	h.join()
 	for _, n := range slices.Sorted(maps.Keys(h.procs)) {
 		if p := h.procs[n]; p.Orphan && h.alive(p) && !p.Closed {
@@ -38,13 +38,20 @@ func (h *history) finish() {
 		}
 		h.flush(context.Background(), p)
 	}
+	healthy := true
 	for from := h.Now(); h.Now()-from < h.Settled(); {
 		time.Sleep(time.Minute)
-		if !h.Healthy() {
+		if healthy = h.Healthy(); !healthy {
 			h.Out.Healthy = h.Now() - from + time.Minute
 		}
 	}
 	h.Examine(false)
+	if !healthy {
+		h.Out.Healthy, h.Out.Never = 0, true
+		if len(h.Out.Wrong) == 0 && len(h.Out.Excused) == 0 {
+			h.Wrong(judge.KindOpen, "%v after the last fault, the store is not as it must be", h.Settled())
+		}
+	}
 	if len(h.Out.Wrong) > 0 || h.Expired {
 		return
 	}

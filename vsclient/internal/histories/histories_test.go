@@ -28,7 +28,8 @@ var (
 	verbose = flag.Bool("requests", false, "show steps, logs and requests")
 	shrink  = flag.Int("shrink", 200, "cut a red history down, in at most so many runs of it")
 	record  = flag.String("record", "", "the record of a history to run again")
-	times   = flag.Int("times", 1, "how often to run the record")
+	times   = flag.Int("times", 1, "how often to repeat the record")
+	tries   = flag.Int("tries", 40, "in how many runs, at the most, to find one that keeps to the record, for each repeat")
 )
 
 // whole is from how many histories on each rare state has to be reached.
@@ -167,7 +168,10 @@ func report(t *testing.T, drawn plan.Plan, out judge.Outcome) {
 	}
 }
 
-// TestARecordedHistory runs a red history again, in the order of its record.
+// TestARecordedHistory repeats a red history. Go's runtime draws lots about timers of one
+// instant, ready cases of a select and the order of a map. So a run may leave the record,
+// and is then begun anew; of several that all leave it, the one that kept to it longest
+// counts, and the repeats after that are one run each.
 func TestARecordedHistory(t *testing.T) {
 	if *record == "" {
 		t.Skip("give -record the file that a red history has left")
@@ -176,24 +180,36 @@ func TestARecordedHistory(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	red := 0
+	red, whole, runs, most := 0, 0, 0, *tries
 	for i := range *times {
-		out := histories.Run(t, r.Plan, r.Order, *verbose && i == 0)
-		for _, line := range out.Log {
-			fmt.Println(line)
+		var best judge.Outcome
+		for try := 0; try < most && !best.Whole; try++ {
+			out := histories.Run(t, r.Plan, r.Order, *verbose && i == 0)
+			if runs++; try == 0 || out.Whole || out.Kept > best.Kept {
+				best = out
+			}
 		}
-		if len(out.Wrong) > 0 {
+		if best.Whole {
+			whole++
+		}
+		if whole == 0 {
+			most = 1
+		}
+		if len(best.Wrong) > 0 {
 			red++
 		}
 		if i == 0 {
-			for _, f := range out.Wrong {
+			for _, line := range best.Log {
+				fmt.Println(line)
+			}
+			for _, f := range best.Wrong {
 				fmt.Printf("%s: %s\n", f.Kind, f.Text)
 			}
 		}
 	}
-	fmt.Printf("red in %d of %d runs\n", red, *times)
+	fmt.Printf("red in %d of %d repeats; %d kept to the whole record; %d runs\n", red, *times, whole, runs)
 	if red > 0 {
-		t.Errorf("red in %d of %d runs", red, *times)
+		t.Errorf("red in %d of %d repeats", red, *times)
 	}
 }
 

@@ -1,11 +1,11 @@
 package histories
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"fmt"
 	"maps"
-	"math/rand"
 	"net/http"
 	"runtime"
 	"slices"
@@ -47,11 +47,10 @@ type history struct {
 // Run carries a plan out. drive, if not nil, is the order of an earlier run.
 func Run(t *testing.T, p plan.Plan, drive []trail.Pass, verbose bool) judge.Outcome {
 	h := &history{Judge: judge.New(p), verbose: verbose, procs: make(map[int]*process)}
-	// Waits between tries are drawn from here, see the directive in histories_test.go.
 	defer runtime.GOMAXPROCS(runtime.GOMAXPROCS(1)) // so that goroutines take turns in the same order each time
-	rand.Seed(int64(p.Seed))                        //nolint:staticcheck // no other way reaches the generator that backoff uses
 	synctest.Test(t, func(*testing.T) { h.run(drive) })
 	h.Out.Order = h.gate.Order()
+	h.Out.Whole, h.Out.Kept = h.gate.Kept()
 	h.Out.Asked = len(h.Entries())
 	return h.Out
 }
@@ -247,7 +246,7 @@ func (h *history) take(s plan.Step) {
 	case plan.DoOutage:
 		h.gate.Outage(time.Duration(s.For), s.Fate)
 	case plan.DoCalm:
-		h.gate.Calm()
+		h.calm()
 	case plan.DoStrip:
 		h.strip(s)
 	case plan.DoHand:
@@ -264,6 +263,14 @@ func (h *history) take(s plan.Step) {
 		h.Mu.Unlock()
 		h.Reached(judge.StateExpired)
 	}
+}
+
+// calm ends all faults.
+func (h *history) calm() {
+	h.gate.Calm()
+	h.Mu.Lock()
+	defer h.Mu.Unlock()
+	h.Calmed = cmp.Or(h.Calmed, h.Now())
 }
 
 func (h *history) storeID(n int) string {

@@ -19,6 +19,7 @@ type Summary struct {
 	Requests  int
 	Virtual   time.Duration
 	Healthy   time.Duration  // the longest that a history took to be healthy once nothing failed any more
+	Never     int            // histories that were not healthy within the time for which that was looked at
 	Kinds     map[string]int // red histories, by kind of finding
 	Excused   map[string]int // histories, by the name of the excuse
 	States    map[string]int // histories, by the name of a rare state
@@ -27,6 +28,9 @@ type Summary struct {
 // Add adds one outcome.
 func (s *Summary) Add(o judge.Outcome) {
 	one := Summary{Histories: 1, Requests: o.Asked, Virtual: o.Took, Healthy: o.Healthy, Kinds: map[string]int{}, Excused: map[string]int{}, States: map[string]int{}}
+	if o.Never {
+		one.Never = 1
+	}
 	for _, f := range o.Wrong {
 		one.Red = 1
 		one.Kinds[f.Kind] = 1
@@ -47,6 +51,7 @@ func (s *Summary) Merge(o Summary) {
 	s.Requests += o.Requests
 	s.Virtual += o.Virtual
 	s.Healthy = max(s.Healthy, o.Healthy)
+	s.Never += o.Never
 	for _, pair := range []struct {
 		to   *map[string]int
 		from map[string]int
@@ -86,8 +91,8 @@ func (s *Summary) Table() string {
 	for _, name := range judge.EveryState() {
 		row("reached: "+name, s.States[name])
 	}
-	fmt.Fprintf(&b, "\n%d requests in %v of virtual time. Once nothing failed any more, every history was healthy within %v.\n",
-		s.Requests, s.Virtual.Round(time.Hour), s.Healthy)
+	fmt.Fprintf(&b, "\n%d requests in %v of virtual time. Once nothing failed any more, %d histories were healthy within %v, and %d others only after a sweep.\n",
+		s.Requests, s.Virtual.Round(time.Hour), s.Histories-s.Never, s.Healthy, s.Never)
 	return b.String()
 }
 

@@ -14,6 +14,7 @@ import (
 	"fmt"
 	"hash/fnv"
 	"io"
+	"math/rand"
 	"mime"
 	"net/http"
 	"slices"
@@ -47,7 +48,8 @@ type Gate struct {
 	waiting []*ticket
 	count   map[string]int    // how often each name came
 	alias   map[string]string // of a File's id: a name that does not depend on the order of uploads
-	drive   []trail.Pass      // of the record: the passes to come
+	drive   []trail.Pass      // the record, or nil
+	kept    int               // how many things have happened as the record says, before the first that did not
 	order   []trail.Pass
 	calm    bool
 	faults  []*struckFault
@@ -86,6 +88,10 @@ func New(p plan.Plan, api http.RoundTripper, log *trail.Log, drive []trail.Pass)
 
 // chance is a number from 0 to 1 that depends on the seed and on its purpose.
 func (g *Gate) chance(purpose ...string) float64 {
+	return float64(g.hash(purpose...)>>11) / (1 << 53)
+}
+
+func (g *Gate) hash(purpose ...string) uint64 {
 	h := fnv.New64a()
 	_ = binary.Write(h, binary.LittleEndian, g.seed)
 	for _, w := range purpose {
@@ -97,8 +103,7 @@ func (g *Gate) chance(purpose ...string) float64 {
 	v *= 0xff51afd7ed558ccd
 	v ^= v >> 33
 	v *= 0xc4ceb9fe1a85ec53
-	v ^= v >> 33
-	return float64(v>>11) / (1 << 53)
+	return v ^ v>>33
 }
 
 // Run lets things happen until the history is over. It is the only goroutine that
@@ -109,18 +114,6 @@ func (g *Gate) Run() {
 		case <-g.arrived:
 		case <-g.over:
 			return
-		case <-time.After(slack):
-			// The record may hold back a request that waits.
-			g.mu.Lock()
-			idle := len(g.waiting) == 0
-			g.mu.Unlock()
-			if idle {
-				select {
-				case <-g.arrived:
-				case <-g.over:
-					return
-				}
-			}
 		}
 		for {
 			synctest.Wait()
@@ -133,27 +126,22 @@ func (g *Gate) Run() {
 	}
 }
 
-// slack is how much later than in the record something may come before the event
-// after it goes first: where the client itself has a choice, it need not choose alike.
-const slack = 100 * time.Millisecond
-
-// next takes the ticket whose turn it is.
+// next takes the ticket whose turn it is: the next one of the record, as long as the run
+// has kept to it, and otherwise the one that the seed prefers. Where the next one of the
+// record does not wait, the client has chosen otherwise: no other order at the gate leads
+// back to the record.
 func (g *Gate) next() *ticket {
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	if len(g.waiting) == 0 {
 		return nil
 	}
-	best := -1
-	for i, pass := range g.drive {
-		best = slices.IndexFunc(g.waiting, func(t *ticket) bool { return t.name == pass.Name })
-		if best >= 0 {
-			g.drive = slices.Delete(g.drive, i, i+1)
-			break
-		}
-		if g.log.Now() < pass.At+slack {
-			return nil
-		}
+	best, n := -1, len(g.order)
+	if g.kept == n && n < len(g.drive) && g.drive[n].At == g.log.Now() {
+		best = slices.IndexFunc(g.waiting, func(t *ticket) bool { return t.name == g.drive[n].Name })
+	}
+	if best >= 0 {
+		g.kept++
 	}
 	if best < 0 {
 		best = 0
@@ -166,7 +154,15 @@ func (g *Gate) next() *ticket {
 	t := g.waiting[best]
 	g.waiting = slices.Delete(g.waiting, best, best+1)
 	g.order = append(g.order, trail.Pass{Name: t.name, At: g.log.Now()})
+	g.reseed(t.name)
 	return t
+}
+
+// reseed seeds the generator from which waits between tries are drawn, see the directive in
+// histories_test.go. So the waits that
+// follow an event depend on this event alone, and not on how many were drawn before.
+func (g *Gate) reseed(name string) {
+	rand.Seed(int64(g.hash("wait", name))) //nolint:staticcheck // no other way reaches the generator that backoff uses
 }
 
 // Pass waits for leave. It is false when ctx has ended first.
@@ -196,7 +192,7 @@ func (g *Gate) Pass(ctx context.Context, name, tie string) bool {
 }
 
 // kind names a request by everything that does not depend on the order of others.
-func (g *Gate) kind(e *trail.Entry) string {
+func (g *Gate) kind(e *trail.Entry, body string) string {
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	kind := fmt.Sprintf("p%d %s", e.P, e.Endpoint)
@@ -206,6 +202,9 @@ func (g *Gate) kind(e *trail.Entry) string {
 	}
 	if e.Name != "" {
 		of = append(of, e.Name)
+	}
+	if e.Endpoint == "POST /files" || e.Endpoint == "POST store/files/{id}" {
+		of = append(of, hex.EncodeToString([]byte(body[:4])))
 	}
 	for part := range strings.SplitSeq(e.Query, "&") {
 		if name, id, ok := strings.Cut(part, "="); ok && (name == "after" || name == "before") {
@@ -266,6 +265,12 @@ func (g *Gate) Wait() { g.lates.Wait() }
 // End ends the history: nothing waits at the gate any more.
 func (g *Gate) End() { close(g.over) }
 
+// Kept reports whether everything has happened as the record says, and how many things
+// had when the run left it.
+func (g *Gate) Kept() (whole bool, n int) {
+	return g.kept == len(g.order) && g.kept == len(g.drive), g.kept
+}
+
 // Order is the order in which things have happened.
 func (g *Gate) Order() []trail.Pass { return g.order }
 
@@ -288,8 +293,9 @@ func (l *Line) RoundTrip(req *http.Request) (*http.Response, error) {
 	}
 	e := trail.Describe(req, body)
 	e.P, e.Sent = l.p, g.log.Now()
-	kind := g.kind(e)
-	tie := bodyTie(req, body) + e.Path
+	tie := bodyTie(req, body)
+	kind := g.kind(e, tie)
+	tie += e.Path
 	ctx, cancel := context.WithCancel(req.Context())
 	defer cancel()
 	defer context.AfterFunc(l.Death, cancel)()

@@ -15,7 +15,6 @@ import (
 
 	"github.com/conduitio-labs/conduit-connector-openai-vectorstore/vsclient/internal/histories/client"
 	"github.com/conduitio-labs/conduit-connector-openai-vectorstore/vsclient/internal/histories/model"
-	"github.com/conduitio-labs/conduit-connector-openai-vectorstore/vsclient/internal/histories/plan"
 	"github.com/conduitio-labs/conduit-connector-openai-vectorstore/vsclient/internal/histories/trail"
 	"github.com/conduitio-labs/conduit-connector-openai-vectorstore/vsclient/openaitest"
 )
@@ -35,11 +34,12 @@ const (
 	excuseRemoval   = "a removal landed after its process had ended"
 	excuseShown     = "a version of a process that has ended became searchable after the last look"
 	excuseStuck     = "a version of a dead process stays in_progress"
+	excuseListed    = "a listing showed a version as searchable before it was, and a change relied on that"
 )
 
 // EveryExcuse lists the excuses.
 func EveryExcuse() []string {
-	return []string{excuseBack, excuseWindow, excuseLost, excuseHand, excuseLate, excuseReindexed, excuseKilled, excuseFailed, excuseStuck, ExcuseUnseen, excuseRemoval, excuseShown}
+	return []string{excuseBack, excuseWindow, excuseLost, excuseHand, excuseLate, excuseReindexed, excuseKilled, excuseFailed, excuseStuck, ExcuseUnseen, excuseRemoval, excuseShown, excuseListed}
 }
 
 // The times that the client promises, and by which its views of the store lag.
@@ -210,7 +210,7 @@ func (j *Judge) end(c *model.Cell, swept bool) {
 	case f.FileGone:
 		j.Wrong(kindLost, "%s: the store file %s has lost its File", where, f.FileID)
 	case f.Status != "completed":
-		j.Wrong(kindOpen, "%s: %s", where, tell())
+		j.Wrong(KindOpen, "%s: %s", where, tell())
 	case !slices.Contains(allowed, v) && !(!trail.Marked(f.Attributes) && model.AnyLike(allowed, v)):
 		if j.LateWrite(f.FileID, j.Now()) && slices.ContainsFunc(allowed, func(w model.Value) bool { return w.Text == v.Text }) {
 			j.Excuse(excuseLate)
@@ -307,10 +307,9 @@ func (j *Judge) readers(c *model.Cell) {
 	}
 }
 
-func (j *Judge) deadMaker(id string) bool {
-	p := j.Procs[j.Maker(id)]
-	return p != nil && (p.Dead || p.Closed)
-}
+// deadMaker reports whether the process that has made a File has died, or has said at its
+// Close that it left something.
+func (j *Judge) deadMaker(id string) bool { return j.ended(j.Maker(id)) }
 
 // excusedBack reports whether a deleted document has come back by an attach of a
 // dead process that showed after the deletion's watch, or after the end of the
@@ -422,11 +421,13 @@ func (j *Judge) ExcusedRemoval(c *model.Cell, at time.Duration) bool {
 }
 
 // excusedDelete reports whether the last version of a key went since a Delete of one
-// process Watched for it, while another process had found it again meanwhile.
+// process watched for it, while another process had found it again meanwhile. A Delete
+// watches for the index timeout and three minutes.
 func (j *Judge) excusedDelete(c *model.Cell, at time.Duration) bool {
 	last := j.LastRemoval(c.Key, at)
 	return last != nil && slices.ContainsFunc(c.Deleted, func(d *model.Call) bool {
-		return d.P == last.P && d.To < last.Sent && slices.ContainsFunc(c.Calls, func(call *model.Call) bool { return call.P != d.P && call.From > d.From && call.From < last.At })
+		over := d.To + cmp.Or(time.Duration(j.Procs[d.P].Step.IndexFor), indexFor) + Watched
+		return d.P == last.P && d.To < last.Sent && last.Sent <= over && slices.ContainsFunc(c.Calls, func(call *model.Call) bool { return call.P != d.P && call.From > d.From && call.From < last.At })
 	})
 }
 
@@ -462,34 +463,10 @@ func (j *Judge) Describe() map[string]string { return j.DescribeWith(nil) }
 
 // DescribeWith describes the Files that are not in known.
 func (j *Judge) DescribeWith(known map[string]string) map[string]string {
-	snap := j.Srv.Snapshot()
-	out := make(map[string]string)
-	named := func(p plan.Planted) bool {
-		c := j.Cells[[2]int{0, p.Key}] // nil before the history begins
-		return p.Ours && c != nil && c.Touched
-	}
-	for _, f := range snap.Files {
-		p, ok := j.Planted[f.ID]
-		if !ok {
-			continue
-		}
-		out[f.ID] = fmt.Sprintf("%q %s %s", f.Name, f.Purpose, f.SHA256[:8])
-		if named(p) {
-			out[f.ID] = ""
-		}
-	}
-	for n, id := range j.Stores {
-		st := snap.Store(id)
-		for _, f := range st.Files {
-			p, ok := j.Planted[f.FileID]
-			if !ok || n == 0 && named(p) {
-				continue
-			}
-			out[f.FileID] += fmt.Sprintf(" in %s %s %v", st.Name, f.Status, trail.AttrsText(f.Attributes))
-		}
-	}
-	maps.Copy(out, known)
-	return out
+	return j.Project.Describe(known, func(key int) bool {
+		c := j.Cells[[2]int{0, key}] // nil before the history begins
+		return c != nil && c.Touched
+	})
 }
 
 // harmed compares the planted Files with their first state.

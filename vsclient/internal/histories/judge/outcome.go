@@ -1,6 +1,7 @@
 package judge
 
 import (
+	"cmp"
 	"fmt"
 	"slices"
 	"strings"
@@ -20,8 +21,11 @@ type Outcome struct {
 	Excused map[string]int // excuses, by name
 	States  map[string]int // rare states that were reached, by name
 	Order   []trail.Pass   // in which things happened at the API
+	Whole   bool           // everything happened as the record says
+	Kept    int            // how many things did before the first that did not
 	Took    time.Duration  // virtual
 	Healthy time.Duration  // from the end of all faults until everything was right
+	Never   bool           // that was never so, within the time for which it was looked at
 	Asked   int            // requests
 	Log     []string       // of requests, where asked for
 }
@@ -46,7 +50,7 @@ const (
 	KindSlow     = "slow"     // a call takes too long
 	kindAfter    = "after"    // a closed client makes a request
 	KindCostly   = "costly"   // a call makes far too many requests
-	kindOpen     = "open"     // something is still open when all must be settled
+	KindOpen     = "open"     // something is still open when all must be settled
 )
 
 // Process is the life of one process.
@@ -72,6 +76,7 @@ type Judge struct {
 	Was   map[string]string      // the Files that others have made, as they were
 
 	Done      bool                  // everything is judged
+	Calmed    time.Duration         // since when nothing fails any more; 0: not yet
 	Expired   bool                  // the store under test
 	ExpiredAt time.Duration         // since when
 	Told      map[int]time.Duration // when a call has told a process that it is gone: since then it may upload nothing
@@ -158,6 +163,11 @@ func (j *Judge) Answered(p *Process, c *model.Cell, call *model.Call, a client.A
 		if len(before) > 0 && a.Outcome == "replaced" && j.unmarked(c) {
 			j.Out.States[stateUnmarked]++
 		}
+		if (a.Outcome == "unchanged" || a.Outcome == "attributes updated") && j.listedEarly(c) {
+			j.Out.Excused[excuseListed]++
+			c.Fail(call, now, true)
+			return
+		}
 		before = c.States
 		c.Succeed(call, now, p.Step.Attached)
 		since := max(p.Begun, now-trustedFor) // it believes all that it has seen since then
@@ -175,6 +185,9 @@ func (j *Judge) Answered(p *Process, c *model.Cell, call *model.Call, a client.A
 		c.Fail(call, now, true)
 		return
 	case a.Class == client.Service:
+		if j.mustSucceed(p, call) {
+			wrong(KindError, "the service works, and the error is of the service: %v", a.Err)
+		}
 		c.Fail(call, now, true)
 		return
 	case mustRefuse:
@@ -195,6 +208,23 @@ func (j *Judge) Answered(p *Process, c *model.Cell, call *model.Call, a client.A
 	c.Fail(call, now, false)
 }
 
+// mustSucceed reports whether nothing can keep a put or a Delete from success: it was asked
+// for once nothing failed any more, and its version is searchable well within the index
+// timeout. A short retry timeout may end within a reading that has hung since before that.
+// An update is refused as long as the removal of an earlier Delete is under way.
+func (j *Judge) mustSucceed(p *Process, call *model.Call) bool {
+	sea := j.Plan.Sea
+	patience := cmp.Or(time.Duration(p.Step.IndexFor), indexFor)
+	return call.Op != plan.OpUpdate && p.Step.RetryFor == 0 && j.Calmed > 0 && call.From >= j.Calmed && p.Store >= 0 && !j.Expired && !p.Closed &&
+		sea.Failing == 0 && sea.Stuck == 0 && 2*time.Duration(sea.IndexTime+sea.Jitter) < patience
+}
+
+// listedEarly reports whether a listing has shown a key's newest version as searchable that
+// is still being indexed, or has failed since.
+func (j *Judge) listedEarly(c *model.Cell) bool {
+	return slices.Contains(j.Plan.Sea.Quirks, plan.QuirkEarlyListed) && !j.NewestSearchable(c.Store, c.Key)
+}
+
 // refused reports whether a document has to be refused before any request.
 func refused(key string, d plan.Doc) bool {
 	parts := (len(key) + 255) / 256
@@ -213,11 +243,4 @@ func (j *Judge) Hidden(c *model.Cell, p *Process, at time.Duration) bool {
 // this is its first change that succeeds.
 func (j *Judge) unmarked(c *model.Cell) bool {
 	return c.Store == 0 && len(c.Calls) == 1 && slices.ContainsFunc(j.Plan.Planted, func(p plan.Planted) bool { return p.Ours && p.Key == c.Index })
-}
-
-// Tells reports whether a File's name alone shows that it is the key's: it is the key,
-// or carries its digest and is the one that was sent.
-func (j *Judge) Tells(id, name, key string) bool {
-	up := j.Uploaded(id)
-	return name == key || up != nil && up.Name == name && strings.Contains(name, "-"+trail.Digest(key)[:8]+".")
 }

@@ -151,7 +151,8 @@ func (j *Judge) uploadedAgain(before []*trail.Entry, e *trail.Entry, completed, 
 			continue
 		}
 		switch {
-		case was.Replied == 0:
+		case !j.sameCall(was, e):
+		case was.Lost():
 			j.Reached(stateRepeated)
 		case len(was.Files) == 1 && failed[was.Files[0]] && j.Plan.Sea.Failing > 0:
 			j.Reached(stateServerError)
@@ -160,6 +161,21 @@ func (j *Judge) uploadedAgain(before []*trail.Entry, e *trail.Entry, completed, 
 		}
 		return
 	}
+}
+
+// sameCall reports whether two uploads were made for one put, with no other change of the
+// key by its process at that time.
+func (j *Judge) sameCall(was, e *trail.Entry) bool {
+	if len(e.Files) == 0 {
+		return false
+	}
+	key := j.OwnerOf(e.Files[0])
+	for _, c := range j.Cells {
+		if p := j.Procs[e.P]; p != nil && c.Store == p.Store && c.Key == key {
+			return c.OnePut(e.P, was.Sent, e.Sent)
+		}
+	}
+	return false
 }
 
 // nobodyAsks reports whether a process removes a version while none of its callers

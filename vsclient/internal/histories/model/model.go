@@ -260,6 +260,21 @@ func (c *Cell) ChangedBesides(p int, since time.Duration) bool {
 	return slices.ContainsFunc(c.Calls, func(other *Call) bool { return other.P != p && other.Ended && !other.vain && other.To > since })
 }
 
+// OnePut reports whether one put of a process was under way all the time between two, and
+// no other of its changes at any of it.
+func (c *Cell) OnePut(p int, from, to time.Duration) bool {
+	n := 0
+	for _, call := range c.Calls {
+		if call.P != p || call.From > to || call.Ended && call.To < from {
+			continue
+		}
+		if n++; call.Op != plan.OpPut || call.From > from || call.Ended && call.To < to {
+			return false
+		}
+	}
+	return n == 1
+}
+
 // Replace notes that another tool has set the attributes.
 func (c *Cell) Replace(attrs map[string]any, at time.Duration) {
 	for i, v := range c.States {

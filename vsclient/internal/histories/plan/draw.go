@@ -57,6 +57,9 @@ func Draw(seed uint64) Plan {
 	d.people()
 	d.lives()
 	d.faults()
+	if d.chance(0.4) { // drawn last, so that the rest of each plan is as without it
+		d.plan.Sea.Quirks = append(d.plan.Sea.Quirks, QuirkEarlyListed)
+	}
 	return d.plan
 }
 

@@ -37,6 +37,9 @@ type Sea struct {
 	Quirks     []string `json:",omitempty"` // names of switches of the emulator
 }
 
+// QuirkEarlyListed is the switch by which a listing shows a version as searchable too early.
+const QuirkEarlyListed = "early_listed"
+
 // Planted is a File that is there before the history begins.
 type Planted struct {
 	Name    string

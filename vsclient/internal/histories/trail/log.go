@@ -15,6 +15,8 @@ import (
 	"strings"
 	"sync"
 	"time"
+
+	"github.com/conduitio-labs/conduit-connector-openai-vectorstore/vsclient/internal/histories/plan"
 )
 
 // Log is every request of a history, in the order in which they came to the API.
@@ -99,6 +101,12 @@ type Entry struct {
 	State    string   // of a store file that was asked for
 	Attrs    []map[string]any
 	Late     bool // it took effect after its caller had given up
+}
+
+// Lost reports whether a request took effect and nothing told its caller.
+func (e *Entry) Lost() bool {
+	silent := strings.HasPrefix(e.Fate, plan.FateCut) || strings.HasPrefix(e.Fate, plan.FateHang) || strings.HasPrefix(e.Fate, plan.FateLate)
+	return e.At > 0 && e.Replied == 0 && silent && !strings.HasPrefix(e.Fate, plan.FateLate500)
 }
 
 // String is a line for a person.

@@ -1,6 +1,9 @@
 package trail
 
 import (
+	"cmp"
+	"fmt"
+	"maps"
 	"net/http"
 	"slices"
 	"strings"
@@ -190,4 +193,51 @@ func (t *Project) Removed(file string, p int, at time.Duration) bool {
 	return slices.ContainsFunc(t.Of(file), func(e *Entry) bool {
 		return e.P != p && e.Endpoint == "DELETE store/files/{id}" && e.At > 0 && e.At >= at
 	})
+}
+
+// Describe tells everything of the planted Files that are not in known. Of those of keys
+// that callers have touched, it tells only of other stores.
+func (t *Project) Describe(known map[string]string, touched func(key int) bool) map[string]string {
+	snap := t.Srv.Snapshot()
+	out := make(map[string]string)
+	named := func(p plan.Planted) bool { return p.Ours && touched(p.Key) }
+	for _, f := range snap.Files {
+		p, ok := t.Planted[f.ID]
+		if !ok {
+			continue
+		}
+		out[f.ID] = fmt.Sprintf("%q %s %s", f.Name, f.Purpose, f.SHA256[:8])
+		if named(p) {
+			out[f.ID] = ""
+		}
+	}
+	for n, id := range t.Stores {
+		st := snap.Store(id)
+		for _, f := range st.Files {
+			p, ok := t.Planted[f.FileID]
+			if !ok || n == 0 && named(p) {
+				continue
+			}
+			out[f.FileID] += fmt.Sprintf(" in %s %s %v", st.Name, f.Status, AttrsText(f.Attributes))
+		}
+	}
+	maps.Copy(out, known)
+	return out
+}
+
+// NewestSearchable reports whether the newest version of a key is searchable.
+func (t *Project) NewestSearchable(store int, key string) bool {
+	version := func(f openaitest.StoreFile) string {
+		v, _ := f.Attributes["vs_version"].(string)
+		return v
+	}
+	files := t.Files(store, key)
+	return len(files) > 0 && slices.MaxFunc(files, func(a, b openaitest.StoreFile) int { return cmp.Compare(version(a), version(b)) }).Status == "completed"
+}
+
+// Tells reports whether a File's name alone shows that it is the key's: it is the key,
+// or carries its digest and is the one that was sent.
+func (t *Project) Tells(id, name, key string) bool {
+	up := t.Uploaded(id)
+	return name == key || up != nil && up.Name == name && strings.Contains(name, "-"+Digest(key)[:8]+".")
 }

@@ -82,7 +82,7 @@ func (p *Project) CancelBatch(b *Batch) {
 // ListBatchFiles returns a page of a batch's files, with the lag of listings. A status
 // selects the files that the listing shows with it.
 func (p *Project) ListBatchFiles(b *Batch, page Page, status Status) (Listing[Seen], *BadCursor) {
-	return p.list(&b.files, page, status, func(id string) (place, bool) {
+	return p.list(&b.files, page, status, false, func(id string) (place, bool) {
 		f := b.byID[id]
 		if f == nil || !f.detachedAt.IsZero() && p.rules.DeletedCursorRefused {
 			return place{}, false

@@ -33,7 +33,7 @@ type Rules struct {
 	ReattachKeepsAttributes, ReattachReindexes                       bool
 	DetachEverywhere, SearchKeepsAttributes                          bool
 	DeleteLeavesCounts, DeleteLeavesStoreFile, ExpiryLeavesStoreFile bool
-	DeletedCursorRefused, FilterAfterPage, ShuffledTies              bool
+	DeletedCursorRefused, FilterAfterPage, ShuffledTies, EarlyListed bool
 }
 
 // Lag is the delay with which a view follows attaches, detaches and changes of status

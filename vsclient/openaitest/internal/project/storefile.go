@@ -280,7 +280,7 @@ type Seen struct {
 // ListStoreFiles returns a page of a store's files, with the lag of listings. A status
 // selects the files that the listing shows with it.
 func (p *Project) ListStoreFiles(st *Store, page Page, status Status) (Listing[Seen], *BadCursor) {
-	return p.list(&st.listed, page, status, func(id string) (place, bool) {
+	return p.list(&st.listed, page, status, p.rules.EarlyListed, func(id string) (place, bool) {
 		if f := st.files[id]; f != nil {
 			return f.place, true
 		}
@@ -289,17 +289,25 @@ func (p *Project) ListStoreFiles(st *Store, page Page, status Status) (Listing[S
 	})
 }
 
-func (p *Project) list(o *ordered[*StoreFile], page Page, status Status, cursor func(id string) (place, bool)) (Listing[Seen], *BadCursor) {
+// list cuts a page of a listing. An early listing shows files that are in progress as
+// completed.
+func (p *Project) list(o *ordered[*StoreFile], page Page, status Status, early bool, cursor func(id string) (place, bool)) (Listing[Seen], *BadCursor) {
 	now := p.Now()
 	lag := p.rules.ListLag
-	asOf := now.Add(-lag.Update)
+	as := func(f *StoreFile) Version {
+		v := f.asOf(now.Add(-lag.Update))
+		if early && v.Status == InProgress {
+			v.Status = Completed
+		}
+		return v
+	}
 	found, bad := cut(o, page, p.rules.FilterAfterPage,
 		func(f *StoreFile) bool { return f.seenThrough(lag, now) },
-		func(f *StoreFile) bool { return status == "" || f.asOf(asOf).Status == status },
+		func(f *StoreFile) bool { return status == "" || as(f).Status == status },
 		cursor)
 	l := Listing[Seen]{Items: make([]Seen, len(found.Items)), First: found.First, Last: found.Last, More: found.More}
 	for i, f := range found.Items {
-		l.Items[i] = Seen{f, f.asOf(asOf)}
+		l.Items[i] = Seen{f, as(f)}
 	}
 	return l, bad
 }
