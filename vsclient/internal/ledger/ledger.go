@@ -310,7 +310,7 @@ func (l *Ledger) Observe(id string, m Marks, marked bool, s Status, seen Seen, a
 		return true
 	}
 	// A listing lags; it takes back no end that this client has seen itself.
-	if seen == Listed && r.seen > Listed && r.status >= Completed && s == InProgress {
+	if seen == Listed && r.seen > Listed && r.status >= Completed && s < r.status {
 		return true
 	}
 	// Nor does it take marks off: a GET has to show that.

@@ -175,3 +175,17 @@ func TestAnUpdateShowsAVersionInProgress(t *testing.T) {
 	v, _ := l.Find("file-a")
 	is.Equal(v.Status, ledger.InProgress)
 }
+
+// A listing may say completed before a GET does, and after it has said failed.
+func TestAListingTakesBackNoEnd(t *testing.T) {
+	for _, end := range []ledger.Status{ledger.Completed, ledger.Failed} {
+		is := is.New(t)
+		l := ledger.New()
+		l.Observe("file-a", ledger.Marks{Key: ledger.Key{1}, Number: 1}, true, end, ledger.Read, 1)
+		for _, listed := range []ledger.Status{ledger.InProgress, ledger.Completed} {
+			l.Observe("file-a", ledger.Marks{Key: ledger.Key{1}, Number: 1}, true, listed, ledger.Listed, 2)
+			v, _ := l.Find("file-a")
+			is.Equal(v.Status, end)
+		}
+	}
+}
