@@ -34,7 +34,7 @@ const (
 	excuseRemoval   = "a removal landed after its process had ended"
 	excuseShown     = "a version of a process that has ended became searchable after the last look"
 	excuseStuck     = "a version of a dead process stays in_progress"
-	excuseListed    = "a listing showed a version as searchable before it was, and a change relied on that"
+	excuseListed    = "a listing showed a version as searchable before it was, and a put left it as it is"
 )
 
 // EveryExcuse lists the excuses.

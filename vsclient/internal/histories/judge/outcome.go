@@ -163,7 +163,7 @@ func (j *Judge) Answered(p *Process, c *model.Cell, call *model.Call, a client.A
 		if len(before) > 0 && a.Outcome == "replaced" && j.unmarked(c) {
 			j.Out.States[stateUnmarked]++
 		}
-		if (a.Outcome == "unchanged" || a.Outcome == "attributes updated") && j.listedEarly(c) {
+		if a.Outcome == "unchanged" && j.listedEarly(c) {
 			j.Out.Excused[excuseListed]++
 			c.Fail(call, now, true)
 			return
