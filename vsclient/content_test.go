@@ -256,3 +256,41 @@ func TestAReadThatDoesNotReturnHoldsNoCallUp(t *testing.T) {
 		})
 	}
 }
+
+// stuckClose is content whose Close does not return before it is over.
+type stuckClose struct {
+	io.Reader
+	over chan struct{}
+}
+
+func (s stuckClose) Close() error {
+	<-s.over
+	return nil
+}
+
+func TestACloseThatDoesNotReturnHoldsNoCallUp(t *testing.T) {
+	for nth, name := range map[int64]string{1: "after the digest", 2: "after the upload"} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				is := is.New(t)
+				w := newWorld(t, slow)
+				c := w.client()
+				over := make(chan struct{})
+				defer close(over)
+				ctx, cancel := context.WithTimeout(t.Context(), 20*time.Second)
+				defer cancel()
+				began := time.Now()
+				var opened atomic.Int64
+				err := onlyErr(c.Put(ctx, vsclient.Document{Key: "a.md", Content: vsclient.Open(func() (io.ReadCloser, error) {
+					if opened.Add(1) == nth {
+						return stuckClose{strings.NewReader("text"), over}, nil
+					}
+					return io.NopCloser(strings.NewReader("text")), nil
+				})}))
+				is.True(time.Since(began) < time.Minute)
+				is.Equal(err != nil, nth == 1) // its digest could not be taken
+				is.NoErr(c.Close())
+			})
+		})
+	}
+}

@@ -2,7 +2,6 @@ package vsclient_test
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"slices"
 	"sync"
@@ -219,23 +218,6 @@ func TestA429IsWaitedForByTheOtherClientsOfThePacer(t *testing.T) {
 }
 
 // A bucket that holds less than a minute's worth cannot be known beforehand.
-// A server may ask for a longer wait than the caller has time for.
-func TestNoCallWaitsLongerThanTheRetryTimeoutForA429(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		is := is.New(t)
-		w := newWorld(t, slow)
-		c := w.client(func(cfg *vsclient.Config) { cfg.RetryTimeout = 10 * time.Second })
-		w.srv.Inject(openaitest.Fault{Method: "POST", Path: "/files", Kind: openaitest.FaultStatus, Status: 429, RetryAfter: seconds(60)})
-		began := time.Now()
-		for range 3 {
-			is.True(errors.Is(onlyErr(c.Put(t.Context(), doc("a.md", "text"))), vsclient.ErrRateLimited))
-		}
-		is.True(time.Since(began) < 30*time.Second)
-		time.Sleep(time.Minute)
-		is.NoErr(onlyErr(c.Put(t.Context(), doc("a.md", "text"))))
-	})
-}
-
 func TestALimitThatTheServerCountsMoreStrictlyCostsNoDocument(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		is := is.New(t)

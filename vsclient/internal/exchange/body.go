@@ -26,7 +26,8 @@ type Body struct {
 	err  error         // why the content could not be read: a transport reports that as it likes
 }
 
-// readTime is how long [Body.End] waits for a read before it closes the content.
+// readTime is how long [Body.End] waits for a read before it closes the content, and for
+// the content to close.
 const readTime = 2 * time.Second
 
 // NewBody returns a body that reads from r, and closes the content once.
@@ -53,10 +54,17 @@ func (b *Body) Read(p []byte) (int, error) {
 	return n, err
 }
 
-// Close closes the content.
+// Close closes the content. It waits no longer than readTime for that.
 func (b *Body) Close() (err error) {
 	b.closed.Store(true)
-	b.once.Do(func() { err = b.content.Close() })
+	b.once.Do(func() {
+		closed := make(chan error, 1)
+		go func() { closed <- b.content.Close() }()
+		select {
+		case err = <-closed:
+		case <-time.After(readTime):
+		}
+	})
 	return err
 }
 

@@ -2,7 +2,6 @@ package exchange
 
 import (
 	"bytes"
-	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -60,7 +59,7 @@ func (r Request) Endpoint() string {
 
 // words are the texts in the request.
 func (r Request) words(body any) []string {
-	words := slices.Concat(r.IDs, r.Words)
+	words := slices.Clone(r.Words)
 	raw, _ := json.Marshal(body) // it was sent
 	for d := json.NewDecoder(bytes.NewReader(raw)); ; {
 		t, err := d.Token()
@@ -149,9 +148,6 @@ func (c *Client) send(ctx context.Context, r Request, into func() any) (time.Dur
 		pollAfter time.Duration
 	)
 	attempt := func() error {
-		if wait := r.Gate.Closed(); wait > c.cfg.RetryTimeout {
-			return stop(cmp.Or(last, &reply.Failure{Kind: fail.RateLimited, Reason: fmt.Sprintf("a wait of %v was asked for, which is longer than the time for which a request is tried", wait.Round(time.Second))}))
-		}
 		if tries > 0 && r.Landed != nil {
 			done, err := r.Landed(ctx)
 			if done || err != nil {
@@ -270,7 +266,7 @@ func (c *Client) roundTrip(ctx context.Context, r Request, into any) (got reply.
 			resp.Body = &lively{resp.Body, dog}
 			if got.HTML = reply.IsHTML(resp.Header.Get("Content-Type"), nil); got.Status >= 400 {
 				c.judge.Tame(resp, &got)
-				got.Sent = func() []string { return r.words(body) }
+				got.Sent = func() (ids, texts []string) { return r.IDs, r.words(body) }
 			}
 			// Some servers close the connection behind a 400 without saying so. A request
 			// that is sent on it in this moment is lost.

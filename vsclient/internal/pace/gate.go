@@ -203,13 +203,6 @@ func (g *Gate) Close(d time.Duration) {
 	}
 }
 
-// Closed returns for how long nothing passes yet.
-func (g *Gate) Closed() time.Duration {
-	g.mu.Lock()
-	defer g.mu.Unlock()
-	return max(0, time.Until(g.closed))
-}
-
 func (g *Gate) wake() {
 	close(g.changed)
 	g.changed = make(chan struct{})

@@ -167,7 +167,7 @@ func TestAFullStoreIsKnownInManyWords(t *testing.T) {
 		"The file exceeds the limit of 16 attributes of a vector store file":      false,
 		"Invalid 'files': array too long for a vector store":                      false,
 	} {
-		is.Equal(kindOfRefusal("", unquoted(message, []string{"vs_1"})) == fail.StoreFull, full) //nolint:errorlint // the kind itself
+		is.Equal(kindOfRefusal("", unquoted(message, []string{"vs_1"}, nil)) == fail.StoreFull, full) //nolint:errorlint // the kind itself
 	}
 }
 
@@ -181,18 +181,31 @@ func TestTheWordsOfADocumentDecideNothing(t *testing.T) {
 		"Invalid file format: storage quota guide.md":               "Storage quota guide.md",
 		"The file incorrect api key.md is invalid":                  "incorrect api key.md",
 		"File api-version-2.md could not be parsed":                 "api-version-2.md",
-		"Invalid attributes: lang=connection error":                 "connection error",
-		"The document team's quota's end cannot be read":            "team's quota's end",
+		"Invalid files: ['a.md','storage quota.md']":                "",
+		"the name 'x' 'over budget' is bad":                         "",
+		"The document our team's quota's end cannot be read":        "our team's quota's end",
 		"Invalid file over budget.md: over budget.md is not a text": "over budget.md",
 	} {
-		words := unquoted(message, []string{"vs_1", sent})
+		words := unquoted(message, []string{"vs_1"}, []string{sent})
 		is.Equal(kindOfRefusal("", words), fail.Rejected)
 		is.True(!budget.MatchString(words))
+	}
+	for _, text := range []string{"Vector Store", "10000", "10000.0", "storage quota", "has expired", "Connection error.", "API key", "budget has"} {
+		for message, kind := range map[string]error{
+			"Vector store already has 10000 files":                    fail.StoreFull,
+			"The vector store has reached the maximum of 10000 files": fail.StoreFull,
+			"You have exceeded your storage quota.":                   fail.Quota,
+			"Connection error.":                                       fail.Unavailable,
+			"Incorrect API key provided":                              fail.Unauthorized,
+			"The vector store vs_1 has expired":                       fail.StoreGone,
+		} {
+			is.Equal(kindOfRefusal("", unquoted(message, []string{"vs_1"}, []string{text})), kind) // words of the server's
+		}
 	}
 	for message, kind := range map[string]error{
 		"You're over the storage quota": fail.Quota, "the file 'a' is over the quota's limit": fail.Quota, "storage limit of 'org's plan' reached": fail.Quota,
 	} {
-		is.Equal(kindOfRefusal("", unquoted(message, nil)), kind)
+		is.Equal(kindOfRefusal("", unquoted(message, nil, nil)), kind)
 	}
 }
 
@@ -218,7 +231,7 @@ func FuzzRefusal(f *testing.F) {
 	f.Add("unsupported_file", "")
 	f.Add("", "You exceeded your current quota")
 	f.Fuzz(func(t *testing.T, code, message string) {
-		if kindOfRefusal(code, unquoted(message, nil)) == nil {
+		if kindOfRefusal(code, unquoted(message, nil, nil)) == nil {
 			t.Error("no kind")
 		}
 	})

@@ -16,6 +16,7 @@ import (
 	"strings"
 	"time"
 	"unicode"
+	"unicode/utf8"
 
 	"github.com/openai/openai-go/v3"
 
@@ -59,10 +60,10 @@ func (f *Failure) Unwrap() []error {
 type Received struct {
 	Status   int // 0: no reply
 	Header   http.Header
-	HTML     bool            // the reply is a page for people
-	Location string          // of a redirect
-	Cut      error           // why the body of a refusal could not be read
-	Sent     func() []string // texts of the request, which a refusal may repeat; nil: none
+	HTML     bool                         // the reply is a page for people
+	Location string                       // of a redirect
+	Cut      error                        // why the body of a refusal could not be read
+	Sent     func() (ids, texts []string) // of the request, which a refusal may repeat; nil: none
 	said     func() refusal
 }
 
@@ -101,11 +102,11 @@ func (j Judge) Verdict(ctx context.Context, got Received, err error, now time.Ti
 	if got.said != nil {
 		said = got.said()
 	}
-	var sent []string
+	var ids, texts []string
 	if got.Sent != nil && got.Status >= 400 {
-		sent = got.Sent()
+		ids, texts = got.Sent()
 	}
-	words := unquoted(said.Message, sent)
+	words := unquoted(said.Message, ids, texts)
 	switch status := got.Status; {
 	case status == 0 && hopeless(err):
 		return failed(fail.Endpoint, false, "%v; check the base URL", f.Err)
@@ -211,23 +212,74 @@ func noHTTP(err error) bool {
 	return header || strings.Contains(err.Error(), "malformed HTTP ")
 }
 
-// quoted finds the parts of a message that quote the request, so that a document
-// called "quota" is not taken for a lack of it. A quote may hold an escaped one, and an
-// apostrophe.
-var quoted = regexp.MustCompile("(^|[\\s(:=\\[,])(?:\"(?:\\\\.|[^\"\\\\])*\"|'(?:[^']|'\\pL)*?'($|\\PL)|`[^`]*`|“[^”]*”|«[^»]*»)")
+// quotes are pairs of quotes around the parts of a message that quote the request, so that
+// a document called "quota" is not taken for a lack of it.
+var quotes = map[rune]rune{'"': '"', '\'': '\'', '`': '`', '“': '”', '«': '»'}
 
-// unquoted is a message in lower case without the parts that quote the request, in quotes
-// or as they were sent. A text of letters alone may be a word of the server's.
-func unquoted(message string, sent []string) string {
+// unquoted is a message in lower case without the parts that quote the request: in quotes,
+// ids, and texts that would be taken for a reason by themselves. Short texts stay: they may
+// be words of the server's.
+func unquoted(message string, ids, texts []string) string {
 	message = strings.ToLower(message)
-	sent = slices.Clone(sent)
-	slices.SortFunc(sent, func(a, b string) int { return len(b) - len(a) }) // one may hold another
-	for _, text := range sent {
-		if strings.ContainsFunc(text, func(r rune) bool { return !unicode.IsLetter(r) }) && len(text) >= len("a.md") {
-			message = strings.ReplaceAll(message, strings.ToLower(text), "''")
+	texts = slices.Clone(texts)
+	slices.SortFunc(texts, func(a, b string) int { return len(b) - len(a) }) // one may hold another
+	for _, text := range texts {
+		text = strings.ToLower(text)
+		long := len(text) >= minText || strings.Contains(strings.TrimSuffix(text, "."), ".")
+		if long && strings.Contains(message, text) && (kindOfRefusal("", text) != fail.Rejected || budget.MatchString(text)) { //nolint:errorlint // the kind itself
+			message = strings.ReplaceAll(message, text, "''")
 		}
 	}
-	return quoted.ReplaceAllString(message, "$1''$2")
+	for _, id := range ids {
+		if strings.ContainsAny(id, "_-0123456789") && len(id) >= len("vs_1") {
+			message = strings.ReplaceAll(message, strings.ToLower(id), "''")
+		}
+	}
+	return withoutQuotes(message)
+}
+
+// minText is how long a text without a dot is that may be taken for a reason.
+const minText = 20
+
+// withoutQuotes empties the quotes in a message. A quote begins a word. One in apostrophes
+// may hold an apostrophe, and any an escaped quote.
+func withoutQuotes(message string) string {
+	var b strings.Builder
+	var before rune = ' '
+	for message != "" {
+		open, size := utf8.DecodeRuneInString(message)
+		end := -1
+		if closing, ok := quotes[open]; ok && strings.ContainsRune(" \t\r\n(:=[,", before) {
+			end = quoteEnd(message[size:], closing)
+		}
+		before = open
+		if end < 0 {
+			b.WriteString(message[:size])
+			message = message[size:]
+			continue
+		}
+		b.WriteString("''")
+		message = message[size+end:]
+	}
+	return b.String()
+}
+
+// quoteEnd returns where the text behind the closing quote begins; -1: there is none.
+func quoteEnd(s string, closing rune) int {
+	escaped := false
+	for i, r := range s {
+		end := i + utf8.RuneLen(r)
+		next, _ := utf8.DecodeRuneInString(s[min(end, len(s)):])
+		switch {
+		case escaped:
+			escaped = false
+		case r == '\\' && closing == '"':
+			escaped = true
+		case r == closing && (closing != '\'' || !unicode.IsLetter(next)):
+			return end
+		}
+	}
+	return -1
 }
 
 // fullStore finds the wordings of a store that holds as many files as it can. OpenAI's
