@@ -126,6 +126,17 @@ func TestGetFindsAnAcknowledgedDocumentAtOnce(t *testing.T) {
 	})
 }
 
+func TestGetSaysOfAnAcknowledgedDocumentThatIsDeniedForLongThatItCannotBeSeen(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		is := is.New(t)
+		w := newWorld(t, openaitest.Config{IndexTime: time.Second, NotFoundWindow: 100 * time.Second, ListLag: openaitest.Lag{Attach: 100 * time.Second}})
+		c := w.client(async)
+		is.NoErr(onlyErr(c.Put(t.Context(), doc("a.md", "text"))))
+		_, err := c.Get(t.Context(), "a.md")
+		is.True(errors.Is(err, vsclient.ErrUnavailable))
+	})
+}
+
 // The wait for an acknowledged document is as long as that of a put.
 func TestADocumentThatTakesNearlyTheIndexTimeoutIsSearchable(t *testing.T) {
 	for name, opts := range map[string][]func(*vsclient.Config){"put": nil, "acknowledged": {async}} {

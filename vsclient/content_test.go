@@ -294,3 +294,14 @@ func TestACloseThatDoesNotReturnHoldsNoCallUp(t *testing.T) {
 		})
 	}
 }
+
+// The caller's own functions may panic, and its goroutine may recover.
+func TestAPanicOfTheContentIsTheCallers(t *testing.T) {
+	is := is.New(t)
+	c := newWorld(t, openaitest.Config{}).client()
+	func() {
+		defer func() { is.Equal(recover(), "mine") }()
+		_, _ = c.Put(t.Context(), vsclient.Document{Key: "a.md", Content: vsclient.Open(func() (io.ReadCloser, error) { panic("mine") })})
+	}()
+	is.NoErr(onlyErr(c.Put(t.Context(), doc("a.md", "text"))))
+}

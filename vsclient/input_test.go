@@ -67,6 +67,7 @@ var wrongInput = []struct {
 	{"a number without end", vsclient.ErrInvalidAttributes, attributed(vsclient.Attributes{"a": math.Inf(1)})},
 	{"an integer that would lose digits", vsclient.ErrInvalidAttributes, attributed(vsclient.Attributes{"a": int64(1<<53 + 1)})},
 	{"an integer of JSON that would lose digits", vsclient.ErrInvalidAttributes, attributed(vsclient.Attributes{"a": json.Number("9007199254740993")})},
+	{"an integer of JSON that would lose digits, as a fraction", vsclient.ErrInvalidAttributes, attributed(vsclient.Attributes{"a": json.Number("9007199254740993.0")})},
 	{"an integer of JSON with twenty digits", vsclient.ErrInvalidAttributes, attributed(vsclient.Attributes{"a": json.Number("12345678901234567890")})},
 	{"chunks of 99 tokens", vsclient.ErrInvalidChunking, chunked(99, 0)},
 	{"chunks of 4,097 tokens", vsclient.ErrInvalidChunking, chunked(4097, 0)},

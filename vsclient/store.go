@@ -31,10 +31,12 @@ func (c *Client) Check(ctx context.Context) (Store, error) {
 		return Store{}, wrap("check", "", err)
 	}
 	defer over()
-	c.keep.Start(false)
 	ctx, stop := context.WithTimeoutCause(ctx, checkTime, fmt.Errorf("%w: no good answer within %v", ErrTimeout, checkTime))
 	defer stop()
 	s, err := c.store(ctx, c.wire.For(min(checkTime, c.cfg.RetryTimeout)))
+	if err == nil {
+		c.keep.Start(false)
+	}
 	return s, wrap("check", "", err)
 }
 

@@ -185,6 +185,43 @@ func TestACheckedClientSettlesAnAcknowledgedVersionOfAProcessThatWasKilled(t *te
 	})
 }
 
+func TestAClientWhoseCheckHasFailedMakesNoMoreRequests(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		is := is.New(t)
+		w := newWorld(t, slow)
+		_, err := w.client(inStore("vs_none")).Check(t.Context())
+		is.True(errors.Is(err, vsclient.ErrStoreGone))
+		before := w.srv.RequestCount()
+		time.Sleep(2 * time.Hour)
+		is.Equal(w.srv.RequestCount(), before)
+	})
+}
+
+// A store file may lose its attributes. The name tells whose it is, whatever its extension.
+func TestADocumentWithoutAttributesIsFoundByEachNameThatItsContentGives(t *testing.T) {
+	for key, content := range map[string]string{
+		"invoice 17/a": "%PDF-1.4 a", "fa q/.htm": "<p>a</p>", "row 17/a": `{"a":1}`, "text 17/a": "a",
+	} {
+		t.Run(key, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				is := is.New(t)
+				w := newWorld(t, slow)
+				first := w.client()
+				r, err := first.Put(t.Context(), doc(key, content))
+				is.NoErr(err)
+				is.NoErr(first.Close())
+				is.Equal(w.request(http.MethodPost, "/vector_stores/"+w.store+"/files/"+r.FileID, `{"attributes":{"tag":"x"}}`), http.StatusOK)
+				time.Sleep(time.Hour)
+				c := w.client()
+				r, err = c.Put(t.Context(), doc(key, content+" new"))
+				is.NoErr(err)
+				is.Equal(r.Outcome, vsclient.Replaced)
+				is.Equal(w.files(), 1)
+			})
+		})
+	}
+}
+
 // The attach of a put that was given up lands after a later put has been acknowledged, and
 // the listing shows both late.
 func TestAnOlderVersionThatShowsLateDoesNotTakeTheAcknowledgedOneAway(t *testing.T) {

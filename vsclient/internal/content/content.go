@@ -64,26 +64,30 @@ const readTime = 2 * time.Second
 // within waits for a call of f. When ctx ends first, it waits for readTime more: content on
 // a file system that does not answer holds nobody up.
 func within[T any](ctx context.Context, f func() (T, error)) (T, error) {
-	type result struct {
-		value T
-		err   error
-	}
-	done := make(chan result, 1)
+	var (
+		value  T
+		err    = fail.New(fail.Content, "reading it ended its goroutine")
+		thrown any
+		done   = make(chan struct{})
+	)
 	go func() {
-		value, err := f()
-		done <- result{value, err}
+		defer close(done)
+		defer func() { thrown = recover() }()
+		value, err = f()
 	}()
 	select {
-	case r := <-done:
-		return r.value, r.err
+	case <-done:
 	case <-ctx.Done():
+		select {
+		case <-done:
+		case <-time.After(readTime):
+			return *new(T), context.Cause(ctx)
+		}
 	}
-	select {
-	case r := <-done:
-		return r.value, r.err
-	case <-time.After(readTime):
-		return *new(T), context.Cause(ctx)
+	if thrown != nil {
+		panic(thrown) // it is the caller's own
 	}
+	return value, err
 }
 
 // reader opens the content at its beginning.
@@ -180,17 +184,17 @@ func NameFor(key, extension string, s Summary) (string, error) {
 		return "", fail.New(fail.UnsupportedType, "OpenAI takes %s in UTF-8, or in UTF-16 with a byte order mark, and this is neither: %s; convert it to UTF-8", ext, f.fault)
 	case ext != "":
 	case f.pdf:
-		ext = ".pdf"
+		ext = naming.ExtPDF
 	case f.encoding == binary:
 		return "", fail.New(fail.UnsupportedType, "the content is neither UTF-8 nor UTF-16 with a byte order mark: %s; convert it to UTF-8 if it is text%s", f.fault, remedy)
 	case f.nul:
 		return "", fail.New(fail.UnsupportedType, "the content holds a NUL, which text does not; remove it if this is text%s", remedy)
 	case strings.EqualFold(path.Ext(key), ".htm"):
-		ext = ".html"
+		ext = naming.ExtHTML
 	case f.json:
-		ext = ".json"
+		ext = naming.ExtJSON
 	default:
-		ext = ".txt"
+		ext = naming.ExtText
 	}
 	return base + ext, nil
 }

@@ -101,11 +101,11 @@ func (s *formScanner) binary(fault string) {
 // at the end of the content it judges all.
 func (s *formScanner) judge(p []byte, last bool) (used int) {
 	if !s.begun {
-		if len(p) < 4 && !last {
+		if len(p) < len("%PDF-") && !last {
 			return 0
 		}
 		s.begun = true
-		s.pdf = bytes.HasPrefix(p, []byte("%PDF"))
+		s.pdf = bytes.HasPrefix(p, []byte("%PDF-"))
 		switch {
 		case len(p) >= 4 && (string(p[:4]) == "\xff\xfe\x00\x00" || string(p[:4]) == "\x00\x00\xfe\xff"):
 			s.binary("it begins with the byte order mark of UTF-32")

@@ -88,7 +88,12 @@ func normalizeValue(value any) (any, error) {
 		}
 		f, err := v.Float64()
 		if err != nil {
-			return nil, fmt.Errorf("%q is not a number", v.String())
+			return nil, fmt.Errorf("%q is not a number", fail.Shorten(v.String(), maxNameShown))
+		}
+		if math.Abs(f) >= maxExactInteger { // it may be an integer with a fraction of zeros
+			if said, ok := new(big.Rat).SetString(v.String()); ok && said.Cmp(new(big.Rat).SetFloat64(f)) != 0 {
+				return nil, errInexact(fail.Shorten(v.String(), maxNameShown))
+			}
 		}
 		return finite(f)
 	}

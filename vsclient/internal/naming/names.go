@@ -30,16 +30,12 @@ func NamesOf(key, extension string) Names {
 		if !strings.HasSuffix(name.base, keyMark(key)) {
 			continue // another key may have the name as well
 		}
-		for _, e := range []string{name.ext, ".txt", ".json", strings.ToLower(extension)} {
-			if e != "" && (name.ext == "" || name.ext == e) {
-				n.Whole = appendNew(n.Whole, name.base+e)
-			}
+		for _, e := range extensionsFor(name.ext, extension) {
+			n.Whole = appendNew(n.Whole, name.base+e)
 		}
 	}
-	for _, e := range []string{ext, ".txt", ".json", strings.ToLower(extension)} {
-		if e != "" && (ext == "" || ext == e) {
-			n.Sent = appendNew(n.Sent, base+e)
-		}
+	for _, e := range extensionsFor(ext, extension) {
+		n.Sent = appendNew(n.Sent, base+e)
 	}
 	// The earlier connector's name is the key.
 	for _, name := range []string{base + ".txt", older + ".txt", key} {
@@ -49,6 +45,25 @@ func NamesOf(key, extension string) Names {
 		}
 	}
 	return n
+}
+
+// The extensions that a File has by its content, where its key has none that OpenAI indexes.
+const (
+	ExtText = ".txt"
+	ExtJSON = ".json"
+	ExtPDF  = ".pdf"
+	ExtHTML = ".html"
+)
+
+// extensionsFor are the extensions that the File of a key may have; own is that of the key.
+func extensionsFor(own, configured string) []string {
+	switch {
+	case own != "":
+		return []string{own}
+	case configured != "":
+		return []string{ExtText, ExtJSON, ExtPDF, ExtHTML, strings.ToLower(configured)}
+	}
+	return []string{ExtText, ExtJSON, ExtPDF, ExtHTML}
 }
 
 // Altered returns the forms in which a server may list a name.

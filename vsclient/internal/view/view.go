@@ -235,7 +235,7 @@ func (v *View) Renew(ctx context.Context, age time.Duration) error { return v.li
 // nothing of a version that a reply has shown, and is an error of one of this client's own.
 func (v *View) Absent(id string) error {
 	file, _ := v.ledger.Find(id)
-	shown := file.Status == ledger.Completed || file.Status == ledger.InProgress && file.Key != (ledger.Key{}) && !file.Made
+	shown := file.Status == ledger.Completed || file.Status == ledger.InProgress && file.Key != (ledger.Key{})
 	if !shown || !v.young(file.Created) || v.Since(file.At) >= ShowTime {
 		v.ledger.Absent(id, v.Tick())
 		return nil
@@ -244,7 +244,7 @@ func (v *View) Absent(id string) error {
 	if !file.Made {
 		return nil
 	}
-	return fail.New(fail.Unavailable, "File %s was seen searchable, and cannot be seen now", id)
+	return fail.New(fail.Unavailable, "File %s was seen in the store, and cannot be seen now", id)
 }
 
 // Above returns a number above those of all versions among the Files: the second in which

@@ -275,7 +275,7 @@ func (c *Client) attach(path string, call AttachCall, many bool) request {
 
 // Batch asks for a batch.
 func (c *Client) Batch(ctx context.Context, id string) (Batch, time.Duration, error) {
-	return get[Batch](ctx, c, "vector_stores/%s/file_batches/%s", c.cfg.StoreID, id)
+	return send[Batch](ctx, c, request{Request: exchange.Request{Method: http.MethodGet, Path: "vector_stores/%s/file_batches/%s", IDs: []string{c.cfg.StoreID, id}}})
 }
 
 // BatchFiles lists the files of a batch that have the status, page by page.

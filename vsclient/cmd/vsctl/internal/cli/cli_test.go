@@ -150,6 +150,8 @@ func TestNoIntegerLosesDigits(t *testing.T) {
 		is.True(strings.Contains(said, "give it as a string"))
 	}
 	refused(cli.Failed, "put", "k", a, "--attribute", "id="+lost)
+	refused(cli.Failed, "put", "k", a, "--attribute", "id="+lost+".0")
+	w.must(cli.Done, "put", "k", a, "--attribute", "commit=12e4567") // text
 	for _, operator := range []string{"=", "!=", ">", "<="} {
 		refused(cli.Usage, "search", "x", "--filter", "id"+operator+lost)
 	}

@@ -410,9 +410,13 @@ func typed(text string) any {
 	values.UseNumber() // a float64 would round integers beyond 2^53
 	var value any
 	_ = values.Decode(&value) // it is valid
-	switch value.(type) {
-	case bool, json.Number, string:
+	switch value := value.(type) {
+	case bool, string:
 		return value
+	case json.Number:
+		if _, err := value.Float64(); err == nil { // one beyond all numbers, as 12e4567, is text
+			return value
+		}
 	}
 	return text
 }
