@@ -277,14 +277,14 @@ func (l *Ledger) Forget(before uint32) {
 }
 
 // Uploaded takes in a File that this client has made as a version of a key. It reports false
-// for one that was seen gone or in the store, or that an earlier upload has made.
+// for one that was seen gone or as a version of a key, or that an earlier upload has made.
 func (l *Ledger) Uploaded(f File, m Marks, at uint32) bool {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	if _, gone := l.gone[f.ID]; gone {
 		return false
 	}
-	if r := l.byID[f.ID]; r != nil && (r.made || r.status > Absent) {
+	if r := l.byID[f.ID]; r != nil && (r.made || r.key != (Key{})) {
 		return false
 	}
 	r := l.file(f)

@@ -189,3 +189,31 @@ func TestAListingTakesBackNoEnd(t *testing.T) {
 		}
 	}
 }
+
+func TestAnUploadIsANewFile(t *testing.T) {
+	key, other := ledger.Key{1}, ledger.Key{2}
+	for sentence, tt := range map[string]struct {
+		before func(l *ledger.Ledger)
+		is     bool
+	}{
+		"nothing is known of it":           {func(*ledger.Ledger) {}, true},
+		"a tool has attached it meanwhile": {func(l *ledger.Ledger) { l.Observe("file-a", ledger.Marks{}, false, ledger.Completed, ledger.Listed, 1) }, true},
+		"it is a version of another key": {func(l *ledger.Ledger) {
+			l.Observe("file-a", ledger.Marks{Key: other}, true, ledger.Completed, ledger.Listed, 1)
+		}, false},
+		"it is a version of the key": {func(l *ledger.Ledger) {
+			l.Observe("file-a", ledger.Marks{Key: key}, true, ledger.Completed, ledger.Listed, 1)
+		}, false},
+		"an earlier upload has made it": {func(l *ledger.Ledger) { l.Uploaded(ledger.File{ID: "file-a"}, ledger.Marks{Key: key}, 1) }, false},
+		"it was made before, and is gone since": {func(l *ledger.Ledger) {
+			l.Uploaded(ledger.File{ID: "file-a"}, ledger.Marks{Key: key}, 1)
+			l.Gone("file-a", 2)
+		}, false},
+	} {
+		t.Run(sentence, func(t *testing.T) {
+			l := ledger.New()
+			tt.before(l)
+			is.New(t).Equal(l.Uploaded(ledger.File{ID: "file-a"}, ledger.Marks{Key: key}, 3), tt.is)
+		})
+	}
+}
