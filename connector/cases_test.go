@@ -365,7 +365,7 @@ func TestHistoriesEndAsTheSource(t *testing.T) {
 				1: "every field of the record's key is null", 2: "every field of the record's key is null",
 				3: "every field of the record's key is null", 4: "has no key",
 				6: "every field of the record's key is null", 7: "every field of the record's key is null",
-				8: "every field of the record's key is empty", 10: "key is null",
+				8: "every field of the record's key is empty", 11: "key is null",
 			},
 		},
 		{

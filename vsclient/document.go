@@ -10,8 +10,7 @@ import (
 
 // Limits of a document.
 const (
-	// MaxFileSize is the largest content, in bytes (API reference of POST /files: 512
-	// MB).
+	// MaxFileSize is the largest content, in bytes (API reference of POST /files: 512 MB).
 	MaxFileSize = content.MaxFileSize
 	// MaxKeyBytes is the longest key, in bytes of UTF-8.
 	MaxKeyBytes = naming.MaxKeyBytes
@@ -23,9 +22,8 @@ const (
 
 // Document is content with its key, attributes and chunking.
 type Document struct {
-	// Key is the caller's name for the document: UTF-8 text of 1 to [MaxKeyBytes]
-	// bytes. Where it can be a file name with an extension that OpenAI indexes, it is
-	// the name of the File.
+	// Key is the caller's name for the document: UTF-8 text of 1 to [MaxKeyBytes] bytes. Where
+	// it can be a file name with an extension that OpenAI indexes, it is the name of the File.
 	Key        string
 	Content    Content
 	Attributes Attributes

@@ -94,10 +94,11 @@ func (c *Client) replace(ctx context.Context, p *prepared, h ledger.Holdings, yo
 			if try > 0 { // it took long, and others may have put the key meanwhile
 				_, _, err = c.view.Holdings(ctx, p.Doc)
 			}
-			if err == nil {
-				err = c.keep.Settle(ctx, p.Doc)
+			if err != nil {
+				c.keep.Tend(p.Doc)
+				return r, err
 			}
-			if err == nil {
+			if err = c.keep.Settle(ctx, p.Doc); err == nil {
 				c.keep.Watch(p.Doc, young, false)
 			}
 			return r, err

@@ -334,3 +334,28 @@ func TestAVersionThatCannotBeRemovedKeepsNoOther(t *testing.T) {
 		w.expect(map[string]string{"a.md": "three"})
 	})
 }
+
+// A look may fail after a file that was stuck has been uploaded anew.
+func TestAFileThatWasStuckGoesAlsoWhenTheLookAfterItFails(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		is := is.New(t)
+		stuck := true
+		w := newWorld(t, openaitest.Config{
+			Latency: 5 * time.Millisecond, IndexTime: 2 * time.Second, NotFoundWindow: 16 * time.Second,
+			StickIndexing: func(openaitest.FileInfo) (first bool) {
+				first, stuck = stuck, false
+				return first
+			},
+		})
+		c := w.client(func(cfg *vsclient.Config) { cfg.RetryTimeout = time.Second })
+		go func() {
+			time.Sleep(10 * time.Minute)
+			w.strike(http.MethodGet, pathFiles, openaitest.Fault{Times: 4, Kind: openaitest.FaultCut})
+		}()
+		_, err := c.Put(t.Context(), doc("日本語.txt", "text"))
+		is.True(err != nil) // nobody knows what else the key has
+		time.Sleep(time.Hour)
+		w.expect(map[string]string{"日本語.txt": "text"})
+		is.Equal(w.files(), 1)
+	})
+}

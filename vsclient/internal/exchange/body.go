@@ -40,7 +40,7 @@ var errOver = errors.New("the request is over")
 func (b *Body) Read(p []byte) (int, error) {
 	b.turn <- struct{}{}
 	defer func() { <-b.turn }()
-	if b.over.Load() {
+	if b.over.Load() || b.closed.Load() {
 		return 0, errOver
 	}
 	n, err := b.Reader.Read(p)

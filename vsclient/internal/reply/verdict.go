@@ -103,7 +103,7 @@ func (j Judge) Verdict(ctx context.Context, got Received, err error, now time.Ti
 		said = got.said()
 	}
 	var ids, texts []string
-	if got.Sent != nil && got.Status >= 400 {
+	if got.Sent != nil && got.Status < 500 && got.Status != http.StatusTooManyRequests {
 		ids, texts = got.Sent()
 	}
 	words := unquoted(said.Message, ids, texts)

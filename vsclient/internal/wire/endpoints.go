@@ -273,7 +273,8 @@ func (c *Client) attach(path string, call AttachCall, many bool) request {
 	}}
 }
 
-// Batch asks for a batch.
+// Batch asks for a batch. OpenAI was seen to answer with the id of something else: the caller
+// compares it.
 func (c *Client) Batch(ctx context.Context, id string) (Batch, time.Duration, error) {
 	return send[Batch](ctx, c, request{Request: exchange.Request{Method: http.MethodGet, Path: "vector_stores/%s/file_batches/%s", IDs: []string{c.cfg.StoreID, id}}})
 }

@@ -570,7 +570,7 @@ func TestATimeIsInSecondsHoweverItIsCounted(t *testing.T) {
 func TestAReplyAboutAnotherObjectIsNone(t *testing.T) {
 	for _, e := range endpoints {
 		switch e.name {
-		case "Store", "File", "StoreFile", "UpdateStoreFile", "Batch":
+		case "Store", "File", "StoreFile", "UpdateStoreFile": // that about a batch is judged where batches are waited for
 			err := e.call(t.Context(), newClient(t, answer(200, `{"id":"other-2","status":"completed"}`)))
 			if !errors.Is(err, fail.Unavailable) || !strings.Contains(err.Error(), `"other-2"`) {
 				t.Errorf("%s: %v", e.name, err)
