@@ -58,7 +58,9 @@ func TestASignalThatComesTwiceAtOnceIsOne(t *testing.T) {
 	}
 	_ = cmd.Wait()
 	is.Equal(cmd.ProcessState.ExitCode(), 1)
-	var report struct{ Summary string }
+	var report struct {
+		Summary string `json:"summary"`
+	}
 	is.NoErr(json.Unmarshal(out.Bytes(), &report))
 	is.True(report.Summary != "")
 }

@@ -60,7 +60,7 @@ func (r Request) Endpoint() string {
 // words are the texts in the request.
 func (r Request) words(body any) []string {
 	words := slices.Clone(r.Words)
-	raw, _ := json.Marshal(body) // it was sent
+	raw, _ := json.Marshal(body) //nolint:errchkjson // it was sent
 	for d := json.NewDecoder(bytes.NewReader(raw)); ; {
 		t, err := d.Token()
 		if err != nil {

@@ -245,7 +245,7 @@ const minText = 20
 // may hold an apostrophe, and any an escaped quote.
 func withoutQuotes(message string) string {
 	var b strings.Builder
-	var before rune = ' '
+	before := ' '
 	for message != "" {
 		open, size := utf8.DecodeRuneInString(message)
 		end := -1

@@ -99,7 +99,7 @@ func valueText(value any) string {
 	if text, ok := value.(string); ok {
 		return text
 	}
-	text, _ := json.Marshal(value) // a number or a bool
+	text, _ := json.Marshal(value) //nolint:errchkjson // a number or a bool
 	return string(text)
 }
 

@@ -373,7 +373,7 @@ func TestOfTwoDocumentsOfAKeyInAManifestTheFirstIsOpened(t *testing.T) {
 
 // TestALineOfTwoMeaningsMakesAManifestIncomplete has lines of which a part would be dropped.
 func TestALineOfTwoMeaningsMakesAManifestIncomplete(t *testing.T) {
-	for line, reason := range map[string]string{
+	for line, reason := range map[string]string{ //nolint:gosec // "key" is that of a document
 		`{"key":"a","key":"b","text":"x"}`:                                      `has "key" twice`,
 		`{"key":"a","Key":"b","text":"x"}`:                                      `has "Key" twice`,
 		`{"key":"a","text":"x","attributes":{"n":1,"n":2}}`:                     `has "n" twice`,
