@@ -294,3 +294,18 @@ func TestADocumentWhoseDeletionHasFailedCanBeUpdatedAgain(t *testing.T) {
 		is.NoErr(onlyErr(c.SetAttributes(t.Context(), "d.md", vsclient.Attributes{"n": 1})))
 	})
 }
+
+// The put was given up before its File was attached.
+func TestADeletionFailsWhenTheStoreHasExpired(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		is := is.New(t)
+		w := newWorld(t, slow)
+		c := w.client()
+		w.strike(http.MethodPost, pathAttach, openaitest.Fault{Kind: openaitest.FaultHang, Times: -1})
+		ctx, cancel := context.WithTimeout(t.Context(), time.Second)
+		defer cancel()
+		is.True(onlyErr(c.Put(ctx, doc("a.md", "text"))) != nil)
+		w.srv.ExpireVectorStore(w.store, 0)
+		is.True(errors.Is(onlyErr(c.Delete(t.Context(), "a.md")), vsclient.ErrStoreGone))
+	})
+}

@@ -112,8 +112,10 @@ func (k *Keeper) open(d view.Doc, late bool) bool {
 
 // Remove removes versions, the oldest first, so that a reader who comes in the middle finds
 // the newest. One that cannot be removed keeps no other. moved reports that a version was
-// not where a reply had shown it: somebody else has changed the key.
+// not where a reply had shown it: somebody else has changed the key. Where none was there,
+// the absence of the store must not pass for theirs.
 func (k *Keeper) Remove(ctx context.Context, versions []ledger.Version) (moved bool, err error) {
+	absent := len(versions) > 0
 	for _, v := range slices.Backward(versions) {
 		if v.Seen == ledger.NotSeen && !v.Open && !v.Going { // a version that does not show cannot be detached
 			err = cmp.Or(err, k.view.See(ctx, v.ID))
@@ -121,6 +123,10 @@ func (k *Keeper) Remove(ctx context.Context, versions []ledger.Version) (moved b
 		there, failed := k.remove(ctx, v)
 		err = cmp.Or(err, failed)
 		moved = moved || failed == nil && !there && v.Status == ledger.Completed && !v.Going
+		absent = absent && !there
+	}
+	if err == nil && absent {
+		err = k.view.StoreThere(ctx)
 	}
 	return moved, err
 }
