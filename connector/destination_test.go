@@ -115,15 +115,18 @@ func TestAKeyChangeRemovesTheOldDocument(t *testing.T) {
 	is.Equal(contents(e), map[string]string{`{"id":3}`: "text", `{"id":2}`: "a new row under the old key", `{"id":9}`: "other"})
 }
 
+// breaking is an API that cannot index the text "broken".
+var breaking = openaitest.Config{FailIndexing: func(f openaitest.FileInfo) (code, message string) {
+	if f.Bytes == int64(len("broken")) {
+		return "invalid_file", "it is broken"
+	}
+	return "", ""
+}}
+
 // With wait_for "attached", a write ends when its documents are accepted for indexing.
 func TestAKeyChangeKeepsTheOldDocumentUntilTheNewOneIsSearchable(t *testing.T) {
 	is := is.New(t)
-	e := emulate(t, openaitest.Config{FailIndexing: func(f openaitest.FileInfo) (code, message string) {
-		if f.Bytes == int64(len("broken")) {
-			return "invalid_file", "it is broken"
-		}
-		return "", ""
-	}})
+	e := emulate(t, breaking)
 	d := open(t, e, config.Config{"content_field": "body", "wait_for": "attached"})
 	write(t, d, row("docs", 1, "body", "one"), row("docs", 2, "body", "two"))
 	n, err := d.Write(t.Context(), []opencdc.Record{move(1, 11, "new"), move(2, 12, "broken")})
@@ -136,12 +139,7 @@ func TestAKeyChangeKeepsTheOldDocumentUntilTheNewOneIsSearchable(t *testing.T) {
 
 func TestAKeyChangeIsJudgedByItsOwnDocumentAlone(t *testing.T) {
 	is := is.New(t)
-	e := emulate(t, openaitest.Config{FailIndexing: func(f openaitest.FileInfo) (code, message string) {
-		if f.Bytes == int64(len("broken")) {
-			return "invalid_file", "it is broken"
-		}
-		return "", ""
-	}})
+	e := emulate(t, breaking)
 	d := open(t, e, config.Config{"content_field": "body", "wait_for": "attached"})
 	write(t, d, row("docs", 1, "body", "one"), row("docs", 2, "body", "broken"))
 	gone := row("docs", 2, "body", "broken")
@@ -156,12 +154,7 @@ func TestAChangeBehindAKeyChangeThatCannotBeIndexedIsRefusedAlone(t *testing.T) 
 	for _, wait := range []string{"indexed", "attached"} {
 		t.Run(wait, func(t *testing.T) {
 			is := is.New(t)
-			e := emulate(t, openaitest.Config{FailIndexing: func(f openaitest.FileInfo) (code, message string) {
-				if f.Bytes == int64(len("broken")) {
-					return "invalid_file", "it is broken"
-				}
-				return "", ""
-			}})
+			e := emulate(t, breaking)
 			d := open(t, e, config.Config{"content_field": "body", "wait_for": wait})
 			write(t, d, row("docs", 1, "body", "one"))
 			update := row("docs", 2, "body", "broken")

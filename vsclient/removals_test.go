@@ -63,14 +63,20 @@ func (w *world) replacedHalf() {
 	is.Equal(w.files(), 2)
 }
 
+// replacedWhole has a new process finish that when it changes another key.
+func (w *world) replacedWhole() {
+	w.t.Helper()
+	is := is.New(w.t)
+	is.NoErr(onlyErr(w.client().Put(w.t.Context(), doc("b.md", "another"))))
+	time.Sleep(10 * time.Minute)
+	is.Equal(w.files(), 2) // one of each key
+}
+
 func TestTheNextProcessDeletesTheFileOfAReplacementThatWasCutOff(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		is := is.New(t)
 		w := newWorld(t, slow)
 		w.replacedHalf()
-		is.NoErr(onlyErr(w.client().Put(t.Context(), doc("b.md", "another"))))
-		time.Sleep(10 * time.Minute)
-		is.Equal(w.files(), 2) // one of each key
+		w.replacedWhole()
 	})
 }
 
@@ -85,9 +91,7 @@ func TestAnAttributeUpdateKeepsTheRecordOfAReplacementThatWasCutOff(t *testing.T
 		is.NoErr(onlyErr(c.SetAttributes(t.Context(), "a.md", vsclient.Attributes{"public": true})))
 		kill()
 		w.srv.ClearFaults()
-		is.NoErr(onlyErr(w.client().Put(t.Context(), doc("b.md", "another"))))
-		time.Sleep(10 * time.Minute)
-		is.Equal(w.files(), 2) // one of each key
+		w.replacedWhole()
 	})
 }
 

@@ -159,8 +159,8 @@ func (g *Gate) next() *ticket {
 }
 
 // reseed seeds the generator from which waits between tries are drawn, see the directive in
-// histories_test.go. So the waits that
-// follow an event depend on this event alone, and not on how many were drawn before.
+// histories_test.go. So the waits that follow an event depend on this event alone, and not
+// on how many were drawn before.
 func (g *Gate) reseed(name string) {
 	rand.Seed(int64(g.hash("wait", name))) //nolint:staticcheck // no other way reaches the generator that backoff uses
 }
