@@ -245,12 +245,14 @@ const minText = 20
 // may hold an apostrophe, and any an escaped quote.
 func withoutQuotes(message string) string {
 	var b strings.Builder
+	unclosed := make(map[rune]bool) // quotes that nothing closes from here on: each is looked for once
 	before := ' '
 	for message != "" {
 		open, size := utf8.DecodeRuneInString(message)
 		end := -1
-		if closing, ok := quotes[open]; ok && strings.ContainsRune(" \t\r\n(:=[,", before) {
+		if closing, ok := quotes[open]; ok && !unclosed[open] && strings.ContainsRune(" \t\r\n(:=[,", before) {
 			end = quoteEnd(message[size:], closing)
+			unclosed[open] = end < 0 && open != '"' // whose end depends on where an escape begins
 		}
 		before = open
 		if end < 0 {
