@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/conduitio-labs/conduit-connector-openai-vectorstore/vsclient/internal/histories/client"
+	"github.com/conduitio-labs/conduit-connector-openai-vectorstore/vsclient/internal/histories/course"
 	"github.com/conduitio-labs/conduit-connector-openai-vectorstore/vsclient/internal/histories/judge"
 	"github.com/conduitio-labs/conduit-connector-openai-vectorstore/vsclient/internal/histories/plan"
 	"github.com/conduitio-labs/conduit-connector-openai-vectorstore/vsclient/internal/histories/trail"
@@ -49,7 +50,7 @@ func (h *history) finish() {
 	if !healthy {
 		h.Out.Healthy, h.Out.Never = 0, true
 		if len(h.Out.Wrong) == 0 && len(h.Out.Excused) == 0 {
-			h.Wrong(judge.KindOpen, "%v after the last fault, the store is not as it must be", h.Settled())
+			h.Wrong(course.KindOpen, "%v after the last fault, the store is not as it must be", h.Settled())
 		}
 	}
 	if len(h.Out.Wrong) > 0 || h.Expired {
@@ -73,17 +74,17 @@ func (h *history) tidy() {
 	p := h.procs[2000]
 	ctx := context.Background()
 	if err := p.c.Sweep(ctx); err != nil {
-		h.Wrong(judge.KindError, "the last sweep: %v", err)
+		h.Wrong(course.KindError, "the last sweep: %v", err)
 	}
 	time.Sleep(judge.GraceOfStrays)
 	loose := h.Loose()
 	strays, err := p.c.Strays(ctx, judge.GraceOfStrays, h.Plan.Keys, h.Start.Add(h.Clock))
 	if err != nil {
-		h.Wrong(judge.KindError, "the last leftovers: %v", err)
+		h.Wrong(course.KindError, "the last leftovers: %v", err)
 	}
 	for _, f := range loose {
 		if !slices.ContainsFunc(strays, func(s client.Stray) bool { return s.FileID == f.ID }) {
-			h.Wrong(judge.KindUnlisted, "the File %s %q of %v is attached nowhere and not listed", f.ID, f.Name, h.Since(f.CreatedAt).Round(time.Millisecond))
+			h.Wrong(course.KindUnlisted, "the File %s %q of %v is attached nowhere and not listed", f.ID, f.Name, h.Since(f.CreatedAt).Round(time.Millisecond))
 		}
 	}
 	h.Examine(true)
@@ -97,7 +98,7 @@ func (h *history) tidy() {
 func (h *history) compareListing(p *process) {
 	got, err := p.c.List(context.Background())
 	if err != nil {
-		h.Wrong(judge.KindError, "the last listing: %v", err)
+		h.Wrong(course.KindError, "the last listing: %v", err)
 		return
 	}
 	found := make(map[string][]client.Seen)
@@ -111,7 +112,7 @@ func (h *history) compareListing(p *process) {
 		}
 		want := len(h.Files(c.Store, c.Key))
 		if len(found[key]) != want {
-			h.Wrong(judge.KindAnswer, "the last listing has %s %d times, and the store %d times", trail.Shown(key), len(found[key]), want)
+			h.Wrong(course.KindAnswer, "the last listing has %s %d times, and the store %d times", trail.Shown(key), len(found[key]), want)
 		}
 	}
 }

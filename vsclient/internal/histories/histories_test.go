@@ -15,7 +15,7 @@ import (
 	"testing"
 
 	"github.com/conduitio-labs/conduit-connector-openai-vectorstore/vsclient/internal/histories"
-	"github.com/conduitio-labs/conduit-connector-openai-vectorstore/vsclient/internal/histories/judge"
+	"github.com/conduitio-labs/conduit-connector-openai-vectorstore/vsclient/internal/histories/course"
 	"github.com/conduitio-labs/conduit-connector-openai-vectorstore/vsclient/internal/histories/plan"
 )
 
@@ -136,7 +136,7 @@ var records = sync.OnceValues(func() (string, error) { return os.MkdirTemp("", "
 
 // report tells the faults of a red history and how it comes back, and cuts it
 // down.
-func report(t *testing.T, drawn plan.Plan, out judge.Outcome) {
+func report(t *testing.T, drawn plan.Plan, out course.Outcome) {
 	for _, f := range out.Wrong {
 		fmt.Printf("seed %d: %s: %s\n", drawn.Seed, f.Kind, f.Text)
 	}
@@ -155,7 +155,7 @@ func report(t *testing.T, drawn plan.Plan, out judge.Outcome) {
 			continue
 		}
 		told[f.Kind] = true
-		ofKind := func(g judge.Finding) bool { return g.Kind == f.Kind }
+		ofKind := func(g course.Finding) bool { return g.Kind == f.Kind }
 		small := plan.Shrink(drawn, func(p plan.Plan) bool {
 			return slices.ContainsFunc(histories.Run(t, p, nil, false).Wrong, ofKind)
 		}, *shrink)
@@ -182,7 +182,7 @@ func TestARecordedHistory(t *testing.T) {
 	}
 	red, whole, runs, most := 0, 0, 0, *tries
 	for i := range *times {
-		var best judge.Outcome
+		var best course.Outcome
 		for try := 0; try < most && !best.Whole; try++ {
 			out := histories.Run(t, r.Plan, r.Order, *verbose && i == 0)
 			if runs++; try == 0 || out.Whole || out.Kept > best.Kept {

@@ -16,17 +16,19 @@ import (
 	"time"
 
 	"github.com/conduitio-labs/conduit-connector-openai-vectorstore/vsclient/internal/histories/client"
+	"github.com/conduitio-labs/conduit-connector-openai-vectorstore/vsclient/internal/histories/course"
 	"github.com/conduitio-labs/conduit-connector-openai-vectorstore/vsclient/internal/histories/gate"
 	"github.com/conduitio-labs/conduit-connector-openai-vectorstore/vsclient/internal/histories/judge"
 	"github.com/conduitio-labs/conduit-connector-openai-vectorstore/vsclient/internal/histories/model"
 	"github.com/conduitio-labs/conduit-connector-openai-vectorstore/vsclient/internal/histories/plan"
+	"github.com/conduitio-labs/conduit-connector-openai-vectorstore/vsclient/internal/histories/rare"
 	"github.com/conduitio-labs/conduit-connector-openai-vectorstore/vsclient/internal/histories/trail"
 	"github.com/conduitio-labs/conduit-connector-openai-vectorstore/vsclient/openaitest"
 )
 
 // process is one of a history.
 type process struct {
-	*judge.Process
+	*course.Process
 	c     *client.Client
 	line  *gate.Line
 	calls sync.WaitGroup
@@ -45,7 +47,7 @@ type history struct {
 }
 
 // Run carries a plan out. drive, if not nil, is the order of an earlier run.
-func Run(t *testing.T, p plan.Plan, drive []trail.Pass, verbose bool) judge.Outcome {
+func Run(t *testing.T, p plan.Plan, drive []trail.Pass, verbose bool) course.Outcome {
 	h := &history{Judge: judge.New(p), verbose: verbose, procs: make(map[int]*process)}
 	defer runtime.GOMAXPROCS(runtime.GOMAXPROCS(1)) // so that goroutines take turns in the same order each time
 	synctest.Test(t, func(*testing.T) { h.run(drive) })
@@ -147,7 +149,7 @@ func (h *history) run(drive []trail.Pass) {
 		h.take(s)
 	}
 	h.finish()
-	h.Reach()
+	rare.Reach(h.Course)
 	h.Mu.Lock()
 	h.Done = true
 	h.Mu.Unlock()
@@ -261,7 +263,7 @@ func (h *history) take(s plan.Step) {
 		h.Expired = true
 		h.ExpiredAt = h.Now()
 		h.Mu.Unlock()
-		h.Reached(judge.StateExpired)
+		h.Reached(rare.Expired)
 	}
 }
 
@@ -306,7 +308,7 @@ func (h *history) died(p *process) {
 	}
 	p.Dead = true
 	if !h.Done {
-		h.Out.States[judge.StateKilled]++
+		h.Out.States[rare.Killed]++
 	}
 	if p.Gone == 0 {
 		p.Gone = h.Now()
@@ -344,9 +346,9 @@ func (h *history) do(p *process, s plan.Step, call func(context.Context)) {
 		defer cancel()
 		call(ctx)
 		if s.Within > 0 && ctx.Err() != nil && !p.line.Dead() {
-			h.Reached(judge.StateGaveUp)
+			h.Reached(rare.GaveUp)
 			if late := h.Now() - h.deadline(ctx); late > judge.Promptly {
-				h.Wrong(judge.KindSlow, "process %d: a call returns %v after its context has ended: %v", p.N, late.Round(time.Millisecond), s)
+				h.Wrong(course.KindSlow, "process %d: a call returns %v after its context has ended: %v", p.N, late.Round(time.Millisecond), s)
 			}
 		}
 	})
@@ -394,9 +396,9 @@ func (h *history) apply(ctx context.Context, p *process, changes []plan.Change) 
 		c := h.Cells[[2]int{p.Store, ch.Key}]
 		for n := range c.Writers {
 			if q := h.procs[n]; n != p.N && !q.Dead && !q.Closed {
-				h.Out.States[judge.StateTwo]++
+				h.Out.States[rare.Two]++
 				if q.Orphan {
-					h.Out.States[judge.StateOrphan]++
+					h.Out.States[rare.Orphan]++
 				}
 			}
 		}
@@ -416,7 +418,7 @@ func (h *history) apply(ctx context.Context, p *process, changes []plan.Change) 
 		h.Mu.Lock()
 		defer h.Mu.Unlock()
 		if a.Err == nil && (closed || p.Store < 0) {
-			h.Out.Wrong = append(h.Out.Wrong, judge.Finding{Kind: judge.KindAnswer, Text: fmt.Sprintf("process %d: %s %s succeeds though its client is closed or its store does not exist", p.N, list[i].Op, trail.Shown(list[i].Key))})
+			h.Out.Wrong = append(h.Out.Wrong, course.Finding{Kind: course.KindAnswer, Text: fmt.Sprintf("process %d: %s %s succeeds though its client is closed or its store does not exist", p.N, list[i].Op, trail.Shown(list[i].Key))})
 		}
 		if calls[i] == nil {
 			return
@@ -438,7 +440,7 @@ func (h *history) failed(p *process, name string, err error) {
 	}
 	class := client.ClassOf(err)
 	if class != client.Service && class != client.Stopped && p.Store >= 0 && !p.line.Dead() && !(p.Store == 0 && h.Expired) {
-		h.Wrong(judge.KindError, "process %d: %s: %v", p.N, name, err)
+		h.Wrong(course.KindError, "process %d: %s: %v", p.N, name, err)
 	}
 }
 
@@ -466,7 +468,7 @@ func (h *history) flush(ctx context.Context, p *process) {
 			continue
 		}
 		if strings.HasPrefix(calls[i].Doc.Text, plan.BadText) {
-			h.Out.Wrong = append(h.Out.Wrong, judge.Finding{Kind: judge.KindAnswer, Text: fmt.Sprintf("%v of %s: it could not be indexed, and Flush returns no error", calls[i], trail.Shown(c.Key))})
+			h.Out.Wrong = append(h.Out.Wrong, course.Finding{Kind: course.KindAnswer, Text: fmt.Sprintf("%v of %s: it could not be indexed, and Flush returns no error", calls[i], trail.Shown(c.Key))})
 			c.Accepted = nil
 			continue
 		}
@@ -489,7 +491,7 @@ func (h *history) get(ctx context.Context, p *process, key int) {
 	h.tell("process %d: get %s: %+v %v", p.N, trail.Shown(h.Plan.Keys[key]), got, a.Err)
 	if p.Store < 0 {
 		if a.Err == nil || a.NotFound && a.Class != client.Everybody {
-			h.Wrong(judge.KindAnswer, "process %d: get of a store that does not exist: %v", p.N, a.Err)
+			h.Wrong(course.KindAnswer, "process %d: get of a store that does not exist: %v", p.N, a.Err)
 		}
 		return
 	}
@@ -517,7 +519,7 @@ func (h *history) get(ctx context.Context, p *process, key int) {
 	}
 	late := a.Err == nil && h.LateWrite(got.FileID, h.Now()) && slices.ContainsFunc(allowed, func(w model.Value) bool { return w.Text == v.Text })
 	if !model.AnyLike(allowed, v) && !(a.Err == nil && got.SHA256 == "") && !late {
-		h.Out.Wrong = append(h.Out.Wrong, judge.Finding{Kind: judge.KindAnswer, Text: fmt.Sprintf("process %d: get %s finds %v, where there can be %s", p.N, trail.Shown(c.Key), v, model.Show(allowed))})
+		h.Out.Wrong = append(h.Out.Wrong, course.Finding{Kind: course.KindAnswer, Text: fmt.Sprintf("process %d: get %s finds %v, where there can be %s", p.N, trail.Shown(c.Key), v, model.Show(allowed))})
 	}
 }
 
@@ -530,14 +532,14 @@ func (h *history) list(ctx context.Context, p *process) {
 		return
 	}
 	if n := h.Asked(p.N) - before; h.crowds > 0 && n > crowded/2 {
-		h.Wrong(judge.KindCostly, "process %d: a listing of %d documents makes %d requests, since others have made %d Files", p.N, len(got), n, h.crowds)
+		h.Wrong(course.KindCostly, "process %d: a listing of %d documents makes %d requests, since others have made %d Files", p.N, len(got), n, h.crowds)
 	}
 	if err != nil {
 		h.failed(p, "list", err)
 		return
 	}
 	if p.Store < 0 {
-		h.Wrong(judge.KindAnswer, "process %d lists a store that does not exist", p.N)
+		h.Wrong(course.KindAnswer, "process %d lists a store that does not exist", p.N)
 		return
 	}
 	h.Mu.Lock()
@@ -550,7 +552,7 @@ func (h *history) list(ctx context.Context, p *process) {
 		c := h.Cells[[2]int{p.Store, i}]
 		allowed := c.During(h.Now()-judge.Watched, h.Now())
 		if v := (model.Value{Text: h.Texts[s.SHA256], Attrs: trail.AttrsText(s.Attrs)}); !model.AnyLike(allowed, v) && !h.LateWrite(s.FileID, h.Now()) {
-			h.Out.Wrong = append(h.Out.Wrong, judge.Finding{Kind: judge.KindAnswer, Text: fmt.Sprintf("process %d: the listing has %s as %v, where there can be %s", p.N, trail.Shown(c.Key), v, model.Show(allowed))})
+			h.Out.Wrong = append(h.Out.Wrong, course.Finding{Kind: course.KindAnswer, Text: fmt.Sprintf("process %d: the listing has %s as %v, where there can be %s", p.N, trail.Shown(c.Key), v, model.Show(allowed))})
 		}
 	}
 }
@@ -560,7 +562,7 @@ func (h *history) close(p *process) {
 	h.Mu.Lock()
 	p.Closed = true
 	if len(p.Open) > 0 {
-		h.Out.States[judge.StateClosed]++
+		h.Out.States[rare.Closed]++
 	}
 	h.Mu.Unlock()
 	from := h.Now()
@@ -573,7 +575,7 @@ func (h *history) close(p *process) {
 		return
 	}
 	if took := h.Now() - from; took > client.CloseWithin+judge.Promptly {
-		h.Wrong(judge.KindSlow, "process %d: Close takes %v", p.N, took.Round(time.Millisecond))
+		h.Wrong(course.KindSlow, "process %d: Close takes %v", p.N, took.Round(time.Millisecond))
 	}
 	p.Left = err != nil
 	h.Mu.Lock()
@@ -612,7 +614,7 @@ func (h *history) strip(s plan.Step) {
 	h.Srv.AddStoreFile(h.Stores[0], found[0], map[string]any{"by": "another tool"})
 	c.Replace(map[string]any{"by": "another tool"}, h.Now())
 	c.StrippedAt = h.Now()
-	h.Out.States[judge.StateStripped]++
+	h.Out.States[rare.Stripped]++
 }
 
 // hand attaches a key's File to somebody else's store.
@@ -620,7 +622,7 @@ func (h *history) hand(s plan.Step) {
 	for _, f := range h.Srv.Snapshot().Store(h.Stores[0]).Files {
 		if _, planted := h.Planted[f.FileID]; !planted && trail.KeyOf(f.Attributes, f.Filename) == h.Plan.Keys[s.Key] {
 			h.Srv.AddStoreFile(h.Stores[2], f.FileID, nil)
-			h.Reached(judge.StateHand)
+			h.Reached(rare.Hand)
 		}
 	}
 }

@@ -8,7 +8,9 @@ import (
 	"strings"
 	"time"
 
+	"github.com/conduitio-labs/conduit-connector-openai-vectorstore/vsclient/internal/histories/course"
 	"github.com/conduitio-labs/conduit-connector-openai-vectorstore/vsclient/internal/histories/judge"
+	"github.com/conduitio-labs/conduit-connector-openai-vectorstore/vsclient/internal/histories/rare"
 	"github.com/conduitio-labs/conduit-connector-openai-vectorstore/vsclient/internal/page"
 )
 
@@ -26,7 +28,7 @@ type Summary struct {
 }
 
 // Add adds one outcome.
-func (s *Summary) Add(o judge.Outcome) {
+func (s *Summary) Add(o course.Outcome) {
 	one := Summary{Histories: 1, Requests: o.Asked, Virtual: o.Took, Healthy: o.Healthy, Kinds: map[string]int{}, Excused: map[string]int{}, States: map[string]int{}}
 	if o.Never {
 		one.Never = 1
@@ -67,7 +69,7 @@ func (s *Summary) Merge(o Summary) {
 
 // NeverReached lists the rare states that no history has reached.
 func (s *Summary) NeverReached() (names []string) {
-	for _, name := range judge.EveryState() {
+	for _, name := range rare.EveryState() {
 		if s.States[name] == 0 {
 			names = append(names, name)
 		}
@@ -88,7 +90,7 @@ func (s *Summary) Table() string {
 	for _, name := range judge.EveryExcuse() {
 		row("cannot be promised: "+name, s.Excused[name])
 	}
-	for _, name := range judge.EveryState() {
+	for _, name := range rare.EveryState() {
 		row("reached: "+name, s.States[name])
 	}
 	fmt.Fprintf(&b, "\n%d requests in %v of virtual time. Once nothing failed any more, %d histories were healthy within %v, and %d others only after a sweep.\n",

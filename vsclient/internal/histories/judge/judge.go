@@ -14,6 +14,7 @@ import (
 	"time"
 
 	"github.com/conduitio-labs/conduit-connector-openai-vectorstore/vsclient/internal/histories/client"
+	"github.com/conduitio-labs/conduit-connector-openai-vectorstore/vsclient/internal/histories/course"
 	"github.com/conduitio-labs/conduit-connector-openai-vectorstore/vsclient/internal/histories/model"
 	"github.com/conduitio-labs/conduit-connector-openai-vectorstore/vsclient/internal/histories/trail"
 	"github.com/conduitio-labs/conduit-connector-openai-vectorstore/vsclient/openaitest"
@@ -84,16 +85,6 @@ func (j *Judge) Healthy() bool {
 		}
 	}
 	return !slices.ContainsFunc(j.Loose(), func(f openaitest.FileInfo) bool { return j.mustGo(f.ID) })
-}
-
-// Uses reports whether the plan has a process on a store.
-func (j *Judge) Uses(store int) bool {
-	for _, p := range j.Procs {
-		if p.Store == store {
-			return true
-		}
-	}
-	return false
 }
 
 // Ambiguous reports whether another tool's attributes have hidden the key.
@@ -184,7 +175,7 @@ func (j *Judge) end(c *model.Cell, swept bool) {
 			j.Excuse(excuseWindow)
 			return
 		}
-		j.Wrong(kindLost, "%s: nothing is left, where there must be %s", where, model.Show(allowed))
+		j.Wrong(course.KindLost, "%s: nothing is left, where there must be %s", where, model.Show(allowed))
 		return
 	case len(found) == 0:
 		return
@@ -193,7 +184,7 @@ func (j *Judge) end(c *model.Cell, swept bool) {
 			j.Excuse(excuseBack)
 			return
 		}
-		j.Wrong(kindStale, "%s: it was deleted, and there is %s", where, tell())
+		j.Wrong(course.KindStale, "%s: it was deleted, and there is %s", where, tell())
 		return
 	case len(found) > 1 && !slices.ContainsFunc(found, func(f openaitest.StoreFile) bool { return trail.Marked(f.Attributes) }) && len(allowed) > 1:
 		// Attached by hand, twice, and never changed.
@@ -201,16 +192,16 @@ func (j *Judge) end(c *model.Cell, swept bool) {
 	case len(found) > 1 && !swept && j.excusedShown(c, found):
 		j.Excuse(excuseShown)
 	case len(found) > 1:
-		j.Wrong(kindDoubled, "%s: %d versions: %s", where, len(found), tell())
+		j.Wrong(course.KindDoubled, "%s: %d versions: %s", where, len(found), tell())
 		return
 	}
 	f := found[0]
 	v := model.Value{Text: j.Texts[f.SHA256], Attrs: trail.AttrsText(trail.Own(f.Attributes)), Chunk: trail.ChunkOf(f)}
 	switch {
 	case f.FileGone:
-		j.Wrong(kindLost, "%s: the store file %s has lost its File", where, f.FileID)
+		j.Wrong(course.KindLost, "%s: the store file %s has lost its File", where, f.FileID)
 	case f.Status != "completed":
-		j.Wrong(KindOpen, "%s: %s", where, tell())
+		j.Wrong(course.KindOpen, "%s: %s", where, tell())
 	case !slices.Contains(allowed, v) && !(!trail.Marked(f.Attributes) && model.AnyLike(allowed, v)):
 		if j.LateWrite(f.FileID, j.Now()) && slices.ContainsFunc(allowed, func(w model.Value) bool { return w.Text == v.Text }) {
 			j.Excuse(excuseLate)
@@ -220,7 +211,7 @@ func (j *Judge) end(c *model.Cell, swept bool) {
 			j.Excuse(excuseBack)
 			return
 		}
-		j.Wrong(kindLost, "%s: there is %s, where there must be %s", where, tell(), model.Show(allowed))
+		j.Wrong(course.KindLost, "%s: there is %s, where there must be %s", where, tell(), model.Show(allowed))
 	}
 }
 
@@ -284,7 +275,7 @@ func (j *Judge) readers(c *model.Cell) {
 					j.Excuse(excuseReindexed)
 					continue
 				}
-				j.Wrong(kindGap, "store %d, key %s: nothing can be found from %v to %v, where there must be %s", c.Store, trail.Shown(c.Key), at, order[i+1], model.Show(allowed))
+				j.Wrong(course.KindGap, "store %d, key %s: nothing can be found from %v to %v, where there must be %s", c.Store, trail.Shown(c.Key), at, order[i+1], model.Show(allowed))
 				return
 			}
 			continue
@@ -299,7 +290,7 @@ func (j *Judge) readers(c *model.Cell) {
 				j.Excuse(excuseLate)
 			case mayBeAbsent && j.ExcusedWatch(c, file, at):
 			default:
-				j.Wrong(kindStale, "store %d, key %s: from %v to %v readers find %q {%s} of process %d (version %v), where there can be %s",
+				j.Wrong(course.KindStale, "store %d, key %s: from %v to %v readers find %q {%s} of process %d (version %v), where there can be %s",
 					c.Store, trail.Shown(c.Key), at, order[i+1], j.Texts[s.SHA256], trail.AttrsText(trail.Own(s.Attributes)), j.Maker(s.FileID), s.version, model.Show(allowed))
 				return
 			}
@@ -446,7 +437,7 @@ func (j *Judge) excusedShown(c *model.Cell, found []openaitest.StoreFile) bool {
 			if i.FileID != f.FileID || !i.To.IsZero() || from < m.Gone-client.CloseWithin {
 				continue
 			}
-			if !slices.ContainsFunc(slices.Collect(maps.Values(j.Procs)), func(p *Process) bool {
+			if !slices.ContainsFunc(slices.Collect(maps.Values(j.Procs)), func(p *course.Process) bool {
 				return p.Store == c.Store && !p.Dead && !p.Closed && from < p.Begun+3*time.Minute
 			}) {
 				ended++
@@ -486,7 +477,7 @@ func (j *Judge) harmed() {
 			}
 		}
 		if is != was {
-			j.Wrong(kindHarmed, "the File %s %q of somebody else: it was %q and is %q", id[:12], p.Name, was, is)
+			j.Wrong(course.KindHarmed, "the File %s %q of somebody else: it was %q and is %q", id[:12], p.Name, was, is)
 		}
 	}
 }
@@ -498,7 +489,7 @@ func (j *Judge) leftovers() {
 		switch {
 		case e == nil:
 		case j.mustGo(f.ID):
-			j.Wrong(kindLeft, "the File %s %q, uploaded by process %d at %v, is attached nowhere", f.ID[:12], f.Name, e.P, e.At)
+			j.Wrong(course.KindLeft, "the File %s %q, uploaded by process %d at %v, is attached nowhere", f.ID[:12], f.Name, e.P, e.At)
 		case e.Replied == 0:
 			j.Excuse(excuseLost)
 		default:
@@ -518,7 +509,7 @@ func (j *Judge) mustGo(id string) bool {
 func (j *Judge) uploadsInVain() {
 	for _, e := range j.Entries() {
 		if at, told := j.Told[e.P]; told && e.Endpoint == "POST /files" && e.Sent > at && !j.underWay(e, at) {
-			j.Wrong(KindCostly, "process %d uploads %q although the store has expired and a call has told so", e.P, e.Name)
+			j.Wrong(course.KindCostly, "process %d uploads %q although the store has expired and a call has told so", e.P, e.Name)
 			return
 		}
 	}
@@ -554,7 +545,7 @@ func (j *Judge) requestsAfterClose() {
 	for _, e := range j.Entries() {
 		if p := j.Procs[e.P]; p != nil && p.Closed && p.Gone > 0 && !p.Dead && e.Sent > p.Gone+time.Millisecond && !told[e.P] {
 			told[e.P] = true
-			j.Wrong(kindAfter, "process %d: %s %s, %v after Close had returned", e.P, e.Method, e.Path, e.Sent-p.Gone)
+			j.Wrong(course.KindAfter, "process %d: %s %s, %v after Close had returned", e.P, e.Method, e.Path, e.Sent-p.Gone)
 		}
 	}
 }

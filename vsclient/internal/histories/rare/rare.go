@@ -1,10 +1,13 @@
-package judge
+// Package rare names the rare states that histories have to reach, and finds them in the
+// log of a history. It judges nothing.
+package rare
 
 import (
 	"slices"
 	"strings"
 	"time"
 
+	"github.com/conduitio-labs/conduit-connector-openai-vectorstore/vsclient/internal/histories/course"
 	"github.com/conduitio-labs/conduit-connector-openai-vectorstore/vsclient/internal/histories/model"
 	"github.com/conduitio-labs/conduit-connector-openai-vectorstore/vsclient/internal/histories/trail"
 )
@@ -12,31 +15,31 @@ import (
 // The rare states that the histories have to reach. A proof that never reaches one
 // says nothing about it.
 const (
-	StateKilled       = "a process was killed"
-	StateClosed       = "a client was closed with calls under way"
-	StateGaveUp       = "a caller gave up"
-	StateTwo          = "two processes on one key"
-	StateOrphan       = "an orphan and its successor on one key"
-	StateStripped     = "another tool replaced a document's attributes"
-	StateHand         = "somebody attached a File of ours to another store"
-	StateExpired      = "the store expired in mid-run"
-	stateNotIndexed   = "a document could not be indexed"
-	stateRefused      = "a batch was refused and its files were attached otherwise"
-	stateStuck        = "a stuck file was uploaded anew"
-	stateServerError  = "a file that failed by server_error was uploaded anew"
-	stateRepeated     = "a lost upload was repeated"
-	stateLateAttach   = "an attach of a dead process landed late and another process saw it"
-	stateLate         = "took effect after its caller had given up: "
-	stateLost         = "a reply was lost: "
-	stateAltered      = "another process saw a document whose name the server had altered"
-	stateCursor       = "a cursor of a listing was lost"
-	stateAlone        = "a version was removed with no call for its key under way"
-	stateSameName     = "two keys had Files of one name"
-	stateNotYet       = "a GET said 404 after an attach"
-	stateLateDeletion = "a deletion was followed by a late attach of a dead process"
-	stateUnmarked     = "a File without attributes was taken for its key's document"
-	stateAttached     = "a put returned when its version was attached"
-	stateMirror       = "another client mirrored the documents into another store"
+	Killed       = "a process was killed"
+	Closed       = "a client was closed with calls under way"
+	GaveUp       = "a caller gave up"
+	Two          = "two processes on one key"
+	Orphan       = "an orphan and its successor on one key"
+	Stripped     = "another tool replaced a document's attributes"
+	Hand         = "somebody attached a File of ours to another store"
+	Expired      = "the store expired in mid-run"
+	NotIndexed   = "a document could not be indexed"
+	refused      = "a batch was refused and its files were attached otherwise"
+	stuck        = "a stuck file was uploaded anew"
+	serverError  = "a file that failed by server_error was uploaded anew"
+	repeated     = "a lost upload was repeated"
+	lateAttach   = "an attach of a dead process landed late and another process saw it"
+	late         = "took effect after its caller had given up: "
+	lost         = "a reply was lost: "
+	altered      = "another process saw a document whose name the server had altered"
+	cursor       = "a cursor of a listing was lost"
+	alone        = "a version was removed with no call for its key under way"
+	sameName     = "two keys had Files of one name"
+	notYet       = "a GET said 404 after an attach"
+	lateDeletion = "a deletion was followed by a late attach of a dead process"
+	Unmarked     = "a File without attributes was taken for its key's document"
+	Attached     = "a put returned when its version was attached"
+	mirror       = "another client mirrored the documents into another store"
 )
 
 // writing are the endpoints that change something.
@@ -45,18 +48,22 @@ var writing = []string{"POST /files", "POST store/files", "POST file_batches", "
 // EveryState lists the states that a long run has to reach.
 func EveryState() []string {
 	all := []string{
-		StateKilled, StateClosed, StateGaveUp, StateTwo, StateOrphan, StateStripped, StateHand, StateExpired, stateNotIndexed, stateRefused, stateStuck,
-		stateServerError, stateRepeated, stateLateAttach, stateAltered, stateCursor, stateAlone, stateSameName, stateNotYet, stateLateDeletion,
-		stateUnmarked, stateAttached, stateMirror,
+		Killed, Closed, GaveUp, Two, Orphan, Stripped, Hand, Expired, NotIndexed, refused, stuck,
+		serverError, repeated, lateAttach, altered, cursor, alone, sameName, notYet, lateDeletion,
+		Unmarked, Attached, mirror,
 	}
 	for _, e := range writing {
-		all = append(all, stateLate+e, stateLost+e)
+		all = append(all, late+e, lost+e)
 	}
 	return all
 }
 
+// search looks for rare states in the log of a history.
+type search struct{ *course.Course }
+
 // Reach notes the rare states that the log shows.
-func (j *Judge) Reach() {
+func Reach(c *course.Course) {
+	j := &search{c}
 	log := j.Entries()
 	names := make(map[string]string) // of Files, as the server has them
 	for _, f := range j.Srv.Snapshot().Files {
@@ -76,10 +83,10 @@ func (j *Judge) Reach() {
 		}
 		if slices.Contains(writing, e.Endpoint) {
 			if e.Late && e.At > 0 {
-				j.Reached(stateLate + e.Endpoint)
+				j.Reached(late + e.Endpoint)
 			}
 			if e.At > 0 && e.Status < 300 && e.Replied == 0 && !e.Late {
-				j.Reached(stateLost + e.Endpoint)
+				j.Reached(lost + e.Endpoint)
 			}
 		}
 		switch {
@@ -87,29 +94,29 @@ func (j *Judge) Reach() {
 			if slices.ContainsFunc(log[i+1:], func(n *trail.Entry) bool {
 				return n.P == e.P && strings.HasPrefix(n.Endpoint, "POST ") && n.Status > 0 && n.Status < 300 && len(n.Files) < len(e.Files) && len(n.Files) > 0 && slices.Contains(e.Files, n.Files[0]) && n.Endpoint != "POST store/files/{id}"
 			}) {
-				j.Reached(stateRefused)
+				j.Reached(refused)
 			}
 		case j.landsAfter(e, -1, 0):
 			if slices.ContainsFunc(log, func(n *trail.Entry) bool {
 				return n.P != e.P && n.At > e.At && n.Endpoint == "GET store/files/{id}" && n.Status == 200 && slices.Contains(e.Files, n.Files[0])
 			}) {
-				j.Reached(stateLateAttach)
+				j.Reached(lateAttach)
 			}
 		case e.Endpoint == "GET store/files" && strings.Contains(e.Query, "after=") && e.Status == 400, e.Endpoint == "GET /files" && strings.Contains(e.Query, "after=") && e.Status == 400:
-			j.Reached(stateCursor)
+			j.Reached(cursor)
 		case e.Endpoint == "GET store/files/{id}" && e.Status >= 400 && len(j.AttachedBefore(e)) > 0:
-			j.Reached(stateNotYet)
+			j.Reached(notYet)
 		case e.Endpoint == "GET store/files/{id}" && e.State == "failed":
 			failed[e.Files[0]] = true
 		case e.Endpoint == "GET store/files/{id}" && e.Status == 200:
 			if up := j.Uploaded(e.Files[0]); up != nil && up.P != e.P && names[e.Files[0]] != "" && names[e.Files[0]] != up.Name {
-				j.Reached(stateAltered)
+				j.Reached(altered)
 			}
 		case e.Endpoint == "POST /files" && e.At > 0:
 			j.uploadedAgain(log[:i], e, completed, failed)
 		case e.Endpoint == "DELETE store/files/{id}" && e.At > 0:
 			if j.nobodyAsks(e) {
-				j.Reached(stateAlone)
+				j.Reached(alone)
 			}
 		}
 	}
@@ -118,7 +125,7 @@ func (j *Judge) Reach() {
 		for _, i := range j.Srv.History(j.Stores[store]) {
 			key := j.Owner(i.FileID, i.Attributes, i.Filename)
 			if was, ok := keys[i.Filename]; ok && was != key && key != "" && was != "" {
-				j.Reached(stateSameName)
+				j.Reached(sameName)
 				break
 			}
 			keys[i.Filename] = key
@@ -127,25 +134,25 @@ func (j *Judge) Reach() {
 	for _, c := range j.Cells {
 		for _, d := range c.Deleted {
 			if slices.ContainsFunc(log, func(e *trail.Entry) bool { return j.landsAfter(e, d.P, d.From) && j.OwnerOf(e.Files[0]) == c.Key }) {
-				j.Reached(stateLateDeletion)
+				j.Reached(lateDeletion)
 			}
 		}
 	}
 	if j.Uses(1) {
-		j.Reached(stateMirror)
+		j.Reached(mirror)
 	}
 }
 
 // landsAfter reports whether a request is an attach of another process, which was dead
 // when the attach took effect, after that time.
-func (j *Judge) landsAfter(e *trail.Entry, other int, after time.Duration) bool {
+func (j *search) landsAfter(e *trail.Entry, other int, after time.Duration) bool {
 	p := j.Procs[e.P]
 	return p != nil && p.Dead && e.P != other && e.At > max(after, p.Gone) && e.Status < 300 && len(e.Files) > 0 &&
 		(e.Endpoint == "POST store/files" || e.Endpoint == "POST file_batches")
 }
 
 // uploadedAgain tells why a process uploads a name once more.
-func (j *Judge) uploadedAgain(before []*trail.Entry, e *trail.Entry, completed, failed map[string]bool) {
+func (j *search) uploadedAgain(before []*trail.Entry, e *trail.Entry, completed, failed map[string]bool) {
 	for _, was := range slices.Backward(before) {
 		if was.P != e.P || was.Endpoint != "POST /files" || was.Name != e.Name {
 			continue
@@ -153,11 +160,11 @@ func (j *Judge) uploadedAgain(before []*trail.Entry, e *trail.Entry, completed, 
 		switch {
 		case !j.sameCall(was, e):
 		case was.Lost():
-			j.Reached(stateRepeated)
+			j.Reached(repeated)
 		case len(was.Files) == 1 && failed[was.Files[0]] && j.Plan.Sea.Failing > 0:
-			j.Reached(stateServerError)
+			j.Reached(serverError)
 		case len(was.Files) == 1 && !completed[was.Files[0]] && j.Plan.Sea.Stuck > 0 && e.Sent-was.At > time.Minute:
-			j.Reached(stateStuck)
+			j.Reached(stuck)
 		}
 		return
 	}
@@ -165,7 +172,7 @@ func (j *Judge) uploadedAgain(before []*trail.Entry, e *trail.Entry, completed, 
 
 // sameCall reports whether two uploads were made for one put, with no other change of the
 // key by its process at that time.
-func (j *Judge) sameCall(was, e *trail.Entry) bool {
+func (j *search) sameCall(was, e *trail.Entry) bool {
 	if len(e.Files) == 0 {
 		return false
 	}
@@ -180,7 +187,7 @@ func (j *Judge) sameCall(was, e *trail.Entry) bool {
 
 // nobodyAsks reports whether a process removes a version while none of its callers
 // waits for a change of its key.
-func (j *Judge) nobodyAsks(e *trail.Entry) bool {
+func (j *search) nobodyAsks(e *trail.Entry) bool {
 	p := j.Procs[e.P]
 	for _, c := range j.Cells {
 		if c.Store != p.Store || j.OwnerOf(e.Files[0]) != c.Key {
