@@ -141,6 +141,7 @@ type prepared struct {
 	stored   map[string]any // the same; nil: no condition
 	above    int64          // the number of a new version is at least this
 	merged   int            // other changes that succeed with this one
+	updated  string         // the File whose attributes this change has updated; "": none
 
 	// known once the content has been read
 	sum    content.Summary
@@ -302,7 +303,7 @@ func (c *Client) check(ctx context.Context, p *prepared, h ledger.Holdings) (led
 		if v.Key == (ledger.Key{}) || v.Status == ledger.Failed || v.Going || c.keep.Deleted(p.Doc, v.ID) {
 			continue
 		}
-		if v.Open && ledger.Includes(v.Own, p.cond) {
+		if v.ID == p.updated || v.Open && ledger.Includes(v.Own, p.cond) {
 			break
 		}
 		s, err := c.view.Shown(ctx, v.ID)

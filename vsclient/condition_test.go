@@ -270,3 +270,46 @@ func TestADocumentOfThisClientThatIsDeniedForLongIsNeitherMissingNorUnconditiona
 		w.expect(map[string]string{"a.md": "one", "b.md": "b"})
 	})
 }
+
+// A server may index a file anew when its attributes are updated. A put that finds the
+// version not searchable uploads the document.
+func TestAnUpdateAfterWhichTheServerIndexesAnewIsNotTakenForAnotherClients(t *testing.T) {
+	own := vsclient.Attributes{"table": "users"}
+	set := vsclient.SetAttributes("a.md", vsclient.Attributes{"table": "orders"})
+	whole := vsclient.Put(with(doc("a.md", "text"), vsclient.Attributes{"table": "orders"}))
+	for _, tt := range []struct {
+		name    string
+		change  vsclient.Change
+		outcome vsclient.Outcome
+	}{
+		{"attributes alone", set, vsclient.AttributesUpdated},
+		{"attributes alone, on a condition", set.If(own), vsclient.AttributesUpdated},
+		{"a whole document", whole, vsclient.Replaced},
+		{"a whole document, on a condition", whole.If(own), vsclient.Replaced},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				is := is.New(t)
+				w := newWorld(t, openaitest.Config{})
+				is.NoErr(onlyErr(w.client().Put(t.Context(), with(doc("a.md", "text"), own))))
+				var updates int
+				var until time.Time
+				c := w.client(over(func(next http.RoundTripper, r *http.Request) (*http.Response, error) {
+					resp, err := next.RoundTrip(r)
+					if err == nil && r.Method == http.MethodPost && strings.Contains(r.URL.Path, "/files/") {
+						updates++
+						until = time.Now().Add(5 * time.Second)
+					}
+					if err == nil && strings.Contains(r.URL.Path, "/files/") && time.Now().Before(until) {
+						return rewritten(resp, `"status":"completed"`, `"status":"in_progress"`), nil
+					}
+					return resp, err
+				}))
+				r := c.Apply(t.Context(), []vsclient.Change{tt.change}, nil)[0]
+				is.NoErr(r.Err)
+				is.Equal(r.Outcome, tt.outcome)
+				is.Equal(updates, 1)
+			})
+		})
+	}
+}

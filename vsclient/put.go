@@ -57,8 +57,11 @@ func (c *Client) retain(ctx context.Context, p *prepared, h ledger.Holdings, cur
 			return Result{}, err
 		}
 		if r.Version = next.Version; !same {
-			r.Outcome = AttributesUpdated
+			p.updated = cur.ID
 		}
+	}
+	if p.updated == cur.ID {
+		r.Outcome = AttributesUpdated
 	}
 	err := c.keep.Settle(ctx, p.Doc)
 	if now, ok := c.view.Known(p.Doc).Current(); err == nil && (!ok || now.ID != cur.ID || now.Status != ledger.Completed) {
@@ -77,9 +80,6 @@ func (c *Client) replace(ctx context.Context, p *prepared, h ledger.Holdings, yo
 	outcome := Created
 	if len(h.Versions) > 0 {
 		outcome = Replaced
-	}
-	if err := c.view.Outlast(ctx, young); err != nil {
-		return Result{}, err
 	}
 	p.above = max(p.above, c.view.Above(young))
 	for try := 0; ; try++ {

@@ -16,7 +16,6 @@ import (
 	"github.com/conduitio-labs/conduit-connector-openai-vectorstore/vsclient/internal/fail"
 	"github.com/conduitio-labs/conduit-connector-openai-vectorstore/vsclient/internal/ledger"
 	"github.com/conduitio-labs/conduit-connector-openai-vectorstore/vsclient/internal/naming"
-	"github.com/conduitio-labs/conduit-connector-openai-vectorstore/vsclient/internal/pace"
 	"github.com/conduitio-labs/conduit-connector-openai-vectorstore/vsclient/internal/wire"
 )
 
@@ -250,30 +249,14 @@ func (v *View) Absent(id string) error {
 // Above returns a number above those of all versions among the Files: the second in which
 // a File was made, in millionths, and an order. A process that sees more comes later.
 func (v *View) Above(ids []string) int64 {
-	if newest := v.newestOf(ids); newest > 0 {
-		return (newest+apart+1)*1e6 + 1000*int64(len(ids))
-	}
-	return 0
-}
-
-func (v *View) newestOf(ids []string) (newest int64) {
+	newest := int64(0)
 	for _, id := range ids {
 		if file, known := v.ledger.Find(id); known {
 			newest = max(newest, file.Created)
 		}
 	}
-	return newest
-}
-
-// Outlast waits until OpenAI's clock has passed the second in which the newest of the
-// Files was made. The number of a version that is uploaded then is above those of all
-// versions among them, which cannot be seen yet.
-func (v *View) Outlast(ctx context.Context, ids []string) error {
-	newest := v.newestOf(ids)
-	for newest > 0 && v.Now() <= newest {
-		if err := pace.Pause(ctx, 100*time.Millisecond, nil); err != nil {
-			return err
-		}
+	if newest == 0 {
+		return 0
 	}
-	return nil
+	return (newest+apart+1)*1e6 + 1000*int64(len(ids))
 }
