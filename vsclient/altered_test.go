@@ -322,6 +322,43 @@ func TestAnUploadThatMakesNoFileOfItsOwnIsRefused(t *testing.T) {
 	})
 }
 
+// Another process, of another store as well, knows of the File by the list of Files alone.
+func TestAnUploadThatIsAnsweredWithTheFileOfAnotherProcessIsRefused(t *testing.T) {
+	for name, second := range map[string]bool{"on one store": false, "on another store": true} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				is := is.New(t)
+				w := newWorld(t, slow)
+				var reply []byte
+				alike := over(func(next http.RoundTripper, r *http.Request) (*http.Response, error) {
+					upload := r.Method == http.MethodPost && strings.HasSuffix(r.URL.Path, "/files") && !strings.Contains(r.URL.Path, "vector_stores")
+					if upload && reply != nil {
+						return &http.Response{StatusCode: http.StatusOK, Header: http.Header{"Content-Type": {"application/json"}}, Body: io.NopCloser(bytes.NewReader(reply)), Request: r}, nil
+					}
+					resp, err := next.RoundTrip(r)
+					if err == nil && upload {
+						reply, err = io.ReadAll(resp.Body)
+						resp.Body = io.NopCloser(bytes.NewReader(reply))
+					}
+					return resp, err
+				})
+				c := w.client(alike)
+				is.NoErr(onlyErr(c.Put(t.Context(), doc("a.md", "text"))))
+				is.NoErr(c.Close())
+				time.Sleep(10 * time.Minute)
+				opts := []func(*vsclient.Config){alike}
+				if second {
+					opts = append(opts, inStore(w.srv.NewVectorStore("second")))
+				}
+				_, err := w.client(opts...).Put(t.Context(), doc("b.md", "text"))
+				is.True(errors.Is(err, vsclient.ErrIncompatible))
+				time.Sleep(20 * time.Minute)
+				w.expect(map[string]string{"a.md": "text"})
+			})
+		})
+	}
+}
+
 // A server that adds attributes of its own keeps the client's.
 func TestAServerThatAddsAttributesIsTaken(t *testing.T) {
 	for name, opts := range map[string][]func(*vsclient.Config){"put": nil, "acknowledged": {async}} {

@@ -173,6 +173,27 @@ func TestAPutThatIsToBeSearchableEndsWhenItIs(t *testing.T) {
 }
 
 // The acknowledged version that cannot be indexed does not take the older one along.
+// A listing may say completed too early.
+func TestAPutThatIsToBeSearchableDoesNotRestOnAListing(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		is := is.New(t)
+		w := newWorld(t, openaitest.Config{
+			IndexTime: 5 * time.Minute, Quirks: openaitest.Quirks{EarlyListed: true},
+			IndexRules: []openaitest.IndexRule{{Name: "new.md", Code: "invalid_file"}},
+		})
+		c, kill := w.process(async)
+		is.NoErr(onlyErr(c.Put(t.Context(), doc("new.md", "text"))))
+		kill()
+		c = w.client(async)
+		for _, err := range c.List(t.Context()) {
+			is.NoErr(err)
+		}
+		time.Sleep(200 * time.Second) // the client is old enough to believe a listing
+		r := c.Apply(t.Context(), []vsclient.Change{put("new.md", "text").Searchable()}, nil)
+		is.True(errors.Is(r[0].Err, vsclient.ErrIndexing))
+	})
+}
+
 func TestTheOlderVersionStaysWhenTheAcknowledgedOneCannotBeIndexed(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		is := is.New(t)

@@ -137,6 +137,7 @@ type prepared struct {
 	chunking naming.Chunking
 	ext      string         // for a key without an indexed extension; "": by content
 	wait     bool           // until the version is searchable, also with Config.Async
+	seen     bool           // until it was seen searchable, also where it is there already
 	cond     string         // packed attributes that the stored document must have
 	stored   map[string]any // the same; nil: no condition
 	above    int64          // the number of a new version is at least this
@@ -165,7 +166,7 @@ func (c *Client) prepare(ch Change) (*prepared, error) {
 	if err := naming.CheckKey(d.Key); err != nil {
 		return nil, err
 	}
-	p := &prepared{Doc: c.view.Doc(d.Key), op: ch.op, content: d.Content.is, chunking: naming.Chunking(d.Chunking), ext: d.Extension, wait: ch.wait || !c.cfg.Async}
+	p := &prepared{Doc: c.view.Doc(d.Key), op: ch.op, content: d.Content.is, chunking: naming.Chunking(d.Chunking), ext: d.Extension, wait: ch.wait || !c.cfg.Async, seen: ch.wait}
 	var err error
 	if ch.cond != nil {
 		if p.stored, err = naming.Normalize(d.Key, ch.cond); err != nil {

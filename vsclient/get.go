@@ -94,6 +94,7 @@ func (c *Client) get(ctx context.Context, key string) (Info, error) {
 // newestShown describes the version that a reader finds.
 func (c *Client) newestShown(ctx context.Context, key string, h ledger.Holdings) (Info, error) {
 	var found *Info
+	var hidden error // of a version that cannot be seen yet
 	for _, v := range h.Versions {
 		var s wire.StoreFile
 		var err error
@@ -103,9 +104,8 @@ func (c *Client) newestShown(ctx context.Context, key string, h ledger.Holdings)
 			s, err = c.view.Shown(ctx, v.ID)
 		}
 		if errors.Is(err, fail.NotFound) {
-			if err = c.view.Absent(v.ID); err == nil {
-				continue
-			}
+			hidden = cmp.Or(hidden, c.view.Absent(v.ID))
+			continue
 		}
 		if err != nil {
 			return Info{}, err
@@ -116,12 +116,10 @@ func (c *Client) newestShown(ctx context.Context, key string, h ledger.Holdings)
 		if info.Status == Completed {
 			return info, nil
 		}
-		if found == nil {
-			found = &info
-		}
+		found = cmp.Or(found, &info)
 	}
-	if found == nil {
-		return Info{}, fail.New(fail.NotFound, "the store holds no document of that key")
+	if found == nil || hidden != nil {
+		return Info{}, cmp.Or(hidden, fail.New(fail.NotFound, "the store holds no document of that key"))
 	}
 	return *found, nil
 }

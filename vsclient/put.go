@@ -26,7 +26,7 @@ func (c *Client) put(ctx context.Context, p *prepared) (Result, error) {
 		if !ok || cur.Content != ledger.Print(p.source.Fingerprint()) {
 			return c.replace(ctx, p, h, young)
 		}
-		if cur.Status != ledger.Completed || !c.view.Sure(cur) {
+		if cur.Status != ledger.Completed || p.seen && cur.Seen != ledger.Read || !c.view.Sure(cur) {
 			if err := c.view.See(ctx, cur.ID); err != nil {
 				return Result{}, err
 			}
@@ -35,11 +35,9 @@ func (c *Client) put(ctx context.Context, p *prepared) (Result, error) {
 				return c.replace(ctx, p, h, young)
 			}
 		}
-		r, err := c.retain(ctx, p, h, cur, young)
-		if errors.Is(err, view.ErrMoved) {
-			continue
+		if r, err := c.retain(ctx, p, h, cur, young); !errors.Is(err, view.ErrMoved) {
+			return r, err
 		}
-		return r, err
 	}
 }
 
@@ -125,6 +123,7 @@ func (c *Client) replace(ctx context.Context, p *prepared, h ledger.Holdings, yo
 func (c *Client) attempt(ctx context.Context, p *prepared, r *Result) (index.Fate, error) {
 	arrived := c.index.Expect()
 	defer arrived()
+	known := c.view.Files()
 	f, err := c.upload(ctx, p)
 	if err != nil {
 		return index.NotAttached, err
@@ -133,7 +132,7 @@ func (c *Client) attempt(ctx context.Context, p *prepared, r *Result) (index.Fat
 		Key: p.Key, Digest: naming.DigestOf(p.Key), Own: p.own, Source: p.source,
 		Version: max(f.CreatedAt*1e6, c.view.Known(p.Doc).Highest()+1, p.above), // OpenAI's clock, and an order of our own within the second
 	}
-	if !c.view.Uploaded(f, next) {
+	if !c.view.Uploaded(f, next, known) {
 		return index.NotAttached, fail.New(fail.Endpoint, "the server answers the upload with File %s, which it had already; each upload has to make a File of its own", f.ID)
 	}
 	r.FileID, r.Version = f.ID, next.Version

@@ -124,6 +124,30 @@ func TestAReaderDoesNotWaitForANewerVersionBesideASearchableOne(t *testing.T) {
 
 // TestAReaderLeavesOneVersionOfADocumentThatManyNewFilesFollow has a process die before it
 // removes the older version, and others attach more Files than a look reads at least.
+func TestAReaderFindsTheOlderVersionWhileTheNewOneOfThisClientCannotBeSeen(t *testing.T) {
+	for name, opts := range map[string][]func(*vsclient.Config){"put": nil, "acknowledged": {async}} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				is := is.New(t)
+				w := newWorld(t, openaitest.Config{IndexTime: 30 * time.Second, NotFoundWindow: 15 * time.Second})
+				c := w.client(opts...)
+				is.NoErr(onlyErr(c.Put(t.Context(), doc("a.md", "one"))))
+				is.NoErr(c.Flush(t.Context()))
+				time.Sleep(10 * time.Minute)
+				var put sync.WaitGroup
+				put.Go(func() { is.NoErr(onlyErr(c.Put(t.Context(), doc("a.md", "two")))) })
+				for range 25 {
+					time.Sleep(time.Second)
+					info, err := c.Get(t.Context(), "a.md")
+					is.NoErr(err)
+					is.Equal(info.Status, vsclient.Completed)
+				}
+				put.Wait()
+			})
+		})
+	}
+}
+
 func TestAReaderLeavesOneVersionOfADocumentThatManyNewFilesFollow(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		is := is.New(t)

@@ -168,6 +168,7 @@ type record struct {
 	content  Print
 	ext      uint32 // hash of the extension; 0: none
 	created  uint32
+	nth      uint32 // of the Files that have come to be known
 	at       uint32
 	over     uint32
 	round    uint8 // the complete list of Files that has shown it last
@@ -188,6 +189,7 @@ type Ledger struct {
 	byStem  map[uint64]*record
 	byKey   map[Key]*record
 	gone    map[string]uint32 // Files that were seen to be gone, and when
+	files   uint32            // that have come to be known
 	round   uint8             // of the complete list of Files that was begun last
 	ended   uint8             // of the one that has ended last
 	altered bool
@@ -237,9 +239,18 @@ func (l *Ledger) file(f File) *record {
 }
 
 func (l *Ledger) add(id string) *record {
-	r := &record{id: id, round: l.round}
+	l.files++
+	r := &record{id: id, nth: l.files, round: l.round}
 	l.byID[id] = r
 	return r
+}
+
+// Files returns how many Files have come to be known. One that comes to be known later is
+// not among them.
+func (l *Ledger) Files() uint32 {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.files
 }
 
 // Begin begins a complete list of Files. Whatever [Ledger.Listed] has not shown by
@@ -277,14 +288,15 @@ func (l *Ledger) Forget(before uint32) {
 }
 
 // Uploaded takes in a File that this client has made as a version of a key. It reports false
-// for one that was seen gone or as a version of a key, or that an earlier upload has made.
-func (l *Ledger) Uploaded(f File, m Marks, at uint32) bool {
+// for one that was seen gone or as a version of a key, that an earlier upload has made, or
+// that was known when the upload began, as one of the Files up to that number.
+func (l *Ledger) Uploaded(f File, m Marks, known, at uint32) bool {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	if _, gone := l.gone[f.ID]; gone {
 		return false
 	}
-	if r := l.byID[f.ID]; r != nil && (r.made || r.key != (Key{})) {
+	if r := l.byID[f.ID]; r != nil && (r.made || r.key != (Key{}) || r.nth <= known) {
 		return false
 	}
 	r := l.file(f)

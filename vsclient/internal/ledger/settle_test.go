@@ -192,28 +192,34 @@ func TestAListingTakesBackNoEnd(t *testing.T) {
 
 func TestAnUploadIsANewFile(t *testing.T) {
 	key, other := ledger.Key{1}, ledger.Key{2}
+	listed := func(l *ledger.Ledger) { l.Listed([]ledger.File{{ID: "file-a"}}) }
 	for sentence, tt := range map[string]struct {
 		before func(l *ledger.Ledger)
+		known  uint32 // how many Files were known when the upload began
 		is     bool
 	}{
-		"nothing is known of it":           {func(*ledger.Ledger) {}, true},
-		"a tool has attached it meanwhile": {func(l *ledger.Ledger) { l.Observe("file-a", ledger.Marks{}, false, ledger.Completed, ledger.Listed, 1) }, true},
-		"it is a version of another key": {func(l *ledger.Ledger) {
+		"nothing is known of it":                              {before: func(*ledger.Ledger) {}, is: true},
+		"a list of Files has shown it since the upload began": {before: listed, is: true},
+		"a list of Files had shown it when the upload began":  {before: listed, known: 1},
+		"a tool has attached it meanwhile": {is: true, before: func(l *ledger.Ledger) {
+			l.Observe("file-a", ledger.Marks{}, false, ledger.Completed, ledger.Listed, 1)
+		}},
+		"it is a version of another key": {before: func(l *ledger.Ledger) {
 			l.Observe("file-a", ledger.Marks{Key: other}, true, ledger.Completed, ledger.Listed, 1)
-		}, false},
-		"it is a version of the key": {func(l *ledger.Ledger) {
+		}},
+		"it is a version of the key": {before: func(l *ledger.Ledger) {
 			l.Observe("file-a", ledger.Marks{Key: key}, true, ledger.Completed, ledger.Listed, 1)
-		}, false},
-		"an earlier upload has made it": {func(l *ledger.Ledger) { l.Uploaded(ledger.File{ID: "file-a"}, ledger.Marks{Key: key}, 1) }, false},
-		"it was made before, and is gone since": {func(l *ledger.Ledger) {
-			l.Uploaded(ledger.File{ID: "file-a"}, ledger.Marks{Key: key}, 1)
+		}},
+		"an earlier upload has made it": {before: func(l *ledger.Ledger) { l.Uploaded(ledger.File{ID: "file-a"}, ledger.Marks{Key: key}, 0, 1) }},
+		"it was made before, and is gone since": {before: func(l *ledger.Ledger) {
+			l.Uploaded(ledger.File{ID: "file-a"}, ledger.Marks{Key: key}, 0, 1)
 			l.Gone("file-a", 2)
-		}, false},
+		}},
 	} {
 		t.Run(sentence, func(t *testing.T) {
 			l := ledger.New()
 			tt.before(l)
-			is.New(t).Equal(l.Uploaded(ledger.File{ID: "file-a"}, ledger.Marks{Key: key}, 3), tt.is)
+			is.New(t).Equal(l.Uploaded(ledger.File{ID: "file-a"}, ledger.Marks{Key: key}, tt.known, 3), tt.is)
 		})
 	}
 }

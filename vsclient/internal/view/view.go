@@ -189,9 +189,12 @@ func StatusOf(s wire.Status) ledger.Status {
 	return ledger.InProgress
 }
 
+// Files returns how many Files have come to be known, for [View.Uploaded].
+func (v *View) Files() uint32 { return v.ledger.Files() }
+
 // Uploaded records a File that the client has made as a version of a key. It reports false
-// for one that is not new.
-func (v *View) Uploaded(f wire.File, next naming.Identity) bool {
+// for one that is not new: so many Files were known when the upload began.
+func (v *View) Uploaded(f wire.File, next naming.Identity, known uint32) bool {
 	file := FileOf(f)
 	if stems := naming.NamesOf(next.Key, v.cfg.Extension).Stems; !slices.Contains(stems, file.Stem) {
 		v.altered(f.ID)
@@ -200,7 +203,7 @@ func (v *View) Uploaded(f wire.File, next naming.Identity) bool {
 	v.lists.mu.Lock()
 	v.lists.clock.Show(f.CreatedAt)
 	v.lists.mu.Unlock()
-	return v.ledger.Uploaded(file, v.Marks(next), v.Tick())
+	return v.ledger.Uploaded(file, v.Marks(next), known, v.Tick())
 }
 
 // Ended records how the attach of a File that the client has made has ended.
