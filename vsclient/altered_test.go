@@ -218,6 +218,10 @@ func TestAServerThatKeepsAttributesInPartIsRefused(t *testing.T) {
 		"the key in capitals": func(a map[string]any) { a["vs_key"] = strings.ToUpper(fmt.Sprint(a["vs_key"])) },
 		"no content":          func(a map[string]any) { delete(a, "vs_content") },
 		"no version":          func(a map[string]any) { delete(a, "vs_version") },
+		"none, and one of the server's": func(a map[string]any) {
+			clear(a)
+			a["indexed_at"] = "now"
+		},
 		"dashes in names": func(a map[string]any) {
 			for name, value := range maps.Clone(a) {
 				delete(a, name)

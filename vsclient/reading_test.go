@@ -168,6 +168,27 @@ func TestAReaderLeavesOneVersionOfADocumentThatManyNewFilesFollow(t *testing.T) 
 	})
 }
 
+// A listing finds candidates, and proves nothing.
+func TestADocumentStaysThatAListingShowsAsFailed(t *testing.T) {
+	for _, status := range []string{"failed", "cancelled"} {
+		t.Run(status, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				w := newWorld(t, slow)
+				c := w.client(over(func(next http.RoundTripper, r *http.Request) (*http.Response, error) {
+					resp, err := next.RoundTrip(r)
+					if err == nil && strings.HasSuffix(r.URL.Path, w.store+"/files") && r.Method == http.MethodGet {
+						resp = rewritten(resp, `"completed"`, `"`+status+`"`)
+					}
+					return resp, err
+				}))
+				is.New(t).NoErr(onlyErr(c.Put(t.Context(), doc("a.md", "text"))))
+				time.Sleep(time.Hour)
+				w.expect(map[string]string{"a.md": "text"})
+			})
+		})
+	}
+}
+
 func TestAListingDoesNotShowDocumentsThatThisClientHasDeleted(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		is := is.New(t)

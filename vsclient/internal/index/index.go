@@ -63,6 +63,7 @@ type Indexer struct {
 	coming  int // uploads that have been announced and have not ended
 	timer   *time.Timer
 	sending bool // a sender waits for leave; it takes the Files that are ready then
+	keeps   bool // the server was seen to keep marks
 }
 
 // New returns an Indexer. It makes no request.

@@ -169,8 +169,9 @@ func (w *watch) settle(s wire.StoreFile, get bool) (news bool) {
 	if at == nil {
 		return false
 	}
-	lost := naming.Lost(at.Attributes, s.Attributes)
 	w.i.mu.Lock()
+	lost := naming.Lost(at.Attributes, s.Attributes, w.i.keeps)
+	w.i.keeps = w.i.keeps || !lost
 	news = at.take()
 	if lost && get && at.bare.IsZero() {
 		at.bare = time.Now()

@@ -50,9 +50,9 @@ func (k *Keeper) settleKey(ctx context.Context, d view.Doc, named bool) error {
 		})
 		var unread []string
 		for _, v := range h.Versions {
-			listed := v.Status == ledger.Completed && v.Seen != ledger.Read && len(h.Versions) > 1 && !slices.Contains(remove, v.ID)
+			listed := v.Seen != ledger.Read && (v.Status == ledger.Failed || v.Status == ledger.Completed && len(h.Versions) > 1 && !slices.Contains(remove, v.ID))
 			again := goes(v) && v.Seen == ledger.NotSeen || going && !sure && (goes(v) || v.ID == keep)
-			if (listed || again) && !read[v.ID] && !v.Open {
+			if (listed || again) && !read[v.ID] && (!v.Open || v.Status == ledger.Failed) {
 				unread = append(unread, v.ID)
 			}
 		}

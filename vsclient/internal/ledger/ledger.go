@@ -322,11 +322,12 @@ func (l *Ledger) Observe(id string, m Marks, marked bool, s Status, seen Seen, a
 		return true
 	}
 	// A listing lags; it takes back no end that this client has seen itself.
-	if seen == Listed && r.seen > Listed && r.status >= Completed && s < r.status {
+	ended := seen == Listed && r.seen > Listed && r.status >= Completed
+	if ended && s < r.status {
 		return true
 	}
-	// Nor does it take marks off: a GET has to show that.
-	if seen == Listed && !marked && r.marked {
+	// Nor does it tell another end, or take marks off: a GET has to show that.
+	if ended && s > r.status || seen == Listed && !marked && r.marked {
 		r.seen = NotSeen
 		return true
 	}

@@ -50,10 +50,13 @@ func place(h ledger.Holdings, v ledger.Version) cell {
 	at := cell{begun: "no", others: "no other"}
 	at.state = map[ledger.Status]string{
 		ledger.Unknown: "never looked at", ledger.Absent: "not in the store", ledger.InProgress: "in progress",
-		ledger.Completed: "seen searchable", ledger.Failed: "failed or cancelled",
+		ledger.Completed: "seen searchable", ledger.Failed: "seen failed or cancelled",
 	}[v.Status]
 	if v.Status == ledger.Completed && v.Seen != ledger.Read {
 		at.state = "listed as completed"
+	}
+	if v.Status == ledger.Failed && v.Seen != ledger.Read {
+		at.state = "listed as failed or cancelled"
 	}
 	if v.Going {
 		at.begun = "yes"
@@ -72,8 +75,8 @@ func place(h ledger.Holdings, v ledger.Version) cell {
 
 func TestThePageShowsTheRule(t *testing.T) {
 	table := cells(t)
-	if len(table) != 36 {
-		t.Fatalf("the table has %d cells; 12 states in 3 columns are 36", len(table))
+	if len(table) != 42 {
+		t.Fatalf("the table has %d cells; 14 states in 3 columns are 42", len(table))
 	}
 	wrong := make(map[cell]string)
 	met := make(map[cell]bool)

@@ -7,7 +7,7 @@ package ledger
 // keep is the newest version that was seen searchable and whose removal has not
 // begun; it is empty when there is none. A version may go when
 //
-//   - its indexing has failed, or
+//   - its indexing was seen to have failed, or
 //   - it is older than keep, or
 //   - its removal has begun and there is a version to keep.
 //
@@ -23,7 +23,7 @@ func Settle(h Holdings) (keep string, remove, wait []string) {
 		switch {
 		case !kept && v.searchable():
 			keep, kept = v.ID, true
-		case v.Status == Failed, kept, v.Going && h.keeps(), v.Going && v.Status == Absent:
+		case v.Status == Failed && v.Seen == Read, kept, v.Going && h.keeps(), v.Going && v.Status == Absent:
 			remove = append([]string{v.ID}, remove...)
 		default:
 			wait = append(wait, v.ID)

@@ -59,6 +59,8 @@ func proven(v ledger.Version) bool {
 	return v.Status == ledger.Completed && v.Seen == ledger.Read && !v.Going
 }
 
+func failed(v ledger.Version) bool { return v.Status == ledger.Failed && v.Seen == ledger.Read }
+
 // sentences are the rule, one fact each. Each is checked on every history.
 var sentences = []struct {
 	sentence string
@@ -71,15 +73,15 @@ var sentences = []struct {
 		i := slices.IndexFunc(h.Versions, proven)
 		return i < 0 && len(keep) == 0 || i >= 0 && len(keep) == 1 && keep[0].ID == h.Versions[i].ID
 	}},
-	{"a version that failed goes", func(_ ledger.Holdings, _, _, wait []ledger.Version) bool {
-		return !slices.ContainsFunc(wait, func(v ledger.Version) bool { return v.Status == ledger.Failed })
+	{"a version that was seen to have failed goes", func(_ ledger.Holdings, _, _, wait []ledger.Version) bool {
+		return !slices.ContainsFunc(wait, failed)
 	}},
 	{"a version older than the kept one goes", func(_ ledger.Holdings, keep, _, wait []ledger.Version) bool {
 		return len(keep) == 0 || !slices.ContainsFunc(wait, func(v ledger.Version) bool { return v.Number < keep[0].Number })
 	}},
 	{"a version that may be searchable goes only when a newer one was seen searchable, or when its removal has begun and one is kept", func(_ ledger.Holdings, keep, remove, _ []ledger.Version) bool {
 		return !slices.ContainsFunc(remove, func(v ledger.Version) bool {
-			if v.Status == ledger.Failed || v.Going && v.Status == ledger.Absent {
+			if failed(v) || v.Going && v.Status == ledger.Absent {
 				return false
 			}
 			return len(keep) == 0 || v.Number > keep[0].Number && !v.Going
@@ -87,12 +89,12 @@ var sentences = []struct {
 	}},
 	{"a newer version that may yet be searchable stays", func(_ ledger.Holdings, keep, remove, _ []ledger.Version) bool {
 		return !slices.ContainsFunc(remove, func(v ledger.Version) bool {
-			return len(keep) > 0 && v.Number > keep[0].Number && v.Status != ledger.Failed && !v.Going
+			return len(keep) > 0 && v.Number > keep[0].Number && !failed(v) && !v.Going
 		})
 	}},
 	{"without a version to keep, only versions that cannot be searchable go", func(_ ledger.Holdings, keep, remove, _ []ledger.Version) bool {
 		return len(keep) > 0 || !slices.ContainsFunc(remove, func(v ledger.Version) bool {
-			return v.Status != ledger.Failed && (!v.Going || v.Status != ledger.Absent)
+			return !failed(v) && (!v.Going || v.Status != ledger.Absent)
 		})
 	}},
 	{"the oldest version goes first", func(_ ledger.Holdings, _, remove, _ []ledger.Version) bool {

@@ -154,9 +154,9 @@ func Marked(all map[string]any) bool {
 
 // Lost reports whether a store file shows other marks than those that it was attached with,
 // or lacks some. An update raises the version and keeps the rest. Where the store file shows
-// an attribute that was not sent, somebody has replaced them, unless its value is that of a
-// mark: the server has other names for attributes.
-func Lost(sent, shown map[string]any) bool {
+// an attribute that was not sent, somebody has replaced them, if the server keeps marks at
+// all: it was seen to. A value that is that of a mark shows that it has other names for them.
+func Lost(sent, shown map[string]any, keeps bool) bool {
 	was, now := Decode(sent), Decode(shown)
 	if was.Key == now.Key && was.Version <= now.Version && was.Source.Fingerprint() == now.Source.Fingerprint() {
 		return false
@@ -173,7 +173,7 @@ func Lost(sent, shown map[string]any) bool {
 			}
 		}
 	}
-	return !foreign
+	return !foreign || !keeps
 }
 
 func keyPartName(i int) string {
