@@ -34,9 +34,9 @@ type Options struct {
 	// OwnerAttribute is the attribute that carries [Scope.Owner]; "": "owner".
 	OwnerAttribute string
 	// Overlap withholds every change when the source may be another one than the one that is
-	// meant: two documents or more within the scope would go, besides those that have moved
-	// to another key, and these are more than three quarters of all, or more than half while
-	// most contents of the source are new, or no document stays under its key.
+	// meant: two documents or more within the scope would go whose content the source lacks,
+	// and these are more than three quarters of all, or more than half while most contents of
+	// the source are new, or no document stays under its key.
 	// [ExecuteOptions.Approve] lifts that.
 	Overlap bool
 }
@@ -398,41 +398,38 @@ func cannotTell(err error) string {
 	return fmt.Sprintf("the source cannot tell whether it has the document: %v", err)
 }
 
-// losses returns the number of removals of documents that have not moved, by how many the
+// losses returns the number of removals of contents that the source lacks, by how many the
 // contents that the store does not have exceed those that it has, and how many documents stay
 // under their keys. The first change of a stored document counts as a content that the store
-// has. A content is the new place of one document alone.
+// has. The first document with a removed content is the one that has moved.
 func losses(source, removals []Entry) (gone, news, stays int) {
-	places, replaced, changed := make(map[string]int), make(map[string]int), -1
+	removed, there, changed := make(map[string]bool), make(map[string]bool), -1
+	for _, e := range removals {
+		removed[e.SHA256] = e.SHA256 != ""
+	}
 	for _, e := range source {
-		switch e.Action {
-		case Create:
-			news++
-			places[e.SHA256]++
-		case Replace:
-			news, changed = news+changed, 1
-			replaced[e.SHA256]++
-			stays++
-		case Refused, Conflict:
-			places[e.SHA256]++
-		case Unchanged, Attributes, Rechunk, Repair:
+		if e.Action == Duplicate {
+			continue
+		}
+		there[e.SHA256] = e.SHA256 != ""
+		switch {
+		case e.Action == Unchanged, e.Action == Attributes, e.Action == Rechunk, e.Action == Repair:
 			news--
 			stays++
-		case Duplicate, Remove:
+		case removed[e.SHA256]:
+			removed[e.SHA256] = false
+			news--
+		case e.Action == Create:
+			news++
+		case e.Action == Replace:
+			news, changed = news+changed, 1
+			stays++
 		}
 	}
 	for _, e := range removals {
-		switch {
-		case e.SHA256 != "" && places[e.SHA256] > 0:
-			places[e.SHA256]--
-		case e.SHA256 != "" && replaced[e.SHA256] > 0:
-			replaced[e.SHA256]--
-			stays--
-		default:
+		if !there[e.SHA256] {
 			gone++
-			continue
 		}
-		news -= 2 // it is not a new one, and one that the store has
 	}
 	return gone, news, stays
 }
