@@ -62,7 +62,7 @@ func (s *sourceFlags) add(f *pflag.FlagSet) {
 	f.StringVar(&s.Chunking, "chunking", "auto", "auto, or `MAX/OVERLAP` tokens")
 	f.BoolVar(&s.Complete, "complete", false, "a list of keys is complete although it has no end line")
 	f.BoolVar(&s.AllowEmpty, "allow-empty", false, "a source without documents may have documents removed")
-	f.StringVar(&s.maxRemove, "max-remove", "", "withhold removals beyond `N|P%` of the owner's documents (default 10%, at most 1000;\n10 removals are within every share while a quarter of them all stays; N is exact)")
+	f.StringVar(&s.maxRemove, "max-remove", "", "withhold removals beyond `N|P%` of the owner's documents (default 10%, at most 1000;\n10 removals are within every share while a quarter of them all stays; N is exact).\nA source that may be another one changes nothing all the same")
 	f.BoolVar(&s.noRemove, "no-remove", false, "withhold all removals")
 }
 
@@ -539,7 +539,7 @@ func (x *executeFlags) approves(p *plan.Plan) bool {
 
 func (x *executeFlags) add(f *pflag.FlagSet) {
 	f.SortFlags = false
-	f.IntVar(&x.approve, "approve-removals", 0, "remove up to `N` documents although that is more than --max-remove allows")
+	f.IntVar(&x.approve, "approve-removals", 0, "remove up to `N` documents although that is more than --max-remove allows, or although\nthe source may be another one; the other changes are made too")
 	f.BoolVar(&x.wait, "wait", true, "wait until documents are searchable; --wait=false: until they are attached, and leave\nremovals to a later run")
 	f.BoolVarP(&x.yes, "yes", "y", false, "do not ask; needed without a terminal")
 }
