@@ -378,6 +378,10 @@ func TestALineOfTwoMeaningsMakesAManifestIncomplete(t *testing.T) {
 		`{"key":"a","Key":"b","text":"x"}`:                                      `has "Key" twice`,
 		`{"key":"a","text":"x","attributes":{"n":1,"n":2}}`:                     `has "n" twice`,
 		`{"key":"a","text":"x","chunking":{"max_tokens":400,"max_tokens":800}}`: `has "max_tokens" twice`,
+		`{"key":"a","text":"x","chunking":{"max_tokens":400,"MAX_TOKENS":800}}`: `has "MAX_TOKENS" twice`,
+		`{"key":"a","text":"x","attributes":{"n":1},"attributeſ":{"n":2}}`:      `twice`,
+		`{"key":"a","text":"x","attributes":{"chunking":1,"Chunking":2}}`:       "",
+		`{"key":"a","text":"x","attributes":{"s":1,"ſ":2}}`:                     "",
 		`{"end":true,"count":0,"text":"x"}`:                                     "the end line is",
 		`{"end":true,"count":0,"attributes":{"n":1}}`:                           "the end line is",
 		`{"key":"a","text":"x","attributes":{"n":1,"N":2}}`:                     "", // two attributes
