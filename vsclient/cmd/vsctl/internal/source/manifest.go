@@ -193,6 +193,7 @@ func (m *manifest) document(l line, where span) vsclient.Document {
 	}
 	if l.Path != nil {
 		name := filepath.FromSlash(*l.Path)
+		open := func() (io.ReadCloser, error) { return m.base.Open(name) }
 		doc.Content = vsclient.Open(func() (io.ReadCloser, error) {
 			info, err := m.base.Stat(name)
 			if err == nil && !info.Mode().IsRegular() {
@@ -201,7 +202,12 @@ func (m *manifest) document(l line, where span) vsclient.Document {
 			if err != nil {
 				return nil, err
 			}
-			return m.base.Open(name)
+			if info.Size() < pointerSize {
+				if reason := Pointer(open); reason != "" {
+					return nil, fmt.Errorf("%s: %s", name, reason)
+				}
+			}
+			return open()
 		})
 		return doc
 	}
