@@ -114,7 +114,7 @@ func TestNoRandomFolderElsewhereRemovesADocument(t *testing.T) {
 		}
 		return docs
 	}
-	for seed := range uint64(600) {
+	for seed := range uint64(300) {
 		r := rand.New(rand.NewPCG(seed, 16))
 		right := folders(r, "")
 		other := folders(r, "beside ")
@@ -145,7 +145,7 @@ func TestNoRandomFolderElsewhereRemovesADocument(t *testing.T) {
 
 // TestAnyRandomCheckoutElsewhereIsTheSameSource edits some files, adds some, and removes one.
 func TestAnyRandomCheckoutElsewhereIsTheSameSource(t *testing.T) {
-	for seed := range uint64(200) {
+	for seed := range uint64(100) {
 		r := rand.New(rand.NewPCG(seed, 17))
 		synctest.Test(t, func(t *testing.T) {
 			w := newWorld(t, openaitest.Config{})
