@@ -230,7 +230,7 @@ func (x *execution) beforeRemovals(ctx context.Context) string {
 	if x.o.Exists == nil {
 		return ""
 	}
-	asked := false
+	none := ""
 	for _, e := range x.plan.Entries {
 		if e.Action == Remove || e.Action == Refused {
 			continue
@@ -242,12 +242,9 @@ func (x *execution) beforeRemovals(ctx context.Context) string {
 		case there:
 			return ""
 		}
-		asked = true
+		none = "the source has none of the documents that the plan has seen in it"
 	}
-	if asked {
-		return "the source has none of the documents that the plan has seen in it"
-	}
-	return ""
+	return none
 }
 
 // put puts the document of the entry.

@@ -711,6 +711,41 @@ func TestASourceThatSharesLittleWithTheStoreMayBeAnother(t *testing.T) {
 	}
 }
 
+// TestARenameBeforeAnEarlierOneIsTidiedUpLosesNothing has contents that the store has under
+// several keys, as after runs that removed nothing.
+func TestARenameBeforeAnEarlierOneIsTidiedUpLosesNothing(t *testing.T) {
+	for _, c := range []struct {
+		sentence string
+		names    []string // that three files have had
+		now      string
+	}{
+		{"the last names are new", []string{"a", "b"}, "c"},
+		{"the last names have been put", []string{"a", "b", "c", "d", "e"}, "e"},
+	} {
+		t.Run(c.sentence, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				is := is.New(t)
+				w := newWorld(t, openaitest.Config{})
+				files := func(name string) (docs []vsclient.Document) {
+					for _, n := range []string{"1", "2", "3"} {
+						docs = append(docs, ofUs(doc(name+n, n)))
+					}
+					return docs
+				}
+				for _, name := range c.names {
+					w.put(files(name)...)
+				}
+				o := us
+				o.Overlap, o.Guard.Share = true, 1
+				p := w.make(w.client(), source(files(c.now)...), o)
+				is.Equal(len(withheld(p.Entries)), 0)
+				w.run(w.client(), p, plan.ExecuteOptions{})
+				is.Equal(w.stored(), []string{c.now + "1: 1", c.now + "2: 2", c.now + "3: 3"})
+			})
+		})
+	}
+}
+
 func TestAPlanOfAnotherFormatIsRefused(t *testing.T) {
 	is := is.New(t)
 	var p plan.Plan

@@ -26,9 +26,9 @@ func (s Scope) has(key string, owner any) bool {
 
 // Guard keeps a source that has lost most of its documents from emptying the store: more
 // than Free removals are withheld when they are more than Share of the documents within
-// the scope, or more than Most. Each zero field is its default. A share below 0 allows
-// none beyond Free. Otherwise Free does not hold where more than three quarters of the
-// documents would go, and more than one, besides those that have moved to another key.
+// the scope, or more than Most. Each zero field is its default. A share below 0 allows none
+// beyond Free. With another share, Free does not hold where more than one document, and more
+// than three quarters of all, would go whose content the source lacks.
 type Guard struct {
 	Free  int     `json:"free"`  // 0: 10
 	Most  int     `json:"most"`  // 0: 1,000
@@ -49,7 +49,7 @@ func (g Guard) withDefaults() Guard {
 // nearlyAll reports whether so many documents that go leave next to none of a store.
 func nearlyAll(gone, owned int) bool { return gone > 1 && 4*gone > 3*owned }
 
-// refuses says why n removals, of which gone have not moved, are too many; empty: they are not.
+// refuses says why n removals, gone of them of contents that are lost, are too many; empty: they are not.
 func (g Guard) refuses(n, gone, owned int) string {
 	switch {
 	case n <= g.Free && (g.Share < 0 || !nearlyAll(gone, owned)):

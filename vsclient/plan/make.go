@@ -34,18 +34,20 @@ type Options struct {
 	// OwnerAttribute is the attribute that carries [Scope.Owner]; "": "owner".
 	OwnerAttribute string
 	// Overlap withholds every change when the source may be another one than the one that is
-	// meant: two documents or more within the scope would go, besides those that have moved
-	// to another key, and these are more than three quarters of all, or more than half while
-	// most contents of the source are new, or no document stays under its key.
-	// [ExecuteOptions.Approve] lifts that.
+	// meant: two documents or more within the scope would go whose content the source lacks,
+	// and these are more than three quarters of all, or more than half while most contents of
+	// the source are new, or no document stays under its key. [ExecuteOptions.Approve] lifts that.
 	Overlap bool
+	// Elsewhere is the folder that the last whole run has read, when it is not the source's; "": it
+	// is, or nobody knows. Every change is then withheld as well when there is a removal, unless
+	// more than half of the documents within the scope are in the source as they were.
+	Elsewhere string
 }
 
 // DefaultOwnerAttribute is the attribute that carries the owner of a document.
 const DefaultOwnerAttribute = "owner"
 
-// patience is how long a document may be indexed before it is stuck: the client's default
-// for Config.IndexTimeout.
+// patience is how long a document may be indexed before it is stuck, as for a client.
 const patience = 10 * time.Minute
 
 // Make compares the source with the store and returns the difference. It only reads. It
@@ -114,6 +116,7 @@ type maker struct {
 	plan    *Plan
 	byKey   map[string]*held // the store's documents, and the source's
 	refused []refused
+	same    int // documents within the scope that the source has with their content
 
 	size, usage int64 // of the store's documents whose size is known
 }
@@ -201,6 +204,9 @@ func (m *maker) take(ctx context.Context, d vsclient.Document) error {
 		m.refused = append(m.refused, refused{len(m.plan.Entries), d.Content})
 	} else if err := m.judge(ctx, &e, h, d); err != nil {
 		return err
+	}
+	if m.owned(d.Key, h) && e.SHA256 != "" && e.SHA256 == h.sha256 {
+		m.same++
 	}
 	h.seen = true
 	m.plan.Entries = append(m.plan.Entries, e)
@@ -344,7 +350,6 @@ func (m *maker) remove(ctx context.Context) error {
 	unput := make(map[string]string) // why keys do not have the contents of the source
 	for _, e := range p.Entries[:first] {
 		switch {
-		case e.SHA256 == "":
 		case e.Action == Refused, e.Action == Conflict:
 			unput[e.SHA256] = fmt.Sprintf("%q, which cannot be put", e.Key)
 		case e.Action == Unchanged && e.Reason == indexed, e.Action == Attributes && m.byKey[e.Key].unsearchable != nil:
@@ -354,9 +359,13 @@ func (m *maker) remove(ctx context.Context) error {
 	gone, news, stays := losses(p.Entries[:first], removals)
 	gone *= min(first, 1) // an empty source has a rule of its own
 	p.Guarded = p.Guard.refuses(p.Removals, gone, p.Owned)
+	elsewhere := m.o.Elsewhere != "" && 2*m.same <= p.Owned
 	alien := gone > 1 && (stays == 0 || nearlyAll(gone, p.Owned) || 2*gone > p.Owned && news > 0)
-	if alien && m.o.Overlap && !m.o.NoRemove && p.Incomplete == "" {
+	if !m.o.NoRemove && (elsewhere || alien && m.o.Overlap && p.Incomplete == "") {
 		p.Guarded = fmt.Sprintf("the source lacks %d of the %d documents that the store has of it: is it the right source?", gone, p.Owned)
+		if elsewhere {
+			p.Guarded = fmt.Sprintf("the last whole run has read %s, and the source has %d of its %d documents unchanged: is it the right source?", m.o.Elsewhere, m.same, p.Owned)
+		}
 		for i, e := range p.Entries[:first] {
 			if e.Action.Puts() {
 				p.Entries[i].Withheld = p.Guarded
@@ -398,41 +407,38 @@ func cannotTell(err error) string {
 	return fmt.Sprintf("the source cannot tell whether it has the document: %v", err)
 }
 
-// losses returns the number of removals of documents that have not moved, by how many the
+// losses returns the number of removals of contents that the source lacks, by how many the
 // contents that the store does not have exceed those that it has, and how many documents stay
 // under their keys. The first change of a stored document counts as a content that the store
-// has. A content is the new place of one document alone.
+// has. The first document with a removed content is the one that has moved.
 func losses(source, removals []Entry) (gone, news, stays int) {
-	places, replaced, changed := make(map[string]int), make(map[string]int), -1
+	removed, there, changed := make(map[string]bool), make(map[string]bool), -1
+	for _, e := range removals {
+		removed[e.SHA256] = e.SHA256 != ""
+	}
 	for _, e := range source {
-		switch e.Action {
-		case Create:
-			news++
-			places[e.SHA256]++
-		case Replace:
-			news, changed = news+changed, 1
-			replaced[e.SHA256]++
-			stays++
-		case Refused, Conflict:
-			places[e.SHA256]++
-		case Unchanged, Attributes, Rechunk, Repair:
+		if e.Action == Duplicate {
+			continue
+		}
+		there[e.SHA256] = e.SHA256 != ""
+		switch {
+		case e.Action == Unchanged, e.Action == Attributes, e.Action == Rechunk, e.Action == Repair:
 			news--
 			stays++
-		case Duplicate, Remove:
+		case removed[e.SHA256]:
+			removed[e.SHA256] = false
+			news--
+		case e.Action == Create:
+			news++
+		case e.Action == Replace:
+			news, changed = news+changed, 1
+			stays++
 		}
 	}
 	for _, e := range removals {
-		switch {
-		case e.SHA256 != "" && places[e.SHA256] > 0:
-			places[e.SHA256]--
-		case e.SHA256 != "" && replaced[e.SHA256] > 0:
-			replaced[e.SHA256]--
-			stays--
-		default:
+		if !there[e.SHA256] {
 			gone++
-			continue
 		}
-		news -= 2 // it is not a new one, and one that the store has
 	}
 	return gone, news, stays
 }

@@ -14,8 +14,8 @@
 // never otherwise. An incomplete source removes nothing: when the iterator yields an error
 // the plan goes on with the documents that have come, and withholds its removals. So it
 // does when the source is empty, unless [Options.Empty] allows that, and when the [Guard]
-// finds too many removals; [ExecuteOptions.Approve] then takes their number. With
-// [Options.Overlap], a source that seems to be another one changes nothing either. A removal
+// finds too many removals; [ExecuteOptions.Approve] then takes their number. A source that
+// seems to be another one changes nothing ([Options.Overlap], [Options.Elsewhere]). A removal
 // whose content the source has under another key is withheld until that key has it.
 //
 // Puts come first and removals last. Before each removal the store must still have the

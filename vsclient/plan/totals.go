@@ -20,11 +20,9 @@ const (
 // sum adds up the entries.
 func (p *Plan) sum(m *maker, store vsclient.Store) {
 	t := Totals{}
-	usage := func(bytes int64) int64 { // that OpenAI counts for so much content
-		if m.size == 0 {
-			return bytes
-		}
-		return int64(float64(bytes) * float64(m.usage) / float64(m.size))
+	usage := 1.0 // bytes that OpenAI counts for a byte of content
+	if m.size > 0 {
+		usage = float64(m.usage) / float64(m.size)
 	}
 	var changes int // removals, two requests each, and updates
 	for _, e := range p.Entries {
@@ -34,7 +32,7 @@ func (p *Plan) sum(m *maker, store vsclient.Store) {
 		case e.Action.Uploads():
 			t.Uploads++
 			t.Bytes += e.Bytes
-			t.Storage += usage(e.Bytes)
+			t.Storage += int64(usage * float64(e.Bytes))
 			if h.fileID != "" {
 				changes += 2
 				t.Storage -= h.usage
@@ -43,7 +41,7 @@ func (p *Plan) sum(m *maker, store vsclient.Store) {
 			changes++
 		case e.Action == Duplicate:
 			changes += 2
-			t.Storage -= usage(e.Bytes)
+			t.Storage -= int64(usage * float64(e.Bytes))
 		case e.Action == Remove:
 			for _, version := range append([]*held{h}, h.older...) {
 				changes += 2

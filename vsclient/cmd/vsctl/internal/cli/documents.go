@@ -17,6 +17,7 @@ import (
 
 	"github.com/conduitio-labs/conduit-connector-openai-vectorstore/vsclient"
 	"github.com/conduitio-labs/conduit-connector-openai-vectorstore/vsclient/cmd/vsctl/internal/show"
+	"github.com/conduitio-labs/conduit-connector-openai-vectorstore/vsclient/cmd/vsctl/internal/source"
 	"github.com/conduitio-labs/conduit-connector-openai-vectorstore/vsclient/filter"
 	"github.com/conduitio-labs/conduit-connector-openai-vectorstore/vsclient/plan"
 )
@@ -193,6 +194,9 @@ func (a *app) putCommand() *cobra.Command {
 			defer os.Remove(file) //nolint:errcheck // of the temporary folder
 			d.Content = vsclient.Path(file)
 		} else {
+			if reason := source.Pointer(func() (io.ReadCloser, error) { return os.Open(from) }); reason != "" {
+				return outcome{}, fmt.Errorf("%s: %s", from, reason)
+			}
 			d.Content = vsclient.Path(from)
 			d.Extension = path.Ext(from)
 			if !slices.Contains(vsclient.Extensions(), strings.ToLower(d.Extension)) {

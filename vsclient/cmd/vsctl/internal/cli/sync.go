@@ -10,7 +10,6 @@ import (
 	"io"
 	"iter"
 	"math"
-	"net/url"
 	"os"
 	"path"
 	"path/filepath"
@@ -63,7 +62,7 @@ func (s *sourceFlags) add(f *pflag.FlagSet) {
 	f.StringVar(&s.Chunking, "chunking", "auto", "auto, or `MAX/OVERLAP` tokens")
 	f.BoolVar(&s.Complete, "complete", false, "a list of keys is complete although it has no end line")
 	f.BoolVar(&s.AllowEmpty, "allow-empty", false, "a source without documents may have documents removed")
-	f.StringVar(&s.maxRemove, "max-remove", "", "withhold removals beyond `N|P%` of the owner's documents (default 10%, at most 1000;\n10 removals are within every share while a quarter of them all stays; N is exact)")
+	f.StringVar(&s.maxRemove, "max-remove", "", "withhold removals beyond `N|P%` of the owner's documents (default 10%, at most 1000;\n10 removals are within every share while a quarter of them all stays; N is exact).\nA source that may be another one changes nothing all the same")
 	f.BoolVar(&s.noRemove, "no-remove", false, "withhold all removals")
 }
 
@@ -165,8 +164,10 @@ func (a *app) make(ctx context.Context, c *vsclient.Client, opened source.Source
 	if m.refusals, err = a.refusals(a.storeID); err != nil {
 		return made{}, environment(err)
 	}
-	o := plan.Options{Scope: s.scope(), Guard: g, Empty: s.AllowEmpty, NoRemove: s.noRemove, Refusals: m.refusals, OwnerAttribute: s.OwnerAttribute, Limits: a.limits, Overlap: true}
-	o.Exists = exists(opened)
+	o := plan.Options{
+		Scope: s.scope(), Guard: g, Empty: s.AllowEmpty, NoRemove: s.noRemove, Exists: exists(opened), Limits: a.limits,
+		Refusals: m.refusals, OwnerAttribute: s.OwnerAttribute, Overlap: true, Elsewhere: a.elsewhere(a.storeID, m.Spec),
+	}
 	if m.Plan, err = plan.Make(ctx, c, a.counted(opened.Documents(ctx)), o); err != nil {
 		return made{}, err
 	}
@@ -207,26 +208,19 @@ func (a *app) counted(docs iter.Seq2[vsclient.Document, error]) iter.Seq2[vsclie
 	}
 }
 
-// refusalsFile returns the file that keeps the documents that OpenAI has refused, or
-// "" where there is none.
-func (a *app) refusalsFile(store string) string {
-	cache, err := os.UserCacheDir()
-	if err != nil || a.emulate != "" {
-		return ""
-	}
-	return filepath.Join(cache, "vsctl", url.PathEscape(store)+".refusals.json")
-}
-
+// refusals returns the documents that OpenAI has refused in earlier runs.
 func (a *app) refusals(store string) (*plan.Refusals, error) {
-	file := a.refusalsFile(store)
+	file := a.cached(store, refusalsFile)
 	if file == "" {
 		return new(plan.Refusals), nil
 	}
 	return plan.LoadRefusals(file)
 }
 
+const refusalsFile = ".refusals.json"
+
 func (a *app) saveRefusals(store string, r *plan.Refusals) {
-	file := a.refusalsFile(store)
+	file := a.cached(store, refusalsFile)
 	if file == "" {
 		return
 	}
@@ -482,7 +476,9 @@ func (a *app) syncCommand() *cobra.Command {
 		Long: `Sync makes the store equal to the source. It shows the plan, asks, puts first and removes
 last. Without --owner it removes nothing. It withholds removals, and exits with 4, when the
 source is incomplete or empty, and when there are too many of them. It changes nothing, and
-exits with 4, when the source has so few of the documents that it may be another one.
+exits with 4, when the source has so few of the documents that it may be another one. A
+folder that is not that of the last run has to hold more than half of them unchanged before
+one is removed.
 
 ` + legend + "\n\n" + exitCodes,
 		Example: "  vsctl sync ./docs --owner handbook\n  vsctl sync ./docs --owner handbook -y --include '*.md' --exclude drafts --front-matter\n  export-pages | vsctl sync manifest:- --owner pages -y\n  vsctl sync ./docs --owner handbook --approve-removals 40",
@@ -543,7 +539,7 @@ func (x *executeFlags) approves(p *plan.Plan) bool {
 
 func (x *executeFlags) add(f *pflag.FlagSet) {
 	f.SortFlags = false
-	f.IntVar(&x.approve, "approve-removals", 0, "remove up to `N` documents although that is more than --max-remove allows")
+	f.IntVar(&x.approve, "approve-removals", 0, "remove up to `N` documents although that is more than --max-remove allows, or although\nthe source may be another one; the other changes are made too")
 	f.BoolVar(&x.wait, "wait", true, "wait until documents are searchable; --wait=false: until they are attached, and leave\nremovals to a later run")
 	f.BoolVarP(&x.yes, "yes", "y", false, "do not ask; needed without a terminal")
 }
@@ -666,10 +662,14 @@ func (a *app) execute(ctx context.Context, c *vsclient.Client, m made, opened so
 	if saved {
 		o.Source = opened.Document
 	}
+	folder := m.Spec.folder()
 	a.gate.writing.Store(true)
 	a.progress.Done(0, pending, 0)
 	report, err := p.Execute(ctx, c, o, func(g plan.Progress) { a.progress.Done(g.Done, g.Total, g.Bytes) })
 	a.saveRefusals(p.StoreID, m.refusals)
+	if err == nil && !silent && whole(p, report) {
+		a.remember(p.StoreID, m.Spec, folder)
+	}
 	a.progress.End()
 
 	result := executed{Counts: report.Counts, Idle: report.Idle, Failed: []failed{}, Withheld: report.Withheld, Stale: report.Stale, Made: m}
@@ -709,4 +709,11 @@ func (a *app) execute(ctx context.Context, c *vsclient.Client, m made, opened so
 		return warned(out, p, report.Withheld), nil
 	}
 	return out, nil
+}
+
+// whole reports whether the store is as the source is after an execution, but for changes
+// that have failed beside others.
+func whole(p *plan.Plan, r plan.Report) bool {
+	shown := len(p.Entries) > p.Removals // an empty folder may be any
+	return shown && p.Incomplete == "" && removals(r.Withheld)+len(r.Stale) == 0 && (len(r.Failed) == 0 || r.Done+r.Idle > 0)
 }

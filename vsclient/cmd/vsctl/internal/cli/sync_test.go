@@ -92,6 +92,10 @@ func TestNothingIsRemovedForASourceThatCannotBeTrusted(t *testing.T) {
 		{name: "a manifest with another count", in: full + end(4), args: []string{"manifest:-"}, reason: "counts 4 and 3 have come"},
 		{name: "a manifest with a broken line", in: full + "{\"key\":\"d\"}\n" + end(4), args: []string{"manifest:-"}, reason: "give either path or text"},
 		{name: "a manifest whose file is missing", in: "{\"key\":\"d\",\"path\":\"nowhere.md\"}\n" + end(1), args: []string{"manifest:-"}, reason: "be read"},
+		{name: "a manifest with a pointer of Git LFS", prepare: func(w *world) {
+			w.write("p.md", "version https://git-lfs.github.com/spec/v1\n")
+			w.write("m.jsonl", `{"key":"p","path":"p.md"}`+"\n"+end(1))
+		}, args: []string{"manifest:DIR/m.jsonl"}, reason: "git lfs pull"},
 		{name: "a manifest that is empty", in: end(0), args: []string{"manifest:-"}, reason: "the source is empty"},
 		{name: "a list of keys without an end line", in: "a.md\n", args: []string{"keys:-"}, reason: "--complete"},
 		{name: "a list of keys with another count", in: "a.md\n" + end(2), args: []string{"keys:-"}, reason: "counts 2 and 1 have come"},

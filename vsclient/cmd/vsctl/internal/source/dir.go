@@ -190,34 +190,49 @@ func (d *dir) look(name string) (string, error) {
 		return "it is not a regular file", nil
 	case !slices.Contains(indexed, strings.ToLower(path.Ext(name))):
 		return NotIndexed, nil
-	case info.Size() < 1024:
-		return d.pointer(name), nil
+	case info.Size() < pointerSize:
+		return Pointer(func() (io.ReadCloser, error) { return d.files.Open(name) }), nil
 	}
 	return "", nil
 }
 
 // pointers are the beginnings of files that stand for content which is not here. Git LFS
-// has had three forms.
+// has had three forms. git-annex has one for a file, and links, which are files of text where
+// there are no links.
 var pointers = map[string]string{
 	"version https://git-lfs.github.com/spec/v": lfs,
 	"version https://hawser.github.com/spec/v":  lfs,
 	"version http://git-media.io/v/":            lfs,
-	"/annex/objects/":                           "it is a pointer of git-annex to content that is not here: run git annex get",
+	"/annex/objects/":                           annex,
+	".git/annex/objects/":                       annex,
 }
 
-const lfs = "it is a pointer of Git LFS to content that is not here: run git lfs pull"
+const (
+	lfs   = "it is a pointer of Git LFS to content that is not here: run git lfs pull"
+	annex = "it is a pointer of git-annex to content that is not here: run git annex get"
+)
 
-// pointer returns the reason for which a pointer in place of content is refused, or "". A
+// pointerSize is more than the bytes of any pointer.
+const pointerSize = 1024
+
+// Pointer returns the reason for which a pointer in place of content is refused, or "". A
 // file that cannot be read is told of when it is put.
-func (d *dir) pointer(name string) string {
-	f, err := d.files.Open(name)
+func Pointer(open func() (io.ReadCloser, error)) string {
+	f, err := open()
 	if err != nil {
 		return ""
 	}
-	defer f.Close() //nolint:errcheck // it was read alone
-	begin, err := io.ReadAll(io.LimitReader(f, 64))
+	defer f.Close()
+	begin, err := io.ReadAll(io.LimitReader(f, pointerSize))
+	if err != nil || len(begin) == pointerSize {
+		return ""
+	}
+	text := strings.TrimPrefix(string(begin), "\ufeff")
+	for up := true; up; {
+		text, up = strings.CutPrefix(text, "../")
+	}
 	for pointer, reason := range pointers {
-		if err == nil && strings.HasPrefix(string(begin), pointer) {
+		if strings.HasPrefix(text, pointer) {
 			return reason
 		}
 	}

@@ -133,7 +133,7 @@ func unended(err error) error {
 
 func parse(raw []byte) (line, error) {
 	var l line
-	if err := cmp.Or(whole(raw), once(raw, strings.ToLower)); err != nil { // a field is found in either case
+	if err := cmp.Or(whole(raw), once(raw, field)); err != nil {
 		return l, err
 	}
 	values := json.NewDecoder(bytes.NewReader(raw))
@@ -152,6 +152,12 @@ func parse(raw []byte) (line, error) {
 	return l, nil
 }
 
+// field makes names equal that are one field to encoding/json, as K is to the Kelvin sign.
+func field(name string) string { return strings.ToLower(strings.ToUpper(name)) }
+
+// exact makes no two names equal, as those of attributes.
+func exact(name string) string { return name }
+
 // once returns an error when a value of JSON is an object that has a name twice, or holds
 // one: of two values the last would count. fold makes names equal that are one.
 func once(raw json.RawMessage, fold func(string) string) error {
@@ -167,9 +173,13 @@ func once(raw json.RawMessage, fold func(string) string) error {
 			return fmt.Errorf("a line has %q twice", name)
 		}
 		names[fold(name)] = true
+		inner := exact
+		if fold(name) == "chunking" {
+			inner = fold // its names are fields too
+		}
 		var value json.RawMessage
 		if err = values.Decode(&value); err == nil {
-			err = once(value, func(name string) string { return name })
+			err = once(value, inner)
 		}
 	}
 	return err
@@ -183,6 +193,7 @@ func (m *manifest) document(l line, where span) vsclient.Document {
 	}
 	if l.Path != nil {
 		name := filepath.FromSlash(*l.Path)
+		open := func() (io.ReadCloser, error) { return m.base.Open(name) }
 		doc.Content = vsclient.Open(func() (io.ReadCloser, error) {
 			info, err := m.base.Stat(name)
 			if err == nil && !info.Mode().IsRegular() {
@@ -191,7 +202,12 @@ func (m *manifest) document(l line, where span) vsclient.Document {
 			if err != nil {
 				return nil, err
 			}
-			return m.base.Open(name)
+			if info.Size() < pointerSize {
+				if reason := Pointer(open); reason != "" {
+					return nil, fmt.Errorf("%s: %s", name, reason)
+				}
+			}
+			return open()
 		})
 		return doc
 	}

@@ -183,7 +183,9 @@ func TestFilesThatCannotBePutAreRefused(t *testing.T) {
 	write(t, path, "logo.png", "png")
 	write(t, path, "lfs.md", "version https://git-lfs.github.com/spec/v1\noid sha256:"+strings.Repeat("0", 64)+"\nsize 12345\n")
 	write(t, path, "hawser.md", "version https://hawser.github.com/spec/v1\noid sha256:"+strings.Repeat("0", 64)+"\nsize 12345\n")
+	write(t, path, "mark.md", "\ufeffversion https://git-lfs.github.com/spec/v1\noid sha256:"+strings.Repeat("0", 64)+"\nsize 12345\n")
 	write(t, path, "annex.md", "/annex/objects/SHA256E-s5--abc.md\n")
+	write(t, path, "linked/annex.md", "../../.git/annex/objects/Zz/1F/SHA256E-s5--abc.md/SHA256E-s5--abc.md")
 	is.NoErr(os.Symlink("/etc/passwd", filepath.Join(path, "out.md")))
 	is.NoErr(os.Symlink("b/c.md", filepath.Join(path, "in.md")))
 	is.NoErr(os.Symlink("nowhere", filepath.Join(path, "dangling.md")))
@@ -193,7 +195,7 @@ func TestFilesThatCannotBePutAreRefused(t *testing.T) {
 	is.NoErr(err)
 	is.Equal(got, []string{"a.md", "b/c.md", "b/d.md", "e/f/g.md", "in.md"})
 	is.Equal(s.Refused()["logo.png"], NotIndexed)
-	for _, name := range []string{"out.md", "dangling.md", "folder.md", "lfs.md", "hawser.md", "annex.md"} {
+	for _, name := range []string{"out.md", "dangling.md", "folder.md", "lfs.md", "hawser.md", "annex.md", "mark.md", "linked/annex.md"} {
 		is.True(s.Refused()[name] != "")
 	}
 }
@@ -378,6 +380,10 @@ func TestALineOfTwoMeaningsMakesAManifestIncomplete(t *testing.T) {
 		`{"key":"a","Key":"b","text":"x"}`:                                      `has "Key" twice`,
 		`{"key":"a","text":"x","attributes":{"n":1,"n":2}}`:                     `has "n" twice`,
 		`{"key":"a","text":"x","chunking":{"max_tokens":400,"max_tokens":800}}`: `has "max_tokens" twice`,
+		`{"key":"a","text":"x","chunking":{"max_tokens":400,"MAX_TOKENS":800}}`: `has "MAX_TOKENS" twice`,
+		`{"key":"a","text":"x","attributes":{"n":1},"attributeſ":{"n":2}}`:      `twice`,
+		`{"key":"a","text":"x","attributes":{"chunking":1,"Chunking":2}}`:       "",
+		`{"key":"a","text":"x","attributes":{"s":1,"ſ":2}}`:                     "",
 		`{"end":true,"count":0,"text":"x"}`:                                     "the end line is",
 		`{"end":true,"count":0,"attributes":{"n":1}}`:                           "the end line is",
 		`{"key":"a","text":"x","attributes":{"n":1,"N":2}}`:                     "", // two attributes

@@ -1,0 +1,174 @@
+package plan_test
+
+import (
+	"maps"
+	"math/rand/v2"
+	"slices"
+	"strings"
+	"testing"
+	"testing/synctest"
+
+	"github.com/matryer/is"
+
+	"github.com/conduitio-labs/conduit-connector-openai-vectorstore/vsclient"
+	"github.com/conduitio-labs/conduit-connector-openai-vectorstore/vsclient/openaitest"
+	"github.com/conduitio-labs/conduit-connector-openai-vectorstore/vsclient/plan"
+)
+
+// elsewhere is the options of a run that reads another folder than the one before.
+var elsewhere = func() plan.Options {
+	o := us
+	o.Elsewhere = "/right"
+	return o
+}()
+
+func TestASourceElsewhereRemovesWhenItHasMoreThanHalfUnchanged(t *testing.T) {
+	three := []vsclient.Document{ofUs(doc("1", "1")), ofUs(doc("2", "2")), ofUs(doc("3", "3"))}
+	for _, c := range []struct {
+		sentence string
+		stored   []vsclient.Document
+		source   []vsclient.Document
+		withheld int
+	}{
+		{"two of three are there", three, []vsclient.Document{doc("1", "1"), doc("2", "2")}, 0},
+		{"one of three is there", three, []vsclient.Document{doc("1", "1"), doc("2", "x")}, 2},
+		{"half of two is there", three[:2], []vsclient.Document{doc("1", "1")}, 1},
+		{"none of one is there", three[:1], []vsclient.Document{doc("x", "x")}, 2},
+		{"all have moved", three, []vsclient.Document{doc("x/1", "1"), doc("x/2", "2"), doc("x/3", "3")}, 6},
+		{"nothing goes", three, []vsclient.Document{doc("1", "x"), doc("2", "x"), doc("3", "x"), doc("4", "x")}, 0},
+		{"two of three are there with other attributes and chunking", three, []vsclient.Document{
+			with(doc("1", "1"), vsclient.Attributes{"n": 1}),
+			{Key: "2", Content: vsclient.Bytes([]byte("2")), Chunking: vsclient.Chunking{MaxTokens: 200}},
+		}, 0},
+		{"a document of nobody does not count", append([]vsclient.Document{doc("8", "8"), doc("9", "9")}, three...), []vsclient.Document{doc("1", "1"), doc("8", "8"), doc("9", "9")}, 4},
+		{"the source is empty, which is allowed", three, nil, 3},
+	} {
+		t.Run(c.sentence, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				is := is.New(t)
+				w := newWorld(t, openaitest.Config{})
+				w.put(c.stored...)
+				before, o := w.stored(), elsewhere
+				o.Empty, o.Guard.Share = true, 1
+				p := w.make(w.client(), source(c.source...), o)
+				is.Equal(len(withheld(p.Entries)), c.withheld)
+				if c.withheld == 0 {
+					is.Equal(p.Guarded, "")
+					return
+				}
+				is.True(strings.Contains(p.Guarded, "/right"))
+				w.run(w.client(), again(t, p), plan.ExecuteOptions{Source: opener(c.source...), Approve: p.Removals - 1})
+				is.Equal(w.stored(), before)
+				r := w.run(w.client(), again(t, p), plan.ExecuteOptions{Source: opener(c.source...), Approve: p.Removals})
+				is.Equal(r.Counts[plan.Remove], p.Removals) // approved
+				is.Equal(len(r.Withheld), 0)
+			})
+		})
+	}
+}
+
+// TestAnIncompleteSourceElsewhereIsNotPutEither might otherwise have its own documents make up
+// most of the owner's, so that the next run finds few removals among them.
+func TestAnIncompleteSourceElsewhereIsNotPutEither(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		is := is.New(t)
+		w := newWorld(t, openaitest.Config{})
+		w.put(ofUs(doc("1", "1")), ofUs(doc("2", "2")))
+		before := w.stored()
+		p := w.make(w.client(), cut(doc("1", "another"), doc("3", "3")), elsewhere)
+		is.True(strings.Contains(withheld(p.Entries)["2"], errUnreadable.Error()))
+		is.Equal(w.run(w.client(), p, plan.ExecuteOptions{}).Done, 0)
+		is.Equal(w.stored(), before)
+	})
+}
+
+// TestNoRandomFolderElsewhereRemovesADocument has a folder below, above or beside the one of
+// the run before. The licence alone may be the same in two folders.
+func TestNoRandomFolderElsewhereRemovesADocument(t *testing.T) {
+	folders := func(r *rand.Rand, project string) map[string]string {
+		out := make(map[string]string)
+		for _, folder := range []string{"", "docs/", "guide/"} {
+			for _, name := range []string{"README", "f0", "f1", "f2", "f3"} {
+				if r.IntN(2) == 0 {
+					out[folder+name] = project + folder + name
+				}
+			}
+			if r.IntN(3) == 0 {
+				out[folder+"LICENSE"] = "MIT"
+			}
+		}
+		return out
+	}
+	below := func(files map[string]string, folder string) map[string]string {
+		out := make(map[string]string)
+		for key, text := range files {
+			if name, ok := strings.CutPrefix(key, folder); ok {
+				out[name] = text
+			}
+		}
+		return out
+	}
+	documents := func(files map[string]string) (docs []vsclient.Document) {
+		for _, key := range slices.Sorted(maps.Keys(files)) {
+			docs = append(docs, ofUs(doc(key, files[key])))
+		}
+		return docs
+	}
+	for seed := range uint64(300) {
+		r := rand.New(rand.NewPCG(seed, 16))
+		right := folders(r, "")
+		other := folders(r, "beside ")
+		switch r.IntN(3) {
+		case 0:
+			other = below(right, "docs/")
+		case 1:
+			right, other = below(right, "docs/"), right
+		}
+		synctest.Test(t, func(t *testing.T) {
+			w := newWorld(t, openaitest.Config{})
+			c := w.client()
+			var puts []vsclient.Change
+			for _, d := range documents(right) {
+				puts = append(puts, vsclient.Put(d))
+			}
+			c.Apply(t.Context(), puts, nil)
+			before := w.stored()
+			for range 2 {
+				p := w.make(c, source(documents(other)...), elsewhere)
+				if report := w.run(c, p, plan.ExecuteOptions{}); report.Counts[plan.Remove] > 0 || p.Removals > 0 && !slices.Equal(w.stored(), before) {
+					t.Errorf("seed %d: %v, and then %v: %v", seed, before, documents(other), report.Counts)
+				}
+			}
+		})
+	}
+}
+
+// TestAnyRandomCheckoutElsewhereIsTheSameSource edits some files, adds some, and removes one.
+func TestAnyRandomCheckoutElsewhereIsTheSameSource(t *testing.T) {
+	for seed := range uint64(100) {
+		r := rand.New(rand.NewPCG(seed, 17))
+		synctest.Test(t, func(t *testing.T) {
+			w := newWorld(t, openaitest.Config{})
+			c := w.client()
+			n := 3 + r.IntN(10)
+			var docs []vsclient.Document
+			var puts []vsclient.Change
+			for i := range n {
+				docs = append(docs, ofUs(doc(string(rune('a'+i)), string(rune('a'+i)))))
+				puts = append(puts, vsclient.Put(docs[i]))
+			}
+			c.Apply(t.Context(), puts, nil)
+			docs = docs[1:]
+			for i := range r.IntN((n - 1) / 2) {
+				docs[i] = doc(docs[i].Key, "edited")
+			}
+			for i := range r.IntN(5) {
+				docs = append(docs, doc("new/"+string(rune('a'+i)), "new"))
+			}
+			p := w.make(c, source(docs...), elsewhere)
+			if report := w.run(c, p, plan.ExecuteOptions{}); report.Counts[plan.Remove] != 1 || len(report.Withheld) > 0 {
+				t.Errorf("seed %d: %v: %s", seed, report.Counts, p.Guarded)
+			}
+		})
+	}
+}
