@@ -22,7 +22,7 @@ var elsewhere = func() plan.Options {
 	return o
 }()
 
-func TestASourceElsewhereRemovesWhenItHasMoreThanHalfUnchanged(t *testing.T) {
+func TestASourceElsewhereRemovesWhenItHasMostUnchanged(t *testing.T) {
 	three := []vsclient.Document{ofUs(doc("1", "1")), ofUs(doc("2", "2")), ofUs(doc("3", "3"))}
 	for _, c := range []struct {
 		sentence string
@@ -32,7 +32,8 @@ func TestASourceElsewhereRemovesWhenItHasMoreThanHalfUnchanged(t *testing.T) {
 	}{
 		{"two of three are there", three, []vsclient.Document{doc("1", "1"), doc("2", "2")}, 0},
 		{"one of three is there", three, []vsclient.Document{doc("1", "1"), doc("2", "x")}, 2},
-		{"half of two is there", three[:2], []vsclient.Document{doc("1", "1")}, 1},
+		{"half of two is there, and nothing else", three[:2], []vsclient.Document{doc("1", "1")}, 0},
+		{"half of two is there, and another", three[:2], []vsclient.Document{doc("1", "1"), doc("x", "x")}, 2},
 		{"none of one is there", three[:1], []vsclient.Document{doc("x", "x")}, 2},
 		{"all have moved", three, []vsclient.Document{doc("x/1", "1"), doc("x/2", "2"), doc("x/3", "3")}, 6},
 		{"nothing goes", three, []vsclient.Document{doc("1", "x"), doc("2", "x"), doc("3", "x"), doc("4", "x")}, 0},
