@@ -1,7 +1,9 @@
 package vsclient
 
 import (
+	"cmp"
 	"context"
+	"slices"
 	"strings"
 
 	"github.com/conduitio-labs/conduit-connector-openai-vectorstore/vsclient/filter"
@@ -63,17 +65,15 @@ func (c *Client) search(ctx context.Context, query string, o SearchOptions) ([]H
 	if err != nil {
 		return nil, err
 	}
-	newest := make(map[string]int64)
-	ids := make([]naming.Identity, len(found))
-	for i, f := range found {
-		ids[i] = naming.Decode(f.Attributes)
-		newest[ids[i].Key] = max(newest[ids[i].Key], ids[i].Version)
-	}
 	var hits []Hit
-	for i, f := range found {
-		if id := ids[i]; id.Key == "" || id.Version == newest[id.Key] {
-			hits = append(hits, Hit{id.Key, f.Filename, f.FileID, f.Score, f.Text(), id.Own})
+	versions, newest := make(map[string]int64), make(map[string]string) // by File; the File by key
+	for _, f := range found {
+		id := naming.Decode(f.Attributes)
+		hits = append(hits, Hit{id.Key, f.Filename, f.FileID, f.Score, f.Text(), id.Own})
+		versions[f.FileID] = id.Version
+		if was := newest[id.Key]; was == "" || cmp.Or(cmp.Compare(versions[was], id.Version), cmp.Compare(was, f.FileID)) < 0 {
+			newest[id.Key] = f.FileID
 		}
 	}
-	return hits, nil
+	return slices.DeleteFunc(hits, func(h Hit) bool { return h.Key != "" && h.FileID != newest[h.Key] }), nil
 }

@@ -136,6 +136,21 @@ func TestASearchDuringAReplacementFindsTheNewestVersionAlone(t *testing.T) {
 	})
 }
 
+// Two processes that put a key in one second may give their versions one number.
+func TestASearchFindsOneOfTwoVersionsOfOneNumber(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		is := is.New(t)
+		w := newWorld(t, openaitest.Config{})
+		for _, content := range []string{"sleep well", "sleep better"} {
+			id := w.file("a.md", content)
+			w.srv.AddStoreFile(w.store, id, map[string]any{"vs_key": "a.md", "vs_version": "0946688400000000"})
+		}
+		hits, err := w.client().Search(t.Context(), "sleep", vsclient.SearchOptions{})
+		is.NoErr(err)
+		is.Equal(len(hits), 1)
+	})
+}
+
 func TestASearchIsTriedAgainAndItsStoreIsNamedWhenItIsGone(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		is := is.New(t)
