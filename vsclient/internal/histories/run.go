@@ -111,6 +111,12 @@ func (h *history) run(drive []trail.Pass) {
 	h.Srv = openaitest.New(h.config())
 	h.Stores = []string{h.Srv.NewVectorStore("ours"), h.Srv.NewVectorStore("mirror"), h.Srv.NewVectorStore("theirs")}
 	h.wrongID = "vs_" + strings.Repeat("0", 32)
+	h.Plan.Planted = slices.Clone(h.Plan.Planted)
+	for i, p := range h.Plan.Planted {
+		if p.Like {
+			h.Plan.Planted[i].Name = fileName(p.Name, p.Text)
+		}
+	}
 	h.plant()
 	time.Sleep(time.Hour)
 	h.plantFresh()
@@ -159,6 +165,22 @@ func (h *history) run(drive []trail.Pass) {
 			h.Out.Log = append(h.Out.Log, e.String())
 		}
 	}
+}
+
+// fileName is the name of the File that a client makes of a document, in a project of its own.
+func fileName(key, text string) string {
+	srv := openaitest.New(openaitest.Config{})
+	defer srv.Close()
+	store := srv.NewVectorStore("scratch")
+	c, err := client.New(client.Settings{Store: store, URL: srv.URL(), Transport: srv.Client().Transport})
+	if err != nil {
+		panic(err)
+	}
+	defer c.Close()
+	if a := c.Put(context.Background(), key, plan.Doc{Text: text}); a.Err != nil {
+		panic(a.Err)
+	}
+	return srv.Snapshot().Store(store).Files[0].Filename
 }
 
 // plant makes the Files that are there before anything happens, one a second: of two
@@ -213,6 +235,10 @@ func (h *history) take(s plan.Step) {
 	case plan.DoGet:
 		if h.alive(p) {
 			h.do(p, s, func(ctx context.Context) { h.get(ctx, p, s.Key) })
+		}
+	case plan.DoSearch:
+		if h.alive(p) {
+			h.do(p, s, func(ctx context.Context) { h.search(ctx, p, s.Query) })
 		}
 	case plan.DoList:
 		if h.alive(p) {
@@ -387,23 +413,29 @@ func (h *history) apply(ctx context.Context, p *process, changes []plan.Change) 
 	var cells []*model.Cell
 	var list []client.Keyed
 	h.Mu.Lock()
+	last := make(map[int]*model.Call) // of this Apply, by key
 	for _, ch := range changes {
-		list = append(list, client.Keyed{Op: ch.Op, Key: h.Plan.Keys[ch.Key], Doc: ch.Doc})
+		list = append(list, client.Keyed{Op: ch.Op, Key: h.Plan.Keys[ch.Key], Doc: ch.Doc, If: ch.If})
 		if p.Store < 0 || p.Closed {
 			cells, calls = append(cells, nil), append(calls, nil)
 			continue
 		}
 		c := h.Cells[[2]int{p.Store, ch.Key}]
 		for n := range c.Writers {
-			if q := h.procs[n]; n != p.N && !q.Dead && !q.Closed {
+			switch q := h.procs[n]; {
+			case n == p.N || q.Dead || q.Closed:
+			case q.Orphan:
+				h.Out.States[rare.Orphan]++
+			default:
 				h.Out.States[rare.Two]++
-				if q.Orphan {
-					h.Out.States[rare.Orphan]++
-				}
 			}
 		}
-		call := c.Begin(p.N, ch.Op, ch.Doc, h.Now())
-		if c.Unseen(call, p.Begun, time.Duration(h.Plan.Sea.NotFound)) {
+		call := c.Begin(p.N, ch, last[ch.Key], h.Now())
+		if last[ch.Key] != nil {
+			h.Out.States[rare.Merged]++
+		}
+		last[ch.Key] = call
+		if c.Unseen(call, p.Begun, time.Duration(max(h.Plan.Sea.NotFound, h.Plan.Sea.Ghost))) {
 			h.Out.Excused[judge.ExcuseUnseen]++
 		}
 		cells, calls = append(cells, c), append(calls, call)
@@ -523,8 +555,23 @@ func (h *history) get(ctx context.Context, p *process, key int) {
 	}
 }
 
-// list lists the store. Listings lag; only a document that can never have been is
-// wrong.
+// search searches the store and judges the answer.
+func (h *history) search(ctx context.Context, p *process, query string) {
+	from := h.Now()
+	hits, err := p.c.Search(ctx, query)
+	switch {
+	case p.line.Dead() || p.Store == 0 && h.Expired:
+	case err != nil:
+		h.failed(p, "search", err)
+	case p.Store >= 0:
+		h.Found(p.Process, query, from, hits)
+		if len(hits) > 0 {
+			h.Reached(rare.Searched)
+		}
+	}
+}
+
+// list lists the store and judges the answer.
 func (h *history) list(ctx context.Context, p *process) {
 	before := h.Asked(p.N)
 	got, err := p.c.List(ctx)
@@ -542,19 +589,7 @@ func (h *history) list(ctx context.Context, p *process) {
 		h.Wrong(course.KindAnswer, "process %d lists a store that does not exist", p.N)
 		return
 	}
-	h.Mu.Lock()
-	defer h.Mu.Unlock()
-	for _, s := range got {
-		i := slices.Index(h.Plan.Keys, s.Key)
-		if i < 0 || s.Status != "completed" || s.SHA256 == "" {
-			continue
-		}
-		c := h.Cells[[2]int{p.Store, i}]
-		allowed := c.During(h.Now()-judge.Watched, h.Now())
-		if v := (model.Value{Text: h.Texts[s.SHA256], Attrs: trail.AttrsText(s.Attrs)}); !model.AnyLike(allowed, v) && !h.LateWrite(s.FileID, h.Now()) {
-			h.Out.Wrong = append(h.Out.Wrong, course.Finding{Kind: course.KindAnswer, Text: fmt.Sprintf("process %d: the listing has %s as %v, where there can be %s", p.N, trail.Shown(c.Key), v, model.Show(allowed))})
-		}
-	}
+	h.Listed(p.Process, got)
 }
 
 // close ends a process in good order.

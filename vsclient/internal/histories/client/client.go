@@ -35,14 +35,18 @@ type Keyed struct {
 	Op  plan.Op
 	Key string
 	Doc plan.Doc
+	If  map[string]any
 }
 
 // Answer is the result of one call for one key.
 type Answer struct {
 	Outcome  string // as vsclient prints it; "" on an error
+	FileID   string // of the version that is there now
+	Version  int64  // its number
 	Class    Class
 	NotFound bool // the document does not exist
 	Indexing bool // OpenAI could not index it
+	Conflict bool // the stored document is not as the change asks for
 	Err      error
 }
 
@@ -102,13 +106,13 @@ func New(s Settings) (*Client, error) {
 }
 
 // ClassOf tells who is at fault for an error.
-func ClassOf(err error) Class { return answer("", err).Class }
+func ClassOf(err error) Class { return answer(vsclient.Result{}, err).Class }
 
-func answer(outcome vsclient.Outcome, err error) Answer {
+func answer(r vsclient.Result, err error) Answer {
 	a := Answer{Err: err}
 	switch vsclient.ClassOf(err) {
 	case 0:
-		a.Outcome = string(outcome)
+		a.Outcome, a.FileID, a.Version = string(r.Outcome), r.FileID, r.Version
 		return a
 	case vsclient.BadDocument:
 		a.Class = BadDocument
@@ -121,6 +125,7 @@ func answer(outcome vsclient.Outcome, err error) Answer {
 	}
 	a.NotFound = errors.Is(err, vsclient.ErrNotFound)
 	a.Indexing = errors.Is(err, vsclient.ErrIndexing)
+	a.Conflict = errors.Is(err, vsclient.ErrConflict)
 	return a
 }
 
@@ -134,46 +139,54 @@ func document(key string, d plan.Doc) vsclient.Document {
 
 // Put makes the document that of its key.
 func (c *Client) Put(ctx context.Context, key string, d plan.Doc) Answer {
-	r, err := c.c.Put(ctx, document(key, d))
-	return answer(r.Outcome, err)
+	return answer(c.c.Put(ctx, document(key, d)))
 }
 
 // Update gives the key's document these attributes.
 func (c *Client) Update(ctx context.Context, key string, attrs map[string]any) Answer {
-	r, err := c.c.SetAttributes(ctx, key, attrs)
-	return answer(r.Outcome, err)
+	return answer(c.c.SetAttributes(ctx, key, attrs))
 }
 
 // Delete removes the key's document.
 func (c *Client) Delete(ctx context.Context, key string) Answer {
-	r, err := c.c.Delete(ctx, key)
-	return answer(r.Outcome, err)
+	return answer(c.c.Delete(ctx, key))
 }
 
-// Do makes one change.
+// Do makes one change, by a call of its own where it has no condition.
 func (c *Client) Do(ctx context.Context, k Keyed) Answer {
-	switch k.Op {
-	case plan.OpUpdate:
+	switch {
+	case k.If != nil:
+		r := c.c.Apply(ctx, []vsclient.Change{change(k)}, nil)[0]
+		return answer(r, r.Err)
+	case k.Op == plan.OpUpdate:
 		return c.Update(ctx, k.Key, k.Doc.Attrs)
-	case plan.OpDelete:
+	case k.Op == plan.OpDelete:
 		return c.Delete(ctx, k.Key)
 	}
 	return c.Put(ctx, k.Key, k.Doc)
+}
+
+func change(k Keyed) vsclient.Change {
+	ch := vsclient.Put(document(k.Key, k.Doc))
+	switch k.Op {
+	case plan.OpUpdate:
+		ch = vsclient.SetAttributes(k.Key, k.Doc.Attrs)
+	case plan.OpDelete:
+		ch = vsclient.Delete(k.Key)
+	}
+	if k.If != nil {
+		ch = ch.If(k.If)
+	}
+	return ch
 }
 
 // Apply makes many changes at once. done is called as each ends, with its place.
 func (c *Client) Apply(ctx context.Context, changes []Keyed, done func(int, Answer)) {
 	list := make([]vsclient.Change, len(changes))
 	for i, ch := range changes {
-		list[i] = vsclient.Put(document(ch.Key, ch.Doc))
-		switch ch.Op {
-		case plan.OpUpdate:
-			list[i] = vsclient.SetAttributes(ch.Key, ch.Doc.Attrs)
-		case plan.OpDelete:
-			list[i] = vsclient.Delete(ch.Key)
-		}
+		list[i] = change(ch)
 	}
-	c.c.Apply(ctx, list, func(i int, r vsclient.Result) { done(i, answer(r.Outcome, r.Err)) })
+	c.c.Apply(ctx, list, func(i int, r vsclient.Result) { done(i, answer(r, r.Err)) })
 }
 
 func seen(i vsclient.Info) Seen {
@@ -183,7 +196,28 @@ func seen(i vsclient.Info) Seen {
 // Get reads the document of the key.
 func (c *Client) Get(ctx context.Context, key string) (Seen, Answer) {
 	i, err := c.c.Get(ctx, key)
-	return seen(i), answer("", err)
+	return seen(i), answer(vsclient.Result{}, err)
+}
+
+// Hit is a piece of a document that a search has found.
+type Hit struct {
+	Key    string
+	FileID string
+	Text   string
+	Attrs  map[string]any
+}
+
+// SearchLimit is the most hits of a search.
+const SearchLimit = 50
+
+// Search returns the pieces of documents that answer the query.
+func (c *Client) Search(ctx context.Context, query string) ([]Hit, error) {
+	hits, err := c.c.Search(ctx, query, vsclient.SearchOptions{Limit: SearchLimit})
+	var out []Hit
+	for _, h := range hits {
+		out = append(out, Hit{Key: h.Key, FileID: h.FileID, Text: h.Text, Attrs: h.Attributes})
+	}
+	return out, err
 }
 
 // List returns all documents of the store.

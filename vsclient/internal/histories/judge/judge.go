@@ -32,7 +32,7 @@ const (
 	excuseReindexed = "an attach that landed late had the server index a searchable File anew"
 	excuseFailed    = "a version of a dead process that could not be indexed stays"
 	ExcuseUnseen    = "two processes on one key: one changed it before it could see the other's change"
-	excuseRemoval   = "a removal landed after its process had ended"
+	excuseRemoval   = "a removal landed after its process had ended, or another had changed the key"
 	excuseShown     = "a version of a process that has ended became searchable after the last look"
 	excuseStuck     = "a version of a dead process stays in_progress"
 	excuseListed    = "a listing showed a version as searchable before it was, and a put left it as it is"
@@ -329,17 +329,23 @@ func (j *Judge) excusedBack(c *model.Cell, found []openaitest.StoreFile) bool {
 }
 
 // BackAgain has the model know of a deleted document that has come back, where nobody
-// can prevent that: a change may have found it. The caller holds mu.
-func (j *Judge) BackAgain(c *model.Cell) {
+// can prevent that, and reports whether one has: a change may have found it. The caller
+// holds mu.
+func (j *Judge) BackAgain(c *model.Cell) bool {
 	found := j.Files(c.Store, c.Key)
-	if len(found) == 0 || !slices.ContainsFunc(c.States, func(v model.Value) bool { return v.Absent }) || !j.excusedBack(c, found) {
-		return
+	watched := func() bool { // and nothing else can be there
+		return slices.Equal(c.States, []model.Value{model.Nothing}) &&
+			!slices.ContainsFunc(found, func(f openaitest.StoreFile) bool { return !j.ExcusedWatch(c, f, j.Now()) })
+	}
+	if len(found) == 0 || !slices.ContainsFunc(c.States, func(v model.Value) bool { return v.Absent }) || !j.excusedBack(c, found) && !watched() {
+		return false
 	}
 	for _, f := range found {
 		c.States = model.Union(c.States, []model.Value{{Text: j.Texts[f.SHA256], Attrs: trail.AttrsText(trail.Own(f.Attributes)), Chunk: trail.ChunkOf(f)}})
 	}
 	c.Note(j.Now())
 	j.Out.Excused[excuseBack]++
+	return true
 }
 
 // ExcusedWatch reports whether a version that shows after a deletion is one whose
@@ -400,15 +406,17 @@ func (j *Judge) excusedWindow(c *model.Cell, at time.Duration) bool {
 	return false
 }
 
-// ExcusedRemoval reports whether the last version of a key went by a request of a
-// process that had ended, or whose caller had given it up, before it landed.
+// ExcusedRemoval reports whether the last version of a key went by a request that its
+// caller had given up, and that landed after its process had ended or another process had
+// asked for a change of the key.
 func (j *Judge) ExcusedRemoval(c *model.Cell, at time.Duration) bool {
 	last := j.LastRemoval(c.Key, at)
 	if last == nil || !last.Late {
 		return false
 	}
 	p := j.Procs[last.P]
-	return p != nil && (p.Dead || p.Closed) && p.Gone > 0 && last.At >= p.Gone
+	return p != nil && (p.Dead || p.Closed) && p.Gone > 0 && last.At >= p.Gone ||
+		slices.ContainsFunc(c.Calls, func(call *model.Call) bool { return call.P != last.P && call.From > last.Sent && call.From < last.At })
 }
 
 // excusedDelete reports whether the last version of a key went since a Delete of one

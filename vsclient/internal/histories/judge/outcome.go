@@ -57,27 +57,27 @@ func (j *Judge) Answered(p *course.Process, c *model.Cell, call *model.Call, a c
 		c.Fail(call, now, true)
 		return
 	}
-	j.BackAgain(c)
-	before := c.During(call.From, now)
+	back := j.BackAgain(c)
+	before := c.Before(call)
 	mustRefuse := call.Op != plan.OpDelete && refused(c.Key, call.Doc)
 	switch {
 	case a.Err == nil:
 		if mustRefuse {
 			wrong(course.KindAnswer, "it is accepted, and must be refused")
 		}
-		if a.Outcome == "unchanged" && call.Op == plan.OpPut && !slices.Contains(before, model.ValueOf(call.Doc)) {
-			wrong(course.KindAnswer, "unchanged, where there can be %s", model.Show(before))
-		}
-		if p.Step.Attached && call.Op == plan.OpPut {
+		if p.Step.Attached && call.Op == plan.OpPut && (a.Outcome == "created" || a.Outcome == "replaced") {
 			j.Out.States[rare.Attached]++
 		}
-		if len(before) > 0 && a.Outcome == "replaced" && j.unmarked(c) {
+		if a.Outcome == "replaced" && j.unmarked(c) {
 			j.Out.States[rare.Unmarked]++
 		}
 		if a.Outcome == "unchanged" && j.listedEarly(c) {
 			j.Out.Excused[excuseListed]++
 			c.Fail(call, now, true)
 			return
+		}
+		if why := j.untrue(p, c, call, a, before); why != "" && !back && !(j.Expired && c.Store == 0) {
+			wrong(course.KindAnswer, "%s", why)
 		}
 		before = c.States
 		c.Succeed(call, now, p.Step.Attached)
@@ -107,6 +107,11 @@ func (j *Judge) Answered(p *course.Process, c *model.Cell, call *model.Call, a c
 		return
 	case a.Class == client.Everybody:
 		wrong(course.KindError, "an error of everybody: %v", a.Err)
+	case call.If != nil && a.Conflict:
+		j.Out.States[rare.Conflict]++
+		if !slices.ContainsFunc(before, func(v model.Value) bool { return !v.Absent && !v.Has(call.If) }) && call.Alone() && !j.marksUnknown(c) {
+			wrong(course.KindAnswer, "refused, where there can be %s", model.Show(before))
+		}
 	case call.Op == plan.OpUpdate && a.NotFound:
 		if !slices.ContainsFunc(before, func(v model.Value) bool { return v.Absent }) {
 			wrong(course.KindAnswer, "not found, where there is %s", model.Show(before))
@@ -126,7 +131,7 @@ func (j *Judge) Answered(p *course.Process, c *model.Cell, call *model.Call, a c
 func (j *Judge) mustSucceed(p *course.Process, call *model.Call) bool {
 	sea := j.Plan.Sea
 	patience := cmp.Or(time.Duration(p.Step.IndexFor), indexFor)
-	return call.Op != plan.OpUpdate && p.Step.RetryFor == 0 && j.Calmed > 0 && call.From >= j.Calmed && p.Store >= 0 && !j.Expired && !p.Closed &&
+	return call.Op != plan.OpUpdate && call.If == nil && p.Step.RetryFor == 0 && j.Calmed > 0 && call.From >= j.Calmed && p.Store >= 0 && !j.Expired && !p.Closed &&
 		sea.Failing == 0 && sea.Stuck == 0 && 2*time.Duration(sea.IndexTime+sea.Jitter) < patience
 }
 

@@ -36,6 +36,16 @@ func (v Value) String() string {
 	return fmt.Sprintf("%q {%s} %d", v.Text, v.Attrs, v.Chunk)
 }
 
+// Has reports whether a document has these attributes, among others.
+func (v Value) Has(attrs map[string]any) bool {
+	for name, value := range attrs {
+		if one := trail.AttrsText(map[string]any{name: value}); !strings.HasPrefix(v.Attrs, one) && !strings.Contains(v.Attrs, ";"+one) {
+			return false
+		}
+	}
+	return !v.Absent
+}
+
 // after is the value once a change has taken effect.
 func (v Value) after(op plan.Op, d plan.Doc) Value {
 	switch op {
@@ -53,7 +63,8 @@ func (v Value) after(op plan.Op, d plan.Doc) Value {
 // Cell is the model of one key in one store. A call that has not ended, or that
 // was given up, may have taken effect or not; it takes effect before the next
 // call of its process for the key that succeeds, or never. Calls of one process that
-// were made at the same moment, by different callers, take effect in either order.
+// were made at the same moment, by different callers, take effect in either order; those
+// of one Apply in the order given.
 type Cell struct {
 	Store   int
 	Key     string
@@ -75,6 +86,9 @@ type Call struct {
 	P        int
 	Op       plan.Op
 	Doc      plan.Doc
+	If       map[string]any // attributes that the stored document must have
+	Follows  *Call          // the change of this key that comes before it in the same Apply
+	Merged   bool           // another one follows it
 	From, To time.Duration
 	Ended    bool
 	vain     bool    // it has failed without any effect
@@ -84,8 +98,16 @@ type Call struct {
 }
 
 func (p *Call) String() string {
-	return fmt.Sprintf("process %d: %s %q {%s}", p.P, p.Op, p.Doc.Text, trail.AttrsText(p.Doc.Attrs))
+	text := fmt.Sprintf("process %d: %s %q {%s}", p.P, p.Op, p.Doc.Text, trail.AttrsText(p.Doc.Attrs))
+	if p.If != nil {
+		text += fmt.Sprintf(" if {%s}", trail.AttrsText(p.If))
+	}
+	return text
 }
+
+// Alone reports whether no other process has changed the key meanwhile, or so shortly
+// before that this one need not have seen it.
+func (p *Call) Alone() bool { return len(p.with) == 0 }
 
 // point holds the values that may be there from a time on.
 type point struct {
@@ -112,10 +134,14 @@ func (c *Cell) allowed() []Value {
 // Note notes a time from which on other documents may be there.
 func (c *Cell) Note(at time.Duration) { c.points = append(c.points, point{at, c.allowed()}) }
 
-// Begin notes that a process asks for a change.
-func (c *Cell) Begin(p int, k plan.Op, d plan.Doc, at time.Duration) *Call {
+// Begin notes that a process asks for a change. follows is the change of the key before it
+// in the same Apply; nil: there is none.
+func (c *Cell) Begin(p int, ch plan.Change, follows *Call, at time.Duration) *Call {
 	c.Touched = true
-	call := &Call{P: p, Op: k, Doc: d, From: at, base: c.allowed()}
+	call := &Call{P: p, Op: ch.Op, Doc: ch.Doc, If: ch.If, Follows: follows, From: at, base: c.allowed()}
+	if follows != nil {
+		follows.Merged = true
+	}
 	for _, other := range c.Pending {
 		if other.P != p {
 			other.with, call.with = append(other.with, call), append(call.with, other)
@@ -129,6 +155,11 @@ func (c *Cell) Begin(p int, k plan.Op, d plan.Doc, at time.Duration) *Call {
 	return call
 }
 
+// Before returns the values that may have been there when a call took effect.
+func (c *Cell) Before(call *Call) []Value {
+	return call.amid(Union(call.base, c.allowedWith(call)))
+}
+
 // Succeed notes that a change has been made. Those that its process had asked for
 // before can no longer take effect.
 func (c *Cell) Succeed(call *Call, at time.Duration, attachedOnly bool) {
@@ -138,7 +169,7 @@ func (c *Cell) Succeed(call *Call, at time.Duration, attachedOnly bool) {
 	var result []Value
 	for _, v := range call.amid(c.allowedWith(call)) {
 		w := v.after(call.Op, call.Doc)
-		if call.Op == plan.OpUpdate && w.Absent {
+		if call.Op == plan.OpUpdate && w.Absent && !call.Merged {
 			continue
 		}
 		if !slices.Contains(result, w) {
@@ -156,8 +187,8 @@ func (c *Cell) Succeed(call *Call, at time.Duration, attachedOnly bool) {
 	if call.Op == plan.OpDelete {
 		c.Deleted = append(c.Deleted, call)
 	}
-	if attachedOnly && call.Op == plan.OpPut {
-		if call == c.Pending[len(c.Pending)-1] && len(call.with) == 0 {
+	if attachedOnly && (call.Op == plan.OpPut || call.Merged || call.Follows != nil) { // the older version stays until the new one is searchable
+		if call.Op == plan.OpPut && call == c.Pending[len(c.Pending)-1] && len(call.with) == 0 {
 			c.Accepted = call
 		}
 		result = Union(c.allowedWith(call), result)
@@ -219,7 +250,14 @@ func (c *Cell) drop(call *Call) {
 }
 
 // before reports whether p takes effect before other, or never.
-func (p *Call) before(other *Call) bool { return p.P == other.P && p.From < other.From }
+func (p *Call) before(other *Call) bool {
+	for f := other.Follows; f != nil; f = f.Follows {
+		if f == p {
+			return true
+		}
+	}
+	return p.P == other.P && p.From < other.From
+}
 
 // allowedWith returns the values that may have been there when a call took effect: without those
 // of its process that came after it.
@@ -234,14 +272,14 @@ const listAge = 30 * time.Second
 
 // Unseen returns the changes that other processes have made so shortly before that
 // this one need not have seen them: within the time for which the list of Files is
-// believed, or while a GET said 404.
-func (c *Cell) Unseen(call *Call, begun, notFound time.Duration) (hidden bool) {
+// believed, or while a GET said 404 after an attach or 200 after a detach.
+func (c *Cell) Unseen(call *Call, begun, behind time.Duration) (hidden bool) {
 	for _, other := range c.Calls {
 		since := call.From - other.To
 		if other.P == call.P || !other.Ended || other.vain || slices.Contains(call.with, other) {
 			continue
 		}
-		if since < notFound || begun < other.To && since < listAge+notFound {
+		if since < behind || begun < other.To && since < listAge+behind {
 			call.with = append(call.with, other)
 			hidden = true
 		}
@@ -253,6 +291,11 @@ func (c *Cell) Unseen(call *Call, begun, notFound time.Duration) (hidden bool) {
 func (c *Cell) Settle(call *Call, at time.Duration) {
 	c.States = []Value{ValueOf(call.Doc)}
 	c.Note(at)
+}
+
+// Changed reports whether a change may have been made.
+func (c *Cell) Changed() bool {
+	return slices.ContainsFunc(c.Calls, func(call *Call) bool { return call.Ended && !call.vain })
 }
 
 // ChangedBesides reports whether another process has changed the key since a time.

@@ -30,6 +30,7 @@ type drawing struct {
 	*rand.Rand
 	plan    Plan
 	process int
+	beside  int // a process that works beside the present one; -1: none
 	theme   theme
 }
 
@@ -50,7 +51,7 @@ var sharing = [][]string{{"a", "a.txt"}, {"README", "README.txt"}, {"legacy", "l
 
 // Draw draws the plan of a seed.
 func Draw(seed uint64) Plan {
-	d := &drawing{Rand: rand.New(rand.NewPCG(seed, 0x686973746f7279)), plan: Plan{Seed: seed}}
+	d := &drawing{Rand: rand.New(rand.NewPCG(seed, 0x686973746f7279)), plan: Plan{Seed: seed}, beside: -1}
 	d.theme = theme(d.IntN(int(themes)))
 	d.sea()
 	d.keys()
@@ -108,6 +109,8 @@ func (d *drawing) sea() {
 			"detach_everywhere", "extension_case", "second_detach_ok", "bad_file_in_batch=fail", "bad_file_in_batch=skip", "unknown_file_400",
 			"delete_leaves_counts", "deleted_cursor_refused", "filter_after_page", "shuffled_ties", "update_while_indexing_refused",
 			"writes_not_found", "batch_get_returns_store", "early_completed", "null_bytes", "unknown_batch_500", "reattach_reindexes", "reattach_keeps_attributes",
+			"missing_extension=fails", "missing_extension=accepted", "max_filename=255", "check_upload_extension", "attribute_value_max=256", "attribute_bytes", "delete_leaves_store_file",
+			"expiry_leaves_store_file", "batch_max=100", "fresh_batch_listing_500", "cancel_batch_500", "spec_batch_object", "rate_limit_headers", "idempotency_keys", "ignore_unknown_fields",
 		))
 	}
 }
@@ -133,6 +136,9 @@ func (d *drawing) people() {
 	shared := slices.Contains(d.plan.Sea.Quirks, "detach_everywhere")
 	for i, key := range d.plan.Keys {
 		if !plainName(key) {
+			if d.chance(0.3) {
+				d.plan.Planted = append(d.plan.Planted, Planted{Name: key, Like: true, Text: d.text(), Key: -1, Theirs: d.chance(0.5), Fresh: d.chance(0.5)})
+			}
 			continue
 		}
 		if d.chance(0.4) {
@@ -189,13 +195,17 @@ func (d *drawing) attributes() map[string]any {
 }
 
 func (d *drawing) change(key int) Change {
+	ch := Change{Op: OpDelete, Key: key}
 	switch n := d.IntN(100); {
 	case n < 60:
-		return Change{Op: OpPut, Key: key, Doc: d.doc()}
+		ch.Op, ch.Doc = OpPut, d.doc()
 	case n < 80:
-		return Change{Op: OpUpdate, Key: key, Doc: Doc{Attrs: d.attributes()}}
+		ch.Op, ch.Doc = OpUpdate, Doc{Attrs: d.attributes()}
 	}
-	return Change{Op: OpDelete, Key: key}
+	if d.chance(0.08) {
+		ch.If = map[string]any{"n": float64(d.IntN(4))}
+	}
+	return ch
 }
 
 func (d *drawing) step(s Step) { d.plan.Steps = append(d.plan.Steps, s) }
@@ -226,11 +236,18 @@ func (d *drawing) lives() {
 			d.step(Step{Do: DoGet, P: p, Key: d.IntN(len(d.plan.Keys))})
 		}
 	}
-	lives := pick(d, 1, 2, 2, 3)
+	lives, last := pick(d, 1, 2, 2, 3), 0
 	for life := range lives {
 		p := d.begin(0)
+		if d.chance(0.1) {
+			d.beside = d.begin(0)
+		}
 		d.work(p, mirror)
-		if life == lives-1 {
+		if d.beside >= 0 && d.chance(0.5) {
+			d.step(Step{Do: DoClose, P: d.beside})
+		}
+		d.beside = -1
+		if last = p; life == lives-1 {
 			break
 		}
 		switch n := d.IntN(100); {
@@ -262,7 +279,6 @@ func (d *drawing) lives() {
 	}
 	d.step(Step{Do: DoJoin})
 	d.step(Step{Do: DoCalm})
-	last := d.process - 1
 	if d.chance(0.3) {
 		if d.chance(0.5) {
 			d.step(Step{Do: DoClose, P: last})
@@ -290,11 +306,15 @@ func (d *drawing) changes(p, mirror int, alongside bool) {
 		for _, key := range d.Perm(len(d.plan.Keys)) {
 			s.Changes = append(s.Changes, d.change(key))
 		}
+		for d.chance(0.3) { // of one key more than once
+			s.Changes = slices.Insert(s.Changes, d.IntN(len(s.Changes)+1), d.change(d.IntN(len(d.plan.Keys))))
+		}
 	} else {
 		s.Changes = []Change{d.change(d.IntN(len(d.plan.Keys)))}
 	}
-	if d.chance(0.15) {
-		s.Within = pick(d, d.upTo(200*time.Millisecond), d.upTo(2*time.Second), d.upTo(20*time.Second))
+	s.Within = d.within()
+	if d.beside >= 0 && d.chance(0.4) {
+		s.P, s.Go = d.beside, true
 	}
 	if mirror >= 0 && d.chance(0.6) {
 		m := s
@@ -312,21 +332,31 @@ func (d *drawing) changes(p, mirror int, alongside bool) {
 	d.step(s)
 }
 
+// within draws after which time a caller gives up; 0: never.
+func (d *drawing) within() Duration {
+	if d.chance(0.85) {
+		return 0
+	}
+	return pick(d, d.upTo(200*time.Millisecond), d.upTo(2*time.Second), d.upTo(20*time.Second))
+}
+
 func (d *drawing) work(p, mirror int) {
 	for range 2 + d.IntN(9) {
 		switch n := d.IntN(100); {
 		case n < 62:
 			d.changes(p, mirror, d.chance(0.4))
 		case n < 68:
-			d.step(Step{Do: DoGet, P: p, Key: d.IntN(len(d.plan.Keys)), Go: d.chance(0.3)})
+			d.step(Step{Do: DoGet, P: p, Key: d.IntN(len(d.plan.Keys)), Within: d.within(), Go: d.chance(0.3)})
 		case n < 71:
-			d.step(Step{Do: DoList, P: p})
-		case n < 75:
-			d.step(Step{Do: DoSweep, P: p, Go: d.chance(0.5)})
+			d.step(Step{Do: DoList, P: p, Within: d.within()})
+		case n < 73:
+			d.step(Step{Do: DoSearch, P: p, Query: d.text(), Within: d.within(), Go: d.chance(0.3)})
 		case n < 76:
-			d.step(Step{Do: DoStrays, P: p})
-		case n < 78:
-			d.step(Step{Do: DoFlush, P: p})
+			d.step(Step{Do: DoSweep, P: p, Within: d.within(), Go: d.chance(0.5)})
+		case n < 77:
+			d.step(Step{Do: DoStrays, P: p, Within: d.within()})
+		case n < 79:
+			d.step(Step{Do: DoFlush, P: p, Within: d.within()})
 		case n < 82:
 			d.step(Step{Do: DoJoin})
 		case n < 91:

@@ -48,6 +48,7 @@ type Planted struct {
 	Ours    bool           `json:",omitempty"` // attached to the store under test
 	Theirs  bool           `json:",omitempty"` // attached to another store
 	Key     int            // its key in Plan.Keys, whose document it is; -1: nobody's
+	Like    bool           `json:",omitempty"` // Name is a key, and the File has the name that vsclient gives one of it
 	Purpose string         `json:",omitempty"`
 	Fresh   bool           `json:",omitempty"` // made just before the history begins
 }
@@ -73,7 +74,8 @@ const (
 type Change struct {
 	Op  Op
 	Key int
-	Doc Doc `json:",omitzero"`
+	Doc Doc            `json:",omitzero"`
+	If  map[string]any `json:",omitempty"` // attributes that the stored document must have
 }
 
 // Step is one thing that happens. Do says which; the other fields belong to some.
@@ -92,6 +94,7 @@ type Step struct {
 	// apply (also of one change), get, strip, share
 	Changes []Change `json:",omitempty"`
 	Key     int      `json:",omitempty"`
+	Query   string   `json:",omitempty"` // search
 	Within  Duration `json:",omitempty"` // the caller gives up after this time; 0: never
 	Go      bool     `json:",omitempty"` // the next step does not wait for this one's end
 
@@ -105,6 +108,7 @@ const (
 	DoStart  = "start"  // a process begins
 	DoApply  = "apply"  // it makes changes: one by a call of its own, several by Apply
 	DoGet    = "get"    // it reads a key
+	DoSearch = "search" // it searches
 	DoList   = "list"   // it lists all documents
 	DoSweep  = "sweep"  // it sweeps
 	DoStrays = "strays" // it lists Files that are attached nowhere

@@ -82,10 +82,13 @@ func (s *shrinking) simplify(i int) (changed bool) {
 		func(x *Step) bool { was := x.RetryFor; x.RetryFor = 0; return was > 0 },
 		func(x *Step) bool { was := x.IndexFor; x.IndexFor = 0; return was > 0 },
 		func(x *Step) bool {
-			return eachDoc(x, func(d *Doc) bool { was := len(d.Attrs); d.Attrs = nil; return was > 0 })
+			return each(x, func(ch *Change) bool { was := len(ch.Doc.Attrs); ch.Doc.Attrs = nil; return was > 0 })
 		},
 		func(x *Step) bool {
-			return eachDoc(x, func(d *Doc) bool { was := d.Chunk; d.Chunk = 0; return was > 0 })
+			return each(x, func(ch *Change) bool { was := ch.Doc.Chunk; ch.Doc.Chunk = 0; return was > 0 })
+		},
+		func(x *Step) bool {
+			return each(x, func(ch *Change) bool { was := len(ch.If); ch.If = nil; return was > 0 })
 		},
 	} {
 		if i >= len(s.best.Steps) {
@@ -100,10 +103,10 @@ func (s *shrinking) simplify(i int) (changed bool) {
 	return changed
 }
 
-func eachDoc(x *Step, plainer func(*Doc) bool) (changed bool) {
+func each(x *Step, plainer func(*Change) bool) (changed bool) {
 	x.Changes = slices.Clone(x.Changes)
 	for i := range x.Changes {
-		changed = plainer(&x.Changes[i].Doc) || changed
+		changed = plainer(&x.Changes[i]) || changed
 	}
 	return changed
 }

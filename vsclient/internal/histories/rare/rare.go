@@ -23,6 +23,9 @@ const (
 	Stripped     = "another tool replaced a document's attributes"
 	Hand         = "somebody attached a File of ours to another store"
 	Expired      = "the store expired in mid-run"
+	Conflict     = "a change was refused since the stored document was not as it asked for"
+	Merged       = "several changes of one key were given to one Apply"
+	Searched     = "a search found a document"
 	NotIndexed   = "a document could not be indexed"
 	refused      = "a batch was refused and its files were attached otherwise"
 	stuck        = "a stuck file was uploaded anew"
@@ -39,7 +42,7 @@ const (
 	lateDeletion = "a deletion was followed by a late attach of a dead process"
 	Unmarked     = "a File without attributes was taken for its key's document"
 	Attached     = "a put returned when its version was attached"
-	mirror       = "another client mirrored the documents into another store"
+	mirror       = "another client changed a document of the same key in another store"
 )
 
 // writing are the endpoints that change something.
@@ -48,7 +51,7 @@ var writing = []string{"POST /files", "POST store/files", "POST file_batches", "
 // EveryState lists the states that a long run has to reach.
 func EveryState() []string {
 	all := []string{
-		Killed, Closed, GaveUp, Two, Orphan, Stripped, Hand, Expired, NotIndexed, refused, stuck,
+		Killed, Closed, GaveUp, Two, Orphan, Stripped, Hand, Expired, Conflict, Merged, Searched, NotIndexed, refused, stuck,
 		serverError, repeated, lateAttach, altered, cursor, alone, sameName, notYet, lateDeletion,
 		Unmarked, Attached, mirror,
 	}
@@ -138,8 +141,10 @@ func Reach(c *course.Course) {
 			}
 		}
 	}
-	if j.Uses(1) {
-		j.Reached(mirror)
+	for at, c := range j.Cells {
+		if at[0] == 1 && c.Changed() && j.Cells[[2]int{0, at[1]}].Changed() {
+			j.Reached(mirror)
+		}
 	}
 }
 

@@ -1,0 +1,145 @@
+package judge
+
+import (
+	"fmt"
+	"slices"
+	"time"
+
+	"github.com/conduitio-labs/conduit-connector-openai-vectorstore/vsclient/internal/histories/client"
+	"github.com/conduitio-labs/conduit-connector-openai-vectorstore/vsclient/internal/histories/course"
+	"github.com/conduitio-labs/conduit-connector-openai-vectorstore/vsclient/internal/histories/model"
+	"github.com/conduitio-labs/conduit-connector-openai-vectorstore/vsclient/internal/histories/plan"
+	"github.com/conduitio-labs/conduit-connector-openai-vectorstore/vsclient/internal/histories/trail"
+	"github.com/conduitio-labs/conduit-connector-openai-vectorstore/vsclient/openaitest"
+)
+
+// untrue says why the result of a change that has succeeded is not true; empty: it is. The
+// values are those that may have been there before it.
+func (j *Judge) untrue(p *course.Process, c *model.Cell, call *model.Call, a client.Answer, before []model.Value) string {
+	if call.Merged || !call.Alone() { // the result is that of a later change, or rests on a view of before another's
+		return ""
+	}
+	want := model.ValueOf(call.Doc)
+	nothing := func(v model.Value) bool { return v.Absent }
+	var possible func(model.Value) bool
+	switch {
+	case a.Outcome == "created", a.Outcome == "absent":
+		possible = nothing
+	case a.Outcome == "unchanged" && call.Op == plan.OpPut:
+		possible = func(v model.Value) bool { return v == want }
+	case a.Outcome == "unchanged":
+		possible = func(v model.Value) bool { return !v.Absent && v.Attrs == want.Attrs }
+	case a.Outcome == "attributes updated" && call.Op == plan.OpPut:
+		possible = func(v model.Value) bool { return v.Text == want.Text && v.Chunk == want.Chunk && v.Attrs != want.Attrs }
+	case a.Outcome == "attributes updated":
+		possible = func(v model.Value) bool { return !v.Absent && v.Attrs != want.Attrs }
+	}
+	switch {
+	case possible != nil && !slices.ContainsFunc(before, possible) && !j.marksUnknown(c) && !j.goneBesides(c):
+		return fmt.Sprintf("%s, where there can be %s", a.Outcome, model.Show(before))
+	case call.If != nil && !slices.ContainsFunc(before, func(v model.Value) bool { return v.Absent || v.Has(call.If) }) && !j.marksUnknown(c):
+		return fmt.Sprintf("%s, where there can be %s", a.Outcome, model.Show(before))
+	case call.Op == plan.OpDelete || j.othersWrite(p, c):
+		return ""
+	}
+	for _, f := range j.Files(c.Store, c.Key) {
+		if f.FileID == a.FileID && f.Attributes["vs_version"] == fmt.Sprintf("%016d", a.Version) {
+			return ""
+		}
+	}
+	return fmt.Sprintf("%s as File %s, version %d, which is not there", a.Outcome, a.FileID, a.Version)
+}
+
+// marksUnknown reports whether a key has, or has had, a store file without the client's
+// attributes: its document may be taken for another, or for none.
+func (j *Judge) marksUnknown(c *model.Cell) bool {
+	return c.StrippedAt > 0 || c.Store == 0 && slices.ContainsFunc(j.Plan.Planted, func(p plan.Planted) bool { return p.Ours && p.Key == c.Index })
+}
+
+// goneBesides reports whether the key's document may have gone by a removal that nobody
+// answers for any more.
+func (j *Judge) goneBesides(c *model.Cell) bool {
+	return j.ExcusedRemoval(c, j.Now()) || j.excusedWindow(c, j.Now()) || j.excusedDelete(c, j.Now())
+}
+
+// othersWrite reports whether another process that lives has changed the key.
+func (j *Judge) othersWrite(p *course.Process, c *model.Cell) bool {
+	for n := range c.Writers {
+		if q := j.Procs[n]; n != p.N && !q.Dead && !q.Closed {
+			return true
+		}
+	}
+	return false
+}
+
+// Found judges the hits of a search that began at a time: a reader finds nothing that was
+// not searchable meanwhile, of each key one version, and each document that answers the
+// query as a whole and was the newest of its key, and searchable, all the time.
+func (j *Judge) Found(p *course.Process, query string, from time.Duration, hits []client.Hit) {
+	now := j.Now()
+	type version struct {
+		openaitest.Interval
+		key    string
+		number string
+		whole  bool // searchable all the time
+	}
+	var searchable []version
+	newest, number := make(map[string]string), make(map[string]string) // by key, and by File
+	for _, i := range j.Srv.History(j.Stores[p.Store]) {
+		if j.Since(i.From) > now || !i.To.IsZero() && j.Since(i.To) < from {
+			continue
+		}
+		v := version{Interval: i, key: j.Owner(i.FileID, i.Attributes, i.Filename), whole: j.Since(i.From) <= from && (i.To.IsZero() || j.Since(i.To) > now)}
+		v.number, _ = i.Attributes["vs_version"].(string)
+		newest[v.key], number[v.FileID] = max(newest[v.key], v.number), v.number
+		searchable = append(searchable, v)
+	}
+	file := make(map[string]string)
+	for _, h := range hits {
+		if h.Key == "" {
+			continue
+		}
+		if !slices.ContainsFunc(searchable, func(v version) bool {
+			return v.FileID == h.FileID && v.key == h.Key && j.Texts[v.SHA256] == h.Text && trail.AttrsText(trail.Own(v.Attributes)) == trail.AttrsText(h.Attrs)
+		}) && slices.Contains(j.Keys, h.Key) {
+			j.Wrong(course.KindAnswer, "process %d: a search finds %q {%s} of %s, which was not searchable", p.N, h.Text, trail.AttrsText(h.Attrs), trail.Shown(h.Key))
+		}
+		if was, ok := file[h.Key]; ok && was != h.FileID {
+			j.Wrong(course.KindAnswer, "process %d: a search finds two versions of %s", p.N, trail.Shown(h.Key))
+		}
+		file[h.Key] = h.FileID
+	}
+	for _, v := range searchable {
+		if v.whole && v.number != "" && v.number == newest[v.key] && j.Texts[v.SHA256] == query && number[file[v.key]] != v.number && len(hits) < client.SearchLimit {
+			j.Wrong(course.KindAnswer, "process %d: a search for %q misses %s, which has just that content", p.N, query, trail.Shown(v.key))
+		}
+	}
+}
+
+// Listed judges a listing: a document that can never have been is wrong, and so is one that
+// is missing although nothing of its key has changed for longer than a listing lags.
+func (j *Judge) Listed(p *course.Process, list []client.Seen) {
+	now := j.Now()
+	j.Mu.Lock()
+	defer j.Mu.Unlock()
+	wrong := func(format string, args ...any) {
+		j.Out.Wrong = append(j.Out.Wrong, course.Finding{Kind: course.KindAnswer, Text: fmt.Sprintf("process %d: ", p.N) + fmt.Sprintf(format, args...)})
+	}
+	listed := make(map[string]bool)
+	for _, s := range list {
+		listed[s.FileID] = true
+		i := slices.Index(j.Keys, s.Key)
+		if i < 0 || s.Status != "completed" || s.SHA256 == "" {
+			continue
+		}
+		allowed := j.Cells[[2]int{p.Store, i}].During(now-Watched, now)
+		if v := (model.Value{Text: j.Texts[s.SHA256], Attrs: trail.AttrsText(s.Attrs)}); !model.AnyLike(allowed, v) && !j.LateWrite(s.FileID, now) {
+			wrong("the listing has %s as %v, where there can be %s", trail.Shown(s.Key), v, model.Show(allowed))
+		}
+	}
+	for _, i := range j.Srv.History(j.Stores[p.Store]) {
+		if i.To.IsZero() && j.Since(i.From) < now-Watched && !listed[i.FileID] {
+			wrong("the listing misses %s %q, which is searchable since %v", i.FileID, i.Filename, j.Since(i.From))
+		}
+	}
+}
