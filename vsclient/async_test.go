@@ -194,6 +194,24 @@ func TestAPutThatIsToBeSearchableDoesNotRestOnAListing(t *testing.T) {
 	})
 }
 
+func TestAnUpdateOfAttributesDoesNotRestOnAListing(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		is := is.New(t)
+		w := newWorld(t, openaitest.Config{IndexTime: 5 * time.Minute, Quirks: openaitest.Quirks{EarlyListed: true}})
+		c, kill := w.process(async)
+		is.NoErr(onlyErr(c.Put(t.Context(), doc("a.md", "text"))))
+		kill()
+		time.Sleep(200 * time.Second)
+		c = w.client()
+		for _, err := range c.List(t.Context()) {
+			is.NoErr(err)
+		}
+		began := time.Now()
+		is.NoErr(onlyErr(c.SetAttributes(t.Context(), "a.md", vsclient.Attributes{"n": 1})))
+		is.True(time.Since(began) > time.Minute) // it was still being indexed
+	})
+}
+
 func TestTheOlderVersionStaysWhenTheAcknowledgedOneCannotBeIndexed(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		is := is.New(t)

@@ -237,7 +237,7 @@ func (c *Client) setAttributesOf(ctx context.Context, p *prepared, h ledger.Hold
 		p.source = c.view.Read(s).Source
 		h = c.view.Known(p.Doc)
 		now, ok := h.Current()
-		if !ok || now.ID != cur.ID {
+		if !ok || now.ID != cur.ID || now.Status != ledger.Completed {
 			return Result{}, view.ErrMoved
 		}
 		cur = now
