@@ -363,6 +363,32 @@ func TestAnUploadThatIsAnsweredWithTheFileOfAnotherProcessIsRefused(t *testing.T
 	}
 }
 
+// On a server that was seen to keep attributes, a tool has taken them off.
+func TestAToolMayReplaceTheAttributesWhileADocumentIsIndexed(t *testing.T) {
+	for name, attributes := range map[string]string{"by none": `{}`, "by the key": `{"source":"a.md"}`, "by another": `{"source":"x"}`} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				is := is.New(t)
+				w := newWorld(t, openaitest.Config{IndexTime: 20 * time.Second})
+				c := w.client()
+				is.NoErr(onlyErr(c.Put(t.Context(), doc("a.md", "old"))))
+				var put sync.WaitGroup
+				put.Go(func() { is.NoErr(onlyErr(c.Put(t.Context(), doc("a.md", "new")))) })
+				time.Sleep(5 * time.Second)
+				for _, f := range w.srv.Snapshot().Store(w.store).Files {
+					if f.Status == "in_progress" {
+						w.request(http.MethodPost, "/vector_stores/"+w.store+"/files/"+f.FileID, `{"attributes":`+attributes+`}`)
+					}
+				}
+				put.Wait()
+				is.NoErr(onlyErr(c.Put(t.Context(), doc("a.md", "new"))))
+				time.Sleep(time.Hour)
+				w.expect(map[string]string{"a.md": "new"})
+			})
+		})
+	}
+}
+
 // A server that adds attributes of its own keeps the client's.
 func TestAServerThatAddsAttributesIsTaken(t *testing.T) {
 	for name, opts := range map[string][]func(*vsclient.Config){"put": nil, "acknowledged": {async}} {

@@ -62,8 +62,8 @@ type Indexer struct {
 	ready   []*attaching
 	coming  int // uploads that have been announced and have not ended
 	timer   *time.Timer
-	sending bool // a sender waits for leave; it takes the Files that are ready then
-	keeps   bool // the server was seen to keep marks
+	sending bool    // a sender waits for leave; it takes the Files that are ready then
+	keeps   [2]bool // the server was seen to keep marks: of a File alone, and of a batch
 }
 
 // New returns an Indexer. It makes no request.

@@ -170,8 +170,9 @@ func (w *watch) settle(s wire.StoreFile, get bool) (news bool) {
 		return false
 	}
 	w.i.mu.Lock()
-	lost := naming.Lost(at.Attributes, s.Attributes, w.i.keeps)
-	w.i.keeps = w.i.keeps || !lost
+	keeps := &w.i.keeps[min(len(w.batch), 1)]
+	lost := naming.Lost(at.Attributes, s.Attributes, *keeps)
+	*keeps = *keeps || !lost
 	news = at.take()
 	if lost && get && at.bare.IsZero() {
 		at.bare = time.Now()

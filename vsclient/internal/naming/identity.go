@@ -153,27 +153,14 @@ func Marked(all map[string]any) bool {
 }
 
 // Lost reports whether a store file shows other marks than those that it was attached with,
-// or lacks some. An update raises the version and keeps the rest. Where the store file shows
-// an attribute that was not sent, somebody has replaced them, if the server keeps marks at
-// all: it was seen to. A value that is that of a mark shows that it has other names for them.
+// or lacks some. An update raises the version and keeps the rest. Where it shows none at all,
+// another tool has replaced them, if the server keeps marks: it was seen to.
 func Lost(sent, shown map[string]any, keeps bool) bool {
 	was, now := Decode(sent), Decode(shown)
 	if was.Key == now.Key && was.Version <= now.Version && was.Source.Fingerprint() == now.Source.Fingerprint() {
 		return false
 	}
-	foreign := false
-	for name, value := range shown {
-		if _, ours := sent[name]; ours {
-			continue
-		}
-		foreign = true
-		for _, mark := range []string{attrKey, attrVersion, attrContent} {
-			if text, ok := value.(string); ok && text == sent[mark] {
-				return true
-			}
-		}
-	}
-	return !foreign || !keeps
+	return Marked(shown) || !keeps
 }
 
 func keyPartName(i int) string {
