@@ -2,6 +2,7 @@ package vsclient_test
 
 import (
 	"net/http"
+	"strings"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -148,6 +149,41 @@ func TestAFileOfAnotherToolStaysInItsOtherStore(t *testing.T) {
 				}
 				is.Equal(string(w.srv.Content(id)), "old")
 				is.Equal(w.holdsIn(other)["a.md"], "old")
+			})
+		})
+	}
+}
+
+// A cache may answer with the store file, or the listing, of another store. A mirror has the
+// same keys.
+func TestADocumentOfAnotherStoreStaysThatAReplyHasShownAsThisStores(t *testing.T) {
+	for name, mixed := range map[string]func(path, second string) bool{
+		"a store file": func(path, second string) bool { return strings.Contains(path, "/"+second+"/files/") },
+		"a listing":    func(path, second string) bool { return strings.HasSuffix(path, "/"+second+"/files") },
+	} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				is := is.New(t)
+				w := newWorld(t, slow)
+				second := w.srv.NewVectorStore("second")
+				is.NoErr(onlyErr(w.client().Put(t.Context(), doc("a.md", "text"))))
+				time.Sleep(20 * time.Minute)
+				done := false
+				c := w.client(inStore(second), over(func(next http.RoundTripper, r *http.Request) (*http.Response, error) {
+					if r.Method == http.MethodGet && !done && mixed(r.URL.Path, second) {
+						done = true
+						r = r.Clone(r.Context())
+						r.URL.Path = strings.Replace(r.URL.Path, second, w.store, 1)
+					}
+					return next.RoundTrip(r)
+				}))
+				for _, err := range c.List(t.Context()) {
+					is.NoErr(err)
+				}
+				is.NoErr(onlyErr(c.Delete(t.Context(), "a.md")))
+				is.True(done)
+				time.Sleep(20 * time.Minute)
+				w.expect(map[string]string{"a.md": "text"})
 			})
 		})
 	}

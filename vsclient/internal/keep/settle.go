@@ -153,7 +153,7 @@ func (k *Keeper) remove(ctx context.Context, v ledger.Version) (there bool, err 
 	if err != nil {
 		return there, err
 	}
-	if v.Content == (ledger.Print{}) && !v.Made {
+	if !v.Made && (!there || v.Content == (ledger.Print{})) { // it need not be this store's
 		shared, err := k.wire.Elsewhere(ctx, v.ID)
 		if err != nil {
 			return there, err
