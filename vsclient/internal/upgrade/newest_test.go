@@ -93,6 +93,12 @@ func (p newProcess) carryOut(ctx context.Context, cmd command) (a answer, err er
 		}
 	case "sweep":
 		_, err = p.c.Sweep(ctx, vsclient.SweepOptions{})
+	case "strays":
+		var strays []vsclient.Stray
+		strays, err = p.c.Sweep(ctx, vsclient.SweepOptions{DryRun: true, Keys: []string{cmd.Key}})
+		for _, s := range strays {
+			a.Documents = append(a.Documents, shown{FileID: s.FileID})
+		}
 	default:
 		err = fmt.Errorf("there is no command %q", cmd.Do)
 	}

@@ -176,6 +176,13 @@ func (p *oldProcess) do(_ context.Context, cmd command) answer {
 	return <-waiting
 }
 
+// kill ends the process. It returns when the process has gone.
+func (p *oldProcess) kill() {
+	_ = p.cmd.Process.Kill() // unless it has ended by itself
+	<-p.read
+	_ = p.cmd.Wait() // it was killed
+}
+
 func (p *oldProcess) close() error {
 	err := p.in.Close()
 	<-p.read

@@ -4,10 +4,12 @@ import (
 	"context"
 	"fmt"
 	"maps"
+	"net/http"
 	"net/http/httptest"
 	"slices"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -58,8 +60,10 @@ type world struct {
 	docs  map[string]doc // that the store has to hold
 	other string         // a store of somebody else
 	alien map[string]bool
-	lives map[string]int // how often a key has been created
-	asked map[string]int // requests, by release
+	lives map[string]int                                               // how often a key has been created
+	asked map[string]int                                               // requests, by release
+	spare int                                                          // Files that a kill may have left attached nowhere
+	meet  atomic.Pointer[func(w http.ResponseWriter, r *http.Request)] // what a request meets in place of the API
 }
 
 // lag is longer than the time for which the emulator's views are behind.
@@ -78,7 +82,13 @@ func newWorld(t *testing.T, ahead time.Duration) *world {
 		ListLag: openaitest.Lag{Attach: time.Second, Detach: time.Second, Update: time.Second},
 	})
 	w.store, w.other = w.srv.NewVectorStore("docs"), w.srv.NewVectorStore("other")
-	api := httptest.NewServer(w.srv)
+	api := httptest.NewServer(http.HandlerFunc(func(rw http.ResponseWriter, r *http.Request) {
+		if meet := w.meet.Load(); meet != nil {
+			(*meet)(rw, r)
+			return
+		}
+		w.srv.ServeHTTP(rw, r)
+	}))
 	t.Cleanup(func() {
 		w.srv.Close()
 		api.Close()
@@ -179,9 +189,9 @@ func (w *world) wrong() (wrong []string) {
 	there := make(map[string]bool)
 	for _, f := range snap.Files {
 		there[f.ID] = true
-		if !attached[f.ID] && !w.alien[f.ID] {
-			wrong = append(wrong, fmt.Sprintf("a File %s is attached nowhere", trail.Shown(f.Name)))
-		}
+	}
+	if left := w.unattached(); len(left) > w.spare {
+		wrong = append(wrong, fmt.Sprintf("Files are attached nowhere: %q", left))
 	}
 	for id := range w.alien {
 		if !there[id] || attached[id] {
@@ -193,6 +203,18 @@ func (w *world) wrong() (wrong []string) {
 	}
 	slices.Sort(wrong)
 	return wrong
+}
+
+// unattached are the ids of the Files that are attached nowhere and are nobody else's.
+func (w *world) unattached() (ids []string) {
+	snap := w.srv.Snapshot()
+	for _, f := range snap.Files {
+		in := func(s openaitest.StoreFile) bool { return s.FileID == f.ID }
+		if !w.alien[f.ID] && !slices.ContainsFunc(snap.Store(w.store).Files, in) {
+			ids = append(ids, f.ID)
+		}
+	}
+	return ids
 }
 
 // addNamesakes gives each File of the store two of somebody else's, a day old, with the
