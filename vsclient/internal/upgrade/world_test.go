@@ -164,8 +164,10 @@ func (w *world) wrong() (wrong []string) {
 	snap := w.srv.Snapshot()
 	attached := make(map[string]bool)
 	found := make(map[string]int)
+	recorded := "" // the sources of all versions, which tell the Files that each has replaced
 	for _, f := range snap.Store(w.store).Files {
 		attached[f.FileID] = true
+		recorded += fmt.Sprint(f.Attributes["vs_content"])
 		key := trail.KeyOf(f.Attributes, f.Filename)
 		d, ok := w.docs[key]
 		if !ok {
@@ -190,8 +192,14 @@ func (w *world) wrong() (wrong []string) {
 	for _, f := range snap.Files {
 		there[f.ID] = true
 	}
-	if left := w.unattached(); len(left) > w.spare {
+	left := w.unattached()
+	if len(left) > w.spare {
 		wrong = append(wrong, fmt.Sprintf("Files are attached nowhere: %q", left))
+	}
+	for _, id := range left {
+		if strings.Contains(recorded, id) {
+			wrong = append(wrong, fmt.Sprintf("a document records File %s as replaced, and it is there", id))
+		}
 	}
 	for id := range w.alien {
 		if !there[id] || attached[id] {
