@@ -149,9 +149,19 @@ test-faults: ## Inject a fault at a third of the requests of a workload, and pri
 test-answers: ## Run the plugin's tests under every answer to the questions that OpenAI's documents leave open
 	go -C connector test -count=1 -parallel $(call parallel,connector) -timeout 20m -run '^TestTheSuiteHoldsUnderEachAnswer$$' .
 
+# The older release that test-upgrade compiles: a commit of this repository.
+OLDER := 309185db8574653d4222e01f929b34bfce376dd5
+
+.PHONY: test-upgrade
+test-upgrade: ## Compile an older release from its commit, and have it and the newest client change one store in turns
+	go -C vsclient test -count=1 -v -parallel 16 -timeout 20m ./internal/upgrade -args -older $(OLDER)
+
+# The folder for the records of red histories; empty: a new one.
+RECORDS ?=
+
 .PHONY: histories
 histories: ## Run 10,000 random histories (20 minutes of CPU), and write the table in vsclient/docs/faults.md
-	go -C vsclient test -count=1 -v -timeout 6h ./internal/histories -run '^TestHistories$$' -args -n 10000 -workers $$(nproc) -page ../../docs/faults.md
+	go -C vsclient test -count=1 -v -timeout 6h ./internal/histories -run '^TestHistories$$' -args -n 10000 -workers $$(nproc) -page ../../docs/faults.md $(if $(RECORDS),-records $(abspath $(RECORDS)))
 
 .PHONY: mutants
 mutants: ## Break each clause in a copy (15 minutes of CPU), check that tests fail, and write the table in vsclient/docs/faults.md

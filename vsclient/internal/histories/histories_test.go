@@ -27,6 +27,7 @@ var (
 	page    = flag.String("page", "", "write the table into this page, between its marks, when all is right")
 	verbose = flag.Bool("requests", false, "show steps, logs and requests")
 	shrink  = flag.Int("shrink", 200, "cut a red history down, in at most so many runs of it")
+	folder  = flag.String("records", "", "the folder for the records of red histories; empty: a new one")
 	record  = flag.String("record", "", "the record of a history to run again")
 	times   = flag.Int("times", 1, "how often to repeat the record")
 	tries   = flag.Int("tries", 40, "in how many runs, at the most, to find one that keeps to the record, for each repeat")
@@ -39,6 +40,9 @@ const whole = 10_000
 // several times as long.
 func TestHistories(t *testing.T) {
 	n := *number
+	if *page != "" && n < whole {
+		t.Fatalf("-page needs %d histories or more, from which on each rare state has to be reached; -n is %d", whole, n)
+	}
 	if n == 0 {
 		n = few
 		if testing.Short() {
@@ -108,7 +112,7 @@ func shared(t *testing.T, n int) (s histories.Summary) {
 			}
 			result := filepath.Join(dir, strconv.Itoa(w)+".json")
 			cmd := exec.CommandContext(t.Context(), os.Args[0], "-test.run=^TestHistories$", "-test.timeout=0", "-first", strconv.FormatUint(*first+uint64(from), 10),
-				"-n", strconv.Itoa(size), "-shrink", strconv.Itoa(*shrink), "-sum", result)
+				"-n", strconv.Itoa(size), "-shrink", strconv.Itoa(*shrink), "-records", *folder, "-sum", result)
 			told, runErr := cmd.CombinedOutput()
 			data, err := os.ReadFile(result)
 			var part histories.Summary
@@ -131,8 +135,13 @@ func shared(t *testing.T, n int) (s histories.Summary) {
 	return s
 }
 
-// records is a folder of this process's own, which outlives it.
-var records = sync.OnceValues(func() (string, error) { return os.MkdirTemp("", "histories-") })
+// records is the folder that -records names, or one of this process's own, which outlives it.
+var records = sync.OnceValues(func() (string, error) {
+	if *folder != "" {
+		return filepath.Abs(*folder)
+	}
+	return os.MkdirTemp("", "histories-")
+})
 
 // report tells the faults of a red history and how it comes back, and cuts it
 // down.

@@ -330,45 +330,6 @@ func TestASweepSettlesWhatAnOlderReleaseHasLeft(t *testing.T) {
 	})
 }
 
-// An older release has the store after a newer one: it writes its attributes, with
-// the time of its clock for a version.
-func TestTwoReleasesWriteOneStoreOneAfterTheOther(t *testing.T) {
-	each(t, func(is *is.I, o *oldStore, c *client.Client, d writtenDoc) {
-		var old map[string]any // as the older release writes them
-		for _, f := range o.has(d.Key) {
-			if f.Attributes["vs_content"] != nil {
-				old = f.Attributes
-			}
-		}
-		if old == nil || d.Key == "future.md" {
-			return // it writes no such attributes
-		}
-		name := o.has(d.Key)[0].Filename
-		is.NoErr(c.Put(context.Background(), d.Key, plan.Doc{Text: "by the newer release"}).Err)
-		_ = c.Close()
-		time.Sleep(time.Hour)
-		was := o.has(d.Key)
-		is.Equal(len(was), 1)
-		id := o.srv.AddFile(openaitest.NewFile{Name: name, Content: []byte("by the older release")})
-		old["vs_version"] = fmt.Sprintf("%016d", time.Now().UnixMicro())
-		delete(old, "vs_content")
-		o.srv.AddStoreFile(o.store, id, old)
-		o.srv.DetachStoreFile(o.store, was[0].FileID)
-		time.Sleep(time.Hour)
-		newer := o.client(t)
-		got, a := newer.Get(context.Background(), d.Key)
-		is.NoErr(a.Err)
-		is.Equal(o.text(got.FileID), "by the older release")
-		is.NoErr(newer.Put(context.Background(), d.Key, plan.Doc{Text: "by the newer release again"}).Err)
-		files := o.has(d.Key)
-		is.Equal(len(files), 1)
-		is.Equal(o.text(files[0].FileID), "by the newer release again")
-		is.NoErr(newer.Delete(context.Background(), d.Key).Err)
-		is.Equal(len(o.has(d.Key)), 0)
-		_ = newer.Close()
-	})
-}
-
 func TestADocumentOfAnOlderReleaseWhoseKeyIsTooLongStays(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		is := is.New(t)
