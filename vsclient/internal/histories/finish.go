@@ -20,7 +20,7 @@ func (h *history) finish() {
 	for _, n := range slices.Sorted(maps.Keys(h.procs)) {
 		if p := h.procs[n]; p.Orphan && h.alive(p) && !p.Closed {
 			p.calls.Wait()
-			h.close(p)
+			h.close(p, 0)
 		}
 	}
 	h.gate.Wait()

@@ -261,7 +261,7 @@ func (h *history) take(s plan.Step) {
 		}
 	case plan.DoClose:
 		if h.alive(p) && !p.Closed {
-			h.close(p)
+			h.close(p, time.Duration(s.Within))
 		}
 	case plan.DoKill:
 		h.kill(p)
@@ -592,25 +592,34 @@ func (h *history) list(ctx context.Context, p *process) {
 	h.Listed(p.Process, got)
 }
 
-// close ends a process in good order.
-func (h *history) close(p *process) {
+// close ends a process in good order. Within a time, if any, its calls may end first.
+func (h *history) close(p *process, within time.Duration) {
+	state, limit, end := rare.Closed, client.CloseWithin, p.c.Close
+	if within > 0 {
+		state, limit = rare.ShutDown, within
+		end = func() error {
+			ctx, cancel := context.WithTimeout(context.Background(), within)
+			defer cancel()
+			return p.c.Shutdown(ctx)
+		}
+	}
 	h.Mu.Lock()
 	p.Closed = true
 	if len(p.Open) > 0 {
-		h.Out.States[rare.Closed]++
+		h.Out.States[state]++
 	}
 	h.Mu.Unlock()
 	from := h.Now()
 	done := make(chan error, 1)
-	h.waiting.Go(func() { done <- p.c.Close() })
+	h.waiting.Go(func() { done <- end() })
 	var err error
 	select {
 	case err = <-done:
 	case <-p.line.Death.Done():
 		return
 	}
-	if took := h.Now() - from; took > client.CloseWithin+judge.Promptly {
-		h.Wrong(course.KindSlow, "process %d: Close takes %v", p.N, took.Round(time.Millisecond))
+	if took := h.Now() - from; took > limit+judge.Promptly {
+		h.Wrong(course.KindSlow, "process %d: its end takes %v, and may take %v", p.N, took.Round(time.Millisecond), limit)
 	}
 	p.Left = err != nil
 	h.Mu.Lock()

@@ -268,5 +268,8 @@ func (c *Client) Flush(ctx context.Context) (told []string, err error) {
 	return told, err
 }
 
+// Shutdown ends the client, and lets its calls end first.
+func (c *Client) Shutdown(ctx context.Context) error { return c.c.Shutdown(ctx) }
+
 // Close ends the client, within CloseWithin.
 func (c *Client) Close() error { return c.c.Close() }

@@ -39,7 +39,7 @@ func (j *Judge) untrue(p *course.Process, c *model.Cell, call *model.Call, a cli
 		return fmt.Sprintf("%s, where there can be %s", a.Outcome, model.Show(before))
 	case call.If != nil && !slices.ContainsFunc(before, func(v model.Value) bool { return v.Absent || v.Has(call.If) }) && !j.marksUnknown(c):
 		return fmt.Sprintf("%s, where there can be %s", a.Outcome, model.Show(before))
-	case call.Op == plan.OpDelete || j.othersWrite(p, c):
+	case call.Op == plan.OpDelete || j.othersWrite(p, c) || j.marksUnknown(c):
 		return ""
 	}
 	for _, f := range j.Files(c.Store, c.Key) {

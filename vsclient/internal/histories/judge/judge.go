@@ -245,9 +245,11 @@ func (j *Judge) readers(c *model.Cell) {
 			continue
 		}
 		allowed := c.At(at)
-		var newest []span
+		var newest, bare []span
 		for _, s := range spans {
-			if s.from <= at && at < s.to {
+			if s.from <= at && at < s.to && s.version == "" && c.StrippedAt > 0 {
+				bare = append(bare, s) // nothing tells how new it is
+			} else if s.from <= at && at < s.to {
 				if len(newest) > 0 && s.version > newest[0].version {
 					newest = nil
 				}
@@ -256,6 +258,7 @@ func (j *Judge) readers(c *model.Cell) {
 				}
 			}
 		}
+		newest = append(newest, bare...)
 		mayBeAbsent := slices.ContainsFunc(allowed, func(v model.Value) bool { return v.Absent })
 		if len(newest) == 0 {
 			if !mayBeAbsent {
@@ -371,7 +374,8 @@ func (j *Judge) ExcusedWatch(c *model.Cell, f openaitest.StoreFile, at time.Dura
 
 // excusedWindow reports whether the last version of a key went because another
 // process changed the key between a removal's look and the removal: the remover had
-// just seen a newer version searchable, which the other has removed since.
+// just seen a newer version searchable, which the other has removed since, or so shortly
+// before that a GET still showed it.
 func (j *Judge) excusedWindow(c *model.Cell, at time.Duration) bool {
 	removals := map[string]*trail.Entry{} // the one that took effect, by File
 	var last *trail.Entry
@@ -399,7 +403,7 @@ func (j *Judge) excusedWindow(c *model.Cell, at time.Duration) bool {
 			continue
 		}
 		other := removals[look.Files[0]]
-		if look.Files[0] != last.Files[0] && other != nil && other.P != last.P && other.At > look.At && j.OwnerOf(look.Files[0]) == c.Key {
+		if look.Files[0] != last.Files[0] && other != nil && other.P != last.P && other.At > look.At-time.Duration(j.Plan.Sea.Ghost) && j.OwnerOf(look.Files[0]) == c.Key {
 			return true
 		}
 	}

@@ -262,7 +262,11 @@ func (d *drawing) lives() {
 				d.changes(p, mirror, true)
 				d.pause()
 			}
-			d.step(Step{Do: DoClose, P: p})
+			end := Step{Do: DoClose, P: p}
+			if d.chance(0.3) {
+				end.Within = d.upTo(time.Minute)
+			}
+			d.step(end)
 			if d.chance(0.3) {
 				d.step(Step{Do: DoApply, P: p, Changes: []Change{d.change(d.IntN(len(d.plan.Keys)))}})
 			}

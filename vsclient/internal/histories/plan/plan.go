@@ -95,7 +95,7 @@ type Step struct {
 	Changes []Change `json:",omitempty"`
 	Key     int      `json:",omitempty"`
 	Query   string   `json:",omitempty"` // search
-	Within  Duration `json:",omitempty"` // the caller gives up after this time; 0: never
+	Within  Duration `json:",omitempty"` // the caller gives up after this time; 0: never. Of close: its calls may end first
 	Go      bool     `json:",omitempty"` // the next step does not wait for this one's end
 
 	// sleep, outage

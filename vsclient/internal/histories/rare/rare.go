@@ -17,6 +17,7 @@ import (
 const (
 	Killed       = "a process was killed"
 	Closed       = "a client was closed with calls under way"
+	ShutDown     = "a client was shut down and let its calls end"
 	GaveUp       = "a caller gave up"
 	Two          = "two processes on one key"
 	Orphan       = "an orphan and its successor on one key"
@@ -51,7 +52,7 @@ var writing = []string{"POST /files", "POST store/files", "POST file_batches", "
 // EveryState lists the states that a long run has to reach.
 func EveryState() []string {
 	all := []string{
-		Killed, Closed, GaveUp, Two, Orphan, Stripped, Hand, Expired, Conflict, Merged, Searched, NotIndexed, refused, stuck,
+		Killed, Closed, ShutDown, GaveUp, Two, Orphan, Stripped, Hand, Expired, Conflict, Merged, Searched, NotIndexed, refused, stuck,
 		serverError, repeated, lateAttach, altered, cursor, alone, sameName, notYet, lateDeletion,
 		Unmarked, Attached, mirror,
 	}
