@@ -40,6 +40,7 @@ func TestASecretIsHiddenHoweverItIsEscaped(t *testing.T) {
 	j := NewJudge(`a/b&c<"d`, base)
 	for _, shown := range []string{
 		`a/b&c<"d`, `a\/b&c<\"d`, `a\/b\u0026c\u003C\"d`, `a\\/b\\u0026c<\\\"d`, `a%2Fb%26c%3c%22d`, `a%252Fb%26c%3C%22d`, `a/b&amp;c&lt;&#34;d`, `a&#x2F;b&#038;c<"d`,
+		`a/b&amp;amp;c&amp;lt;&amp;#34;d`, `a&amp;amp;#x2F;b&amp;amp;#038;c<"d`,
 		`pé🔑/ss`, `p\u00e9\ud83d\udd11\/ss`, `p%c3%a9%f0%9f%94%91%2fss`, `p&#233;&#x1F511;/ss`,
 	} {
 		is.Equal(j.Line("no "+shown+" here", 100), "no [redacted] here")
@@ -50,7 +51,9 @@ func TestASecretIsHiddenHoweverItIsEscaped(t *testing.T) {
 func TestASecretIsHiddenWhereLinesAreWrapped(t *testing.T) {
 	is := is.New(t)
 	j := NewJudge("k3y-of-a-gateway", &url.URL{})
-	is.Equal(j.Line("no k3y-of-\r\na-gateway here", 100), "no [redacted] here")
+	for _, end := range []string{"\r\n", "\r\n  ", "\n\t", "-\n", "-\r\n    "} {
+		is.Equal(j.Line("no k3y-of-"+end+"a-gateway here", 100), "no [redacted] here")
+	}
 }
 
 func TestASecretOfAnyLengthIsHidden(t *testing.T) {
