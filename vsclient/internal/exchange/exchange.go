@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io"
 	"log/slog"
 	"net"
 	"net/http"
@@ -40,9 +41,9 @@ type Request struct {
 	Words []string
 	// Size is the length of a body that is no JSON, in bytes.
 	Size int64
-	// Opts are further options of the request, for each attempt anew. A body calls alive
-	// for each piece that was read of it.
-	Opts func(alive func()) ([]option.RequestOption, error)
+	// Opts are further options of the request, for each attempt anew. The context ends with
+	// the attempt. A body reads with read.
+	Opts func(ctx context.Context, read func(io.Reader, []byte) (int, error)) ([]option.RequestOption, error)
 	// Refused gives the verdict on a reply of 400 to 499 its last form; nil: it stays.
 	Refused func(context.Context, *reply.Failure) *reply.Failure
 	// Failed is told of each attempt that has failed; nil: nothing is told.
@@ -284,10 +285,13 @@ func (c *Client) roundTrip(ctx context.Context, r Request, into any) (got reply.
 		return got, err
 	}
 	if r.Opts != nil {
-		more, err := r.Opts(dog.alive)
+		dog.enter()
+		more, err := r.Opts(watched, dog.read)
+		dog.leave()
 		if err != nil {
 			return got, err
 		}
+		dog.alive()
 		opts = append(opts, more...)
 	}
 	if r.Body != nil {
