@@ -30,9 +30,12 @@ type Request struct {
 	Method, Path string   // the path with "%s" for each of IDs
 	IDs          []string // a request with one that is no id is refused
 	Query        url.Values
-	About        string     // the id of the object that the reply is about, or of none; "": any
-	Most         int64      // bytes of the reply; 0: maxReply
-	Gate         *pace.Gate // is closed by a 429; nil: that of requests without a limit
+	// Named are the ids of Files that the body or the query names, as of the latest
+	// attempt; nil: none.
+	Named func() []string
+	About string     // the id of the object that the reply is about, or of none; "": any
+	Most  int64      // bytes of the reply; 0: maxReply
+	Gate  *pace.Gate // is closed by a 429; nil: that of requests without a limit
 	// Admit waits for leave to make an attempt; nil: only for the gate.
 	Admit func(context.Context) (leave func(), err error)
 	// Body is encoded as JSON, for each attempt anew; nil: none.
@@ -56,6 +59,14 @@ type Request struct {
 // Endpoint is the method and the path without ids.
 func (r Request) Endpoint() string {
 	return r.Method + " /" + strings.ReplaceAll(r.Path, "%s", "{id}")
+}
+
+// ids are all that the request names.
+func (r Request) ids() []string {
+	if r.Named == nil {
+		return r.IDs
+	}
+	return slices.Concat(r.IDs, r.Named())
 }
 
 // words are the texts in the request.
@@ -267,7 +278,7 @@ func (c *Client) roundTrip(ctx context.Context, r Request, into any) (got reply.
 			resp.Body = &lively{resp.Body, dog}
 			if got.HTML = reply.IsHTML(resp.Header.Get("Content-Type"), nil); got.Status >= 400 {
 				c.judge.Tame(resp, &got)
-				got.Sent = func() (ids, texts []string) { return r.IDs, r.words(body) }
+				got.Sent = func() (ids, texts []string) { return r.ids(), r.words(body) }
 			}
 			// Some servers close the connection behind a 400 without saying so. A request
 			// that is sent on it in this moment is lost.
