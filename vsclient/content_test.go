@@ -257,6 +257,44 @@ func TestAReadThatDoesNotReturnHoldsNoCallUp(t *testing.T) {
 	}
 }
 
+// The service is well, and other documents do not pay for one that cannot be read.
+func TestContentThatHangsDuringTheUploadIsItsDocumentsFaultAlone(t *testing.T) {
+	for name, open := range map[string]func(over chan struct{}) io.ReadCloser{
+		"in the opening": func(over chan struct{}) io.ReadCloser { <-over; return io.NopCloser(strings.NewReader("text")) },
+		"in a read":      func(over chan struct{}) io.ReadCloser { return io.NopCloser(hanging(over)) },
+	} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				is := is.New(t)
+				w := newWorld(t, slow)
+				c := w.client(func(cfg *vsclient.Config) { cfg.Concurrency = 1 })
+				over := make(chan struct{})
+				var opened atomic.Int64
+				hangs := make(chan error)
+				go func() {
+					hangs <- onlyErr(c.Put(t.Context(), vsclient.Document{Key: "a.md", Content: vsclient.Open(func() (io.ReadCloser, error) {
+						if opened.Add(1) > 1 {
+							return open(over), nil
+						}
+						return io.NopCloser(strings.NewReader("text")), nil
+					})}))
+				}()
+				synctest.Wait()
+				began := time.Now()
+				is.NoErr(onlyErr(c.Put(t.Context(), doc("b.md", "other")))) // there is one slot
+				is.True(time.Since(began) < 2*time.Minute)
+				err := <-hangs
+				is.True(errors.Is(err, vsclient.ErrContent))
+				is.Equal(vsclient.ClassOf(err), vsclient.BadDocument)
+				is.Equal(opened.Load(), int64(2))
+				w.strike(http.MethodPost, pathFiles, openaitest.Fault{Kind: openaitest.FaultStatus, Status: 503})
+				is.NoErr(onlyErr(c.Put(t.Context(), doc("c.md", "third")))) // as the service is not down, it is tried again
+				close(over)
+			})
+		})
+	}
+}
+
 // stuckClose is content whose Close does not return before it is over.
 type stuckClose struct {
 	io.Reader

@@ -3,7 +3,10 @@ package vsclient_test
 import (
 	"context"
 	"errors"
+	"fmt"
 	"net/http"
+	"path"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -28,6 +31,38 @@ func TestDeleteSaysWhatItHasFound(t *testing.T) {
 		is.Equal(r, vsclient.Result{Key: "a.md", Outcome: vsclient.Absent})
 		is.Equal(w.files(), 0)
 	})
+}
+
+// A server may refuse to remove a file that is in use with a 400, whose words misled.
+func TestADeletionThatIsRefusedIsNotDoneWhateverTheWordsOfTheRefusal(t *testing.T) {
+	for _, message := range []string{
+		"File %s (not found.md) is in use by another request; try again.",
+		"Document not found.md (%s) is in use",
+		"File %s cannot be removed now because of an unknown error.",
+		"Store entry of %s not found: not found.md is locked",
+	} {
+		t.Run(message, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				is := is.New(t)
+				w := newWorld(t, slow)
+				var well atomic.Bool
+				c := w.client(over(func(next http.RoundTripper, r *http.Request) (*http.Response, error) {
+					if r.Method != http.MethodDelete || well.Load() {
+						return next.RoundTrip(r)
+					}
+					return replies(400, `{"error":{"message":"`+fmt.Sprintf(message, path.Base(r.URL.Path))+`"}}`)(r)
+				}))
+				is.NoErr(onlyErr(c.Put(t.Context(), doc("not found.md", "text"))))
+				_, err := c.Delete(t.Context(), "not found.md")
+				is.True(err != nil)
+				is.Equal(vsclient.ClassOf(err), vsclient.Transient)
+				time.Sleep(time.Minute)
+				well.Store(true)
+				is.NoErr(onlyErr(c.Delete(t.Context(), "not found.md")))
+				w.expect(nil)
+			})
+		})
+	}
 }
 
 func TestADeletionFindsADocumentThatAnotherProcessHasJustPut(t *testing.T) {

@@ -60,10 +60,10 @@ func Path(path string) Content {
 	return Open(func() (io.ReadCloser, error) { return os.Open(path) }) //nolint:gosec // the caller names it
 }
 
-// Open is content that open yields from its beginning, each time the same. It is opened once
-// for its digest and once for each attempt at the upload, and never held in memory. A Put
-// whose content changes in between fails with [ErrContent]. A call whose context has ended
-// waits a few seconds for open and for Read: content that takes longer has to outlast it.
+// Open is content that open yields from its beginning, each time the same: once for its digest
+// and once for each attempt at the upload. It is never held in memory. If it changes in between,
+// or gives nothing for Config.RequestTimeout during the upload, Put fails with [ErrContent]. A
+// call whose context has ended waits a few seconds for open and Read: they have to outlast it.
 func Open(open func() (io.ReadCloser, error)) Content { return Content{content.Reopen(open)} }
 
 // Extensions returns the file extensions that OpenAI indexes, each with its dot

@@ -2,6 +2,7 @@ package vsclient_test
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"net/http"
@@ -99,6 +100,47 @@ func TestAnErrorTellsHowLongTheServerAskedToWait(t *testing.T) {
 		is.Equal(api.Code, "rate_limit_exceeded")
 		is.True(!strings.Contains(api.Message, "\n")) // one line
 	})
+}
+
+func TestTheWordsOfADocumentAreNoReasonAndThoseOfAServerBehindAGatewayAre(t *testing.T) {
+	rejected, fatal := vsclient.ErrRejected, vsclient.Fatal
+	for message, row := range map[string]struct {
+		d     vsclient.Document
+		kind  error
+		class vsclient.Class
+	}{
+		"File ID (unknown.md) could not be processed: it is damaged.":                              {doc("unknown.md", "x"), rejected, vsclient.BadDocument},
+		"Invalid attributes for file 'ID': the value 'not found' of 'author' is not allowed.":      {with(doc("a.md", "x"), vsclient.Attributes{"author": "not found"}), rejected, vsclient.BadDocument},
+		"Attribute state of file ID: unknown file not found":                                       {with(doc("a.md", "x"), vsclient.Attributes{"state": "unknown file not found"}), rejected, vsclient.BadDocument},
+		"Too many attributes: {'quota': 5, 'storage limit': 'x'}":                                  {with(doc("a.md", "x"), vsclient.Attributes{"quota": 5}), rejected, vsclient.BadDocument},
+		"Unexpected attribute 'purpose'":                                                           {with(doc("a.md", "x"), vsclient.Attributes{"purpose": "x"}), rejected, vsclient.BadDocument},
+		"Project storage limit exceeded.":                                                          {with(doc("a.md", "x"), vsclient.Attributes{"error": "storage limit exceeded"}), vsclient.ErrQuota, fatal},
+		"Error code: 400 - {'error': {'message': 'Vector store vs_1 has expired.', 'code': None}}": {doc("a.md", "x"), vsclient.ErrStoreGone, fatal},
+		"Error code: 400 - {'error': {'message': 'x', 'type': 'insufficient_quota'}}":              {doc("a.md", "x"), vsclient.ErrQuota, fatal},
+	} {
+		t.Run(message, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				is := is.New(t)
+				w := newWorld(t, slow)
+				c := w.client(over(func(next http.RoundTripper, r *http.Request) (*http.Response, error) {
+					if r.Method != http.MethodPost || !strings.Contains(r.URL.Path, "/vector_stores/") {
+						return next.RoundTrip(r)
+					}
+					var sent struct {
+						FileID string `json:"file_id"`
+					}
+					if err := json.NewDecoder(r.Body).Decode(&sent); err != nil {
+						return nil, err
+					}
+					return replies(400, `{"error":{"message":"`+strings.ReplaceAll(message, "ID", sent.FileID)+`"}}`)(r)
+				}))
+				_, err := c.Put(t.Context(), row.d)
+				is.True(errors.Is(err, row.kind))
+				is.Equal(vsclient.ClassOf(err), row.class)
+				is.Equal(len(w.times(filesCreate)), 1) // nothing would be better with another File
+			})
+		})
+	}
 }
 
 func TestAStorageQuotaThatIsFullIsNotTriedAgainAndIsNobodysDocumentsFault(t *testing.T) {

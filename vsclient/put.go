@@ -175,7 +175,7 @@ func (c *Client) upload(ctx context.Context, p *prepared) (wire.File, error) {
 		return wire.File{}, err
 	}
 	return c.wire.Upload(ctx, wire.Upload{
-		Name: p.name, ContentType: naming.ContentType(p.name), Size: p.sum.Size, Open: func() (r io.ReadCloser, err error) { return p.content.Open(ctx, p.sum) },
+		Name: p.name, ContentType: naming.ContentType(p.name), Size: p.sum.Size, Open: func(ctx context.Context) (io.ReadCloser, error) { return p.content.Open(ctx, p.sum) },
 	})
 }
 

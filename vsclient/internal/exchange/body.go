@@ -16,7 +16,7 @@ import (
 type Body struct {
 	io.Reader
 	content io.Closer
-	alive   func() // is called for each piece that is read
+	read    func(io.Reader, []byte) (int, error) // reads a piece
 	once    sync.Once
 
 	closed atomic.Bool // a read that fails then says nothing of the content
@@ -30,9 +30,10 @@ type Body struct {
 // the content to close.
 const readTime = 2 * time.Second
 
-// NewBody returns a body that reads from r, and closes the content once.
-func NewBody(r io.Reader, content io.Closer, alive func()) *Body {
-	return &Body{Reader: r, content: content, alive: alive, turn: make(chan struct{}, 1)}
+// NewBody returns a body that reads from r, each piece with read, and closes the content
+// once.
+func NewBody(r io.Reader, content io.Closer, read func(io.Reader, []byte) (int, error)) *Body {
+	return &Body{Reader: r, content: content, read: read, turn: make(chan struct{}, 1)}
 }
 
 var errOver = errors.New("the request is over")
@@ -43,10 +44,7 @@ func (b *Body) Read(p []byte) (int, error) {
 	if b.over.Load() || b.closed.Load() {
 		return 0, errOver
 	}
-	n, err := b.Reader.Read(p)
-	if n > 0 {
-		b.alive()
-	}
+	n, err := b.read(b.Reader, p)
 	if err != nil && !errors.Is(err, io.EOF) && !b.closed.Load() {
 		b.err = fail.Because(fail.Content, err)
 		err = b.err

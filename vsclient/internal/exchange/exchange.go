@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io"
 	"log/slog"
 	"net"
 	"net/http"
@@ -29,9 +30,12 @@ type Request struct {
 	Method, Path string   // the path with "%s" for each of IDs
 	IDs          []string // a request with one that is no id is refused
 	Query        url.Values
-	About        string     // the id of the object that the reply is about, or of none; "": any
-	Most         int64      // bytes of the reply; 0: maxReply
-	Gate         *pace.Gate // is closed by a 429; nil: that of requests without a limit
+	// Named are the ids of Files that the body or the query names, as of the latest
+	// attempt; nil: none.
+	Named func() []string
+	About string     // the id of the object that the reply is about, or of none; "": any
+	Most  int64      // bytes of the reply; 0: maxReply
+	Gate  *pace.Gate // is closed by a 429; nil: that of requests without a limit
 	// Admit waits for leave to make an attempt; nil: only for the gate.
 	Admit func(context.Context) (leave func(), err error)
 	// Body is encoded as JSON, for each attempt anew; nil: none.
@@ -40,9 +44,9 @@ type Request struct {
 	Words []string
 	// Size is the length of a body that is no JSON, in bytes.
 	Size int64
-	// Opts are further options of the request, for each attempt anew. A body calls alive
-	// for each piece that was read of it.
-	Opts func(alive func()) ([]option.RequestOption, error)
+	// Opts are further options of the request, for each attempt anew. The context ends with
+	// the attempt. A body reads with read.
+	Opts func(ctx context.Context, read func(io.Reader, []byte) (int, error)) ([]option.RequestOption, error)
 	// Refused gives the verdict on a reply of 400 to 499 its last form; nil: it stays.
 	Refused func(context.Context, *reply.Failure) *reply.Failure
 	// Failed is told of each attempt that has failed; nil: nothing is told.
@@ -55,6 +59,14 @@ type Request struct {
 // Endpoint is the method and the path without ids.
 func (r Request) Endpoint() string {
 	return r.Method + " /" + strings.ReplaceAll(r.Path, "%s", "{id}")
+}
+
+// ids are all that the request names.
+func (r Request) ids() []string {
+	if r.Named == nil {
+		return r.IDs
+	}
+	return slices.Concat(r.IDs, r.Named())
 }
 
 // words are the texts in the request.
@@ -266,7 +278,7 @@ func (c *Client) roundTrip(ctx context.Context, r Request, into any) (got reply.
 			resp.Body = &lively{resp.Body, dog}
 			if got.HTML = reply.IsHTML(resp.Header.Get("Content-Type"), nil); got.Status >= 400 {
 				c.judge.Tame(resp, &got)
-				got.Sent = func() (ids, texts []string) { return r.IDs, r.words(body) }
+				got.Sent = func() (ids, texts []string) { return r.ids(), r.words(body) }
 			}
 			// Some servers close the connection behind a 400 without saying so. A request
 			// that is sent on it in this moment is lost.
@@ -284,10 +296,13 @@ func (c *Client) roundTrip(ctx context.Context, r Request, into any) (got reply.
 		return got, err
 	}
 	if r.Opts != nil {
-		more, err := r.Opts(dog.alive)
+		dog.enter()
+		more, err := r.Opts(watched, dog.read)
+		dog.leave()
 		if err != nil {
 			return got, err
 		}
+		dog.alive()
 		opts = append(opts, more...)
 	}
 	if r.Body != nil {

@@ -8,6 +8,8 @@ import (
 	"time"
 
 	"github.com/cenkalti/backoff/v4"
+
+	"github.com/conduitio-labs/conduit-connector-openai-vectorstore/vsclient/internal/fail"
 )
 
 // Waits between the attempts at one request, when the server names none.
@@ -58,12 +60,18 @@ func (o *outage) lately(endpoint string) bool {
 }
 
 // watchdog ends an attempt that shows no progress for its patience, and one that takes
-// much too long although it does.
+// much too long although it does. That is the fault of the caller's content where most of
+// the time went into calls of it, and else the server's.
 type watchdog struct {
 	patience time.Duration
 	timer    *time.Timer
 	whole    *time.Timer
 	cancel   context.CancelCauseFunc
+
+	mu      sync.Mutex
+	entered time.Time     // when the call of the content began that is under way; zero: none is
+	spent   time.Duration // in those that have ended
+	moved   time.Duration // in all until something moved last
 }
 
 const (
@@ -77,15 +85,62 @@ const (
 func watch(ctx context.Context, patience time.Duration, size int64) (context.Context, *watchdog) {
 	ctx, cancel := context.WithCancelCause(ctx)
 	limit := wholeAttempt*patience + time.Duration(size/slowestUpload)*time.Second
-	return ctx, &watchdog{
-		patience: patience, cancel: cancel,
-		timer: time.AfterFunc(patience, func() { cancel(fmt.Errorf("no sign of life from the server for %v", patience)) }),
-		whole: time.AfterFunc(limit, func() { cancel(fmt.Errorf("the reply was not complete after %v", limit)) }),
+	w := &watchdog{patience: patience, cancel: cancel}
+	after := func(limit time.Duration, before *time.Duration, ofContent, ofServer string) *time.Timer {
+		return time.AfterFunc(limit, func() {
+			w.mu.Lock()
+			reading := w.inContent() - *before
+			w.mu.Unlock()
+			if reading > limit/2 {
+				cancel(fail.New(fail.Content, ofContent, limit))
+			}
+			cancel(fmt.Errorf(ofServer, limit))
+		})
 	}
+	w.timer = after(patience, &w.moved, "nothing came of it for %v", "no sign of life from the server for %v")
+	w.whole = after(limit, new(time.Duration), "it had not come to its end after %v", "the reply was not complete after %v")
+	return ctx, w
+}
+
+// inContent is how long calls of the content have taken. The caller holds mu.
+func (w *watchdog) inContent() time.Duration {
+	if w.entered.IsZero() {
+		return w.spent
+	}
+	return w.spent + time.Since(w.entered)
+}
+
+// enter is called before a call of the content, and leave behind it.
+func (w *watchdog) enter() {
+	w.mu.Lock()
+	w.entered = time.Now()
+	w.mu.Unlock()
+}
+
+func (w *watchdog) leave() {
+	w.mu.Lock()
+	w.spent, w.entered = w.inContent(), time.Time{}
+	w.mu.Unlock()
+}
+
+// read reads a piece of the content.
+func (w *watchdog) read(content io.Reader, p []byte) (int, error) {
+	w.enter()
+	n, err := content.Read(p)
+	w.leave()
+	if n > 0 {
+		w.alive()
+	}
+	return n, err
 }
 
 // alive puts the end off: something moved.
-func (w *watchdog) alive() { w.timer.Reset(w.patience) }
+func (w *watchdog) alive() {
+	w.mu.Lock()
+	w.moved = w.inContent()
+	w.mu.Unlock()
+	w.timer.Reset(w.patience)
+}
 
 func (w *watchdog) release() {
 	w.timer.Stop()

@@ -104,7 +104,7 @@ func (i *Indexer) part(files []*attaching, f *reply.Failure) bool {
 	}
 	var one, other []*attaching
 	for _, at := range files {
-		if f.Says(at.FileID) {
+		if f.Names(at.FileID) {
 			one = append(one, at)
 		} else {
 			other = append(other, at)
@@ -147,8 +147,8 @@ func refusal(err error) *reply.Failure {
 // aboutAFile reports whether the refusal speaks of a File.
 func aboutAFile(f *reply.Failure, files []*attaching) bool {
 	return errors.Is(f.Kind, fail.UnsupportedType) || errors.Is(f.Kind, fail.TooLarge) ||
-		f.Says("file-") || f.Says("no such file") || f.Says("cannot find file") ||
-		slices.ContainsFunc(files, func(at *attaching) bool { return f.Says(at.FileID) })
+		f.Names("file-") || f.Says("no such file") || f.Says("cannot find file") ||
+		slices.ContainsFunc(files, func(at *attaching) bool { return f.Names(at.FileID) })
 }
 
 // run makes the request until it is accepted or refused. After an attempt whose reply

@@ -7,7 +7,6 @@ import (
 	"io"
 	"mime"
 	"net/http"
-	"slices"
 )
 
 // The most that is kept of a text that a server sends, in bytes.
@@ -26,11 +25,6 @@ type refusal struct {
 	Type    string `json:"type"`
 	Code    string `json:"code"`
 	Param   string `json:"param"`
-}
-
-// coded reports whether the refusal has one of the codes.
-func (r refusal) coded(codes []string) bool {
-	return slices.Contains(codes, r.Code) || slices.Contains(codes, r.Type)
 }
 
 // Tame replaces the body and the header of a reply of 400 and above by ones of bounded
@@ -76,6 +70,7 @@ func parseRefusal(raw []byte, contentType string) (r refusal, html bool) {
 					return v
 				}
 			default:
+				withoutInput(v)
 				b, _ := json.Marshal(v) //nolint:errchkjson // it came as JSON
 				return string(b)
 			}
@@ -86,6 +81,17 @@ func parseRefusal(raw []byte, contentType string) (r refusal, html bool) {
 		return refusal{text(e["message"], e["detail"]), text(e["type"]), text(e["code"]), text(e["param"])}, false
 	}
 	return refusal{Message: text(body.Error, body.Message, body.Detail), Type: text(body.Type), Code: text(body.Code)}, false
+}
+
+// withoutInput takes out of a list of faults of a request, as FastAPI sends it, the parts
+// of the request.
+func withoutInput(faults any) {
+	list, _ := faults.([]any)
+	for _, fault := range list {
+		if f, ok := fault.(map[string]any); ok {
+			delete(f, "input")
+		}
+	}
 }
 
 // IsHTML reports whether a reply is a page for people.

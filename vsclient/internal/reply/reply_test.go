@@ -40,6 +40,7 @@ func TestASecretIsHiddenHoweverItIsEscaped(t *testing.T) {
 	j := NewJudge(`a/b&c<"d`, base)
 	for _, shown := range []string{
 		`a/b&c<"d`, `a\/b&c<\"d`, `a\/b\u0026c\u003C\"d`, `a\\/b\\u0026c<\\\"d`, `a%2Fb%26c%3c%22d`, `a%252Fb%26c%3C%22d`, `a/b&amp;c&lt;&#34;d`, `a&#x2F;b&#038;c<"d`,
+		`a/b&amp;amp;c&amp;lt;&amp;#34;d`, `a&amp;amp;#x2F;b&amp;amp;#038;c<"d`,
 		`pé🔑/ss`, `p\u00e9\ud83d\udd11\/ss`, `p%c3%a9%f0%9f%94%91%2fss`, `p&#233;&#x1F511;/ss`,
 	} {
 		is.Equal(j.Line("no "+shown+" here", 100), "no [redacted] here")
@@ -50,7 +51,9 @@ func TestASecretIsHiddenHoweverItIsEscaped(t *testing.T) {
 func TestASecretIsHiddenWhereLinesAreWrapped(t *testing.T) {
 	is := is.New(t)
 	j := NewJudge("k3y-of-a-gateway", &url.URL{})
-	is.Equal(j.Line("no k3y-of-\r\na-gateway here", 100), "no [redacted] here")
+	for _, end := range []string{"\r\n", "\r\n  ", "\n\t", "-\n", "-\r\n    "} {
+		is.Equal(j.Line("no k3y-of-"+end+"a-gateway here", 100), "no [redacted] here")
+	}
 }
 
 func TestASecretOfAnyLengthIsHidden(t *testing.T) {
@@ -167,7 +170,7 @@ func TestAFullStoreIsKnownInManyWords(t *testing.T) {
 		"The file exceeds the limit of 16 attributes of a vector store file":      false,
 		"Invalid 'files': array too long for a vector store":                      false,
 	} {
-		is.Equal(kindOfRefusal("", unquoted(message, []string{"vs_1"}, nil)) == fail.StoreFull, full) //nolint:errorlint // the kind itself
+		is.Equal(hear(refusal{Message: message}, []string{"vs_1"}, nil).kind() == fail.StoreFull, full) //nolint:errorlint // the kind itself
 	}
 }
 
@@ -185,12 +188,22 @@ func TestTheWordsOfADocumentDecideNothing(t *testing.T) {
 		"the name 'x' 'over budget' is bad":                         "",
 		"The document our team's quota's end cannot be read":        "our team's quota's end",
 		"Invalid file over budget.md: over budget.md is not a text": "over budget.md",
+		`[{"msg":"too many attributes","at":{"quota":5,"a":"x"}}]`:  "quota",
+		`too many attributes: {quota: 5, a: x}`:                     "quota",
+		"Value of attribute quota is too long":                      "quota",
+		"The quota attribute of a vector store file must be text":   "quota",
+		"A vector store file takes no field called expired":         "expired",
+		"Not allowed (storage limit)":                               "storage limit",
+		`Not allowed: {"message": "storage limit"}`:                 "storage limit",
+		"Not allowed: storage limit.":                               "storage limit",
+		"File file-1 (team's storage quota.md) is locked":           "",
+		"Document storage quota.md is locked":                       "",
 	} {
-		words := unquoted(message, []string{"vs_1"}, []string{sent})
-		is.Equal(kindOfRefusal("", words), fail.Rejected)
-		is.True(!budget.MatchString(words))
+		h := hear(refusal{Message: message}, []string{"vs_1"}, []string{sent})
+		is.Equal(h.kind(), fail.Rejected)
+		is.True(!budget.MatchString(h.words.String()))
 	}
-	for _, text := range []string{"Vector Store", "10000", "10000.0", "storage quota", "has expired", "Connection error.", "API key", "budget has"} {
+	for _, text := range []string{"Vector Store", "exceeded your storage quota", "has reached the maximum of 10000 files", "quota", "message", "10000", "10000.0", "storage quota", "has expired", "Connection error.", "API key", "budget has"} {
 		for message, kind := range map[string]error{
 			"Vector store already has 10000 files":                    fail.StoreFull,
 			"The vector store has reached the maximum of 10000 files": fail.StoreFull,
@@ -199,14 +212,44 @@ func TestTheWordsOfADocumentDecideNothing(t *testing.T) {
 			"Incorrect API key provided":                              fail.Unauthorized,
 			"The vector store vs_1 has expired":                       fail.StoreGone,
 		} {
-			is.Equal(kindOfRefusal("", unquoted(message, []string{"vs_1"}, []string{text})), kind) // words of the server's
+			is.Equal(hear(refusal{Message: message}, []string{"vs_1"}, []string{text}).kind(), kind) // words of the server's
 		}
 	}
 	for message, kind := range map[string]error{
 		"You're over the storage quota": fail.Quota, "the file 'a' is over the quota's limit": fail.Quota, "storage limit of 'org's plan' reached": fail.Quota,
 	} {
-		is.Equal(kindOfRefusal("", unquoted(message, nil, nil)), kind)
+		is.Equal(hear(refusal{Message: message}, nil, nil).kind(), kind)
 	}
+}
+
+// A gateway passes on the error that it got, in the form of its language.
+func TestAnErrorObjectWithinAMessageIsTheServersWord(t *testing.T) {
+	for message, kind := range map[string]error{
+		`Error code: 400 - {'error': {'message': 'Vector store vs_1 has expired.', 'type': 'invalid_request_error', 'param': None, 'code': None}}`: fail.StoreGone,
+		`Error code: 400 - {'error': {'message': "The vector store's files: Vector store vs_1 has been deleted", 'code': None}}`:                   fail.Rejected,
+		`Error code: 400 - {'error': {'message': 'Vector store vs_1 has been deleted.'}}`:                                                          fail.StoreGone,
+		`Error code: 400 - {'detail': 'Vector store vs_1 is full: at most 10000 files.'}`:                                                          fail.StoreFull,
+		`OpenAIException - {"error": {"message": "You have used up your storage quota"}}`:                                                          fail.Quota,
+		`OpenAIException - {"error": {"message": "x: {\"error\": \"exceeded its storage limit\"}"}}`:                                               fail.Quota,
+		`[{"type":"x","loc":["body","quota"],"msg":"The organization org-1 is disabled."}]`:                                                        fail.Unauthorized,
+		`Error code: 400 - {'error': {'message': 'x', 'code': 'unsupported_file'}}`:                                                                fail.UnsupportedType,
+		`Error code: 400 - {'error': {'message': 'Your organization has exceeded its storage limit.', 'ty`:                                         fail.Quota, // cut off
+		`Error code: 400 - {'error': {'message': "Invalid name: 'storage quota'", 'param': 'quota', 'code': 'x'}}`:                                 fail.Rejected,
+	} {
+		if got := hear(refusal{Message: message}, []string{"vs_1"}, []string{"message", "type", "code"}).kind(); got != kind { //nolint:errorlint // the kind itself
+			t.Errorf("%s: %v is not %v", message, got, kind)
+		}
+	}
+	is := is.New(t)
+	unpayable := `OpenAIException - Error code: 400 - {'error': {'message': 'x', 'type': 'insufficient_quota', 'param': None}}`
+	is.True(hear(refusal{Message: unpayable}, nil, nil).coded(unpaid...))
+	is.True(!hear(refusal{Message: unpayable}, nil, []string{"insufficient_quota"}).coded(unpaid...)) // the request's
+}
+
+func TestAFaultOfARequestIsToldWithoutTheRequest(t *testing.T) {
+	is := is.New(t)
+	r, _ := parseRefusal([]byte(`{"detail":[{"loc":["body","a"],"msg":"bad","input":{"message":"storage quota"}},7]}`), "")
+	is.Equal(r.Message, `[{"loc":["body","a"],"msg":"bad"},7]`)
 }
 
 // FuzzHeaders reads a server's words about waiting.
@@ -231,7 +274,7 @@ func FuzzRefusal(f *testing.F) {
 	f.Add("unsupported_file", "")
 	f.Add("", "You exceeded your current quota")
 	f.Fuzz(func(t *testing.T, code, message string) {
-		if kindOfRefusal(code, unquoted(message, nil, nil)) == nil {
+		if hear(refusal{Code: code, Message: message}, nil, nil).kind() == nil {
 			t.Error("no kind")
 		}
 	})

@@ -66,7 +66,8 @@ const minToken = 16
 const maxSecret = 256
 
 // escapedOrNot returns an expression that finds s, each of its characters as it is or as
-// JSON, a URL or HTML may escape it. Line ends between them may have come from wrapping.
+// JSON, a URL or HTML may escape it. Line ends between them, with a hyphen or an indent, may
+// have come from wrapping.
 func escapedOrNot(s string) string {
 	var b strings.Builder
 	for at, r := range s {
@@ -75,7 +76,7 @@ func escapedOrNot(s string) string {
 			break
 		}
 		if at > 0 {
-			b.WriteString(`[\r\n]*`)
+			b.WriteString(`(?:-?[\r\n]+[ \t]*)?`)
 		}
 		plain := regexp.QuoteMeta(string(r))
 		var units, octets string
@@ -85,9 +86,9 @@ func escapedOrNot(s string) string {
 		for _, o := range []byte(string(r)) {
 			octets += fmt.Sprintf(`%%(?:25)*%02x`, o)
 		}
-		fmt.Fprintf(&b, `(?:\\*%s|(?i:%s|%s|&#(?:0*%d|x0*%x);)`, plain, units, octets, r, r)
+		fmt.Fprintf(&b, `(?:\\*%s|(?i:%s|%s|&(?:amp;)*#(?:0*%d|x0*%x);)`, plain, units, octets, r, r)
 		if named := html.EscapeString(string(r)); named != string(r) {
-			b.WriteString("|" + regexp.QuoteMeta(named))
+			b.WriteString("|&(?:amp;)*" + regexp.QuoteMeta(named[1:]))
 		}
 		b.WriteString(")")
 	}

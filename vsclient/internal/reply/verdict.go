@@ -15,12 +15,11 @@ import (
 	"strconv"
 	"strings"
 	"time"
-	"unicode"
-	"unicode/utf8"
 
 	"github.com/openai/openai-go/v3"
 
 	"github.com/conduitio-labs/conduit-connector-openai-vectorstore/vsclient/internal/fail"
+	"github.com/conduitio-labs/conduit-connector-openai-vectorstore/vsclient/internal/words"
 )
 
 // Failure is the verdict on a request. Its texts are single lines of bounded length
@@ -32,15 +31,15 @@ type Failure struct {
 	Type       string
 	Message    string
 	RequestID  string
-	Reason     string         // with status, code and request id
-	Retry      bool           // another attempt may succeed
-	RetryAfter time.Duration  // the least wait that the server asks for
-	Tries      int            // attempts made
-	Unknown    bool           // one of the attempts may have been carried out
-	Garbled    bool           // the last reply was no HTTP, or had a field of another type: that hardly gets better
-	Err        error          // the cause
-	last       error          // the answer before the call was given up; nil: none
-	said       func() refusal // the last refusal as it was sent, which no format verb looks into; nil: none
+	Reason     string        // with status, code and request id
+	Retry      bool          // another attempt may succeed
+	RetryAfter time.Duration // the least wait that the server asks for
+	Tries      int           // attempts made
+	Unknown    bool          // one of the attempts may have been carried out
+	Garbled    bool          // the last reply was no HTTP, or had a field of another type: that hardly gets better
+	Err        error         // the cause
+	last       error         // the answer before the call was given up; nil: none
+	heard      func() heard  // the last refusal, which no format verb looks into; nil: none
 }
 
 func (f *Failure) Error() string {
@@ -67,11 +66,36 @@ type Received struct {
 	said     func() refusal
 }
 
-// Says reports whether the message of the last refusal has the words, in any case. The
-// message that is shown may lack some: a key of a few characters is hidden in any word.
-func (f *Failure) Says(words string) bool {
-	return f.said != nil && strings.Contains(strings.ToLower(f.said().Message), strings.ToLower(words))
+// heard is a refusal as it was sent, with the words by which it is judged. The message that
+// is shown may lack some: a key of a few characters is hidden in any word.
+type heard struct {
+	refusal
+	words words.Words
 }
+
+func hear(said refusal, ids, texts []string) heard {
+	return heard{said, words.Of(said.Message, ids, texts)}
+}
+
+// coded reports whether the refusal, or one within it, has one of the codes.
+func (h heard) coded(codes ...string) bool {
+	return slices.ContainsFunc(codes, func(code string) bool { return code == h.Code || code == h.Type || h.words.Tell(code) })
+}
+
+// Says reports whether the last refusal has the words, in lower case, among those that are
+// the server's own.
+func (f *Failure) Says(text string) bool {
+	return f.heard != nil && strings.Contains(f.heard().words.String(), text)
+}
+
+// Names reports whether the message of the last refusal has the id in any place.
+func (f *Failure) Names(id string) bool {
+	return f.heard != nil && strings.Contains(strings.ToLower(f.heard().Message), strings.ToLower(id))
+}
+
+// Lacks reports whether the last refusal says that an object is not there whose id the
+// request names.
+func (f *Failure) Lacks(id string) bool { return f.heard != nil && f.heard().words.Lack(id) }
 
 // Verdict turns the outcome of one attempt into a verdict; nil means success. This
 // is the one place in which a status becomes an error.
@@ -85,7 +109,7 @@ func (j Judge) Verdict(ctx context.Context, got Received, err error, now time.Ti
 	if unread, ok := errors.AsType[*fail.Error](err); ok {
 		return &Failure{Kind: unread.Kind, Reason: unread.Reason, Err: unread}
 	}
-	f := &Failure{Status: got.Status, said: got.said, RequestID: j.Line(got.Header.Get("x-request-id"), maxRequestID), RetryAfter: retryAfter(got.Header, now)}
+	f := &Failure{Status: got.Status, RequestID: j.Line(got.Header.Get("x-request-id"), maxRequestID), RetryAfter: retryAfter(got.Header, now)}
 	if apiErr, ok := errors.AsType[*openai.Error](err); ok {
 		j.redact(apiErr)
 		f.Code, f.Type, f.Message = apiErr.Code, apiErr.Type, apiErr.Message
@@ -98,15 +122,16 @@ func (j Judge) Verdict(ctx context.Context, got Received, err error, now time.Ti
 		f.Reason = fmt.Sprintf(format, args...)
 		return f
 	}
-	var said refusal
+	var said heard
+	var texts []string
 	if got.said != nil {
-		said = got.said()
+		var ids []string
+		if got.Sent != nil && got.Status < 500 && got.Status != http.StatusTooManyRequests {
+			ids, texts = got.Sent()
+		}
+		said = hear(got.said(), ids, texts)
+		f.heard = func() heard { return said }
 	}
-	var ids, texts []string
-	if got.Sent != nil && got.Status < 500 && got.Status != http.StatusTooManyRequests {
-		ids, texts = got.Sent()
-	}
-	words := unquoted(said.Message, ids, texts)
 	switch status := got.Status; {
 	case status == 0 && hopeless(err):
 		return failed(fail.Endpoint, false, "%v; check the base URL", f.Err)
@@ -137,22 +162,22 @@ func (j Judge) Verdict(ctx context.Context, got Received, err error, now time.Ti
 		return failed(fail.Endpoint, false, "it answers %d with a web page; check the base URL", status)
 	case status == http.StatusNotFound:
 		f.Kind = fail.NotFound
-	case status == http.StatusPaymentRequired, status < 500 && (said.coded(unpaid) || budget.MatchString(words)), status == http.StatusTooManyRequests && usedUp(said.Message):
+	case status == http.StatusPaymentRequired, status < 500 && (said.coded(unpaid...) || budget.MatchString(said.words.String())), status == http.StatusTooManyRequests && usedUp(said.Message):
 		f.Kind = fail.Quota
-	case status < 500 && said.coded(barred):
+	case status < 500 && said.coded(barred...):
 		f.Kind = fail.Unauthorized
 	case status == http.StatusRequestEntityTooLarge:
 		f.Kind = fail.TooLarge
 	case status == http.StatusTooManyRequests:
 		f.Kind, f.Retry = fail.RateLimited, true
-	case slices.Contains(passing, status), status >= 500, status == http.StatusBadRequest && said.coded(ownFault):
+	case slices.Contains(passing, status), status >= 500, status == http.StatusBadRequest && said.coded(ownFault...):
 		f.Kind, f.Retry, f.Unknown = fail.Unavailable, true, true
-	case !slices.Contains(ofDocuments, status), said.coded(misled), said.Param == "purpose", strings.Contains(said.Message, "'purpose'"):
+	case !slices.Contains(ofDocuments, status), said.coded(misled...), said.Param == "purpose", strings.Contains(said.Message, "'purpose'") && !slices.Contains(texts, "purpose"):
 		f.Kind = fail.Endpoint // it takes no request of this form, whatever its document
 	case got.Cut != nil:
 		return failed(fail.Unavailable, true, "the reply, a %d, could not be read: %v", status, j.clean(got.Cut))
 	default:
-		f.Kind = kindOfRefusal(said.Code, words)
+		f.Kind = said.kind()
 		f.Retry = errors.Is(f.Kind, fail.Unavailable)
 		f.Unknown = f.Retry
 	}
@@ -212,99 +237,27 @@ func noHTTP(err error) bool {
 	return header || strings.Contains(err.Error(), "malformed HTTP ")
 }
 
-// quotes are pairs of quotes around the parts of a message that quote the request, so that
-// a document called "quota" is not taken for a lack of it.
-var quotes = map[rune]rune{'"': '"', '\'': '\'', '`': '`', '“': '”', '«': '»'}
-
-// unquoted is a message in lower case without the parts that quote the request: in quotes,
-// ids, and texts that would be taken for a reason by themselves. Short texts stay: they may
-// be words of the server's.
-func unquoted(message string, ids, texts []string) string {
-	message = strings.ToLower(message)
-	texts = slices.Clone(texts)
-	slices.SortFunc(texts, func(a, b string) int { return len(b) - len(a) }) // one may hold another
-	for _, text := range texts {
-		text = strings.ToLower(text)
-		long := len(text) >= minText || strings.Contains(strings.TrimSuffix(text, "."), ".")
-		if long && strings.Contains(message, text) && (kindOfRefusal("", text) != fail.Rejected || budget.MatchString(text)) { //nolint:errorlint // the kind itself
-			message = strings.ReplaceAll(message, text, "''")
-		}
-	}
-	for _, id := range ids {
-		if strings.ContainsAny(id, "_-0123456789") && len(id) >= len("vs_1") {
-			message = strings.ReplaceAll(message, strings.ToLower(id), "''")
-		}
-	}
-	return withoutQuotes(message)
-}
-
-// minText is how long a text without a dot is that may be taken for a reason.
-const minText = 20
-
-// withoutQuotes empties the quotes in a message. A quote begins a word. One in apostrophes
-// may hold an apostrophe, and any an escaped quote.
-func withoutQuotes(message string) string {
-	var b strings.Builder
-	unclosed := make(map[rune]bool) // quotes that nothing closes from here on: each is looked for once
-	before := ' '
-	for message != "" {
-		open, size := utf8.DecodeRuneInString(message)
-		end := -1
-		if closing, ok := quotes[open]; ok && !unclosed[open] && strings.ContainsRune(" \t\r\n(:=[,", before) {
-			end = quoteEnd(message[size:], closing)
-			unclosed[open] = end < 0 && open != '"' // whose end depends on where an escape begins
-		}
-		before = open
-		if end < 0 {
-			b.WriteString(message[:size])
-			message = message[size:]
-			continue
-		}
-		b.WriteString("''")
-		message = message[size+end:]
-	}
-	return b.String()
-}
-
-// quoteEnd returns where the text behind the closing quote begins; -1: there is none.
-func quoteEnd(s string, closing rune) int {
-	escaped := false
-	for i, r := range s {
-		end := i + utf8.RuneLen(r)
-		next, _ := utf8.DecodeRuneInString(s[min(end, len(s)):])
-		switch {
-		case escaped:
-			escaped = false
-		case r == '\\' && closing == '"':
-			escaped = true
-		case r == closing && (closing != '\'' || !unicode.IsLetter(next)):
-			return end
-		}
-	}
-	return -1
-}
-
 // fullStore finds the wordings of a store that holds as many files as it can. OpenAI's
 // own is not known; its limit is 10,000 in stores from before November 2025.
-var fullStore = regexp.MustCompile(`cannot hold more|(store|''|it) is full\b|(too many|more) (vector store )?files|files? (limit|count)\b|(number|count) of (vector store )?files|` +
+var fullStore = regexp.MustCompile(`(?m)cannot hold more|(store|''|it) is full\b|(too many|more) (vector store )?files|files? (limit|count)\b|(number|count) of (vector store )?files|` +
 	`(up to|more than|limit of|maximum of|at most|maximum allowed|contains|already has|capacity of) [0-9,.]+k? (vector store )?files|max(imum)? (vector store )?files\b|` +
 	`store('s)? (limit|capacity) (was |has been )?(reached|exceeded)|reached its (limit|capacity)(\.|$)|at capacity\b`)
 
 // deletedStore finds the end of the store itself, not of a file in it.
-var deletedStore = regexp.MustCompile(`^(the )?vector[ _]store( with id)?( \S+)? (has been|was) deleted`)
+var deletedStore = regexp.MustCompile(`(?m)^(the )?vector[ _]store( with id)?( \S+)? (has been|was) deleted`)
 
 // suspended finds that OpenAI serves nobody with the key, whatever is asked.
 var suspended = regexp.MustCompile(`\b(organization|account|project)\b[^.]*\b(is|are|was|been|has) [^.]*(disabled|deactivated|suspended|archived)|(disabled|deactivated|suspended|archived) (organization|account|project)\b`)
 
-// kindOfRefusal tells apart the refusals that OpenAI answers with a 400: the code where it
-// sends one, else the wording that users have reported (a full storage quota has
-// no code), of which m is the unquoted form.
-func kindOfRefusal(code, m string) error {
+// kind tells apart the refusals that OpenAI answers with a 400: the code where it sends
+// one, else the wording that users have reported (a full storage quota has no code).
+func (h heard) kind() error {
+	m := h.words.String()
 	has := func(parts ...string) bool {
 		return slices.ContainsFunc(parts, func(part string) bool { return strings.Contains(m, part) })
 	}
 	switch {
-	case code == "unsupported_file", has("invalid extension", "not supported for retrieval"):
+	case h.coded("unsupported_file"), has("invalid extension", "not supported for retrieval"):
 		return fail.UnsupportedType
 	case suspended.MatchString(m), has("authentication error", "authenticationerror", "incorrect api key"):
 		return fail.Unauthorized
@@ -316,14 +269,12 @@ func kindOfRefusal(code, m string) error {
 		return fail.Empty
 	case has("vector store", "vector_store") && has("expired"), deletedStore.MatchString(m):
 		return fail.StoreGone
-	case code == "vector_store_full", has("vector store", "vector_store") && !has("batch", "array", "request") && fullStore.MatchString(m):
+	case h.coded("vector_store_full"), has("vector store", "vector_store") && !has("batch", "array", "request") && fullStore.MatchString(m):
 		return fail.StoreFull
 	case has("quota", "storage limit"):
 		return fail.Quota
 	case has("too large", "maximum file size"):
 		return fail.TooLarge
-	case has("no such file", "cannot find file"):
-		return fail.NotFound
 	}
 	return fail.Rejected
 }

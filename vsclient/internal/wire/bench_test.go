@@ -1,6 +1,7 @@
 package wire
 
 import (
+	"context"
 	"fmt"
 	"io"
 	"net/url"
@@ -14,11 +15,11 @@ func BenchmarkMultipartBody(b *testing.B) {
 	text := strings.Repeat("x", 1<<10)
 	u := &Upload{
 		Name: "travel.md", ContentType: "text/markdown", Size: int64(len(text)),
-		Open: func() (io.ReadCloser, error) { return io.NopCloser(strings.NewReader(text)), nil },
+		Open: func(context.Context) (io.ReadCloser, error) { return io.NopCloser(strings.NewReader(text)), nil },
 	}
 	b.ReportAllocs()
 	for b.Loop() {
-		body, err := u.body(DefaultPurpose, func() {})
+		body, err := u.body(b.Context(), DefaultPurpose, io.Reader.Read)
 		if err != nil {
 			b.Fatal(err)
 		}

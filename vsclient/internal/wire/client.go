@@ -56,13 +56,11 @@ func (c *Client) Line(text string, n int) string { return c.exchange.Line(text, 
 // Close closes idle connections, unless the HTTP client is the caller's.
 func (c *Client) Close() { c.exchange.Close() }
 
-// request is an exchange about the objects that it names.
+// request is an exchange about the objects that it names. many tells that its body names
+// several.
 type request struct {
 	exchange.Request
-	// named are the ids of Files that the body or the query names, as of the latest
-	// attempt; nil: none. many tells that they may be several.
-	named func() []string
-	many  bool
+	many bool
 }
 
 // send makes the request, as [exchange.Send] does.
@@ -82,17 +80,14 @@ func sendFor[T reply.Named](ctx context.Context, c *Client, r request) (T, time.
 	return send[T](ctx, c, r)
 }
 
-// absence are words that say that something is not there.
-var absence = []string{"not found", "no such", "not exist", "cannot find", "no file found", "no vector store found", "unknown"}
-
-// absent decides on the object of a 404, or of a 400 that says "not found": the one that
-// was asked for, the vector store, or an endpoint that the server does not have. Where
-// the message does not name a file that was asked for, the store is asked for: absence
-// of the store must not pass for absence of a document.
+// absent decides on the object of a 404, or of a 400 that says "not found" of an id that was
+// sent: the one that was asked for, the vector store, or an endpoint that the server does not
+// have. Where the message does not speak of a file that was asked for, the store is asked
+// for: absence of the store must not pass for absence of a document.
 func (c *Client) absent(ctx context.Context, r request, f *reply.Failure) *reply.Failure {
 	var asked []string
-	if r.named != nil {
-		asked = slices.Clone(r.named())
+	if r.Named != nil {
+		asked = slices.Clone(r.Named())
 	}
 	inStore := strings.HasPrefix(r.Path, "vector_stores/%s")
 	if !inStore && len(r.IDs) > 0 {
@@ -104,15 +99,17 @@ func (c *Client) absent(ctx context.Context, r request, f *reply.Failure) *reply
 		f.Kind = kind
 		return f
 	}
-	switch absent := errors.Is(f.Kind, fail.NotFound); {
-	case absent && f.Status != http.StatusBadRequest:
-	case f.Status != http.StatusBadRequest, !absent && (!errors.Is(f.Kind, fail.Rejected) || !slices.ContainsFunc(absence, f.Says)):
+	about := f.Lacks
+	switch {
+	case errors.Is(f.Kind, fail.NotFound):
+		about = f.Names
+	case f.Status != http.StatusBadRequest, !errors.Is(f.Kind, fail.Rejected):
 		return f
-	case !slices.ContainsFunc(append(asked, r.IDs...), f.Says):
-		return of(fail.Rejected) // it may be the fault of anything else
+	case !slices.ContainsFunc(append(asked, r.IDs...), f.Lacks):
+		return f // it may be the fault of anything else
 	}
 	switch {
-	case slices.ContainsFunc(asked, f.Says):
+	case slices.ContainsFunc(asked, about):
 		return of(fail.NotFound)
 	case !inStore && len(asked) > 0:
 		return of(fail.NotFound)

@@ -81,8 +81,15 @@ var absences = []struct {
 	{"a 400 that names the file", 400, "File 'file-1' not found in vector store 'vs_1'.", "StoreFile", fail.NotFound, 0},
 	{"a 400 that names the store", 400, "Vector store 'vs_1' not found.", "UpdateStoreFile", fail.Rejected, 1},
 	{"a 400 for an attach that names the store", 400, "Embedding model not found for vector store 'vs_1'.", "CreateStoreFile", fail.Rejected, 1},
+	{"a 400 that names the file in another's name", 400, "File file-12 not found.", "UpdateStoreFile", fail.Rejected, 0},
 	{"a 400 that names another file", 400, "File 'file-2' not found.", "UpdateStoreFile", fail.Rejected, 0},
 	{"a 400 that names the file, and does not miss it", 400, "File 'file-1' is being indexed.", "UpdateStoreFile", fail.Rejected, 0},
+	{"a 400 about a file that is called so", 400, "File file-1 (unknown file not found.md) is in use by another request.", "StoreFile", fail.Endpoint, 0},
+	{"a 400 about a document that is called so", 400, "Document not found.md (file-1) is locked.", "StoreFile", fail.Endpoint, 0},
+	{"a 400 that quotes an attribute", 400, "The value 'not found' of attribute 'state' of file file-1 is not allowed.", "UpdateStoreFile", fail.Rejected, 0},
+	{"a 400 about an unknown error", 400, "File file-1 cannot be removed now because of an unknown error.", "StoreFile", fail.Endpoint, 0},
+	{"a 400 whose other sentence misses something", 400, "File file-1 is locked. No such lock owner.", "StoreFile", fail.Endpoint, 0},
+	{"a 400 whose error object names the file", 400, `Error code: 404 - {'error': {'message': "No such File object: file-1", 'code': None}}`, "File", fail.NotFound, 0},
 	{"a 400 that names nothing", 400, "No such file.", "UpdateStoreFile", fail.Rejected, 0},
 	{"a 404 for a File", 404, "", "File", fail.NotFound, 0},
 	{"a 400 for a File", 400, "No such File object: file-1", "File", fail.NotFound, 0},
@@ -128,12 +135,45 @@ func TestAbsenceIsOfTheObjectThatWasAskedFor(t *testing.T) {
 					if !errors.Is(err, want) || errors.Is(want, fail.StoreGone) && errors.Is(err, fail.NotFound) {
 						t.Errorf("%v is not %v", err, want)
 					}
-					if others != 1 || (asked > 0) != (row.storeToo > 0) {
+					if tries := map[bool]int{true: 6, false: 1}[errors.Is(want, fail.Endpoint) && row.status == 400]; others != tries || (asked > 0) != (row.storeToo > 0) {
 						t.Errorf("%d requests, and %d for the store", others, asked)
 					}
 				})
 			})
 		}
+	}
+}
+
+// A 400 has many reasons, and its words may mislead.
+func TestARemovalThatA400CallsAbsentIsDoneWhenAGetSaysTheSame(t *testing.T) {
+	refused := answer(400, `{"error":{"message":"File 'file-1' not found in vector store 'vs_1'."}}`)
+	for sentence, row := range map[string]struct {
+		get  transport
+		kind error // nil: it is done
+	}{
+		"a 404":             {answer(404, `{}`), nil},
+		"the same 400":      {refused, nil},
+		"the object":        {answer(200, `{"id":"file-1"}`), fail.Unavailable},
+		"an outage":         {answer(503, `{}`), fail.Unavailable},
+		"a refusal of it":   {answer(401, `{}`), fail.Unauthorized},
+		"a 400 about other": {answer(400, `{"error":{"message":"Field required"}}`), fail.Endpoint},
+	} {
+		t.Run(sentence, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				c := newClient(t, storeThere(func(r *http.Request) (*http.Response, error) {
+					if r.Method == http.MethodGet {
+						return row.get(r)
+					}
+					return refused(r)
+				}))
+				for name, remove := range map[string]func(context.Context, string) (bool, error){"detach": c.Detach, "delete": c.DeleteFile} {
+					there, err := remove(t.Context(), "file-1")
+					if there || !errors.Is(err, row.kind) {
+						t.Errorf("%s: %v, %v", name, there, err)
+					}
+				}
+			})
+		})
 	}
 }
 
@@ -264,7 +304,7 @@ func TestARequestThatReadsOrRemovesIsRepeatedWhenItIsRefusedForAReasonThatIsNotK
 // Some servers close the connection behind a 400 without saying so, which loses a
 // request that is sent on it meanwhile.
 func TestNoRequestIsSentOnAConnectionThatHasBroughtA400(t *testing.T) {
-	for status, connections := range map[int]int32{200: 1, 404: 1, 400: 3} {
+	for status, connections := range map[int]int32{200: 1, 404: 1, 400: 6} { // a GET follows a DELETE that a 400 refuses
 		t.Run(fmt.Sprint(status), func(t *testing.T) {
 			is := is.New(t)
 			var opened atomic.Int32

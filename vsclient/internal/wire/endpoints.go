@@ -61,7 +61,7 @@ func listQuery(limit int, order, after string) url.Values {
 func list[T reply.Element](ctx context.Context, c *Client, path string, ids []string, q url.Values, most int64) (Page[T], error) {
 	r := request{Request: exchange.Request{Method: http.MethodGet, Path: path, IDs: ids, Query: q, Most: most}}
 	if after := q.Get("after"); after != "" {
-		r.named = func() []string { return []string{after} }
+		r.Named = func() []string { return []string{after} }
 	}
 	p, _, err := send[Page[T]](ctx, c, r)
 	return p, err
@@ -192,15 +192,29 @@ func (c *Client) Detach(ctx context.Context, id string) (there bool, err error) 
 }
 
 // remove makes a request that deletes, and reports whether there was something. A 404 is
-// also the answer to one that was carried out before, its reply lost.
+// also the answer to one that was carried out before, its reply lost. Where it is a 400 that
+// speaks of absence, a GET has to say the same.
 func (c *Client) remove(ctx context.Context, path string, ids ...string) (there bool, err error) {
 	r := request{Request: exchange.Request{Method: http.MethodDelete, Path: path, IDs: ids, Gate: c.cfg.Pacer.Changes}}
 	d, _, err := sendFor[deletion](ctx, c, r)
-	if errors.Is(err, fail.NotFound) {
-		return false, nil
+	undone := func(format string, args ...any) (bool, error) {
+		return false, &reply.Failure{Kind: fail.Unavailable, Reason: fmt.Sprintf(format, args...), Retry: true, Tries: 1}
 	}
-	if err == nil && d.Deleted != nil && !*d.Deleted {
-		err = &reply.Failure{Kind: fail.Unavailable, Reason: fmt.Sprintf("OpenAI answered %s with deleted=false", r.Endpoint()), Retry: true, Tries: 1}
+	f, refused := errors.AsType[*reply.Failure](err)
+	switch absent := refused && errors.Is(f.Kind, fail.NotFound); {
+	case absent && f.Status == http.StatusBadRequest:
+		_, _, err = get[File](ctx, c, path, ids...)
+		if err == nil {
+			return undone("a removal was refused, and what it was to remove is there: %s", f.Reason)
+		}
+		if errors.Is(err, fail.NotFound) {
+			return false, nil
+		}
+		return false, err
+	case absent:
+		return false, nil
+	case err == nil && d.Deleted != nil && !*d.Deleted:
+		return undone("OpenAI answered %s with deleted=false", r.Endpoint())
 	}
 	return err == nil, err
 }
@@ -252,8 +266,8 @@ func (c *Client) attach(path string, call AttachCall, many bool) request {
 		}
 		return files[0]
 	}
-	return request{named: func() []string { return sent }, many: many, Request: exchange.Request{
-		Method: http.MethodPost, Path: path, IDs: []string{c.cfg.StoreID}, Gate: gate, Body: body, Failed: call.Failed, Landed: call.Landed,
+	return request{many: many, Request: exchange.Request{
+		Method: http.MethodPost, Path: path, IDs: []string{c.cfg.StoreID}, Named: func() []string { return sent }, Gate: gate, Body: body, Failed: call.Failed, Landed: call.Landed,
 		Admit: func(ctx context.Context) (func(), error) {
 			first := leave
 			leave = nil

@@ -191,7 +191,7 @@ var endpoints = []struct {
 		return err
 	}, `{"object":"vector_store.search_results.page","data":[{"file_id":"file-1"}]}`, false},
 	{"Upload", func(ctx context.Context, c *Client) error {
-		_, err := c.Upload(ctx, Upload{Name: "a.md", ContentType: "text/markdown", Size: 1, Open: func() (io.ReadCloser, error) { return io.NopCloser(strings.NewReader("x")), nil }})
+		_, err := c.Upload(ctx, Upload{Name: "a.md", ContentType: "text/markdown", Size: 1, Open: func(context.Context) (io.ReadCloser, error) { return io.NopCloser(strings.NewReader("x")), nil }})
 		return err
 	}, `{"id":"file-1"}`, false},
 }
@@ -862,7 +862,7 @@ func TestAnUploadReadsNothingOnceItHasReturned(t *testing.T) {
 			time.Sleep(2500 * time.Millisecond)
 			return answer(413, `{}`)(r)
 		}))
-		_, err := c.Upload(t.Context(), Upload{Name: "a.md", ContentType: "text/markdown", Size: 1 << 30, Open: func() (io.ReadCloser, error) {
+		_, err := c.Upload(t.Context(), Upload{Name: "a.md", ContentType: "text/markdown", Size: 1 << 30, Open: func(context.Context) (io.ReadCloser, error) {
 			return struct {
 				io.Reader
 				io.Closer
@@ -877,29 +877,78 @@ func TestAnUploadReadsNothingOnceItHasReturned(t *testing.T) {
 	})
 }
 
-func TestContentThatIsStuckIsClosedAndOpenedAgain(t *testing.T) {
+// stuckContent are the ways in which content may hang.
+var stuckContent = map[string]struct {
+	open func(ctx context.Context, closed chan struct{}) (io.ReadCloser, error)
+	says string
+}{
+	"it does not open": {func(ctx context.Context, _ chan struct{}) (io.ReadCloser, error) {
+		<-ctx.Done()
+		return nil, context.Cause(ctx)
+	}, "nothing came of it for 1m0s"},
+	"a read does not return": {func(_ context.Context, closed chan struct{}) (io.ReadCloser, error) {
+		return hung{readFunc(func([]byte) (int, error) { <-closed; return 0, io.ErrClosedPipe }), closed}, nil
+	}, "nothing came of it for 1m0s"},
+	"it trickles": {func(_ context.Context, closed chan struct{}) (io.ReadCloser, error) {
+		return hung{trickle(30 * time.Second), closed}, nil
+	}, "it had not come to its end after 6m4s"},
+}
+
+// hung is content that tells when it is closed.
+type hung struct {
+	io.Reader
+	closed chan struct{}
+}
+
+func (h hung) Close() error { close(h.closed); return nil }
+
+// The service is not to blame, and is asked no more often for it.
+func TestContentThatHangsCannotBeReadAndIsNotOpenedAgain(t *testing.T) {
+	for sentence, row := range stuckContent {
+		t.Run(sentence, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				is := is.New(t)
+				closed, opened := make(chan struct{}), 0
+				c := newClient(t, early(func(r *http.Request) (*http.Response, error) {
+					go func() { _, _ = io.Copy(io.Discard, r.Body) }()
+					<-r.Context().Done()
+					return nil, r.Context().Err()
+				}))
+				_, err := c.Upload(t.Context(), Upload{Name: "a.md", ContentType: "text/markdown", Size: 1 << 20, Open: func(ctx context.Context) (io.ReadCloser, error) {
+					opened++
+					return row.open(ctx, closed)
+				}})
+				is.True(errors.Is(err, fail.Content))
+				is.True(!errors.Is(err, fail.Unavailable))
+				is.True(strings.Contains(err.Error(), row.says))
+				is.Equal(opened, 1)
+				if sentence != "it does not open" {
+					<-closed
+				}
+				time.Sleep(time.Minute) // the last read ends
+			})
+		})
+	}
+}
+
+func TestAServerThatTakesNothingIsToBlameHoweverSlowTheContentWasBefore(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		is := is.New(t)
-		stuck, opened := make(chan struct{}), 0
+		opened := 0
 		c := newClient(t, early(func(r *http.Request) (*http.Response, error) {
-			go func() { _, _ = io.Copy(io.Discard, r.Body) }()
-			if opened == 1 {
-				<-r.Context().Done()
-				return nil, r.Context().Err()
-			}
-			return answer(200, `{"id":"file-1"}`)(r)
+			_, _ = r.Body.Read(make([]byte, 1000)) // the head of the form
+			_, _ = r.Body.Read(make([]byte, 1000))
+			<-r.Context().Done()
+			return nil, r.Context().Err()
 		}))
-		_, err := c.Upload(t.Context(), Upload{Name: "a.md", ContentType: "text/markdown", Size: 1, Open: func() (io.ReadCloser, error) {
-			if opened++; opened > 1 {
-				return io.NopCloser(strings.NewReader("x")), nil
-			}
-			return struct {
-				io.Reader
-				io.Closer
-			}{readFunc(func([]byte) (int, error) { <-stuck; return 0, io.ErrClosedPipe }), closeFunc(func() error { close(stuck); return nil })}, nil
+		_, err := c.Upload(t.Context(), Upload{Name: "a.md", ContentType: "text/markdown", Size: 9, Open: func(context.Context) (io.ReadCloser, error) {
+			opened++
+			time.Sleep(50 * time.Second)
+			return io.NopCloser(trickle(50 * time.Second)), nil
 		}})
-		is.NoErr(err)
-		is.Equal(opened, 2)
+		is.True(errors.Is(err, fail.Unavailable))
+		is.True(strings.Contains(err.Error(), "no sign of life from the server for 1m0s"))
+		is.True(opened > 1)
 	})
 }
 

@@ -20,7 +20,7 @@ type Upload struct {
 	Name        string // holds nothing that a multipart header has to escape
 	ContentType string
 	Size        int64
-	Open        func() (io.ReadCloser, error) // opens the content at its beginning, for each attempt anew
+	Open        func(context.Context) (io.ReadCloser, error) // opens the content at its beginning, for each attempt anew
 }
 
 // Upload makes a File. POST /files knows no idempotency key: each attempt whose reply
@@ -29,8 +29,8 @@ func (c *Client) Upload(ctx context.Context, u Upload) (File, error) {
 	var body multipartBody
 	f, _, err := send[File](ctx, c, request{Request: exchange.Request{
 		Method: http.MethodPost, Path: "files", Gate: c.cfg.Pacer.Uploads, Size: max(u.Size, 1), Words: []string{u.Name},
-		Opts: func(alive func()) (_ []option.RequestOption, err error) {
-			if body, err = u.body(c.cfg.Purpose, alive); err != nil {
+		Opts: func(ctx context.Context, read func(io.Reader, []byte) (int, error)) (_ []option.RequestOption, err error) {
+			if body, err = u.body(ctx, c.cfg.Purpose, read); err != nil {
 				return nil, err
 			}
 			return []option.RequestOption{
@@ -56,7 +56,7 @@ type multipartBody struct {
 	size        int64
 }
 
-func (u *Upload) body(purpose string, alive func()) (b multipartBody, err error) {
+func (u *Upload) body(ctx context.Context, purpose string, read func(io.Reader, []byte) (int, error)) (b multipartBody, err error) {
 	var frame bytes.Buffer
 	form := multipart.NewWriter(&frame)
 	if err = form.WriteField("purpose", purpose); err != nil {
@@ -73,12 +73,12 @@ func (u *Upload) body(purpose string, alive func()) (b multipartBody, err error)
 	if err = form.Close(); err != nil {
 		return b, err
 	}
-	content, err := u.Open()
+	content, err := u.Open(ctx)
 	if err != nil {
 		return b, err
 	}
 	b.contentType, b.size = form.FormDataContentType(), int64(len(head))+u.Size+int64(frame.Len())
-	b.Body = exchange.NewBody(io.MultiReader(bytes.NewReader(head), content, &frame), content, alive)
+	b.Body = exchange.NewBody(io.MultiReader(bytes.NewReader(head), content, &frame), content, read)
 	return b, nil
 }
 

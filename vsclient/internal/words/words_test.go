@@ -1,0 +1,56 @@
+package words
+
+import (
+	"strings"
+	"testing"
+)
+
+func TestAnObjectIsLackedWhereAClauseSaysSoOfItsID(t *testing.T) {
+	for message, lacked := range map[string]bool{
+		"File 'file-1' not found in vector store 'vs_1'.":                          true,
+		"No file found with id 'file-1' in vector store 'vs_1'.":                   true,
+		"No such File object: file-1":                                              true,
+		"The file file-1 does not exist":                                           true,
+		"File file-1 could not be found.":                                          true,
+		"File FILE-1 (a.md) doesn't exist":                                         true,
+		"Cannot find file file-1":                                                  true,
+		"Unknown file: file-1":                                                     true,
+		"File docs/not there.md (id file-1) was not found":                         true,
+		`litellm.NotFoundError: {"error": {"message": "File 'file-1' not found"}}`: true,
+		"Not found: ['file-1', 'file-2']":                                          true,
+		"Vector store 'vs_1' not found.":                                           false,
+		"File 'file-2' not found.":                                                 false,
+		"File 'file-11' not found.":                                                false,
+		"File file-1.md not found.":                                                false,
+		"File file-1 is in use.":                                                   false,
+		"File file-1 (unknown.md) is in use":                                       false,
+		"File file-1 (not found.md) is in use":                                     false,
+		"File file-1 (no such file, I think.md) is in use":                         false,
+		"File not found again.md (file-1) is in use":                               false,
+		"File file-1 of 'not found' is in use":                                     false,
+		"File file-1 with title not found is in use":                               true, // nothing tells that from the server's words
+		"File file-1 cannot be removed now because its lock was not found":         false,
+		"File file-1 is locked. No such owner.":                                    false,
+		"File file-1 met an unknown error":                                         false,
+		`Bad request {"file_id": "file-1", "title": "not found"}`:                  false,
+	} {
+		w := Of(message, []string{"vs_1", "file-1"}, []string{"title", "not found"})
+		if w.Lack("file-1") != lacked {
+			t.Errorf("%s: %q", message, w)
+		}
+	}
+}
+
+func TestAnIDThatLooksLikeAWordIsFoundWhereItIsPointedAt(t *testing.T) {
+	for message, words := range map[string]string{
+		"Vector store 'quota' not found":   "vector store '' not found",
+		"Vector store quota not found":     "vector store '' not found",
+		"You have exceeded your quota":     "you have exceeded your quota",
+		"The id quota is that of no store": "the id '' is that of no store",
+	} {
+		w := Of(message, []string{"quota"}, nil)
+		if w.String() != words || w.Lack("quota") != strings.HasSuffix(message, "not found") {
+			t.Errorf("%s: %q", message, w)
+		}
+	}
+}
