@@ -68,7 +68,7 @@ func (c *Client) attachAsync(ctx context.Context, p *prepared, at wire.Attachmen
 		}
 		err = wrap(string(opPut), p.Key, err)
 		if e, failed := errors.AsType[*Error](err); failed {
-			c.log.Warn("a document that was attached did not become searchable", "file_id", at.FileID, "error", e.Reason)
+			c.log.Warn("a document that was attached did not become searchable", "file_id", at.FileID, "error", fail.Unnamed(e.Reason, p.Key, p.name))
 		}
 		end(err)
 	})

@@ -77,7 +77,9 @@ func TestTheLogTellsAnAcknowledgedDocumentThatCannotBeIndexed(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		is := is.New(t)
 		var log bytes.Buffer
-		w := newWorld(t, unreadable(slow))
+		cfg := slow
+		cfg.IndexRules = []openaitest.IndexRule{{Code: "invalid_file", Message: "The file a.md is damaged."}}
+		w := newWorld(t, cfg)
 		c := w.client(async, func(cfg *vsclient.Config) {
 			cfg.Logger = slog.New(slog.NewTextHandler(&log, &slog.HandlerOptions{Level: slog.LevelWarn}))
 		})
@@ -85,7 +87,7 @@ func TestTheLogTellsAnAcknowledgedDocumentThatCannotBeIndexed(t *testing.T) {
 		time.Sleep(time.Minute)
 		synctest.Wait()
 		is.True(strings.Contains(log.String(), "did not become searchable"))
-		is.True(strings.Contains(log.String(), "It cannot be read."))
+		is.True(strings.Contains(log.String(), "is damaged."))
 		is.True(!strings.Contains(log.String(), "a.md"))
 	})
 }

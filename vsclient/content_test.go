@@ -335,11 +335,21 @@ func TestACloseThatDoesNotReturnHoldsNoCallUp(t *testing.T) {
 
 // The caller's own functions may panic, and its goroutine may recover.
 func TestAPanicOfTheContentIsTheCallers(t *testing.T) {
-	is := is.New(t)
-	c := newWorld(t, openaitest.Config{}).client()
-	func() {
-		defer func() { is.Equal(recover(), "mine") }()
-		_, _ = c.Put(t.Context(), vsclient.Document{Key: "a.md", Content: vsclient.Open(func() (io.ReadCloser, error) { panic("mine") })})
-	}()
-	is.NoErr(onlyErr(c.Put(t.Context(), doc("a.md", "text"))))
+	synctest.Test(t, func(t *testing.T) {
+		is := is.New(t)
+		c := newWorld(t, openaitest.Config{}).client(func(cfg *vsclient.Config) { cfg.Limits.UploadsPerMinute = 3 })
+		for nth := range 6 { // at the first opening, for the digest, and at the second
+			opened := 0
+			func() {
+				defer func() { is.Equal(recover(), "mine") }()
+				_, _ = c.Put(t.Context(), vsclient.Document{Key: "a.md", Content: vsclient.Open(func() (io.ReadCloser, error) {
+					if opened++; opened > nth%2 {
+						panic("mine")
+					}
+					return io.NopCloser(strings.NewReader("text")), nil
+				})})
+			}()
+		}
+		is.NoErr(onlyErr(c.Put(t.Context(), doc("a.md", "text")))) // no upload holds its place
+	})
 }

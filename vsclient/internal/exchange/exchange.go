@@ -244,8 +244,10 @@ func (c *Client) attempt(ctx context.Context, r Request, into any, try int) (tim
 		return 0, c.judge.Verdict(ctx, reply.Received{}, err, time.Now())
 	}
 	began := time.Now()
-	got, err := c.roundTrip(ctx, r, into)
-	leave()
+	got, err := func() (reply.Received, error) {
+		defer leave() // the caller's content may panic
+		return c.roundTrip(ctx, r, into)
+	}()
 	now := time.Now()
 	f := c.judge.Verdict(ctx, got, err, now)
 	if f != nil && context.Cause(ctx) != nil {

@@ -113,3 +113,14 @@ func Line(s string, n int) string {
 	}
 	return Shorten(b.String(), n)
 }
+
+// Unnamed returns a reason without names, for a log that shows no keys: a server may repeat
+// the name of a File, which is the key.
+func Unnamed(reason string, names ...string) string {
+	for _, name := range names {
+		if name != "" {
+			reason = strings.ReplaceAll(reason, name, "…")
+		}
+	}
+	return reason
+}

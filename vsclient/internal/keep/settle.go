@@ -85,7 +85,7 @@ func (k *Keeper) unsettled(d view.Doc, named bool, err error) error {
 		return nil
 	}
 	k.tend(d, named)
-	k.tending.warn(err)
+	k.tending.warn(fail.Unnamed(err.Error(), d.Key))
 	return fmt.Errorf("an older version could not be removed yet: %w", err)
 }
 
@@ -237,13 +237,13 @@ func (k *Keeper) tend(d view.Doc, named bool) {
 }
 
 // warn tells once, until there is nothing left to tend, that a removal has failed.
-func (t *tending) warn(err error) {
+func (t *tending) warn(reason string) {
 	t.mu.Lock()
 	first := !t.warned
 	t.warned = true
 	t.mu.Unlock()
 	if first {
-		t.k.cfg.Logger.Warn("a version that no key needs could not be removed; the client goes on trying in the background", "error", err.Error())
+		t.k.cfg.Logger.Warn("a version that no key needs could not be removed; the client goes on trying in the background", "error", reason)
 	}
 }
 
