@@ -210,6 +210,25 @@ func TestAServerThatLosesAttributesIsRefused(t *testing.T) {
 	}
 }
 
+// Its reply to the attach may repeat the attributes.
+func TestAServerThatRepeatsAttributesAndKeepsNoneIsRefused(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		is := is.New(t)
+		w := newWorld(t, slow)
+		c := w.client(over(func(next http.RoundTripper, r *http.Request) (*http.Response, error) {
+			resp, err := next.RoundTrip(r)
+			if err != nil || r.Method != http.MethodGet || !strings.Contains(r.URL.Path, w.store+"/files") {
+				return resp, err
+			}
+			return reshown(resp, func(a map[string]any) { clear(a) })
+		}))
+		for i := range 3 {
+			_, err := c.Put(t.Context(), doc(fmt.Sprint(i), "text"))
+			is.True(errors.Is(err, vsclient.ErrIncompatible))
+		}
+	})
+}
+
 // A server that keeps only some of these attributes, or alters them, is refused likewise.
 func TestAServerThatKeepsAttributesInPartIsRefused(t *testing.T) {
 	for name, spoil := range map[string]func(attributes map[string]any){

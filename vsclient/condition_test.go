@@ -5,6 +5,7 @@ import (
 	"net/http"
 	"strconv"
 	"strings"
+	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -312,4 +313,37 @@ func TestAnUpdateAfterWhichTheServerIndexesAnewIsNotTakenForAnotherClients(t *te
 			})
 		})
 	}
+}
+
+// Another client's update may come while this one's is being indexed.
+func TestALaterUpdateOfAnotherClientStays(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		is := is.New(t)
+		w := newWorld(t, openaitest.Config{})
+		other := w.client()
+		is.NoErr(onlyErr(other.Put(t.Context(), with(doc("a.md", "text"), vsclient.Attributes{"n": 0}))))
+		var until time.Time
+		c := w.client(over(func(next http.RoundTripper, r *http.Request) (*http.Response, error) {
+			resp, err := next.RoundTrip(r)
+			if err == nil && r.Method == http.MethodPost && strings.Contains(r.URL.Path, "/files/") {
+				until = time.Now().Add(20 * time.Second)
+			}
+			if err == nil && strings.Contains(r.URL.Path, "/files/") && time.Now().Before(until) {
+				return rewritten(resp, `"status":"completed"`, `"status":"in_progress"`), nil
+			}
+			return resp, err
+		}))
+		var set sync.WaitGroup
+		set.Go(func() {
+			r := c.Apply(t.Context(), []vsclient.Change{vsclient.SetAttributes("a.md", vsclient.Attributes{"n": 1}).If(vsclient.Attributes{"n": 0})}, nil)[0]
+			is.NoErr(r.Err)
+			is.Equal(r.Outcome, vsclient.AttributesUpdated)
+		})
+		time.Sleep(2 * time.Second)
+		is.NoErr(onlyErr(other.SetAttributes(t.Context(), "a.md", vsclient.Attributes{"n": 2})))
+		set.Wait()
+		info, err := w.client().Get(t.Context(), "a.md")
+		is.NoErr(err)
+		is.Equal(info.Attributes, vsclient.Attributes{"n": 2.0})
+	})
 }

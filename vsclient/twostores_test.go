@@ -188,3 +188,43 @@ func TestADocumentOfAnotherStoreStaysThatAReplyHasShownAsThisStores(t *testing.T
 		})
 	}
 }
+
+// A key of a project may have no right to list its stores.
+func TestARemovalNeedsNoListOfStores(t *testing.T) {
+	for name, lost := range map[string]bool{"whose reply was lost": true, "that another process has begun": false} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				is := is.New(t)
+				w := newWorld(t, slow)
+				is.NoErr(onlyErr(w.client().Put(t.Context(), doc("a.md", "text"))))
+				time.Sleep(20 * time.Minute)
+				lists, done := 0, false
+				c := w.client(over(func(next http.RoundTripper, r *http.Request) (*http.Response, error) {
+					switch {
+					case r.Method == http.MethodGet && strings.HasSuffix(r.URL.Path, "/vector_stores"):
+						lists++
+						return refusal(r, http.StatusForbidden), nil
+					case r.Method == http.MethodDelete && !done:
+						done = true
+						resp, err := next.RoundTrip(r)
+						if lost {
+							return refusal(r, http.StatusBadGateway), err
+						}
+						resp.Body.Close()
+						return next.RoundTrip(r)
+					}
+					return next.RoundTrip(r)
+				}))
+				r, err := c.Delete(t.Context(), "a.md")
+				is.NoErr(err)
+				is.Equal(r.Outcome, vsclient.Deleted)
+				is.NoErr(c.Close())
+				w.expect(map[string]string{})
+				if lost {
+					is.Equal(w.files(), 0)
+					is.Equal(lists, 0)
+				}
+			})
+		})
+	}
+}

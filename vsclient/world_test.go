@@ -357,3 +357,8 @@ func rewritten(resp *http.Response, from, to string) *http.Response {
 	resp.Header.Del("Content-Length")
 	return resp
 }
+
+// refusal is a reply that refuses a request.
+func refusal(r *http.Request, status int) *http.Response {
+	return &http.Response{StatusCode: status, Status: fmt.Sprint(status), Header: http.Header{}, Body: io.NopCloser(strings.NewReader("{}")), Request: r}
+}

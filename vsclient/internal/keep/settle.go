@@ -155,12 +155,12 @@ func (k *Keeper) remove(ctx context.Context, v ledger.Version) (there bool, err 
 	}
 	if !v.Made && (!there || v.Content == (ledger.Print{})) { // it need not be this store's
 		shared, err := k.wire.Elsewhere(ctx, v.ID)
-		if err != nil {
-			return there, err
-		}
-		if shared {
+		switch { // where nothing tells, a document's own File is left, attached nowhere
+		case shared, err != nil && ctx.Err() == nil && v.Content != (ledger.Print{}):
 			k.ledger.Spared(v.ID, k.view.Tick())
 			return there, nil
+		case err != nil:
+			return there, err
 		}
 	}
 	if err := k.deleteFile(ctx, v.ID); err != nil {

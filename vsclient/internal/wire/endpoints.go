@@ -192,7 +192,7 @@ func (c *Client) Detach(ctx context.Context, id string) (there bool, err error) 
 }
 
 // remove makes a request that deletes, and reports whether there was something. A 404 is
-// also the answer to one that was carried out before, its reply lost. Where it is a 400 that
+// also the answer to one that was carried out before, its reply lost: then there was. Where it is a 400 that
 // speaks of absence, a GET has to say the same.
 func (c *Client) remove(ctx context.Context, path string, ids ...string) (there bool, err error) {
 	r := request{Request: exchange.Request{Method: http.MethodDelete, Path: path, IDs: ids, Gate: c.cfg.Pacer.Changes}}
@@ -212,7 +212,7 @@ func (c *Client) remove(ctx context.Context, path string, ids ...string) (there 
 		}
 		return false, err
 	case absent:
-		return false, nil
+		return f.Unknown, nil
 	case err == nil && d.Deleted != nil && !*d.Deleted:
 		return undone("OpenAI answered %s with deleted=false", r.Endpoint())
 	}
