@@ -39,8 +39,8 @@ type Options struct {
 	// the source are new, or no document stays under its key. [ExecuteOptions.Approve] lifts that.
 	Overlap bool
 	// Elsewhere is the folder that the last whole run has read, when it is not the source's; "": it
-	// is, or nobody knows. Every change is then withheld as well when there is a removal, unless more
-	// than half of the scope's documents are in the source unchanged, or half and nothing else is.
+	// is, or nobody knows. Every change is then withheld as well when a document would go, also with
+	// NoRemove, unless more than half of the scope's documents are in the source unchanged, or one of two.
 	Elsewhere string
 }
 
@@ -359,9 +359,9 @@ func (m *maker) remove(ctx context.Context) error {
 	gone, news, stays := losses(p.Entries[:first], removals)
 	gone *= min(first, 1) // an empty source has a rule of its own
 	p.Guarded = p.Guard.refuses(p.Removals, gone, p.Owned)
-	elsewhere := m.o.Elsewhere != "" && (2*m.same < p.Owned || 2*m.same == p.Owned && first > m.same)
+	elsewhere := m.o.Elsewhere != "" && (2*m.same < p.Owned || 2*m.same == p.Owned && (first > m.same || p.Owned > 2))
 	alien := gone > 1 && (stays == 0 || nearlyAll(gone, p.Owned) || 2*gone > p.Owned && news > 0)
-	if !m.o.NoRemove && (elsewhere || alien && m.o.Overlap && p.Incomplete == "") {
+	if elsewhere || alien && m.o.Overlap && !m.o.NoRemove && p.Incomplete == "" {
 		p.Guarded = fmt.Sprintf("the source lacks %d of the %d documents that the store has of it: is it the right source?", gone, p.Owned)
 		if elsewhere {
 			p.Guarded = fmt.Sprintf("the last whole run has read %s, and the source has %d of its %d documents unchanged: is it the right source?", m.o.Elsewhere, m.same, p.Owned)

@@ -16,8 +16,8 @@ import (
 	"github.com/conduitio-labs/conduit-connector-openai-vectorstore/vsclient/plan"
 )
 
-// place is the record of the folder that the last whole run has read for the documents of
-// one owner and prefix. Each has a file of its own, so that two runs do not meet in one.
+// place is the record of the folder, or the manifest, that the last whole run has read for
+// the documents of one owner and prefix. Each has a file of its own, so that two runs do not meet in one.
 type place struct {
 	Owner     string `json:"owner"`
 	Attribute string `json:"owner_attribute"`
@@ -25,15 +25,15 @@ type place struct {
 	Folder    string `json:"folder"`
 }
 
-// folder returns the path of the folder that is the source, without links. It is "" when
-// the source is none, or cannot be found.
+// folder returns the path of the folder or the manifest that is the source, without links. It
+// is "" when the source is neither, or cannot be found.
 func (s spec) folder() string {
 	kind, at := source.Split(s.Source)
 	at, err := filepath.Abs(at)
 	if err == nil {
 		at, err = filepath.EvalSymlinks(at)
 	}
-	if kind != "dir" || err != nil || !utf8.ValidString(at) { // JSON holds UTF-8 alone
+	if kind != "dir" && kind != "manifest" || err != nil || !utf8.ValidString(at) { // JSON holds UTF-8 alone
 		return ""
 	}
 	return at
@@ -60,7 +60,8 @@ func (a *app) placeFile(store string, s spec) string {
 }
 
 // elsewhere returns the folder that the last whole run has read, when the source is another
-// one. A record that cannot be read says nothing.
+// one, and both are there: a folder that was moved is the same. A record that cannot be read
+// says nothing.
 func (a *app) elsewhere(store string, s spec) string {
 	file, folder := a.placeFile(store, s), s.folder()
 	if file == "" || folder == "" {
@@ -82,7 +83,8 @@ func (a *app) elsewhere(store string, s spec) string {
 		return ""
 	}
 	was, err := os.Stat(last.Folder)
-	if is, failed := os.Stat(folder); err == nil && failed == nil && os.SameFile(was, is) || last.Folder == folder {
+	is, failed := os.Stat(folder)
+	if last.Folder == folder || err != nil || failed != nil || os.SameFile(was, is) {
 		return ""
 	}
 	return last.Folder

@@ -169,8 +169,8 @@ func TestARunThatIsNotWholeLeavesTheRecord(t *testing.T) {
 		{"a plan", cli.Withheld, []string{"plan", "WRONG", "--owner", "hb"}},
 		{"a dry run", cli.Withheld, []string{"sync", "WRONG", "--owner", "hb", "-n"}},
 		{"a run that is refused", cli.Withheld, []string{"sync", "WRONG", "--owner", "hb", "-y"}},
-		{"a run without removals", cli.Done, []string{"sync", "WRONG", "--owner", "hb", "-y", "--no-remove"}},
-		{"a run that does not wait", cli.Done, []string{"sync", "WRONG", "--owner", "hb", "-y", "--wait=false"}},
+		{"a run without removals", cli.Withheld, []string{"sync", "WRONG", "--owner", "hb", "-y", "--no-remove"}},
+		{"a run that does not wait", cli.Withheld, []string{"sync", "WRONG", "--owner", "hb", "-y", "--wait=false"}},
 		{"an empty folder", cli.Withheld, []string{"sync", "WRONG", "--owner", "hb", "-y", "--include", "*.none"}},
 		{"a manifest", cli.Withheld, []string{"sync", "manifest:-", "--owner", "hb", "-y"}},
 		{"a list of keys", cli.Done, []string{"sync", "keys:-", "--owner", "hb", "-y", "--complete"}},
@@ -187,7 +187,7 @@ func TestARunThatIsNotWholeLeavesTheRecord(t *testing.T) {
 			is.Equal(len(records(t)), 1)
 			before, err := os.ReadFile(records(t)[0])
 			is.NoErr(err)
-			w.must(cli.Done, "plan", wrong, "--owner", "hb", "--no-remove", "--out", file)
+			w.must(cli.Withheld, "plan", wrong, "--owner", "hb", "--no-remove", "--out", file)
 			w.tty, w.in = c.name == "an answer that is no", "n\n"
 			switch c.name {
 			case "a manifest":
@@ -228,13 +228,64 @@ func TestASavedPlanIsOfTheFolderThatItIsAppliedTo(t *testing.T) {
 	is.Equal(w.keys(), slices.Sorted(maps.Keys(project)))
 	w.must(cli.Withheld, "sync", w.dir, "--owner", "hb", "-y")
 
-	moved := wrong + ".moved"
+	// Of another folder that it is pointed at, an apply has read what it puts alone.
+	other := tree(t, map[string]string{"new.md": "new"})
 	is.NoErr(os.WriteFile(filepath.Join(wrong, "new.md"), []byte("new"), 0o644))
 	w.must(cli.Done, "plan", wrong, "--owner", "hb", "--out", file)
-	is.NoErr(os.Rename(wrong, moved))
-	w.must(cli.Done, "apply", file, moved, "-y")
-	_, errs, _ := w.run("sync", w.dir, "--owner", "hb", "-y")
-	is.True(strings.Contains(errs, moved))
+	w.must(cli.Done, "apply", file, other, "-y")
+	w.must(cli.Withheld, "sync", other, "--owner", "hb", "-y")
+
+	// A plan that was made where the record was not known is made again.
+	t.Setenv("XDG_CACHE_HOME", t.TempDir())
+	third := tree(t, maps.Clone(project))
+	w.must(cli.Done, "plan", third, "--owner", "hb", "--out", file)
+	w.must(cli.Done, "sync", wrong, "--owner", "hb", "-y")
+	w.must(cli.Withheld, "apply", file, "-y")
+}
+
+func TestAWrongFolderIsNotPutEitherWhereRemovalsAreTurnedOff(t *testing.T) {
+	for _, flag := range []string{"--no-remove", "--wait=false"} {
+		t.Run(flag, func(t *testing.T) {
+			w := newWorld(t, openaitest.Config{})
+			wrong := tree(t, project)
+			w.must(cli.Done, "sync", w.dir, "--owner", "hb", "-y")
+			before := w.keys()
+			w.must(cli.Withheld, "sync", wrong, "--owner", "hb", "-y", flag)
+			w.must(cli.Withheld, "sync", wrong, "--owner", "hb", "-y")
+			is.New(t).Equal(w.keys(), before)
+		})
+	}
+}
+
+func TestAFolderThatWasMovedIsTheSame(t *testing.T) {
+	w := newWorld(t, openaitest.Config{})
+	first := tree(t, map[string]string{"a.md": "a", "b.md": "b", "c.md": "c", "d.md": "d"})
+	w.must(cli.Done, "sync", first, "--owner", "hb", "-y")
+	second := tree(t, map[string]string{"a.md": "a, edited", "b.md": "b, edited", "c.md": "c"})
+	is.New(t).NoErr(os.RemoveAll(first))
+	w.must(cli.Done, "sync", second, "--owner", "hb", "-y")
+}
+
+func TestAManifestOfAnotherFolderRemovesNothing(t *testing.T) {
+	is := is.New(t)
+	w := newWorld(t, openaitest.Config{})
+	lines := func(dir string, keys ...string) {
+		var b strings.Builder
+		for i, key := range keys {
+			fmt.Fprintf(&b, `{"key":%q,"text":%q}`+"\n", key, dir+strings.Repeat("x", i+1))
+		}
+		fmt.Fprintf(&b, `{"end":true,"count":%d}`+"\n", len(keys))
+		is.NoErr(os.WriteFile(filepath.Join(dir, "m.jsonl"), []byte(b.String()), 0o644))
+	}
+	right, wrong := t.TempDir(), t.TempDir()
+	lines(right, "1.md", "2.md", "3.md", "4.md")
+	lines(wrong, "1.md", "2.md", "3.md", "5.md")
+	t.Chdir(right)
+	w.must(cli.Done, "sync", "manifest:m.jsonl", "--owner", "hb", "-y")
+	before := w.keys()
+	t.Chdir(wrong)
+	w.must(cli.Withheld, "sync", "manifest:m.jsonl", "--owner", "hb", "-y")
+	is.Equal(w.keys(), before)
 }
 
 // TestARecordThatCannotBeReadOrWrittenStopsNothing tells of it on a line.

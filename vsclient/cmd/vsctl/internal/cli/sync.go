@@ -133,8 +133,11 @@ func (s spec) scope() plan.Scope {
 type made struct {
 	Spec spec       `json:"source"`
 	Plan *plan.Plan `json:"plan"`
+	// Elsewhere is where the last whole run had read the source, when that was another place.
+	Elsewhere string `json:"elsewhere,omitempty"`
 
 	refusals *plan.Refusals
+	moved    bool // the source is not where the plan has read it
 }
 
 // make makes the plan.
@@ -164,9 +167,10 @@ func (a *app) make(ctx context.Context, c *vsclient.Client, opened source.Source
 	if m.refusals, err = a.refusals(a.storeID); err != nil {
 		return made{}, environment(err)
 	}
+	m.Elsewhere = a.elsewhere(a.storeID, m.Spec)
 	o := plan.Options{
 		Scope: s.scope(), Guard: g, Empty: s.AllowEmpty, NoRemove: s.noRemove, Exists: exists(opened), Limits: a.limits,
-		Refusals: m.refusals, OwnerAttribute: s.OwnerAttribute, Overlap: true, Elsewhere: a.elsewhere(a.storeID, m.Spec),
+		Refusals: m.refusals, OwnerAttribute: s.OwnerAttribute, Overlap: true, Elsewhere: m.Elsewhere,
 	}
 	if m.Plan, err = plan.Make(ctx, c, a.counted(opened.Documents(ctx)), o); err != nil {
 		return made{}, err
@@ -347,8 +351,7 @@ func (a *app) totals(w io.Writer, p *plan.Plan) {
 func warned(out outcome, p *plan.Plan, withheld []plan.Entry) outcome {
 	reason := p.Incomplete
 	for _, e := range withheld {
-		if e.Action == plan.Remove {
-			reason = e.Withheld
+		if reason = e.Withheld; e.Action == plan.Remove {
 			break
 		}
 	}
@@ -379,12 +382,15 @@ func removals(entries []plan.Entry) (n int) {
 	return n
 }
 
-// unasked returns the removals that are withheld although nobody has asked for that.
-func unasked(p *plan.Plan, asked bool) []plan.Entry {
-	if asked {
-		return nil
+// unasked returns the changes that are withheld although nobody has asked for that. asked
+// tells that removals are turned off.
+func unasked(entries []plan.Entry, asked bool) (kept []plan.Entry) {
+	for _, e := range entries {
+		if e.Withheld != "" && (e.Action.Puts() || e.Action == plan.Remove && !asked) {
+			kept = append(kept, e)
+		}
 	}
-	return withheld(p)
+	return kept
 }
 
 // withheld returns the removals that the plan withholds.
@@ -427,7 +433,7 @@ func (a *app) planCommand() *cobra.Command {
 		if m.Plan.Pending() > 0 && exitCode {
 			out.code = Pending
 		}
-		return warned(out, m.Plan, unasked(m.Plan, s.noRemove)), nil
+		return warned(out, m.Plan, unasked(m.Plan.Entries, s.noRemove)), nil
 	})
 	return cmd
 }
@@ -506,7 +512,11 @@ one is removed.
 			a.totals(a.Out, m.Plan)
 		}
 		if dry {
-			return warned(outcome{summary: summary(m.Plan), result: m}, m.Plan, unasked(m.Plan, s.noRemove || x.approves(m.Plan))), nil
+			kept := unasked(m.Plan.Entries, s.noRemove)
+			if x.approves(m.Plan) {
+				kept = nil
+			}
+			return warned(outcome{summary: summary(m.Plan), result: m}, m.Plan, kept), nil
 		}
 		out, err := a.execute(ctx, c, m, opened, x, false, s.noRemove)
 		if err == nil && a.emulate != "" && !a.json {
@@ -565,7 +575,7 @@ now, when that is not where it was.
 			return outcome{}, environment(err)
 		}
 		if len(args) == 2 {
-			m.Spec.Source = args[1]
+			m.Spec.Source, m.moved = args[1], true
 		}
 		if _, place := source.Split(m.Spec.Source); place == "-" && len(args) == 1 {
 			return outcome{}, usagef("the plan is of standard input: give its SOURCE again, as a second argument")
@@ -589,12 +599,18 @@ now, when that is not where it was.
 		if m.refusals, err = a.refusals(m.Plan.StoreID); err != nil {
 			return outcome{}, environment(err)
 		}
-		if !x.wait {
+		withhold := func(reason string) {
 			for i, e := range m.Plan.Entries {
 				if e.Action == plan.Remove && e.Withheld == "" {
-					m.Plan.Entries[i].Withheld = "documents are not waited for"
+					m.Plan.Entries[i].Withheld = reason
 				}
 			}
+		}
+		if !x.wait {
+			withhold("documents are not waited for")
+		}
+		if last := a.elsewhere(m.Plan.StoreID, m.Spec); last != "" && m.Elsewhere == "" && !m.moved {
+			withhold("the last whole run has read " + last + ", which the plan did not know: plan again")
 		}
 		if !a.json {
 			a.lines(a.Out, m.Plan)
@@ -667,7 +683,7 @@ func (a *app) execute(ctx context.Context, c *vsclient.Client, m made, opened so
 	a.progress.Done(0, pending, 0)
 	report, err := p.Execute(ctx, c, o, func(g plan.Progress) { a.progress.Done(g.Done, g.Total, g.Bytes) })
 	a.saveRefusals(p.StoreID, m.refusals)
-	if err == nil && !silent && whole(p, report) {
+	if err == nil && !silent && !m.moved && whole(p, report) {
 		a.remember(p.StoreID, m.Spec, folder)
 	}
 	a.progress.End()
@@ -703,10 +719,8 @@ func (a *app) execute(ctx context.Context, c *vsclient.Client, m made, opened so
 		out.code, out.err = Failed, fmt.Errorf("%s: %w", show.Count(len(report.Failed), "change has failed", "changes have failed"), report.Failed[0].Err)
 	case len(report.Stale) > 0:
 		out.code, out.err = Failed, fmt.Errorf("%s: plan again", show.Count(len(report.Stale), "step no longer fits the store or the source", "steps no longer fit the store or the source"))
-	case silent:
-		return warned(out, p, nil), nil
 	default:
-		return warned(out, p, report.Withheld), nil
+		return warned(out, p, unasked(report.Withheld, silent)), nil
 	}
 	return out, nil
 }

@@ -93,7 +93,7 @@ func TestNothingIsRemovedForASourceThatCannotBeTrusted(t *testing.T) {
 		{name: "a manifest with a broken line", in: full + "{\"key\":\"d\"}\n" + end(4), args: []string{"manifest:-"}, reason: "give either path or text"},
 		{name: "a manifest whose file is missing", in: "{\"key\":\"d\",\"path\":\"nowhere.md\"}\n" + end(1), args: []string{"manifest:-"}, reason: "be read"},
 		{name: "a manifest with a pointer of Git LFS", prepare: func(w *world) {
-			w.write("p.md", "version https://git-lfs.github.com/spec/v1\n")
+			w.write("p.md", "version https://git-lfs.github.com/spec/v1\noid sha256:4d7a\nsize 12345\n")
 			w.write("m.jsonl", `{"key":"p","path":"p.md"}`+"\n"+end(1))
 		}, args: []string{"manifest:DIR/m.jsonl"}, reason: "git lfs pull"},
 		{name: "a manifest that is empty", in: end(0), args: []string{"manifest:-"}, reason: "the source is empty"},

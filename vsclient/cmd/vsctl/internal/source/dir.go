@@ -10,6 +10,7 @@ import (
 	"maps"
 	"os"
 	"path"
+	"regexp"
 	"slices"
 	"strings"
 	"sync"
@@ -196,15 +197,11 @@ func (d *dir) look(name string) (string, error) {
 	return "", nil
 }
 
-// pointers are the beginnings of files that stand for content which is not here. Git LFS
-// has had three forms. git-annex has one for a file, and links, which are files of text where
-// there are no links.
-var pointers = map[string]string{
-	"version https://git-lfs.github.com/spec/v": lfs,
-	"version https://hawser.github.com/spec/v":  lfs,
-	"version http://git-media.io/v/":            lfs,
-	"/annex/objects/":                           annex,
-	".git/annex/objects/":                       annex,
+// pointers are files that stand for content which is not here. Git LFS has had three forms.
+// git-annex has one for a file, and links, which are files of text where there are no links.
+var pointers = map[*regexp.Regexp]string{
+	regexp.MustCompile(`^version https?://(git-lfs\.github\.com/spec|hawser\.github\.com/spec|git-media\.io)/v\S*\r?\n(.*\n)*oid `): lfs,
+	regexp.MustCompile(`^((\.\./)*\.git)?/annex/objects/\S+\s*$`):                                                                   annex,
 }
 
 const (
@@ -228,11 +225,8 @@ func Pointer(open func() (io.ReadCloser, error)) string {
 		return ""
 	}
 	text := strings.TrimPrefix(string(begin), "\ufeff")
-	for up := true; up; {
-		text, up = strings.CutPrefix(text, "../")
-	}
 	for pointer, reason := range pointers {
-		if strings.HasPrefix(text, pointer) {
+		if pointer.MatchString(text) {
 			return reason
 		}
 	}

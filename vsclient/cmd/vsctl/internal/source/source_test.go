@@ -184,6 +184,7 @@ func TestFilesThatCannotBePutAreRefused(t *testing.T) {
 	write(t, path, "lfs.md", "version https://git-lfs.github.com/spec/v1\noid sha256:"+strings.Repeat("0", 64)+"\nsize 12345\n")
 	write(t, path, "hawser.md", "version https://hawser.github.com/spec/v1\noid sha256:"+strings.Repeat("0", 64)+"\nsize 12345\n")
 	write(t, path, "mark.md", "\ufeffversion https://git-lfs.github.com/spec/v1\noid sha256:"+strings.Repeat("0", 64)+"\nsize 12345\n")
+	write(t, path, "guide.md", "version https://git-lfs.github.com/spec/v1\nis the first line of a pointer.\n")
 	write(t, path, "annex.md", "/annex/objects/SHA256E-s5--abc.md\n")
 	write(t, path, "linked/annex.md", "../../.git/annex/objects/Zz/1F/SHA256E-s5--abc.md/SHA256E-s5--abc.md")
 	is.NoErr(os.Symlink("/etc/passwd", filepath.Join(path, "out.md")))
@@ -193,7 +194,7 @@ func TestFilesThatCannotBePutAreRefused(t *testing.T) {
 	s := open(t, path, Options{})
 	got, err := keysOf(t, s)
 	is.NoErr(err)
-	is.Equal(got, []string{"a.md", "b/c.md", "b/d.md", "e/f/g.md", "in.md"})
+	is.Equal(got, []string{"a.md", "b/c.md", "b/d.md", "e/f/g.md", "guide.md", "in.md"})
 	is.Equal(s.Refused()["logo.png"], NotIndexed)
 	for _, name := range []string{"out.md", "dangling.md", "folder.md", "lfs.md", "hawser.md", "annex.md", "mark.md", "linked/annex.md"} {
 		is.True(s.Refused()[name] != "")
