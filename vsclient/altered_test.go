@@ -383,6 +383,28 @@ func TestAnUploadThatIsAnsweredWithTheFileOfAnotherProcessIsRefused(t *testing.T
 }
 
 // On a server that was seen to keep attributes, a tool has taken them off.
+func TestAToolMayTagABatchThatIsTheFirstOfItsProcess(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		is := is.New(t)
+		w := newWorld(t, openaitest.Config{IndexTime: 20 * time.Second})
+		is.NoErr(onlyErr(w.client().Put(t.Context(), doc("x-0000.md", "old"))))
+		c := w.client()
+		var apply sync.WaitGroup
+		apply.Go(func() {
+			for _, r := range c.Apply(t.Context(), many("x", 3), nil) {
+				is.NoErr(r.Err)
+			}
+		})
+		time.Sleep(5 * time.Second)
+		for _, f := range w.srv.Snapshot().Store(w.store).Files {
+			if f.Status == "in_progress" {
+				w.request(http.MethodPost, "/vector_stores/"+w.store+"/files/"+f.FileID, `{"attributes":{"source":"x"}}`)
+			}
+		}
+		apply.Wait()
+	})
+}
+
 func TestAToolMayReplaceTheAttributesWhileADocumentIsIndexed(t *testing.T) {
 	for name, attributes := range map[string]string{"by none": `{}`, "by the key": `{"source":"a.md"}`, "by another": `{"source":"x"}`} {
 		t.Run(name, func(t *testing.T) {

@@ -87,7 +87,7 @@ func TestTheLogTellsAnAcknowledgedDocumentThatCannotBeIndexed(t *testing.T) {
 		time.Sleep(time.Minute)
 		synctest.Wait()
 		is.True(strings.Contains(log.String(), "did not become searchable"))
-		is.True(strings.Contains(log.String(), "is damaged."))
+		is.True(strings.Contains(log.String(), "The file … is damaged."))
 		is.True(!strings.Contains(log.String(), "a.md"))
 	})
 }

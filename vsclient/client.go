@@ -63,7 +63,7 @@ func New(cfg Config) (*Client, error) {
 	c.cfg = cfg
 	c.index = index.New(c.wire, index.Config{
 		BatchSize: cfg.batchSize(), IndexTimeout: cfg.IndexTimeout, Life: c.life.Context(), Calls: c.lookups, Logger: c.log,
-		Go: func(f func()) bool { return c.life.Go(func(context.Context) { f() }) },
+		Go: func(f func()) bool { return c.life.Go(func(context.Context) { f() }) }, Kept: func() bool { return c.view.Kept() },
 	})
 	book, attachTime := ledger.New(), max(cfg.IndexTimeout, cfg.RetryTimeout)
 	c.view = view.New(book, view.Config{

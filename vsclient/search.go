@@ -70,9 +70,11 @@ func (c *Client) search(ctx context.Context, query string, o SearchOptions) ([]H
 	for _, f := range found {
 		id := naming.Decode(f.Attributes)
 		hits = append(hits, Hit{id.Key, f.Filename, f.FileID, f.Score, f.Text(), id.Own})
-		versions[f.FileID] = id.Version
-		if was := newest[id.Key]; was == "" || cmp.Or(cmp.Compare(versions[was], id.Version), cmp.Compare(was, f.FileID)) < 0 {
-			newest[id.Key] = f.FileID
+		versions[f.FileID] = max(versions[f.FileID], id.Version) // an update need not have reached each piece
+	}
+	for _, h := range hits {
+		if was := newest[h.Key]; was == "" || cmp.Or(cmp.Compare(versions[was], versions[h.FileID]), cmp.Compare(was, h.FileID)) < 0 {
+			newest[h.Key] = h.FileID
 		}
 	}
 	return slices.DeleteFunc(hits, func(h Hit) bool { return h.Key != "" && h.FileID != newest[h.Key] }), nil

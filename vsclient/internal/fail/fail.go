@@ -5,6 +5,7 @@ package fail
 import (
 	"errors"
 	"fmt"
+	"regexp"
 	"strconv"
 	"strings"
 	"unicode"
@@ -114,12 +115,12 @@ func Line(s string, n int) string {
 	return Shorten(b.String(), n)
 }
 
-// Unnamed returns a reason without names, for a log that shows no keys: a server may repeat
-// the name of a File, which is the key.
+// Unnamed returns a reason without names, in any case, for a log that shows no keys: a server
+// may repeat the name of a File, which is the key.
 func Unnamed(reason string, names ...string) string {
 	for _, name := range names {
 		if name != "" {
-			reason = strings.ReplaceAll(reason, name, "…")
+			reason = regexp.MustCompile(`(?i)(^|[^\pL\pN])`+regexp.QuoteMeta(name)+`($|[^\pL\pN])`).ReplaceAllString(reason, "${1}…${2}")
 		}
 	}
 	return reason

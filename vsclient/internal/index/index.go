@@ -21,6 +21,7 @@ import (
 type Config struct {
 	BatchSize    int                 // the most Files of one attach request
 	IndexTimeout time.Duration       // the longest wait for one File, from the accepted attach on
+	Kept         func() bool         // the store was seen to hold documents with marks
 	Life         context.Context     // ends all work
 	Go           func(f func()) bool // runs f in a goroutine, unless Life has ended: then it returns false
 	Calls        *semaphore.Weighted // bounds the requests that are made side by side

@@ -171,7 +171,7 @@ func (w *watch) settle(s wire.StoreFile, get bool) (news bool) {
 	}
 	w.i.mu.Lock()
 	keeps := &w.i.keeps[min(len(w.batch), 1)]
-	lost := naming.Lost(at.Attributes, s.Attributes, *keeps)
+	lost := naming.Lost(at.Attributes, s.Attributes, *keeps || w.i.cfg.Kept() && (w.batch == "" || len(s.Attributes) > 0))
 	*keeps = *keeps || !lost && (get || w.batch != "") // the reply to an attach may be an echo
 	news = at.take()
 	if lost && get && at.bare.IsZero() {

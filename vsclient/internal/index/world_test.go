@@ -102,7 +102,7 @@ func newPacedWorld(t *testing.T, cfg openaitest.Config, limits pace.Limits, opts
 	w.life = end
 	icfg := index.Config{
 		BatchSize: 100, IndexTimeout: 10 * time.Minute, Life: life, Calls: semaphore.NewWeighted(32),
-		Logger: slog.New(slog.NewTextHandler(&w.log, nil)),
+		Logger: slog.New(slog.NewTextHandler(&w.log, nil)), Kept: func() bool { return false },
 		Go: func(f func()) bool {
 			if life.Err() != nil {
 				return false

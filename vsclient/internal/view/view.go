@@ -9,6 +9,7 @@ import (
 	"fmt"
 	"log/slog"
 	"slices"
+	"sync/atomic"
 	"time"
 
 	"golang.org/x/sync/semaphore"
@@ -36,7 +37,11 @@ type View struct {
 	born   time.Time
 	ledger *ledger.Ledger
 	lists  lists
+	kept   atomic.Bool // a store file with marks was seen
 }
+
+// Kept reports whether the store was seen to hold a document with marks.
+func (v *View) Kept() bool { return v.kept.Load() }
 
 // New returns a View that enters replies in the ledger. It makes no request.
 func New(l *ledger.Ledger, cfg Config) *View { return &View{cfg: cfg, born: time.Now(), ledger: l} }
@@ -146,6 +151,7 @@ func (v *View) observe(s wire.StoreFile, seen ledger.Seen, at uint32) naming.Ide
 	id := naming.Decode(s.Attributes)
 	marks, marked := v.Marks(id), naming.Marked(s.Attributes)
 	before, _ := v.ledger.Find(s.ID)
+	v.kept.Store(marked || v.Kept())
 	v.ledger.Observe(s.ID, marks, marked, StatusOf(s.Status), seen, at)
 	if seen == ledger.Listed && before.Status == ledger.Absent && v.Since(before.At) < ShowTime {
 		v.ledger.Doubt(s.ID) // the listing may be behind, or the GET

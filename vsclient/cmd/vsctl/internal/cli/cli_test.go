@@ -51,7 +51,9 @@ func TestTheExitCodeTellsTheKindOfFailure(t *testing.T) {
 		{name: "the version", args: []string{"version"}, code: cli.Done},
 		{name: "a document that is not there", args: []string{"get", "nope"}, code: cli.Failed, says: "not found"},
 		{name: "a document that cannot be put", args: []string{"put", "k", os.DevNull}, code: cli.Failed, says: "empty"},
-		{name: "a pointer in place of a document", prepare: func(w *world) { w.write("p.md", "version https://git-lfs.github.com/spec/v1\noid sha256:4d7a\nsize 12345\n") }, args: []string{"put", "k", "DIR/p.md"}, code: cli.Failed, says: "git lfs pull"},
+		{name: "a pointer in place of a document", prepare: func(w *world) {
+			w.write("p.md", "version https://git-lfs.github.com/spec/v1\noid sha256:4d7a\nsize 12345\n")
+		}, args: []string{"put", "k", "DIR/p.md"}, code: cli.Failed, says: "git lfs pull"},
 		{name: "no such command", args: []string{"frob"}, code: cli.Usage, says: "vsctl --help"},
 		{name: "a folder to emulate without =", args: []string{"--emulate", ".", "ls"}, code: cli.Usage, says: "write --emulate=."},
 		{name: "no such flag", args: []string{"ls", "--frob"}, code: cli.Usage, says: "vsctl ls --help"},
