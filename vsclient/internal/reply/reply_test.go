@@ -198,6 +198,9 @@ func TestTheWordsOfADocumentDecideNothing(t *testing.T) {
 		"Not allowed: storage limit.":                               "storage limit",
 		"File file-1 (team's storage quota.md) is locked":           "",
 		"Document storage quota.md is locked":                       "",
+		"Document (our old storage quota of May.md) is locked":      "",
+		"docs_quota_plan-5231f8a1.md is damaged":                    "",
+		"Cannot read docs_the quota of all of us-5231f8a1.md":       "docs_the quota of all of us-5231f8a1.md",
 	} {
 		h := hear(refusal{Message: message}, []string{"vs_1"}, []string{sent})
 		is.Equal(h.kind(), fail.Rejected)
@@ -217,6 +220,16 @@ func TestTheWordsOfADocumentDecideNothing(t *testing.T) {
 	}
 	for message, kind := range map[string]error{
 		"You're over the storage quota": fail.Quota, "the file 'a' is over the quota's limit": fail.Quota, "storage limit of 'org's plan' reached": fail.Quota,
+		"Error: You have exceeded your storage quota. See platform.openai.com/docs/limits.html":           fail.Quota,
+		"Error: your organization has exceeded its storage limit while indexing docs_report-5231f8a1.pdf": fail.Quota,
+		"BadRequestError: Storage quota exceeded for file docs_report-5231f8a1.pdf":                       fail.Quota,
+		"400 Bad Request (Storage quota exceeded for a.pdf)":                                              fail.Quota,
+		"File file-1 failed (no storage quota. See limits.html)":                                          fail.Quota,
+		"The file failed because of the storage quota of limits.html":                                     fail.Quota,
+		"Files failed, storage quota exceeded by a.pdf":                                                   fail.Quota,
+		"The documents are too many. Quota: see docs/limits.html":                                         fail.Quota,
+		"Error: Vector store vs_1 has expired while adding file docs_report-5231f8a1.pdf":                 fail.StoreGone,
+		"400: The organization org-1 is disabled. See help.openai.com/disabled.html":                      fail.Unauthorized,
 	} {
 		is.Equal(hear(refusal{Message: message}, nil, nil).kind(), kind)
 	}

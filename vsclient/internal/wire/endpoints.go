@@ -45,6 +45,7 @@ const DefaultPurpose = "assistants"
 // Attachment is one store file to be.
 type Attachment struct {
 	FileID     string         `json:"file_id"`
+	Name       string         `json:"-"` // of the File, which a refusal may repeat
 	Attributes map[string]any `json:"attributes"`
 	Chunking   any            `json:"chunking_strategy,omitempty"`
 }
@@ -254,12 +255,12 @@ func (c *Client) CreateBatch(ctx context.Context, call AttachCall) (Batch, time.
 func (c *Client) attach(path string, call AttachCall, many bool) request {
 	gate := c.cfg.Pacer.AttachRequests(c.cfg.StoreID)
 	leave := call.Leave
-	var sent []string
+	var sent, names []string
 	body := func() any {
 		files := call.Files()
-		sent = sent[:0]
+		sent, names = sent[:0], names[:0]
 		for _, f := range files {
-			sent = append(sent, f.FileID)
+			sent, names = append(sent, f.FileID), append(names, f.Name)
 		}
 		if many {
 			return map[string]any{"files": files}
@@ -267,7 +268,7 @@ func (c *Client) attach(path string, call AttachCall, many bool) request {
 		return files[0]
 	}
 	return request{many: many, Request: exchange.Request{
-		Method: http.MethodPost, Path: path, IDs: []string{c.cfg.StoreID}, Named: func() []string { return sent }, Gate: gate, Body: body, Failed: call.Failed, Landed: call.Landed,
+		Method: http.MethodPost, Path: path, IDs: []string{c.cfg.StoreID}, Named: func() []string { return sent }, Words: func() []string { return names }, Gate: gate, Body: body, Failed: call.Failed, Landed: call.Landed,
 		Admit: func(ctx context.Context) (func(), error) {
 			first := leave
 			leave = nil

@@ -85,6 +85,9 @@ func lowered(texts []string) []string {
 	return slices.Compact(all)
 }
 
+// noun finds a word behind which the name of a file stands.
+const noun = `\b(?:files?|documents?|named?|called)\b`
+
 // nearby is how much of a message is looked at before and behind a text, in bytes.
 const nearby = 40
 
@@ -132,10 +135,11 @@ var (
 
 	extension = regexp.MustCompile(`\.[a-z0-9]{1,5}$`)
 
-	// fileNames finds names of files that OpenAI indexes, with the words before them as far
-	// as they may belong to the name.
-	fileNames = regexp.MustCompile(`(?:(\()[^()\x00\x01\n]*?|([:,]|\b(?:files?|documents?|named?|called)\b)[^():;,'"\x00\x01\n]*?|[^\s():;,'"\x00\x01]*)` +
-		`\.(?:c|cpp|cs|css|docx?|go|html|java|js|json|md|pdf|php|pptx|py|rb|sh|tex|ts|txt)\b`)
+	// fileNames finds names of files that OpenAI indexes. One is a single word, or stands with
+	// up to two words more behind a noun, or with any number in parentheses behind a noun or an
+	// id. The other words before it are the server's.
+	fileNames = regexp.MustCompile(`(?:((?:` + noun + `|\x00) ?\()(?:[^\s()\x00\x01]*[^\s()\x00\x01.;!?] )*?|(` + noun + ` )(?:[^\s():;,'"\x00\x01]*[^\s():;,'"\x00\x01.!?] ){0,2}?|)` +
+		`[^\s():;,'"\x00\x01]*\.(?:c|cpp|cs|css|docx?|go|html|java|js|json|md|pdf|php|pptx|py|rb|sh|tex|ts|txt)\b`)
 )
 
 // pointed reports whether a message points at the text between before and after as at a
