@@ -247,7 +247,13 @@ func TestAnErrorObjectWithinAMessageIsTheServersWord(t *testing.T) {
 		`[{"type":"x","loc":["body","quota"],"msg":"The organization org-1 is disabled."}]`:                                                        fail.Unauthorized,
 		`Error code: 400 - {'error': {'message': 'x', 'code': 'unsupported_file'}}`:                                                                fail.UnsupportedType,
 		`Error code: 400 - {'error': {'message': 'Your organization has exceeded its storage limit.', 'ty`:                                         fail.Quota, // cut off
-		`Error code: 400 - {'error': {'message': "Invalid name: 'storage quota'", 'param': 'quota', 'code': 'x'}}`:                                 fail.Rejected,
+		`Invalid attributes: {"type":"gr\u00f6\u00dfere quota beantragt","vs_content":"sha256=1"}`:                                                 fail.Rejected,
+		`Invalid attributes: {'message': 'our quota is too small f...ey': 'a.md'}`:                                                                 fail.Rejected,
+		`{"error": {"message": "Invalid attributes: {\"type\": \"a quota\"}", "type": "x"}}`:                                                       fail.Rejected,
+		`{'error': {'param': {'type': 'a quota'}, 'code': 'x'}}`:                                                                                   fail.Rejected,
+		`{'error': {}, 'type': 'a quota'}`:                                                                         fail.Rejected,
+		`{"error": {"loc": ["a"], "message": "The quota is used up"}}`:                                             fail.Quota,
+		`Error code: 400 - {'error': {'message': "Invalid name: 'storage quota'", 'param': 'quota', 'code': 'x'}}`: fail.Rejected,
 	} {
 		if got := hear(refusal{Message: message}, []string{"vs_1"}, []string{"message", "type", "code"}).kind(); got != kind { //nolint:errorlint // the kind itself
 			t.Errorf("%s: %v is not %v", message, got, kind)

@@ -40,13 +40,14 @@ func Of(message string, ids, texts []string) Words {
 			return likeNone || pointed(before, after) || behindNoun.MatchString(before)
 		})
 	}
-	for _, text := range lowered(texts) {
+	own := lowered(texts)
+	for _, text := range own {
 		fileName, long := extension.MatchString(text), len(text) >= minText
 		message = replace(message, text, "''", func(before, after string) bool {
 			return fileName || pointed(before, after) || long && named.MatchString(before)
 		})
 	}
-	w.marked = fileNames.ReplaceAllString(withoutQuotes(message), "$1$2 ''")
+	w.marked = fileNames.ReplaceAllString(withoutQuotes(message, own), "$1$2 ''")
 	w.plain = strings.ReplaceAll(marks.ReplaceAllString(w.marked, "''"), spoken, "\n")
 	return w
 }
@@ -157,13 +158,15 @@ var telling = []string{"message", "msg", "detail", "error", "code", "type"}
 // unescaped undoes the escapes of quotes in a text of JSON or Python.
 var unescaped = strings.NewReplacer(`\\`, `\`, `\"`, `"`, `\'`, `'`)
 
-// withoutQuotes empties the quotes in a message. A marked id alone in one stays, and so does
-// a telling text. A quote begins a word. One in apostrophes may hold an apostrophe, and any an
-// escaped quote.
-func withoutQuotes(message string) string {
+// withoutQuotes empties the quotes in a message. A marked id alone in one stays, and so does a
+// telling text. Where the request has the telling name itself, it tells only right in the
+// object of an error: anywhere else the server may repeat an attribute. A quote begins a
+// word. One in apostrophes may hold an apostrophe, and any an escaped quote.
+func withoutQuotes(message string, own []string) string {
 	var b strings.Builder
 	unclosed := make(map[rune]bool) // quotes that nothing closes from here on: each is looked for once
 	before, told := ' ', -1         // told: how much of the message is left where a telling text begins
+	within, inner := false, -1      // within: the object of an error; inner: how much is left where one begins
 	for message != "" {
 		open, size := utf8.DecodeRuneInString(message)
 		end := -1
@@ -173,6 +176,9 @@ func withoutQuotes(message string) string {
 			unclosed[open] = end < 0 && open != '"' // whose end depends on where an escape begins
 		}
 		before = open
+		if open == '{' || open == '}' {
+			within = len(message) == inner
+		}
 		if end < 0 {
 			b.WriteString(message[:size])
 			message = message[size:]
@@ -182,14 +188,20 @@ func withoutQuotes(message string) string {
 		message = message[size+end:]
 		switch {
 		case tells:
-			b.WriteString(spoken + withoutQuotes(unescaped.Replace(text)) + spoken)
+			b.WriteString(spoken + withoutQuotes(unescaped.Replace(text), own) + spoken)
 		case strings.HasPrefix(text, "\x00") && strings.IndexByte(text[1:], 0) == len(text)-2:
 			b.WriteString(text)
 		default:
 			b.WriteString("''")
 		}
 		if value, ok := strings.CutPrefix(strings.TrimLeft(message, " "), ":"); ok && slices.Contains(telling, text) {
-			told = len(strings.TrimLeft(value, " ["))
+			value = strings.TrimLeft(value, " [")
+			if within || !slices.Contains(own, text) {
+				told = len(value)
+			}
+			if text == "error" {
+				inner = len(value)
+			}
 		}
 	}
 	return b.String()
