@@ -37,14 +37,17 @@ func Of(message string, ids, texts []string) Words {
 	for i, id := range w.ids {
 		likeNone := strings.ContainsAny(id, "_-0123456789") && len(id) >= len("vs_1") // as no word is
 		message = replace(message, id, mark(i), func(before, after string) bool {
-			return likeNone || pointed(before, after) || behindNoun.MatchString(before)
+			if likeNone {
+				return startOfID.MatchString(before) && (endOfWord.MatchString(after) || strings.HasSuffix(before, "/") && strings.HasPrefix(after, "."))
+			}
+			return isWord(before, after) && (pointed(before, after) || behindNoun.MatchString(before))
 		})
 	}
 	own := lowered(texts)
 	for _, text := range own {
 		fileName, long := extension.MatchString(text), len(text) >= minText
 		message = replace(message, text, "''", func(before, after string) bool {
-			return fileName || pointed(before, after) || long && named.MatchString(before)
+			return isWord(before, after) && (fileName || pointed(before, after) || long && named.MatchString(before))
 		})
 	}
 	w.marked = fileNames.ReplaceAllString(withoutQuotes(message, own), "$1$2 ''")
@@ -58,18 +61,20 @@ func (w Words) String() string { return w.plain }
 // Tell reports whether an error object within the message has exactly this text.
 func (w Words) Tell(text string) bool { return strings.Contains(w.marked, spoken+text+spoken) }
 
-// absence finds the words that say that something is not there, and clauses the ends of
-// what they are said of.
+// absence finds the words that say that something is not there, clauses the ends of
+// what they are said of, and asides clauses that stand within another.
 var (
 	absence = regexp.MustCompile(`(?:not|n't) (?:be )?found|(?:not|n't|no longer) exist|\bno such\b|(?:not|n't) find\b|` +
-		`\bno (?:vector[ _]store|file|vector[ _]store file)s? found|\bunknown (?:vector[ _]store |store )?(?:file|store|id)\b`)
+		`\bno (?:vector[ _]store|file|vector[ _]store file|row|record|entry|object)s? (?:was |were )?found|` +
+		`\bunknown (?:vector[ _])?(?:store[ _])?(?:file|store|id)(?:[ _]id)?\b`)
+	asides  = regexp.MustCompile(`, (?:because|since|while|whose)\b[^,.;!?\n\x01]*,`)
 	clauses = regexp.MustCompile(`[.;!?]\s|[\n\x01]|\b(?:because|since|while|but|whose|its)\b`)
 )
 
 // Lack reports whether a clause says of an id of the request that its object is not there.
 func (w Words) Lack(id string) bool {
 	i := slices.Index(w.ids, strings.ToLower(id))
-	return i >= 0 && slices.ContainsFunc(clauses.Split(w.marked, -1), func(clause string) bool {
+	return i >= 0 && slices.ContainsFunc(clauses.Split(asides.ReplaceAllString(w.marked, ""), -1), func(clause string) bool {
 		return strings.Contains(clause, mark(i)) && absence.MatchString(clause)
 	})
 }
@@ -95,15 +100,15 @@ const nearby = 40
 // minText is how long a text is that may be taken for the name of a file.
 const minText = 20
 
-// replace puts by in the places of a text, as a word or more, that stands allows, given what
-// is before and behind it.
+// replace puts by in the places of a text that stands allows, given the parts of the message
+// before and behind it.
 func replace(message, text, by string, stands func(before, after string) bool) string {
 	var b strings.Builder
 	done := 0
 	for at := strings.Index(message, text); at >= 0; {
 		end := at + len(text)
 		before, after := message[max(done, at-nearby):at], message[end:min(end+nearby, len(message))]
-		if startOfWord.MatchString(before) && endOfWord.MatchString(after) && stands(before, after) {
+		if stands(before, after) {
 			b.WriteString(message[done:at])
 			b.WriteString(by)
 			done = end
@@ -120,6 +125,7 @@ func replace(message, text, by string, stands func(before, after string) bool) s
 var (
 	startOfWord = regexp.MustCompile(`(?:^|[^\w-])$`)
 	endOfWord   = regexp.MustCompile(`^(?:\.?$|\.\W|[^\w.-])`)
+	startOfID   = regexp.MustCompile(`(?:^|[^a-z0-9-])$`) // a server may put its own word and _ before an id
 
 	// named finds that a text behind it is the name of a file, and behindNoun that it is an
 	// id that looks like a word.
@@ -143,6 +149,11 @@ var (
 		`[^\s():;,'"\x00\x01]*\.(?:c|cpp|cs|css|docx?|go|html|java|js|json|md|pdf|php|pptx|py|rb|sh|tex|ts|txt)\b`)
 )
 
+// isWord reports whether a text between before and after is a word, or more.
+func isWord(before, after string) bool {
+	return startOfWord.MatchString(before) && endOfWord.MatchString(after)
+}
+
 // pointed reports whether a message points at the text between before and after as at a
 // name or a value.
 func pointed(before, after string) bool {
@@ -158,7 +169,7 @@ var telling = []string{"message", "msg", "detail", "error", "code", "type"}
 // unescaped undoes the escapes of quotes in a text of JSON or Python.
 var unescaped = strings.NewReplacer(`\\`, `\`, `\"`, `"`, `\'`, `'`)
 
-// withoutQuotes empties the quotes in a message. A marked id alone in one stays, and so does a
+// withoutQuotes empties the quotes in a message. The marked ids in one stay, and so does a
 // telling text. Where the request has the telling name itself, it tells only right in the
 // object of an error: anywhere else the server may repeat an attribute. A quote begins a
 // word. One in apostrophes may hold an apostrophe, and any an escaped quote.
@@ -189,8 +200,8 @@ func withoutQuotes(message string, own []string) string {
 		switch {
 		case tells:
 			b.WriteString(spoken + withoutQuotes(unescaped.Replace(text), own) + spoken)
-		case strings.HasPrefix(text, "\x00") && strings.IndexByte(text[1:], 0) == len(text)-2:
-			b.WriteString(text)
+		case marks.MatchString(text):
+			b.WriteString(strings.Join(marks.FindAllString(text, -1), " "))
 		default:
 			b.WriteString("''")
 		}
