@@ -242,6 +242,7 @@ func TestAnErrorObjectWithinAMessageIsTheServersWord(t *testing.T) {
 		`Error code: 400 - {'error': {'message': "The vector store's files: Vector store vs_1 has been deleted", 'code': None}}`:                   fail.Rejected,
 		`Error code: 400 - {'error': {'message': 'Vector store vs_1 has been deleted.'}}`:                                                          fail.StoreGone,
 		`Error code: 400 - {'detail': 'Vector store vs_1 is full: at most 10000 files.'}`:                                                          fail.StoreFull,
+		`Error code: 400 - {'error': {'message': 'Vector store vs_1 is full: at most 10000 files.', 'type': 'invalid_request_error'}}`:             fail.StoreFull,
 		`OpenAIException - {"error": {"message": "You have used up your storage quota"}}`:                                                          fail.Quota,
 		`OpenAIException - {"error": {"message": "x: {\"error\": \"exceeded its storage limit\"}"}}`:                                               fail.Quota,
 		`[{"type":"x","loc":["body","quota"],"msg":"The organization org-1 is disabled."}]`:                                                        fail.Unauthorized,
