@@ -109,14 +109,18 @@ func TestTheWordsOfADocumentAreNoReasonAndThoseOfAServerBehindAGatewayAre(t *tes
 		kind  error
 		class vsclient.Class
 	}{
-		"File ID (unknown.md) could not be processed: it is damaged.":                              {doc("unknown.md", "x"), rejected, vsclient.BadDocument},
-		"Invalid attributes for file 'ID': the value 'not found' of 'author' is not allowed.":      {with(doc("a.md", "x"), vsclient.Attributes{"author": "not found"}), rejected, vsclient.BadDocument},
-		"Attribute state of file ID: unknown file not found":                                       {with(doc("a.md", "x"), vsclient.Attributes{"state": "unknown file not found"}), rejected, vsclient.BadDocument},
-		"Too many attributes: {'quota': 5, 'storage limit': 'x'}":                                  {with(doc("a.md", "x"), vsclient.Attributes{"quota": 5}), rejected, vsclient.BadDocument},
-		"Unexpected attribute 'purpose'":                                                           {with(doc("a.md", "x"), vsclient.Attributes{"purpose": "x"}), rejected, vsclient.BadDocument},
-		"Project storage limit exceeded.":                                                          {with(doc("a.md", "x"), vsclient.Attributes{"error": "storage limit exceeded"}), vsclient.ErrQuota, fatal},
-		"Error code: 400 - {'error': {'message': 'Vector store vs_1 has expired.', 'code': None}}": {doc("a.md", "x"), vsclient.ErrStoreGone, fatal},
-		"Error code: 400 - {'error': {'message': 'x', 'type': 'insufficient_quota'}}":              {doc("a.md", "x"), vsclient.ErrQuota, fatal},
+		"File ID (unknown.md) could not be processed: it is damaged.":                                {doc("unknown.md", "x"), rejected, vsclient.BadDocument},
+		"Invalid attributes for file 'ID': the value 'not found' of 'author' is not allowed.":        {with(doc("a.md", "x"), vsclient.Attributes{"author": "not found"}), rejected, vsclient.BadDocument},
+		"Attribute state of file ID: unknown file not found":                                         {with(doc("a.md", "x"), vsclient.Attributes{"state": "unknown file not found"}), rejected, vsclient.BadDocument},
+		"Too many attributes: {'quota': 5, 'storage limit': 'x'}":                                    {with(doc("a.md", "x"), vsclient.Attributes{"quota": 5}), rejected, vsclient.BadDocument},
+		"Unexpected attribute 'purpose'":                                                             {with(doc("a.md", "x"), vsclient.Attributes{"purpose": "x"}), rejected, vsclient.BadDocument},
+		"Cannot read docs_the storage quota of us all-2efd63ef.md: it is damaged.":                   {doc("docs/the storage quota of us all.md", "x"), rejected, vsclient.BadDocument},
+		"Error: your organization has exceeded its storage limit while indexing docs_a-5231f8a1.pdf": {doc("docs/a.pdf", "x"), vsclient.ErrQuota, fatal},
+		"Invalid attributes: {'detail': 'our quota is too small f...ey': 'a.md'}":                    {with(doc("a.md", "x"), vsclient.Attributes{"detail": "our quota is too small for all"}), rejected, vsclient.BadDocument},
+		"Error code: 400 - {'error': {'message': 'Vector store vs_1 has been deleted.'}}":            {with(doc("a.md", "x"), vsclient.Attributes{"message": "y"}), vsclient.ErrStoreGone, fatal},
+		"Project storage limit exceeded.":                                                            {with(doc("a.md", "x"), vsclient.Attributes{"error": "storage limit exceeded"}), vsclient.ErrQuota, fatal},
+		"Error code: 400 - {'error': {'message': 'Vector store vs_1 has expired.', 'code': None}}":   {doc("a.md", "x"), vsclient.ErrStoreGone, fatal},
+		"Error code: 400 - {'error': {'message': 'x', 'type': 'insufficient_quota'}}":                {doc("a.md", "x"), vsclient.ErrQuota, fatal},
 	} {
 		t.Run(message, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {

@@ -136,7 +136,7 @@ func (c *Client) attempt(ctx context.Context, p *prepared, r *Result) (index.Fat
 		return index.NotAttached, fail.New(fail.Endpoint, "the server answers the upload with File %s, which it had already; each upload has to make a File of its own", f.ID)
 	}
 	r.FileID, r.Version = f.ID, next.Version
-	at := wire.Attachment{FileID: f.ID, Attributes: next.Encode(), Chunking: p.chunking.Param()}
+	at := wire.Attachment{FileID: f.ID, Name: f.Filename, Attributes: next.Encode(), Chunking: p.chunking.Param()}
 	if !p.wait {
 		return c.attachAsync(ctx, p, at, arrived)
 	}

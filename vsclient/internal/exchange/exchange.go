@@ -40,8 +40,9 @@ type Request struct {
 	Admit func(context.Context) (leave func(), err error)
 	// Body is encoded as JSON, for each attempt anew; nil: none.
 	Body func() any
-	// Words are texts that a body which is no JSON holds, and a refusal may repeat.
-	Words []string
+	// Words are texts that a refusal may repeat, beside those of a JSON body, as of the latest
+	// attempt; nil: none.
+	Words func() []string
 	// Size is the length of a body that is no JSON, in bytes.
 	Size int64
 	// Opts are further options of the request, for each attempt anew. The context ends with
@@ -71,7 +72,10 @@ func (r Request) ids() []string {
 
 // words are the texts in the request.
 func (r Request) words(body any) []string {
-	words := slices.Clone(r.Words)
+	var words []string
+	if r.Words != nil {
+		words = slices.Clone(r.Words())
+	}
 	raw, _ := json.Marshal(body) //nolint:errchkjson // it was sent
 	for d := json.NewDecoder(bytes.NewReader(raw)); ; {
 		t, err := d.Token()

@@ -198,6 +198,9 @@ func TestTheWordsOfADocumentDecideNothing(t *testing.T) {
 		"Not allowed: storage limit.":                               "storage limit",
 		"File file-1 (team's storage quota.md) is locked":           "",
 		"Document storage quota.md is locked":                       "",
+		"Document (our old storage quota of May.md) is locked":      "",
+		"docs_quota_plan-5231f8a1.md is damaged":                    "",
+		"Cannot read docs_the quota of all of us-5231f8a1.md":       "docs_the quota of all of us-5231f8a1.md",
 	} {
 		h := hear(refusal{Message: message}, []string{"vs_1"}, []string{sent})
 		is.Equal(h.kind(), fail.Rejected)
@@ -217,6 +220,16 @@ func TestTheWordsOfADocumentDecideNothing(t *testing.T) {
 	}
 	for message, kind := range map[string]error{
 		"You're over the storage quota": fail.Quota, "the file 'a' is over the quota's limit": fail.Quota, "storage limit of 'org's plan' reached": fail.Quota,
+		"Error: You have exceeded your storage quota. See platform.openai.com/docs/limits.html":           fail.Quota,
+		"Error: your organization has exceeded its storage limit while indexing docs_report-5231f8a1.pdf": fail.Quota,
+		"BadRequestError: Storage quota exceeded for file docs_report-5231f8a1.pdf":                       fail.Quota,
+		"400 Bad Request (Storage quota exceeded for a.pdf)":                                              fail.Quota,
+		"File file-1 failed (no storage quota. See limits.html)":                                          fail.Quota,
+		"The file failed because of the storage quota of limits.html":                                     fail.Quota,
+		"Files failed, storage quota exceeded by a.pdf":                                                   fail.Quota,
+		"The documents are too many. Quota: see docs/limits.html":                                         fail.Quota,
+		"Error: Vector store vs_1 has expired while adding file docs_report-5231f8a1.pdf":                 fail.StoreGone,
+		"400: The organization org-1 is disabled. See help.openai.com/disabled.html":                      fail.Unauthorized,
 	} {
 		is.Equal(hear(refusal{Message: message}, nil, nil).kind(), kind)
 	}
@@ -229,12 +242,19 @@ func TestAnErrorObjectWithinAMessageIsTheServersWord(t *testing.T) {
 		`Error code: 400 - {'error': {'message': "The vector store's files: Vector store vs_1 has been deleted", 'code': None}}`:                   fail.Rejected,
 		`Error code: 400 - {'error': {'message': 'Vector store vs_1 has been deleted.'}}`:                                                          fail.StoreGone,
 		`Error code: 400 - {'detail': 'Vector store vs_1 is full: at most 10000 files.'}`:                                                          fail.StoreFull,
+		`Error code: 400 - {'error': {'message': 'Vector store vs_1 is full: at most 10000 files.', 'type': 'invalid_request_error'}}`:             fail.StoreFull,
 		`OpenAIException - {"error": {"message": "You have used up your storage quota"}}`:                                                          fail.Quota,
 		`OpenAIException - {"error": {"message": "x: {\"error\": \"exceeded its storage limit\"}"}}`:                                               fail.Quota,
 		`[{"type":"x","loc":["body","quota"],"msg":"The organization org-1 is disabled."}]`:                                                        fail.Unauthorized,
 		`Error code: 400 - {'error': {'message': 'x', 'code': 'unsupported_file'}}`:                                                                fail.UnsupportedType,
 		`Error code: 400 - {'error': {'message': 'Your organization has exceeded its storage limit.', 'ty`:                                         fail.Quota, // cut off
-		`Error code: 400 - {'error': {'message': "Invalid name: 'storage quota'", 'param': 'quota', 'code': 'x'}}`:                                 fail.Rejected,
+		`Invalid attributes: {"type":"gr\u00f6\u00dfere quota beantragt","vs_content":"sha256=1"}`:                                                 fail.Rejected,
+		`Invalid attributes: {'message': 'our quota is too small f...ey': 'a.md'}`:                                                                 fail.Rejected,
+		`{"error": {"message": "Invalid attributes: {\"type\": \"a quota\"}", "type": "x"}}`:                                                       fail.Rejected,
+		`{'error': {'param': {'type': 'a quota'}, 'code': 'x'}}`:                                                                                   fail.Rejected,
+		`{'error': {}, 'type': 'a quota'}`:                                                                         fail.Rejected,
+		`{"error": {"loc": ["a"], "message": "The quota is used up"}}`:                                             fail.Quota,
+		`Error code: 400 - {'error': {'message': "Invalid name: 'storage quota'", 'param': 'quota', 'code': 'x'}}`: fail.Rejected,
 	} {
 		if got := hear(refusal{Message: message}, []string{"vs_1"}, []string{"message", "type", "code"}).kind(); got != kind { //nolint:errorlint // the kind itself
 			t.Errorf("%s: %v is not %v", message, got, kind)

@@ -243,6 +243,10 @@ var fullStore = regexp.MustCompile(`(?m)cannot hold more|(store|''|it) is full\b
 	`(up to|more than|limit of|maximum of|at most|maximum allowed|contains|already has|capacity of) [0-9,.]+k? (vector store )?files|max(imum)? (vector store )?files\b|` +
 	`store('s)? (limit|capacity) (was |has been )?(reached|exceeded)|reached its (limit|capacity)(\.|$)|at capacity\b`)
 
+// ofRequest finds that the files are too many for a request alone. The code
+// invalid_request_error, which a gateway passes on, is no such word.
+var ofRequest = regexp.MustCompile(`batch|array|\brequest`)
+
 // deletedStore finds the end of the store itself, not of a file in it.
 var deletedStore = regexp.MustCompile(`(?m)^(the )?vector[ _]store( with id)?( \S+)? (has been|was) deleted`)
 
@@ -269,7 +273,7 @@ func (h heard) kind() error {
 		return fail.Empty
 	case has("vector store", "vector_store") && has("expired"), deletedStore.MatchString(m):
 		return fail.StoreGone
-	case h.coded("vector_store_full"), has("vector store", "vector_store") && !has("batch", "array", "request") && fullStore.MatchString(m):
+	case h.coded("vector_store_full"), has("vector store", "vector_store") && !ofRequest.MatchString(m) && fullStore.MatchString(m):
 		return fail.StoreFull
 	case has("quota", "storage limit"):
 		return fail.Quota

@@ -144,7 +144,16 @@ func TestAbsenceIsOfTheObjectThatWasAskedFor(t *testing.T) {
 	}
 }
 
-// A 400 has many reasons, and its words may mislead.
+// inTurn answers with one after the other, and then with the first again.
+func inTurn(all ...transport) transport {
+	n := -1
+	return func(r *http.Request) (*http.Response, error) {
+		n++
+		return all[n%len(all)](r)
+	}
+}
+
+// A 400 has many reasons, and its words may mislead. A GET may show for a while what is removed.
 func TestARemovalThatA400CallsAbsentIsDoneWhenAGetSaysTheSame(t *testing.T) {
 	refused := answer(400, `{"error":{"message":"File 'file-1' not found in vector store 'vs_1'."}}`)
 	for sentence, row := range map[string]struct {
@@ -154,6 +163,8 @@ func TestARemovalThatA400CallsAbsentIsDoneWhenAGetSaysTheSame(t *testing.T) {
 		"a 404":             {answer(404, `{}`), nil},
 		"the same 400":      {refused, nil},
 		"the object":        {answer(200, `{"id":"file-1"}`), fail.Unavailable},
+		"the object first":  {inTurn(answer(200, `{"id":"file-1"}`), answer(200, `{"id":"file-1"}`), answer(404, `{}`)), nil},
+		"a refusal behind":  {inTurn(answer(200, `{"id":"file-1"}`), answer(401, `{}`)), fail.Unauthorized},
 		"an outage":         {answer(503, `{}`), fail.Unavailable},
 		"a refusal of it":   {answer(401, `{}`), fail.Unauthorized},
 		"a 400 about other": {answer(400, `{"error":{"message":"Field required"}}`), fail.Endpoint},

@@ -45,6 +45,7 @@ const DefaultPurpose = "assistants"
 // Attachment is one store file to be.
 type Attachment struct {
 	FileID     string         `json:"file_id"`
+	Name       string         `json:"-"` // of the File, which a refusal may repeat
 	Attributes map[string]any `json:"attributes"`
 	Chunking   any            `json:"chunking_strategy,omitempty"`
 }
@@ -192,29 +193,38 @@ func (c *Client) Detach(ctx context.Context, id string) (there bool, err error) 
 }
 
 // remove makes a request that deletes, and reports whether there was something. A 404 is
-// also the answer to one that was carried out before, its reply lost: then there was. Where it is a 400 that
-// speaks of absence, a GET has to say the same.
+// also the answer to one that was carried out before, its reply lost: then there was. A 400 that
+// speaks of absence is one when a GET says the same. A GET may show for a while what is removed:
+// then the request is made again, as after any other 400.
 func (c *Client) remove(ctx context.Context, path string, ids ...string) (there bool, err error) {
-	r := request{Request: exchange.Request{Method: http.MethodDelete, Path: path, IDs: ids, Gate: c.cfg.Pacer.Changes}}
-	d, _, err := sendFor[deletion](ctx, c, r)
-	undone := func(format string, args ...any) (bool, error) {
-		return false, &reply.Failure{Kind: fail.Unavailable, Reason: fmt.Sprintf(format, args...), Retry: true, Tries: 1}
+	r := request{Request: exchange.Request{Method: http.MethodDelete, Path: path, IDs: ids, About: ids[len(ids)-1], Gate: c.cfg.Pacer.Changes}}
+	shown := false // by the GET after the latest refusal
+	r.Refused = func(ctx context.Context, f *reply.Failure) *reply.Failure {
+		shown = false
+		if f = c.absent(ctx, r, f); f.Status != http.StatusBadRequest || !errors.Is(f.Kind, fail.NotFound) {
+			return f
+		}
+		_, _, err := get[File](ctx, c, path, ids...)
+		f.Kind, shown = fail.Rejected, err == nil
+		other, failed := errors.AsType[*reply.Failure](err)
+		switch {
+		case errors.Is(err, fail.NotFound):
+			f.Kind = fail.NotFound
+		case failed:
+			other.Retry = false // it has been tried for as long as anything is
+			return other
+		}
+		return f
 	}
+	d, _, err := exchange.Send[deletion](ctx, c.exchange, r.Request)
 	f, refused := errors.AsType[*reply.Failure](err)
-	switch absent := refused && errors.Is(f.Kind, fail.NotFound); {
-	case absent && f.Status == http.StatusBadRequest:
-		_, _, err = get[File](ctx, c, path, ids...)
-		if err == nil {
-			return undone("a removal was refused, and what it was to remove is there: %s", f.Reason)
-		}
-		if errors.Is(err, fail.NotFound) {
-			return false, nil
-		}
-		return false, err
-	case absent:
+	switch {
+	case refused && errors.Is(f.Kind, fail.NotFound):
 		return f.Unknown, nil
+	case refused && shown && f.Status == http.StatusBadRequest:
+		f.Kind, f.Reason = fail.Unavailable, "a removal was refused, and what it was to remove is there: "+f.Reason
 	case err == nil && d.Deleted != nil && !*d.Deleted:
-		return undone("OpenAI answered %s with deleted=false", r.Endpoint())
+		err = &reply.Failure{Kind: fail.Unavailable, Reason: fmt.Sprintf("OpenAI answered %s with deleted=false", r.Endpoint()), Retry: true, Tries: 1}
 	}
 	return err == nil, err
 }
@@ -254,12 +264,12 @@ func (c *Client) CreateBatch(ctx context.Context, call AttachCall) (Batch, time.
 func (c *Client) attach(path string, call AttachCall, many bool) request {
 	gate := c.cfg.Pacer.AttachRequests(c.cfg.StoreID)
 	leave := call.Leave
-	var sent []string
+	var sent, names []string
 	body := func() any {
 		files := call.Files()
-		sent = sent[:0]
+		sent, names = sent[:0], names[:0]
 		for _, f := range files {
-			sent = append(sent, f.FileID)
+			sent, names = append(sent, f.FileID), append(names, f.Name)
 		}
 		if many {
 			return map[string]any{"files": files}
@@ -267,7 +277,7 @@ func (c *Client) attach(path string, call AttachCall, many bool) request {
 		return files[0]
 	}
 	return request{many: many, Request: exchange.Request{
-		Method: http.MethodPost, Path: path, IDs: []string{c.cfg.StoreID}, Named: func() []string { return sent }, Gate: gate, Body: body, Failed: call.Failed, Landed: call.Landed,
+		Method: http.MethodPost, Path: path, IDs: []string{c.cfg.StoreID}, Named: func() []string { return sent }, Words: func() []string { return names }, Gate: gate, Body: body, Failed: call.Failed, Landed: call.Landed,
 		Admit: func(ctx context.Context) (func(), error) {
 			first := leave
 			leave = nil

@@ -28,7 +28,7 @@ type Upload struct {
 func (c *Client) Upload(ctx context.Context, u Upload) (File, error) {
 	var body multipartBody
 	f, _, err := send[File](ctx, c, request{Request: exchange.Request{
-		Method: http.MethodPost, Path: "files", Gate: c.cfg.Pacer.Uploads, Size: max(u.Size, 1), Words: []string{u.Name},
+		Method: http.MethodPost, Path: "files", Gate: c.cfg.Pacer.Uploads, Size: max(u.Size, 1), Words: func() []string { return []string{u.Name} },
 		Opts: func(ctx context.Context, read func(io.Reader, []byte) (int, error)) (_ []option.RequestOption, err error) {
 			if body, err = u.body(ctx, c.cfg.Purpose, read); err != nil {
 				return nil, err

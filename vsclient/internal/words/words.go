@@ -37,16 +37,20 @@ func Of(message string, ids, texts []string) Words {
 	for i, id := range w.ids {
 		likeNone := strings.ContainsAny(id, "_-0123456789") && len(id) >= len("vs_1") // as no word is
 		message = replace(message, id, mark(i), func(before, after string) bool {
-			return likeNone || pointed(before, after) || behindNoun.MatchString(before)
+			if likeNone {
+				return startOfID.MatchString(before) && (endOfWord.MatchString(after) || strings.HasSuffix(before, "/") && strings.HasPrefix(after, "."))
+			}
+			return isWord(before, after) && (pointed(before, after) || behindNoun.MatchString(before))
 		})
 	}
-	for _, text := range lowered(texts) {
+	own := lowered(texts)
+	for _, text := range own {
 		fileName, long := extension.MatchString(text), len(text) >= minText
 		message = replace(message, text, "''", func(before, after string) bool {
-			return fileName || pointed(before, after) || long && named.MatchString(before)
+			return isWord(before, after) && (fileName || pointed(before, after) || long && named.MatchString(before))
 		})
 	}
-	w.marked = fileNames.ReplaceAllString(withoutQuotes(message), "$1$2 ''")
+	w.marked = fileNames.ReplaceAllString(withoutQuotes(message, own), "$1$2 ''")
 	w.plain = strings.ReplaceAll(marks.ReplaceAllString(w.marked, "''"), spoken, "\n")
 	return w
 }
@@ -57,18 +61,20 @@ func (w Words) String() string { return w.plain }
 // Tell reports whether an error object within the message has exactly this text.
 func (w Words) Tell(text string) bool { return strings.Contains(w.marked, spoken+text+spoken) }
 
-// absence finds the words that say that something is not there, and clauses the ends of
-// what they are said of.
+// absence finds the words that say that something is not there, clauses the ends of
+// what they are said of, and asides clauses that stand within another.
 var (
 	absence = regexp.MustCompile(`(?:not|n't) (?:be )?found|(?:not|n't|no longer) exist|\bno such\b|(?:not|n't) find\b|` +
-		`\bno (?:vector[ _]store|file|vector[ _]store file)s? found|\bunknown (?:vector[ _]store |store )?(?:file|store|id)\b`)
+		`\bno (?:vector[ _]store|file|vector[ _]store file|row|record|entry|object)s? (?:was |were )?found|` +
+		`\bunknown (?:vector[ _])?(?:store[ _])?(?:file|store|id)(?:[ _]id)?\b`)
+	asides  = regexp.MustCompile(`, (?:because|since|while|whose)\b[^,.;!?\n\x01]*,`)
 	clauses = regexp.MustCompile(`[.;!?]\s|[\n\x01]|\b(?:because|since|while|but|whose|its)\b`)
 )
 
 // Lack reports whether a clause says of an id of the request that its object is not there.
 func (w Words) Lack(id string) bool {
 	i := slices.Index(w.ids, strings.ToLower(id))
-	return i >= 0 && slices.ContainsFunc(clauses.Split(w.marked, -1), func(clause string) bool {
+	return i >= 0 && slices.ContainsFunc(clauses.Split(asides.ReplaceAllString(w.marked, ""), -1), func(clause string) bool {
 		return strings.Contains(clause, mark(i)) && absence.MatchString(clause)
 	})
 }
@@ -85,21 +91,24 @@ func lowered(texts []string) []string {
 	return slices.Compact(all)
 }
 
+// noun finds a word behind which the name of a file stands.
+const noun = `\b(?:files?|documents?|named?|called)\b`
+
 // nearby is how much of a message is looked at before and behind a text, in bytes.
 const nearby = 40
 
 // minText is how long a text is that may be taken for the name of a file.
 const minText = 20
 
-// replace puts by in the places of a text, as a word or more, that stands allows, given what
-// is before and behind it.
+// replace puts by in the places of a text that stands allows, given the parts of the message
+// before and behind it.
 func replace(message, text, by string, stands func(before, after string) bool) string {
 	var b strings.Builder
 	done := 0
 	for at := strings.Index(message, text); at >= 0; {
 		end := at + len(text)
 		before, after := message[max(done, at-nearby):at], message[end:min(end+nearby, len(message))]
-		if startOfWord.MatchString(before) && endOfWord.MatchString(after) && stands(before, after) {
+		if stands(before, after) {
 			b.WriteString(message[done:at])
 			b.WriteString(by)
 			done = end
@@ -116,6 +125,7 @@ func replace(message, text, by string, stands func(before, after string) bool) s
 var (
 	startOfWord = regexp.MustCompile(`(?:^|[^\w-])$`)
 	endOfWord   = regexp.MustCompile(`^(?:\.?$|\.\W|[^\w.-])`)
+	startOfID   = regexp.MustCompile(`(?:^|[^a-z0-9-])$`) // a server may put its own word and _ before an id
 
 	// named finds that a text behind it is the name of a file, and behindNoun that it is an
 	// id that looks like a word.
@@ -132,11 +142,17 @@ var (
 
 	extension = regexp.MustCompile(`\.[a-z0-9]{1,5}$`)
 
-	// fileNames finds names of files that OpenAI indexes, with the words before them as far
-	// as they may belong to the name.
-	fileNames = regexp.MustCompile(`(?:(\()[^()\x00\x01\n]*?|([:,]|\b(?:files?|documents?|named?|called)\b)[^():;,'"\x00\x01\n]*?|[^\s():;,'"\x00\x01]*)` +
-		`\.(?:c|cpp|cs|css|docx?|go|html|java|js|json|md|pdf|php|pptx|py|rb|sh|tex|ts|txt)\b`)
+	// fileNames finds names of files that OpenAI indexes. One is a single word, or stands with
+	// up to two words more behind a noun, or with any number in parentheses behind a noun or an
+	// id. The other words before it are the server's.
+	fileNames = regexp.MustCompile(`(?:((?:` + noun + `|\x00) ?\()(?:[^\s()\x00\x01]*[^\s()\x00\x01.;!?] )*?|(` + noun + ` )(?:[^\s():;,'"\x00\x01]*[^\s():;,'"\x00\x01.!?] ){0,2}?|)` +
+		`[^\s():;,'"\x00\x01]*\.(?:c|cpp|cs|css|docx?|go|html|java|js|json|md|pdf|php|pptx|py|rb|sh|tex|ts|txt)\b`)
 )
+
+// isWord reports whether a text between before and after is a word, or more.
+func isWord(before, after string) bool {
+	return startOfWord.MatchString(before) && endOfWord.MatchString(after)
+}
 
 // pointed reports whether a message points at the text between before and after as at a
 // name or a value.
@@ -153,13 +169,15 @@ var telling = []string{"message", "msg", "detail", "error", "code", "type"}
 // unescaped undoes the escapes of quotes in a text of JSON or Python.
 var unescaped = strings.NewReplacer(`\\`, `\`, `\"`, `"`, `\'`, `'`)
 
-// withoutQuotes empties the quotes in a message. A marked id alone in one stays, and so does
-// a telling text. A quote begins a word. One in apostrophes may hold an apostrophe, and any an
-// escaped quote.
-func withoutQuotes(message string) string {
+// withoutQuotes empties the quotes in a message. The marked ids in one stay, and so does a
+// telling text. Where the request has the telling name itself, it tells only right in the
+// object of an error: anywhere else the server may repeat an attribute. A quote begins a
+// word. One in apostrophes may hold an apostrophe, and any an escaped quote.
+func withoutQuotes(message string, own []string) string {
 	var b strings.Builder
 	unclosed := make(map[rune]bool) // quotes that nothing closes from here on: each is looked for once
 	before, told := ' ', -1         // told: how much of the message is left where a telling text begins
+	within, inner := false, -1      // within: the object of an error; inner: how much is left where one begins
 	for message != "" {
 		open, size := utf8.DecodeRuneInString(message)
 		end := -1
@@ -169,6 +187,9 @@ func withoutQuotes(message string) string {
 			unclosed[open] = end < 0 && open != '"' // whose end depends on where an escape begins
 		}
 		before = open
+		if open == '{' || open == '}' {
+			within = len(message) == inner
+		}
 		if end < 0 {
 			b.WriteString(message[:size])
 			message = message[size:]
@@ -178,14 +199,20 @@ func withoutQuotes(message string) string {
 		message = message[size+end:]
 		switch {
 		case tells:
-			b.WriteString(spoken + withoutQuotes(unescaped.Replace(text)) + spoken)
-		case strings.HasPrefix(text, "\x00") && strings.IndexByte(text[1:], 0) == len(text)-2:
-			b.WriteString(text)
+			b.WriteString(spoken + withoutQuotes(unescaped.Replace(text), own) + spoken)
+		case marks.MatchString(text):
+			b.WriteString(strings.Join(marks.FindAllString(text, -1), " "))
 		default:
 			b.WriteString("''")
 		}
 		if value, ok := strings.CutPrefix(strings.TrimLeft(message, " "), ":"); ok && slices.Contains(telling, text) {
-			told = len(strings.TrimLeft(value, " ["))
+			value = strings.TrimLeft(value, " [")
+			if within || !slices.Contains(own, text) {
+				told = len(value)
+			}
+			if text == "error" {
+				inner = len(value)
+			}
 		}
 	}
 	return b.String()
