@@ -726,8 +726,9 @@ func (a *app) execute(ctx context.Context, c *vsclient.Client, m made, opened so
 }
 
 // whole reports whether the store is as the source is after an execution, but for changes
-// that have failed beside others.
+// that have failed beside others, and for removals that are withheld one by one.
 func whole(p *plan.Plan, r plan.Report) bool {
 	shown := len(p.Entries) > p.Removals // an empty folder may be any
-	return shown && p.Incomplete == "" && removals(r.Withheld)+len(r.Stale) == 0 && (len(r.Failed) == 0 || r.Done+r.Idle > 0)
+	refused := slices.ContainsFunc(r.Withheld, func(e plan.Entry) bool { return e.Withheld == p.Guarded })
+	return shown && p.Incomplete == "" && !refused && len(r.Stale) == 0 && (len(r.Failed) == 0 || r.Done+r.Idle > 0)
 }
