@@ -146,14 +146,14 @@ func (k *Keeper) remove(ctx context.Context, v ledger.Version) (there bool, err 
 		}
 	}()
 	k.ledger.Removing(v.ID, k.view.Tick())
-	there, err = k.wire.Detach(ctx, v.ID)
+	there, maybe, err := k.wire.Detach(ctx, v.ID)
 	if errors.Is(err, fail.StoreGone) && v.Made && v.Status == ledger.Failed {
 		err = nil // the store has refused it
 	}
 	if err != nil {
 		return there, err
 	}
-	if !v.Made && (!there || v.Content == (ledger.Print{})) { // it need not be this store's
+	if !v.Made && (!there && !maybe || v.Content == (ledger.Print{})) { // it need not be this store's
 		shared, err := k.wire.Elsewhere(ctx, v.ID)
 		switch { // where nothing tells, a document's own File is left, attached nowhere
 		case shared, err != nil && ctx.Err() == nil && v.Content != (ledger.Print{}):

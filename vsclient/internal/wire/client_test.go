@@ -177,7 +177,7 @@ func TestARemovalThatA400CallsAbsentIsDoneWhenAGetSaysTheSame(t *testing.T) {
 					}
 					return refused(r)
 				}))
-				for name, remove := range map[string]func(context.Context, string) (bool, error){"detach": c.Detach, "delete": c.DeleteFile} {
+				for name, remove := range map[string]func(context.Context, string) (bool, error){"detach": c.detached, "delete": c.DeleteFile} {
 					there, err := remove(t.Context(), "file-1")
 					if there || !errors.Is(err, row.kind) {
 						t.Errorf("%s: %v, %v", name, there, err)
@@ -191,10 +191,10 @@ func TestARemovalThatA400CallsAbsentIsDoneWhenAGetSaysTheSame(t *testing.T) {
 func TestADeleteOfAnAbsentObjectSucceedsOnlyWhileTheStoreIsThere(t *testing.T) {
 	is := is.New(t)
 	refused := answer(404, `{"error":{"message":"Not Found"}}`)
-	there, err := newClient(t, storeThere(refused)).Detach(t.Context(), "file-1")
+	there, _, err := newClient(t, storeThere(refused)).Detach(t.Context(), "file-1")
 	is.NoErr(err)
 	is.True(!there)
-	_, err = newClient(t, refused).Detach(t.Context(), "file-1")
+	_, _, err = newClient(t, refused).Detach(t.Context(), "file-1")
 	is.True(errors.Is(err, fail.StoreGone))
 	there, err = newClient(t, refused).DeleteFile(t.Context(), "file-1")
 	is.NoErr(err)
@@ -281,7 +281,7 @@ func TestADeletionIsProvedByAReplyAboutItAlone(t *testing.T) {
 			is := is.New(t)
 			c := newClient(t, answer(200, body))
 			defer c.Close()
-			for _, remove := range []func(context.Context, string) (bool, error){c.Detach, c.DeleteFile} {
+			for _, remove := range []func(context.Context, string) (bool, error){c.detached, c.DeleteFile} {
 				there, err := remove(t.Context(), "file-1")
 				is.Equal(there, done)
 				is.Equal(err == nil, done) // of this reply
@@ -334,7 +334,7 @@ func TestNoRequestIsSentOnAConnectionThatHasBroughtA400(t *testing.T) {
 			c := newClient(t, nil, func(cfg *Config) { cfg.BaseURL, cfg.HTTPClient, cfg.Connections = server.URL, nil, 10 })
 			defer c.Close()
 			for range 3 {
-				_, err := c.Detach(t.Context(), "file-1")
+				_, _, err := c.Detach(t.Context(), "file-1")
 				is.NoErr(err)
 			}
 			is.Equal(opened.Load(), connections)
@@ -371,4 +371,10 @@ func TestTextsOfAReplyAreSingleLinesWithoutSecrets(t *testing.T) {
 		is.Equal(string(s.Status), `in\x1bprogress`)
 		is.Equal(s.Attributes["a"], "kept\nas it is") // the caller's
 	}
+}
+
+// detached takes a File out of the store, as [Client.DeleteFile] deletes one.
+func (c *Client) detached(ctx context.Context, id string) (there bool, err error) {
+	there, _, err = c.Detach(ctx, id)
+	return there, err
 }

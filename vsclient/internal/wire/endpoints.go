@@ -122,7 +122,8 @@ func (c *Client) filesOf(ctx context.Context, purpose string, first int) iter.Se
 // DeleteFile deletes a File, and reports whether it was there. It succeeds when it
 // was not.
 func (c *Client) DeleteFile(ctx context.Context, id string) (there bool, err error) {
-	return c.remove(ctx, "files/%s", id)
+	there, _, err = c.remove(ctx, "files/%s", id)
+	return there, err
 }
 
 // StoreFile asks for a file of the client's vector store. It returns as well how long the
@@ -187,16 +188,16 @@ func (c *Client) UpdateStoreFile(ctx context.Context, id string, attributes map[
 }
 
 // Detach takes a File out of the client's vector store, and reports whether it was
-// there. It succeeds when it was not.
-func (c *Client) Detach(ctx context.Context, id string) (there bool, err error) {
+// there, or may have been. It succeeds when it was not.
+func (c *Client) Detach(ctx context.Context, id string) (there, maybe bool, err error) {
 	return c.remove(ctx, "vector_stores/%s/files/%s", c.cfg.StoreID, id)
 }
 
 // remove makes a request that deletes, and reports whether there was something. A 404 is
-// also the answer to one that was carried out before, its reply lost: then there was. A 400 that
+// also the answer to one that was carried out before, its reply lost: maybe there was. A 400 that
 // speaks of absence is one when a GET says the same. A GET may show for a while what is removed:
 // then the request is made again, as after any other 400.
-func (c *Client) remove(ctx context.Context, path string, ids ...string) (there bool, err error) {
+func (c *Client) remove(ctx context.Context, path string, ids ...string) (there, maybe bool, err error) {
 	r := request{Request: exchange.Request{Method: http.MethodDelete, Path: path, IDs: ids, About: ids[len(ids)-1], Gate: c.cfg.Pacer.Changes}}
 	shown := false // by the GET after the latest refusal
 	r.Refused = func(ctx context.Context, f *reply.Failure) *reply.Failure {
@@ -220,13 +221,13 @@ func (c *Client) remove(ctx context.Context, path string, ids ...string) (there 
 	f, refused := errors.AsType[*reply.Failure](err)
 	switch {
 	case refused && errors.Is(f.Kind, fail.NotFound):
-		return f.Unknown, nil
+		return false, f.Unknown, nil
 	case refused && shown && f.Status == http.StatusBadRequest:
 		f.Kind, f.Reason = fail.Unavailable, "a removal was refused, and what it was to remove is there: "+f.Reason
 	case err == nil && d.Deleted != nil && !*d.Deleted:
 		err = &reply.Failure{Kind: fail.Unavailable, Reason: fmt.Sprintf("OpenAI answered %s with deleted=false", r.Endpoint()), Retry: true, Tries: 1}
 	}
-	return err == nil, err
+	return err == nil, false, err
 }
 
 // AttachCall governs one attach request.

@@ -180,7 +180,7 @@ var endpoints = []struct {
 		_, err := c.UpdateStoreFile(ctx, "file-1", nil)
 		return err
 	}, `{"id":"file-1"}`, false},
-	{"Detach", func(ctx context.Context, c *Client) error { _, err := c.Detach(ctx, "file-1"); return err }, `{"deleted":true}`, false},
+	{"Detach", func(ctx context.Context, c *Client) error { _, _, err := c.Detach(ctx, "file-1"); return err }, `{"deleted":true}`, false},
 	{"CreateStoreFile", func(ctx context.Context, c *Client) error { return last2(c.CreateStoreFile(ctx, attachCall())) }, `{"id":"file-1"}`, false},
 	{"CreateBatch", func(ctx context.Context, c *Client) error { return last2(c.CreateBatch(ctx, attachCall())) }, `{"id":"vsfb_1"}`, false},
 	{"Batch", func(ctx context.Context, c *Client) error { return last2(c.Batch(ctx, "vsfb_1")) }, `{"id":"vsfb_1"}`, false},
@@ -587,7 +587,7 @@ func TestAnIDNeverLeadsARequestElsewhere(t *testing.T) {
 		return answer(200, `{"deleted":true}`)(r)
 	}))
 	for _, id := range []string{"", ".", "..", "../x", "a/../..", "?", "#", "%2e%2e", "a\r\nb"} {
-		_, err := c.Detach(t.Context(), id)
+		_, _, err := c.Detach(t.Context(), id)
 		is.True(errors.Is(err, fail.Rejected))
 		_, err = c.DeleteFile(t.Context(), id)
 		is.True(errors.Is(err, fail.Rejected))

@@ -306,7 +306,7 @@ func (j *Judge) readers(c *model.Cell) {
 func (j *Judge) deadMaker(id string) bool { return j.ended(j.Maker(id)) }
 
 // excusedBack reports whether a deleted document has come back by an attach of a
-// dead process that showed after the deletion's watch, or after the end of the
+// dead process, or one that its caller had given up, that showed after the deletion's watch, or after the end of the
 // process that deleted it.
 func (j *Judge) excusedBack(c *model.Cell, found []openaitest.StoreFile) bool {
 	if len(c.Deleted) == 0 {
@@ -320,7 +320,7 @@ func (j *Judge) excusedBack(c *model.Cell, found []openaitest.StoreFile) bool {
 	}
 	for _, f := range found {
 		m := j.Procs[j.Maker(f.FileID)]
-		if m == nil || m.N == d.P || !m.Dead && !m.Closed {
+		if m == nil || m.N == d.P || !m.Dead && !m.Closed && !j.GivenUp(f.FileID) {
 			return false
 		}
 		at := j.Attached(f.FileID)
@@ -353,7 +353,7 @@ func (j *Judge) BackAgain(c *model.Cell) bool {
 
 // ExcusedWatch reports whether a version that shows after a deletion is one whose
 // attach, by another process, could not be seen before it: for two minutes at the most
-// when that process lives.
+// when that process lives and its caller had not given the attach up.
 func (j *Judge) ExcusedWatch(c *model.Cell, f openaitest.StoreFile, at time.Duration) bool {
 	if len(c.Deleted) == 0 {
 		return false
@@ -365,7 +365,7 @@ func (j *Judge) ExcusedWatch(c *model.Cell, f openaitest.StoreFile, at time.Dura
 			continue
 		}
 		visible := shown[0] + time.Duration(j.Plan.Sea.NotFound)
-		if visible >= d.From && (m.Dead || m.Closed || at <= max(visible, d.To)+2*time.Minute) {
+		if visible >= d.From && (m.Dead || m.Closed || j.GivenUp(f.FileID) || at <= max(visible, d.To)+2*time.Minute) {
 			return true
 		}
 	}

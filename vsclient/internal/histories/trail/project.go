@@ -146,6 +146,13 @@ func (t *Project) LateWrite(id string, at time.Duration) bool {
 	return last != nil && last.Late
 }
 
+// GivenUp reports whether an attach of a File landed after its caller had given it up.
+func (t *Project) GivenUp(id string) bool {
+	return slices.ContainsFunc(t.Of(id), func(e *Entry) bool {
+		return e.Late && e.At > 0 && (e.Endpoint == "POST store/files" || e.Endpoint == "POST file_batches")
+	})
+}
+
 // LateAttach reports whether an attach of a key's File landed at that time, after its
 // caller had given it up.
 func (t *Project) LateAttach(key string, at time.Duration) bool {
