@@ -3,7 +3,9 @@
 package e2e_test
 
 import (
+	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"maps"
 	"slices"
@@ -13,6 +15,7 @@ import (
 
 	"github.com/matryer/is"
 
+	"github.com/conduitio-labs/conduit-connector-openai-vectorstore/connector/e2e/rig"
 	"github.com/conduitio-labs/conduit-connector-openai-vectorstore/vsclient/openaitest"
 )
 
@@ -102,7 +105,11 @@ func arrivals(t *testing.T, pairs []pair, patience time.Duration) map[pair]strin
 		sql(fmt.Sprintf(`CREATE TABLE %[1]s (id int PRIMARY KEY, v %[2]s); ALTER TABLE %[1]s REPLICA IDENTITY FULL; INSERT INTO %[1]s VALUES (1, %[3]s)`, table(p), p.column.kind, p.column.value))
 		is.NoErr(w.engine.Pipeline(table(p), w.columnPipeline(table(p), p.setting)))
 	}
-	w.start()
+	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+	defer cancel()
+	if err := w.engine.Start(ctx); patience == time.Minute || !errors.Is(err, rig.ErrEnded) { // one ends Conduit at once
+		is.NoErr(err)
+	}
 	cells := make(map[pair]string)
 	step := func(id int, patience time.Duration) {
 		deadline := time.Now().Add(patience)

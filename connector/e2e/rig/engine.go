@@ -46,6 +46,9 @@ func (e *Engine) Pipeline(name, yaml string) error {
 // Connectors returns the folder for plugins.
 func (e *Engine) Connectors() string { return filepath.Join(e.Dir, "connectors") }
 
+// ErrEnded is the error of a Conduit that has ended before it answered.
+var ErrEnded = errors.New("Conduit has ended")
+
 // Start starts Conduit and returns once it answers.
 func (e *Engine) Start(ctx context.Context) error {
 	var err error
@@ -96,7 +99,7 @@ func (e *Engine) Start(ctx context.Context) error {
 		}
 		select {
 		case <-e.done:
-			return fmt.Errorf("Conduit has ended:\n%s", e.Log())
+			return fmt.Errorf("%w:\n%s", ErrEnded, e.Log())
 		case <-ctx.Done():
 			return errors.Join(ctx.Err(), e.Kill())
 		case <-time.After(50 * time.Millisecond):
