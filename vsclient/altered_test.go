@@ -287,33 +287,34 @@ func TestAServerThatKeepsAttributesInPartIsRefused(t *testing.T) {
 	}
 }
 
+// repeated is an API whose reply to the first upload answers all of the content.
+func repeated(content string) func(*vsclient.Config) {
+	var first []byte
+	return over(func(next http.RoundTripper, r *http.Request) (*http.Response, error) {
+		if r.Method != http.MethodPost || !strings.HasSuffix(r.URL.Path, "/files") || strings.Contains(r.URL.Path, "vector_stores") {
+			return next.RoundTrip(r)
+		}
+		sent, err := io.ReadAll(r.Body)
+		if err != nil {
+			return nil, err
+		}
+		r = r.Clone(r.Context())
+		r.Body = io.NopCloser(bytes.NewReader(sent))
+		if first != nil && bytes.Contains(sent, []byte(content)) {
+			return &http.Response{StatusCode: http.StatusOK, Header: http.Header{"Content-Type": {"application/json"}}, Body: io.NopCloser(bytes.NewReader(first)), Request: r}, nil
+		}
+		resp, err := next.RoundTrip(r)
+		if err == nil {
+			first, err = io.ReadAll(resp.Body)
+			resp.Body = io.NopCloser(bytes.NewReader(first))
+		}
+		return resp, err
+	})
+}
+
 // A cache, or a server that keeps equal contents once, may answer an upload with a File that
 // is no new one.
 func TestAnUploadThatMakesNoFileOfItsOwnIsRefused(t *testing.T) {
-	// The reply to the first upload of the content answers all.
-	repeated := func(content string) func(*vsclient.Config) {
-		var first []byte
-		return over(func(next http.RoundTripper, r *http.Request) (*http.Response, error) {
-			if r.Method != http.MethodPost || !strings.HasSuffix(r.URL.Path, "/files") || strings.Contains(r.URL.Path, "vector_stores") {
-				return next.RoundTrip(r)
-			}
-			sent, err := io.ReadAll(r.Body)
-			if err != nil {
-				return nil, err
-			}
-			r = r.Clone(r.Context())
-			r.Body = io.NopCloser(bytes.NewReader(sent))
-			if first != nil && bytes.Contains(sent, []byte(content)) {
-				return &http.Response{StatusCode: http.StatusOK, Header: http.Header{"Content-Type": {"application/json"}}, Body: io.NopCloser(bytes.NewReader(first)), Request: r}, nil
-			}
-			resp, err := next.RoundTrip(r)
-			if err == nil {
-				first, err = io.ReadAll(resp.Body)
-				resp.Body = io.NopCloser(bytes.NewReader(first))
-			}
-			return resp, err
-		})
-	}
 	for name, second := range map[string]string{"of another key": "text", "of another size": "another text"} {
 		t.Run(name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
@@ -352,19 +353,7 @@ func TestAnUploadThatIsAnsweredWithTheFileOfAnotherProcessIsRefused(t *testing.T
 			synctest.Test(t, func(t *testing.T) {
 				is := is.New(t)
 				w := newWorld(t, slow)
-				var reply []byte
-				alike := over(func(next http.RoundTripper, r *http.Request) (*http.Response, error) {
-					upload := r.Method == http.MethodPost && strings.HasSuffix(r.URL.Path, "/files") && !strings.Contains(r.URL.Path, "vector_stores")
-					if upload && reply != nil {
-						return &http.Response{StatusCode: http.StatusOK, Header: http.Header{"Content-Type": {"application/json"}}, Body: io.NopCloser(bytes.NewReader(reply)), Request: r}, nil
-					}
-					resp, err := next.RoundTrip(r)
-					if err == nil && upload {
-						reply, err = io.ReadAll(resp.Body)
-						resp.Body = io.NopCloser(bytes.NewReader(reply))
-					}
-					return resp, err
-				})
+				alike := repeated("text")
 				c := w.client(alike)
 				is.NoErr(onlyErr(c.Put(t.Context(), doc("a.md", "text"))))
 				is.NoErr(c.Close())

@@ -3,7 +3,6 @@ package vsclient_test
 import (
 	"errors"
 	"fmt"
-	"io"
 	"net/http"
 	"slices"
 	"strings"
@@ -321,7 +320,7 @@ func TestAVersionThatCannotBeRemovedKeepsNoOther(t *testing.T) {
 				}
 			}
 			if r.Method == http.MethodDelete && stubborn != "" && strings.HasSuffix(r.URL.Path, stubborn) {
-				return &http.Response{StatusCode: http.StatusInternalServerError, Status: "500", Header: http.Header{}, Body: io.NopCloser(strings.NewReader("{}")), Request: r}, nil
+				return refusal(r, http.StatusInternalServerError), nil
 			}
 			return next.RoundTrip(r)
 		}))

@@ -35,7 +35,7 @@ func (j *Judge) untrue(p *course.Process, c *model.Cell, call *model.Call, a cli
 		possible = func(v model.Value) bool { return !v.Absent && v.Attrs != want.Attrs }
 	}
 	switch {
-	case possible != nil && !slices.ContainsFunc(before, possible) && !j.marksUnknown(c) && !j.goneBesides(c):
+	case possible != nil && !slices.ContainsFunc(before, possible) && !j.marksUnknown(c) && j.gone(c, j.Now()) == "":
 		return fmt.Sprintf("%s, where there can be %s", a.Outcome, model.Show(before))
 	case call.If != nil && !slices.ContainsFunc(before, func(v model.Value) bool { return v.Absent || v.Has(call.If) }) && !j.marksUnknown(c):
 		return fmt.Sprintf("%s, where there can be %s", a.Outcome, model.Show(before))
@@ -54,12 +54,6 @@ func (j *Judge) untrue(p *course.Process, c *model.Cell, call *model.Call, a cli
 // attributes: its document may be taken for another, or for none.
 func (j *Judge) marksUnknown(c *model.Cell) bool {
 	return c.StrippedAt > 0 || c.Store == 0 && slices.ContainsFunc(j.Plan.Planted, func(p plan.Planted) bool { return p.Ours && p.Key == c.Index })
-}
-
-// goneBesides reports whether the key's document may have gone by a removal that nobody
-// answers for any more.
-func (j *Judge) goneBesides(c *model.Cell) bool {
-	return j.ExcusedRemoval(c, j.Now()) || j.excusedWindow(c, j.Now()) || j.excusedDelete(c, j.Now())
 }
 
 // othersWrite reports whether another process that lives has changed the key.

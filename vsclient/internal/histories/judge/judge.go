@@ -163,16 +163,8 @@ func (j *Judge) end(c *model.Cell, swept bool) {
 	where := fmt.Sprintf("store %d, key %s", c.Store, trail.Shown(c.Key))
 	switch {
 	case len(found) == 0 && !mayBeAbsent:
-		if j.excusedWindow(c, j.Now()) {
-			j.Excuse(excuseWindow)
-			return
-		}
-		if j.ExcusedRemoval(c, j.Now()) {
-			j.Excuse(excuseRemoval)
-			return
-		}
-		if j.excusedDelete(c, j.Now()) {
-			j.Excuse(excuseWindow)
+		if excuse := j.gone(c, j.Now()); excuse != "" {
+			j.Excuse(excuse)
 			return
 		}
 		j.Wrong(course.KindLost, "%s: nothing is left, where there must be %s", where, model.Show(allowed))
@@ -247,31 +239,22 @@ func (j *Judge) readers(c *model.Cell) {
 		allowed := c.At(at)
 		var newest, bare []span
 		for _, s := range spans {
-			if s.from <= at && at < s.to && s.version == "" && c.StrippedAt > 0 {
+			switch {
+			case at < s.from || at >= s.to:
+			case s.version == "" && c.StrippedAt > 0:
 				bare = append(bare, s) // nothing tells how new it is
-			} else if s.from <= at && at < s.to {
-				if len(newest) > 0 && s.version > newest[0].version {
-					newest = nil
-				}
-				if len(newest) == 0 || s.version == newest[0].version {
-					newest = append(newest, s)
-				}
+			case len(newest) == 0 || s.version > newest[0].version:
+				newest = []span{s}
+			case s.version == newest[0].version:
+				newest = append(newest, s)
 			}
 		}
 		newest = append(newest, bare...)
 		mayBeAbsent := slices.ContainsFunc(allowed, func(v model.Value) bool { return v.Absent })
 		if len(newest) == 0 {
 			if !mayBeAbsent {
-				if j.excusedWindow(c, at) {
-					j.Excuse(excuseWindow)
-					return
-				}
-				if j.ExcusedRemoval(c, at) {
-					j.Excuse(excuseRemoval)
-					return
-				}
-				if j.excusedDelete(c, at) {
-					j.Excuse(excuseWindow)
+				if excuse := j.gone(c, at); excuse != "" {
+					j.Excuse(excuse)
 					return
 				}
 				if slices.Contains(j.Plan.Sea.Quirks, "reattach_reindexes") && j.LateAttach(c.Key, at) {
@@ -370,6 +353,19 @@ func (j *Judge) ExcusedWatch(c *model.Cell, f openaitest.StoreFile, at time.Dura
 		}
 	}
 	return false
+}
+
+// gone names the excuse for a key that has no version at a time; "": there is none.
+func (j *Judge) gone(c *model.Cell, at time.Duration) string {
+	switch {
+	case j.excusedWindow(c, at):
+		return excuseWindow
+	case j.ExcusedRemoval(c, at):
+		return excuseRemoval
+	case j.excusedDelete(c, at):
+		return excuseWindow
+	}
+	return ""
 }
 
 // excusedWindow reports whether the last version of a key went because another
