@@ -237,10 +237,18 @@ func TestASavedPlanIsOfTheFolderThatItIsAppliedTo(t *testing.T) {
 
 	// A plan that was made where the record was not known is made again.
 	t.Setenv("XDG_CACHE_HOME", t.TempDir())
-	third := tree(t, maps.Clone(project))
+	edited := maps.Clone(project)
+	for _, key := range slices.Sorted(maps.Keys(project))[:4] {
+		edited[key] += ", edited"
+	}
+	third := tree(t, edited)
 	w.must(cli.Done, "plan", third, "--owner", "hb", "--out", file)
 	w.must(cli.Done, "sync", wrong, "--owner", "hb", "-y")
+	writes := w.writes()
 	w.must(cli.Withheld, "apply", file, "-y")
+	w.must(cli.Withheld, "sync", third, "--owner", "hb", "-y") // it is not written down either
+	is.Equal(w.writes(), writes)
+	w.must(cli.Done, "apply", file, "-y", "--approve-removals", "1")
 }
 
 func TestAWrongFolderIsNotPutEitherWhereRemovalsAreTurnedOff(t *testing.T) {

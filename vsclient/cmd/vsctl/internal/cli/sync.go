@@ -599,18 +599,15 @@ now, when that is not where it was.
 		if m.refusals, err = a.refusals(m.Plan.StoreID); err != nil {
 			return outcome{}, environment(err)
 		}
-		withhold := func(reason string) {
-			for i, e := range m.Plan.Entries {
-				if e.Action == plan.Remove && e.Withheld == "" {
-					m.Plan.Entries[i].Withheld = reason
-				}
-			}
+		if last := a.elsewhere(m.Plan.StoreID, m.Spec); last != "" && m.Elsewhere == "" && !m.moved && m.Plan.Removals > x.approve {
+			return outcome{code: Withheld, summary: "nothing was changed", result: m, err: fmt.Errorf("the last whole run has read %s, which the plan did not know: plan again", last)}, nil
 		}
 		if !x.wait {
-			withhold("documents are not waited for")
-		}
-		if last := a.elsewhere(m.Plan.StoreID, m.Spec); last != "" && m.Elsewhere == "" && !m.moved {
-			withhold("the last whole run has read " + last + ", which the plan did not know: plan again")
+			for i, e := range m.Plan.Entries {
+				if e.Action == plan.Remove && e.Withheld == "" {
+					m.Plan.Entries[i].Withheld = "documents are not waited for"
+				}
+			}
 		}
 		if !a.json {
 			a.lines(a.Out, m.Plan)
