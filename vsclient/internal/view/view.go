@@ -151,7 +151,9 @@ func (v *View) observe(s wire.StoreFile, seen ledger.Seen, at uint32) naming.Ide
 	id := naming.Decode(s.Attributes)
 	marks, marked := v.Marks(id), naming.Marked(s.Attributes)
 	before, _ := v.ledger.Find(s.ID)
-	v.kept.Store(marked || v.Kept())
+	if marked {
+		v.kept.Store(true)
+	}
 	v.ledger.Observe(s.ID, marks, marked, StatusOf(s.Status), seen, at)
 	if seen == ledger.Listed && before.Status == ledger.Absent && v.Since(before.At) < ShowTime {
 		v.ledger.Doubt(s.ID) // the listing may be behind, or the GET
