@@ -321,9 +321,10 @@ func (l *Ledger) Observe(id string, m Marks, marked bool, s Status, seen Seen, a
 	if seen == Listed && r.seen > Listed && r.at >= at {
 		return true
 	}
-	// A listing lags; it takes back no end that this client has seen itself.
+	// A listing lags; it takes back no end that this client has seen itself. A version of this
+	// client's that has failed, or that it has given up, goes also where it is in progress.
 	ended := seen == Listed && r.seen > Listed && r.status >= Completed
-	if ended && s < r.status {
+	if ended && s < r.status || r.made && r.status == Failed && s == InProgress {
 		return true
 	}
 	// Nor does it tell another end, or take marks off: a GET has to show that.

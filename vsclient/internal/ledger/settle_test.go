@@ -192,6 +192,23 @@ func TestAListingTakesBackNoEnd(t *testing.T) {
 	}
 }
 
+// A reader may look at a version between the decision that it is stuck and its removal.
+func TestAVersionThatWasGivenUpStaysSoWhileItIsInProgress(t *testing.T) {
+	is := is.New(t)
+	l := ledger.New()
+	m := ledger.Marks{Key: ledger.Key{1}, Number: 1}
+	l.Uploaded(ledger.File{ID: "file-a"}, m, 0, 1)
+	status := func(s ledger.Status) ledger.Status {
+		l.Observe("file-a", m, true, s, ledger.Read, 2)
+		v, _ := l.Find("file-a")
+		return v.Status
+	}
+	is.Equal(status(ledger.InProgress), ledger.InProgress)
+	is.Equal(status(ledger.Failed), ledger.Failed)
+	is.Equal(status(ledger.InProgress), ledger.Failed)
+	is.Equal(status(ledger.Completed), ledger.Completed)
+}
+
 func TestAnUploadIsANewFile(t *testing.T) {
 	key, other := ledger.Key{1}, ledger.Key{2}
 	listed := func(l *ledger.Ledger) { l.Listed([]ledger.File{{ID: "file-a"}}) }
