@@ -684,7 +684,7 @@ func (h *history) crowd(store int) {
 		store = 2
 	}
 	for i := range crowded {
-		name := fmt.Sprintf("crowd %d of %d.md", i, h.Now())
+		name := fmt.Sprintf("crowd %d of %d.md", i, len(h.Planted)-i) // of this crowd alone
 		id := h.Srv.AddFile(openaitest.NewFile{Name: name, Content: []byte(name)})
 		if attrs != nil {
 			attrs = map[string]any{"vs_key": name, "vs_version": "0000000000000001"}

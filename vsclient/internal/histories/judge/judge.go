@@ -59,7 +59,11 @@ const (
 func (j *Judge) Settled() time.Duration {
 	limit := time.Duration(0)
 	for _, p := range j.Procs {
-		limit = max(limit, cmp.Or(time.Duration(p.Step.RetryFor), retryFor)+max(openTime, cmp.Or(time.Duration(p.Step.IndexFor), indexFor)))
+		index, attach := cmp.Or(time.Duration(p.Step.IndexFor), indexFor), time.Duration(0)
+		if p.Step.Attached { // the wait for the last put goes on behind its answer
+			attach = index
+		}
+		limit = max(limit, attach+cmp.Or(time.Duration(p.Step.RetryFor), retryFor)+max(openTime, index))
 	}
 	return limit + Watched
 }
