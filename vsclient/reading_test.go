@@ -415,3 +415,34 @@ func TestAFileOfAHostWhoseClockIsBehindIsFound(t *testing.T) {
 		w.expect(map[string]string{"x.md": "text", "z.md": "text"})
 	})
 }
+
+func TestALateReplyToAReaderTakesNoChangeBack(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		is := is.New(t)
+		w := newWorld(t, openaitest.Config{Latency: 10 * time.Millisecond})
+		var late atomic.Bool
+		c := w.client(over(func(next http.RoundTripper, r *http.Request) (*http.Response, error) {
+			resp, err := next.RoundTrip(r)
+			if r.Method == http.MethodGet && strings.Contains(r.URL.Path, "/vector_stores/") && late.CompareAndSwap(true, false) {
+				time.Sleep(2 * time.Second)
+			}
+			return resp, err
+		}))
+		first := doc("a.md", "text")
+		first.Attributes = vsclient.Attributes{"n": 1.0}
+		is.NoErr(onlyErr(c.Put(t.Context(), first)))
+		time.Sleep(time.Minute)
+		late.Store(true)
+		var reader sync.WaitGroup
+		reader.Go(func() { _, _ = c.Get(t.Context(), "a.md") })
+		time.Sleep(100 * time.Millisecond)
+		is.NoErr(onlyErr(c.SetAttributes(t.Context(), "a.md", vsclient.Attributes{"n": 2.0})))
+		reader.Wait()
+		r, err := c.Put(t.Context(), first)
+		is.NoErr(err)
+		is.Equal(r.Outcome, vsclient.AttributesUpdated)
+		info, err := c.Get(t.Context(), "a.md")
+		is.NoErr(err)
+		is.Equal(info.Attributes["n"], 1.0)
+	})
+}

@@ -85,7 +85,7 @@ type Version struct {
 	Size    int64
 	Status  Status
 	Seen    Seen
-	At      uint32 // the caller's tick when it was seen last
+	At      uint32 // the caller's tick of the reply that was seen last; of a GET, when it was asked for
 	Over    uint32 // the tick when this client's last attempt to index or to remove it ended; 0: there was none, or it goes on
 	Made    bool   // this client made it
 	Open    bool   // this client made it, and has seen neither its end nor its being searchable
@@ -307,7 +307,8 @@ func (l *Ledger) Uploaded(f File, m Marks, known, at uint32) bool {
 
 // Observe records a reply that shows the store file: its attributes, where marked,
 // and its status. A weaker reply does not take the place of a stronger one of the
-// same tick or later. It reports false for a File that is known to be gone.
+// same tick or later, nor a GET that of a later one. It reports false for a File that is
+// known to be gone.
 func (l *Ledger) Observe(id string, m Marks, marked bool, s Status, seen Seen, at uint32) bool {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -318,7 +319,7 @@ func (l *Ledger) Observe(id string, m Marks, marked bool, s Status, seen Seen, a
 	if r == nil {
 		r = l.add(id)
 	}
-	if seen == Listed && r.seen > Listed && r.at >= at {
+	if r.seen > Listed && (r.at > at || r.at == at && (seen == Listed || s == InProgress && r.status == Completed)) {
 		return true
 	}
 	// A listing lags; it takes back no end that this client has seen itself. A version of this
@@ -339,6 +340,8 @@ func (l *Ledger) Observe(id string, m Marks, marked bool, s Status, seen Seen, a
 	switch {
 	case r.made && (!marked || m.Key != r.key && r.stage != settled):
 		r.own = replacedOwn // a tool or the server has altered them; the version is the key's all the same
+	case seen == Read && marked && m.Key == r.key && m.Number < r.number:
+		r.own = replacedOwn // the reply is older than it seems, or a tool has set older ones
 	case seen == Read || m.Number >= r.number: // a listing takes back no attributes: their number only grows
 		l.mark(r, m, marked)
 	}
@@ -350,7 +353,7 @@ const replacedOwn = "?"
 
 // Marked records that the attributes of a store file were replaced, by a reply that may show
 // the version to be in progress yet.
-func (l *Ledger) Marked(id string, m Marks, inProgress bool) {
+func (l *Ledger) Marked(id string, m Marks, inProgress bool, at uint32) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	r := l.byID[id]
@@ -358,7 +361,7 @@ func (l *Ledger) Marked(id string, m Marks, inProgress bool) {
 		return
 	}
 	l.mark(r, m, true)
-	if inProgress {
+	if r.at = at; inProgress {
 		r.status, r.seen = InProgress, Read
 	}
 }

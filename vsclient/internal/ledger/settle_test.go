@@ -159,7 +159,7 @@ func TestAListingTakesBackNoNewerAttributes(t *testing.T) {
 	l := ledger.New()
 	key := ledger.Key{1}
 	l.Observe("file-a", ledger.Marks{Key: key, Number: 1, Own: "old"}, true, ledger.Completed, ledger.Read, 1)
-	l.Marked("file-a", ledger.Marks{Key: key, Number: 2, Own: "new"}, false)
+	l.Marked("file-a", ledger.Marks{Key: key, Number: 2, Own: "new"}, false, 1)
 	l.Doubt("file-a")
 	l.Observe("file-a", ledger.Marks{Key: key, Number: 1, Own: "old"}, true, ledger.Completed, ledger.Listed, 2)
 	v, known := l.Find("file-a")
@@ -173,7 +173,7 @@ func TestAnUpdateShowsAVersionInProgress(t *testing.T) {
 	is := is.New(t)
 	l := ledger.New()
 	l.Observe("file-a", ledger.Marks{Key: ledger.Key{1}, Number: 1}, true, ledger.Completed, ledger.Listed, 1)
-	l.Marked("file-a", ledger.Marks{Key: ledger.Key{1}, Number: 2}, true)
+	l.Marked("file-a", ledger.Marks{Key: ledger.Key{1}, Number: 2}, true, 2)
 	v, _ := l.Find("file-a")
 	is.Equal(v.Status, ledger.InProgress)
 }
@@ -190,6 +190,45 @@ func TestAListingTakesBackNoEnd(t *testing.T) {
 			is.Equal(v.Status, end)
 		}
 	}
+}
+
+// A GET that was asked for before this client has seen something newer may be answered after it.
+func TestALateReplyTakesNothingBack(t *testing.T) {
+	is := is.New(t)
+	key := ledger.Key{1}
+	old, updated := ledger.Marks{Key: key, Number: 1, Own: "old"}, ledger.Marks{Key: key, Number: 2, Own: "new"}
+	made := func() *ledger.Ledger {
+		l := ledger.New()
+		l.Uploaded(ledger.File{ID: "file-a"}, old, 0, 1)
+		l.Observe("file-a", old, true, ledger.Completed, ledger.Read, 2)
+		return l
+	}
+	l := made()
+	l.Marked("file-a", updated, false, 4)
+	l.Observe("file-a", old, true, ledger.Completed, ledger.Read, 3)
+	v, _ := l.Find("file-a")
+	is.Equal(v.Own, "new")
+	l.Observe("file-a", old, true, ledger.Completed, ledger.Read, 4) // of the same tick
+	v, _ = l.Find("file-a")
+	is.Equal(v.Number, int64(2))
+	is.True(v.Own != "old") // nor "new": a tool may have set the old ones, so that the next change sets its own
+
+	l = made()
+	l.Observe("file-a", old, true, ledger.InProgress, ledger.Read, 1)
+	v, _ = l.Find("file-a")
+	is.Equal(v.Status, ledger.Completed)
+	l.Observe("file-a", old, true, ledger.InProgress, ledger.Read, 2)
+	v, _ = l.Find("file-a")
+	is.Equal(v.Status, ledger.Completed)
+	l.Observe("file-a", old, true, ledger.InProgress, ledger.Read, 3) // another client's update
+	v, _ = l.Find("file-a")
+	is.Equal(v.Status, ledger.InProgress)
+
+	l = made()
+	l.Absent("file-a", 5)
+	l.Observe("file-a", old, true, ledger.Completed, ledger.Read, 4)
+	v, _ = l.Find("file-a")
+	is.Equal(v.Status, ledger.Absent)
 }
 
 // A reader may look at a version between the decision that it is stuck and its removal.

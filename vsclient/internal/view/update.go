@@ -28,7 +28,7 @@ func (v *View) Update(ctx context.Context, d Doc, id string, next naming.Identit
 	})
 	switch f, known := errors.AsType[*reply.Failure](err); {
 	case err == nil:
-		v.ledger.Marked(id, v.Marks(next), s.Status == wire.InProgress)
+		v.ledger.Marked(id, v.Marks(next), s.Status == wire.InProgress, v.Tick())
 		return nil
 	case errors.Is(err, fail.NotFound):
 		v.ledger.Absent(id, v.Tick())

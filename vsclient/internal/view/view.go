@@ -90,7 +90,7 @@ func (v *View) LookWith(ctx context.Context, w *wire.Client, id string) error {
 	if there, err := v.fileThere(ctx, w, id); !there {
 		return err
 	}
-	v.observe(s, ledger.Read, v.Tick())
+	v.Read(s)
 	return nil
 }
 
@@ -139,7 +139,9 @@ func File(ctx context.Context, w *wire.Client, id string) (f wire.File, there bo
 }
 
 // Read records a GET of a store file.
-func (v *View) Read(s wire.StoreFile) naming.Identity { return v.observe(s, ledger.Read, v.Tick()) }
+func (v *View) Read(s wire.StoreFile) naming.Identity {
+	return v.observe(s, ledger.Read, v.tickAt(s.Asked))
+}
 
 // Listed records an entry of a listing that was asked for at that tick.
 func (v *View) Listed(s wire.StoreFile, at uint32) naming.Identity {

@@ -109,9 +109,7 @@ func (c *Client) absent(ctx context.Context, r request, f *reply.Failure) *reply
 		return f // it may be the fault of anything else
 	}
 	switch {
-	case slices.ContainsFunc(asked, about):
-		return of(fail.NotFound)
-	case !inStore && len(asked) > 0:
+	case slices.ContainsFunc(asked, about), !inStore && len(asked) > 0:
 		return of(fail.NotFound)
 	case !inStore:
 		return of(fail.Endpoint)

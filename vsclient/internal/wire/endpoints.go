@@ -134,7 +134,10 @@ func (c *Client) StoreFile(ctx context.Context, id string) (StoreFile, time.Dura
 }
 
 func (c *Client) storeFileIn(ctx context.Context, store, id string) (StoreFile, time.Duration, error) {
-	return get[StoreFile](ctx, c, "vector_stores/%s/files/%s", store, id)
+	asked := time.Now()
+	s, wait, err := get[StoreFile](ctx, c, "vector_stores/%s/files/%s", store, id)
+	s.Asked = asked
+	return s, wait, err
 }
 
 // Elsewhere reports whether another vector store of the project has the File. It asks
@@ -149,11 +152,8 @@ func (c *Client) Elsewhere(ctx context.Context, id string) (bool, error) {
 				continue
 			}
 			_, _, err := c.storeFileIn(ctx, s.ID, id)
-			if err == nil {
-				return true, nil
-			}
-			if !errors.Is(err, fail.NotFound) && !errors.Is(err, fail.StoreGone) {
-				return false, err
+			if err == nil || !errors.Is(err, fail.NotFound) && !errors.Is(err, fail.StoreGone) {
+				return err == nil, err
 			}
 		}
 	}

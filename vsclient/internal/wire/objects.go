@@ -4,6 +4,7 @@ import (
 	"maps"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/conduitio-labs/conduit-connector-openai-vectorstore/vsclient/internal/exchange"
 	"github.com/conduitio-labs/conduit-connector-openai-vectorstore/vsclient/internal/reply"
@@ -63,6 +64,7 @@ type StoreFile struct {
 		Type   string          `json:"type"`
 		Static *StaticChunking `json:"static"`
 	} `json:"chunking_strategy"`
+	Asked time.Time `json:"-"` // when the request for it alone began
 }
 
 // StaticChunking are the sizes of chunks.
