@@ -170,7 +170,10 @@ func (a *app) make(ctx context.Context, c *vsclient.Client, opened source.Source
 	m.Elsewhere = a.elsewhere(a.storeID, m.Spec)
 	o := plan.Options{
 		Scope: s.scope(), Guard: g, Empty: s.AllowEmpty, NoRemove: s.noRemove, Exists: exists(opened), Limits: a.limits,
-		Refusals: m.refusals, OwnerAttribute: s.OwnerAttribute, Overlap: true, Elsewhere: m.Elsewhere,
+		Refusals: m.refusals, OwnerAttribute: s.OwnerAttribute, Overlap: true,
+	}
+	if m.Elsewhere != "" {
+		o.Doubt = "the last whole run has read " + m.Elsewhere
 	}
 	if m.Plan, err = plan.Make(ctx, c, a.counted(opened.Documents(ctx)), o); err != nil {
 		return made{}, err
