@@ -215,7 +215,7 @@ func TestAWithheldDuplicateIsNotSettled(t *testing.T) {
 				is := is.New(t)
 				w := newWorld(t, openaitest.Config{})
 				w.put(ofUs(doc("1", "1")), ofUs(doc("2", "2")), ofUs(doc("3", "3")), ofUs(doc("4", "4")), ofUs(doc("5", "5")))
-				w.older("1", "old")
+				w.older("1", "an older 1")
 				before := w.stored()
 				p := w.make(w.client(), source(doc("1", "1"), doc("x", "x"), doc("y", "y")), o)
 				is.Equal(p.Counts()[plan.Duplicate], 1)

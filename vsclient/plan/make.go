@@ -330,8 +330,7 @@ func reasonOf(err error) string {
 
 // remove plans the removals.
 func (m *maker) remove(ctx context.Context) error {
-	p := m.plan
-	first := len(p.Entries)
+	p, first := m.plan, len(m.plan.Entries)
 	for key, h := range m.byKey {
 		if !h.seen && m.owned(key, h) {
 			p.Entries = append(p.Entries, Entry{Action: Remove, Key: key, Bytes: h.size, SHA256: h.sha256, FileID: h.fileID, Version: h.version})
@@ -354,9 +353,8 @@ func (m *maker) remove(ctx context.Context) error {
 			unput[e.SHA256] = fmt.Sprintf("%q, which is still being indexed", e.Key)
 		}
 	}
-	gone, news, stays := losses(p.Entries[:first], removals)
+	gone, news, stays := m.losses(p.Entries[:first], removals)
 	gone *= min(first, 1) // an empty source has a rule of its own
-	p.Guarded = p.Guard.refuses(p.Removals, gone, p.Owned)
 	alien := gone > 1 && (stays == 0 || nearlyAll(gone, p.Owned) || 2*gone > p.Owned && news > 0)
 	another := ""
 	switch {
@@ -367,7 +365,7 @@ func (m *maker) remove(ctx context.Context) error {
 	case m.o.Overlap && alien && !m.o.NoRemove && p.Incomplete == "":
 		another = fmt.Sprintf("the source lacks %d of the %d documents that the store has of it: is it the right source?", gone, p.Owned)
 	}
-	p.Guarded = cmp.Or(another, p.Guarded)
+	p.Guarded = cmp.Or(another, p.Guard.refuses(p.Removals, gone, p.Owned))
 	for i, e := range p.Entries[:first] {
 		if e.Action.Puts() {
 			p.Entries[i].Withheld = another
@@ -408,9 +406,9 @@ func ask(ctx context.Context, exists func(context.Context, string) (bool, error)
 
 // losses returns the number of removals of contents that the source lacks, by how many the
 // contents that the store does not have exceed those that it has, and how many documents stay
-// under their keys. The first change of a stored document counts as a content that the store
+// under their keys, also without a content that can be put. The first change of a stored document counts as a content that the store
 // has. The first document with a removed content is the one that has moved.
-func losses(source, removals []Entry) (gone, news, stays int) {
+func (m *maker) losses(source, removals []Entry) (gone, news, stays int) {
 	removed, there, changed := make(map[string]bool), make(map[string]bool), -1
 	for _, e := range removals {
 		removed[e.SHA256] = e.SHA256 != ""
@@ -431,6 +429,8 @@ func losses(source, removals []Entry) (gone, news, stays int) {
 			news++
 		case e.Action == Replace:
 			news, changed = news+changed, 1
+			stays++
+		case e.Action == Refused && m.owned(e.Key, m.byKey[e.Key]):
 			stays++
 		}
 	}
