@@ -57,8 +57,8 @@ func (s spec) folder() string {
 	if whole, err := filepath.Abs(at); err == nil {
 		at = whole
 	}
-	if real, err := filepath.EvalSymlinks(at); err == nil {
-		at = real
+	if linked, err := filepath.EvalSymlinks(at); err == nil {
+		at = linked
 	}
 	return at
 }

@@ -123,18 +123,22 @@ func whole(text []byte) error {
 
 // endLine reads an end line. One that has a name twice is an end line with an error.
 func endLine(text string) (count int, ok bool, err error) {
-	var names struct{ End, Count json.RawMessage }
-	if !strings.HasPrefix(text, "{") || json.Unmarshal([]byte(text), &names) != nil || names.End == nil || names.Count == nil {
-		return 0, false, nil
-	}
-	if err := once(json.RawMessage(text), field); err != nil {
-		return 0, true, err
+	reads := func(to any) bool { return strings.HasPrefix(text, "{") && json.Unmarshal([]byte(text), to) == nil }
+	var names struct {
+		End   json.RawMessage `json:"end"`
+		Count json.RawMessage `json:"count"`
 	}
 	var end struct {
-		End   bool
-		Count *int
+		End   bool `json:"end"`
+		Count *int `json:"count"`
 	}
-	if json.Unmarshal([]byte(text), &end) != nil || !end.End || end.Count == nil {
+	if reads(&names) && names.End != nil && names.Count != nil {
+		err = once(json.RawMessage(text), field)
+	}
+	switch {
+	case err != nil:
+		return 0, true, err
+	case !reads(&end) || !end.End || end.Count == nil:
 		return 0, false, nil
 	}
 	return *end.Count, true, nil
