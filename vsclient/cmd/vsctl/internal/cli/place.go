@@ -48,17 +48,18 @@ func relative(named string) bool {
 }
 
 // folder returns the path of the folder, the manifest or the list of keys that is the source,
-// without links. It is "" for standard input.
+// without links. It is "" for standard input, and for a pipe that a shell has named.
 func (s spec) folder() string {
 	_, at := source.Split(s.Source)
 	if at == "-" {
 		return ""
 	}
-	if whole, err := filepath.Abs(at); err == nil {
-		at = whole
+	at, err := filepath.Abs(at)
+	if err == nil {
+		at, err = filepath.EvalSymlinks(at)
 	}
-	if linked, err := filepath.EvalSymlinks(at); err == nil {
-		at = linked
+	if err != nil {
+		return ""
 	}
 	return at
 }
