@@ -161,7 +161,10 @@ func (x *execution) each(ctx context.Context, workers int, groups []group, do fu
 	for range min(workers, len(groups)) {
 		working.Go(func() {
 			for g := range next {
-				r, how := do(ctx, x.plan.Entries[g.main])
+				r, how := vsclient.Result{}, x.withheld(g)
+				if how == (end{}) {
+					r, how = do(ctx, x.plan.Entries[g.main])
+				}
 				for _, i := range g.entries {
 					x.end(i, how, r)
 				}
@@ -216,9 +219,15 @@ func (x *execution) end(i int, how end, r vsclient.Result) {
 	}
 }
 
-// withheld reports whether the entry is not to be executed. Approval lifts the guard's reason.
-func (x *execution) withheld(e Entry) bool {
-	return e.Withheld != "" && (e.Withheld != x.plan.Guarded || x.o.Approve < x.plan.Removals)
+// withheld says why a key is left alone: one of its entries is withheld, and a change of the
+// key would carry all of them out. Approval lifts the guard's reason.
+func (x *execution) withheld(g group) end {
+	for _, i := range append([]int{g.main}, g.entries...) {
+		if why := x.plan.Entries[i].Withheld; why != "" && (why != x.plan.Guarded || x.o.Approve < x.plan.Removals) {
+			return end{withheld: why}
+		}
+	}
+	return end{}
 }
 
 // beforeRemovals says why nothing may be removed: documents that were attached under
@@ -235,8 +244,7 @@ func (x *execution) beforeRemovals(ctx context.Context) string {
 		if e.Action == Remove || e.Action == Refused {
 			continue
 		}
-		there, err := x.o.Exists(ctx, e.Key)
-		switch {
+		switch there, err := x.o.Exists(ctx, e.Key); {
 		case err != nil:
 			return fmt.Sprintf("the source cannot tell which documents it has: %v", err)
 		case there:
@@ -249,9 +257,6 @@ func (x *execution) beforeRemovals(ctx context.Context) string {
 
 // put puts the document of the entry.
 func (x *execution) put(ctx context.Context, e Entry) (vsclient.Result, end) {
-	if x.withheld(e) {
-		return vsclient.Result{}, end{withheld: e.Withheld}
-	}
 	if x.plan.documents == nil || e.Unowned || x.plan.Scope.Owner == "" && e.FileID != "" {
 		if how := x.stands(ctx, e); how != (end{}) {
 			return vsclient.Result{}, how
@@ -366,8 +371,6 @@ func (x *execution) remove(ctx context.Context, e Entry) (vsclient.Result, end) 
 	unput := x.unput[e.SHA256]
 	x.mu.Unlock()
 	switch {
-	case x.withheld(e):
-		return vsclient.Result{}, end{withheld: e.Withheld}
 	case x.halt != "":
 		return vsclient.Result{}, end{withheld: x.halt}
 	case e.SHA256 != "" && unput != "":
@@ -376,14 +379,11 @@ func (x *execution) remove(ctx context.Context, e Entry) (vsclient.Result, end) 
 	if how := x.stands(ctx, e); how != (end{}) {
 		return vsclient.Result{}, how
 	}
-	if x.o.Exists != nil {
-		there, err := x.o.Exists(ctx, e.Key)
-		switch {
-		case err != nil:
-			return vsclient.Result{}, end{withheld: cannotTell(err)}
-		case there:
-			return vsclient.Result{}, stale("the source has the document")
-		}
+	switch there, untold := ask(ctx, x.o.Exists, e.Key); {
+	case untold != "":
+		return vsclient.Result{}, end{withheld: untold}
+	case there:
+		return vsclient.Result{}, stale("the source has the document")
 	}
 	r, how := x.change(ctx, e, vsclient.Delete(e.Key))
 	if how == (end{}) {

@@ -488,6 +488,41 @@ func TestAKeyThatIsThereTwiceIsSettled(t *testing.T) {
 	}
 }
 
+// TestAKeyIsLeftAloneWhenOneOfItsEntriesIsWithheld has a key with an older version. A put of the
+// key would remove that too.
+func TestAKeyIsLeftAloneWhenOneOfItsEntriesIsWithheld(t *testing.T) {
+	for _, c := range []struct {
+		sentence string
+		source   vsclient.Document
+		withhold []int // entries, by a user of the library
+	}{
+		{"the duplicate", doc("a.md", "new"), []int{1}},
+		{"the duplicate, and the document is replaced", doc("a.md", "newest"), []int{1}},
+		{"the replacement, and there is a duplicate", doc("a.md", "newest"), []int{0}},
+		{"both", doc("a.md", "newest"), []int{0, 1}},
+	} {
+		t.Run(c.sentence, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				is := is.New(t)
+				w := newWorld(t, openaitest.Config{})
+				w.put(ofUs(doc("a.md", "new")))
+				w.older("a.md", "old")
+				p := w.make(w.client(), source(c.source), us)
+				is.Equal(p.Counts()[plan.Duplicate], 1)
+				for _, i := range c.withhold {
+					p.Entries[i].Withheld = "somebody looks at it"
+				}
+				for _, p := range []*plan.Plan{p, again(t, p)} {
+					r := w.run(w.client(), p, plan.ExecuteOptions{Source: opener(c.source), Approve: 9})
+					is.Equal(r.Done, 0)
+					is.Equal(withheld(r.Withheld), map[string]string{"a.md": "somebody looks at it"})
+					is.Equal(w.stored(), []string{"a.md: new", "a.md: old"})
+				}
+			})
+		})
+	}
+}
+
 // TestAFileOfAnotherOwnerBesideADocumentStays attaches a file of the document's name with
 // another tool, as theirs.
 func TestAFileOfAnotherOwnerBesideADocumentStays(t *testing.T) {

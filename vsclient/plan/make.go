@@ -33,22 +33,21 @@ type Options struct {
 	Refusals *Refusals
 	// OwnerAttribute is the attribute that carries [Scope.Owner]; "": "owner".
 	OwnerAttribute string
-	// Overlap withholds every change when the source may be another one than the one that is
-	// meant: two documents or more within the scope would go whose content the source lacks,
-	// and these are more than three quarters of all, or more than half while most contents of
-	// the source are new, or no document stays under its key. [ExecuteOptions.Approve] lifts that.
+	// Overlap withholds every change when the source may be another one than is meant: two documents
+	// or more within the scope would go whose content the source lacks, and these are more than three
+	// quarters of all, or more than half while most contents of the source are new, or no document
+	// stays under its key. [ExecuteOptions.Approve] lifts that.
 	Overlap bool
-	// Elsewhere is the folder that the last whole run has read, when it is not the source's; "": it
-	// is, or nobody knows. Every change is then withheld as well when a document would go, also with
-	// NoRemove, unless more than half of the scope's documents are in the source unchanged, or one of two.
-	Elsewhere string
+	// Doubt says in words why the source may be another one, as "the last run has read /docs"; "": it
+	// is not. Every change is then withheld as well when a document would go, also with NoRemove,
+	// unless more than half of the scope's documents are in the source unchanged, or one of two.
+	// With Strict it is withheld also then. [ExecuteOptions.Approve] lifts that.
+	Doubt  string
+	Strict bool
 }
 
 // DefaultOwnerAttribute is the attribute that carries the owner of a document.
 const DefaultOwnerAttribute = "owner"
-
-// patience is how long a document may be indexed before it is stuck, as for a client.
-const patience = 10 * time.Minute
 
 // Make compares the source with the store and returns the difference. It only reads. It
 // asks for the store, lists its documents, and reads the content of each document of the
@@ -116,7 +115,6 @@ type maker struct {
 	plan    *Plan
 	byKey   map[string]*held // the store's documents, and the source's
 	refused []refused
-	same    int // documents within the scope that the source has with their content
 
 	size, usage int64 // of the store's documents whose size is known
 }
@@ -206,7 +204,7 @@ func (m *maker) take(ctx context.Context, d vsclient.Document) error {
 		return err
 	}
 	if m.owned(d.Key, h) && e.SHA256 != "" && e.SHA256 == h.sha256 {
-		m.same++
+		m.plan.Same++
 	}
 	h.seen = true
 	m.plan.Entries = append(m.plan.Entries, e)
@@ -296,7 +294,7 @@ func (m *maker) compare(h *held, want vsclient.Info) (Action, string) {
 		return Replace, ""
 	case stuck != nil && (stuck.Status == vsclient.Failed || stuck.Status == vsclient.Cancelled):
 		return Repair, "OpenAI could not index the stored document: " + cmp.Or(stuck.Code, string(stuck.Status))
-	case stuck != nil && time.Since(stuck.AttachedAt) > patience:
+	case stuck != nil && time.Since(stuck.AttachedAt) > 10*time.Minute: // as a client has it
 		return Repair, fmt.Sprintf("the stored document is stuck: it is %s since %s", stuck.Status, stuck.AttachedAt.UTC().Format(time.RFC3339))
 	case h.chunking != want.Chunking:
 		return Rechunk, fmt.Sprintf("from %s to %s", chunkingText(h.chunking), chunkingText(want.Chunking))
@@ -332,8 +330,7 @@ func reasonOf(err error) string {
 
 // remove plans the removals.
 func (m *maker) remove(ctx context.Context) error {
-	p := m.plan
-	first := len(p.Entries)
+	p, first := m.plan, len(m.plan.Entries)
 	for key, h := range m.byKey {
 		if !h.seen && m.owned(key, h) {
 			p.Entries = append(p.Entries, Entry{Action: Remove, Key: key, Bytes: h.size, SHA256: h.sha256, FileID: h.fileID, Version: h.version})
@@ -356,20 +353,22 @@ func (m *maker) remove(ctx context.Context) error {
 			unput[e.SHA256] = fmt.Sprintf("%q, which is still being indexed", e.Key)
 		}
 	}
-	gone, news, stays := losses(p.Entries[:first], removals)
+	gone, news, stays := m.losses(p.Entries[:first], removals)
 	gone *= min(first, 1) // an empty source has a rule of its own
-	p.Guarded = p.Guard.refuses(p.Removals, gone, p.Owned)
-	elsewhere := m.o.Elsewhere != "" && (2*m.same < p.Owned || 2*m.same == p.Owned && (first > m.same || p.Owned > 2))
 	alien := gone > 1 && (stays == 0 || nearlyAll(gone, p.Owned) || 2*gone > p.Owned && news > 0)
-	if elsewhere || alien && m.o.Overlap && !m.o.NoRemove && p.Incomplete == "" {
-		p.Guarded = fmt.Sprintf("the source lacks %d of the %d documents that the store has of it: is it the right source?", gone, p.Owned)
-		if elsewhere {
-			p.Guarded = fmt.Sprintf("the last whole run has read %s, and the source has %d of its %d documents unchanged: is it the right source?", m.o.Elsewhere, m.same, p.Owned)
-		}
-		for i, e := range p.Entries[:first] {
-			if e.Action.Puts() {
-				p.Entries[i].Withheld = p.Guarded
-			}
+	another := ""
+	switch {
+	case m.o.Doubt != "" && m.o.Strict:
+		another = m.o.Doubt
+	case m.o.Doubt != "" && (2*p.Same < p.Owned || 2*p.Same == p.Owned && (first > p.Same || p.Owned > 2)):
+		another = fmt.Sprintf("%s, and the source has %d of its %d documents unchanged: is it the right source?", m.o.Doubt, p.Same, p.Owned)
+	case m.o.Overlap && alien && !m.o.NoRemove && p.Incomplete == "":
+		another = fmt.Sprintf("the source lacks %d of the %d documents that the store has of it: is it the right source?", gone, p.Owned)
+	}
+	p.Guarded = cmp.Or(another, p.Guard.refuses(p.Removals, gone, p.Owned))
+	for i, e := range p.Entries[:first] {
+		if e.Action.Puts() {
+			p.Entries[i].Withheld = another
 		}
 	}
 	for i, e := range removals {
@@ -383,35 +382,33 @@ func (m *maker) remove(ctx context.Context) error {
 		case e.SHA256 != "" && unput[e.SHA256] != "":
 			removals[i].Withheld = "the source has its content under " + unput[e.SHA256]
 		default:
-			removals[i].Withheld = cmp.Or(p.Guarded, m.has(ctx, e.Key))
+			there, untold := ask(ctx, m.o.Exists, e.Key)
+			if there {
+				untold = "the source has the document, and has not listed it"
+			}
+			removals[i].Withheld = cmp.Or(p.Guarded, untold)
 		}
 	}
 	return nil
 }
 
-// has says why the source may have a document that it has not yielded; empty: it has not.
-func (m *maker) has(ctx context.Context, key string) string {
-	if m.o.Exists == nil {
-		return ""
+// ask asks the source for a key that it has not yielded, or says why it cannot tell. nil: it has not.
+func ask(ctx context.Context, exists func(context.Context, string) (bool, error), key string) (there bool, untold string) {
+	if exists == nil {
+		return false, ""
 	}
-	switch there, err := m.o.Exists(ctx, key); {
-	case err != nil:
-		return cannotTell(err)
-	case there:
-		return "the source has the document, and has not listed it"
+	there, err := exists(ctx, key)
+	if err != nil {
+		untold = fmt.Sprintf("the source cannot tell whether it has the document: %v", err)
 	}
-	return ""
-}
-
-func cannotTell(err error) string {
-	return fmt.Sprintf("the source cannot tell whether it has the document: %v", err)
+	return there, untold
 }
 
 // losses returns the number of removals of contents that the source lacks, by how many the
 // contents that the store does not have exceed those that it has, and how many documents stay
-// under their keys. The first change of a stored document counts as a content that the store
+// under their keys, also without a content that can be put. The first change of a stored document counts as a content that the store
 // has. The first document with a removed content is the one that has moved.
-func losses(source, removals []Entry) (gone, news, stays int) {
+func (m *maker) losses(source, removals []Entry) (gone, news, stays int) {
 	removed, there, changed := make(map[string]bool), make(map[string]bool), -1
 	for _, e := range removals {
 		removed[e.SHA256] = e.SHA256 != ""
@@ -432,6 +429,8 @@ func losses(source, removals []Entry) (gone, news, stays int) {
 			news++
 		case e.Action == Replace:
 			news, changed = news+changed, 1
+			stays++
+		case e.Action == Refused && m.owned(e.Key, m.byKey[e.Key]):
 			stays++
 		}
 	}

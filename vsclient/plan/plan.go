@@ -15,7 +15,7 @@
 // the plan goes on with the documents that have come, and withholds its removals. So it
 // does when the source is empty, unless [Options.Empty] allows that, and when the [Guard]
 // finds too many removals; [ExecuteOptions.Approve] then takes their number. A source that
-// seems to be another one changes nothing ([Options.Overlap], [Options.Elsewhere]). A removal
+// seems to be another one changes nothing ([Options.Overlap], [Options.Doubt]). A removal
 // whose content the source has under another key is withheld until that key has it.
 //
 // Puts come first and removals last. Before each removal the store must still have the
@@ -122,6 +122,7 @@ type Plan struct {
 	Incomplete     string    `json:"incomplete,omitempty"` // why the source may have more documents than it has shown
 	Guarded        string    `json:"guarded,omitempty"`    // why entries need an approval; empty: none does
 	Owned          int       `json:"owned"`                // documents of the store that are within the scope
+	Same           int       `json:"same"`                 // of those, the ones that the source has with their content
 	Removals       int       `json:"removals"`             // entries to remove, whether withheld or not
 	Entries        []Entry   `json:"entries"`              // the source's in its order, then those of the store alone by key
 	Totals         Totals    `json:"totals"`

@@ -2,6 +2,7 @@ package cli
 
 import (
 	"cmp"
+	"context"
 	"crypto/sha256"
 	"encoding/json"
 	"errors"
@@ -16,8 +17,9 @@ import (
 	"github.com/conduitio-labs/conduit-connector-openai-vectorstore/vsclient/plan"
 )
 
-// place is the record of the folder, or the manifest, that the last whole run has read for
-// the documents of one owner and prefix. Each has a file of its own, so that two runs do not meet in one.
+// place is the record of the folder, the manifest or the list of keys that the last whole run has
+// read for the documents of one owner and prefix. Each has a file of its own, so that two runs do
+// not meet in one.
 type place struct {
 	Owner     string `json:"owner"`
 	Attribute string `json:"owner_attribute"`
@@ -25,15 +27,38 @@ type place struct {
 	Folder    string `json:"folder"`
 }
 
-// folder returns the path of the folder or the manifest that is the source, without links. It
-// is "" when the source is neither, or cannot be found.
+// The levels of doubt, in their order.
+const (
+	half   = "half"   // more than half of the documents must be unchanged for one to be removed
+	strict = "strict" // none is removed
+)
+
+// doubt is how far a source may be another one than that of the last whole run.
+type doubt struct {
+	Level string `json:"level,omitempty"` // empty: the contents alone are judged
+	// Last is what the last whole run has read, when that is another folder, and still there.
+	Last string `json:"last_run,omitempty"`
+	why  string
+}
+
+// relative reports whether the working directory decides where the path of a source leads.
+func relative(named string) bool {
+	_, at := source.Split(named)
+	return at != "-" && !filepath.IsAbs(at)
+}
+
+// folder returns the path of the folder, the manifest or the list of keys that is the source,
+// without links. It is "" for standard input, and for a pipe that a shell has named.
 func (s spec) folder() string {
-	kind, at := source.Split(s.Source)
+	_, at := source.Split(s.Source)
+	if at == "-" {
+		return ""
+	}
 	at, err := filepath.Abs(at)
 	if err == nil {
 		at, err = filepath.EvalSymlinks(at)
 	}
-	if kind != "dir" && kind != "manifest" || err != nil || !utf8.ValidString(at) { // JSON holds UTF-8 alone
+	if err != nil {
 		return ""
 	}
 	return at
@@ -50,21 +75,24 @@ func (a *app) cached(store, ending string) string {
 }
 
 // placeFile returns the file of the record for the source. It is "" when there is none:
-// without an owner nothing is removed.
+// without an owner nothing is removed. A list of keys stands beside the source that puts them,
+// and has a record of its own.
 func (a *app) placeFile(store string, s spec) string {
 	if s.Owner == "" {
 		return ""
 	}
 	scope := fmt.Sprintf("%q %q %q", s.Owner, cmp.Or(s.OwnerAttribute, plan.DefaultOwnerAttribute), s.Prefix)
+	if kind, _ := source.Split(s.Source); kind == "keys" {
+		scope += " keys"
+	}
 	return a.cached(store, fmt.Sprintf(".%x.source.json", sha256.Sum256([]byte(scope))))
 }
 
-// elsewhere returns the folder that the last whole run has read, when the source is another
-// one, and both are there: a folder that was moved is the same. A record that cannot be read
-// says nothing.
-func (a *app) elsewhere(store string, s spec) string {
-	file, folder := a.placeFile(store, s), s.folder()
-	if file == "" || folder == "" {
+// last returns the folder that the last whole run has read. It is "" when that is not known, as
+// with a record that cannot be read.
+func (a *app) last(store string, s spec) string {
+	file := a.placeFile(store, s)
+	if file == "" {
 		return ""
 	}
 	data, err := os.ReadFile(file)
@@ -82,18 +110,36 @@ func (a *app) elsewhere(store string, s spec) string {
 		a.note("vsctl: the folder of the last whole run is not known: %s: %s; a run that is whole writes it anew", file, message(err))
 		return ""
 	}
-	was, err := os.Stat(last.Folder)
-	is, failed := os.Stat(folder)
-	if last.Folder == folder || err != nil || failed != nil || os.SameFile(was, is) {
-		return ""
-	}
 	return last.Folder
 }
 
-// remember writes the folder of a whole run down.
+// doubt compares the folder of the source with that of the last whole run. The working directory
+// decides where a relative path leads, and so such a source is doubted more.
+func (s spec) doubt(ctx context.Context, last, folder string) doubt {
+	kind, _ := source.Split(s.Source)
+	was, err := os.Stat(last)
+	is, failed := os.Stat(folder)
+	switch {
+	case folder == "", err == nil && (last == folder || failed == nil && os.SameFile(was, is)):
+		return doubt{}
+	case err != nil && kind != "keys" && s.Relative && last == "":
+		return doubt{Level: half, why: "the path of the source is relative, no whole run is on record here"}
+	case err != nil && kind != "keys" && s.Relative:
+		return doubt{Level: half, why: "the path of the source is relative, the last whole run has read " + last + ", which is gone"}
+	case err != nil:
+		return doubt{}
+	case s.Relative && !source.SamePlace(ctx, last, folder):
+		return doubt{strict, last, "the last whole run has read " + last + ", and a relative path leads to " + folder + " here: run vsctl where that run was, or give the absolute path"}
+	case kind == "keys":
+		return doubt{Last: last}
+	}
+	return doubt{half, last, "the last whole run has read " + last}
+}
+
+// remember writes the folder of a whole run down. JSON holds UTF-8 alone.
 func (a *app) remember(store string, s spec, folder string) {
 	file := a.placeFile(store, s)
-	if file == "" || folder == "" {
+	if file == "" || folder == "" || !utf8.ValidString(folder) {
 		return
 	}
 	data, err := json.MarshalIndent(place{s.Owner, s.OwnerAttribute, s.Prefix, folder}, "", "\t")

@@ -3,7 +3,9 @@ package cli_test
 import (
 	"fmt"
 	"maps"
+	"math/rand/v2"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -16,18 +18,10 @@ import (
 )
 
 // tree writes a folder of files, by their paths, and returns its path.
-func tree(t *testing.T, files map[string]string) string {
+func tree(t *testing.T, texts map[string]string) string {
 	t.Helper()
 	root := filepath.Join(t.TempDir(), "tree")
-	for name, text := range files {
-		path := filepath.Join(root, filepath.FromSlash(name))
-		if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
-			t.Fatal(err)
-		}
-		if err := os.WriteFile(path, []byte(text), 0o644); err != nil {
-			t.Fatal(err)
-		}
-	}
+	fill(t, root, texts)
 	return root
 }
 
@@ -246,6 +240,7 @@ func TestASavedPlanIsOfTheFolderThatItIsAppliedTo(t *testing.T) {
 	w.must(cli.Done, "sync", wrong, "--owner", "hb", "-y")
 	writes := w.writes()
 	w.must(cli.Withheld, "apply", file, "-y")
+	w.must(cli.Withheld, "apply", file, third, "-y")
 	w.must(cli.Withheld, "sync", third, "--owner", "hb", "-y") // it is not written down either
 	is.Equal(w.writes(), writes)
 	w.must(cli.Done, "apply", file, "-y", "--approve-removals", "1")
@@ -274,26 +269,410 @@ func TestAFolderThatWasMovedIsTheSame(t *testing.T) {
 	w.must(cli.Done, "sync", second, "--owner", "hb", "-y")
 }
 
-func TestAManifestOfAnotherFolderRemovesNothing(t *testing.T) {
+// fill writes files into a folder, by their paths.
+func fill(t *testing.T, root string, texts map[string]string) {
+	t.Helper()
+	for name, text := range texts {
+		path := filepath.Join(root, filepath.FromSlash(name))
+		if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
+			t.Fatal(err)
+		}
+		if err := os.WriteFile(path, []byte(text), 0o644); err != nil {
+			t.Fatal(err)
+		}
+	}
+}
+
+// versions returns ten documents, and those of another version, which has seven of them.
+func versions() (v1, v2 map[string]string) {
+	v1, v2 = make(map[string]string), make(map[string]string)
+	for i := range 10 {
+		name := fmt.Sprintf("%d.md", i)
+		v1[name], v2[name] = fmt.Sprint("page ", i), fmt.Sprint("page ", i)
+	}
+	delete(v2, "0.md")
+	v2["1.md"], v2["2.md"] = "new", "new too"
+	return v1, v2
+}
+
+// TestTheWrongWorkingDirectoryRemovesNothing runs the same line in two directories. The source is
+// below each of them.
+func TestTheWrongWorkingDirectoryRemovesNothing(t *testing.T) {
+	v1, v2 := versions()
+	list := func(from map[string]string, line func(key, text string) string) map[string]string {
+		var b strings.Builder
+		for _, key := range slices.Sorted(maps.Keys(from)) {
+			b.WriteString(line(key, from[key]) + "\n")
+		}
+		fmt.Fprintf(&b, `{"end":true,"count":%d}`+"\n", len(from))
+		return map[string]string{"list": b.String()}
+	}
+	manifest := func(key, text string) string { return fmt.Sprintf(`{"key":%q,"text":%q}`, key, text) }
+	plain := func(key, _ string) string { return key }
+	named := func(files map[string]string) map[string]string {
+		out := map[string]string{".vsctl.yaml": "sources:\n  it: {source: docs, owner: hb}\n"}
+		for key, text := range files {
+			out["docs/"+key] = text
+		}
+		return out
+	}
+	template := map[string]string{"LICENSE.md": "MIT", "README.md": "another project", "a.md": "another a", "c.md": "c"}
+	below := func(folder string) map[string]string {
+		out := make(map[string]string)
+		for key, text := range project {
+			if name, ok := strings.CutPrefix(key, folder); ok {
+				out[name] = text
+			}
+		}
+		return out
+	}
+	for _, c := range []struct {
+		name         string
+		right, wrong map[string]string
+		source       string
+		unknown      bool // no record is needed
+	}{
+		{"a folder below", project, below("docs/"), ".", true},
+		{"a folder above", below("docs/"), project, ".", true},
+		{"a folder of the same template", project, template, ".", true},
+		{"a folder of another version", v1, v2, ".", false},
+		{"a manifest of the same template", list(project, manifest), list(template, manifest), "manifest:list", true},
+		{"a manifest of another version", list(v1, manifest), list(v2, manifest), "manifest:list", false},
+		{"a list of keys of another version", list(v1, plain), list(v2, plain), "keys:list", false},
+		{"a source of the settings, of the same template", named(project), named(template), "it", true},
+		{"a source of the settings, of another version", named(v1), named(v2), "it", false},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			is := is.New(t)
+			w := newWorld(t, openaitest.Config{})
+			right, wrong := tree(t, c.right), tree(t, c.wrong)
+			t.Chdir(right)
+			if strings.HasPrefix(c.source, "keys:") {
+				w.remove(".")
+				fill(t, w.dir, v1)
+				w.must(cli.Done, "sync", w.dir, "--owner", "hb", "-y")
+			}
+			w.must(cli.Done, "sync", c.source, "--owner", "hb", "-y")
+			before, writes := w.keys(), w.writes()
+			t.Chdir(wrong)
+			same := func() {
+				t.Helper()
+				for _, more := range [][]string{nil, {"--max-remove", "100%"}, {"--no-remove"}, {"--wait=false"}, {"--approve-removals", "0"}} {
+					if strings.HasPrefix(c.source, "keys:") && len(more) > 0 && len(more[0]) > 8 {
+						w.run(append([]string{"sync", c.source, "--owner", "hb", "-y"}, more...)...)
+					} else {
+						w.must(cli.Withheld, append([]string{"sync", c.source, "--owner", "hb", "-y"}, more...)...)
+					}
+					is.Equal(w.keys(), before)
+					is.Equal(w.writes(), writes) // nothing is put either
+				}
+			}
+			same()
+			_, errs, _ := w.run("plan", c.source, "--owner", "hb")
+			linked, err := filepath.EvalSymlinks(right)
+			is.NoErr(err)
+			is.True(strings.Contains(errs, "the last whole run has read "+linked))
+			is.True(strings.Contains(errs, "run vsctl where that run was, or give the absolute path (--approve-removals "))
+			if c.unknown {
+				t.Setenv("XDG_CACHE_HOME", t.TempDir()) // another machine
+				same()
+				_, errs, _ = w.run("plan", c.source, "--owner", "hb")
+				is.True(strings.Contains(errs, "no whole run is on record here, and the source has "))
+				t.Setenv("XDG_CACHE_HOME", "")
+				t.Setenv("HOME", "") // there is no cache
+				same()
+			}
+		})
+	}
+}
+
+// TestNoRandomWorkingDirectoryRemovesADocument has folders below, above and beside the right one,
+// with a record and without, and of other versions. Each pair has a prefix of its own in one store.
+func TestNoRandomWorkingDirectoryRemovesADocument(t *testing.T) {
 	is := is.New(t)
 	w := newWorld(t, openaitest.Config{})
-	lines := func(dir string, keys ...string) {
-		var b strings.Builder
-		for i, key := range keys {
-			fmt.Fprintf(&b, `{"key":%q,"text":%q}`+"\n", key, dir+strings.Repeat("x", i+1))
+	top, others := t.TempDir(), t.TempDir()
+	known := make([]bool, 32)
+	for seed := range known {
+		r := rand.New(rand.NewPCG(uint64(seed), 16))
+		right, wrong := make(map[string]string), make(map[string]string)
+		for _, folder := range []string{"", "docs/", "guide/"} {
+			for i := range 5 {
+				name := fmt.Sprintf("%s%d.md", folder, i)
+				if r.IntN(3) > 0 {
+					right[name] = "right " + name
+				}
+				if r.IntN(3) > 0 {
+					wrong[name] = "wrong " + name
+				}
+			}
+			right[folder+"LICENSE.md"], wrong[folder+"LICENSE.md"] = "MIT", "MIT"
 		}
-		fmt.Fprintf(&b, `{"end":true,"count":%d}`+"\n", len(keys))
-		is.NoErr(os.WriteFile(filepath.Join(dir, "m.jsonl"), []byte(b.String()), 0o644))
+		below := func(files map[string]string) map[string]string {
+			out := make(map[string]string)
+			for key, text := range files {
+				if name, ok := strings.CutPrefix(key, "docs/"); ok {
+					out[name] = text
+				}
+			}
+			return out
+		}
+		known[seed] = r.IntN(2) == 0
+		switch seed % 4 {
+		case 0:
+			wrong = below(right)
+		case 1:
+			right, wrong = below(right), right
+		case 2: // of another version, which has seven files of ten
+			clear(wrong)
+			for name, text := range right {
+				if n := r.IntN(20); n < 14 {
+					wrong[name] = text
+				} else if n < 17 {
+					wrong[name] = "new " + name
+				}
+			}
+			known[seed] = true
+		}
+		fill(t, filepath.Join(top, fmt.Sprint(seed)), right)
+		fill(t, filepath.Join(others, fmt.Sprint(seed)), wrong)
 	}
-	right, wrong := t.TempDir(), t.TempDir()
-	lines(right, "1.md", "2.md", "3.md", "4.md")
-	lines(wrong, "1.md", "2.md", "3.md", "5.md")
+	w.must(cli.Done, "sync", top, "--owner", "hb", "-y")
+	for seed, known := range known {
+		line := []string{"sync", ".", "--owner", "hb", "-y", "--prefix", fmt.Sprint(seed, "/"), "--max-remove", "100%"}
+		if known {
+			t.Chdir(filepath.Join(top, fmt.Sprint(seed)))
+			is.Equal(strings.Contains(w.must(cli.Done, line...), "\n0 changes made"), true)
+		}
+		before := w.keys()
+		t.Chdir(filepath.Join(others, fmt.Sprint(seed)))
+		for range 2 {
+			w.run(line...)
+			after := w.keys()
+			if gone := slices.DeleteFunc(slices.Clone(before), func(key string) bool { return slices.Contains(after, key) }); len(gone) > 0 {
+				t.Errorf("seed %d: %v are gone", seed, gone)
+			}
+		}
+	}
+}
+
+// checkouts are ways to check a repository out once more.
+var checkouts = map[string][]string{
+	"a clone":    {"clone", "-q", ".", "AGAIN"},
+	"a worktree": {"worktree", "add", "-q", "AGAIN"},
+}
+
+func TestAnotherCheckoutInTheWorkingDirectoryIsTheSameSource(t *testing.T) {
+	v1, _ := versions()
+	for name, how := range checkouts {
+		t.Run(name, func(t *testing.T) {
+			is := is.New(t)
+			w := newWorld(t, openaitest.Config{})
+			docs := make(map[string]string)
+			for key, text := range v1 {
+				docs["docs/"+key] = text
+			}
+			first, second := tree(t, docs), filepath.Join(t.TempDir(), "again")
+			git := func(args ...string) {
+				t.Helper()
+				for i, arg := range args {
+					args[i] = strings.Replace(arg, "AGAIN", second, 1)
+				}
+				cmd := exec.CommandContext(t.Context(), "git", append([]string{"-C", first, "-c", "user.name=a", "-c", "user.email=a@b.c"}, args...)...)
+				cmd.Env = append(os.Environ(), "GIT_CONFIG_GLOBAL="+os.DevNull)
+				if out, err := cmd.CombinedOutput(); err != nil {
+					t.Fatalf("git %v: %v: %s", args, err, out)
+				}
+			}
+			git("init", "-q")
+			git("add", ".")
+			git("commit", "-q", "-m", "all")
+			git(slices.Clone(how)...)
+			t.Chdir(first)
+			w.must(cli.Done, "sync", "docs", "--owner", "hb", "-y")
+			t.Chdir(second)
+			is.NoErr(os.Remove(filepath.Join("docs", "0.md")))
+			is.NoErr(os.WriteFile(filepath.Join("docs", "1.md"), []byte("edited"), 0o644))
+			out := w.must(cli.Done, "sync", "docs", "--owner", "hb", "-y")
+			is.True(strings.Contains(out, "\n1 to replace, 1 to remove, 8 unchanged\n"))
+			is.Equal(w.keys(), slices.Sorted(maps.Keys(v1))[1:])
+
+			// Another place of the checkout is another source, and one that has few of the documents too.
+			w.must(cli.Withheld, "sync", ".", "--owner", "hb", "-y")
+			w.must(cli.Done, "sync", "docs", "--owner", "hb", "-y") // it is the one on record
+			t.Chdir(first)
+			for i := 2; i < 8; i++ {
+				is.NoErr(os.WriteFile(filepath.Join("docs", fmt.Sprint(i, ".md")), []byte("edited"), 0o644))
+			}
+			is.NoErr(os.Remove(filepath.Join("docs", "9.md")))
+			_, errs, code := w.run("sync", "docs", "--owner", "hb", "-y")
+			is.Equal(code, cli.Withheld)
+			is.True(strings.Contains(errs, "and the source has 1 of its 9 documents unchanged: is it the right source?"))
+		})
+	}
+}
+
+// TestARelativePathIsTrustedWhenAPersonSaysSo has a folder of another version.
+func TestARelativePathIsTrustedWhenAPersonSaysSo(t *testing.T) {
+	v1, v2 := versions()
+	for _, c := range []struct {
+		name   string
+		args   []string
+		before func(right string)
+	}{
+		{"an approval", []string{".", "--approve-removals", "1"}, nil},
+		{"an absolute path", []string{"WRONG"}, nil},
+		{"the other folder is gone", []string{"."}, func(right string) { _ = os.RemoveAll(right) }},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			is := is.New(t)
+			w := newWorld(t, openaitest.Config{})
+			right, wrong := tree(t, v1), tree(t, v2)
+			t.Chdir(right)
+			w.must(cli.Done, "sync", ".", "--owner", "hb", "-y")
+			t.Chdir(wrong)
+			w.must(cli.Withheld, "sync", ".", "--owner", "hb", "-y")
+			if c.before != nil {
+				c.before(right)
+			}
+			for i, arg := range c.args {
+				c.args[i] = strings.Replace(arg, "WRONG", wrong, 1)
+			}
+			w.must(cli.Done, append([]string{"sync", "--owner", "hb", "-y"}, c.args...)...)
+			is.Equal(w.keys(), slices.Sorted(maps.Keys(v2)))
+			w.must(cli.Done, "sync", ".", "--owner", "hb", "-y") // it is the one on record
+			is.NoErr(os.Remove("9.md"))
+			w.must(cli.Done, "sync", ".", "--owner", "hb", "-y")
+		})
+	}
+}
+
+// TestAMovedFolderNeedsMostDocumentsUnchanged has a relative path, and its record names a folder
+// that is gone.
+func TestAMovedFolderNeedsMostDocumentsUnchanged(t *testing.T) {
+	is := is.New(t)
+	v1, v2 := versions()
+	w := newWorld(t, openaitest.Config{})
+	right := tree(t, v1)
 	t.Chdir(right)
-	w.must(cli.Done, "sync", "manifest:m.jsonl", "--owner", "hb", "-y")
-	before := w.keys()
+	w.must(cli.Done, "sync", ".", "--owner", "hb", "-y")
+	for i := 3; i < 6; i++ {
+		v2[fmt.Sprint(i, ".md")] = "new"
+	}
+	t.Chdir(tree(t, v2))
+	is.NoErr(os.RemoveAll(right))
+	_, errs, code := w.run("sync", ".", "--owner", "hb", "-y")
+	is.Equal(code, cli.Withheld)
+	is.True(strings.Contains(errs, "which is gone, and the source has 4 of its 10 documents unchanged: is it the right source?"))
+	is.Equal(w.keys(), slices.Sorted(maps.Keys(v1)))
+}
+
+// TestAWrongFolderThatRemovesNothingIsNotRemembered has all names of the right one.
+func TestAWrongFolderThatRemovesNothingIsNotRemembered(t *testing.T) {
+	v1, v2 := versions()
+	superset := maps.Clone(v2) // has most documents unchanged
+	superset["0.md"] = "new"
+	others := make(map[string]string)
+	for name := range v1 {
+		others[name] = "another " + name
+	}
+	for _, c := range []struct {
+		name, source string
+		wrong        map[string]string
+	}{
+		{"an absolute path", "WRONG", others},
+		{"a relative path", ".", others},
+		{"a relative path to another version", ".", superset},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			is := is.New(t)
+			w := newWorld(t, openaitest.Config{})
+			right, wrong := tree(t, v1), tree(t, c.wrong)
+			t.Chdir(right)
+			w.must(cli.Done, "sync", ".", "--owner", "hb", "-y")
+			t.Chdir(wrong)
+			w.must(cli.Done, "sync", strings.Replace(c.source, "WRONG", wrong, 1), "--owner", "hb", "-y")
+			t.Chdir(right)
+			is.NoErr(os.Remove("9.md"))
+			w.must(cli.Done, "sync", ".", "--owner", "hb", "-y")
+			is.Equal(w.keys(), slices.Sorted(maps.Keys(v1))[:9])
+		})
+	}
+}
+
+// TestAListOfKeysHasARecordOfItsOwn stands beside the folder that puts its documents.
+func TestAListOfKeysHasARecordOfItsOwn(t *testing.T) {
+	is := is.New(t)
+	w := newWorld(t, openaitest.Config{})
+	list := func(keys ...string) map[string]string {
+		return map[string]string{"list": fmt.Sprintf("%s\n{\"end\":true,\"count\":%d}\n", strings.Join(keys, "\n"), len(keys))}
+	}
+	right, wrong := tree(t, list("a.md", "sub/b.md", "sub/c.md")), tree(t, list("a.md", "sub/c.md"))
+	w.must(cli.Done, "sync", w.dir, "--owner", "hb", "-y")
+	t.Chdir(right)
+	w.must(cli.Done, "sync", "keys:list", "--owner", "hb", "-y")
+	is.Equal(len(records(t)), 2)
 	t.Chdir(wrong)
-	w.must(cli.Withheld, "sync", "manifest:m.jsonl", "--owner", "hb", "-y")
-	is.Equal(w.keys(), before)
+	w.must(cli.Withheld, "sync", "keys:list", "--owner", "hb", "-y")
+	is.Equal(len(w.keys()), 3)
+	t.Chdir(right)
+	w.must(cli.Done, "sync", "keys:list", "--owner", "hb", "-y")
+	fill(t, right, list("a.md", "sub/b.md"))
+	w.must(cli.Done, "sync", "keys:list", "--owner", "hb", "-y") // one of three goes
+	is.Equal(w.keys(), []string{"a.md", "sub/b.md"})
+	fill(t, wrong, list("sub/b.md"))
+	w.must(cli.Done, "sync", "keys:"+filepath.Join(wrong, "list"), "--owner", "hb", "-y") // a list says nothing of contents
+	is.Equal(w.keys(), []string{"sub/b.md"})
+	w.must(cli.Done, "sync", w.dir, "--owner", "hb", "-y")
+	is.Equal(len(records(t)), 2)
+}
+
+// TestTheRecordIsOfTheFolderThatWasRead has a link lead to another folder while vsctl asks.
+func TestTheRecordIsOfTheFolderThatWasRead(t *testing.T) {
+	is := is.New(t)
+	w := newWorld(t, openaitest.Config{})
+	other, link := tree(t, project), filepath.Join(t.TempDir(), "current")
+	lead := func(to string) {
+		_ = os.Remove(link)
+		is.NoErr(os.Symlink(to, link))
+	}
+	lead(w.dir)
+	w.tty, w.in = true, "y\n"
+	w.asked = func() { lead(other) }
+	w.must(cli.Done, "sync", link, "--owner", "hb")
+	record, err := os.ReadFile(records(t)[0])
+	is.NoErr(err)
+	read, err := filepath.EvalSymlinks(w.dir)
+	is.NoErr(err)
+	is.True(strings.Contains(string(record), read))
+}
+
+// TestASavedPlanIsJudgedByTheRecordWhereItIsApplied makes a plan in the wrong directory, where no
+// record is known.
+func TestASavedPlanIsJudgedByTheRecordWhereItIsApplied(t *testing.T) {
+	is := is.New(t)
+	w := newWorld(t, openaitest.Config{})
+	v1, v2 := versions()
+	right, wrong, file := tree(t, v1), tree(t, v2), filepath.Join(t.TempDir(), "a.plan")
+	t.Chdir(right)
+	w.must(cli.Done, "sync", ".", "--owner", "hb", "-y")
+	writes, cache := w.writes(), os.Getenv("XDG_CACHE_HOME")
+	t.Setenv("XDG_CACHE_HOME", t.TempDir())
+	t.Chdir(wrong)
+	w.must(cli.Done, "plan", ".", "--owner", "hb", "--out", file) // most documents are unchanged
+	t.Setenv("XDG_CACHE_HOME", cache)
+	for _, more := range [][]string{nil, {"."}} {
+		w.must(cli.Withheld, append([]string{"apply", file, "-y"}, more...)...)
+		is.Equal(w.writes(), writes)
+	}
+	knows := file + ".2"
+	w.must(cli.Withheld, "plan", ".", "--owner", "hb", "--out", knows)
+	w.must(cli.Withheld, "apply", knows, "-y")
+	is.Equal(w.writes(), writes)
+	w.must(cli.Done, "apply", file, "-y", "--approve-removals", "1")
+	is.Equal(w.keys(), slices.Sorted(maps.Keys(v2)))
+	is.NoErr(os.Remove("9.md"))
+	w.must(cli.Done, "sync", ".", "--owner", "hb", "-y") // it is the one on record
 }
 
 // TestARecordThatCannotBeReadOrWrittenStopsNothing tells of it on a line.

@@ -30,6 +30,7 @@ import (
 // spec is a source with all that decides its documents. A saved plan keeps it.
 type spec struct {
 	Source         string   `json:"source"`
+	Relative       bool     `json:"relative,omitempty"` // the working directory of the plan has decided where it is
 	Prefix         string   `json:"prefix,omitempty"`
 	Include        []string `json:"include,omitempty"`
 	Exclude        []string `json:"exclude,omitempty"`
@@ -133,8 +134,9 @@ func (s spec) scope() plan.Scope {
 type made struct {
 	Spec spec       `json:"source"`
 	Plan *plan.Plan `json:"plan"`
-	// Elsewhere is where the last whole run had read the source, when that was another place.
-	Elsewhere string `json:"elsewhere,omitempty"`
+	// Folder is the folder that the plan has read, without links.
+	Folder string `json:"folder,omitempty"`
+	Doubt  doubt  `json:"doubt,omitzero"`
 
 	refusals *plan.Refusals
 	moved    bool // the source is not where the plan has read it
@@ -151,6 +153,7 @@ func (a *app) make(ctx context.Context, c *vsclient.Client, opened source.Source
 		if m.Spec.Source = place; kind != "dir" {
 			m.Spec.Source = kind + ":" + place
 		}
+		m.Spec.Relative = relative(s.Source)
 	}
 	sample := vsclient.Document{Key: "any.md", Content: vsclient.Bytes([]byte("text"))}
 	if sample.Chunking, err = parseChunking(s.Chunking); err != nil {
@@ -167,10 +170,12 @@ func (a *app) make(ctx context.Context, c *vsclient.Client, opened source.Source
 	if m.refusals, err = a.refusals(a.storeID); err != nil {
 		return made{}, environment(err)
 	}
-	m.Elsewhere = a.elsewhere(a.storeID, m.Spec)
+	m.Folder = m.Spec.folder()
+	m.Doubt = m.Spec.doubt(ctx, a.last(a.storeID, m.Spec), m.Folder)
 	o := plan.Options{
 		Scope: s.scope(), Guard: g, Empty: s.AllowEmpty, NoRemove: s.noRemove, Exists: exists(opened), Limits: a.limits,
-		Refusals: m.refusals, OwnerAttribute: s.OwnerAttribute, Overlap: true, Elsewhere: m.Elsewhere,
+		Refusals: m.refusals, OwnerAttribute: s.OwnerAttribute, Overlap: true,
+		Doubt: m.Doubt.why, Strict: m.Doubt.Level == strict,
 	}
 	if m.Plan, err = plan.Make(ctx, c, a.counted(opened.Documents(ctx)), o); err != nil {
 		return made{}, err
@@ -481,10 +486,13 @@ func (a *app) syncCommand() *cobra.Command {
 		Use: "sync [SOURCE]", Short: "Make the store equal to the source: plan, ask, apply", Args: args(0, 1, "one SOURCE"),
 		Long: `Sync makes the store equal to the source. It shows the plan, asks, puts first and removes
 last. Without --owner it removes nothing. It withholds removals, and exits with 4, when the
-source is incomplete or empty, and when there are too many of them. It changes nothing, and
-exits with 4, when the source has so few of the documents that it may be another one. A
-folder that is not that of the last run has to hold more than half of them unchanged before
-one is removed.
+source is incomplete or empty, and when there are too many of them.
+
+It changes nothing, and exits with 4, when documents would go and the source may be another
+one: it has few of them; or a relative SOURCE leads to another folder than the last run has
+read. Run vsctl there, or give the absolute path. More than half of the documents must be
+unchanged for an absolute path to another folder, for another checkout of one git repository,
+and for a relative path when no run is on record here or its folder is gone.
 
 ` + legend + "\n\n" + exitCodes,
 		Example: "  vsctl sync ./docs --owner handbook\n  vsctl sync ./docs --owner handbook -y --include '*.md' --exclude drafts --front-matter\n  export-pages | vsctl sync manifest:- --owner pages -y\n  vsctl sync ./docs --owner handbook --approve-removals 40",
@@ -562,6 +570,9 @@ func (a *app) applyCommand() *cobra.Command {
 outrun are named and left alone, and the others are done. SOURCE says where the source is
 now, when that is not where it was.
 
+It changes nothing, and exits with 4, when the plan removes documents and the last run here
+has read another folder, of which the plan did not know. Plan again.
+
 ` + exitCodes,
 		Example: "  vsctl plan ./docs --owner handbook --out today.plan\n  vsctl apply today.plan -y",
 	}
@@ -574,9 +585,12 @@ now, when that is not where it was.
 		if err != nil {
 			return outcome{}, environment(err)
 		}
+		read := m
 		if len(args) == 2 {
-			m.Spec.Source, m.moved = args[1], true
+			m.Spec.Source, m.Spec.Relative = args[1], relative(args[1])
 		}
+		m.Folder = m.Spec.folder()
+		m.moved = len(args) == 2 || m.Folder != read.Folder
 		if _, place := source.Split(m.Spec.Source); place == "-" && len(args) == 1 {
 			return outcome{}, usagef("the plan is of standard input: give its SOURCE again, as a second argument")
 		}
@@ -599,8 +613,13 @@ now, when that is not where it was.
 		if m.refusals, err = a.refusals(m.Plan.StoreID); err != nil {
 			return outcome{}, environment(err)
 		}
-		if last := a.elsewhere(m.Plan.StoreID, m.Spec); last != "" && m.Elsewhere == "" && !m.moved && m.Plan.Removals > x.approve {
-			return outcome{code: Withheld, summary: "nothing was changed", result: m, err: fmt.Errorf("the last whole run has read %s, which the plan did not know: plan again", last)}, nil
+		last := a.last(m.Plan.StoreID, m.Spec)
+		m.Doubt = m.Spec.doubt(ctx, last, m.Folder)
+		if was := read.Spec.doubt(ctx, last, read.Folder); m.moved && read.Folder != "" && was.Level < m.Doubt.Level {
+			m.Doubt = was // the plan's folder has decided what goes
+		}
+		if m.Doubt.Last != "" && m.Doubt.Level > read.Doubt.Level && m.Plan.Removals > x.approve {
+			return outcome{code: Withheld, summary: "nothing was changed", result: m, err: fmt.Errorf("the last whole run has read %s, which the plan did not know: plan again", m.Doubt.Last)}, nil
 		}
 		if !x.wait {
 			for i, e := range m.Plan.Entries {
@@ -675,13 +694,14 @@ func (a *app) execute(ctx context.Context, c *vsclient.Client, m made, opened so
 	if saved {
 		o.Source = opened.Document
 	}
-	folder := m.Spec.folder()
 	a.gate.writing.Store(true)
 	a.progress.Done(0, pending, 0)
 	report, err := p.Execute(ctx, c, o, func(g plan.Progress) { a.progress.Done(g.Done, g.Total, g.Bytes) })
 	a.saveRefusals(p.StoreID, m.refusals)
-	if err == nil && !silent && !m.moved && whole(p, report) {
-		a.remember(p.StoreID, m.Spec, folder)
+	shown := len(p.Entries) > p.Removals || len(opened.Refused()) > 0 // an empty folder may be any
+	approved := p.Removals > 0 && p.Removals <= x.approve
+	if err == nil && !silent && !m.moved && shown && whole(p, report) && (approved || m.decides(report)) {
+		a.remember(p.StoreID, m.Spec, m.Folder)
 	}
 	a.progress.End()
 
@@ -725,7 +745,13 @@ func (a *app) execute(ctx context.Context, c *vsclient.Client, m made, opened so
 // whole reports whether the store is as the source is after an execution, but for changes
 // that have failed beside others, and for removals that are withheld one by one.
 func whole(p *plan.Plan, r plan.Report) bool {
-	shown := len(p.Entries) > p.Removals // an empty folder may be any
 	refused := slices.ContainsFunc(r.Withheld, func(e plan.Entry) bool { return e.Withheld == p.Guarded })
-	return shown && p.Incomplete == "" && !refused && len(r.Stale) == 0 && (len(r.Failed) == 0 || r.Done+r.Idle > 0)
+	return p.Incomplete == "" && !refused && len(r.Stale) == 0 && (len(r.Failed) == 0 || r.Done+r.Idle > 0)
+}
+
+// decides reports whether a run decides which folder is the source's from now on. One that has read
+// another folder than the last one may have found nothing to remove by chance: it needs a removal,
+// or most documents unchanged, and a relative path an approval.
+func (m made) decides(r plan.Report) bool {
+	return m.Doubt.Last == "" || m.Doubt.Level != strict && (r.Counts[plan.Remove] > 0 || 2*m.Plan.Same > m.Plan.Owned)
 }

@@ -286,6 +286,31 @@ func TestAListOfKeysRemovesAndPutsNothing(t *testing.T) {
 	is.Equal(w.keys(), []string{"a.md", "sub/c.md"})
 }
 
+func TestAListOfKeysIsJudgedByTheNumberOfRemovals(t *testing.T) {
+	w := newWorld(t, openaitest.Config{})
+	for i := range 7 {
+		w.write(fmt.Sprint(i, ".md"), fmt.Sprint("text ", i))
+	}
+	w.must(cli.Done, "sync", w.dir, "--owner", "hb", "-y")
+	w.must(cli.Done, "put", "theirs.md", filepath.Join(w.dir, "a.md"), "--owner", "them")
+	keys := slices.DeleteFunc(w.keys(), func(key string) bool { return key == "theirs.md" })
+	for _, c := range []struct {
+		sentence string
+		list     []string
+		code     int
+	}{
+		{"seven of ten go", keys[7:], cli.Done},
+		{"eight of ten go", keys[8:], cli.Withheld},
+		{"no document stays", []string{"new.md"}, cli.Withheld},
+		{"one of another owner stays", []string{"theirs.md"}, cli.Withheld},
+	} {
+		t.Run(c.sentence, func(t *testing.T) {
+			w.in = strings.Join(c.list, "\n") + "\n"
+			w.must(c.code, "plan", "keys:-", "--complete", "--owner", "hb")
+		})
+	}
+}
+
 func TestAManifestGivesTextsFilesAttributesAndChunking(t *testing.T) {
 	is := is.New(t)
 	w := newWorld(t, openaitest.Config{})

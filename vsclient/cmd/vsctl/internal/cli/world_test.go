@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
+	"io"
 	"maps"
 	"net/http"
 	"os"
@@ -29,6 +30,7 @@ type world struct {
 	dir   string
 	env   map[string]string
 	in    string // standard input
+	asked func() // what happens when standard input is read first; nil: nothing
 	tty   bool   // all three streams are a terminal
 	slept time.Duration
 }
@@ -74,7 +76,11 @@ func (w *world) run(args ...string) (stdout, stderr string, code int) {
 	w.t.Helper()
 	var out, errs bytes.Buffer
 	code = cli.Run(w.t.Context(), args, cli.Streams{
-		In: strings.NewReader(w.in), Out: &out, Err: &errs, InTerminal: w.tty, OutTerminal: w.tty, ErrTerminal: w.tty,
+		In: io.MultiReader(reads(func() {
+			if w.asked != nil {
+				w.asked()
+			}
+		}), strings.NewReader(w.in)), Out: &out, Err: &errs, InTerminal: w.tty, OutTerminal: w.tty, ErrTerminal: w.tty,
 		LookupEnv: func(name string) (string, bool) { v, ok := w.env[name]; return v, ok },
 		Sleep:     func(_ context.Context, d time.Duration) { w.slept += d; w.srv.Advance(d) },
 	})
@@ -82,6 +88,14 @@ func (w *world) run(args ...string) (stdout, stderr string, code int) {
 		w.t.Errorf("vsctl %v shows the API key:\n%s%s", args, out.String(), errs.String())
 	}
 	return out.String(), errs.String(), code
+}
+
+// reads is an empty stream that tells of being read.
+type reads func()
+
+func (r reads) Read([]byte) (int, error) {
+	r()
+	return 0, io.EOF
 }
 
 // must runs the program and expects an exit code.

@@ -3,6 +3,7 @@ package source
 import (
 	"bufio"
 	"bytes"
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -52,9 +53,9 @@ func (k *keys) Documents(context.Context) iter.Seq2[vsclient.Document, error] {
 				yield(vsclient.Document{}, errors.New("more follows the end line: end the list once"))
 				return
 			}
-			if said, ok := endLine(text); ok {
+			if said, ok, err := endLine(text); ok {
 				ended = true
-				if err := counted(said, count); err != nil && !yield(vsclient.Document{}, err) {
+				if err = cmp.Or(err, counted(said, count)); err != nil && !yield(vsclient.Document{}, err) {
 					return
 				}
 				continue
@@ -120,15 +121,27 @@ func whole(text []byte) error {
 	return nil
 }
 
-func endLine(text string) (count int, ok bool) {
+// endLine reads an end line. One that has a name twice is an end line with an error.
+func endLine(text string) (count int, ok bool, err error) {
+	reads := func(to any) bool { return strings.HasPrefix(text, "{") && json.Unmarshal([]byte(text), to) == nil }
+	var names struct {
+		End   json.RawMessage `json:"end"`
+		Count json.RawMessage `json:"count"`
+	}
 	var end struct {
 		End   bool `json:"end"`
 		Count *int `json:"count"`
 	}
-	if !strings.HasPrefix(text, "{") || json.Unmarshal([]byte(text), &end) != nil || !end.End || end.Count == nil {
-		return 0, false
+	if reads(&names) && names.End != nil && names.Count != nil {
+		err = once(json.RawMessage(text), field)
 	}
-	return *end.Count, true
+	switch {
+	case err != nil:
+		return 0, true, err
+	case !reads(&end) || !end.End || end.Count == nil:
+		return 0, false, nil
+	}
+	return *end.Count, true, nil
 }
 
 // Document reports whether the list has the key.

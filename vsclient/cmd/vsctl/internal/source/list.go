@@ -49,6 +49,39 @@ func git(ctx context.Context, dir string, args ...string) ([]byte, error) {
 	return out.Bytes(), err
 }
 
+// SamePlace reports whether two folders, or two files, are at one path of one git repository: in two
+// work trees of it, or in two clones with a first commit in common.
+func SamePlace(ctx context.Context, one, other string) bool {
+	var dirs, paths [2]string
+	var shared [2]fs.FileInfo // what all work trees of a clone share
+	for i, place := range []string{one, other} {
+		name := ""
+		if info, err := os.Stat(place); err == nil && !info.IsDir() {
+			place, name = filepath.Split(place)
+		}
+		prefix, err := git(ctx, place, "rev-parse", "--show-prefix")
+		common, failed := git(ctx, place, "rev-parse", "--git-common-dir")
+		if err != nil || failed != nil {
+			return false
+		}
+		at := strings.TrimSuffix(string(common), "\n")
+		if !filepath.IsAbs(at) {
+			at = filepath.Join(place, at)
+		}
+		if shared[i], err = os.Stat(at); err != nil {
+			return false
+		}
+		dirs[i], paths[i] = place, string(prefix)+name
+	}
+	if paths[0] != paths[1] || os.SameFile(shared[0], shared[1]) {
+		return paths[0] == paths[1]
+	}
+	first, err := git(ctx, dirs[0], "rev-list", "--max-parents=0", "HEAD")
+	second, failed := git(ctx, dirs[1], "rev-list", "--max-parents=0", "HEAD")
+	commits := strings.Fields(string(second))
+	return err == nil && failed == nil && slices.ContainsFunc(strings.Fields(string(first)), func(commit string) bool { return slices.Contains(commits, commit) })
+}
+
 // hookVariables lead git to the repository whose hook has started vsctl.
 var hookVariables = []string{"GIT_DIR", "GIT_WORK_TREE", "GIT_INDEX_FILE", "GIT_PREFIX"}
 

@@ -418,6 +418,79 @@ func TestKeysAreLinesOrJSONStrings(t *testing.T) {
 	is.Equal(got, []string{"a\nb", "plain key", `{"id":1}`})
 }
 
+// TestAnEndLineOfAListHasEachNameOnce has two counts, of which the last would count.
+func TestAnEndLineOfAListHasEachNameOnce(t *testing.T) {
+	for _, end := range []string{
+		`{"end":true,"count":7,"count":1}`, `{"end":true,"count":7,"COUNT":1}`, `{"end":false,"end":true,"count":1}`,
+		`{"end":true,"end":false,"count":1}`, `{"end":true,"count":1,"count":null}`, `{"end":true,"count":1,"x":1,"x":2}`,
+	} {
+		for _, complete := range []bool{false, true} {
+			is := is.New(t)
+			_, err := keysOf(t, open(t, "keys:-", Options{Stdin: strings.NewReader("a\n" + end + "\n"), Complete: complete}))
+			is.True(err != nil && strings.Contains(err.Error(), "twice"))
+		}
+	}
+	is := is.New(t)
+	s := open(t, "keys:-", Options{Stdin: strings.NewReader(`{"id":1,"id":2}` + "\n" + `{"end":true,"count":1}`)})
+	_, err := keysOf(t, s)
+	is.NoErr(err) // a key may have any form
+	is.Equal(len(s.Refused()), 1)
+}
+
+// TestTheSamePlaceOfARepositoryIsInItsWorkTreesAndClones has folders and files.
+func TestTheSamePlaceOfARepositoryIsInItsWorkTreesAndClones(t *testing.T) {
+	is := is.New(t)
+	top := t.TempDir()
+	git := func(dir string, args ...string) {
+		cmd := exec.CommandContext(t.Context(), "git", append([]string{"-C", filepath.Join(top, dir), "-c", "user.name=a", "-c", "user.email=a@b.c"}, args...)...)
+		cmd.Env = append(os.Environ(), "GIT_CONFIG_GLOBAL="+os.DevNull)
+		if out, err := cmd.CombinedOutput(); err != nil {
+			t.Fatalf("git %v: %v: %s", args, err, out)
+		}
+	}
+	begin := func(dir string) {
+		write(t, top, dir+"/docs/a.md", "a")
+		write(t, top, dir+"/docs/v2/a.md", "a")
+		write(t, top, dir+"/m.jsonl", dir)
+		git(dir, "init", "-q")
+	}
+	for _, dir := range []string{"r", "other"} {
+		begin(dir)
+		git(dir, "add", ".")
+		git(dir, "commit", "-q", "-m", "the first of "+dir)
+	}
+	begin("unborn")
+	begin("unborn2")
+	write(t, top, "plain/docs/a.md", "a")
+	git("r", "worktree", "add", "-q", "../tree")
+	git(".", "clone", "-q", "r", "clone")
+	for _, c := range []struct {
+		one, other string
+		same       bool
+	}{
+		{"r", "tree", true},
+		{"r/docs", "tree/docs", true},
+		{"r/docs", "clone/docs", true},
+		{"tree/docs", "clone/docs", true},
+		{"r/m.jsonl", "clone/m.jsonl", true},
+		{"r/m.jsonl", "clone/docs/a.md", false},
+		{"r/docs", "clone", false},
+		{"r/docs", "r/docs/v2", false},
+		{"r/docs", "clone/docs/v2", false},
+		{"r", "other", false},
+		{"r/docs", "other/docs", false},
+		{"r", "unborn", false},
+		{"unborn", "unborn2", false},
+		{"r/docs", "plain/docs", false},
+		{"plain/docs", "plain/docs", false},
+		{"r/docs", "nowhere/docs", false},
+	} {
+		one, other := filepath.Join(top, c.one), filepath.Join(top, c.other)
+		is.Equal(SamePlace(t.Context(), one, other), c.same) // c.one and c.other
+		is.Equal(SamePlace(t.Context(), other, one), c.same)
+	}
+}
+
 // TestASourceInAnotherEncodingIsIncomplete has a key that the store may have in UTF-8.
 func TestASourceInAnotherEncodingIsIncomplete(t *testing.T) {
 	for _, key := range []string{"caf\xe9", `"caf` + "\xe9" + `"`, `"caf\ud800"`, `"caf\udfff\ud800"`, `"\\\ud83d"`, "c\x00a\x00f\x00"} {
