@@ -34,7 +34,8 @@ demo: ## Run a real pipeline over this repository's documents, and show the docu
 	@$(BIN)/demo
 
 .PHONY: test
-test: $(MODULES:%=test-%) ## Run the tests of all modules with the race detector, and a share of the long tests
+test: ## Run the tests of all modules with the race detector, and a share of the long tests
+	@$(MAKE) --no-print-directory -j2 $(MODULES:%=test-%)
 
 .PHONY: test-vsclient test-vsctl test-connector
 test-vsclient: ## Run the tests of the client

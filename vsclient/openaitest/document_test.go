@@ -193,14 +193,14 @@ func TestAPDFThatEndsNothingIsReadAtOnce(t *testing.T) {
 	t.Parallel()
 	for name, stream := range map[string]string{
 		"arrays":          "BT " + strings.Repeat("[(aaaa) Tj ", 200_000) + "ET",
-		"strings":         "BT (aaaa) Tj (" + strings.Repeat(`\(a `, 2<<20) + "ET",
-		"nested strings":  "BT (aaaa) Tj " + strings.Repeat("(a ", 2<<20) + "ET",
-		"hex strings":     "BT (aaaa) Tj " + strings.Repeat("<61 ", 2<<20) + "ET",
-		"one hex string":  "BT (aaaa) Tj <" + strings.Repeat("61", 2<<20) + "ET",
-		"images":          "BT (aaaa) Tj " + strings.Repeat("ID a ", 2<<20) + "ET",
-		"comments":        "BT (aaaa) Tj " + strings.Repeat("% a ", 2<<20) + "ET",
-		"dictionaries":    "BT (aaaa) Tj " + strings.Repeat("<<a ", 2<<20) + "ET",
-		"escaped strings": "BT (aaaa) Tj " + strings.Repeat(`(\`, 2<<20) + "ET",
+		"strings":         "BT (aaaa) Tj (" + strings.Repeat(`\(a `, 1<<19) + "ET",
+		"nested strings":  "BT (aaaa) Tj " + strings.Repeat("(a ", 1<<19) + "ET",
+		"hex strings":     "BT (aaaa) Tj " + strings.Repeat("<61 ", 1<<19) + "ET",
+		"one hex string":  "BT (aaaa) Tj <" + strings.Repeat("61", 1<<19) + "ET",
+		"images":          "BT (aaaa) Tj " + strings.Repeat("ID a ", 1<<19) + "ET",
+		"comments":        "BT (aaaa) Tj " + strings.Repeat("% a ", 1<<19) + "ET",
+		"dictionaries":    "BT (aaaa) Tj " + strings.Repeat("<<a ", 1<<19) + "ET",
+		"escaped strings": "BT (aaaa) Tj " + strings.Repeat(`(\`, 1<<19) + "ET",
 	} {
 		t.Run(name, func(t *testing.T) {
 			is := is.New(t)
