@@ -27,6 +27,11 @@ const (
 	Conflict     = "a change was refused since the stored document was not as it asked for"
 	Merged       = "several changes of one key were given to one Apply"
 	Searched     = "a search found a document"
+	Got          = "a get found a document"
+	Updated      = "a document's attributes were updated"
+	Flushed      = "a flush succeeded with documents to wait for"
+	LeftNothing  = "a client that had made Files was closed and named none"
+	LeftSome     = "a client that was closed named Files"
 	NotIndexed   = "a document could not be indexed"
 	refused      = "a batch was refused and its files were attached otherwise"
 	stuck        = "a stuck file was uploaded anew"
@@ -52,7 +57,7 @@ var writing = []string{"POST /files", "POST store/files", "POST file_batches", "
 // EveryState lists the states that a long run has to reach.
 func EveryState() []string {
 	all := []string{
-		Killed, Closed, ShutDown, GaveUp, Two, Orphan, Stripped, Hand, Expired, Conflict, Merged, Searched, NotIndexed, refused, stuck,
+		Killed, Closed, ShutDown, GaveUp, Two, Orphan, Stripped, Hand, Expired, Conflict, Merged, Searched, Got, Updated, Flushed, LeftNothing, LeftSome, NotIndexed, refused, stuck,
 		serverError, repeated, lateAttach, altered, cursor, alone, sameName, notYet, lateDeletion,
 		Unmarked, Attached, mirror,
 	}
