@@ -23,7 +23,6 @@ type deeds struct{ *course.Course }
 const (
 	openTime = 15 * time.Minute // after which a version that was never seen searchable goes, at the earliest
 	slack    = 2 * time.Second  // OpenAI tells times in seconds
-	idle     = 10 * time.Second // for which no fault may have met a process whose end has no excuse
 )
 
 // TakenBack finds versions that were, or may have been, accepted by the store and that a
@@ -130,7 +129,7 @@ func Ended(c *course.Course, p *course.Process, left client.Left, early bool) {
 // removals that were due.
 func (d *deeds) misnamed(p *course.Process, id string, early bool) string {
 	up := d.Uploaded(id)
-	mine, removes, gone, failed, attached := up != nil && up.P == p.N, false, false, false, false
+	mine, removes, tries, gone, failed, attached := up != nil && up.P == p.N, false, false, false, false, false
 	var seen *trail.Entry
 	for _, e := range d.Of(id) {
 		if e.P != p.N {
@@ -139,7 +138,7 @@ func (d *deeds) misnamed(p *course.Process, id string, early bool) string {
 		told := e.Replied > 0 && e.Replied < p.Ending
 		switch {
 		case e.Method == http.MethodDelete:
-			removes = true
+			removes, tries = true, tries || e.Sent >= p.Ending
 			gone = gone || e.Endpoint == "DELETE /files/{id}" && told && (e.Status < 300 || e.Status == http.StatusNotFound)
 		case e.Endpoint == "GET store/files/{id}" && told:
 			failed = failed || e.State == "failed"
@@ -155,17 +154,16 @@ func (d *deeds) misnamed(p *course.Process, id string, early bool) string {
 		return "it has deleted"
 	case !removes && seen != nil && seen.State == "completed":
 		return "it has seen searchable"
-	case mine && !removes && (failed || !attached) && up.Replied > 0 && early && d.quiet(p):
-		return "had to go, and which it has not tried to remove"
+	case mine && !tries && (failed || !attached) && up.Replied > 0 && early && d.quiet(p) && !d.removedByOthers(p, id):
+		return "had to go, and which it has not tried to remove at its end"
 	}
 	return ""
 }
 
-// quiet reports whether no request of a process has met a fault shortly before its end or
-// since.
+// quiet reports whether no request of a process has met a fault since its end was asked for.
 func (d *deeds) quiet(p *course.Process) bool {
 	return !slices.ContainsFunc(d.Entries(), func(e *trail.Entry) bool {
-		return e.P == p.N && e.Fate != plan.FateNone && e.Sent >= p.Ending-idle
+		return e.P == p.N && e.Failed() && e.Sent >= p.Ending
 	})
 }
 

@@ -329,9 +329,12 @@ func (c *Cell) Clear(call *Call) bool {
 	return !slices.ContainsFunc(c.Calls, func(other *Call) bool { return other != call && !other.made && !(other.Ended && other.vain) })
 }
 
-// UnderWay reports whether a change of a process was under way at some time since another.
+// UnderWay reports whether a change of a process was under way at some time since another, or
+// may still take effect.
 func (c *Cell) UnderWay(p int, since time.Duration) bool {
-	return slices.ContainsFunc(c.Calls, func(call *Call) bool { return call.P == p && (!call.Ended || call.To >= since) })
+	return slices.ContainsFunc(c.Calls, func(call *Call) bool {
+		return call.P == p && (!call.Ended || call.To >= since || !call.made && !call.vain)
+	})
 }
 
 // Replace notes that another tool has set the attributes.

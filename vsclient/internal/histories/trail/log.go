@@ -72,7 +72,7 @@ func (l *Log) GiveUp(e *Entry) {
 func (l *Log) Untouched(p int, since time.Duration) bool {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	return !slices.ContainsFunc(l.entries, func(e *Entry) bool { return e.P == p && e.Sent >= since && (e.unheard || e.Fate != plan.FateNone) })
+	return !slices.ContainsFunc(l.entries, func(e *Entry) bool { return e.P == p && e.Sent >= since && (e.unheard || e.Failed()) })
 }
 
 // Of returns the requests that name a File.
@@ -135,6 +135,9 @@ func (e *Entry) Lost() bool {
 	silent := strings.HasPrefix(e.Fate, plan.FateCut) || strings.HasPrefix(e.Fate, plan.FateHang) || strings.HasPrefix(e.Fate, plan.FateLate)
 	return e.At > 0 && e.Replied == 0 && silent && !strings.HasPrefix(e.Fate, plan.FateLate500)
 }
+
+// Failed reports whether a request has had a fate that its process hears of.
+func (e *Entry) Failed() bool { return e.Fate != plan.FateNone }
 
 // Refused reports whether the API has refused a request for good, and its process was told.
 func (e *Entry) Refused() bool {
