@@ -318,7 +318,7 @@ func (l *Line) RoundTrip(req *http.Request) (*http.Response, error) {
 		return l.silence(req)
 	}
 	g.log.Enter(e)
-	e.Fate = g.fate(e)
+	e.Fate = g.fate(e, way)
 	if e.Fate == plan.FateKill {
 		l.Die()
 		return l.silence(req)
@@ -328,7 +328,11 @@ func (l *Line) RoundTrip(req *http.Request) (*http.Response, error) {
 	if fate == plan.FateNone || after || fate == plan.FateCutReply {
 		resp = g.effect(e, req, body)
 	}
-	if base, delay, ok := strings.Cut(fate, "@"); ok {
+	slow := time.Duration(0)
+	if base, delay, ok := strings.Cut(fate, "@"); ok && base == plan.FateSlow {
+		slow, _ = time.ParseDuration(delay)
+		resp, fate = g.effect(e, req, body), plan.FateNone
+	} else if ok {
 		wait, _ := time.ParseDuration(delay)
 		g.later(e, req, body, wait, kind)
 		fate = map[string]string{plan.FateLate: plan.FateCut, plan.FateLateHang: plan.FateHang, plan.FateLate500: plan.Fate500}[base]
@@ -343,7 +347,7 @@ func (l *Line) RoundTrip(req *http.Request) (*http.Response, error) {
 	}
 
 	// And back.
-	back := time.Duration(1 + g.chance("back", way)*float64(g.sea.Latency))
+	back := slow + time.Duration(1+g.chance("back", way)*float64(g.sea.Latency))
 	if !sleep(ctx, back) || !g.Pass(ctx, g.number(kind+" reply"), tie) {
 		g.log.GiveUp(e)
 		return l.silence(req)
@@ -388,7 +392,7 @@ func sleep(ctx context.Context, d time.Duration) bool {
 }
 
 // fate draws the fate of a request that is about to take effect.
-func (g *Gate) fate(e *trail.Entry) string {
+func (g *Gate) fate(e *trail.Entry, way string) string {
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	if e.P < 0 {
@@ -410,6 +414,9 @@ func (g *Gate) fate(e *trail.Entry) string {
 			if time.Now().Before(o.until) {
 				return o.fate
 			}
+		}
+		if g.chance("slow", way) < g.sea.Slow {
+			return plan.FateSlow + "@" + time.Duration(1+g.chance("how slow", way)*float64(plan.LongestSlow)).String()
 		}
 	}
 	return fate

@@ -137,7 +137,10 @@ func (e *Entry) Lost() bool {
 }
 
 // Failed reports whether a request has had a fate that its process hears of.
-func (e *Entry) Failed() bool { return e.Fate != plan.FateNone }
+func (e *Entry) Failed() bool { return e.Fate != plan.FateNone && !e.Slow() }
+
+// Slow reports whether the reply came long after the effect.
+func (e *Entry) Slow() bool { return strings.HasPrefix(e.Fate, plan.FateSlow) }
 
 // Refused reports whether the API has refused a request for good, and its process was told.
 func (e *Entry) Refused() bool {
