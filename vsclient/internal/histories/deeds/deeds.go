@@ -129,7 +129,7 @@ func Ended(c *course.Course, p *course.Process, left client.Left, early bool) {
 // removals that were due.
 func (d *deeds) misnamed(p *course.Process, id string, early bool) string {
 	up := d.Uploaded(id)
-	mine, removes, tries, gone, failed, attached := up != nil && up.P == p.N, false, false, false, false, false
+	mine, removes, tries, gone, failed, attached, hidden := up != nil && up.P == p.N, false, false, false, false, false, false
 	var seen *trail.Entry
 	for _, e := range d.Of(id) {
 		if e.P != p.N {
@@ -142,7 +142,7 @@ func (d *deeds) misnamed(p *course.Process, id string, early bool) string {
 			gone = gone || e.Endpoint == "DELETE /files/{id}" && told && (e.Status < 300 || e.Status == http.StatusNotFound)
 		case e.Endpoint == "GET store/files/{id}" && told:
 			failed = failed || e.State == "failed"
-			seen = e
+			seen, hidden = e, removes && e.Status == http.StatusNotFound // the store does not show it any more
 		case e.Endpoint == "POST store/files", e.Endpoint == "POST file_batches":
 			attached, seen = true, nil
 		}
@@ -154,7 +154,7 @@ func (d *deeds) misnamed(p *course.Process, id string, early bool) string {
 		return "it has deleted"
 	case !removes && seen != nil && seen.State == "completed":
 		return "it has seen searchable"
-	case mine && !tries && (failed || !attached) && up.Replied > 0 && early && d.quiet(p) && !d.removedByOthers(p, id):
+	case mine && !tries && !hidden && (failed || !attached) && up.Replied > 0 && early && d.quiet(p) && !d.removedByOthers(p, id):
 		return "had to go, and which it has not tried to remove at its end"
 	}
 	return ""

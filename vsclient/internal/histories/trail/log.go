@@ -142,9 +142,10 @@ func (e *Entry) Failed() bool { return e.Fate != plan.FateNone && !e.Slow() }
 // Slow reports whether the reply came long after the effect.
 func (e *Entry) Slow() bool { return strings.HasPrefix(e.Fate, plan.FateSlow) }
 
-// Refused reports whether the API has refused a request for good, and its process was told.
+// Refused reports whether the API has refused a request for good, and its process was told, at
+// least by the status of the reply.
 func (e *Entry) Refused() bool {
-	return e.Replied > 0 && e.Status >= 400 && e.Status < 500 && e.Status != http.StatusConflict && e.Status != http.StatusTooManyRequests
+	return (e.Replied > 0 || e.Fate == plan.FateCutReply) && e.Status >= 400 && e.Status < 500 && e.Status != http.StatusConflict && e.Status != http.StatusTooManyRequests
 }
 
 // String is a line for a person.
