@@ -162,7 +162,7 @@ func (tr trial) run(t *testing.T, steps []step) (bad findings, requests int) {
 		after := w.client(nil)
 		settled, _ := w.ends(after, w.lostUploads(gaveUp)+cutOff)
 		bad.add(settled)
-		_ = after.Close()
+		_, _ = after.Close()
 		bad.wrong = append(bad.wrong, tooSoon(w.srv.Requests())...)
 		c.Close()
 		if bad.any() && *verbose {

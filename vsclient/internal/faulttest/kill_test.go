@@ -86,7 +86,7 @@ func (k killing) run(t *testing.T, steps []step) (bad findings, bounded, request
 		}
 		c.Close()
 		for _, c := range dead {
-			_ = c.Close()
+			_, _ = c.Close()
 		}
 	})
 	return bad, bounded, requests

@@ -6,5 +6,6 @@
 // that still fail, and comes back when it is run again from its record.
 //
 // The package itself runs a history and sums up many. The rooms below it hold the plan,
-// the gate, the trail of requests, the client, the model of each key and the judge.
+// the gate, the trail of requests, the client, the model of each key, the other people of the
+// project, and the judges of answers and of deeds.
 package histories

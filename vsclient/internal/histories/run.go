@@ -6,7 +6,6 @@ import (
 	"encoding/json"
 	"fmt"
 	"maps"
-	"net/http"
 	"runtime"
 	"slices"
 	"strings"
@@ -17,9 +16,11 @@ import (
 
 	"github.com/conduitio-labs/conduit-connector-openai-vectorstore/vsclient/internal/histories/client"
 	"github.com/conduitio-labs/conduit-connector-openai-vectorstore/vsclient/internal/histories/course"
+	"github.com/conduitio-labs/conduit-connector-openai-vectorstore/vsclient/internal/histories/deeds"
 	"github.com/conduitio-labs/conduit-connector-openai-vectorstore/vsclient/internal/histories/gate"
 	"github.com/conduitio-labs/conduit-connector-openai-vectorstore/vsclient/internal/histories/judge"
 	"github.com/conduitio-labs/conduit-connector-openai-vectorstore/vsclient/internal/histories/model"
+	"github.com/conduitio-labs/conduit-connector-openai-vectorstore/vsclient/internal/histories/people"
 	"github.com/conduitio-labs/conduit-connector-openai-vectorstore/vsclient/internal/histories/plan"
 	"github.com/conduitio-labs/conduit-connector-openai-vectorstore/vsclient/internal/histories/rare"
 	"github.com/conduitio-labs/conduit-connector-openai-vectorstore/vsclient/internal/histories/trail"
@@ -37,18 +38,18 @@ type process struct {
 // history is a plan that is being carried out.
 type history struct {
 	*judge.Judge
-	verbose  bool
-	gate     *gate.Gate
-	wrongID  string
-	procs    map[int]*process
-	crowds   int      // Files that others have made meanwhile
-	crowd300 []string // their ids
-	waiting  sync.WaitGroup
+	verbose bool
+	gate    *gate.Gate
+	wrongID string
+	procs   map[int]*process
+	people  *people.People
+	waiting sync.WaitGroup
 }
 
 // Run carries a plan out. drive, if not nil, is the order of an earlier run.
 func Run(t *testing.T, p plan.Plan, drive []trail.Pass, verbose bool) course.Outcome {
-	h := &history{Judge: judge.New(p), verbose: verbose, procs: make(map[int]*process)}
+	j := judge.New(p)
+	h := &history{Judge: j, people: &people.People{Judge: j}, verbose: verbose, procs: make(map[int]*process)}
 	defer runtime.GOMAXPROCS(runtime.GOMAXPROCS(1)) // so that goroutines take turns in the same order each time
 	synctest.Test(t, func(*testing.T) { h.run(drive) })
 	h.Out.Order = h.gate.Order()
@@ -111,18 +112,9 @@ func (h *history) run(drive []trail.Pass) {
 	h.Srv = openaitest.New(h.config())
 	h.Stores = []string{h.Srv.NewVectorStore("ours"), h.Srv.NewVectorStore("mirror"), h.Srv.NewVectorStore("theirs")}
 	h.wrongID = "vs_" + strings.Repeat("0", 32)
-	h.Plan.Planted = slices.Clone(h.Plan.Planted)
-	for i, p := range h.Plan.Planted {
-		if p.Like {
-			h.Plan.Planted[i].Name = fileName(p.Name, p.Text)
-		}
-	}
-	h.plant()
-	time.Sleep(time.Hour)
-	h.plantFresh()
-	h.Was = h.Describe()
+	h.people.Begin()
 	h.Log = trail.NewLog()
-	h.gate = gate.New(h.Plan, h.Srv.Client().Transport, h.Log, drive)
+	h.gate = gate.New(h.Plan, h.Srv.Client().Transport, h.Log, drive, h.Status)
 	for store := range 2 {
 		for i, key := range h.Plan.Keys {
 			c := &model.Cell{Store: store, Key: key, Index: i, States: []model.Value{model.Nothing}, Writers: make(map[int]bool)}
@@ -144,7 +136,7 @@ func (h *history) run(drive []trail.Pass) {
 		for _, n := range slices.Sorted(maps.Keys(h.procs)) {
 			p := h.procs[n]
 			p.line.Die()
-			_ = p.c.Close()
+			_, _ = p.c.Close()
 		}
 		h.waiting.Wait()
 		h.gate.Wait()
@@ -155,6 +147,7 @@ func (h *history) run(drive []trail.Pass) {
 		h.take(s)
 	}
 	h.finish()
+	deeds.TakenBack(h.Course)
 	rare.Reach(h.Course)
 	h.Mu.Lock()
 	h.Done = true
@@ -165,51 +158,6 @@ func (h *history) run(drive []trail.Pass) {
 			h.Out.Log = append(h.Out.Log, e.String())
 		}
 	}
-}
-
-// fileName is the name of the File that a client makes of a document, in a project of its own.
-func fileName(key, text string) string {
-	srv := openaitest.New(openaitest.Config{})
-	defer srv.Close()
-	store := srv.NewVectorStore("scratch")
-	c, err := client.New(client.Settings{Store: store, URL: srv.URL(), Transport: srv.Client().Transport})
-	if err != nil {
-		panic(err)
-	}
-	defer c.Close()
-	if a := c.Put(context.Background(), key, plan.Doc{Text: text}); a.Err != nil {
-		panic(a.Err)
-	}
-	return srv.Snapshot().Store(store).Files[0].Filename
-}
-
-// plant makes the Files that are there before anything happens, one a second: of two
-// without attributes and of one second, nothing tells which is newer.
-func (h *history) plant() {
-	for i, p := range h.Plan.Planted {
-		if !p.Fresh {
-			h.add(p, time.Now().Add(h.Clock-24*time.Hour+time.Duration(i)*time.Second))
-		}
-	}
-}
-
-func (h *history) plantFresh() {
-	for _, p := range h.Plan.Planted {
-		if p.Fresh {
-			h.add(p, time.Now().Add(h.Clock-5*time.Second))
-		}
-	}
-}
-
-func (h *history) add(p plan.Planted, at time.Time) {
-	id := h.Srv.AddFile(openaitest.NewFile{Name: p.Name, Purpose: p.Purpose, Content: []byte(p.Text), CreatedAt: at})
-	if p.Ours {
-		h.Srv.AddStoreFile(h.Stores[0], id, p.Attrs)
-	}
-	if p.Theirs {
-		h.Srv.AddStoreFile(h.Stores[2], id, nil)
-	}
-	h.Planted[id] = p
 }
 
 func (h *history) tell(format string, args ...any) {
@@ -246,14 +194,11 @@ func (h *history) take(s plan.Step) {
 		}
 	case plan.DoSweep:
 		if h.alive(p) {
-			h.do(p, s, func(ctx context.Context) { h.failed(p, "sweep", p.c.Sweep(ctx)) })
+			h.do(p, s, func(ctx context.Context) { h.sweep(ctx, p) })
 		}
 	case plan.DoStrays:
 		if h.alive(p) {
-			h.do(p, s, func(ctx context.Context) {
-				_, err := p.c.Strays(ctx, judge.GraceOfStrays, nil, time.Time{})
-				h.failed(p, "leftovers", err)
-			})
+			h.do(p, s, func(ctx context.Context) { h.strays(ctx, p) })
 		}
 	case plan.DoFlush:
 		if h.alive(p) {
@@ -276,13 +221,13 @@ func (h *history) take(s plan.Step) {
 	case plan.DoCalm:
 		h.calm()
 	case plan.DoStrip:
-		h.strip(s)
+		h.people.Strip(s)
 	case plan.DoHand:
-		h.hand(s)
+		h.people.Hand(s)
 	case plan.DoCrowd:
-		h.crowd(s.Store)
+		h.people.Crowd(s.Store)
 	case plan.DoThin:
-		h.thin()
+		h.people.Thin()
 	case plan.DoExpire:
 		h.Srv.ExpireVectorStore(h.Stores[0], 0)
 		h.Mu.Lock()
@@ -457,7 +402,7 @@ func (h *history) apply(ctx context.Context, p *process, changes []plan.Change) 
 		}
 		h.tell("process %d: %s %s %q {%s}: %s %v", p.N, list[i].Op, trail.Shown(list[i].Key), list[i].Doc.Text, trail.AttrsText(list[i].Doc.Attrs), a.Outcome, a.Err)
 		delete(p.Open, calls[i])
-		h.Answered(p.Process, cells[i], calls[i], a)
+		h.Answered(p.Process, cells[i], calls[i], a, ctx.Err() != nil)
 	}
 	if len(list) == 1 {
 		ended(0, p.c.Do(ctx, list[0]))
@@ -466,14 +411,35 @@ func (h *history) apply(ctx context.Context, p *process, changes []plan.Change) 
 	p.c.Apply(ctx, list, ended)
 }
 
-func (h *history) failed(p *process, name string, err error) {
-	if err == nil {
+// failed judges the error of a call that reads a key, or of one that is about no single key:
+// then c is nil.
+func (h *history) failed(ctx context.Context, p *process, c *model.Cell, name string, from time.Duration, a client.Answer) {
+	if a.Err == nil || p.line.Dead() {
 		return
 	}
-	class := client.ClassOf(err)
-	if class != client.Service && class != client.Stopped && p.Store >= 0 && !p.line.Dead() && !(p.Store == 0 && h.Expired) {
-		h.Wrong(course.KindError, "process %d: %s: %v", p.N, name, err)
+	h.Mu.Lock()
+	why := h.Unasked(p.Process, from, a, ctx.Err() != nil)
+	if a.Class == client.Service && !(c != nil && c.UnderWay(p.N, from-time.Duration(h.Plan.Sea.NotFound))) {
+		why = h.Works(p.Process, from)
 	}
+	if why == "" && a.Class != client.Service && a.Class != client.Stopped && p.Store >= 0 && !(p.Store == 0 && h.Expired) {
+		why = "it must not fail"
+	}
+	h.Mu.Unlock()
+	if why != "" {
+		h.Wrong(course.KindError, "process %d: %s: %s: %v", p.N, name, why, a.Err)
+	}
+}
+
+func (h *history) sweep(ctx context.Context, p *process) {
+	from := h.Now()
+	h.failed(ctx, p, nil, "sweep", from, client.AnswerOf(p.c.Sweep(ctx)))
+}
+
+func (h *history) strays(ctx context.Context, p *process) {
+	from := h.Now()
+	_, err := p.c.Strays(ctx, judge.GraceOfStrays, nil, time.Time{})
+	h.failed(ctx, p, nil, "leftovers", from, client.AnswerOf(err))
 }
 
 func (h *history) flush(ctx context.Context, p *process) {
@@ -486,17 +452,29 @@ func (h *history) flush(ctx context.Context, p *process) {
 		}
 	}
 	h.Mu.Unlock()
+	from := h.Now()
 	told, err := p.c.Flush(ctx)
 	if p.line.Dead() {
 		return
 	}
+	a := client.AnswerOf(err)
+	if a.Class == client.Service {
+		h.Wrong(course.KindError, "process %d: flush makes no request, and fails by the service: %v", p.N, err)
+	}
+	h.failed(ctx, p, nil, "flush", from, a)
+	for _, t := range told {
+		h.Flushed(p.Process, t)
+	}
+	if err == nil && len(told) == 0 && len(accepted) > 0 {
+		h.Reached(rare.Flushed)
+	}
 	h.Mu.Lock()
 	defer h.Mu.Unlock()
 	for i, c := range accepted {
-		if slices.Contains(told, c.Key) && c.Accepted == calls[i] {
+		if slices.ContainsFunc(told, func(t client.Told) bool { return t.Key == c.Key }) && c.Accepted == calls[i] {
 			c.Accepted = nil // this Flush has told it, and no later one does
 		}
-		if err != nil || c.Accepted != calls[i] || p.Closed || h.Expired && c.Store == 0 {
+		if err != nil || len(told) > 0 || c.Accepted != calls[i] || p.Closed || h.Expired && c.Store == 0 {
 			continue
 		}
 		if strings.HasPrefix(calls[i].Doc.Text, plan.BadText) {
@@ -521,6 +499,9 @@ func (h *history) get(ctx context.Context, p *process, key int) {
 		return
 	}
 	h.tell("process %d: get %s: %+v %v", p.N, trail.Shown(h.Plan.Keys[key]), got, a.Err)
+	if a.Err == nil {
+		h.Reached(rare.Got)
+	}
 	if p.Store < 0 {
 		if a.Err == nil || a.NotFound && a.Class != client.Everybody {
 			h.Wrong(course.KindAnswer, "process %d: get of a store that does not exist: %v", p.N, a.Err)
@@ -528,7 +509,7 @@ func (h *history) get(ctx context.Context, p *process, key int) {
 		return
 	}
 	if a.Err != nil && !a.NotFound {
-		h.failed(p, "get", a.Err)
+		h.failed(ctx, p, h.Cells[[2]int{p.Store, key}], "get", from, a)
 		return
 	}
 	h.Mu.Lock()
@@ -562,7 +543,7 @@ func (h *history) search(ctx context.Context, p *process, query string) {
 	switch {
 	case p.line.Dead() || p.Store == 0 && h.Expired:
 	case err != nil:
-		h.failed(p, "search", err)
+		h.failed(ctx, p, nil, "search", from, client.AnswerOf(err))
 	case p.Store >= 0:
 		h.Found(p.Process, query, from, hits)
 		if len(hits) > 0 {
@@ -573,16 +554,16 @@ func (h *history) search(ctx context.Context, p *process, query string) {
 
 // list lists the store and judges the answer.
 func (h *history) list(ctx context.Context, p *process) {
-	before := h.Asked(p.N)
+	from, before := h.Now(), h.Asked(p.N)
 	got, err := p.c.List(ctx)
 	if p.line.Dead() || p.Store == 0 && h.Expired {
 		return
 	}
-	if n := h.Asked(p.N) - before; h.crowds > 0 && n > crowded/2 {
-		h.Wrong(course.KindCostly, "process %d: a listing of %d documents makes %d requests, since others have made %d Files", p.N, len(got), n, h.crowds)
+	if n := h.Asked(p.N) - before; h.people.Crowds > 0 && n > people.Crowded/2 {
+		h.Wrong(course.KindCostly, "process %d: a listing of %d documents makes %d requests, since others have made %d Files", p.N, len(got), n, h.people.Crowds)
 	}
 	if err != nil {
-		h.failed(p, "list", err)
+		h.failed(ctx, p, nil, "list", from, client.AnswerOf(err))
 		return
 	}
 	if p.Store < 0 {
@@ -594,35 +575,56 @@ func (h *history) list(ctx context.Context, p *process) {
 
 // close ends a process in good order. Within a time, if any, its calls may end first.
 func (h *history) close(p *process, within time.Duration) {
-	state, limit, end := rare.Closed, client.CloseWithin, p.c.Close
+	limit, end := client.CloseWithin, p.c.Close
 	if within > 0 {
-		state, limit = rare.ShutDown, within
-		end = func() error {
+		limit = within
+		end = func() (client.Left, error) {
 			ctx, cancel := context.WithTimeout(context.Background(), within)
 			defer cancel()
 			return p.c.Shutdown(ctx)
 		}
 	}
 	h.Mu.Lock()
-	p.Closed = true
-	if len(p.Open) > 0 {
-		h.Out.States[state]++
+	from := h.Now()
+	p.Closed, p.Ending, p.Until = true, from, from+within
+	open := slices.Collect(maps.Keys(p.Open))
+	if len(open) > 0 && within == 0 {
+		h.Out.States[rare.Closed]++
 	}
 	h.Mu.Unlock()
-	from := h.Now()
-	done := make(chan error, 1)
-	h.waiting.Go(func() { done <- end() })
+	var left client.Left
 	var err error
+	done := make(chan struct{})
+	h.waiting.Go(func() {
+		defer close(done)
+		left, err = end()
+	})
 	select {
-	case err = <-done:
+	case <-done:
 	case <-p.line.Death.Done():
 		return
 	}
-	if took := h.Now() - from; took > limit+judge.Promptly {
+	if p.line.Dead() {
+		return
+	}
+	took := h.Now() - from
+	if took > limit+judge.Promptly {
 		h.Wrong(course.KindSlow, "process %d: its end takes %v, and may take %v", p.N, took.Round(time.Millisecond), limit)
 	}
-	p.Left = err != nil
+	if err != nil {
+		h.Wrong(course.KindError, "process %d: its end fails: %v", p.N, err)
+	}
+	deeds.Ended(h.Course, p.Process, left, took < limit-judge.Promptly)
 	h.Mu.Lock()
+	switch p.Left = left; {
+	case len(left.Files) > 0:
+		h.Out.States[rare.LeftSome]++
+	case h.Uploads(p.N) > 0:
+		h.Out.States[rare.LeftNothing]++
+	}
+	if within > 0 && slices.ContainsFunc(open, func(c *model.Call) bool { return c.Made() && c.To > from && c.To < p.Until }) {
+		h.Out.States[rare.ShutDown]++
+	}
 	if p.Gone == 0 {
 		p.Gone = h.Now()
 	}
@@ -635,87 +637,4 @@ func (h *history) close(p *process, within time.Duration) {
 	}
 	clear(p.Open)
 	h.Mu.Unlock()
-}
-
-// strip replaces the attributes of a key's only store file, as another tool might.
-func (h *history) strip(s plan.Step) {
-	h.Mu.Lock()
-	defer h.Mu.Unlock()
-	c := h.Cells[[2]int{0, s.Key}]
-	if len(c.Pending) > 0 || len(c.States) != 1 || c.States[0].Absent {
-		return
-	}
-	var found []string
-	var name string
-	for _, f := range h.Srv.Snapshot().Store(h.Stores[0]).Files {
-		if trail.Marked(f.Attributes) && h.Owner(f.FileID, f.Attributes, f.Filename) == c.Key {
-			found, name = append(found, f.FileID), f.Filename
-		}
-	}
-	if len(found) != 1 || !h.Tells(found[0], name, c.Key) {
-		return
-	}
-	h.Srv.AddStoreFile(h.Stores[0], found[0], map[string]any{"by": "another tool"})
-	c.Replace(map[string]any{"by": "another tool"}, h.Now())
-	c.StrippedAt = h.Now()
-	h.Out.States[rare.Stripped]++
-}
-
-// hand attaches a key's File to somebody else's store.
-func (h *history) hand(s plan.Step) {
-	for _, f := range h.Srv.Snapshot().Store(h.Stores[0]).Files {
-		if _, planted := h.Planted[f.FileID]; !planted && trail.KeyOf(f.Attributes, f.Filename) == h.Plan.Keys[s.Key] {
-			h.Srv.AddStoreFile(h.Stores[2], f.FileID, nil)
-			h.Reached(rare.Hand)
-		}
-	}
-}
-
-// crowded is how many Files another store gets at once.
-const crowded = 300
-
-// crowd fills another store of the project, or the store under test, with Files of
-// other names and keys.
-func (h *history) crowd(store int) {
-	var attrs map[string]any
-	if store == 0 {
-		attrs = map[string]any{"vs_key": "a key of the crowd", "vs_version": "0000000000000001"}
-	} else {
-		store = 2
-	}
-	for i := range crowded {
-		name := fmt.Sprintf("crowd %d of %d.md", i, len(h.Planted)-i) // of this crowd alone
-		id := h.Srv.AddFile(openaitest.NewFile{Name: name, Content: []byte(name)})
-		if attrs != nil {
-			attrs = map[string]any{"vs_key": name, "vs_version": "0000000000000001"}
-		}
-		h.Srv.AddStoreFile(h.Stores[store], id, attrs)
-		h.Planted[id] = plan.Planted{Name: name, Text: name, Key: -1, Theirs: store == 2, Ours: store == 0, Attrs: attrs}
-		h.Texts[trail.Digest(name)] = name
-		h.crowd300 = append(h.crowd300, id)
-	}
-	h.Was = h.DescribeWith(h.Was)
-	if store == 2 {
-		h.crowds += crowded
-	}
-}
-
-// thin deletes every second File of the crowd, as other people do.
-func (h *history) thin() {
-	for i, id := range h.crowd300 {
-		if i%2 == 0 {
-			continue
-		}
-		req, err := http.NewRequestWithContext(context.Background(), http.MethodDelete, h.Srv.URL()+"/files/"+id, nil)
-		if err != nil {
-			panic(err)
-		}
-		req.Header.Set("Authorization", "Bearer sk-test")
-		if resp, err := h.Srv.Client().Do(req); err == nil {
-			resp.Body.Close()
-		}
-		delete(h.Was, id)
-		delete(h.Planted, id)
-	}
-	h.crowd300 = nil
 }

@@ -181,7 +181,7 @@ func each(t *testing.T, test func(is *is.I, o *oldStore, c *client.Client, d wri
 				o := open(t)
 				c := o.client(t)
 				test(is.New(t), o, c, d)
-				_ = c.Close()
+				_, _ = c.Close()
 			})
 		})
 	}
@@ -308,7 +308,7 @@ func TestAListingHasEveryDocumentOfAnOlderRelease(t *testing.T) {
 				t.Errorf("%s is not listed", d.Why)
 			}
 		}
-		is.NoErr(c.Close())
+		closed(is, c)
 	})
 }
 
@@ -326,7 +326,7 @@ func TestASweepSettlesWhatAnOlderReleaseHasLeft(t *testing.T) {
 			}
 		}
 		is.Equal(len(o.has("twice.md")), 2) // nobody has put them by key
-		is.NoErr(c.Close())
+		closed(is, c)
 	})
 }
 
@@ -346,6 +346,13 @@ func TestADocumentOfAnOlderReleaseWhoseKeyIsTooLongStays(t *testing.T) {
 			is.NoErr(c.Sweep(context.Background()))
 			is.Equal(len(o.has(d.Key)), 1)
 		}
-		is.NoErr(c.Close())
+		closed(is, c)
 	})
+}
+
+// closed closes a client, which has to leave nothing.
+func closed(is *is.I, c *client.Client) {
+	left, err := c.Close()
+	is.NoErr(err)
+	is.Equal(len(left.Files), 0)
 }

@@ -8,6 +8,8 @@ import (
 	"log/slog"
 	"net/http"
 	"os"
+	"regexp"
+	"strings"
 	"time"
 
 	"github.com/conduitio-labs/conduit-connector-openai-vectorstore/vsclient"
@@ -47,6 +49,7 @@ type Answer struct {
 	NotFound bool // the document does not exist
 	Indexing bool // OpenAI could not index it
 	Conflict bool // the stored document is not as the change asks for
+	Closed   bool // the client is closed
 	Err      error
 }
 
@@ -105,8 +108,8 @@ func New(s Settings) (*Client, error) {
 	return &Client{c}, nil
 }
 
-// ClassOf tells who is at fault for an error.
-func ClassOf(err error) Class { return answer(vsclient.Result{}, err).Class }
+// AnswerOf is the answer of a call that has no result, by its error.
+func AnswerOf(err error) Answer { return answer(vsclient.Result{}, err) }
 
 func answer(r vsclient.Result, err error) Answer {
 	a := Answer{Err: err}
@@ -126,6 +129,7 @@ func answer(r vsclient.Result, err error) Answer {
 	a.NotFound = errors.Is(err, vsclient.ErrNotFound)
 	a.Indexing = errors.Is(err, vsclient.ErrIndexing)
 	a.Conflict = errors.Is(err, vsclient.ErrConflict)
+	a.Closed = errors.Is(err, vsclient.ErrClosed)
 	return a
 }
 
@@ -252,24 +256,54 @@ func (c *Client) Strays(ctx context.Context, age time.Duration, keys []string, s
 	return out, err
 }
 
-// Flush waits for documents that were only attached so far, and tells the keys whose documents came
-// to nothing.
-func (c *Client) Flush(ctx context.Context) (told []string, err error) {
-	err = c.c.Flush(ctx)
-	joined, _ := err.(interface{ Unwrap() []error })
-	if joined == nil {
-		return nil, err
-	}
-	for _, e := range joined.Unwrap() {
-		if failed, ok := errors.AsType[*vsclient.Error](e); ok {
-			told = append(told, failed.Key)
+// Told is a document that came to nothing after its put had returned.
+type Told struct {
+	Key string
+	Answer
+}
+
+// Flush waits for documents that were only attached so far, and tells those that came to
+// nothing. err is its error, where that is not one for each of these.
+func (c *Client) Flush(ctx context.Context) (told []Told, err error) { return apart(c.c.Flush(ctx)) }
+
+// apart takes the errors of documents out of a joined error.
+func apart(err error) (told []Told, rest error) {
+	switch e := err.(type) { //nolint:errorlint // an error that holds others is taken apart
+	case *vsclient.Error:
+		if e.Key != "" {
+			return []Told{{e.Key, AnswerOf(e)}}, nil
 		}
+	case interface{ Unwrap() []error }:
+		for _, part := range e.Unwrap() {
+			more, other := apart(part)
+			told, rest = append(told, more...), errors.Join(rest, other)
+		}
+		return told, rest
 	}
-	return told, err
+	return nil, err
+}
+
+// Left is what the end of a client says that it leaves.
+type Left struct {
+	Files []string
+	More  bool // there are others
 }
 
 // Shutdown ends the client, and lets its calls end first.
-func (c *Client) Shutdown(ctx context.Context) error { return c.c.Shutdown(ctx) }
+func (c *Client) Shutdown(ctx context.Context) (Left, error) { return left(c.c.Shutdown(ctx)) }
 
 // Close ends the client, within CloseWithin.
-func (c *Client) Close() error { return c.c.Close() }
+func (c *Client) Close() (Left, error) { return left(c.c.Close()) }
+
+// fileID matches the id of a File as the emulator makes it.
+var fileID = regexp.MustCompile(`\bfile-[0-9A-Za-z]+`)
+
+// left reads the Files that an error of the client's end names. err is the rest of it, without
+// those of documents that came to nothing.
+func left(err error) (l Left, rest error) {
+	_, err = apart(err)
+	if closed, ok := errors.AsType[*vsclient.Error](err); ok && closed.Op == "close" {
+		return Left{Files: fileID.FindAllString(closed.Reason, -1), More: strings.Contains(closed.Reason, " and others")}, nil
+	}
+	return Left{}, err
+}

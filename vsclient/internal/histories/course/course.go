@@ -4,9 +4,11 @@ package course
 
 import (
 	"fmt"
+	"slices"
 	"sync"
 	"time"
 
+	"github.com/conduitio-labs/conduit-connector-openai-vectorstore/vsclient/internal/histories/client"
 	"github.com/conduitio-labs/conduit-connector-openai-vectorstore/vsclient/internal/histories/model"
 	"github.com/conduitio-labs/conduit-connector-openai-vectorstore/vsclient/internal/histories/plan"
 	"github.com/conduitio-labs/conduit-connector-openai-vectorstore/vsclient/internal/histories/trail"
@@ -47,6 +49,8 @@ const (
 	KindSlow     = "slow"     // a call takes too long
 	KindAfter    = "after"    // a closed client makes a request
 	KindCostly   = "costly"   // a call makes far too many requests
+	KindTaken    = "taken"    // a version is taken back that was, or may have been, accepted
+	KindLeaves   = "leaves"   // the end of a client names a File that it must not, or misses one
 	KindOpen     = "open"     // something is still open when all must be settled
 )
 
@@ -59,7 +63,9 @@ type Process struct {
 	Dead   bool
 	Orphan bool
 	Gone   time.Duration // when it died or was closed
-	Left   bool          // closed with an error
+	Ending time.Duration // when its end was asked for
+	Until  time.Duration // until when its calls may end after that
+	Left   client.Left   // what its end has said that it leaves
 	Begun  time.Duration
 	Open   map[*model.Call]*model.Cell
 }
@@ -70,6 +76,10 @@ type Course struct {
 	Plan  plan.Plan
 	Procs map[int]*Process
 	Cells map[[2]int]*model.Cell // by store and key
+
+	Calmed    time.Duration // since when nothing fails any more; 0: not yet
+	Expired   bool          // the store under test
+	ExpiredAt time.Duration // since when
 
 	Mu  sync.Mutex
 	Out Outcome
@@ -89,6 +99,12 @@ func (c *Course) Begin(s plan.Step) *Process {
 	p := &Process{N: s.P, Store: s.Store, Step: s, Begun: c.Now(), Open: make(map[*model.Call]*model.Cell)}
 	c.Procs[s.P] = p
 	return p
+}
+
+// Leaves reports whether a process has died, or whether its end has said that it leaves a
+// File.
+func (p *Process) Leaves(id string) bool {
+	return p != nil && (p.Dead || p.Left.More || slices.Contains(p.Left.Files, id))
 }
 
 // Wrong notes a finding.

@@ -39,6 +39,7 @@ type Gate struct {
 	api  http.RoundTripper
 	log  *trail.Log
 	sea  plan.Sea
+	was  func(path string) string
 
 	arrived chan struct{}
 	over    chan struct{}
@@ -74,10 +75,11 @@ type ticket struct {
 }
 
 // New makes a gate before an API, by a seed, and a record of an earlier run if drive
-// is not nil. It enters the requests into the log.
-func New(p plan.Plan, api http.RoundTripper, log *trail.Log, drive []trail.Pass) *Gate {
+// is not nil. It enters the requests into the log, and at a removal the status that was tells
+// of the store file, by its path.
+func New(p plan.Plan, api http.RoundTripper, log *trail.Log, drive []trail.Pass, was func(path string) string) *Gate {
 	g := &Gate{
-		seed: p.Seed, api: api, log: log, sea: p.Sea, arrived: make(chan struct{}, 1), over: make(chan struct{}),
+		seed: p.Seed, api: api, log: log, sea: p.Sea, was: was, arrived: make(chan struct{}, 1), over: make(chan struct{}),
 		count: make(map[string]int), alias: make(map[string]string), drive: drive,
 	}
 	for _, f := range p.Faults {
@@ -303,15 +305,20 @@ func (l *Line) RoundTrip(req *http.Request) (*http.Response, error) {
 	// There. One that is given up on its way may arrive all the same.
 	way := g.number(kind + " way")
 	arrives := time.Duration(1 + g.chance("there", way)*float64(g.sea.Latency))
-	if !sleep(ctx, arrives) || !g.Pass(ctx, g.number(kind), tie) {
+	given := !sleep(ctx, arrives) || !g.Pass(ctx, g.number(kind), tie)
+	if e.Endpoint == "DELETE store/files/{id}" {
+		e.Was = g.was(e.Path)
+	}
+	if given {
 		g.log.Enter(e)
+		g.log.GiveUp(e)
 		if g.chance("lands", way) < g.sea.Lands {
 			g.later(e, req, body, time.Duration(g.chance("when", way)*float64(plan.LongestLate)), kind)
 		}
 		return l.silence(req)
 	}
 	g.log.Enter(e)
-	e.Fate = g.fate(e)
+	e.Fate = g.fate(e, way)
 	if e.Fate == plan.FateKill {
 		l.Die()
 		return l.silence(req)
@@ -321,7 +328,11 @@ func (l *Line) RoundTrip(req *http.Request) (*http.Response, error) {
 	if fate == plan.FateNone || after || fate == plan.FateCutReply {
 		resp = g.effect(e, req, body)
 	}
-	if base, delay, ok := strings.Cut(fate, "@"); ok {
+	slow := time.Duration(0)
+	if base, delay, ok := strings.Cut(fate, "@"); ok && base == plan.FateSlow {
+		slow, _ = time.ParseDuration(delay)
+		resp, fate = g.effect(e, req, body), plan.FateNone
+	} else if ok {
 		wait, _ := time.ParseDuration(delay)
 		g.later(e, req, body, wait, kind)
 		fate = map[string]string{plan.FateLate: plan.FateCut, plan.FateLateHang: plan.FateHang, plan.FateLate500: plan.Fate500}[base]
@@ -331,12 +342,14 @@ func (l *Line) RoundTrip(req *http.Request) (*http.Response, error) {
 		return l.silence(req)
 	}
 	if fate == plan.FateHang {
+		g.log.GiveUp(e)
 		return l.silence(req.WithContext(ctx))
 	}
 
 	// And back.
-	back := time.Duration(1 + g.chance("back", way)*float64(g.sea.Latency))
+	back := slow + time.Duration(1+g.chance("back", way)*float64(g.sea.Latency))
 	if !sleep(ctx, back) || !g.Pass(ctx, g.number(kind+" reply"), tie) {
+		g.log.GiveUp(e)
 		return l.silence(req)
 	}
 	switch fate {
@@ -379,7 +392,7 @@ func sleep(ctx context.Context, d time.Duration) bool {
 }
 
 // fate draws the fate of a request that is about to take effect.
-func (g *Gate) fate(e *trail.Entry) string {
+func (g *Gate) fate(e *trail.Entry, way string) string {
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	if e.P < 0 {
@@ -401,6 +414,9 @@ func (g *Gate) fate(e *trail.Entry) string {
 			if time.Now().Before(o.until) {
 				return o.fate
 			}
+		}
+		if g.chance("slow", way) < g.sea.Slow {
+			return plan.FateSlow + "@" + time.Duration(1+g.chance("how slow", way)*float64(plan.LongestSlow)).String()
 		}
 	}
 	return fate

@@ -16,6 +16,11 @@ import (
 // untrue says why the result of a change that has succeeded is not true; empty: it is. The
 // values are those that may have been there before it.
 func (j *Judge) untrue(p *course.Process, c *model.Cell, call *model.Call, a client.Answer, before []model.Value) string {
+	if a.Outcome == "created" || a.Outcome == "replaced" {
+		if up := j.Uploaded(a.FileID); !call.Merged && (up == nil || up.P != p.N || up.Sent < call.From) {
+			return fmt.Sprintf("%s as File %s, which it has not made", a.Outcome, a.FileID)
+		}
+	}
 	if call.Merged || !call.Alone() { // the result is that of a later change, or rests on a view of before another's
 		return ""
 	}
@@ -25,6 +30,8 @@ func (j *Judge) untrue(p *course.Process, c *model.Cell, call *model.Call, a cli
 	switch {
 	case a.Outcome == "created", a.Outcome == "absent":
 		possible = nothing
+	case (a.Outcome == "replaced" || a.Outcome == "deleted") && !j.another(p, c, call, a):
+		possible = func(v model.Value) bool { return !v.Absent }
 	case a.Outcome == "unchanged" && call.Op == plan.OpPut:
 		possible = func(v model.Value) bool { return v == want }
 	case a.Outcome == "unchanged":
@@ -48,6 +55,30 @@ func (j *Judge) untrue(p *course.Process, c *model.Cell, call *model.Call, a cli
 		}
 	}
 	return fmt.Sprintf("%s as File %s, version %d, which is not there", a.Outcome, a.FileID, a.Version)
+}
+
+// another reports whether a change can have found a version of its key, besides the one that
+// it has made: also one that was no document. A version that another process has removed may
+// be believed for a while.
+func (j *Judge) another(p *course.Process, c *model.Cell, call *model.Call, a client.Answer) bool {
+	there := func(id string) bool {
+		for _, e := range j.Of(id) {
+			if e.Endpoint == "DELETE /files/{id}" && e.Status < 300 && e.At > 0 && (e.P != p.N && e.At < call.From-trustedFor || e.P == p.N && e.Replied > 0 && e.Replied < call.From) {
+				return false
+			}
+		}
+		return true
+	}
+	for _, e := range j.Entries() {
+		q := j.Procs[e.P]
+		if e.Endpoint != "POST /files" || len(e.Files) == 0 || q == nil || q.Store != p.Store || e.Files[0] == a.FileID && a.Outcome == "replaced" || !there(e.Files[0]) {
+			continue
+		}
+		if key := j.OwnerOf(e.Files[0]); key == c.Key || key == "" && e.P == p.N {
+			return true
+		}
+	}
+	return false
 }
 
 // marksUnknown reports whether a key has, or has had, a store file without the client's

@@ -289,8 +289,8 @@ func (j *Judge) readers(c *model.Cell) {
 }
 
 // deadMaker reports whether the process that has made a File has died, or has said at its
-// Close that it left something.
-func (j *Judge) deadMaker(id string) bool { return j.ended(j.Maker(id)) }
+// Close that it leaves this File.
+func (j *Judge) deadMaker(id string) bool { return j.Procs[j.Maker(id)].Leaves(id) }
 
 // excusedBack reports whether a deleted document has come back by an attach of a
 // dead process, or one that its caller had given up, that showed after the deletion's watch, or after the end of the
@@ -514,7 +514,7 @@ func (j *Judge) leftovers() {
 // the one that has begun to remove it, knows of and can remove.
 func (j *Judge) mustGo(id string) bool {
 	e := j.Uploaded(id)
-	return e != nil && e.Replied > 0 && !j.ended(e.P) && !j.removerEnded(id)
+	return e != nil && e.Replied > 0 && !j.Procs[e.P].Leaves(id) && !j.removerEnded(id)
 }
 
 // uploadsInVain finds uploads of a process that has been told that its store is gone.
@@ -540,15 +540,8 @@ func (j *Judge) underWay(e *trail.Entry, at time.Duration) bool {
 	return false
 }
 
-// ended reports whether a process has died, or was closed and said that it leaves
-// something.
-func (j *Judge) ended(n int) bool {
-	p := j.Procs[n]
-	return p != nil && (p.Dead || p.Left)
-}
-
 func (j *Judge) removerEnded(id string) bool {
-	return slices.ContainsFunc(j.Of(id), func(e *trail.Entry) bool { return e.Method == http.MethodDelete && j.ended(e.P) })
+	return slices.ContainsFunc(j.Of(id), func(e *trail.Entry) bool { return e.Method == http.MethodDelete && j.Procs[e.P].Leaves(id) })
 }
 
 // requestsAfterClose finds requests of clients that had been closed.

@@ -21,11 +21,8 @@ type Judge struct {
 	*course.Course
 	Was map[string]string // the Files that others have made, as they were
 
-	Done      bool                  // everything is judged
-	Calmed    time.Duration         // since when nothing fails any more; 0: not yet
-	Expired   bool                  // the store under test
-	ExpiredAt time.Duration         // since when
-	Told      map[int]time.Duration // when a call has told a process that it is gone: since then it may upload nothing
+	Done bool                  // everything is judged
+	Told map[int]time.Duration // when a call has told a process that it is gone: since then it may upload nothing
 }
 
 // New makes the judge of a plan.
@@ -33,15 +30,18 @@ func New(p plan.Plan) *Judge {
 	return &Judge{Course: course.New(p), Told: make(map[int]time.Duration)}
 }
 
-// Answered tells the model how a change has ended, and judges the answer. The
-// caller holds mu.
-func (j *Judge) Answered(p *course.Process, c *model.Cell, call *model.Call, a client.Answer) {
+// Answered tells the model how a change has ended, and judges the answer. stopped reports
+// whether its caller's context has ended. The caller holds mu.
+func (j *Judge) Answered(p *course.Process, c *model.Cell, call *model.Call, a client.Answer, stopped bool) {
 	now := j.Now()
 	wrong := func(kind, format string, args ...any) {
 		j.Out.Wrong = append(j.Out.Wrong, course.Finding{Kind: kind, Text: fmt.Sprintf("%v of %s: ", call, trail.Shown(c.Key)) + fmt.Sprintf(format, args...)})
 	}
 	if call.Ended {
 		return
+	}
+	if why := j.Unasked(p, call.From, a, stopped); why != "" {
+		wrong(course.KindError, "%s: %v", why, a.Err)
 	}
 	if c.Store == 0 && j.Expired && call.From >= j.ExpiredAt {
 		switch {
@@ -67,6 +67,9 @@ func (j *Judge) Answered(p *course.Process, c *model.Cell, call *model.Call, a c
 		}
 		if p.Step.Attached && call.Op == plan.OpPut && (a.Outcome == "created" || a.Outcome == "replaced") {
 			j.Out.States[rare.Attached]++
+		}
+		if a.Outcome == "attributes updated" {
+			j.Out.States[rare.Updated]++
 		}
 		if a.Outcome == "replaced" && j.unmarked(c) {
 			j.Out.States[rare.Unmarked]++
@@ -96,8 +99,8 @@ func (j *Judge) Answered(p *course.Process, c *model.Cell, call *model.Call, a c
 		c.Fail(call, now, true)
 		return
 	case a.Class == client.Service:
-		if j.mustSucceed(p, call) {
-			wrong(course.KindError, "the service works, and the error is of the service: %v", a.Err)
+		if why := j.works(p, c, call); why != "" {
+			wrong(course.KindError, "%s, and the error is of the service: %v", why, a.Err)
 		}
 		c.Fail(call, now, true)
 		return
@@ -124,15 +127,73 @@ func (j *Judge) Answered(p *course.Process, c *model.Cell, call *model.Call, a c
 	c.Fail(call, now, false)
 }
 
-// mustSucceed reports whether nothing can keep a put or a Delete from success: it was asked
-// for once nothing failed any more, and its version is searchable well within the index
-// timeout. A short retry timeout may end within a reading that has hung since before that.
-// An update is refused as long as the removal of an earlier Delete is under way.
-func (j *Judge) mustSucceed(p *course.Process, call *model.Call) bool {
+// Unasked says why an error by which a call was stopped is wrong: nobody has stopped it.
+func (j *Judge) Unasked(p *course.Process, from time.Duration, a client.Answer, stopped bool) string {
+	switch {
+	case a.Class != client.Stopped || p.Dead:
+	case a.Closed && !p.Closed:
+		return "its client is not closed"
+	case a.Closed && from < p.Ending && j.Now() < p.Until:
+		return "its client is shut down and does not let it end"
+	case !a.Closed && !stopped:
+		return "its caller has not stopped it"
+	}
+	return ""
+}
+
+// Works says why a call that began at a time cannot fail by the service; empty: it can.
+// Either nothing failed any more, or nothing has befallen a request of its process. A short
+// retry timeout may end within a reading that has hung since before that.
+func (j *Judge) Works(p *course.Process, from time.Duration) string {
+	switch {
+	case p.Store < 0 || p.Store == 0 && j.Expired || p.Closed || p.Step.RetryFor > 0:
+	case j.Calmed > 0 && from >= j.Calmed:
+		return "the service works"
+	case j.Untouched(p.N, p.Begun):
+		return "nothing has befallen its requests"
+	}
+	return ""
+}
+
+// works is Works for a change. Its version has to be searchable well within the index
+// timeout. An update is refused as long as the removal of an earlier Delete is under way,
+// and waits for a version that is open.
+func (j *Judge) works(p *course.Process, c *model.Cell, call *model.Call) string {
 	sea := j.Plan.Sea
 	patience := cmp.Or(time.Duration(p.Step.IndexFor), indexFor)
-	return call.Op != plan.OpUpdate && call.If == nil && p.Step.RetryFor == 0 && j.Calmed > 0 && call.From >= j.Calmed && p.Store >= 0 && !j.Expired && !p.Closed &&
-		sea.Failing == 0 && sea.Stuck == 0 && 2*time.Duration(sea.IndexTime+sea.Jitter) < patience
+	if sea.Failing > 0 || sea.Stuck > 0 || 2*time.Duration(sea.IndexTime+sea.Jitter) >= patience ||
+		(call.Op == plan.OpUpdate || call.If != nil) && !c.Clear(call) {
+		return ""
+	}
+	return j.Works(p, call.From)
+}
+
+// Flushed judges the error that a Flush returns for a document.
+func (j *Judge) Flushed(p *course.Process, t client.Told) {
+	j.Mu.Lock()
+	defer j.Mu.Unlock()
+	var put *model.Call
+	var c *model.Cell
+	if i := slices.Index(j.Keys, t.Key); i >= 0 && p.Store >= 0 {
+		c = j.Cells[[2]int{p.Store, i}]
+		for _, call := range c.Calls {
+			if call.P == p.N && call.Op == plan.OpPut && call.Made() {
+				put = call
+			}
+		}
+	}
+	why := ""
+	switch {
+	case put == nil, !p.Step.Attached:
+		why = "no put of it has returned before its end"
+	case t.Class == client.Stopped:
+		why = "nobody has stopped it"
+	case t.Class == client.Service && put.Alone():
+		why = j.works(p, c, put)
+	}
+	if why != "" {
+		j.Out.Wrong = append(j.Out.Wrong, course.Finding{Kind: course.KindError, Text: fmt.Sprintf("process %d: flush tells of %s: %s: %v", p.N, trail.Shown(t.Key), why, t.Err)})
+	}
 }
 
 // listedEarly reports whether a listing has shown a key's newest version as searchable that

@@ -92,6 +92,7 @@ type Call struct {
 	From, To time.Duration
 	Ended    bool
 	vain     bool    // it has failed without any effect
+	made     bool    // it has succeeded
 	base     []Value // values that may have been there when it was asked for
 	left     []Value // values to which it may have led
 	with     []*Call // changes of other processes that were under way meanwhile, or could not be seen yet
@@ -104,6 +105,9 @@ func (p *Call) String() string {
 	}
 	return text
 }
+
+// Made reports whether the change has succeeded.
+func (p *Call) Made() bool { return p.made }
 
 // Alone reports whether no other process has changed the key meanwhile, or so shortly
 // before that this one need not have seen it.
@@ -166,6 +170,7 @@ func (c *Cell) Succeed(call *Call, at time.Duration, attachedOnly bool) {
 	if !c.end(call, at) {
 		return
 	}
+	call.made = true
 	var result []Value
 	for _, v := range call.amid(c.allowedWith(call)) {
 		w := v.after(call.Op, call.Doc)
@@ -316,6 +321,20 @@ func (c *Cell) OnePut(p int, from, to time.Duration) bool {
 		}
 	}
 	return n == 1
+}
+
+// Clear reports whether every other change that was asked for has succeeded, or has failed
+// without any effect: nothing of the key can be open.
+func (c *Cell) Clear(call *Call) bool {
+	return !slices.ContainsFunc(c.Calls, func(other *Call) bool { return other != call && !other.made && !(other.Ended && other.vain) })
+}
+
+// UnderWay reports whether a change of a process was under way at some time since another, or
+// may still take effect.
+func (c *Cell) UnderWay(p int, since time.Duration) bool {
+	return slices.ContainsFunc(c.Calls, func(call *Call) bool {
+		return call.P == p && (!call.Ended || call.To >= since || !call.made && !call.vain)
+	})
 }
 
 // Replace notes that another tool has set the attributes.

@@ -61,6 +61,9 @@ func Draw(seed uint64) Plan {
 	if d.chance(0.4) { // drawn last, so that the rest of each plan is as without it
 		d.plan.Sea.Quirks = append(d.plan.Sea.Quirks, QuirkEarlyListed)
 	}
+	if d.chance(0.3) {
+		d.readers()
+	}
 	return d.plan
 }
 
@@ -457,6 +460,36 @@ func (d *drawing) deletion(late string) {
 		{Do: DoSleep, For: d.upTo(3 * time.Minute)},
 		{Do: DoClose, P: next},
 	}, d.plan.Steps)
+}
+
+// readers has replies that come late, readers beside the writers, and changes that are
+// delivered once more.
+func (d *drawing) readers() {
+	d.plan.Sea.Slow = 0.05 + 0.4*d.Float64()
+	var steps []Step
+	before := make(map[int]Change) // the last of each key
+	for _, s := range d.plan.Steps {
+		if s.Do != DoApply || len(s.Changes) != 1 || s.P < 0 {
+			steps = append(steps, s)
+			continue
+		}
+		ch := s.Changes[0]
+		if d.chance(0.6) {
+			steps = append(steps, Step{Do: DoGet, P: s.P, Key: ch.Key, Go: true}, Step{Do: DoSleep, For: d.upTo(4 * time.Duration(d.plan.Sea.Latency))})
+		}
+		steps = append(steps, s)
+		if was, ok := before[ch.Key]; ok && d.chance(0.3) {
+			steps = append(steps, Step{Do: DoApply, P: s.P, Changes: []Change{was}, Go: s.Go})
+		}
+		if before[ch.Key] = ch; ch.Op == OpPut && !s.Go && d.chance(0.7) { // it is delivered again after an update
+			for range 3 {
+				steps = append(steps, Step{Do: DoGet, P: s.P, Key: ch.Key, Go: true}, Step{Do: DoSleep, For: 2 * d.plan.Sea.Latency})
+			}
+			steps = append(steps, Step{Do: DoApply, P: s.P, Changes: []Change{{Op: OpUpdate, Key: ch.Key, Doc: Doc{Attrs: d.attributes()}}}},
+				Step{Do: DoSleep, For: Duration(LongestSlow)}, Step{Do: DoApply, P: s.P, Changes: []Change{ch}})
+		}
+	}
+	d.plan.Steps = steps
 }
 
 // crowd has a listing of many pages, and Files go while it is read.

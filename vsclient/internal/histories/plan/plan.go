@@ -34,6 +34,7 @@ type Sea struct {
 	Failing    float64  `json:",omitempty"` // share of Files whose indexing fails by server_error
 	Stuck      float64  `json:",omitempty"` // share of Files that stay in_progress
 	Lands      float64  `json:",omitempty"` // share of abandoned requests that take effect
+	Slow       float64  `json:",omitempty"` // share of requests whose reply comes seconds after their effect
 	Quirks     []string `json:",omitempty"` // names of switches of the emulator
 }
 
@@ -152,9 +153,12 @@ const (
 	FateLateHang = "late hang" // no reply; the effect comes later
 	FateLate500  = "late 500"
 	AfterEffect  = " after"
+	FateSlow     = "slow" // the reply comes this much later, and its caller still waits
 
 	// LongestLate is the longest after which an effect comes.
 	LongestLate = 90 * time.Second
+	// LongestSlow is the longest after which a reply comes.
+	LongestSlow = 8 * time.Second
 )
 
 // BadText begins a content that OpenAI refuses to index.

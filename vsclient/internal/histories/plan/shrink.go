@@ -125,7 +125,7 @@ func (s *shrinking) calmSea() (changed bool) {
 		}
 	}
 	for _, field := range []func(*Sea) *float64{
-		func(x *Sea) *float64 { return &x.Failing }, func(x *Sea) *float64 { return &x.Stuck }, func(x *Sea) *float64 { return &x.Lands },
+		func(x *Sea) *float64 { return &x.Failing }, func(x *Sea) *float64 { return &x.Stuck }, func(x *Sea) *float64 { return &x.Lands }, func(x *Sea) *float64 { return &x.Slow },
 	} {
 		plan := s.best
 		if *field(&plan.Sea) != 0 {

@@ -27,6 +27,11 @@ const (
 	Conflict     = "a change was refused since the stored document was not as it asked for"
 	Merged       = "several changes of one key were given to one Apply"
 	Searched     = "a search found a document"
+	Got          = "a get found a document"
+	Updated      = "a document's attributes were updated"
+	Flushed      = "a flush succeeded with documents to wait for"
+	LeftNothing  = "a client that had made Files was closed and named none"
+	LeftSome     = "a client that was closed named Files"
 	NotIndexed   = "a document could not be indexed"
 	refused      = "a batch was refused and its files were attached otherwise"
 	stuck        = "a stuck file was uploaded anew"
@@ -37,6 +42,7 @@ const (
 	lost         = "a reply was lost: "
 	altered      = "another process saw a document whose name the server had altered"
 	cursor       = "a cursor of a listing was lost"
+	slowRead     = "a reply to a reader came after a change that was made meanwhile"
 	alone        = "a version was removed with no call for its key under way"
 	sameName     = "two keys had Files of one name"
 	notYet       = "a GET said 404 after an attach"
@@ -52,8 +58,8 @@ var writing = []string{"POST /files", "POST store/files", "POST file_batches", "
 // EveryState lists the states that a long run has to reach.
 func EveryState() []string {
 	all := []string{
-		Killed, Closed, ShutDown, GaveUp, Two, Orphan, Stripped, Hand, Expired, Conflict, Merged, Searched, NotIndexed, refused, stuck,
-		serverError, repeated, lateAttach, altered, cursor, alone, sameName, notYet, lateDeletion,
+		Killed, Closed, ShutDown, GaveUp, Two, Orphan, Stripped, Hand, Expired, Conflict, Merged, Searched, Got, Updated, Flushed, LeftNothing, LeftSome, NotIndexed, refused, stuck,
+		serverError, repeated, lateAttach, altered, cursor, slowRead, alone, sameName, notYet, lateDeletion,
 		Unmarked, Attached, mirror,
 	}
 	for _, e := range writing {
@@ -110,6 +116,10 @@ func Reach(c *course.Course) {
 			j.Reached(cursor)
 		case e.Endpoint == "GET store/files/{id}" && e.Status >= 400 && len(j.AttachedBefore(e)) > 0:
 			j.Reached(notYet)
+		case e.Endpoint == "GET store/files/{id}" && e.Slow() && slices.ContainsFunc(j.Of(e.Files[0]), func(n *trail.Entry) bool {
+			return n.Endpoint == "POST store/files/{id}" && n.At > e.At && n.Replied > 0 && n.Replied < e.Replied && n.P == e.P
+		}):
+			j.Reached(slowRead)
 		case e.Endpoint == "GET store/files/{id}" && e.State == "failed":
 			failed[e.Files[0]] = true
 		case e.Endpoint == "GET store/files/{id}" && e.Status == 200:

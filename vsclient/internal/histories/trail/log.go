@@ -60,6 +60,21 @@ func (l *Log) Entries() []*Entry {
 	return slices.Clip(l.entries)
 }
 
+// GiveUp notes that a request's caller waits no more.
+func (l *Log) GiveUp(e *Entry) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	e.unheard = true
+}
+
+// Untouched reports whether nothing has befallen the requests of a process since a time: each
+// had no fate, and its reply was waited for.
+func (l *Log) Untouched(p int, since time.Duration) bool {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return !slices.ContainsFunc(l.entries, func(e *Entry) bool { return e.P == p && e.Sent >= since && (e.unheard || e.Failed()) })
+}
+
 // Of returns the requests that name a File.
 func (l *Log) Of(id string) []*Entry {
 	l.mu.Lock()
@@ -71,6 +86,16 @@ func (l *Log) Of(id string) []*Entry {
 func (l *Log) Asked(p int) (n int) {
 	for _, e := range l.Entries() {
 		if e.P == p {
+			n++
+		}
+	}
+	return n
+}
+
+// Uploads is how many Files a process has made and been told of.
+func (l *Log) Uploads(p int) (n int) {
+	for _, e := range l.Entries() {
+		if e.P == p && e.Endpoint == "POST /files" && e.Replied > 0 {
 			n++
 		}
 	}
@@ -100,13 +125,27 @@ type Entry struct {
 	Files    []string // uploaded, attached, asked for or removed
 	State    string   // of a store file that was asked for
 	Attrs    []map[string]any
-	Late     bool // it took effect after its caller had given up
+	Late     bool   // it took effect after its caller had given up
+	Was      string // the status of a store file when a removal came to the API; "": it was not there
+	unheard  bool   // its caller has given it up
 }
 
 // Lost reports whether a request took effect and nothing told its caller.
 func (e *Entry) Lost() bool {
 	silent := strings.HasPrefix(e.Fate, plan.FateCut) || strings.HasPrefix(e.Fate, plan.FateHang) || strings.HasPrefix(e.Fate, plan.FateLate)
 	return e.At > 0 && e.Replied == 0 && silent && !strings.HasPrefix(e.Fate, plan.FateLate500)
+}
+
+// Failed reports whether a request has had a fate that its process hears of.
+func (e *Entry) Failed() bool { return e.Fate != plan.FateNone && !e.Slow() }
+
+// Slow reports whether the reply came long after the effect.
+func (e *Entry) Slow() bool { return strings.HasPrefix(e.Fate, plan.FateSlow) }
+
+// Refused reports whether the API has refused a request for good, and its process was told, at
+// least by the status of the reply.
+func (e *Entry) Refused() bool {
+	return (e.Replied > 0 || e.Fate == plan.FateCutReply) && e.Status >= 400 && e.Status < 500 && e.Status != http.StatusConflict && e.Status != http.StatusTooManyRequests
 }
 
 // String is a line for a person.

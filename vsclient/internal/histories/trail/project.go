@@ -69,6 +69,17 @@ func (t *Project) Files(store int, key string) (out []openaitest.StoreFile) {
 	return out
 }
 
+// Status is that of a store file, by its path; "": it is not there.
+func (t *Project) Status(path string) string {
+	parts := strings.Split(strings.Trim(path, "/"), "/")
+	for _, f := range t.Srv.Snapshot().Store(parts[1]).Files {
+		if f.FileID == parts[len(parts)-1] {
+			return f.Status
+		}
+	}
+	return ""
+}
+
 // ChunkOf is a plan's chunking; 0: auto.
 func ChunkOf(f openaitest.StoreFile) int {
 	if f.MaxTokens == 800 && f.Overlap == 400 {

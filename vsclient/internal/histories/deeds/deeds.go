@@ -1,0 +1,173 @@
+// Package deeds judges the deeds of a process that no answer tells of: which versions it
+// takes out of the store, and which Files it names at its end. It compares both with the log
+// of requests and with the emulator.
+package deeds
+
+import (
+	"net/http"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/conduitio-labs/conduit-connector-openai-vectorstore/vsclient/internal/histories/client"
+	"github.com/conduitio-labs/conduit-connector-openai-vectorstore/vsclient/internal/histories/course"
+	"github.com/conduitio-labs/conduit-connector-openai-vectorstore/vsclient/internal/histories/model"
+	"github.com/conduitio-labs/conduit-connector-openai-vectorstore/vsclient/internal/histories/plan"
+	"github.com/conduitio-labs/conduit-connector-openai-vectorstore/vsclient/internal/histories/trail"
+	"github.com/conduitio-labs/conduit-connector-openai-vectorstore/vsclient/openaitest"
+)
+
+// deeds are those of a history so far.
+type deeds struct{ *course.Course }
+
+const (
+	openTime = 15 * time.Minute // after which a version that was never seen searchable goes, at the earliest
+	slack    = 2 * time.Second  // OpenAI tells times in seconds
+)
+
+// TakenBack finds versions that were, or may have been, accepted by the store and that a
+// process has removed, although none of its callers had asked for a deletion, none that is
+// newer was searchable, it had not failed, and its time was not over.
+func TakenBack(c *course.Course) {
+	d := &deeds{c}
+	first := make(map[string]bool) // the Files of which a removal was seen
+	for _, e := range c.Entries() {
+		if e.Endpoint != "DELETE store/files/{id}" || first[e.Files[0]] {
+			continue
+		}
+		first[e.Files[0]] = true
+		if p := c.Procs[e.P]; p != nil && d.takesBack(p, e) {
+			c.Wrong(course.KindTaken, "process %d takes File %s of %s, made by process %d, out of the store at %v, where it is %q and nothing newer is searchable",
+				p.N, e.Files[0], trail.Shown(c.OwnerOf(e.Files[0])), c.Maker(e.Files[0]), e.Sent, e.Was)
+		}
+	}
+}
+
+// takesBack judges the first removal of a version.
+func (d *deeds) takesBack(p *course.Process, e *trail.Entry) bool {
+	id := e.Files[0]
+	key, up := d.OwnerOf(id), d.Uploaded(id)
+	i := slices.Index(d.Keys, key)
+	if i < 0 || up == nil || up.P != p.N || p.Store < 0 || p.Store == 0 && d.Expired && e.Sent >= d.ExpiredAt || e.Was == "failed" || e.Was == "cancelled" {
+		return false
+	}
+	c := d.Cells[[2]int{p.Store, i}]
+	if c.StrippedAt > 0 || slices.ContainsFunc(c.Calls, func(call *model.Call) bool {
+		return call.P == p.N && call.Op == plan.OpDelete && call.From <= e.Sent && (!call.Ended || up.Sent < call.To+slack)
+	}) {
+		return false
+	}
+	var last *trail.Entry
+	number := "" // as the process knows it
+	for _, a := range d.Of(id) {
+		if a.P == p.N && a.Endpoint == "GET store/files/{id}" && a.State == "failed" && a.Replied > 0 {
+			return false
+		}
+		if a.Sent >= e.Sent || !strings.Contains(a.Path, d.Stores[p.Store]) || a.Method != http.MethodPost {
+			continue
+		}
+		if n := slices.Index(a.Files, id); n < len(a.Attrs) && (a.P == p.N || a.P == up.P) {
+			if v, _ := a.Attrs[n]["vs_version"].(string); v > number {
+				number = v
+			}
+		}
+		switch {
+		case a.Endpoint != "POST store/files" && a.Endpoint != "POST file_batches":
+		case a.Refused():
+			return false
+		case a.Fate != plan.Fate429:
+			last = a
+		}
+	}
+	return last != nil && e.Sent < last.Sent+openTime && !d.newer(p.Store, key, id, number, e.Sent)
+}
+
+// newer reports whether another version of the key with that number or a higher one was
+// searchable by a time.
+func (d *deeds) newer(store int, key, id, number string, at time.Duration) bool {
+	return slices.ContainsFunc(d.Srv.History(d.Stores[store]), func(i openaitest.Interval) bool {
+		v, _ := i.Attributes["vs_version"].(string)
+		return i.FileID != id && v >= number && d.Since(i.From) <= at && d.Owner(i.FileID, i.Attributes, i.Filename) == key
+	})
+}
+
+// Ended judges the Files that a process names at its end, and those that it does not.
+func Ended(c *course.Course, p *course.Process, left client.Left, early bool) {
+	d := &deeds{c}
+	for _, id := range left.Files {
+		if why := d.misnamed(p, id, early); why != "" {
+			c.Wrong(course.KindLeaves, "process %d: its end names File %s, which %s", p.N, id, why)
+		}
+	}
+	if left.More || p.Store < 0 || p.Store == 0 && c.Expired {
+		return
+	}
+	status := make(map[string]string)
+	for _, f := range c.Srv.Snapshot().Files {
+		status[f.ID] = "attached nowhere"
+	}
+	for _, f := range c.Srv.Snapshot().Store(c.Stores[p.Store]).Files {
+		if status[f.FileID] != "" {
+			status[f.FileID] = f.Status
+		}
+	}
+	for _, i := range c.Srv.History(c.Stores[p.Store]) {
+		delete(status, i.FileID) // it was searchable
+	}
+	for _, e := range c.Entries() {
+		if e.P != p.N || e.Endpoint != "POST /files" || e.Replied == 0 || e.Replied >= p.Ending || len(e.Files) != 1 {
+			continue
+		}
+		id := e.Files[0]
+		if is := status[id]; is != "" && !slices.Contains(left.Files, id) && !d.removedByOthers(p, id) {
+			c.Wrong(course.KindLeaves, "process %d: its end does not name File %s %q, which is %s", p.N, id, e.Name, is)
+		}
+	}
+}
+
+// misnamed says why an end must not name a File. early: nothing has kept the client from the
+// removals that were due.
+func (d *deeds) misnamed(p *course.Process, id string, early bool) string {
+	up := d.Uploaded(id)
+	mine, removes, tries, gone, failed, attached, hidden := up != nil && up.P == p.N, false, false, false, false, false, false
+	var seen *trail.Entry
+	for _, e := range d.Of(id) {
+		if e.P != p.N {
+			continue
+		}
+		told := e.Replied > 0 && e.Replied < p.Ending
+		switch {
+		case e.Method == http.MethodDelete:
+			removes, tries = true, tries || e.Sent >= p.Ending
+			gone = gone || e.Endpoint == "DELETE /files/{id}" && told && (e.Status < 300 || e.Status == http.StatusNotFound)
+		case e.Endpoint == "GET store/files/{id}" && told:
+			failed = failed || e.State == "failed"
+			seen, hidden = e, removes && e.Status == http.StatusNotFound // the store does not show it any more
+		case e.Endpoint == "POST store/files", e.Endpoint == "POST file_batches":
+			attached, seen = true, nil
+		}
+	}
+	switch {
+	case !mine && !removes:
+		return "it has neither made nor begun to remove"
+	case gone:
+		return "it has deleted"
+	case !removes && seen != nil && seen.State == "completed":
+		return "it has seen searchable"
+	case mine && !tries && !hidden && (failed || !attached) && up.Replied > 0 && early && d.quiet(p) && !d.removedByOthers(p, id):
+		return "had to go, and which it has not tried to remove at its end"
+	}
+	return ""
+}
+
+// quiet reports whether no request of a process has met a fault since its end was asked for.
+func (d *deeds) quiet(p *course.Process) bool {
+	return !slices.ContainsFunc(d.Entries(), func(e *trail.Entry) bool {
+		return e.P == p.N && e.Failed() && e.Sent >= p.Ending
+	})
+}
+
+// removedByOthers reports whether another process has begun to remove a File.
+func (d *deeds) removedByOthers(p *course.Process, id string) bool {
+	return slices.ContainsFunc(d.Of(id), func(e *trail.Entry) bool { return e.P != p.N && e.Method == http.MethodDelete })
+}
