@@ -45,7 +45,6 @@ func (c *Client) put(ctx context.Context, p *prepared) (Result, error) {
 // with the attributes that are asked for.
 func (c *Client) retain(ctx context.Context, p *prepared, h ledger.Holdings, cur ledger.Version, young []string) (Result, error) {
 	c.keep.Keep(p.Doc, cur.ID)
-	c.keep.Watch(p.Doc, young, false)
 	r := Result{Outcome: Unchanged, FileID: cur.ID, Version: cur.Number}
 	same := cur.Own == c.view.Prints(p.own) && cur.Key != (ledger.Key{})
 	if p.updated != cur.ID && (!same || c.view.Hidden(cur, young, false)) { // the number has to be above that of a version which shows late
@@ -58,6 +57,7 @@ func (c *Client) retain(ctx context.Context, p *prepared, h ledger.Holdings, cur
 			p.updated = cur.ID
 		}
 	}
+	c.keep.Watch(p.Doc, young, false) // the change is made: they are older
 	if p.updated == cur.ID {
 		r.Outcome = AttributesUpdated
 	}

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
+	"strings"
 	"sync"
 	"testing"
 	"testing/synctest"
@@ -221,5 +222,27 @@ func TestTwoProcessesThatMissEachOthersVersionLeaveOne(t *testing.T) {
 		puts.Wait()
 		time.Sleep(time.Hour)
 		w.expect(map[string]string{"a.md": "other", "b.md": "text"})
+	})
+}
+
+// An update that was never made is no change after which another process's version is old.
+func TestAPutWhoseUpdateFailsTakesNothingFromAnotherProcess(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		is := is.New(t)
+		w := newWorld(t, openaitest.Config{Latency: 10 * time.Millisecond, NotFoundWindow: time.Minute, IndexTime: 5 * time.Minute})
+		is.NoErr(onlyErr(w.client().Put(t.Context(), doc("a.md", "one"))))
+		time.Sleep(time.Hour)
+		other, failing := w.client(async), w.client(over(func(next http.RoundTripper, r *http.Request) (*http.Response, error) {
+			if r.Method == http.MethodPost && strings.Contains(r.URL.Path, "/vector_stores/") {
+				return nil, errors.New("the connection breaks")
+			}
+			return next.RoundTrip(r)
+		}))
+		is.NoErr(onlyErr(other.Put(t.Context(), doc("a.md", "two"))))
+		ctx, giveUp := context.WithTimeout(t.Context(), 50*time.Second)
+		defer giveUp()
+		is.True(onlyErr(failing.Put(ctx, with(doc("a.md", "one"), vsclient.Attributes{"n": 1}))) != nil)
+		time.Sleep(20 * time.Minute)
+		is.Equal(w.holds()["a.md"], "two")
 	})
 }

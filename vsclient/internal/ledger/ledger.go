@@ -97,7 +97,10 @@ type Version struct {
 func (v Version) Bare() bool { return v.Seen == Listed && v.Status > Absent && v.Key == (Key{}) }
 
 // Holdings are the versions of one key, the newest first.
-type Holdings struct{ Versions []Version }
+type Holdings struct {
+	Versions []Version
+	asked    int64 // the highest number that an update has asked for
+}
 
 // Newest returns the newest version.
 func (h Holdings) Newest() (Version, bool) {
@@ -146,8 +149,10 @@ func (h Holdings) Written() Holdings {
 	return h
 }
 
-// Highest returns the highest number among the versions.
-func (h Holdings) Highest() (n int64) {
+// Highest returns the highest number among the versions, and among those that updates have
+// asked for: they may take effect later.
+func (h Holdings) Highest() int64 {
+	n := h.asked
 	for _, v := range h.Versions {
 		n = max(n, v.Number)
 	}
@@ -189,6 +194,7 @@ type Ledger struct {
 	byStem  map[uint64]*record
 	byKey   map[Key]*record
 	gone    map[string]uint32 // Files that were seen to be gone, and when
+	asked   map[string]int64  // numbers that updates have asked for, and that no reply has shown
 	files   uint32            // that have come to be known
 	round   uint8             // of the complete list of Files that was begun last
 	ended   uint8             // of the one that has ended last
@@ -199,7 +205,7 @@ type Ledger struct {
 func New() *Ledger {
 	return &Ledger{
 		seed: maphash.MakeSeed(), byID: make(map[string]*record), byStem: make(map[uint64]*record),
-		byKey: make(map[Key]*record), gone: make(map[string]uint32),
+		byKey: make(map[Key]*record), gone: make(map[string]uint32), asked: make(map[string]int64),
 	}
 }
 
@@ -361,6 +367,7 @@ func (l *Ledger) Marked(id string, m Marks, inProgress bool, at uint32) {
 		return
 	}
 	l.mark(r, m, true)
+	delete(l.asked, id)
 	if r.at = at; inProgress {
 		r.status, r.seen = InProgress, Read
 	}
@@ -413,12 +420,15 @@ func (l *Ledger) Doubt(ids ...string) {
 	}
 }
 
-// DoubtAttributes has the next change of the document set its attributes anew.
+// DoubtAttributes has the next change of the document set its attributes anew, with a
+// higher number than the one that was asked for. Until a GET shows the version's number, it
+// outranks no other.
 func (l *Ledger) DoubtAttributes(id string, number int64) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	if r := l.byID[id]; r != nil {
-		r.own, r.number = "?", max(r.number, number)
+		r.own, r.seen = replacedOwn, NotSeen
+		l.asked[id] = max(l.asked[id], number)
 	}
 }
 
@@ -465,6 +475,7 @@ func (l *Ledger) Gone(id string, at uint32) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	l.gone[id] = at
+	delete(l.asked, id)
 	if r := l.byID[id]; r != nil {
 		l.drop(r)
 	}
@@ -575,6 +586,7 @@ func (l *Ledger) Holdings(k Key, n naming.Names) Holdings {
 	for r := l.byKey[k]; r != nil; r = r.nextKey {
 		if r.status != Absent || r.stage == opened || r.stage == going {
 			h.Versions = append(h.Versions, r.version())
+			h.asked = max(h.asked, l.asked[r.id])
 		}
 	}
 	l.named(n, func(r *record) {

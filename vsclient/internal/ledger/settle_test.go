@@ -8,6 +8,7 @@ import (
 	"github.com/matryer/is"
 
 	"github.com/conduitio-labs/conduit-connector-openai-vectorstore/vsclient/internal/ledger"
+	"github.com/conduitio-labs/conduit-connector-openai-vectorstore/vsclient/internal/naming"
 )
 
 // states are all states of one version that [ledger.Settle] tells apart.
@@ -190,6 +191,24 @@ func TestAListingTakesBackNoEnd(t *testing.T) {
 			is.Equal(v.Status, end)
 		}
 	}
+}
+
+// An update that was given up may have had no effect: its number removes no other version.
+func TestAnUpdateWhoseFateIsNotKnownOutranksNothing(t *testing.T) {
+	is := is.New(t)
+	key := ledger.KeyOf([32]byte{1})
+	l := ledger.New()
+	l.Observe("file-a", ledger.Marks{Key: key, Number: 1}, true, ledger.Completed, ledger.Read, 1)
+	l.Observe("file-b", ledger.Marks{Key: key, Number: 2}, true, ledger.InProgress, ledger.Read, 1)
+	l.DoubtAttributes("file-a", 3)
+	keep, remove, _ := ledger.Settle(l.Holdings(key, naming.Names{}))
+	is.Equal(keep, "")
+	is.Equal(len(remove), 0)
+	l.Observe("file-a", ledger.Marks{Key: key, Number: 1}, true, ledger.Completed, ledger.Read, 2)
+	keep, remove, _ = ledger.Settle(l.Holdings(key, naming.Names{}))
+	is.Equal(keep, "file-a")
+	is.Equal(len(remove), 0)
+	is.Equal(l.Holdings(key, naming.Names{}).Highest(), int64(3)) // it may take effect yet
 }
 
 // A GET that was asked for before this client has seen something newer may be answered after it.

@@ -48,7 +48,7 @@ func (d *deeds) takesBack(p *course.Process, e *trail.Entry) bool {
 	id := e.Files[0]
 	key, up := d.OwnerOf(id), d.Uploaded(id)
 	i := slices.Index(d.Keys, key)
-	if i < 0 || up == nil || up.P != p.N || p.Store < 0 || p.Store == 0 && d.Expired && e.Sent >= d.ExpiredAt || e.Was == "failed" || e.Was == "cancelled" {
+	if i < 0 || up == nil || p.Store < 0 || p.Store == 0 && d.Expired && e.Sent >= d.ExpiredAt || e.Was == "failed" || e.Was == "cancelled" {
 		return false
 	}
 	c := d.Cells[[2]int{p.Store, i}]
