@@ -11,6 +11,7 @@ import (
 	"net/url"
 	"os"
 	"path/filepath"
+	"syscall"
 	"unicode/utf8"
 
 	"github.com/conduitio-labs/conduit-connector-openai-vectorstore/vsclient/cmd/vsctl/internal/source"
@@ -118,15 +119,16 @@ func (a *app) last(store string, s spec) string {
 func (s spec) doubt(ctx context.Context, last, folder string) doubt {
 	kind, _ := source.Split(s.Source)
 	was, err := os.Stat(last)
+	gone := errors.Is(err, fs.ErrNotExist) || errors.Is(err, syscall.ENOTDIR) // not one that cannot be looked at
 	is, failed := os.Stat(folder)
 	switch {
-	case folder == "", err == nil && (last == folder || failed == nil && os.SameFile(was, is)):
+	case folder == "", last == folder, err == nil && failed == nil && os.SameFile(was, is):
 		return doubt{}
-	case err != nil && kind != "keys" && s.Relative && last == "":
+	case gone && kind != "keys" && s.Relative && last == "":
 		return doubt{Level: half, why: "the path of the source is relative, no whole run is on record here"}
-	case err != nil && kind != "keys" && s.Relative:
+	case gone && kind != "keys" && s.Relative:
 		return doubt{Level: half, why: "the path of the source is relative, the last whole run has read " + last + ", which is gone"}
-	case err != nil:
+	case gone:
 		return doubt{}
 	case s.Relative && !source.SamePlace(ctx, last, folder):
 		return doubt{strict, last, "the last whole run has read " + last + ", and a relative path leads to " + folder + " here: run vsctl where that run was, or give the absolute path"}

@@ -316,6 +316,10 @@ func TestTheWrongWorkingDirectoryRemovesNothing(t *testing.T) {
 		}
 		return out
 	}
+	inPWD := func(files map[string]string) map[string]string {
+		files[".vsctl.yaml"] = strings.Replace(files[".vsctl.yaml"], "docs", `"${PWD}/docs"`, 1)
+		return files
+	}
 	template := map[string]string{"LICENSE.md": "MIT", "README.md": "another project", "a.md": "another a", "c.md": "c"}
 	below := func(folder string) map[string]string {
 		out := make(map[string]string)
@@ -341,12 +345,14 @@ func TestTheWrongWorkingDirectoryRemovesNothing(t *testing.T) {
 		{"a list of keys of another version", list(v1, plain), list(v2, plain), "keys:list", false},
 		{"a source of the settings, of the same template", named(project), named(template), "it", true},
 		{"a source of the settings, of another version", named(v1), named(v2), "it", false},
+		{"a source of the settings, below $PWD", inPWD(named(v1)), inPWD(named(v2)), "it", false},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			is := is.New(t)
 			w := newWorld(t, openaitest.Config{})
 			right, wrong := tree(t, c.right), tree(t, c.wrong)
 			t.Chdir(right)
+			w.env["PWD"] = right
 			if strings.HasPrefix(c.source, "keys:") {
 				w.remove(".")
 				fill(t, w.dir, v1)
@@ -355,6 +361,7 @@ func TestTheWrongWorkingDirectoryRemovesNothing(t *testing.T) {
 			w.must(cli.Done, "sync", c.source, "--owner", "hb", "-y")
 			before, writes := w.keys(), w.writes()
 			t.Chdir(wrong)
+			w.env["PWD"] = wrong
 			same := func() {
 				t.Helper()
 				for _, more := range [][]string{nil, {"--max-remove", "100%"}, {"--no-remove"}, {"--wait=false"}, {"--approve-removals", "0"}} {
@@ -673,6 +680,34 @@ func TestASavedPlanIsJudgedByTheRecordWhereItIsApplied(t *testing.T) {
 	is.Equal(w.keys(), slices.Sorted(maps.Keys(v2)))
 	is.NoErr(os.Remove("9.md"))
 	w.must(cli.Done, "sync", ".", "--owner", "hb", "-y") // it is the one on record
+}
+
+// TestASavedPlanIsOfTheRecordThatItKnew has another run between the plan and its execution.
+func TestASavedPlanIsOfTheRecordThatItKnew(t *testing.T) {
+	is := is.New(t)
+	w := newWorld(t, openaitest.Config{})
+	v1, v2 := versions()
+	v3 := maps.Clone(v1)
+	delete(v3, "0.md")
+	file := filepath.Join(t.TempDir(), "a.plan")
+	w.must(cli.Done, "sync", tree(t, v1), "--owner", "hb", "-y")
+	w.must(cli.Done, "plan", tree(t, v2), "--owner", "hb", "--out", file)
+	w.must(cli.Done, "sync", tree(t, v3), "--owner", "hb", "-y")
+	w.must(cli.Withheld, "apply", file, "-y")
+	is.Equal(w.keys(), slices.Sorted(maps.Keys(v3)))
+}
+
+// TestAFolderThatCannotBeLookedAtIsNotGone has one whose path goes in circles.
+func TestAFolderThatCannotBeLookedAtIsNotGone(t *testing.T) {
+	is := is.New(t)
+	w := newWorld(t, openaitest.Config{})
+	v1, _ := versions()
+	right := tree(t, v1)
+	w.must(cli.Done, "sync", right, "--owner", "hb", "-y")
+	is.NoErr(os.RemoveAll(right))
+	is.NoErr(os.Symlink(right, right))
+	w.must(cli.Withheld, "sync", tree(t, map[string]string{"0.md": "another", "1.md": "another", "2.md": "another", "3.md": "another", "4.md": "another", "5.md": "another", "6.md": "another", "7.md": "another", "8.md": "another"}), "--owner", "hb", "-y")
+	is.Equal(w.keys(), slices.Sorted(maps.Keys(v1)))
 }
 
 // TestARecordThatCannotBeReadOrWrittenStopsNothing tells of it on a line.

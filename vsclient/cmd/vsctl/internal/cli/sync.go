@@ -618,7 +618,7 @@ has read another folder, of which the plan did not know. Plan again.
 		if was := read.Spec.doubt(ctx, last, read.Folder); m.moved && read.Folder != "" && was.Level < m.Doubt.Level {
 			m.Doubt = was // the plan's folder has decided what goes
 		}
-		if m.Doubt.Last != "" && m.Doubt.Level > read.Doubt.Level && m.Plan.Removals > x.approve {
+		if m.Doubt.Last != "" && (m.Doubt.Level > read.Doubt.Level || m.Doubt.Last != read.Doubt.Last) && m.Plan.Removals > x.approve {
 			return outcome{code: Withheld, summary: "nothing was changed", result: m, err: fmt.Errorf("the last whole run has read %s, which the plan did not know: plan again", m.Doubt.Last)}, nil
 		}
 		if !x.wait {

@@ -88,6 +88,7 @@ func (c Config) Source(name string, env func(string) (string, bool)) (Source, bo
 			texts = append(texts, &list[i])
 		}
 	}
+	here := strings.Contains(s.Source, "${PWD}")
 	if err := c.expand(env, texts...); err != nil {
 		return s, true, err
 	}
@@ -97,6 +98,11 @@ func (c Config) Source(name string, env func(string) (string, bool)) (Source, bo
 	}
 	if place != "-" && !filepath.IsAbs(place) {
 		place = filepath.Join(filepath.Dir(c.file), place)
+	}
+	if working, err := os.Getwd(); err == nil && here { // the working directory decides where it is
+		if relative, err := filepath.Rel(working, place); err == nil {
+			place = relative
+		}
 	}
 	if s.Source = place; kind != "" {
 		s.Source = kind + ":" + place
