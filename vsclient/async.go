@@ -55,10 +55,7 @@ func (c *Client) attachAsync(ctx context.Context, p *prepared, at wire.Attachmen
 		if err == nil {
 			err = c.keep.AtTurn(life, p.Doc, func() error { return c.keep.Settle(life, p.Doc) })
 		} else {
-			_ = c.keep.AtTurn(life, p.Doc, func() error {
-				c.keep.SettleLater(life, p.Doc)
-				return nil
-			})
+			c.keep.Tend(p.Doc) // which Close waits for
 			if p.merged > 0 {
 				err = fmt.Errorf("%w; %d other changes of the key that were merged with it are not made", err, p.merged)
 			}

@@ -57,7 +57,7 @@ func (c *Client) retain(ctx context.Context, p *prepared, h ledger.Holdings, cur
 			p.updated = cur.ID
 		}
 	}
-	c.keep.Watch(p.Doc, young, false) // the change is made: they are older
+	c.keep.Watch(p.Doc, young, r.Version) // the change is made: they are older
 	if p.updated == cur.ID {
 		r.Outcome = AttributesUpdated
 	}
@@ -86,7 +86,7 @@ func (c *Client) replace(ctx context.Context, p *prepared, h ledger.Holdings, yo
 		fate, err := c.attempt(ctx, p, &r)
 		if err == nil {
 			if fate != index.Searchable {
-				c.keep.Watch(p.Doc, young, false)
+				c.keep.Watch(p.Doc, young, r.Version)
 				return r, nil // attached, which is enough
 			}
 			if try > 0 { // it took long, and others may have put the key meanwhile
@@ -97,7 +97,7 @@ func (c *Client) replace(ctx context.Context, p *prepared, h ledger.Holdings, yo
 				return r, err
 			}
 			if err = c.keep.Settle(ctx, p.Doc); err == nil {
-				c.keep.Watch(p.Doc, young, false)
+				c.keep.Watch(p.Doc, young, r.Version)
 			}
 			return r, err
 		}
@@ -262,7 +262,7 @@ func (c *Client) delete(ctx context.Context, p *prepared) (Result, error) {
 			return Result{}, err
 		}
 		if !moved {
-			c.keep.Watch(p.Doc, young, true)
+			c.keep.Watch(p.Doc, young, 0)
 			return r, nil
 		}
 		if err := c.view.Renew(ctx, 0); err != nil { // somebody else has replaced a version

@@ -170,3 +170,19 @@ func TestAClientWithNothingLeftToDoMakesNoRequest(t *testing.T) {
 		})
 	}
 }
+
+// A list of stores that cannot be had for a moment says nothing of the File.
+func TestARemovalGoesOnWhenTheStoresCannotBeListedForAMoment(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		is := is.New(t)
+		w := newWorld(t, slow)
+		is.NoErr(onlyErr(w.client().Put(t.Context(), doc("a.md", "text"))))
+		time.Sleep(time.Hour)
+		c := w.client(func(cfg *vsclient.Config) { cfg.RetryTimeout = time.Nanosecond })
+		w.strike(http.MethodDelete, pathFiles+"/*", openaitest.Fault{Times: 1, Kind: openaitest.FaultStatus, Status: 500})
+		w.strike(http.MethodGet, "/vector_stores", openaitest.Fault{Times: 1, Kind: openaitest.FaultStatus, Status: 500})
+		is.True(onlyErr(c.Delete(t.Context(), "a.md")) != nil)
+		time.Sleep(time.Hour)
+		is.Equal(w.files(), 0)
+	})
+}

@@ -246,3 +246,26 @@ func TestAPutWhoseUpdateFailsTakesNothingFromAnotherProcess(t *testing.T) {
 		is.Equal(w.holds()["a.md"], "two")
 	})
 }
+
+// The version before the change proves nothing about one that shows after it.
+func TestAPutThatFailsToBeIndexedTakesNothingFromAnotherProcess(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		is := is.New(t)
+		w := newWorld(t, openaitest.Config{
+			Latency: 10 * time.Millisecond, NotFoundWindow: time.Minute, ListLag: openaitest.Lag{Attach: time.Minute}, IndexTime: 5 * time.Minute,
+			FailIndexing: func(f openaitest.FileInfo) (code, message string) {
+				if f.Bytes == int64(len("unreadable")) {
+					return "unsupported_file", "it cannot be read"
+				}
+				return "", ""
+			},
+		})
+		is.NoErr(onlyErr(w.client().Put(t.Context(), doc("a.md", "one"))))
+		time.Sleep(time.Hour)
+		other, failing := w.client(async), w.client(async)
+		is.NoErr(onlyErr(other.Put(t.Context(), doc("a.md", "two"))))
+		is.NoErr(onlyErr(failing.Put(t.Context(), doc("a.md", "unreadable"))))
+		time.Sleep(20 * time.Minute)
+		is.Equal(w.holds()["a.md"], "two")
+	})
+}

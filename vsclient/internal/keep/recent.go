@@ -39,9 +39,9 @@ type watch struct {
 // to be conclusive.
 type watched struct {
 	view.Doc
-	until   time.Time
-	at      int64 // when the key was changed, in Unix seconds by OpenAI's clock, and never ahead
-	deleted bool  // the key was deleted after the File was made
+	until  time.Time
+	at     int64 // when the key was changed, in Unix seconds by OpenAI's clock, and never ahead
+	number int64 // of the version that the change has made or kept; 0: the key was deleted
 }
 
 const (
@@ -77,7 +77,7 @@ func (r *recent) stir() {
 // before the version could be seen.
 func (k *Keeper) Deleted(d view.Doc, id string) bool {
 	w, watched := k.recent.find(watch{id, d.ID})
-	return watched && w.deleted
+	return watched && w.number == 0
 }
 
 // Keep ends the watch for a version: it is the key's document.
@@ -87,21 +87,22 @@ func (k *Keeper) Keep(d view.Doc, id string) {
 	delete(k.recent.watched, watch{id, d.ID})
 }
 
-// Watch has Files looked for until their attach must have shown. One that turns out
-// to be an older version of the key is removed; after a Delete, any.
-func (k *Keeper) Watch(d view.Doc, young []string, deleted bool) {
+// Watch has Files looked for until their attach must have shown. One that turns out to be a
+// version of the key is removed when the version with that number, which a change has made or
+// kept, or a newer one is searchable; 0: after a Delete, at once.
+func (k *Keeper) Watch(d view.Doc, young []string, number int64) {
 	r := &k.recent
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	for at, w := range r.watched {
-		if at.key == d.ID { // this change is newer than the one before
-			w.deleted = w.deleted && deleted
+		if at.key == d.ID && number != 0 { // this change is newer than the one before
+			w.number = number
 			r.watched[at] = w
 		}
 	}
 	r.due = time.Now().Add(view.ShowTime)
 	for _, id := range young {
-		r.watched[watch{id, d.ID}] = watched{d, time.Now().Add(k.cfg.AttachTime + view.ShowTime), k.view.Now(), deleted}
+		r.watched[watch{id, d.ID}] = watched{d, time.Now().Add(k.cfg.AttachTime + view.ShowTime), k.view.Now(), number}
 	}
 	r.stir()
 }
@@ -228,7 +229,7 @@ func (r *recent) settle(ctx context.Context, e view.Entry) {
 
 // removeLate removes a version that is older than the change after which it was watched,
 // whatever its number: its File was there before. After a Delete nothing is kept; after
-// any other change, a version that is not watched has to be seen searchable.
+// any other change, the version of the change or a newer one has to be seen searchable.
 func (k *Keeper) removeLate(ctx context.Context, w watched, id string) error {
 	return k.AtTurn(ctx, w.Doc, func() error {
 		if err := k.view.Look(ctx, id); err != nil {
@@ -244,12 +245,9 @@ func (k *Keeper) removeLate(ctx context.Context, w watched, id string) error {
 			return nil
 		}
 		now, still := k.recent.find(watch{id, w.ID})
-		kept := still && now.deleted
+		kept := still && now.number == 0
 		for _, other := range k.ledger.Holdings(w.ID, w.Names).Versions {
 			if kept || other.ID == id || other.Going || other.Status != ledger.Completed {
-				continue
-			}
-			if _, watched := k.recent.find(watch{other.ID, w.ID}); watched {
 				continue
 			}
 			if err := k.view.Look(ctx, other.ID); err != nil {
@@ -260,7 +258,7 @@ func (k *Keeper) removeLate(ctx context.Context, w watched, id string) error {
 			if err != nil {
 				return err
 			}
-			kept = there && known && seen.Key == w.ID && seen.Status == ledger.Completed && seen.Seen == ledger.Read
+			kept = there && known && still && seen.Key == w.ID && seen.Number >= now.number && seen.Status == ledger.Completed && seen.Seen == ledger.Read
 		}
 		if !kept {
 			k.Tend(w.Doc)

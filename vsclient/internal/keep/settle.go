@@ -155,8 +155,9 @@ func (k *Keeper) remove(ctx context.Context, v ledger.Version) (there bool, err 
 	}
 	if !v.Made && (!there && !maybe || v.Content == (ledger.Print{})) { // it need not be this store's
 		shared, err := k.wire.Elsewhere(ctx, v.ID)
-		switch { // where nothing tells, a document's own File is left, attached nowhere
-		case shared, err != nil && ctx.Err() == nil && v.Content != (ledger.Print{}):
+		later := errors.Is(err, fail.Unavailable) || errors.Is(err, fail.RateLimited) || errors.Is(err, fail.Timeout) || ctx.Err() != nil
+		switch { // where nothing ever tells, a document's own File is left, attached nowhere
+		case shared, err != nil && !later && v.Content != (ledger.Print{}):
 			k.ledger.Spared(v.ID, k.view.Tick())
 			return there, nil
 		case err != nil:

@@ -138,7 +138,7 @@ func (d *deeds) misnamed(p *course.Process, id string, early bool) string {
 		told := e.Replied > 0 && e.Replied < p.Ending
 		switch {
 		case e.Method == http.MethodDelete:
-			removes, tries = true, tries || e.Sent >= p.Ending
+			removes, tries = true, tries || e.Sent >= p.Ending || !told // or it was under way
 			gone = gone || e.Endpoint == "DELETE /files/{id}" && told && (e.Status < 300 || e.Status == http.StatusNotFound)
 		case e.Endpoint == "GET store/files/{id}" && told:
 			failed = failed || e.State == "failed"
