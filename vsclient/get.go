@@ -87,7 +87,10 @@ func (c *Client) get(ctx context.Context, key string) (Info, error) {
 		if again || !errors.Is(err, fail.NotFound) {
 			return info, err
 		}
-		look = c.view.HoldingsNow // somebody else may have put it since
+		look = c.view.HoldingsNow // somebody else may have put it since, or replaced it
+		if err := c.view.Renew(ctx, 0); err != nil {
+			return Info{}, err
+		}
 	}
 }
 

@@ -47,7 +47,7 @@ func (c *Client) retain(ctx context.Context, p *prepared, h ledger.Holdings, cur
 	c.keep.Keep(p.Doc, cur.ID)
 	r := Result{Outcome: Unchanged, FileID: cur.ID, Version: cur.Number}
 	same := cur.Own == c.view.Prints(p.own) && cur.Key != (ledger.Key{})
-	if p.updated != cur.ID && (!same || c.view.Hidden(cur, young, false)) { // the number has to be above that of a version which shows late
+	if p.updated != cur.ID && (!same || c.view.Above(young) > cur.Number) { // the number has to be above that of a version which shows late
 		next := naming.Identity{Key: p.Key, Digest: naming.DigestOf(p.Key), Version: max(h.Highest()+1, c.view.Above(young)), Source: p.source, Own: p.own}
 		next.Source.Replaces = append(h.Uploads(cur.ID), p.source.Replaces...)
 		if err := c.view.Update(ctx, p.Doc, cur.ID, next); err != nil {

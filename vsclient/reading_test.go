@@ -446,3 +446,27 @@ func TestALateReplyToAReaderTakesNoChangeBack(t *testing.T) {
 		is.Equal(info.Attributes["n"], 1.0)
 	})
 }
+
+// A reader knows two versions of the key, and its writer replaces both by a third.
+func TestGetFindsTheVersionThatHasReplacedAllThatItKnew(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		is := is.New(t)
+		stuck := 0
+		w := newWorld(t, openaitest.Config{
+			IndexTime: time.Second, Latency: 20 * time.Millisecond,
+			StickIndexing: func(openaitest.FileInfo) bool { stuck++; return stuck == 2 },
+		})
+		writer, reader := w.client(func(c *vsclient.Config) { c.IndexTimeout = time.Minute }), w.client()
+		is.NoErr(onlyErr(writer.Put(t.Context(), doc("a.md", "one"))))
+		time.Sleep(time.Minute)
+		done := make(chan error)
+		go func() { done <- onlyErr(writer.Put(t.Context(), doc("a.md", "two"))) }()
+		time.Sleep(40 * time.Second)
+		for range 200 {
+			is.NoErr(onlyErr(reader.Get(t.Context(), "a.md")))
+			time.Sleep(250 * time.Millisecond)
+		}
+		is.NoErr(<-done)
+		w.noGap("a.md")
+	})
+}

@@ -258,7 +258,7 @@ func (k *Keeper) removeLate(ctx context.Context, w watched, id string) error {
 			if err != nil {
 				return err
 			}
-			kept = there && known && still && seen.Key == w.ID && seen.Number >= now.number && seen.Status == ledger.Completed && seen.Seen == ledger.Read
+			kept = there && known && still && seen.Key == w.ID && seen.Number >= max(now.number, v.Number) && seen.Status == ledger.Completed && seen.Seen == ledger.Read
 		}
 		if !kept {
 			k.Tend(w.Doc)
