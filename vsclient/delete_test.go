@@ -344,3 +344,27 @@ func TestADeletionFailsWhenTheStoreHasExpired(t *testing.T) {
 		is.True(errors.Is(onlyErr(c.Delete(t.Context(), "a.md")), vsclient.ErrStoreGone))
 	})
 }
+
+// The put after the deletion may come to nothing. What was deleted stays so.
+func TestALateVersionOfADeletedDocumentGoesAlsoAfterAPutThatFails(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		is := is.New(t)
+		w := newWorld(t, openaitest.Config{
+			IndexTime: time.Second, NotFoundWindow: 20 * time.Second,
+			FailIndexing: func(f openaitest.FileInfo) (code, message string) {
+				if f.Bytes == int64(len("unreadable")) {
+					return "invalid_file", "it cannot be read"
+				}
+				return "", ""
+			},
+		})
+		first, kill := w.process(async)
+		is.NoErr(onlyErr(first.Put(t.Context(), doc("a.md", "two"))))
+		kill()
+		second := w.client(async)
+		is.NoErr(onlyErr(second.Delete(t.Context(), "a.md")))
+		is.NoErr(onlyErr(second.Put(t.Context(), doc("a.md", "unreadable"))))
+		time.Sleep(time.Hour)
+		w.expect(map[string]string{})
+	})
+}

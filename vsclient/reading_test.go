@@ -470,3 +470,27 @@ func TestGetFindsTheVersionThatHasReplacedAllThatItKnew(t *testing.T) {
 		w.noGap("a.md")
 	})
 }
+
+// A GET counts from the attempt that was answered, and not from one that was refused before.
+func TestAReplyToALaterAttemptIsNews(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		is := is.New(t)
+		w := newWorld(t, openaitest.Config{Latency: 20 * time.Millisecond})
+		a, b := w.client(), w.client()
+		first := with(doc("a.md", "one"), vsclient.Attributes{"n": 1})
+		is.NoErr(onlyErr(a.Put(t.Context(), first)))
+		time.Sleep(time.Minute)
+		is.NoErr(onlyErr(b.Get(t.Context(), "a.md")))
+		w.strike(http.MethodGet, pathAttached, openaitest.Fault{Kind: openaitest.FaultStatus, Status: 503, RetryAfter: seconds(40)})
+		var reader sync.WaitGroup
+		reader.Go(func() { _, _ = b.Get(t.Context(), "a.md") })
+		time.Sleep(time.Second)
+		is.NoErr(onlyErr(b.Get(t.Context(), "a.md")))
+		time.Sleep(10 * time.Second)
+		is.NoErr(onlyErr(a.SetAttributes(t.Context(), "a.md", vsclient.Attributes{"n": 2})))
+		reader.Wait()
+		r, err := b.Put(t.Context(), first)
+		is.NoErr(err)
+		is.Equal(r.Outcome, vsclient.AttributesUpdated)
+	})
+}

@@ -38,6 +38,8 @@ type Request struct {
 	Gate  *pace.Gate // is closed by a 429; nil: that of requests without a limit
 	// Admit waits for leave to make an attempt; nil: only for the gate.
 	Admit func(context.Context) (leave func(), err error)
+	// Began is set to the time at which the latest attempt has begun; nil: nobody asks.
+	Began *time.Time
 	// Body is encoded as JSON, for each attempt anew; nil: none.
 	Body func() any
 	// Words are texts that a refusal may repeat, beside those of a JSON body, as of the latest
@@ -248,6 +250,9 @@ func (c *Client) attempt(ctx context.Context, r Request, into any, try int) (tim
 		return 0, c.judge.Verdict(ctx, reply.Received{}, err, time.Now())
 	}
 	began := time.Now()
+	if r.Began != nil {
+		*r.Began = began
+	}
 	got, err := func() (reply.Received, error) {
 		defer leave() // the caller's content may panic
 		return c.roundTrip(ctx, r, into)

@@ -148,6 +148,7 @@ func (h *history) run(drive []trail.Pass) {
 	}
 	h.finish()
 	deeds.TakenBack(h.Course)
+	deeds.Numbered(h.Course)
 	rare.Reach(h.Course)
 	h.Mu.Lock()
 	h.Done = true
@@ -517,7 +518,11 @@ func (h *history) get(ctx context.Context, p *process, key int) {
 	c := h.Cells[[2]int{p.Store, key}]
 	allowed := c.During(from, h.Now())
 	v := model.Nothing
-	if a.NotFound && (h.ExcusedRemoval(c, h.Now()) || h.Hidden(c, p.Process, from)) || a.Err == nil && got.Status != "completed" {
+	if a.Err == nil && got.Status != "completed" {
+		h.Unsearchable(p.Process, c, from, got.FileID)
+		return
+	}
+	if a.NotFound && (h.ExcusedRemoval(c, h.Now()) || h.Hidden(c, p.Process, from)) {
 		return
 	}
 	if a.Err == nil && h.Removed(got.FileID, p.N, from-time.Duration(h.Plan.Sea.Ghost)) {
@@ -570,7 +575,7 @@ func (h *history) list(ctx context.Context, p *process) {
 		h.Wrong(course.KindAnswer, "process %d lists a store that does not exist", p.N)
 		return
 	}
-	h.Listed(p.Process, got)
+	h.Listed(p.Process, from, got)
 }
 
 // close ends a process in good order. Within a time, if any, its calls may end first.

@@ -73,8 +73,7 @@ func (r *recent) stir() {
 	}
 }
 
-// Deleted reports whether the key was deleted after the version's File was made, and
-// before the version could be seen.
+// Deleted reports whether the key was deleted before the version could be seen.
 func (k *Keeper) Deleted(d view.Doc, id string) bool {
 	w, watched := k.recent.find(watch{id, d.ID})
 	return watched && w.number == 0
@@ -94,16 +93,18 @@ func (k *Keeper) Watch(d view.Doc, young []string, number int64) {
 	r := &k.recent
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	for at, w := range r.watched {
-		if at.key == d.ID && number != 0 { // this change is newer than the one before
-			w.number = number
+	w := watched{d, time.Now().Add(k.cfg.AttachTime + view.ShowTime), k.view.Now(), number}
+	for at, before := range r.watched {
+		if at.key == d.ID { // what an earlier change was to remove, goes all the same
+			r.watched[at] = watched{d, w.until, w.at, min(before.number, number)}
+		}
+	}
+	for _, id := range young {
+		if at := (watch{id, d.ID}); r.watched[at].until.IsZero() {
 			r.watched[at] = w
 		}
 	}
 	r.due = time.Now().Add(view.ShowTime)
-	for _, id := range young {
-		r.watched[watch{id, d.ID}] = watched{d, time.Now().Add(k.cfg.AttachTime + view.ShowTime), k.view.Now(), number}
-	}
 	r.stir()
 }
 

@@ -126,17 +126,18 @@ func (c *Client) DeleteFile(ctx context.Context, id string) (there bool, err err
 	return there, err
 }
 
-// StoreFile asks for a file of the client's vector store. It returns as well how long the
-// server asks to wait before the next look, 0 where it does not, as all that return a
-// duration.
+// StoreFile asks for a file of the client's vector store. It returns as well how long the server
+// asks to wait before the next look, 0 where it does not, as all that return a duration.
 func (c *Client) StoreFile(ctx context.Context, id string) (StoreFile, time.Duration, error) {
 	return c.storeFileIn(ctx, c.cfg.StoreID, id)
 }
 
 func (c *Client) storeFileIn(ctx context.Context, store, id string) (StoreFile, time.Duration, error) {
-	asked := time.Now()
-	s, wait, err := get[StoreFile](ctx, c, "vector_stores/%s/files/%s", store, id)
-	s.Asked = asked
+	asked := new(time.Time)
+	s, wait, err := sendFor[StoreFile](ctx, c, request{Request: exchange.Request{
+		Method: http.MethodGet, Path: "vector_stores/%s/files/%s", IDs: []string{store, id}, Began: asked,
+	}})
+	s.Asked = *asked
 	return s, wait, err
 }
 
@@ -160,8 +161,7 @@ func (c *Client) Elsewhere(ctx context.Context, id string) (bool, error) {
 	return false, nil
 }
 
-// StoreFiles lists the files of the client's vector store page by page, the oldest
-// first.
+// StoreFiles lists the files of the client's vector store page by page, the oldest first.
 func (c *Client) StoreFiles(ctx context.Context) iter.Seq2[[]StoreFile, error] {
 	return c.storeFiles(ctx, "asc")
 }

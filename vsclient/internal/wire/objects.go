@@ -64,7 +64,7 @@ type StoreFile struct {
 		Type   string          `json:"type"`
 		Static *StaticChunking `json:"static"`
 	} `json:"chunking_strategy"`
-	Asked time.Time `json:"-"` // when the request for it alone began
+	Asked time.Time `json:"-"` // when the attempt began that has shown it alone
 }
 
 // StaticChunking are the sizes of chunks.

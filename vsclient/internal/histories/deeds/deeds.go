@@ -43,6 +43,38 @@ func TakenBack(c *course.Course) {
 	}
 }
 
+// Numbered finds updates of a version's attributes whose number is not above those that the
+// process itself has given or asked for, and has seen answered.
+func Numbered(c *course.Course) {
+	type given struct {
+		process int
+		file    string
+		store   string
+	}
+	last := make(map[given]*trail.Entry)
+	for _, e := range c.Entries() {
+		if e.Endpoint != "POST store/files/{id}" || len(e.Attrs) == 0 {
+			continue
+		}
+		if p, i := c.Procs[e.P], slices.Index(c.Keys, c.OwnerOf(e.Files[0])); p == nil || p.Store < 0 || i < 0 || c.Cells[[2]int{p.Store, i}].StrippedAt > 0 {
+			continue // without attributes it has no number
+		}
+		at := given{e.P, e.Files[0], e.Path}
+		before := last[at]
+		if before != nil && before.Replied > 0 && before.Status < 300 && before.Replied < e.Sent && number(e) <= number(before) && attributes(e) != attributes(before) {
+			c.Wrong(course.KindAnswer, "process %d gives File %s of %s the number %s at %v, which it had at %v", e.P, e.Files[0], trail.Shown(c.OwnerOf(e.Files[0])), number(e), e.Sent, before.Sent)
+		}
+		last[at] = e
+	}
+}
+
+func number(e *trail.Entry) string {
+	v, _ := e.Attrs[0]["vs_version"].(string)
+	return v
+}
+
+func attributes(e *trail.Entry) string { return trail.AttrsText(trail.Own(e.Attrs[0])) }
+
 // takesBack judges the first removal of a version.
 func (d *deeds) takesBack(p *course.Process, e *trail.Entry) bool {
 	id := e.Files[0]

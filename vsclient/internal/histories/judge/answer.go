@@ -2,6 +2,7 @@ package judge
 
 import (
 	"fmt"
+	"net/http"
 	"slices"
 	"time"
 
@@ -141,9 +142,24 @@ func (j *Judge) Found(p *course.Process, query string, from time.Duration, hits 
 	}
 }
 
+// Unsearchable judges a Get that finds a version which is not searchable: none was that the
+// process has made, or could know for long.
+func (j *Judge) Unsearchable(p *course.Process, c *model.Cell, from time.Duration, id string) {
+	now := j.Now()
+	for _, i := range j.Srv.History(j.Stores[c.Store]) {
+		since := from - Watched
+		if j.Maker(i.FileID) == p.N {
+			since = from
+		}
+		if i.FileID != id && i.To.IsZero() && j.Since(i.From) < since && j.Owner(i.FileID, i.Attributes, i.Filename) == c.Key {
+			j.Out.Wrong = append(j.Out.Wrong, course.Finding{Kind: course.KindAnswer, Text: fmt.Sprintf("process %d: at %v get %s finds File %s, which is not searchable, and %s is", p.N, now, trail.Shown(c.Key), id, i.FileID)})
+		}
+	}
+}
+
 // Listed judges a listing: a document that can never have been is wrong, and so is one that
 // is missing although nothing of its key has changed for longer than a listing lags.
-func (j *Judge) Listed(p *course.Process, list []client.Seen) {
+func (j *Judge) Listed(p *course.Process, from time.Duration, list []client.Seen) {
 	now := j.Now()
 	j.Mu.Lock()
 	defer j.Mu.Unlock()
@@ -162,8 +178,16 @@ func (j *Judge) Listed(p *course.Process, list []client.Seen) {
 			wrong("the listing has %s as %v, where there can be %s", trail.Shown(s.Key), v, model.Show(allowed))
 		}
 	}
+	there := make(map[string]bool)
+	for _, f := range j.Srv.Snapshot().Files {
+		there[f.ID] = true
+	}
 	for _, i := range j.Srv.History(j.Stores[p.Store]) {
-		if i.To.IsZero() && j.Since(i.From) < now-Watched && !listed[i.FileID] {
+		since := now - Watched
+		if j.Maker(i.FileID) == p.N && !slices.ContainsFunc(j.Of(i.FileID), func(e *trail.Entry) bool { return e.Method == http.MethodDelete }) {
+			since = from // a client lists its own before the listing shows them
+		}
+		if i.To.IsZero() && j.Since(i.From) < since && there[i.FileID] && !listed[i.FileID] {
 			wrong("the listing misses %s %q, which is searchable since %v", i.FileID, i.Filename, j.Since(i.From))
 		}
 	}
