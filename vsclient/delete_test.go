@@ -350,7 +350,7 @@ func TestALateVersionOfADeletedDocumentGoesAlsoAfterAPutThatFails(t *testing.T) 
 	synctest.Test(t, func(t *testing.T) {
 		is := is.New(t)
 		w := newWorld(t, openaitest.Config{
-			IndexTime: time.Second, NotFoundWindow: 20 * time.Second,
+			IndexTime: time.Second, NotFoundWindow: 20 * time.Second, ListLag: openaitest.Lag{Attach: 20 * time.Second},
 			FailIndexing: func(f openaitest.FileInfo) (code, message string) {
 				if f.Bytes == int64(len("unreadable")) {
 					return "invalid_file", "it cannot be read"

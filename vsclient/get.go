@@ -122,7 +122,7 @@ func (c *Client) newestShown(ctx context.Context, key string, h ledger.Holdings)
 		found = cmp.Or(found, &info)
 	}
 	if found == nil || hidden != nil && found.Status != InProgress {
-		return Info{}, cmp.Or(hidden, fail.New(fail.NotFound, "the store holds no document of that key"))
+		return Info{}, cmp.Or(hidden, c.view.StoreThere(ctx), fail.New(fail.NotFound, "the store holds no document of that key"))
 	}
 	return *found, nil
 }

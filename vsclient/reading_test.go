@@ -494,3 +494,16 @@ func TestAReplyToALaterAttemptIsNews(t *testing.T) {
 		is.Equal(r.Outcome, vsclient.AttributesUpdated)
 	})
 }
+
+func TestAStoreThatHasExpiredHidesNoDocument(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		is := is.New(t)
+		w := newWorld(t, openaitest.Config{IndexTime: time.Second})
+		reader := w.client()
+		is.NoErr(onlyErr(w.client().Put(t.Context(), doc("a.md", "text"))))
+		is.NoErr(onlyErr(reader.Get(t.Context(), "a.md")))
+		w.srv.ExpireVectorStore(w.store, 0)
+		_, err := reader.Get(t.Context(), "a.md")
+		is.True(errors.Is(err, vsclient.ErrStoreGone))
+	})
+}

@@ -269,3 +269,25 @@ func TestAPutThatFailsToBeIndexedTakesNothingFromAnotherProcess(t *testing.T) {
 		is.Equal(w.holds()["a.md"], "two")
 	})
 }
+
+// Nothing but the version that shows late is left of the key.
+func TestAVersionThatShowsLateStaysWhenThePutAfterItFails(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		is := is.New(t)
+		w := newWorld(t, openaitest.Config{
+			IndexTime: time.Second, NotFoundWindow: 50 * time.Second, ListLag: openaitest.Lag{Attach: 50 * time.Second},
+			FailIndexing: func(f openaitest.FileInfo) (code, message string) {
+				if f.Bytes == int64(len("unreadable")) {
+					return "invalid_file", "it cannot be read"
+				}
+				return "", ""
+			},
+		})
+		first, kill := w.process(async)
+		is.NoErr(onlyErr(first.Put(t.Context(), doc("a.md", "two"))))
+		kill()
+		is.NoErr(onlyErr(w.client(async).Put(t.Context(), doc("a.md", "unreadable"))))
+		time.Sleep(time.Hour)
+		is.Equal(w.holds()["a.md"], "two")
+	})
+}

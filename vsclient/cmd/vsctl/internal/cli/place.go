@@ -82,11 +82,16 @@ func (a *app) placeFile(store string, s spec) string {
 	if s.Owner == "" {
 		return ""
 	}
+	return a.cached(store, fmt.Sprintf(".%x.source.json", s.digest()))
+}
+
+// digest stands for the owner, the prefix and, for a list of keys, the kind of the source.
+func (s spec) digest() [sha256.Size]byte {
 	scope := fmt.Sprintf("%q %q %q", s.Owner, cmp.Or(s.OwnerAttribute, plan.DefaultOwnerAttribute), s.Prefix)
 	if kind, _ := source.Split(s.Source); kind == "keys" {
 		scope += " keys"
 	}
-	return a.cached(store, fmt.Sprintf(".%x.source.json", sha256.Sum256([]byte(scope))))
+	return sha256.Sum256([]byte(scope))
 }
 
 // last returns the folder that the last whole run has read. It is "" when that is not known, as

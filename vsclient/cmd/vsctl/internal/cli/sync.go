@@ -167,7 +167,7 @@ func (a *app) make(ctx context.Context, c *vsclient.Client, opened source.Source
 	} else if err != nil { // no document could be put
 		return made{}, usagef("--owner, --owner-attribute or --chunking: %w", err)
 	}
-	if m.refusals, err = a.refusals(a.storeID); err != nil {
+	if m.refusals, err = a.refusals(a.storeID, m.Spec); err != nil {
 		return made{}, environment(err)
 	}
 	m.Folder = m.Spec.folder()
@@ -217,19 +217,24 @@ func (a *app) counted(docs iter.Seq2[vsclient.Document, error]) iter.Seq2[vsclie
 	}
 }
 
+// refusalsFile returns the file for the documents of the source that OpenAI has refused. Each
+// owner and prefix has one, so that two runs side by side do not write the same. It is "" when
+// there is none.
+func (a *app) refusalsFile(store string, s spec) string {
+	return a.cached(store, fmt.Sprintf(".%x.refusals.json", s.digest()))
+}
+
 // refusals returns the documents that OpenAI has refused in earlier runs.
-func (a *app) refusals(store string) (*plan.Refusals, error) {
-	file := a.cached(store, refusalsFile)
+func (a *app) refusals(store string, s spec) (*plan.Refusals, error) {
+	file := a.refusalsFile(store, s)
 	if file == "" {
 		return new(plan.Refusals), nil
 	}
 	return plan.LoadRefusals(file)
 }
 
-const refusalsFile = ".refusals.json"
-
-func (a *app) saveRefusals(store string, r *plan.Refusals) {
-	file := a.cached(store, refusalsFile)
+func (a *app) saveRefusals(store string, s spec, r *plan.Refusals) {
+	file := a.refusalsFile(store, s)
 	if file == "" {
 		return
 	}
@@ -610,7 +615,7 @@ has read another folder, of which the plan did not know. Plan again.
 		if a.storeID != m.Plan.StoreID {
 			return outcome{}, usagef("the plan is for the store %s, and the command's is %s: plan again", show.Text(m.Plan.StoreID), a.storeID)
 		}
-		if m.refusals, err = a.refusals(m.Plan.StoreID); err != nil {
+		if m.refusals, err = a.refusals(m.Plan.StoreID, m.Spec); err != nil {
 			return outcome{}, environment(err)
 		}
 		last := a.last(m.Plan.StoreID, m.Spec)
@@ -697,7 +702,7 @@ func (a *app) execute(ctx context.Context, c *vsclient.Client, m made, opened so
 	a.gate.writing.Store(true)
 	a.progress.Done(0, pending, 0)
 	report, err := p.Execute(ctx, c, o, func(g plan.Progress) { a.progress.Done(g.Done, g.Total, g.Bytes) })
-	a.saveRefusals(p.StoreID, m.refusals)
+	a.saveRefusals(p.StoreID, m.Spec, m.refusals)
 	shown := len(p.Entries) > p.Removals || len(opened.Refused()) > 0 // an empty folder may be any
 	approved := p.Removals > 0 && p.Removals <= x.approve
 	if err == nil && !silent && !m.moved && shown && whole(p, report) && (approved || m.decides(report)) {
