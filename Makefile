@@ -157,12 +157,13 @@ OLDER := 309185db8574653d4222e01f929b34bfce376dd5
 test-upgrade: ## Compile an older release from its commit, and have it and the newest client change one store in turns
 	go -C vsclient test -count=1 -v -parallel 16 -timeout 20m ./internal/upgrade -args -older $(OLDER)
 
-# The folder for the records of red histories; empty: a new one.
+# The folder for the records of red histories; empty: a new one. The seed of the first history.
 RECORDS ?=
+FIRST ?= 1
 
 .PHONY: histories
 histories: ## Run 10,000 random histories (20 minutes of CPU), and write the table in vsclient/docs/faults.md
-	go -C vsclient test -count=1 -v -timeout 6h ./internal/histories -run '^TestHistories$$' -args -n 10000 -workers $$(nproc) -page ../../docs/faults.md $(if $(RECORDS),-records $(abspath $(RECORDS)))
+	go -C vsclient test -count=1 -v -timeout 6h ./internal/histories -run '^TestHistories$$' -args -first $(FIRST) -n 10000 -workers $$(nproc) -page ../../docs/faults.md $(if $(RECORDS),-records $(abspath $(RECORDS)))
 
 .PHONY: mutants
 mutants: ## Break each clause in a copy (15 minutes of CPU), check that tests fail, and write the table in vsclient/docs/faults.md

@@ -25,6 +25,7 @@ import (
 // A server may list a File under another name than the one sent. The document is
 // found, listed, replaced and deleted all the same, each time by a new process.
 func TestADocumentWhoseFileIsListedUnderAnotherNameIsFoundByEveryProcess(t *testing.T) {
+	t.Parallel()
 	quirks := map[string]openaitest.Quirks{"decoded": {DecodeFilenames: true}, "base": {BaseFilenames: true}}
 	for _, how := range []openaitest.AlterFilenames{
 		openaitest.LowerCaseFilenames, openaitest.NFCFilenames, openaitest.UnderscoreForSpace, openaitest.UnderscoreForUnsafe,
@@ -154,6 +155,7 @@ func TestAFileWithoutAttributesUnderANameOfTwoKeysIsTheKeysThatIsTheName(t *test
 // A server that loses the attributes by which documents are found again is refused
 // with one clear error, and nothing is left on it.
 func TestAServerThatLosesAttributesIsRefused(t *testing.T) {
+	t.Parallel()
 	dropped := openaitest.Quirks{AttributesDropped: true}
 	tests := map[string]struct {
 		quirks openaitest.Quirks
@@ -231,6 +233,7 @@ func TestAServerThatRepeatsAttributesAndKeepsNoneIsRefused(t *testing.T) {
 
 // A server that keeps only some of these attributes, or alters them, is refused likewise.
 func TestAServerThatKeepsAttributesInPartIsRefused(t *testing.T) {
+	t.Parallel()
 	for name, spoil := range map[string]func(attributes map[string]any){
 		"no key":              func(a map[string]any) { delete(a, "vs_key") },
 		"half of the key":     func(a map[string]any) { delete(a, "vs_key_2") },

@@ -332,6 +332,7 @@ func TestAFlushNamesTheKeyWhoseOlderVersionIsLeft(t *testing.T) {
 
 // The time after which a version is given up is the version's own, not its key's.
 func TestAKeyThatChangesOftenKeepsItsLastVersion(t *testing.T) {
+	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		is := is.New(t)
 		w := newWorld(t, openaitest.Config{IndexTime: 30 * time.Second})

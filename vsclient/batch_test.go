@@ -86,6 +86,7 @@ func TestABatchIsNeverLargerThanConfigured(t *testing.T) {
 }
 
 func TestAServerThatTakesSmallerBatchesCostsRequestsButNoDocument(t *testing.T) {
+	t.Parallel()
 	for _, most := range []int{500, 100} {
 		if underRace && most < 500 {
 			continue // many requests, of the same kind
@@ -274,6 +275,7 @@ func TestThePollIntervalThatTheServerAsksForIsKept(t *testing.T) {
 
 // Whatever the API says of a batch as a whole, each file has a result of its own.
 func TestNoResultIsLostWhenTheBatchCannotBeAskedFor(t *testing.T) {
+	t.Parallel()
 	always := -1
 	for nth, row := range []struct {
 		sentence string

@@ -69,6 +69,7 @@ func TestLargeFilesSideBySideStayWithinTheBytesInFlight(t *testing.T) {
 }
 
 func TestAStreamedUploadThatFailsIsRetriedByOpeningTheContentAgain(t *testing.T) {
+	t.Parallel()
 	const size = 5 << 20
 	sum := sha256.Sum256(bytes.Repeat([]byte("a"), size))
 	digest := hex.EncodeToString(sum[:])

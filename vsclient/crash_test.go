@@ -26,6 +26,7 @@ func (w *world) killed(after time.Duration, d vsclient.Document, opts ...func(*v
 // A process is killed at each of many moments while it replaces a document. The next
 // one gets the same document again.
 func TestAKillAtAnyMomentOfAReplacementLeavesOneVersionOnceTheDocumentIsPutAgain(t *testing.T) {
+	t.Parallel()
 	step := 40 * time.Millisecond
 	if underRace {
 		step = 110 * time.Millisecond

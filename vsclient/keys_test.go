@@ -17,6 +17,7 @@ import (
 // TestAnyKeyIsPutReplacedListedAndDeleted lives through it with a client of its own
 // each time, so that all knowledge comes from the store.
 func TestAnyKeyIsPutReplacedListedAndDeleted(t *testing.T) {
+	t.Parallel()
 	for i, key := range []string{
 		"/", "//", "a/b", "/a.md", "a/", ".md", "..", ".", "../../etc/passwd", "...md", `"`, `a"b.md`, `\`, `a\b.md`, "'", "\r\n", "a\r\nb: c.md", "\x00", "a\x00.md",
 		" ", "   ", " a.md", "a.md ", "\t", "📄", "👩‍👩‍👧‍👦.md", "\u202etxt.md", "\ufeff", "\ufffd", "%22", "%0D%0A.md", "a.MD", "A.md", "a.md", "a.txt.md",

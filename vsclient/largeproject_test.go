@@ -24,6 +24,7 @@ func (w *world) plant(n int) {
 }
 
 func TestTheFirstPutInALargeProjectReadsNoStorePageAndTheSecondListsNothing(t *testing.T) {
+	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		is := is.New(t)
 		cfg := slow
@@ -59,6 +60,7 @@ func TestTheFirstPutInALargeProjectReadsNoStorePageAndTheSecondListsNothing(t *t
 }
 
 func TestAgingKnowledgeIsRefreshedByOnePage(t *testing.T) {
+	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		is := is.New(t)
 		w := newWorld(t, slow)
@@ -74,6 +76,7 @@ func TestAgingKnowledgeIsRefreshedByOnePage(t *testing.T) {
 }
 
 func TestDeliveringASnapshotAgainAsksOnceForAHundredDocuments(t *testing.T) {
+	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		is := is.New(t)
 		const n = 1000

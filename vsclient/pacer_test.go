@@ -40,6 +40,7 @@ func within(at []time.Time, began time.Time) (n int) {
 // Each limit is filled for more than ten minutes, against a server that counts it
 // in one of three ways and begins somewhere in the middle of its minute.
 func TestARunThatFillsALimitSeesNo429AndReachesIt(t *testing.T) {
+	t.Parallel()
 	unlimited := vsclient.Limits{UploadsPerMinute: vsclient.NoLimit, AttachRequestsPerMinute: vsclient.NoLimit, AttachedFilesPerMinute: vsclient.NoLimit}
 	for nth, row := range []struct {
 		sentence  string
@@ -219,6 +220,7 @@ func TestA429IsWaitedForByTheOtherClientsOfThePacer(t *testing.T) {
 
 // A bucket that holds less than a minute's worth cannot be known beforehand.
 func TestALimitThatTheServerCountsMoreStrictlyCostsNoDocument(t *testing.T) {
+	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		is := is.New(t)
 		w := newWorld(t, openaitest.Config{Latency: 50 * time.Millisecond, Limits: openaitest.Limits{UploadsPerMinute: 120, Burst: 10}})
@@ -233,6 +235,7 @@ func TestALimitThatTheServerCountsMoreStrictlyCostsNoDocument(t *testing.T) {
 }
 
 func TestNoLimitTurnsEachLimitOff(t *testing.T) {
+	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		is := is.New(t)
 		w := newWorld(t, openaitest.Config{Latency: 10 * time.Millisecond})

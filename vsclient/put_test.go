@@ -70,6 +70,7 @@ func TestAnUnchangedDocumentMakesNoRequestAndOtherAttributesMakeOne(t *testing.T
 }
 
 func TestAFreshClientKnowsTheDocumentsOfAnother(t *testing.T) {
+	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		is := is.New(t)
 		w := newWorld(t, slow)

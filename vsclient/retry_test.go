@@ -18,6 +18,7 @@ import (
 )
 
 func TestAnOutageOfAllIsReportedAfterTheTimeForOne(t *testing.T) {
+	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		is := is.New(t)
 		w := newWorld(t, openaitest.Config{})
@@ -39,6 +40,7 @@ func TestAnOutageOfAllIsReportedAfterTheTimeForOne(t *testing.T) {
 // An outage may come at each kind of request, and last longer than the retry time. The
 // documents are there once they are delivered again, and nothing is left behind.
 func TestAnOutageLongerThanTheRetryTimeLeavesNothingBehind(t *testing.T) {
+	t.Parallel()
 	for sentence, at := range map[string]struct{ method, path string }{
 		"uploads":        {http.MethodPost, pathFiles},
 		"attaches":       {http.MethodPost, "/vector_stores/**"},

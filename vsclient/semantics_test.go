@@ -250,8 +250,9 @@ var semantics = []struct {
 // TestSemanticsHoldOnTheEmulator runs the suite in virtual time: on an API that behaves
 // well, on one that is as awkward as users report, and under each answer to the
 // questions that OpenAI's documents leave open. With the race detector each answer meets a
-// quarter of the sentences, each time another.
+// sixth of the sentences, each time another.
 func TestSemanticsHoldOnTheEmulator(t *testing.T) {
+	t.Parallel()
 	worlds := map[string]openaitest.Config{
 		"at once": {},
 		"slow":    {Latency: 50 * time.Millisecond, IndexTime: 3 * time.Second},

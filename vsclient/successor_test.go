@@ -327,6 +327,7 @@ func behind(late time.Duration, on *atomic.Bool) func(*vsclient.Config) {
 // TestTheNextProcessOutranksAVersionOfAHostWhoseClockIsLate has the newest version bear an
 // earlier time than the one before it, and stay unseen for a while.
 func TestTheNextProcessOutranksAVersionOfAHostWhoseClockIsLate(t *testing.T) {
+	t.Parallel()
 	for _, late := range []time.Duration{0, 2 * time.Second, 4 * time.Second} {
 		for sentence, next := range map[string]struct {
 			change vsclient.Change

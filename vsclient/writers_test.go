@@ -80,6 +80,7 @@ func TestManyWritersOfOneKeyLeaveOneVersionAndNoGap(t *testing.T) {
 // An engine was killed and its plugin lives on: the plugin's put is given up at some
 // moment, while a new process has got the same record.
 func TestAPutThatIsGivenUpTakesNothingFromAnotherProcessWithTheSameRecord(t *testing.T) {
+	t.Parallel()
 	for second := time.Duration(0); second < 4*time.Second; second += 450 * time.Millisecond {
 		for gap := 50 * time.Millisecond; gap < 3*time.Second; gap += 700 * time.Millisecond {
 			synctest.Test(t, func(t *testing.T) {

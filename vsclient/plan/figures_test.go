@@ -122,8 +122,15 @@ func TestTheFirstSyncIsAsFastAsApply(t *testing.T) {
 // documents is how many the test of memory plants. The memory grows in proportion.
 var documents = flag.Int("documents", 20_000, "documents of which a plan's memory is measured")
 
-// TestAPlanTakesAKilobyteAndAHalfADocument allows 150 MB for 100,000 documents.
+// TestAPlanTakesAKilobyteAndAHalfADocument allows 150 MB for 100,000 documents, also where each
+// is put anew.
 func TestAPlanTakesAKilobyteAndAHalfADocument(t *testing.T) {
+	for sentence, chunking := range map[string]vsclient.Chunking{"unchanged": {}, "chunked anew": {MaxTokens: 400, OverlapTokens: 100}} {
+		t.Run(sentence, func(t *testing.T) { takesAKilobyteAndAHalf(t, chunking) })
+	}
+}
+
+func takesAKilobyteAndAHalf(t *testing.T, chunking vsclient.Chunking) {
 	is := is.New(t)
 	n := *documents
 	if underRace {
@@ -139,7 +146,9 @@ func TestAPlanTakesAKilobyteAndAHalfADocument(t *testing.T) {
 			if i%(n/4) == n/4-1 {
 				most.Store(max(most.Load(), heap()))
 			}
-			if !yield(numbered(i), nil) {
+			d := numbered(i)
+			d.Chunking = chunking
+			if !yield(d, nil) {
 				return
 			}
 		}

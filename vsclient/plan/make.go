@@ -196,7 +196,7 @@ func text(a vsclient.Attributes) string { return fmt.Sprintf("%#v", map[string]a
 // take takes in a document of the source.
 func (m *maker) take(ctx context.Context, d vsclient.Document) error {
 	h := cmp.Or(m.byKey[d.Key], new(held))
-	e := Entry{Key: d.Key, FileID: h.fileID, Version: h.version}
+	e := Entry{Key: d.Key, FileID: h.fileID, Version: h.version, usage: h.usage}
 	if h.seen {
 		e.Action, e.Reason = Refused, "the source has the key twice; the first document counts"
 		m.refused = append(m.refused, refused{len(m.plan.Entries), d.Content})
@@ -211,7 +211,7 @@ func (m *maker) take(ctx context.Context, d vsclient.Document) error {
 	if e.Action.Puts() {
 		m.plan.documents[d.Key] = d
 	}
-	if len(h.older) == 0 && (h.fileID == "" || e.Action == Unchanged) {
+	if len(h.older) == 0 && (h.fileID == "" || e.Action == Unchanged || e.Action.Uploads()) {
 		m.byKey[d.Key] = taken
 	}
 	if !e.Action.Puts() && e.Action != Unchanged || h.unsearchable != nil {

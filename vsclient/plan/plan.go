@@ -91,6 +91,7 @@ type Entry struct {
 	// Withheld says why the entry is not executed; empty: it is. Approval lifts a reason
 	// that is the guard's ([Plan.Guarded]).
 	Withheld string `json:"withheld,omitempty"`
+	usage    int64  // of the stored version, in bytes
 }
 
 // Totals sum up the entries that are not withheld.

@@ -26,16 +26,15 @@ func (p *Plan) sum(m *maker, store vsclient.Store) {
 	}
 	var changes int // removals, two requests each, and updates
 	for _, e := range p.Entries {
-		h := m.byKey[e.Key]
 		switch {
 		case e.Withheld != "":
 		case e.Action.Uploads():
 			t.Uploads++
 			t.Bytes += e.Bytes
 			t.Storage += int64(usage * float64(e.Bytes))
-			if h.fileID != "" {
+			if e.FileID != "" {
 				changes += 2
-				t.Storage -= h.usage
+				t.Storage -= e.usage
 			}
 		case e.Action == Attributes:
 			changes++
@@ -43,7 +42,7 @@ func (p *Plan) sum(m *maker, store vsclient.Store) {
 			changes += 2
 			t.Storage -= int64(usage * float64(e.Bytes))
 		case e.Action == Remove:
-			for _, version := range append([]*held{h}, h.older...) {
+			for _, version := range append(m.byKey[e.Key].older, m.byKey[e.Key]) {
 				changes += 2
 				t.Storage -= version.usage
 			}
