@@ -349,15 +349,7 @@ func TestADeletionFailsWhenTheStoreHasExpired(t *testing.T) {
 func TestALateVersionOfADeletedDocumentGoesAlsoAfterAPutThatFails(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		is := is.New(t)
-		w := newWorld(t, openaitest.Config{
-			IndexTime: time.Second, NotFoundWindow: 20 * time.Second, ListLag: openaitest.Lag{Attach: 20 * time.Second},
-			FailIndexing: func(f openaitest.FileInfo) (code, message string) {
-				if f.Bytes == int64(len("unreadable")) {
-					return "invalid_file", "it cannot be read"
-				}
-				return "", ""
-			},
-		})
+		w := newWorld(t, unreadable(openaitest.Config{IndexTime: time.Second, NotFoundWindow: 20 * time.Second, ListLag: openaitest.Lag{Attach: 20 * time.Second}}))
 		first, kill := w.process(async)
 		is.NoErr(onlyErr(first.Put(t.Context(), doc("a.md", "two"))))
 		kill()

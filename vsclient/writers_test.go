@@ -252,15 +252,7 @@ func TestAPutWhoseUpdateFailsTakesNothingFromAnotherProcess(t *testing.T) {
 func TestAPutThatFailsToBeIndexedTakesNothingFromAnotherProcess(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		is := is.New(t)
-		w := newWorld(t, openaitest.Config{
-			Latency: 10 * time.Millisecond, NotFoundWindow: time.Minute, ListLag: openaitest.Lag{Attach: time.Minute}, IndexTime: 5 * time.Minute,
-			FailIndexing: func(f openaitest.FileInfo) (code, message string) {
-				if f.Bytes == int64(len("unreadable")) {
-					return "unsupported_file", "it cannot be read"
-				}
-				return "", ""
-			},
-		})
+		w := newWorld(t, unreadable(openaitest.Config{Latency: 10 * time.Millisecond, NotFoundWindow: time.Minute, ListLag: openaitest.Lag{Attach: time.Minute}, IndexTime: 5 * time.Minute}))
 		is.NoErr(onlyErr(w.client().Put(t.Context(), doc("a.md", "one"))))
 		time.Sleep(time.Hour)
 		other, failing := w.client(async), w.client(async)
@@ -275,15 +267,7 @@ func TestAPutThatFailsToBeIndexedTakesNothingFromAnotherProcess(t *testing.T) {
 func TestAVersionThatShowsLateStaysWhenThePutAfterItFails(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		is := is.New(t)
-		w := newWorld(t, openaitest.Config{
-			IndexTime: time.Second, NotFoundWindow: 50 * time.Second, ListLag: openaitest.Lag{Attach: 50 * time.Second},
-			FailIndexing: func(f openaitest.FileInfo) (code, message string) {
-				if f.Bytes == int64(len("unreadable")) {
-					return "invalid_file", "it cannot be read"
-				}
-				return "", ""
-			},
-		})
+		w := newWorld(t, unreadable(openaitest.Config{IndexTime: time.Second, NotFoundWindow: 50 * time.Second, ListLag: openaitest.Lag{Attach: 50 * time.Second}}))
 		first, kill := w.process(async)
 		is.NoErr(onlyErr(first.Put(t.Context(), doc("a.md", "two"))))
 		kill()
