@@ -210,12 +210,16 @@ func (p *post) attach(w *wire.Client) error {
 // probe attaches one File of a batch alone, and takes it out of the batch.
 func (p *post) probe(w *wire.Client) error {
 	one := p.i.newPost(p.last[len(p.last)-1:])
-	if err := one.attach(w); err == nil {
+	err := one.attach(w)
+	switch gaveUp := one.ctx.Err() != nil; {
+	case err == nil:
 		p.i.accept(one)
-	} else if one.cancel(); !Passing(err) {
-		return err
-	} else { // its reply was lost, which is no verdict on the others
+	case gaveUp || Passing(err): // no verdict on the others
+		one.cancel()
 		p.i.refuse(one.files, err)
+	default:
+		one.cancel()
+		return err
 	}
 	p.files = slices.DeleteFunc(slices.Clone(p.files), func(at *attaching) bool { return at == one.files[0] })
 	return nil

@@ -8,6 +8,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -743,6 +744,42 @@ func TestOneThatGivesUpIsAnsweredAtOnceAndTakesNoneOfItsBatchAlong(t *testing.T)
 				})
 			})
 		}
+	}
+}
+
+// A server without batches is seen by the attach of one File, whichever it is. Its caller
+// gives up in the middle of that.
+func TestOneThatGivesUpWhileItsFileIsTriedAloneTakesNoneOfItsBatchAlong(t *testing.T) {
+	for name, fault := range map[string]openaitest.Fault{
+		"there is no such endpoint": always("POST", batches, 404),
+		"it always fails":           always("POST", batches, 500),
+	} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				w := newWorld(t, slow)
+				w.srv.Inject(fault)
+				ctx, giveUp := context.WithCancel(t.Context())
+				defer giveUp()
+				var alone atomic.Int64
+				w.srv.OnRequest(func(_ int, r *http.Request) {
+					if r.Method == http.MethodPost && strings.HasSuffix(r.URL.Path, "/files") && alone.Add(1) == 1 {
+						giveUp()
+					}
+				})
+				later := w.Expect()
+				var calls sync.WaitGroup
+				calls.Go(func() { w.wantSearchable(w.all(20)) })
+				calls.Go(func() {
+					time.Sleep(10 * time.Millisecond) // the last of the batch is the one that is tried
+					if r := w.index(ctx, "given-up.md", w.file("given-up.md")); !errors.Is(r.err, context.Canceled) {
+						t.Errorf("%v, %v; it was not tried alone", r.fate, r.err)
+					}
+				})
+				time.Sleep(20 * time.Millisecond)
+				later()
+				calls.Wait()
+			})
+		})
 	}
 }
 
