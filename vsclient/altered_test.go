@@ -212,6 +212,36 @@ func TestAServerThatLosesAttributesIsRefused(t *testing.T) {
 	}
 }
 
+// A file that somebody attached by hand has no attributes, so that nothing has shown before
+// whether the server keeps any.
+func TestAttributesThatAServerDoesNotKeepAreNeverSaidToBeSet(t *testing.T) {
+	for name, quirks := range map[string]openaitest.Quirks{
+		"its reply shows none":   {AttributesDropped: true},
+		"its reply repeats them": {},
+	} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				is := is.New(t)
+				w := newWorld(t, openaitest.Config{IndexTime: time.Second, Quirks: quirks})
+				file := w.attached("a.md", "by hand", nil)
+				time.Sleep(time.Hour)
+				c := w.client(over(func(next http.RoundTripper, r *http.Request) (*http.Response, error) {
+					resp, err := next.RoundTrip(r)
+					if err != nil || r.Method != http.MethodGet || !strings.Contains(r.URL.Path, w.store+"/files") {
+						return resp, err
+					}
+					return reshown(resp, func(a map[string]any) { clear(a) })
+				}))
+				for range 2 {
+					_, err := c.SetAttributes(t.Context(), "a.md", vsclient.Attributes{"n": 1})
+					is.True(errors.Is(err, vsclient.ErrIncompatible))
+				}
+				is.True(w.exists(file))
+			})
+		})
+	}
+}
+
 // Its reply to the attach may repeat the attributes.
 func TestAServerThatRepeatsAttributesAndKeepsNoneIsRefused(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {

@@ -15,6 +15,7 @@ import (
 	"github.com/conduitio-labs/conduit-connector-openai-vectorstore/vsclient/internal/ledger"
 	"github.com/conduitio-labs/conduit-connector-openai-vectorstore/vsclient/internal/life"
 	"github.com/conduitio-labs/conduit-connector-openai-vectorstore/vsclient/internal/naming"
+	"github.com/conduitio-labs/conduit-connector-openai-vectorstore/vsclient/internal/pace"
 	"github.com/conduitio-labs/conduit-connector-openai-vectorstore/vsclient/internal/view"
 )
 
@@ -281,7 +282,7 @@ func (c *Client) holdings(ctx context.Context, p *prepared, look func(context.Co
 		return h, nil, err
 	}
 	var refused error
-	_, err = view.Poll(ctx, view.Patience, func() (bool, error) {
+	_, err = pace.Poll(ctx, view.Patience, func() (bool, error) {
 		if h, young, err = look(ctx, p.Doc); err != nil {
 			return false, err
 		}

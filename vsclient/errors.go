@@ -50,17 +50,10 @@ const (
 )
 
 func (c Class) String() string {
-	switch c {
-	case BadDocument:
-		return "bad document"
-	case Transient:
-		return "transient"
-	case Fatal:
-		return "fatal"
-	case Stopped:
-		return "stopped"
+	if c < BadDocument || c > Stopped {
+		return "Class(" + strconv.Itoa(int(c)) + ")"
 	}
-	return "Class(" + strconv.Itoa(int(c)) + ")"
+	return [...]string{"bad document", "transient", "fatal", "stopped"}[c-BadDocument]
 }
 
 // classes orders the kinds: the first that an error answers decides.

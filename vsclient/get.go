@@ -5,7 +5,6 @@ import (
 	"context"
 	"errors"
 	"iter"
-	"strings"
 	"time"
 
 	"github.com/conduitio-labs/conduit-connector-openai-vectorstore/vsclient/internal/fail"
@@ -62,34 +61,45 @@ func newInfo(key string, s wire.StoreFile) Info {
 // [ErrNotFound]. One that this client has just put, and that OpenAI denies for more than
 // half a minute, is [ErrUnavailable].
 func (c *Client) Get(ctx context.Context, key string) (Info, error) {
+	ctx, over, err := c.reading(ctx, key)
+	if err != nil {
+		return Info{}, wrap("get", key, err)
+	}
+	defer over()
 	info, err := c.get(ctx, key)
 	return info, wrap("get", key, err)
 }
 
-func (c *Client) get(ctx context.Context, key string) (Info, error) {
+// reading begins a call that reads the key's document, and returns the end of it.
+func (c *Client) reading(ctx context.Context, key string) (_ context.Context, over func(), err error) {
 	if err := naming.CheckKey(key); err != nil {
-		return Info{}, err
+		return nil, nil, err
 	}
-	ctx, over, err := c.life.Begin(ctx)
-	if err != nil {
-		return Info{}, err
+	if ctx, over, err = c.life.Begin(ctx); err == nil {
+		c.keep.Start(false)
 	}
-	defer over()
-	c.keep.Start(false)
-	d := c.view.Doc(key)
+	return ctx, over, err
+}
+
+func (c *Client) get(ctx context.Context, key string) (Info, error) {
 	look := c.view.Holdings
 	for again := false; ; again = true {
-		h, _, err := look(ctx, d)
+		h, _, err := look(ctx, c.view.Doc(key))
 		if err != nil {
 			return Info{}, err
 		}
 		info, err := c.newestShown(ctx, key, h)
-		if again || !errors.Is(err, fail.NotFound) {
+		if !errors.Is(err, fail.NotFound) {
 			return info, err
 		}
+		if again {
+			return Info{}, cmp.Or(c.view.StoreThere(ctx), err)
+		}
 		look = c.view.HoldingsNow // somebody else may have put it since, or replaced it
-		if err := c.view.Renew(ctx, 0); err != nil {
-			return Info{}, err
+		if len(h.Versions) > 0 {
+			if err := c.view.Renew(ctx, 0); err != nil {
+				return Info{}, err
+			}
 		}
 	}
 }
@@ -122,7 +132,7 @@ func (c *Client) newestShown(ctx context.Context, key string, h ledger.Holdings)
 		found = cmp.Or(found, &info)
 	}
 	if found == nil || hidden != nil && found.Status != InProgress {
-		return Info{}, cmp.Or(hidden, c.view.StoreThere(ctx), fail.New(fail.NotFound, "the store holds no document of that key"))
+		return Info{}, cmp.Or(hidden, fail.New(fail.NotFound, "the store holds no document of that key"))
 	}
 	return *found, nil
 }
@@ -132,31 +142,30 @@ func (c *Client) newestShown(ctx context.Context, key string, h ledger.Holdings)
 // cannot be downloaded: OpenAI refuses that for Files of this purpose. A text of more than
 // 64 MB is an error, and so is a reply of more than 33 MB.
 func (c *Client) Text(ctx context.Context, key string) (string, error) {
+	ctx, over, err := c.reading(ctx, key)
+	if err != nil {
+		return "", wrap("read", key, err)
+	}
+	defer over()
 	text, err := c.text(ctx, key)
 	return text, wrap("read", key, err)
 }
 
 func (c *Client) text(ctx context.Context, key string) (string, error) {
-	info, err := c.get(ctx, key)
-	if err != nil {
-		return "", err
-	}
-	ctx, over, err := c.life.Begin(ctx)
-	if err != nil {
-		return "", err
-	}
-	defer over()
-	var b strings.Builder
-	for part, err := range c.wire.Content(ctx, info.FileID) {
+	for before := ""; ; {
+		info, err := c.get(ctx, key)
 		if err != nil {
 			return "", err
 		}
-		if b.Len() > 0 {
-			b.WriteByte('\n')
+		text, err := c.wire.Text(ctx, info.FileID)
+		switch {
+		case !errors.Is(err, fail.NotFound):
+			return text, err
+		case info.FileID == before:
+			return "", fail.New(fail.Unavailable, "File %s is in the store, and its text is not: %v", info.FileID, err)
 		}
-		b.WriteString(part)
+		before = info.FileID // it may have been replaced meanwhile
 	}
-	return b.String(), nil
 }
 
 // List iterates over all documents of the store, files of other tools included. It

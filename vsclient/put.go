@@ -50,7 +50,7 @@ func (c *Client) retain(ctx context.Context, p *prepared, h ledger.Holdings, cur
 	if p.updated != cur.ID && (!same || c.view.Above(young) > cur.Number) { // the number has to be above that of a version which shows late
 		next := naming.Identity{Key: p.Key, Digest: naming.DigestOf(p.Key), Version: max(h.Highest()+1, c.view.Above(young)), Source: p.source, Own: p.own}
 		next.Source.Replaces = append(h.Uploads(cur.ID), p.source.Replaces...)
-		if err := c.view.Update(ctx, p.Doc, cur.ID, next); err != nil {
+		if err := c.view.Update(ctx, cur.ID, next); err != nil {
 			return Result{}, err
 		}
 		if r.Version = next.Version; !same {
@@ -185,7 +185,7 @@ func (c *Client) setAttributes(ctx context.Context, p *prepared) (Result, error)
 	var r Result
 	waiting := fail.New(fail.Unavailable, "the key's document cannot be seen yet")
 	began := time.Now()
-	done, err := view.Poll(ctx, max(c.cfg.IndexTimeout, 2*view.Patience), func() (bool, error) {
+	done, err := pace.Poll(ctx, max(c.cfg.IndexTimeout, 2*view.Patience), func() (bool, error) {
 		h, young, err := c.holdings(ctx, p, c.view.HoldingsNow)
 		if err != nil {
 			return false, err

@@ -10,6 +10,7 @@ import (
 	"io"
 	"net/http"
 	"slices"
+	"strconv"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -468,6 +469,25 @@ func TestGetFindsTheVersionThatHasReplacedAllThatItKnew(t *testing.T) {
 		}
 		is.NoErr(<-done)
 		w.noGap("a.md")
+	})
+}
+
+func TestTheTextOfADocumentIsFoundWhileItIsReplaced(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		is := is.New(t)
+		w := newWorld(t, openaitest.Config{IndexTime: time.Second, Latency: 20 * time.Millisecond})
+		writer, reader := w.client(), w.client()
+		is.NoErr(onlyErr(writer.Put(t.Context(), doc("a.md", "0"))))
+		var puts sync.WaitGroup
+		puts.Go(func() {
+			for n := range 50 {
+				is.NoErr(onlyErr(writer.Put(t.Context(), doc("a.md", strconv.Itoa(n)))))
+			}
+		})
+		for began := time.Now(); time.Since(began) < time.Minute; time.Sleep(7 * time.Millisecond) {
+			is.NoErr(onlyErr(reader.Text(t.Context(), "a.md")))
+		}
+		puts.Wait()
 	})
 }
 

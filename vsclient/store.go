@@ -58,9 +58,7 @@ func (c *Client) storeThere(ctx context.Context) error {
 	if !c.gone.Load() {
 		return nil
 	}
-	_, err := c.store(ctx, c.wire)
-	if err == nil {
-		c.gone.Store(false)
-	}
+	err := c.view.StoreThere(ctx)
+	c.gone.Store(err != nil)
 	return err
 }

@@ -1,6 +1,7 @@
 package vsclient
 
 import (
+	"cmp"
 	"context"
 	"time"
 
@@ -64,9 +65,7 @@ func (c *Client) Sweep(ctx context.Context, o SweepOptions) ([]Stray, error) {
 		return nil, wrap("sweep", "", err)
 	}
 	defer over()
-	if o.MinAge == 0 {
-		o.MinAge = DefaultMinAge
-	}
+	o.MinAge = cmp.Or(o.MinAge, DefaultMinAge)
 	if _, err := c.store(ctx, c.wire); err != nil {
 		return nil, wrap("sweep", "", err)
 	}

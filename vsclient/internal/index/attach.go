@@ -210,16 +210,12 @@ func (p *post) attach(w *wire.Client) error {
 // probe attaches one File of a batch alone, and takes it out of the batch.
 func (p *post) probe(w *wire.Client) error {
 	one := p.i.newPost(p.last[len(p.last)-1:])
-	err := one.attach(w)
-	switch gaveUp := one.ctx.Err() != nil; {
-	case err == nil:
+	if err := one.attach(w); err == nil {
 		p.i.accept(one)
-	case gaveUp || Passing(err): // no verdict on the others
-		one.cancel()
-		p.i.refuse(one.files, err)
-	default:
-		one.cancel()
+	} else if one.cancel(); one.files[0].ctx.Err() == nil && !Passing(err) {
 		return err
+	} else { // its reply was lost, or its caller has given up, which is no verdict on the others
+		p.i.refuse(one.files, err)
 	}
 	p.files = slices.DeleteFunc(slices.Clone(p.files), func(at *attaching) bool { return at == one.files[0] })
 	return nil

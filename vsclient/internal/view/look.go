@@ -139,11 +139,11 @@ func (v *View) shared(ctx context.Context, p **flight, read func(context.Context
 func (v *View) listFiles(ctx context.Context, age time.Duration) error {
 	l := &v.lists
 	l.mu.Lock()
-	if !l.listed.IsZero() && time.Since(l.listed) < age {
-		l.mu.Unlock()
+	fresh := time.Since(l.listed) < age
+	l.mu.Unlock()
+	if fresh {
 		return nil
 	}
-	l.mu.Unlock()
 	return v.shared(ctx, &l.files, v.readFiles)
 }
 
@@ -413,7 +413,7 @@ func (v *View) passedOver(file ledger.Version) bool {
 	l := &v.lists
 	since := time.Since(l.walked)
 	age := time.Duration(l.clock.Now()-file.Created) * time.Second
-	return !l.walked.IsZero() && since < trustedFor && age-since > v.cfg.AttachTime+ShowTime
+	return since < trustedFor && age-since > v.cfg.AttachTime+ShowTime
 }
 
 // readStore reads the store's whole listing.
@@ -453,16 +453,15 @@ func (v *View) readStore(ctx context.Context) error {
 func (v *View) walk(ctx context.Context) error {
 	l := &v.lists
 	l.mu.Lock()
-	if !l.walked.IsZero() && time.Since(l.walked) < trustedFor && time.Since(l.renewed) <= listAge {
-		l.mu.Unlock()
-		return nil
-	}
-	read := v.readStore
-	if !l.walked.IsZero() && time.Since(l.walked) < trustedFor {
-		read = v.readNewest
-	}
+	walked, renewed := time.Since(l.walked) < trustedFor, time.Since(l.renewed) <= listAge
 	l.mu.Unlock()
-	return v.shared(ctx, &l.walk, read)
+	switch {
+	case walked && renewed:
+		return nil
+	case walked:
+		return v.shared(ctx, &l.walk, v.readNewest)
+	}
+	return v.shared(ctx, &l.walk, v.readStore)
 }
 
 // readNewest reads the newest entries of the store's listing, down to a page that

@@ -3,7 +3,6 @@ package view
 import (
 	"context"
 	"errors"
-	"time"
 
 	"github.com/conduitio-labs/conduit-connector-openai-vectorstore/vsclient/internal/fail"
 	"github.com/conduitio-labs/conduit-connector-openai-vectorstore/vsclient/internal/ledger"
@@ -19,13 +18,17 @@ var ErrMoved = errors.New("the version is not there any more")
 // errUnseen says that a GET does not show a store file that was seen searchable.
 var errUnseen = errors.New("the store file cannot be seen")
 
-// Update gives a store file other attributes. The reply may show that it is not searchable yet.
-func (v *View) Update(ctx context.Context, d Doc, id string, next naming.Identity) error {
+// Update gives a store file other attributes, which a reply has to show. It may also show that
+// the file is not searchable yet.
+func (v *View) Update(ctx context.Context, id string, next naming.Identity) error {
 	var s wire.StoreFile
 	err := v.Shows(ctx, id, func() (err error) {
 		s, err = v.cfg.Wire.UpdateStoreFile(ctx, id, next.Encode())
 		return err
 	})
+	if err == nil && (!v.Kept() || naming.Lost(next.Encode(), s.Attributes, false)) {
+		err = v.updated(ctx, id, next) // the reply may be an echo, or of before
+	}
 	switch f, known := errors.AsType[*reply.Failure](err); {
 	case err == nil:
 		v.ledger.Marked(id, v.Marks(next), s.Status == wire.InProgress, v.Tick())
@@ -40,11 +43,29 @@ func (v *View) Update(ctx context.Context, d Doc, id string, next naming.Identit
 	return err
 }
 
+// updated returns when a GET shows the attributes that an update has set.
+func (v *View) updated(ctx context.Context, id string, next naming.Identity) error {
+	shown, err := pace.Poll(ctx, Patience, func() (bool, error) {
+		s, err := v.Shown(ctx, id)
+		if err == nil {
+			v.Read(s)
+		}
+		return err == nil && !naming.Lost(next.Encode(), s.Attributes, false), err
+	})
+	switch {
+	case err != nil || shown:
+		return err
+	case v.Kept():
+		return fail.New(fail.Unavailable, "the attributes of File %s were set, and cannot be seen %v later", id, Patience)
+	}
+	return fail.New(fail.Endpoint, "the server does not keep the attributes of store files; nothing was set")
+}
+
 // Shows makes a request about a store file again as long as the answer is 404 and
 // the File exists: just after an attach that is normal. It gives up after a while.
 func (v *View) Shows(ctx context.Context, id string, ask func() error) error {
 	var last error
-	_, err := Poll(ctx, Patience, func() (bool, error) {
+	_, err := pace.Poll(ctx, Patience, func() (bool, error) {
 		last = ask()
 		if !errors.Is(last, fail.NotFound) && !errors.Is(last, errUnseen) {
 			return true, nil
@@ -80,21 +101,4 @@ func (v *View) Shown(ctx context.Context, id string) (s wire.StoreFile, err erro
 		err = fail.New(fail.NotFound, "File %s is gone", id)
 	}
 	return s, err
-}
-
-// Poll calls try with growing pauses until it reports true or an error, and for at
-// most limit. It reports whether try has reported true.
-func Poll(ctx context.Context, limit time.Duration, try func() (bool, error)) (bool, error) {
-	began := time.Now()
-	for wait := 250 * time.Millisecond; ; wait = min(2*wait, 5*time.Second) {
-		if done, err := try(); done || err != nil {
-			return done, err
-		}
-		if time.Since(began)+wait > limit {
-			return false, nil
-		}
-		if err := pace.Pause(ctx, wait, nil); err != nil {
-			return false, err
-		}
-	}
 }

@@ -153,9 +153,7 @@ func (v *View) observe(s wire.StoreFile, seen ledger.Seen, at uint32) naming.Ide
 	id := naming.Decode(s.Attributes)
 	marks, marked := v.Marks(id), naming.Marked(s.Attributes)
 	before, _ := v.ledger.Find(s.ID)
-	if marked {
-		v.kept.Store(true)
-	}
+	v.kept.CompareAndSwap(false, marked)
 	v.ledger.Observe(s.ID, marks, marked, StatusOf(s.Status), seen, at)
 	if seen == ledger.Listed && before.Status == ledger.Absent && v.Since(before.At) < ShowTime {
 		v.ledger.Doubt(s.ID) // the listing may be behind, or the GET
@@ -220,6 +218,7 @@ func (v *View) Uploaded(f wire.File, next naming.Identity, known uint32) bool {
 func (v *View) Ended(id string, s ledger.Status, seen ledger.Seen) {
 	file, _ := v.ledger.Find(id)
 	v.ledger.Observe(id, file.Marks, true, s, seen, v.Tick())
+	v.kept.CompareAndSwap(false, s == ledger.Completed)
 }
 
 // Over records that the client's attempt to index a File has ended.

@@ -1,6 +1,7 @@
 package wire
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -9,6 +10,7 @@ import (
 	"net/url"
 	"slices"
 	"strconv"
+	"strings"
 	"time"
 
 	"github.com/conduitio-labs/conduit-connector-openai-vectorstore/vsclient/filter"
@@ -343,42 +345,35 @@ func (c *Client) Search(ctx context.Context, q Query) ([]Hit, error) {
 	return p.Data, err
 }
 
-// Content iterates over the pieces of the text that OpenAI parsed out of a store file.
+// Text reads the text that OpenAI parsed out of a store file. Each piece begins a line.
 //
 // The spec names no parameter for the following page. A server that does not know this
 // one answers the same page for ever, which ends in an error.
-func (c *Client) Content(ctx context.Context, id string) iter.Seq2[string, error] {
-	return func(yield func(string, error) bool) {
-		var t trail
-		left := maxContentText
-		for token := ""; ; {
-			var q url.Values
-			if token != "" {
-				q = url.Values{"page": {token}}
-			}
-			p, err := list[textPart](ctx, c, "vector_stores/%s/files/%s/content", []string{c.cfg.StoreID, id}, q, maxContent)
-			if more := p.HasMore && p.NextPage != ""; err == nil && more {
-				if err = t.more(0); err == nil {
-					err = t.step(p.NextPage)
-				}
-			}
-			if err != nil {
-				yield("", err)
-				return
-			}
-			for _, part := range p.Data {
-				if left -= len(part.Text); left < 0 {
-					yield("", endless("the text has more than 64 MB"))
-					return
-				}
-				if !yield(part.Text, nil) {
-					return
-				}
-			}
-			if !p.HasMore || p.NextPage == "" {
-				return
-			}
-			token = p.NextPage
+func (c *Client) Text(ctx context.Context, id string) (string, error) {
+	var (
+		t    trail
+		text strings.Builder
+	)
+	for q := (url.Values)(nil); ; {
+		p, err := list[textPart](ctx, c, "vector_stores/%s/files/%s/content", []string{c.cfg.StoreID, id}, q, maxContent)
+		if err != nil {
+			return "", err
 		}
+		for _, part := range p.Data {
+			if text.Len()+len(part.Text) >= maxContentText {
+				return "", endless("the text has more than 64 MB")
+			}
+			if text.Len() > 0 {
+				text.WriteByte('\n')
+			}
+			text.WriteString(part.Text)
+		}
+		if !p.HasMore || p.NextPage == "" {
+			return text.String(), nil
+		}
+		if err := cmp.Or(t.more(0), t.step(p.NextPage)); err != nil {
+			return "", err
+		}
+		q = url.Values{"page": {p.NextPage}}
 	}
 }

@@ -185,7 +185,7 @@ var endpoints = []struct {
 	{"CreateBatch", func(ctx context.Context, c *Client) error { return last2(c.CreateBatch(ctx, attachCall())) }, `{"id":"vsfb_1"}`, false},
 	{"Batch", func(ctx context.Context, c *Client) error { return last2(c.Batch(ctx, "vsfb_1")) }, `{"id":"vsfb_1"}`, false},
 	{"BatchFiles", func(ctx context.Context, c *Client) error { return all(c.BatchFiles(ctx, "vsfb_1", Completed)) }, `{"object":"list","data":[{"id":"file-1"}]}`, true},
-	{"Content", func(ctx context.Context, c *Client) error { return all(c.Content(ctx, "file-1")) }, `{"data":[{"text":"x"}]}`, false},
+	{"Text", func(ctx context.Context, c *Client) error { _, err := c.Text(ctx, "file-1"); return err }, `{"data":[{"text":"x"}]}`, false},
 	{"Search", func(ctx context.Context, c *Client) error {
 		_, err := c.Search(ctx, Query{Text: "x", Most: 1})
 		return err
@@ -525,7 +525,7 @@ func TestAnIDThatHoldsASecretIsNeitherUsedNorShown(t *testing.T) {
 	is := is.New(t)
 	for _, id := range []string{secretKey, "file-" + secretKey, "file-" + base64.RawURLEncoding.EncodeToString([]byte(secretKey))} {
 		for _, e := range endpoints {
-			if e.name == "DeleteFile" || e.name == "Detach" || e.name == "Content" {
+			if e.name == "DeleteFile" || e.name == "Detach" || e.name == "Text" {
 				continue // no id of theirs is read
 			}
 			good := strings.NewReplacer("file-1", id, "vs_1", id, "vsfb_1", id).Replace(e.object)
@@ -651,7 +651,8 @@ func TestTextThatDoesNotEndIsAnError(t *testing.T) {
 				n++
 				return answer(200, fmt.Sprintf(`{"data":[{"text":"x"}],"has_more":true,"next_page":%q}`, page(n)))(r)
 			}))
-			is.True(errors.Is(all(c.Content(t.Context(), "file-1")), fail.Unavailable))
+			_, err := c.Text(t.Context(), "file-1")
+			is.True(errors.Is(err, fail.Unavailable))
 			is.True(n <= sparePages+1)
 		})
 	}
