@@ -354,7 +354,7 @@ func (c *Client) Text(ctx context.Context, id string) (string, error) {
 		t    trail
 		text strings.Builder
 	)
-	for q := (url.Values)(nil); ; {
+	for q := url.Values(nil); ; {
 		p, err := list[textPart](ctx, c, "vector_stores/%s/files/%s/content", []string{c.cfg.StoreID, id}, q, maxContent)
 		if err != nil {
 			return "", err
