@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -150,17 +151,11 @@ func (e *Error) Error() string {
 
 // Unwrap returns the kind, the cause and OpenAI's answer, those that are there.
 func (e *Error) Unwrap() []error {
-	var errs []error
-	if e.Kind != nil {
-		errs = append(errs, e.Kind)
-	}
-	if e.Err != nil {
-		errs = append(errs, e.Err)
-	}
+	errs := []error{e.Kind, e.Err}
 	if e.api != nil {
 		errs = append(errs, e.api)
 	}
-	return errs
+	return slices.DeleteFunc(errs, func(err error) bool { return err == nil })
 }
 
 // wrap names the operation and the key on an error from inside, once.

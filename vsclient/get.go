@@ -131,10 +131,13 @@ func (c *Client) newestShown(ctx context.Context, key string, h ledger.Holdings)
 		}
 		found = cmp.Or(found, &info)
 	}
-	if found == nil || hidden != nil && found.Status != InProgress {
-		return Info{}, cmp.Or(hidden, fail.New(fail.NotFound, "the store holds no document of that key"))
+	switch {
+	case found != nil && (hidden == nil || found.Status == InProgress):
+		return *found, nil
+	case hidden != nil:
+		return Info{}, cmp.Or(c.view.StoreThere(ctx), hidden)
 	}
-	return *found, nil
+	return Info{}, fail.New(fail.NotFound, "the store holds no document of that key")
 }
 
 // Text returns the text that OpenAI parsed out of the key's document: of a PDF the

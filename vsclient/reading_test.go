@@ -515,6 +515,37 @@ func TestAReplyToALaterAttemptIsNews(t *testing.T) {
 	})
 }
 
+// The listing may show for a while a document that is deleted.
+func TestAStoreThatHasExpiredIsNeverListedAsEmpty(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		is := is.New(t)
+		w := newWorld(t, openaitest.Config{IndexTime: time.Second, ListLag: openaitest.Lag{Detach: 2 * time.Minute}})
+		c := w.client()
+		is.NoErr(onlyErr(c.Put(t.Context(), doc("a.md", "text"))))
+		is.NoErr(onlyErr(c.Delete(t.Context(), "a.md")))
+		w.srv.ExpireVectorStore(w.store, 0)
+		listed := 0
+		for _, err := range c.List(t.Context()) {
+			is.True(errors.Is(err, vsclient.ErrStoreGone))
+			listed++
+		}
+		is.Equal(listed, 1)
+	})
+}
+
+// A GET of a version that was attached just now may answer 404 for a while.
+func TestAStoreThatExpiresJustAfterAPutIsNoFaultOfTheServices(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		is := is.New(t)
+		w := newWorld(t, openaitest.Config{IndexTime: time.Second})
+		c := w.client()
+		is.NoErr(onlyErr(c.Put(t.Context(), doc("a.md", "text"))))
+		w.srv.ExpireVectorStore(w.store, 0)
+		_, err := c.Get(t.Context(), "a.md")
+		is.True(errors.Is(err, vsclient.ErrStoreGone))
+	})
+}
+
 func TestAStoreThatHasExpiredHidesNoDocument(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		is := is.New(t)

@@ -351,6 +351,12 @@ func (l *Ledger) Observe(id string, m Marks, marked bool, s Status, seen Seen, a
 	case seen == Read || m.Number >= r.number: // a listing takes back no attributes: their number only grows
 		l.mark(r, m, marked)
 	}
+	switch asked, doubted := l.asked[id]; {
+	case doubted && m.Number >= asked:
+		delete(l.asked, id)
+	case doubted:
+		r.own = replacedOwn // the update may be carried out yet
+	}
 	return true
 }
 
@@ -421,8 +427,8 @@ func (l *Ledger) Doubt(ids ...string) {
 }
 
 // DoubtAttributes has the next change of the document set its attributes anew, with a
-// higher number than the one that was asked for. Until a GET shows the version's number, it
-// outranks no other.
+// higher number than the one that was asked for, unless a reply shows that number before.
+// Until a GET shows the version's number, it outranks no other.
 func (l *Ledger) DoubtAttributes(id string, number int64) {
 	l.mu.Lock()
 	defer l.mu.Unlock()

@@ -211,6 +211,26 @@ func TestAnUpdateWhoseFateIsNotKnownOutranksNothing(t *testing.T) {
 	is.Equal(l.Holdings(key, naming.Names{}).Highest(), int64(3)) // it may take effect yet
 }
 
+// An update whose reply was lost may take effect after a reply that does not show it.
+func TestAttributesAreDoubtedUntilAReplyShowsTheUpdate(t *testing.T) {
+	is := is.New(t)
+	old := ledger.Marks{Key: ledger.Key{1}, Number: 1, Own: "old"}
+	updated := ledger.Marks{Key: old.Key, Number: 2, Own: "new"}
+	for _, seen := range []ledger.Seen{ledger.Listed, ledger.Read} {
+		l := ledger.New()
+		own := func() string {
+			v, _ := l.Find("file-a")
+			return v.Own
+		}
+		l.Observe("file-a", old, true, ledger.Completed, ledger.Read, 1)
+		l.DoubtAttributes("file-a", updated.Number)
+		l.Observe("file-a", old, true, ledger.Completed, seen, 2)
+		is.True(own() != "old")
+		l.Observe("file-a", updated, true, ledger.Completed, seen, 3)
+		is.Equal(own(), "new")
+	}
+}
+
 // A GET that was asked for before this client has seen something newer may be answered after it.
 func TestALateReplyTakesNothingBack(t *testing.T) {
 	is := is.New(t)

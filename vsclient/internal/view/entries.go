@@ -35,7 +35,6 @@ func (v *View) Entries(ctx context.Context) iter.Seq2[Entry, error] {
 				yield(Entry{}, err)
 				return
 			}
-			empty = empty && len(page) == 0
 			for _, s := range page {
 				delete(unseen, s.ID)
 				e, there, err := v.entry(ctx, s, at)
@@ -46,6 +45,7 @@ func (v *View) Entries(ctx context.Context) iter.Seq2[Entry, error] {
 				if there && !yield(e, nil) {
 					return
 				}
+				empty = empty && !there
 			}
 			at = v.Tick()
 		}
@@ -83,8 +83,10 @@ func (v *View) unseen(ctx context.Context, ids map[string]bool) iter.Seq2[Entry,
 		answers := make(chan answer, len(ids))
 		for id := range ids {
 			looks.Go(func() {
-				a := answer{err: v.cfg.Calls.Acquire(ctx, 1)}
-				if a.err == nil {
+				var a answer
+				if v.cfg.Calls.Acquire(ctx, 1) != nil {
+					a.err = context.Cause(ctx)
+				} else {
 					defer v.cfg.Calls.Release(1)
 					s, err := v.Shown(ctx, id)
 					switch {
