@@ -1,6 +1,7 @@
 # Verbs of the repository; `make help` lists them.
 
-MODULES := vsclient vsctl connector
+# The connector, which mostly waits, goes beside the client.
+MODULES := vsclient connector vsctl
 # The folder of a module.
 folder = $(if $(filter vsctl,$1),vsclient/cmd/vsctl,$1)
 # How many tests of a module run side by side: those of the connector mostly wait.
@@ -178,8 +179,12 @@ conformance: ## Check the emulator and all recorded exchanges against OpenAI's O
 	@test -f "$(SPEC)" || { echo "set SPEC to OpenAI's OpenAPI document (openapi.json)" >&2; exit 1; }
 	SPEC=$(abspath $(SPEC)) GOWORK=off go -C vsclient/conformance test ./...
 	@dir=$$(mktemp -d) && trap 'rm -rf "$$dir"' EXIT && export OPENAITEST_RECORD=$$dir && \
-	$(foreach m,$(MODULES),go -C $(call folder,$m) test -count=1 -parallel $(call parallel,$m) -timeout 30m ./... && ) \
+	$(MAKE) --no-print-directory -j2 $(MODULES:%=record-%) && \
 	GOWORK=off go -C vsclient/conformance run . -whole -spec $(abspath $(SPEC)) $$dir
+
+.PHONY: record-vsclient record-vsctl record-connector
+record-vsclient record-vsctl record-connector: record-%:
+	go -C $(call folder,$*) test -count=1 -parallel $(call parallel,$*) -timeout 30m ./...
 
 .PHONY: test-node
 test-node: ## Run OpenAI's Node SDK against the emulator

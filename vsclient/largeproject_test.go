@@ -64,14 +64,18 @@ func TestAgingKnowledgeIsRefreshedByOnePage(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		is := is.New(t)
 		w := newWorld(t, slow)
-		w.plant(10_100)
+		files, pages := 10_100, 2
+		if underRace {
+			files, pages = 200, 1
+		}
+		w.plant(files)
 		c := w.client()
 		for i := range 3 {
 			_, err := c.Put(t.Context(), doc(fmt.Sprintf("%d.md", i), "text"))
 			is.NoErr(err)
 			time.Sleep(time.Hour)
 		}
-		is.Equal(w.srv.Counts()[filesList], 2+2) // two pages once, and one small one an hour
+		is.Equal(w.srv.Counts()[filesList], pages+2) // all pages once, and a small one an hour
 	})
 }
 
@@ -79,7 +83,10 @@ func TestDeliveringASnapshotAgainAsksOnceForAHundredDocuments(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		is := is.New(t)
-		const n = 1000
+		n := 1000
+		if underRace {
+			n = 300
+		}
 		w := newWorld(t, slow)
 		for _, r := range w.client().Apply(t.Context(), many("d", n), nil) {
 			is.NoErr(r.Err)

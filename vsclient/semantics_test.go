@@ -275,7 +275,7 @@ func TestSemanticsHoldOnTheEmulator(t *testing.T) {
 		cfg := openaitest.Config{Latency: 50 * time.Millisecond, IndexTime: 3 * time.Second, NotFoundWindow: 5 * time.Second, Quirks: q}
 		answers++
 		for i, c := range semantics {
-			if !underRace || (answers+i)%6 == 0 {
+			if !underRace || (answers+i)%12 == 0 {
 				t.Run(name+"/"+c.sentence, func(t *testing.T) { emulated(t, cfg, c.run) })
 			}
 		}

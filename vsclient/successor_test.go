@@ -328,7 +328,11 @@ func behind(late time.Duration, on *atomic.Bool) func(*vsclient.Config) {
 // earlier time than the one before it, and stay unseen for a while.
 func TestTheNextProcessOutranksAVersionOfAHostWhoseClockIsLate(t *testing.T) {
 	t.Parallel()
-	for _, late := range []time.Duration{0, 2 * time.Second, 4 * time.Second} {
+	hosts := []time.Duration{0, 2 * time.Second, 4 * time.Second}
+	if underRace {
+		hosts = hosts[2:]
+	}
+	for _, late := range hosts {
 		for sentence, next := range map[string]struct {
 			change vsclient.Change
 			text   string
