@@ -89,10 +89,10 @@ func (c *Client) get(ctx context.Context, key string) (Info, error) {
 			return Info{}, err
 		}
 		info, err := c.newestShown(ctx, key, h)
-		if !errors.Is(err, fail.NotFound) {
+		switch {
+		case !errors.Is(err, fail.NotFound), again && len(h.Versions) == 0: // HoldingsNow has asked for the store
 			return info, err
-		}
-		if again {
+		case again:
 			return Info{}, cmp.Or(c.view.StoreThere(ctx), err)
 		}
 		look = c.view.HoldingsNow // somebody else may have put it since, or replaced it
