@@ -143,7 +143,9 @@ func (c *Client) newestShown(ctx context.Context, key string, h ledger.Holdings)
 // Text returns the text that OpenAI parsed out of the key's document: of a PDF the
 // text that was read, of text the text, not always to the byte. The uploaded bytes
 // cannot be downloaded: OpenAI refuses that for Files of this purpose. A text of more than
-// 64 MB is an error, and so is a reply of more than 33 MB.
+// 64 MB is an error, and so is a reply of more than 33 MB. Where OpenAI answers 404 for the text
+// of a document that is there, as users have reported (openai-node issue 1691), the error is
+// [ErrNotFound] too.
 func (c *Client) Text(ctx context.Context, key string) (string, error) {
 	ctx, over, err := c.reading(ctx, key)
 	if err != nil {
@@ -161,11 +163,8 @@ func (c *Client) text(ctx context.Context, key string) (string, error) {
 			return "", err
 		}
 		text, err := c.wire.Text(ctx, info.FileID)
-		switch {
-		case !errors.Is(err, fail.NotFound):
+		if !errors.Is(err, fail.NotFound) || info.FileID == before {
 			return text, err
-		case info.FileID == before:
-			return "", fail.New(fail.Unavailable, "File %s is in the store, and its text is not: %v", info.FileID, err)
 		}
 		before = info.FileID // it may have been replaced meanwhile
 	}
