@@ -23,6 +23,7 @@ import (
 	"github.com/conduitio-labs/conduit-connector-openai-vectorstore/vsclient/internal/histories/people"
 	"github.com/conduitio-labs/conduit-connector-openai-vectorstore/vsclient/internal/histories/plan"
 	"github.com/conduitio-labs/conduit-connector-openai-vectorstore/vsclient/internal/histories/rare"
+	"github.com/conduitio-labs/conduit-connector-openai-vectorstore/vsclient/internal/histories/readers"
 	"github.com/conduitio-labs/conduit-connector-openai-vectorstore/vsclient/internal/histories/trail"
 	"github.com/conduitio-labs/conduit-connector-openai-vectorstore/vsclient/openaitest"
 )
@@ -43,13 +44,14 @@ type history struct {
 	wrongID string
 	procs   map[int]*process
 	people  *people.People
+	readers *readers.Readers
 	waiting sync.WaitGroup
 }
 
 // Run carries a plan out. drive, if not nil, is the order of an earlier run.
 func Run(t *testing.T, p plan.Plan, drive []trail.Pass, verbose bool) course.Outcome {
 	j := judge.New(p)
-	h := &history{Judge: j, people: &people.People{Judge: j}, verbose: verbose, procs: make(map[int]*process)}
+	h := &history{Judge: j, people: &people.People{Judge: j}, readers: &readers.Readers{Judge: j}, verbose: verbose, procs: make(map[int]*process)}
 	defer runtime.GOMAXPROCS(runtime.GOMAXPROCS(1)) // so that goroutines take turns in the same order each time
 	synctest.Test(t, func(*testing.T) { h.run(drive) })
 	h.Out.Order = h.gate.Order()
@@ -513,32 +515,7 @@ func (h *history) get(ctx context.Context, p *process, key int) {
 		h.failed(ctx, p, h.Cells[[2]int{p.Store, key}], "get", from, a)
 		return
 	}
-	h.Mu.Lock()
-	defer h.Mu.Unlock()
-	c := h.Cells[[2]int{p.Store, key}]
-	allowed := c.During(from, h.Now())
-	v := model.Nothing
-	if a.Err == nil && got.Status != "completed" {
-		h.Unsearchable(p.Process, c, from, got.FileID)
-		return
-	}
-	if a.NotFound && (h.ExcusedRemoval(c, h.Now()) || h.Hidden(c, p.Process, from)) {
-		return
-	}
-	if a.Err == nil && h.Removed(got.FileID, p.N, from-time.Duration(h.Plan.Sea.Ghost)) {
-		h.Out.Excused[judge.ExcuseUnseen]++
-		return
-	}
-	if a.Err == nil && slices.Contains(allowed, model.Nothing) && h.ExcusedWatch(c, openaitest.StoreFile{FileID: got.FileID}, h.Now()) {
-		return
-	}
-	if a.Err == nil {
-		v = model.Value{Text: h.Texts[got.SHA256], Attrs: trail.AttrsText(got.Attrs)}
-	}
-	late := a.Err == nil && h.LateWrite(got.FileID, h.Now()) && slices.ContainsFunc(allowed, func(w model.Value) bool { return w.Text == v.Text })
-	if !model.AnyLike(allowed, v) && !(a.Err == nil && got.SHA256 == "") && !late {
-		h.Out.Wrong = append(h.Out.Wrong, course.Finding{Kind: course.KindAnswer, Text: fmt.Sprintf("process %d: get %s finds %v, where there can be %s", p.N, trail.Shown(c.Key), v, model.Show(allowed))})
-	}
+	h.readers.Got(p.Process, h.Cells[[2]int{p.Store, key}], from, got, a)
 }
 
 // search searches the store and judges the answer.
@@ -550,7 +527,7 @@ func (h *history) search(ctx context.Context, p *process, query string) {
 	case err != nil:
 		h.failed(ctx, p, nil, "search", from, client.AnswerOf(err))
 	case p.Store >= 0:
-		h.Found(p.Process, query, from, hits)
+		h.readers.Found(p.Process, query, from, hits)
 		if len(hits) > 0 {
 			h.Reached(rare.Searched)
 		}
@@ -575,7 +552,7 @@ func (h *history) list(ctx context.Context, p *process) {
 		h.Wrong(course.KindAnswer, "process %d lists a store that does not exist", p.N)
 		return
 	}
-	h.Listed(p.Process, from, got)
+	h.readers.Listed(p.Process, from, got)
 }
 
 // close ends a process in good order. Within a time, if any, its calls may end first.

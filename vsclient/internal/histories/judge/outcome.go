@@ -13,7 +13,6 @@ import (
 	"github.com/conduitio-labs/conduit-connector-openai-vectorstore/vsclient/internal/histories/plan"
 	"github.com/conduitio-labs/conduit-connector-openai-vectorstore/vsclient/internal/histories/rare"
 	"github.com/conduitio-labs/conduit-connector-openai-vectorstore/vsclient/internal/histories/trail"
-	"github.com/conduitio-labs/conduit-connector-openai-vectorstore/vsclient/openaitest"
 )
 
 // Judge holds everything by which a history is judged.
@@ -206,14 +205,6 @@ func (j *Judge) listedEarly(c *model.Cell) bool {
 func refused(key string, d plan.Doc) bool {
 	parts := (len(key) + 255) / 256
 	return key == "" || len(key) > 1024 || len(d.Attrs)+2+parts > 16
-}
-
-// Hidden reports whether a GET says 404 of a version that another process has attached.
-func (j *Judge) Hidden(c *model.Cell, p *course.Process, at time.Duration) bool {
-	return slices.ContainsFunc(j.Files(c.Store, c.Key), func(f openaitest.StoreFile) bool {
-		shown := j.Attached(f.FileID)
-		return j.Maker(f.FileID) != p.N && len(shown) > 0 && shown[len(shown)-1]+time.Duration(j.Plan.Sea.NotFound) >= at
-	})
 }
 
 // unmarked reports whether the key has begun with a File without attributes, and
