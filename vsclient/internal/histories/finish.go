@@ -42,14 +42,14 @@ func (h *history) finish() {
 	healthy := true
 	for from := h.Now(); h.Now()-from < h.Settled(); {
 		time.Sleep(time.Minute)
-		if healthy = h.Healthy(); !healthy {
+		if healthy = h.Healthy(false); !healthy {
 			h.Out.Healthy = h.Now() - from + time.Minute
 		}
 	}
 	h.Examine(false)
 	if !healthy {
 		h.Out.Healthy, h.Out.Never = 0, true
-		if len(h.Out.Wrong) == 0 && len(h.Out.Excused) == 0 {
+		if len(h.Out.Wrong) == 0 && !h.Healthy(true) {
 			h.Wrong(course.KindOpen, "%v after the last fault, the store is not as it must be", h.Settled())
 		}
 	}

@@ -384,7 +384,7 @@ func (h *history) apply(ctx context.Context, p *process, changes []plan.Change) 
 		}
 		last[ch.Key] = call
 		if c.Unseen(call, p.Begun, time.Duration(max(h.Plan.Sea.NotFound, h.Plan.Sea.Ghost))) {
-			h.Out.Excused[judge.ExcuseUnseen]++
+			h.Pardon(judge.ExcuseUnseen, c)
 		}
 		cells, calls = append(cells, c), append(calls, call)
 		p.Open[call] = c
@@ -398,7 +398,7 @@ func (h *history) apply(ctx context.Context, p *process, changes []plan.Change) 
 		h.Mu.Lock()
 		defer h.Mu.Unlock()
 		if a.Err == nil && (closed || p.Store < 0) {
-			h.Out.Wrong = append(h.Out.Wrong, course.Finding{Kind: course.KindAnswer, Text: fmt.Sprintf("process %d: %s %s succeeds though its client is closed or its store does not exist", p.N, list[i].Op, trail.Shown(list[i].Key))})
+			h.Find(course.KindAnswer, "process %d: %s %s succeeds though its client is closed or its store does not exist", p.N, list[i].Op, trail.Shown(list[i].Key))
 		}
 		if calls[i] == nil {
 			return
@@ -481,7 +481,7 @@ func (h *history) flush(ctx context.Context, p *process) {
 			continue
 		}
 		if strings.HasPrefix(calls[i].Doc.Text, plan.BadText) {
-			h.Out.Wrong = append(h.Out.Wrong, course.Finding{Kind: course.KindAnswer, Text: fmt.Sprintf("%v of %s: it could not be indexed, and Flush returns no error", calls[i], trail.Shown(c.Key))})
+			h.Find(course.KindAnswer, "%v of %s: it could not be indexed, and Flush returns no error", calls[i], trail.Shown(c.Key))
 			c.Accepted = nil
 			continue
 		}

@@ -69,12 +69,18 @@ func (j *Judge) Settled() time.Duration {
 }
 
 // Healthy reports whether each key has at most one version, and that searchable,
-// and no File is left over that may not be.
-func (j *Judge) Healthy() bool {
+// and no File is left over that may not be. excused: a key of which something cannot be
+// promised need not, nor any of its Files.
+func (j *Judge) Healthy(excused bool) bool {
 	if j.Expired {
 		return true
 	}
+	spared := make(map[string]bool) // keys in store after store
 	for _, c := range j.Cells {
+		if excused && c.Excused {
+			spared[fmt.Sprint(c.Store, c.Key)] = true
+			continue
+		}
 		if !c.Touched {
 			continue
 		}
@@ -88,7 +94,9 @@ func (j *Judge) Healthy() bool {
 			}
 		}
 	}
-	return !slices.ContainsFunc(j.Loose(), func(f openaitest.FileInfo) bool { return j.mustGo(f.ID) })
+	return !slices.ContainsFunc(j.Loose(), func(f openaitest.FileInfo) bool {
+		return j.mustGo(f.ID) && !spared[fmt.Sprint(j.Procs[j.Maker(f.ID)].Store, j.OwnerOf(f.ID))]
+	})
 }
 
 // Ambiguous reports whether another tool's attributes have hidden the key.
@@ -145,12 +153,12 @@ func (j *Judge) end(c *model.Cell, swept bool) {
 	var found []openaitest.StoreFile
 	for _, f := range j.Files(c.Store, c.Key) {
 		if f.Status == "in_progress" && j.deadMaker(f.FileID) {
-			j.Excuse(excuseStuck)
+			j.Excuse(excuseStuck, c)
 			continue
 		}
 		if f.Status == "failed" && j.deadMaker(f.FileID) {
 			if swept {
-				j.Excuse(excuseFailed)
+				j.Excuse(excuseFailed, c)
 			}
 			continue
 		}
@@ -168,7 +176,7 @@ func (j *Judge) end(c *model.Cell, swept bool) {
 	switch {
 	case len(found) == 0 && !mayBeAbsent:
 		if excuse := j.gone(c, j.Now()); excuse != "" {
-			j.Excuse(excuse)
+			j.Excuse(excuse, c)
 			return
 		}
 		j.Wrong(course.KindLost, "%s: nothing is left, where there must be %s", where, model.Show(allowed))
@@ -177,7 +185,7 @@ func (j *Judge) end(c *model.Cell, swept bool) {
 		return
 	case len(allowed) == 1 && mayBeAbsent:
 		if j.excusedBack(c, found) {
-			j.Excuse(excuseBack)
+			j.Excuse(excuseBack, c)
 			return
 		}
 		j.Wrong(course.KindStale, "%s: it was deleted, and there is %s", where, tell())
@@ -186,7 +194,7 @@ func (j *Judge) end(c *model.Cell, swept bool) {
 		// Attached by hand, twice, and never changed.
 		return
 	case len(found) > 1 && !swept && j.excusedShown(c, found):
-		j.Excuse(excuseShown)
+		j.Excuse(excuseShown, c)
 	case len(found) > 1:
 		j.Wrong(course.KindDoubled, "%s: %d versions: %s", where, len(found), tell())
 		return
@@ -200,11 +208,11 @@ func (j *Judge) end(c *model.Cell, swept bool) {
 		j.Wrong(course.KindOpen, "%s: %s", where, tell())
 	case !slices.Contains(allowed, v) && !(!trail.Marked(f.Attributes) && model.AnyLike(allowed, v)):
 		if j.LateWrite(f.FileID, j.Now()) && slices.ContainsFunc(allowed, func(w model.Value) bool { return w.Text == v.Text }) {
-			j.Excuse(excuseLate)
+			j.Excuse(excuseLate, c)
 			return
 		}
 		if slices.ContainsFunc(allowed, func(w model.Value) bool { return w.Absent }) && j.excusedBack(c, found) {
-			j.Excuse(excuseBack)
+			j.Excuse(excuseBack, c)
 			return
 		}
 		j.Wrong(course.KindLost, "%s: there is %s, where there must be %s", where, tell(), model.Show(allowed))
@@ -258,11 +266,11 @@ func (j *Judge) readers(c *model.Cell) {
 		if len(newest) == 0 {
 			if !mayBeAbsent {
 				if excuse := j.gone(c, at); excuse != "" {
-					j.Excuse(excuse)
+					j.Excuse(excuse, c)
 					return
 				}
 				if slices.Contains(j.Plan.Sea.Quirks, "reattach_reindexes") && j.LateAttach(c.Key, at) {
-					j.Excuse(excuseReindexed)
+					j.Excuse(excuseReindexed, c)
 					continue
 				}
 				j.Wrong(course.KindGap, "store %d, key %s: nothing can be found from %v to %v, where there must be %s", c.Store, trail.Shown(c.Key), at, order[i+1], model.Show(allowed))
@@ -277,7 +285,7 @@ func (j *Judge) readers(c *model.Cell) {
 			file := openaitest.StoreFile{FileID: s.FileID, Attributes: s.Attributes}
 			switch {
 			case j.LateWrite(s.FileID, at) && slices.ContainsFunc(allowed, func(w model.Value) bool { return w.Text == j.Texts[s.SHA256] }):
-				j.Excuse(excuseLate)
+				j.Excuse(excuseLate, c)
 			case mayBeAbsent && j.ExcusedWatch(c, file, at):
 			default:
 				j.Wrong(course.KindStale, "store %d, key %s: from %v to %v readers find %q {%s} of process %d (version %v), where there can be %s",
@@ -334,7 +342,7 @@ func (j *Judge) BackAgain(c *model.Cell) bool {
 		c.States = model.Union(c.States, []model.Value{{Text: j.Texts[f.SHA256], Attrs: trail.AttrsText(trail.Own(f.Attributes)), Chunk: trail.ChunkOf(f)}})
 	}
 	c.Note(j.Now())
-	j.Out.Excused[excuseBack]++
+	j.Pardon(excuseBack, c)
 	return true
 }
 
@@ -503,9 +511,9 @@ func (j *Judge) leftovers() {
 		case j.mustGo(f.ID):
 			j.Wrong(course.KindLeft, "the File %s %q, uploaded by process %d at %v, is attached nowhere", f.ID[:12], f.Name, e.P, e.At)
 		case e.Replied == 0:
-			j.Excuse(excuseLost)
+			j.Excuse(excuseLost, nil)
 		default:
-			j.Excuse(excuseKilled)
+			j.Excuse(excuseKilled, nil)
 		}
 	}
 }

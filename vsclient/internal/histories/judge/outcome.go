@@ -2,7 +2,6 @@ package judge
 
 import (
 	"cmp"
-	"fmt"
 	"slices"
 	"strings"
 	"time"
@@ -34,7 +33,7 @@ func New(p plan.Plan) *Judge {
 func (j *Judge) Answered(p *course.Process, c *model.Cell, call *model.Call, a client.Answer, stopped bool) {
 	now := j.Now()
 	wrong := func(kind, format string, args ...any) {
-		j.Out.Wrong = append(j.Out.Wrong, course.Finding{Kind: kind, Text: fmt.Sprintf("%v of %s: ", call, trail.Shown(c.Key)) + fmt.Sprintf(format, args...)})
+		j.Find(kind, "%v of %s: "+format, append([]any{call, trail.Shown(c.Key)}, args...)...)
 	}
 	if call.Ended {
 		return
@@ -74,7 +73,7 @@ func (j *Judge) Answered(p *course.Process, c *model.Cell, call *model.Call, a c
 			j.Out.States[rare.Unmarked]++
 		}
 		if a.Outcome == "unchanged" && j.listedEarly(c) {
-			j.Out.Excused[excuseListed]++
+			j.Pardon(excuseListed, c)
 			c.Fail(call, now, true)
 			return
 		}
@@ -87,7 +86,7 @@ func (j *Judge) Answered(p *course.Process, c *model.Cell, call *model.Call, a c
 		if a.Outcome == "unchanged" && (c.StrippedAt > since || c.ChangedBesides(p.N, since)) {
 			c.States = model.Union(before, c.States) // it need not have seen that
 			c.Note(now)
-			j.Out.Excused[ExcuseUnseen]++
+			j.Pardon(ExcuseUnseen, c)
 		}
 		if len(c.States) == 0 {
 			wrong(course.KindAnswer, "%s, where there can be nothing", a.Outcome)
@@ -191,7 +190,7 @@ func (j *Judge) Flushed(p *course.Process, t client.Told) {
 		why = j.works(p, c, put)
 	}
 	if why != "" {
-		j.Out.Wrong = append(j.Out.Wrong, course.Finding{Kind: course.KindError, Text: fmt.Sprintf("process %d: flush tells of %s: %s: %v", p.N, trail.Shown(t.Key), why, t.Err)})
+		j.Find(course.KindError, "process %d: flush tells of %s: %s: %v", p.N, trail.Shown(t.Key), why, t.Err)
 	}
 }
 

@@ -33,7 +33,7 @@ func (j *Readers) Got(p *course.Process, c *model.Cell, from time.Duration, got 
 		return
 	}
 	if a.Err == nil && j.Removed(got.FileID, p.N, from-time.Duration(j.Plan.Sea.Ghost)) {
-		j.Out.Excused[judge.ExcuseUnseen]++
+		j.Pardon(judge.ExcuseUnseen, c)
 		return
 	}
 	if a.Err == nil && slices.Contains(allowed, model.Nothing) && j.ExcusedWatch(c, openaitest.StoreFile{FileID: got.FileID}, j.Now()) {
@@ -44,7 +44,7 @@ func (j *Readers) Got(p *course.Process, c *model.Cell, from time.Duration, got 
 	}
 	late := a.Err == nil && j.LateWrite(got.FileID, j.Now()) && slices.ContainsFunc(allowed, func(w model.Value) bool { return w.Text == v.Text })
 	if !model.AnyLike(allowed, v) && !(a.Err == nil && got.SHA256 == "") && !late {
-		j.Out.Wrong = append(j.Out.Wrong, course.Finding{Kind: course.KindAnswer, Text: fmt.Sprintf("process %d: get %s finds %v, where there can be %s", p.N, trail.Shown(c.Key), v, model.Show(allowed))})
+		j.Find(course.KindAnswer, "process %d: get %s finds %v, where there can be %s", p.N, trail.Shown(c.Key), v, model.Show(allowed))
 	}
 }
 
@@ -110,7 +110,7 @@ func (j *Readers) unsearchable(p *course.Process, c *model.Cell, from time.Durat
 			since = from
 		}
 		if i.FileID != id && i.To.IsZero() && j.Since(i.From) < since && j.Owner(i.FileID, i.Attributes, i.Filename) == c.Key {
-			j.Out.Wrong = append(j.Out.Wrong, course.Finding{Kind: course.KindAnswer, Text: fmt.Sprintf("process %d: at %v get %s finds File %s, which is not searchable, and %s is", p.N, now, trail.Shown(c.Key), id, i.FileID)})
+			j.Find(course.KindAnswer, "process %d: at %v get %s finds File %s, which is not searchable, and %s is", p.N, now, trail.Shown(c.Key), id, i.FileID)
 		}
 	}
 }
@@ -122,7 +122,7 @@ func (j *Readers) Listed(p *course.Process, from time.Duration, list []client.Se
 	j.Mu.Lock()
 	defer j.Mu.Unlock()
 	wrong := func(format string, args ...any) {
-		j.Out.Wrong = append(j.Out.Wrong, course.Finding{Kind: course.KindAnswer, Text: fmt.Sprintf("process %d: ", p.N) + fmt.Sprintf(format, args...)})
+		j.Find(course.KindAnswer, "process %d: "+format, append([]any{p.N}, args...)...)
 	}
 	listed := make(map[string]bool)
 	for _, s := range list {
