@@ -34,10 +34,15 @@ func (h *history) finish() {
 		p := h.living(store)
 		for i := range h.Plan.Keys {
 			if h.Cells[[2]int{store, i}].Touched {
-				h.get(context.Background(), p, i)
+				h.get(context.Background(), p, plan.DoGet, i)
 			}
 		}
 		h.flush(context.Background(), p)
+		if h.Expired && store == 0 {
+			h.list(context.Background(), p)
+			h.search(context.Background(), p, "content")
+			h.get(context.Background(), p, plan.DoText, 0)
+		}
 	}
 	healthy := true
 	for from := h.Now(); h.Now()-from < h.Settled(); {
@@ -73,7 +78,7 @@ func (h *history) tidy() {
 	h.start(plan.Step{Do: plan.DoStart, P: 2000})
 	p := h.procs[2000]
 	ctx := context.Background()
-	if err := p.c.Sweep(ctx); err != nil {
+	if _, err := p.c.Strays(ctx, judge.GraceOfStrays, nil, time.Time{}); err != nil {
 		h.Wrong(course.KindError, "the last sweep: %v", err)
 	}
 	time.Sleep(judge.GraceOfStrays)

@@ -183,9 +183,9 @@ func (h *history) take(s plan.Step) {
 		if h.alive(p) && len(s.Changes) > 0 {
 			h.do(p, s, func(ctx context.Context) { h.apply(ctx, p, s.Changes) })
 		}
-	case plan.DoGet:
+	case plan.DoGet, plan.DoText:
 		if h.alive(p) {
-			h.do(p, s, func(ctx context.Context) { h.get(ctx, p, s.Key) })
+			h.do(p, s, func(ctx context.Context) { h.get(ctx, p, s.Do, s.Key) })
 		}
 	case plan.DoSearch:
 		if h.alive(p) {
@@ -195,13 +195,9 @@ func (h *history) take(s plan.Step) {
 		if h.alive(p) {
 			h.do(p, s, func(ctx context.Context) { h.list(ctx, p) })
 		}
-	case plan.DoSweep:
+	case plan.DoSweep, plan.DoStrays:
 		if h.alive(p) {
-			h.do(p, s, func(ctx context.Context) { h.sweep(ctx, p) })
-		}
-	case plan.DoStrays:
-		if h.alive(p) {
-			h.do(p, s, func(ctx context.Context) { h.strays(ctx, p) })
+			h.do(p, s, func(ctx context.Context) { h.sweep(ctx, p, s.Do) })
 		}
 	case plan.DoFlush:
 		if h.alive(p) {
@@ -434,15 +430,13 @@ func (h *history) failed(ctx context.Context, p *process, c *model.Cell, name st
 	}
 }
 
-func (h *history) sweep(ctx context.Context, p *process) {
-	from := h.Now()
-	h.failed(ctx, p, nil, "sweep", from, client.AnswerOf(p.c.Sweep(ctx)))
-}
-
-func (h *history) strays(ctx context.Context, p *process) {
+// sweep sweeps, or lists the Files that are attached nowhere.
+func (h *history) sweep(ctx context.Context, p *process, name string) {
 	from := h.Now()
 	_, err := p.c.Strays(ctx, judge.GraceOfStrays, nil, time.Time{})
-	h.failed(ctx, p, nil, "leftovers", from, client.AnswerOf(err))
+	if a := client.AnswerOf(err); !h.readers.Gone(p.Process, name, from, a, ctx.Err() != nil) {
+		h.failed(ctx, p, nil, name, from, a)
+	}
 }
 
 func (h *history) flush(ctx context.Context, p *process) {
@@ -489,33 +483,38 @@ func (h *history) flush(ctx context.Context, p *process) {
 	}
 }
 
-// get reads a key and judges the answer.
-func (h *history) get(ctx context.Context, p *process, key int) {
+// get reads a key, or the text of its document, and judges the answer.
+func (h *history) get(ctx context.Context, p *process, name string, key int) {
 	from := h.Now()
+	c := h.Cells[[2]int{max(p.Store, 0), key}]
 	h.Mu.Lock()
-	if p.Store >= 0 {
-		h.Cells[[2]int{p.Store, key}].Touched = true
-	}
+	c.Touched = c.Touched || p.Store >= 0
 	h.Mu.Unlock()
-	got, a := p.c.Get(ctx, h.Plan.Keys[key])
-	if p.line.Dead() || p.Store == 0 && h.Expired {
-		return
+	var got client.Seen
+	var text string
+	var a client.Answer
+	if name == plan.DoText {
+		text, a = p.c.Text(ctx, h.Plan.Keys[key])
+	} else {
+		got, a = p.c.Get(ctx, h.Plan.Keys[key])
 	}
-	h.tell("process %d: get %s: %+v %v", p.N, trail.Shown(h.Plan.Keys[key]), got, a.Err)
-	if a.Err == nil {
-		h.Reached(rare.Got)
-	}
-	if p.Store < 0 {
+	h.tell("process %d: %s %s: %+v %q %v", p.N, name, trail.Shown(h.Plan.Keys[key]), got, text, a.Err)
+	switch {
+	case p.line.Dead() || h.readers.Gone(p.Process, name, from, a, ctx.Err() != nil):
+	case p.Store < 0:
 		if a.Err == nil || a.NotFound && a.Class != client.Everybody {
-			h.Wrong(course.KindAnswer, "process %d: get of a store that does not exist: %v", p.N, a.Err)
+			h.Wrong(course.KindAnswer, "process %d: %s of a store that does not exist: %v", p.N, name, a.Err)
 		}
-		return
+	case a.Err != nil && !a.NotFound:
+		h.failed(ctx, p, c, name, from, a)
+	case name == plan.DoText:
+		h.readers.Read(p.Process, c, from, text, a)
+	default:
+		h.readers.Got(p.Process, c, from, got, a)
 	}
-	if a.Err != nil && !a.NotFound {
-		h.failed(ctx, p, h.Cells[[2]int{p.Store, key}], "get", from, a)
-		return
+	if a.Err == nil {
+		h.Reached(map[string]string{plan.DoGet: rare.Got, plan.DoText: rare.Read}[name])
 	}
-	h.readers.Got(p.Process, h.Cells[[2]int{p.Store, key}], from, got, a)
 }
 
 // search searches the store and judges the answer.
@@ -523,7 +522,7 @@ func (h *history) search(ctx context.Context, p *process, query string) {
 	from := h.Now()
 	hits, err := p.c.Search(ctx, query)
 	switch {
-	case p.line.Dead() || p.Store == 0 && h.Expired:
+	case p.line.Dead() || h.readers.Gone(p.Process, "search", from, client.AnswerOf(err), ctx.Err() != nil):
 	case err != nil:
 		h.failed(ctx, p, nil, "search", from, client.AnswerOf(err))
 	case p.Store >= 0:
@@ -538,7 +537,7 @@ func (h *history) search(ctx context.Context, p *process, query string) {
 func (h *history) list(ctx context.Context, p *process) {
 	from, before := h.Now(), h.Asked(p.N)
 	got, err := p.c.List(ctx)
-	if p.line.Dead() || p.Store == 0 && h.Expired {
+	if p.line.Dead() || h.readers.Gone(p.Process, "list", from, client.AnswerOf(err), ctx.Err() != nil) {
 		return
 	}
 	if n := h.Asked(p.N) - before; h.people.Crowds > 0 && n > people.Crowded/2 {

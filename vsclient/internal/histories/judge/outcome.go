@@ -42,12 +42,9 @@ func (j *Judge) Answered(p *course.Process, c *model.Cell, call *model.Call, a c
 		wrong(course.KindError, "%s: %v", why, a.Err)
 	}
 	if c.Store == 0 && j.Expired && call.From >= j.ExpiredAt {
-		switch {
-		case a.Outcome == "unchanged": // without a request
-		case a.Err == nil:
-			wrong(course.KindAnswer, "it succeeds although the store has expired")
-		case a.Class != client.Everybody && a.Class != client.Stopped && a.Class != client.Service && !a.Conflict && !refused(c.Key, call.Doc): // a GET may show a store file for a while
-			wrong(course.KindError, "the store has expired, and the error is %v: %v", a.Class, a.Err)
+		silent := a.Outcome == "unchanged" || a.Conflict || refused(c.Key, call.Doc) // without a request
+		if why := j.Expiry(p, call.From, a); why != "" && !silent {
+			wrong(course.KindAnswer, "the store has expired, and %s: %v", why, a.Err)
 		}
 		if _, told := j.Told[p.N]; !told && a.Class == client.Everybody {
 			j.Told[p.N] = now
@@ -135,6 +132,21 @@ func (j *Judge) Unasked(p *course.Process, from time.Duration, a client.Answer, 
 		return "its client is shut down and does not let it end"
 	case !a.Closed && !stopped:
 		return "its caller has not stopped it"
+	}
+	return ""
+}
+
+// Expiry says why the answer of a call is wrong that began at a time after the store had
+// expired; empty: it is right. It must not pass for the absence of a document.
+func (j *Judge) Expiry(p *course.Process, from time.Duration, a client.Answer) string {
+	switch {
+	case from < j.ExpiredAt || a.NoStore || a.Class == client.Stopped:
+	case a.Err == nil:
+		return "it succeeds"
+	case a.Class != client.Service:
+		return "the error is " + a.Class.String()
+	case j.Calmed > 0 && from >= j.Calmed && p.Step.RetryFor == 0:
+		return "the service works"
 	}
 	return ""
 }

@@ -92,7 +92,7 @@ type Step struct {
 	RetryFor    Duration `json:",omitempty"`
 	IndexFor    Duration `json:",omitempty"`
 
-	// apply (also of one change), get, strip, share
+	// apply (also of one change), get, text, strip, share
 	Changes []Change `json:",omitempty"`
 	Key     int      `json:",omitempty"`
 	Query   string   `json:",omitempty"` // search
@@ -109,6 +109,7 @@ const (
 	DoStart  = "start"  // a process begins
 	DoApply  = "apply"  // it makes changes: one by a call of its own, several by Apply
 	DoGet    = "get"    // it reads a key
+	DoText   = "text"   // it reads the parsed text of a key's document
 	DoSearch = "search" // it searches
 	DoList   = "list"   // it lists all documents
 	DoSweep  = "sweep"  // it sweeps

@@ -3,7 +3,7 @@
 package readers
 
 import (
-	"fmt"
+	"cmp"
 	"net/http"
 	"slices"
 	"time"
@@ -46,6 +46,40 @@ func (j *Readers) Got(p *course.Process, c *model.Cell, from time.Duration, got 
 	if !model.AnyLike(allowed, v) && !(a.Err == nil && got.SHA256 == "") && !late {
 		j.Find(course.KindAnswer, "process %d: get %s finds %v, where there can be %s", p.N, trail.Shown(c.Key), v, model.Show(allowed))
 	}
+}
+
+// Read judges the parsed text that a call has returned which began at a time: a version of the
+// key with that text was searchable meanwhile, or so shortly before that a GET still shows it.
+func (j *Readers) Read(p *course.Process, c *model.Cell, from time.Duration, text string, a client.Answer) {
+	j.Mu.Lock()
+	defer j.Mu.Unlock()
+	now := j.Now()
+	if a.NotFound {
+		if allowed := c.During(from, now); !slices.Contains(allowed, model.Nothing) && !j.ExcusedRemoval(c, now) && !j.hidden(c, p, from) {
+			j.Find(course.KindAnswer, "process %d: the text of %s is not found, where there can be %s", p.N, trail.Shown(c.Key), model.Show(allowed))
+		}
+		return
+	}
+	since := from - time.Duration(j.Plan.Sea.Ghost)
+	if !slices.ContainsFunc(j.Srv.History(j.Stores[c.Store]), func(i openaitest.Interval) bool {
+		return j.Texts[i.SHA256] == text && j.Since(i.From) <= now && (i.To.IsZero() || j.Since(i.To) >= since) && j.Owner(i.FileID, i.Attributes, i.Filename) == c.Key
+	}) {
+		j.Find(course.KindAnswer, "process %d: from %v to %v the text of %s is %q, which no version has that was searchable", p.N, from, now, trail.Shown(c.Key), text)
+	}
+}
+
+// Gone judges a call for no change whose store has expired by its end, and reports whether it
+// has. stopped reports whether its caller's context has ended.
+func (j *Readers) Gone(p *course.Process, name string, from time.Duration, a client.Answer, stopped bool) bool {
+	j.Mu.Lock()
+	defer j.Mu.Unlock()
+	if p.Store != 0 || !j.Expired {
+		return false
+	}
+	if why := cmp.Or(j.Unasked(p, from, a, stopped), j.Expiry(p, from, a)); why != "" {
+		j.Find(course.KindAnswer, "process %d: %s of %v, where the store has expired: %s: %v", p.N, name, from, why, a.Err)
+	}
+	return true
 }
 
 // hidden reports whether a GET says 404 of a version that another process has attached.
