@@ -64,6 +64,9 @@ func Draw(seed uint64) Plan {
 	if d.chance(0.3) {
 		d.readers()
 	}
+	if d.chance(0.25) {
+		d.texts()
+	}
 	return d.plan
 }
 
@@ -487,6 +490,25 @@ func (d *drawing) readers() {
 			}
 			steps = append(steps, Step{Do: DoApply, P: s.P, Changes: []Change{{Op: OpUpdate, Key: ch.Key, Doc: Doc{Attrs: d.attributes()}}}},
 				Step{Do: DoSleep, For: Duration(LongestSlow)}, Step{Do: DoApply, P: s.P, Changes: []Change{ch}})
+		}
+	}
+	d.plan.Steps = steps
+}
+
+// texts has the parsed text of documents read, beside their changes and after them.
+func (d *drawing) texts() {
+	if d.chance(0.3) {
+		d.plan.Sea.Quirks = append(d.plan.Sea.Quirks, pick(d, "content_page_size=1", "content_legacy_shape", "content_overlap"))
+	}
+	var steps []Step
+	for _, s := range d.plan.Steps {
+		reads := s.Do == DoApply && s.P >= 0 && d.chance(0.4)
+		if beside := reads && d.chance(0.5); beside {
+			steps = append(steps, Step{Do: DoText, P: s.P, Key: s.Changes[0].Key, Go: true}, Step{Do: DoSleep, For: d.upTo(4 * time.Duration(d.plan.Sea.Latency))})
+			reads = false
+		}
+		if steps = append(steps, s); reads {
+			steps = append(steps, Step{Do: DoText, P: s.P, Key: s.Changes[0].Key, Within: d.within()})
 		}
 	}
 	d.plan.Steps = steps

@@ -26,7 +26,7 @@ func (j *Readers) Got(p *course.Process, c *model.Cell, from time.Duration, got 
 	allowed := c.During(from, j.Now())
 	v := model.Nothing
 	if a.Err == nil && got.Status != "completed" {
-		j.unsearchable(p, c, from, got.FileID)
+		j.unsearchable(p, c, from, "get", got.FileID)
 		return
 	}
 	if a.NotFound && (j.ExcusedRemoval(c, j.Now()) || j.hidden(c, p, from)) {
@@ -49,7 +49,8 @@ func (j *Readers) Got(p *course.Process, c *model.Cell, from time.Duration, got 
 }
 
 // Read judges the parsed text that a call has returned which began at a time: a version of the
-// key with that text was searchable meanwhile, or so shortly before that a GET still shows it.
+// key with that text was searchable meanwhile, or so shortly before that a GET still shows it. As
+// long as none is, there is no text.
 func (j *Readers) Read(p *course.Process, c *model.Cell, from time.Duration, text string, a client.Answer) {
 	j.Mu.Lock()
 	defer j.Mu.Unlock()
@@ -58,6 +59,10 @@ func (j *Readers) Read(p *course.Process, c *model.Cell, from time.Duration, tex
 		if allowed := c.During(from, now); !slices.Contains(allowed, model.Nothing) && !j.ExcusedRemoval(c, now) && !j.hidden(c, p, from) {
 			j.Find(course.KindAnswer, "process %d: the text of %s is not found, where there can be %s", p.N, trail.Shown(c.Key), model.Show(allowed))
 		}
+		return
+	}
+	if text == "" {
+		j.unsearchable(p, c, from, "the text of", "")
 		return
 	}
 	since := from - time.Duration(j.Plan.Sea.Ghost)
@@ -134,9 +139,9 @@ func (j *Readers) Found(p *course.Process, query string, from time.Duration, hit
 	}
 }
 
-// unsearchable judges a Get that finds a version which is not searchable: none was that the
+// unsearchable judges a Get, or Text, that finds a version which is not searchable: none was that the
 // process has made, or could know for long.
-func (j *Readers) unsearchable(p *course.Process, c *model.Cell, from time.Duration, id string) {
+func (j *Readers) unsearchable(p *course.Process, c *model.Cell, from time.Duration, name, id string) {
 	now := j.Now()
 	for _, i := range j.Srv.History(j.Stores[c.Store]) {
 		since := from - judge.Watched
@@ -144,7 +149,7 @@ func (j *Readers) unsearchable(p *course.Process, c *model.Cell, from time.Durat
 			since = from
 		}
 		if i.FileID != id && i.To.IsZero() && j.Since(i.From) < since && j.Owner(i.FileID, i.Attributes, i.Filename) == c.Key {
-			j.Find(course.KindAnswer, "process %d: at %v get %s finds File %s, which is not searchable, and %s is", p.N, now, trail.Shown(c.Key), id, i.FileID)
+			j.Find(course.KindAnswer, "process %d: at %v %s %s finds File %s, which is not searchable, and %s is", p.N, now, name, trail.Shown(c.Key), id, i.FileID)
 		}
 	}
 }
