@@ -58,7 +58,7 @@ func (h *history) finish() {
 			h.Wrong(course.KindOpen, "%v after the last fault, the store is not as it must be", h.Settled())
 		}
 	}
-	if len(h.Out.Wrong) > 0 || h.Expired {
+	if len(h.Out.Wrong) > 0 || h.Expired || h.Drops() {
 		return
 	}
 	h.tidy()

@@ -413,7 +413,7 @@ func (h *history) apply(ctx context.Context, p *process, changes []plan.Change) 
 // failed judges the error of a call that reads a key, or of one that is about no single key:
 // then c is nil.
 func (h *history) failed(ctx context.Context, p *process, c *model.Cell, name string, from time.Duration, a client.Answer) {
-	if a.Err == nil || p.line.Dead() {
+	if a.Err == nil || p.line.Dead() || h.Drops() && a.Class == client.Everybody {
 		return
 	}
 	h.Mu.Lock()
@@ -460,6 +460,9 @@ func (h *history) flush(ctx context.Context, p *process) {
 	}
 	h.failed(ctx, p, nil, "flush", from, a)
 	for _, t := range told {
+		if h.Drops() {
+			break
+		}
 		h.Flushed(p.Process, t)
 	}
 	if err == nil && len(told) == 0 && len(accepted) > 0 {
@@ -472,6 +475,11 @@ func (h *history) flush(ctx context.Context, p *process) {
 			c.Accepted = nil // this Flush has told it, and no later one does
 		}
 		if err != nil || len(told) > 0 || c.Accepted != calls[i] || p.Closed || h.Expired && c.Store == 0 {
+			continue
+		}
+		if h.Drops() {
+			h.Find(course.KindAnswer, "%v of %s: its attributes were not kept, and Flush returns no error", calls[i], trail.Shown(c.Key))
+			c.Accepted = nil
 			continue
 		}
 		if strings.HasPrefix(calls[i].Doc.Text, plan.BadText) {

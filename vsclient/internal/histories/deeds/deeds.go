@@ -29,6 +29,9 @@ const (
 // process has removed, although none of its callers had asked for a deletion, none that is
 // newer was searchable, it had not failed, and its time was not over.
 func TakenBack(c *course.Course) {
+	if c.Drops() {
+		return
+	}
 	d := &deeds{c}
 	first := make(map[string]bool) // the Files of which a removal was seen
 	for _, e := range c.Entries() {
@@ -50,6 +53,9 @@ func Numbered(c *course.Course) {
 		process int
 		file    string
 		store   string
+	}
+	if c.Drops() {
+		return
 	}
 	last := make(map[given]*trail.Entry)
 	for _, e := range c.Entries() {
@@ -125,6 +131,9 @@ func (d *deeds) newer(store int, key, id, number string, at time.Duration) bool 
 
 // Ended judges the Files that a process names at its end, and those that it does not.
 func Ended(c *course.Course, p *course.Process, left client.Left, early bool) {
+	if c.Drops() {
+		return
+	}
 	d := &deeds{c}
 	for _, id := range left.Files {
 		if why := d.misnamed(p, id, early); why != "" {

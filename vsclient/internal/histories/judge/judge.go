@@ -16,6 +16,7 @@ import (
 	"github.com/conduitio-labs/conduit-connector-openai-vectorstore/vsclient/internal/histories/client"
 	"github.com/conduitio-labs/conduit-connector-openai-vectorstore/vsclient/internal/histories/course"
 	"github.com/conduitio-labs/conduit-connector-openai-vectorstore/vsclient/internal/histories/model"
+	"github.com/conduitio-labs/conduit-connector-openai-vectorstore/vsclient/internal/histories/plan"
 	"github.com/conduitio-labs/conduit-connector-openai-vectorstore/vsclient/internal/histories/trail"
 	"github.com/conduitio-labs/conduit-connector-openai-vectorstore/vsclient/openaitest"
 )
@@ -72,7 +73,7 @@ func (j *Judge) Settled() time.Duration {
 // and no File is left over that may not be. excused: a key of which something cannot be
 // promised need not, nor any of its Files.
 func (j *Judge) Healthy(excused bool) bool {
-	if j.Expired {
+	if j.Expired || j.Drops() {
 		return true
 	}
 	spared := make(map[string]bool) // keys in store after store
@@ -111,6 +112,12 @@ func (j *Judge) Ambiguous(key string) bool {
 
 // Examine judges the state of the store, and the finds of readers so far.
 func (j *Judge) Examine(swept bool) {
+	if j.Drops() {
+		j.harmed()
+		j.takenAway()
+		j.requestsAfterClose()
+		return
+	}
 	for _, at := range slices.SortedFunc(maps.Keys(j.Cells), func(a, b [2]int) int { return cmp.Or(cmp.Compare(a[0], b[0]), cmp.Compare(a[1], b[1])) }) {
 		c := j.Cells[at]
 		if c.Store == 0 && j.Expired {
@@ -498,6 +505,21 @@ func (j *Judge) harmed() {
 		}
 		if is != was {
 			j.Wrong(course.KindHarmed, "the File %s %q of somebody else: it was %q and is %q", id[:12], p.Name, was, is)
+		}
+	}
+}
+
+// takenAway finds keys of which others had a document in the store, and of which none is left
+// although nobody has deleted any.
+func (j *Judge) takenAway() {
+	for _, c := range j.Cells {
+		if j.Expired || slices.ContainsFunc(c.Calls, func(call *model.Call) bool { return call.Op == plan.OpDelete }) {
+			return
+		}
+	}
+	for _, p := range j.Plan.Planted {
+		if p.Ours && p.Key >= 0 && !slices.ContainsFunc(j.Files(0, j.Keys[p.Key]), func(f openaitest.StoreFile) bool { return f.Status == "completed" && !f.FileGone }) {
+			j.Wrong(course.KindHarmed, "the document %q of somebody else is gone, and no other of its key is there", p.Name)
 		}
 	}
 }

@@ -52,6 +52,10 @@ func (j *Judge) Answered(p *course.Process, c *model.Cell, call *model.Call, a c
 		c.Fail(call, now, true)
 		return
 	}
+	if j.Drops() {
+		j.unkept(p, c, call, a)
+		return
+	}
 	back := j.BackAgain(c)
 	before := c.Before(call)
 	mustRefuse := call.Op != plan.OpDelete && refused(c.Key, call.Doc)
@@ -120,6 +124,22 @@ func (j *Judge) Answered(p *course.Process, c *model.Cell, call *model.Call, a c
 		wrong(course.KindError, "a good document is refused: %v", a.Err)
 	}
 	c.Fail(call, now, false)
+}
+
+// unkept judges a change on a server that keeps no attributes: none says that it is made but a
+// put that waits for the attach alone, and of that the next Flush tells otherwise.
+func (j *Judge) unkept(p *course.Process, c *model.Cell, call *model.Call, a client.Answer) {
+	made := a.Outcome == "created" || a.Outcome == "replaced" || a.Outcome == "attributes updated"
+	attached := p.Step.Attached && (call.Op == plan.OpPut || call.Merged || call.Follows != nil)
+	if made && !attached {
+		j.Find(course.KindAnswer, "%v of %s: %s, on a server that keeps no attributes", call, trail.Shown(c.Key), a.Outcome)
+	}
+	if c.Fail(call, j.Now(), true); made && attached && call == c.Calls[len(c.Calls)-1] {
+		c.Accepted = call
+	}
+	if a.Class == client.Everybody {
+		j.Out.States[rare.Dropped]++
+	}
 }
 
 // Unasked says why an error by which a call was stopped is wrong: nobody has stopped it.

@@ -43,6 +43,7 @@ const (
 	themeOneSlot                   // attaches that hang, with one slot and impatient callers
 	themeCrowd                     // listings of many pages, and Files that go while they are read
 	themeLateDeletion              // a Delete while the attach of a dead process is still on its way
+	themeDropped                   // now and then, a server that keeps no attributes
 	themes            = 12         // the rest have none
 )
 
@@ -66,6 +67,9 @@ func Draw(seed uint64) Plan {
 	}
 	if d.chance(0.25) {
 		d.texts()
+	}
+	if d.theme == themeDropped && d.chance(0.2) {
+		d.dropped()
 	}
 	return d.plan
 }
@@ -512,6 +516,23 @@ func (d *drawing) texts() {
 		}
 	}
 	d.plan.Steps = steps
+}
+
+// dropped has a server that keeps no attributes, whoever sends them. In half of the plans nobody
+// deletes, so that whatever goes is taken.
+func (d *drawing) dropped() {
+	d.plan.Sea.Quirks = append(d.plan.Sea.Quirks, QuirkDropped)
+	d.plan.Planted = slices.DeleteFunc(d.plan.Planted, func(p Planted) bool { return len(p.Attrs) > 0 })
+	d.plan.Steps = slices.DeleteFunc(d.plan.Steps, func(s Step) bool { return s.Do == DoCrowd })
+	if d.chance(0.5) {
+		for _, s := range d.plan.Steps {
+			for i := range s.Changes {
+				if ch := &s.Changes[i]; ch.Op == OpDelete {
+					ch.Op, ch.Doc = OpUpdate, Doc{Attrs: d.attributes()}
+				}
+			}
+		}
+	}
 }
 
 // crowd has a listing of many pages, and Files go while it is read.

@@ -41,6 +41,9 @@ type Sea struct {
 // QuirkEarlyListed is the switch by which a listing shows a version as searchable too early.
 const QuirkEarlyListed = "early_listed"
 
+// QuirkDropped is the switch by which no attributes are kept.
+const QuirkDropped = "attributes_dropped"
+
 // Planted is a File that is there before the history begins.
 type Planted struct {
 	Name    string

@@ -33,6 +33,7 @@ const (
 	Flushed      = "a flush succeeded with documents to wait for"
 	LeftNothing  = "a client that had made Files was closed and named none"
 	LeftSome     = "a client that was closed named Files"
+	Dropped      = "a server that keeps no attributes was refused"
 	NotIndexed   = "a document could not be indexed"
 	refused      = "a batch was refused and its files were attached otherwise"
 	stuck        = "a stuck file was uploaded anew"
@@ -59,7 +60,7 @@ var writing = []string{"POST /files", "POST store/files", "POST file_batches", "
 // EveryState lists the states that a long run has to reach.
 func EveryState() []string {
 	all := []string{
-		Killed, Closed, ShutDown, GaveUp, Two, Orphan, Stripped, Hand, Expired, Conflict, Merged, Searched, Got, Read, Updated, Flushed, LeftNothing, LeftSome, NotIndexed, refused, stuck,
+		Killed, Closed, ShutDown, GaveUp, Two, Orphan, Stripped, Hand, Expired, Conflict, Merged, Searched, Got, Read, Updated, Flushed, LeftNothing, LeftSome, Dropped, NotIndexed, refused, stuck,
 		serverError, repeated, lateAttach, altered, cursor, slowRead, alone, sameName, notYet, lateDeletion,
 		Unmarked, Attached, mirror,
 	}

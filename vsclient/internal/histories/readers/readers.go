@@ -74,12 +74,12 @@ func (j *Readers) Read(p *course.Process, c *model.Cell, from time.Duration, tex
 }
 
 // Gone judges a call for no change whose store has expired by its end, and reports whether it
-// has. stopped reports whether its caller's context has ended.
+// has, or nothing can be said of it. stopped reports whether its caller's context has ended.
 func (j *Readers) Gone(p *course.Process, name string, from time.Duration, a client.Answer, stopped bool) bool {
 	j.Mu.Lock()
 	defer j.Mu.Unlock()
 	if p.Store != 0 || !j.Expired {
-		return false
+		return j.Drops()
 	}
 	if why := cmp.Or(j.Unasked(p, from, a, stopped), j.Expiry(p, from, a)); why != "" {
 		j.Find(course.KindAnswer, "process %d: %s of %v, where the store has expired: %s: %v", p.N, name, from, why, a.Err)
