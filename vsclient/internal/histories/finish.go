@@ -78,9 +78,7 @@ func (h *history) tidy() {
 	h.start(plan.Step{Do: plan.DoStart, P: 2000})
 	p := h.procs[2000]
 	ctx := context.Background()
-	if _, err := p.c.Strays(ctx, judge.GraceOfStrays, nil, time.Time{}); err != nil {
-		h.Wrong(course.KindError, "the last sweep: %v", err)
-	}
+	h.sweep(ctx, p, plan.DoStrays)
 	time.Sleep(judge.GraceOfStrays)
 	loose := h.Loose()
 	strays, err := p.c.Strays(ctx, judge.GraceOfStrays, h.Plan.Keys, h.Start.Add(h.Clock))

@@ -433,7 +433,12 @@ func (h *history) failed(ctx context.Context, p *process, c *model.Cell, name st
 // sweep sweeps, or lists the Files that are attached nowhere.
 func (h *history) sweep(ctx context.Context, p *process, name string) {
 	from := h.Now()
-	_, err := p.c.Strays(ctx, judge.GraceOfStrays, nil, time.Time{})
+	var keys []string // for which the caller vouches
+	if name == plan.DoStrays {
+		keys = h.Plan.Keys
+	}
+	strays, err := p.c.Strays(ctx, judge.GraceOfStrays, keys, h.Start.Add(h.Clock))
+	h.readers.Spared(p.Process, strays)
 	if a := client.AnswerOf(err); !h.readers.Gone(p.Process, name, from, a, ctx.Err() != nil) {
 		h.failed(ctx, p, nil, name, from, a)
 	}

@@ -67,6 +67,7 @@ type Seen struct {
 type Stray struct {
 	FileID  string
 	Name    string
+	Created time.Time
 	Removed bool
 }
 
@@ -252,7 +253,7 @@ func (c *Client) Strays(ctx context.Context, age time.Duration, keys []string, s
 	var out []Stray
 	for _, f := range found {
 		if f.Why != vsclient.Superseded && f.Why != vsclient.Unindexed {
-			out = append(out, Stray{FileID: f.FileID, Name: f.Name, Removed: f.Removed})
+			out = append(out, Stray{FileID: f.FileID, Name: f.Name, Created: f.CreatedAt, Removed: f.Removed})
 		}
 	}
 	return out, err

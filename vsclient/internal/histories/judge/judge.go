@@ -532,12 +532,39 @@ func (j *Judge) leftovers() {
 		case e == nil:
 		case j.mustGo(f.ID):
 			j.Wrong(course.KindLeft, "the File %s %q, uploaded by process %d at %v, is attached nowhere", f.ID[:12], f.Name, e.P, e.At)
+		case j.recorded(f.ID):
+			j.Wrong(course.KindLeft, "the File %s %q is attached nowhere, and the version that has replaced it names it", f.ID[:12], f.Name)
 		case e.Replied == 0:
 			j.Excuse(excuseLost, nil)
 		default:
 			j.Excuse(excuseKilled, nil)
 		}
 	}
+}
+
+// recorded reports whether the newest version of its key names a File as one that it has
+// replaced, and a process that lives has begun since the File was detached: its first looks at
+// the newest store files remove it.
+func (j *Judge) recorded(id string) bool {
+	store, at := j.Procs[j.Maker(id)].Store, time.Duration(0)
+	for _, e := range j.Of(id) {
+		if e.Endpoint == "DELETE store/files/{id}" && e.Status < 300 {
+			at = max(at, e.At)
+		}
+	}
+	if at == 0 || store < 0 || slices.ContainsFunc(j.Plan.Steps, func(s plan.Step) bool { return s.Do == plan.DoCrowd }) {
+		return false
+	}
+	for _, p := range j.Procs {
+		if p.Store != store || p.Begun < at || p.Dead || p.Closed {
+			continue
+		}
+		return slices.ContainsFunc(j.Files(store, j.OwnerOf(id)), func(f openaitest.StoreFile) bool {
+			content, _ := f.Attributes["vs_content"].(string)
+			return f.Status == "completed" && strings.Contains(content, id)
+		})
+	}
+	return false
 }
 
 // mustGo reports whether a File that is attached nowhere is one that its process, or

@@ -44,6 +44,7 @@ const (
 	themeCrowd                     // listings of many pages, and Files that go while they are read
 	themeLateDeletion              // a Delete while the attach of a dead process is still on its way
 	themeDropped                   // now and then, a server that keeps no attributes
+	themeLostUpdate                // an update whose reply is lost, and one that takes it back
 	themes            = 12         // the rest have none
 )
 
@@ -403,6 +404,9 @@ func (d *drawing) faults() {
 	switch d.theme {
 	case themeRemovals:
 		d.plan.Sea.Failing = pick(d, 0, 0.4, 0.7)
+		if d.chance(0.4) {
+			add(2, FateKill, "DELETE /files/{id}")
+		}
 		for range 6 {
 			add(3, pick(d, Fate500, FateCut, FateHang, FateLate+late(), FateLate+late(), FateLateHang+late()), "DELETE store/files/{id}", "DELETE store/files/{id}", "DELETE /files/{id}")
 		}
@@ -435,6 +439,10 @@ func (d *drawing) faults() {
 		d.crowd()
 	case themeLateDeletion:
 		d.deletion(late())
+	case themeLostUpdate:
+		if d.chance(0.5) {
+			d.lostUpdate()
+		}
 	}
 	for range d.IntN(7) {
 		f := Fault{P: d.IntN(d.process), Endpoint: pick(d, endpoints...), Nth: 1 + d.IntN(5)}
@@ -453,7 +461,10 @@ func (d *drawing) faults() {
 func (d *drawing) deletion(late string) {
 	dead, next := d.process, d.process+1
 	d.process += 2
-	key := d.IntN(len(d.plan.Keys))
+	key, pause := d.IntN(len(d.plan.Keys)), d.upTo(3*time.Minute)
+	if d.chance(0.5) { // nobody else asks for it, and the watch is not cut short
+		key, pause = d.ownKey(), Duration(8*time.Minute)
+	}
 	for _, endpoint := range []string{"POST store/files", "POST file_batches"} {
 		d.plan.Faults = append(d.plan.Faults, Fault{P: dead, Endpoint: endpoint, Nth: 1, Fate: FateLateHang + late})
 	}
@@ -464,8 +475,31 @@ func (d *drawing) deletion(late string) {
 		{Do: DoKill, P: dead},
 		{Do: DoStart, P: next},
 		{Do: DoApply, P: next, Changes: []Change{{Op: OpDelete, Key: key}}},
-		{Do: DoSleep, For: d.upTo(3 * time.Minute)},
+		{Do: DoSleep, For: pause},
 		{Do: DoClose, P: next},
+	}, d.plan.Steps)
+}
+
+// ownKey is a key that no other step names.
+func (d *drawing) ownKey() int {
+	d.plan.Keys = append(d.plan.Keys, "nobody else's.md")
+	return len(d.plan.Keys) - 1
+}
+
+// lostUpdate has a process that tries nothing twice lose the reply to an update, and be asked for
+// the attributes that the document had before.
+func (d *drawing) lostUpdate() {
+	p, key := d.process, d.ownKey()
+	d.process++
+	d.plan.Faults = append(d.plan.Faults, Fault{P: p, Endpoint: "POST store/files/{id}", Nth: 1, Fate: pick(d, Fate500+AfterEffect, FateCut+AfterEffect, FateCutReply)})
+	before, put := Doc{Attrs: map[string]any{"n": 1.0}}, Change{Op: OpPut, Key: key, Doc: Doc{Text: d.text(), Attrs: map[string]any{"n": 1.0}}}
+	again := pick(d, put, Change{Op: OpUpdate, Key: key, Doc: before})
+	d.plan.Steps = slices.Concat([]Step{
+		{Do: DoStart, P: p, RetryFor: 1},
+		{Do: DoApply, P: p, Changes: []Change{put}},
+		{Do: DoApply, P: p, Changes: []Change{{Op: OpUpdate, Key: key, Doc: Doc{Attrs: map[string]any{"n": 2.0}}}}},
+		{Do: DoApply, P: p, Changes: []Change{again}},
+		{Do: DoClose, P: p},
 	}, d.plan.Steps)
 }
 

@@ -87,6 +87,16 @@ func (j *Readers) Gone(p *course.Process, name string, from time.Duration, a cli
 	return true
 }
 
+// Spared judges the Files that a sweep has found attached nowhere: each is older than its grace,
+// by OpenAI's clock. An upload of just now may be attached yet.
+func (j *Readers) Spared(p *course.Process, strays []client.Stray) {
+	for _, s := range strays {
+		if age := j.Now() - j.Since(s.Created); age < judge.GraceOfStrays-judge.Watched {
+			j.Wrong(course.KindTaken, "process %d: a sweep finds File %s %q, of %v ago (removed: %v)", p.N, s.FileID, s.Name, age.Round(time.Second), s.Removed)
+		}
+	}
+}
+
 // hidden reports whether a GET says 404 of a version that another process has attached.
 func (j *Readers) hidden(c *model.Cell, p *course.Process, at time.Duration) bool {
 	return slices.ContainsFunc(j.Files(c.Store, c.Key), func(f openaitest.StoreFile) bool {
