@@ -151,6 +151,7 @@ func (h *history) run(drive []trail.Pass) {
 	h.finish()
 	deeds.TakenBack(h.Course)
 	deeds.Numbered(h.Course)
+	deeds.Older(h.Course)
 	rare.Reach(h.Course)
 	h.Mu.Lock()
 	h.Done = true

@@ -45,6 +45,7 @@ const (
 	themeLateDeletion              // a Delete while the attach of a dead process is still on its way
 	themeDropped                   // now and then, a server that keeps no attributes
 	themeLostUpdate                // an update whose reply is lost, and one that takes it back
+	themeSuccessor                 // an update just after the end of a process whose last version a GET does not show yet
 	themes            = 12         // the rest have none
 )
 
@@ -443,6 +444,10 @@ func (d *drawing) faults() {
 		if d.chance(0.5) {
 			d.lostUpdate()
 		}
+	case themeSuccessor:
+		if d.chance(0.5) {
+			d.successor()
+		}
 	}
 	for range d.IntN(7) {
 		f := Fault{P: d.IntN(d.process), Endpoint: pick(d, endpoints...), Nth: 1 + d.IntN(5)}
@@ -500,6 +505,27 @@ func (d *drawing) lostUpdate() {
 		{Do: DoApply, P: p, Changes: []Change{{Op: OpUpdate, Key: key, Doc: Doc{Attrs: map[string]any{"n": 2.0}}}}},
 		{Do: DoApply, P: p, Changes: []Change{again}},
 		{Do: DoClose, P: p},
+	}, d.plan.Steps)
+}
+
+// successor has a process die whose last version is attached and cannot be seen yet, and the next
+// one update the key's attributes at once.
+func (d *drawing) successor() {
+	p, key := d.process, d.ownKey()
+	d.process += 2
+	d.plan.Sea.NotFound = Duration(10*time.Second) + d.upTo(10*time.Second)
+	put := func() Step {
+		return Step{Do: DoApply, P: p, Changes: []Change{{Op: OpPut, Key: key, Doc: Doc{Text: fmt.Sprintf("content %02d of %d", d.IntN(5), len(d.plan.Steps))}}}}
+	}
+	d.plan.Steps = slices.Concat([]Step{
+		{Do: DoStart, P: p, Attached: true},
+		put(),
+		{Do: DoSleep, For: Duration(3 * time.Minute)},
+		put(),
+		{Do: DoKill, P: p},
+		{Do: DoStart, P: p + 1},
+		{Do: DoApply, P: p + 1, Changes: []Change{{Op: OpUpdate, Key: key, Doc: Doc{Attrs: d.attributes()}}}},
+		{Do: DoClose, P: p + 1},
 	}, d.plan.Steps)
 }
 
