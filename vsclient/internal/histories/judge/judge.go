@@ -53,6 +53,8 @@ const (
 	Watched       = 5 * time.Minute  // after which no view lags
 	Promptly      = 2 * time.Second  // within which a call returns whose context has ended
 	GraceOfStrays = time.Hour
+
+	newestLooked = 200 // store files that a look at the newest reads, at least
 )
 
 // Settled is the time within which healthy clients have everything right: a version
@@ -451,12 +453,16 @@ func (j *Judge) excusedDelete(c *model.Cell, at time.Duration) bool {
 
 // excusedShown reports whether the versions are those of one process that lives, or
 // none, and of others that have ended, searchable since after these had ended and after
-// the looks of those that live.
+// the looks of those that live, or behind so many newer ones that these do not show it.
 func (j *Judge) excusedShown(c *model.Cell, found []openaitest.StoreFile) bool {
 	ended := 0
 	for _, f := range found {
 		m := j.Procs[j.Maker(f.FileID)]
 		if m == nil || !m.Dead && !m.Closed {
+			continue
+		}
+		if j.behind(c.Store, f) {
+			ended++
 			continue
 		}
 		for _, i := range j.Srv.History(j.Stores[c.Store]) {
@@ -472,6 +478,12 @@ func (j *Judge) excusedShown(c *model.Cell, found []openaitest.StoreFile) bool {
 		}
 	}
 	return ended >= len(found)-1
+}
+
+// behind reports whether so many store files are newer that no look at the newest shows this one.
+func (j *Judge) behind(store int, f openaitest.StoreFile) bool {
+	newer := slices.DeleteFunc(j.Srv.Snapshot().Store(j.Stores[store]).Files, func(other openaitest.StoreFile) bool { return !other.CreatedAt.After(f.CreatedAt) })
+	return len(newer) >= newestLooked
 }
 
 // Describe tells everything of the planted Files that a careless client could
@@ -543,8 +555,8 @@ func (j *Judge) leftovers() {
 }
 
 // recorded reports whether the newest version of its key names a File as one that it has
-// replaced, and a process that lives has begun since the File was detached: its first looks at
-// the newest store files remove it.
+// replaced, and a process that lives has begun since nothing shows the File any more: its
+// first looks at the newest store files remove it.
 func (j *Judge) recorded(id string) bool {
 	store, at := j.Procs[j.Maker(id)].Store, time.Duration(0)
 	for _, e := range j.Of(id) {
@@ -556,7 +568,7 @@ func (j *Judge) recorded(id string) bool {
 		return false
 	}
 	for _, p := range j.Procs {
-		if p.Store != store || p.Begun < at || p.Dead || p.Closed {
+		if p.Store != store || p.Begun < at+time.Duration(max(j.Plan.Sea.Ghost, j.Plan.Sea.ListDetach)) || p.Dead || p.Closed {
 			continue
 		}
 		return slices.ContainsFunc(j.Files(store, j.OwnerOf(id)), func(f openaitest.StoreFile) bool {
