@@ -91,8 +91,9 @@ var proof = []room{
 	{"internal/histories/deeds", []string{"histories/plan", "histories/trail", "histories/client", "histories/model", "histories/course", "openaitest"}, 1000},
 	{"internal/histories/rare", []string{"histories/trail", "histories/model", "histories/course"}, 1000},
 	{"internal/histories/judge", []string{"histories/plan", "histories/trail", "histories/client", "histories/model", "histories/course", "histories/rare", "openaitest"}, 1000},
+	{"internal/histories/readers", []string{"histories/trail", "histories/client", "histories/model", "histories/course", "histories/judge", "openaitest"}, 1000},
 	{"internal/histories/people", []string{"histories/plan", "histories/trail", "histories/client", "histories/rare", "histories/judge", "openaitest"}, 1000},
-	{"internal/histories", []string{"histories/plan", "histories/trail", "histories/gate", "histories/client", "histories/model", "histories/course", "histories/deeds", "histories/people", "histories/rare", "histories/judge", "openaitest", "page"}, 1000},
+	{"internal/histories", []string{"histories/plan", "histories/trail", "histories/gate", "histories/client", "histories/model", "histories/course", "histories/deeds", "histories/people", "histories/readers", "histories/rare", "histories/judge", "openaitest", "page"}, 1000},
 }
 
 // above are packages that stand on the public face alone.

@@ -11,12 +11,8 @@ import (
 
 // undrawn are the switches that no history has, with the reason.
 var undrawn = map[string]string{
-	"attributes_dropped":      "the client refuses such a server before it writes a document",
 	"search_keeps_attributes": "the judge compares a search with the attributes that a store file has now",
-	"content_page_size=1":     "no process reads the parsed text of a document",
-	"content_not_found":       "no process reads the parsed text of a document",
-	"content_legacy_shape":    "no process reads the parsed text of a document",
-	"content_overlap":         "no process reads the parsed text of a document",
+	"content_not_found":       "a reader is to find the text of each document",
 	"store_files_max=10000":   "a store of a history has a few hundred files",
 	"octet_stream_uploads":    "no content of a history is large enough to be uploaded in parts",
 	"complete_twice_ok":       "no content of a history is large enough to be uploaded in parts",

@@ -34,26 +34,31 @@ func (h *history) finish() {
 		p := h.living(store)
 		for i := range h.Plan.Keys {
 			if h.Cells[[2]int{store, i}].Touched {
-				h.get(context.Background(), p, i)
+				h.get(context.Background(), p, plan.DoGet, i)
 			}
 		}
 		h.flush(context.Background(), p)
+		if h.Expired && store == 0 {
+			h.list(context.Background(), p)
+			h.search(context.Background(), p, "content")
+			h.get(context.Background(), p, plan.DoText, 0)
+		}
 	}
 	healthy := true
 	for from := h.Now(); h.Now()-from < h.Settled(); {
 		time.Sleep(time.Minute)
-		if healthy = h.Healthy(); !healthy {
+		if healthy = h.Healthy(false); !healthy {
 			h.Out.Healthy = h.Now() - from + time.Minute
 		}
 	}
 	h.Examine(false)
 	if !healthy {
 		h.Out.Healthy, h.Out.Never = 0, true
-		if len(h.Out.Wrong) == 0 && len(h.Out.Excused) == 0 {
+		if len(h.Out.Wrong) == 0 && !h.Healthy(true) {
 			h.Wrong(course.KindOpen, "%v after the last fault, the store is not as it must be", h.Settled())
 		}
 	}
-	if len(h.Out.Wrong) > 0 || h.Expired {
+	if len(h.Out.Wrong) > 0 || h.Expired || h.Drops() {
 		return
 	}
 	h.tidy()
@@ -73,9 +78,7 @@ func (h *history) tidy() {
 	h.start(plan.Step{Do: plan.DoStart, P: 2000})
 	p := h.procs[2000]
 	ctx := context.Background()
-	if err := p.c.Sweep(ctx); err != nil {
-		h.Wrong(course.KindError, "the last sweep: %v", err)
-	}
+	h.sweep(ctx, p, plan.DoStrays)
 	time.Sleep(judge.GraceOfStrays)
 	loose := h.Loose()
 	strays, err := p.c.Strays(ctx, judge.GraceOfStrays, h.Plan.Keys, h.Start.Add(h.Clock))

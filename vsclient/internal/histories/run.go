@@ -23,6 +23,7 @@ import (
 	"github.com/conduitio-labs/conduit-connector-openai-vectorstore/vsclient/internal/histories/people"
 	"github.com/conduitio-labs/conduit-connector-openai-vectorstore/vsclient/internal/histories/plan"
 	"github.com/conduitio-labs/conduit-connector-openai-vectorstore/vsclient/internal/histories/rare"
+	"github.com/conduitio-labs/conduit-connector-openai-vectorstore/vsclient/internal/histories/readers"
 	"github.com/conduitio-labs/conduit-connector-openai-vectorstore/vsclient/internal/histories/trail"
 	"github.com/conduitio-labs/conduit-connector-openai-vectorstore/vsclient/openaitest"
 )
@@ -43,13 +44,14 @@ type history struct {
 	wrongID string
 	procs   map[int]*process
 	people  *people.People
+	readers *readers.Readers
 	waiting sync.WaitGroup
 }
 
 // Run carries a plan out. drive, if not nil, is the order of an earlier run.
 func Run(t *testing.T, p plan.Plan, drive []trail.Pass, verbose bool) course.Outcome {
 	j := judge.New(p)
-	h := &history{Judge: j, people: &people.People{Judge: j}, verbose: verbose, procs: make(map[int]*process)}
+	h := &history{Judge: j, people: &people.People{Judge: j}, readers: &readers.Readers{Judge: j}, verbose: verbose, procs: make(map[int]*process)}
 	defer runtime.GOMAXPROCS(runtime.GOMAXPROCS(1)) // so that goroutines take turns in the same order each time
 	synctest.Test(t, func(*testing.T) { h.run(drive) })
 	h.Out.Order = h.gate.Order()
@@ -149,6 +151,7 @@ func (h *history) run(drive []trail.Pass) {
 	h.finish()
 	deeds.TakenBack(h.Course)
 	deeds.Numbered(h.Course)
+	deeds.Older(h.Course)
 	rare.Reach(h.Course)
 	h.Mu.Lock()
 	h.Done = true
@@ -181,9 +184,9 @@ func (h *history) take(s plan.Step) {
 		if h.alive(p) && len(s.Changes) > 0 {
 			h.do(p, s, func(ctx context.Context) { h.apply(ctx, p, s.Changes) })
 		}
-	case plan.DoGet:
+	case plan.DoGet, plan.DoText:
 		if h.alive(p) {
-			h.do(p, s, func(ctx context.Context) { h.get(ctx, p, s.Key) })
+			h.do(p, s, func(ctx context.Context) { h.get(ctx, p, s.Do, s.Key) })
 		}
 	case plan.DoSearch:
 		if h.alive(p) {
@@ -193,13 +196,9 @@ func (h *history) take(s plan.Step) {
 		if h.alive(p) {
 			h.do(p, s, func(ctx context.Context) { h.list(ctx, p) })
 		}
-	case plan.DoSweep:
+	case plan.DoSweep, plan.DoStrays:
 		if h.alive(p) {
-			h.do(p, s, func(ctx context.Context) { h.sweep(ctx, p) })
-		}
-	case plan.DoStrays:
-		if h.alive(p) {
-			h.do(p, s, func(ctx context.Context) { h.strays(ctx, p) })
+			h.do(p, s, func(ctx context.Context) { h.sweep(ctx, p, s.Do) })
 		}
 	case plan.DoFlush:
 		if h.alive(p) {
@@ -382,7 +381,7 @@ func (h *history) apply(ctx context.Context, p *process, changes []plan.Change) 
 		}
 		last[ch.Key] = call
 		if c.Unseen(call, p.Begun, time.Duration(max(h.Plan.Sea.NotFound, h.Plan.Sea.Ghost))) {
-			h.Out.Excused[judge.ExcuseUnseen]++
+			h.Pardon(judge.ExcuseUnseen, c)
 		}
 		cells, calls = append(cells, c), append(calls, call)
 		p.Open[call] = c
@@ -396,7 +395,7 @@ func (h *history) apply(ctx context.Context, p *process, changes []plan.Change) 
 		h.Mu.Lock()
 		defer h.Mu.Unlock()
 		if a.Err == nil && (closed || p.Store < 0) {
-			h.Out.Wrong = append(h.Out.Wrong, course.Finding{Kind: course.KindAnswer, Text: fmt.Sprintf("process %d: %s %s succeeds though its client is closed or its store does not exist", p.N, list[i].Op, trail.Shown(list[i].Key))})
+			h.Find(course.KindAnswer, "process %d: %s %s succeeds though its client is closed or its store does not exist", p.N, list[i].Op, trail.Shown(list[i].Key))
 		}
 		if calls[i] == nil {
 			return
@@ -415,7 +414,7 @@ func (h *history) apply(ctx context.Context, p *process, changes []plan.Change) 
 // failed judges the error of a call that reads a key, or of one that is about no single key:
 // then c is nil.
 func (h *history) failed(ctx context.Context, p *process, c *model.Cell, name string, from time.Duration, a client.Answer) {
-	if a.Err == nil || p.line.Dead() {
+	if a.Err == nil || p.line.Dead() || h.Drops() && a.Class == client.Everybody {
 		return
 	}
 	h.Mu.Lock()
@@ -432,15 +431,18 @@ func (h *history) failed(ctx context.Context, p *process, c *model.Cell, name st
 	}
 }
 
-func (h *history) sweep(ctx context.Context, p *process) {
+// sweep sweeps, or lists the Files that are attached nowhere.
+func (h *history) sweep(ctx context.Context, p *process, name string) {
 	from := h.Now()
-	h.failed(ctx, p, nil, "sweep", from, client.AnswerOf(p.c.Sweep(ctx)))
-}
-
-func (h *history) strays(ctx context.Context, p *process) {
-	from := h.Now()
-	_, err := p.c.Strays(ctx, judge.GraceOfStrays, nil, time.Time{})
-	h.failed(ctx, p, nil, "leftovers", from, client.AnswerOf(err))
+	var keys []string // for which the caller vouches
+	if name == plan.DoStrays {
+		keys = h.Plan.Keys
+	}
+	strays, err := p.c.Strays(ctx, judge.GraceOfStrays, keys, h.Start.Add(h.Clock))
+	h.readers.Spared(p.Process, strays)
+	if a := client.AnswerOf(err); !h.readers.Gone(p.Process, name, from, a, ctx.Err() != nil) {
+		h.failed(ctx, p, nil, name, from, a)
+	}
 }
 
 func (h *history) flush(ctx context.Context, p *process) {
@@ -464,6 +466,9 @@ func (h *history) flush(ctx context.Context, p *process) {
 	}
 	h.failed(ctx, p, nil, "flush", from, a)
 	for _, t := range told {
+		if h.Drops() {
+			break
+		}
 		h.Flushed(p.Process, t)
 	}
 	if err == nil && len(told) == 0 && len(accepted) > 0 {
@@ -478,8 +483,13 @@ func (h *history) flush(ctx context.Context, p *process) {
 		if err != nil || len(told) > 0 || c.Accepted != calls[i] || p.Closed || h.Expired && c.Store == 0 {
 			continue
 		}
+		if h.Drops() {
+			h.Find(course.KindAnswer, "%v of %s: its attributes were not kept, and Flush returns no error", calls[i], trail.Shown(c.Key))
+			c.Accepted = nil
+			continue
+		}
 		if strings.HasPrefix(calls[i].Doc.Text, plan.BadText) {
-			h.Out.Wrong = append(h.Out.Wrong, course.Finding{Kind: course.KindAnswer, Text: fmt.Sprintf("%v of %s: it could not be indexed, and Flush returns no error", calls[i], trail.Shown(c.Key))})
+			h.Find(course.KindAnswer, "%v of %s: it could not be indexed, and Flush returns no error", calls[i], trail.Shown(c.Key))
 			c.Accepted = nil
 			continue
 		}
@@ -487,57 +497,37 @@ func (h *history) flush(ctx context.Context, p *process) {
 	}
 }
 
-// get reads a key and judges the answer.
-func (h *history) get(ctx context.Context, p *process, key int) {
+// get reads a key, or the text of its document, and judges the answer.
+func (h *history) get(ctx context.Context, p *process, name string, key int) {
 	from := h.Now()
+	c := h.Cells[[2]int{max(p.Store, 0), key}]
 	h.Mu.Lock()
-	if p.Store >= 0 {
-		h.Cells[[2]int{p.Store, key}].Touched = true
-	}
+	c.Touched = c.Touched || p.Store >= 0
 	h.Mu.Unlock()
-	got, a := p.c.Get(ctx, h.Plan.Keys[key])
-	if p.line.Dead() || p.Store == 0 && h.Expired {
-		return
+	var got client.Seen
+	var text string
+	var a client.Answer
+	if name == plan.DoText {
+		text, a = p.c.Text(ctx, h.Plan.Keys[key])
+	} else {
+		got, a = p.c.Get(ctx, h.Plan.Keys[key])
 	}
-	h.tell("process %d: get %s: %+v %v", p.N, trail.Shown(h.Plan.Keys[key]), got, a.Err)
-	if a.Err == nil {
-		h.Reached(rare.Got)
-	}
-	if p.Store < 0 {
+	h.tell("process %d: %s %s: %+v %q %v", p.N, name, trail.Shown(h.Plan.Keys[key]), got, text, a.Err)
+	switch {
+	case p.line.Dead() || h.readers.Gone(p.Process, name, from, a, ctx.Err() != nil):
+	case p.Store < 0:
 		if a.Err == nil || a.NotFound && a.Class != client.Everybody {
-			h.Wrong(course.KindAnswer, "process %d: get of a store that does not exist: %v", p.N, a.Err)
+			h.Wrong(course.KindAnswer, "process %d: %s of a store that does not exist: %v", p.N, name, a.Err)
 		}
-		return
-	}
-	if a.Err != nil && !a.NotFound {
-		h.failed(ctx, p, h.Cells[[2]int{p.Store, key}], "get", from, a)
-		return
-	}
-	h.Mu.Lock()
-	defer h.Mu.Unlock()
-	c := h.Cells[[2]int{p.Store, key}]
-	allowed := c.During(from, h.Now())
-	v := model.Nothing
-	if a.Err == nil && got.Status != "completed" {
-		h.Unsearchable(p.Process, c, from, got.FileID)
-		return
-	}
-	if a.NotFound && (h.ExcusedRemoval(c, h.Now()) || h.Hidden(c, p.Process, from)) {
-		return
-	}
-	if a.Err == nil && h.Removed(got.FileID, p.N, from-time.Duration(h.Plan.Sea.Ghost)) {
-		h.Out.Excused[judge.ExcuseUnseen]++
-		return
-	}
-	if a.Err == nil && slices.Contains(allowed, model.Nothing) && h.ExcusedWatch(c, openaitest.StoreFile{FileID: got.FileID}, h.Now()) {
-		return
+	case a.Err != nil && !a.NotFound:
+		h.failed(ctx, p, c, name, from, a)
+	case name == plan.DoText:
+		h.readers.Read(p.Process, c, from, text, a)
+	default:
+		h.readers.Got(p.Process, c, from, got, a)
 	}
 	if a.Err == nil {
-		v = model.Value{Text: h.Texts[got.SHA256], Attrs: trail.AttrsText(got.Attrs)}
-	}
-	late := a.Err == nil && h.LateWrite(got.FileID, h.Now()) && slices.ContainsFunc(allowed, func(w model.Value) bool { return w.Text == v.Text })
-	if !model.AnyLike(allowed, v) && !(a.Err == nil && got.SHA256 == "") && !late {
-		h.Out.Wrong = append(h.Out.Wrong, course.Finding{Kind: course.KindAnswer, Text: fmt.Sprintf("process %d: get %s finds %v, where there can be %s", p.N, trail.Shown(c.Key), v, model.Show(allowed))})
+		h.Reached(map[string]string{plan.DoGet: rare.Got, plan.DoText: rare.Read}[name])
 	}
 }
 
@@ -546,11 +536,11 @@ func (h *history) search(ctx context.Context, p *process, query string) {
 	from := h.Now()
 	hits, err := p.c.Search(ctx, query)
 	switch {
-	case p.line.Dead() || p.Store == 0 && h.Expired:
+	case p.line.Dead() || h.readers.Gone(p.Process, "search", from, client.AnswerOf(err), ctx.Err() != nil):
 	case err != nil:
 		h.failed(ctx, p, nil, "search", from, client.AnswerOf(err))
 	case p.Store >= 0:
-		h.Found(p.Process, query, from, hits)
+		h.readers.Found(p.Process, query, from, hits)
 		if len(hits) > 0 {
 			h.Reached(rare.Searched)
 		}
@@ -561,7 +551,7 @@ func (h *history) search(ctx context.Context, p *process, query string) {
 func (h *history) list(ctx context.Context, p *process) {
 	from, before := h.Now(), h.Asked(p.N)
 	got, err := p.c.List(ctx)
-	if p.line.Dead() || p.Store == 0 && h.Expired {
+	if p.line.Dead() || h.readers.Gone(p.Process, "list", from, client.AnswerOf(err), ctx.Err() != nil) {
 		return
 	}
 	if n := h.Asked(p.N) - before; h.people.Crowds > 0 && n > people.Crowded/2 {
@@ -575,7 +565,7 @@ func (h *history) list(ctx context.Context, p *process) {
 		h.Wrong(course.KindAnswer, "process %d lists a store that does not exist", p.N)
 		return
 	}
-	h.Listed(p.Process, from, got)
+	h.readers.Listed(p.Process, from, got)
 }
 
 // close ends a process in good order. Within a time, if any, its calls may end first.

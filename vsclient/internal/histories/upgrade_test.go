@@ -317,7 +317,8 @@ func TestASweepSettlesWhatAnOlderReleaseHasLeft(t *testing.T) {
 		is := is.New(t)
 		o := open(t)
 		c := o.client(t)
-		is.NoErr(c.Sweep(context.Background()))
+		_, err := c.Strays(context.Background(), time.Hour, nil, time.Time{})
+		is.NoErr(err)
 		time.Sleep(20 * time.Minute)
 		for _, d := range o.docs {
 			files := slices.DeleteFunc(o.has(d.Key), func(f openaitest.StoreFile) bool { return f.Status == "in_progress" })
@@ -343,7 +344,8 @@ func TestADocumentOfAnOlderReleaseWhoseKeyIsTooLongStays(t *testing.T) {
 			a := c.Put(context.Background(), d.Key, plan.Doc{Text: "text"})
 			is.Equal(a.Class, client.BadDocument)
 			is.Equal(o.srv.RequestCount(), before)
-			is.NoErr(c.Sweep(context.Background()))
+			_, err := c.Strays(context.Background(), time.Hour, nil, time.Time{})
+			is.NoErr(err)
 			is.Equal(len(o.has(d.Key)), 1)
 		}
 		closed(is, c)

@@ -50,6 +50,7 @@ type Answer struct {
 	Indexing bool // OpenAI could not index it
 	Conflict bool // the stored document is not as the change asks for
 	Closed   bool // the client is closed
+	NoStore  bool // the vector store is missing or has expired
 	Err      error
 }
 
@@ -66,6 +67,7 @@ type Seen struct {
 type Stray struct {
 	FileID  string
 	Name    string
+	Created time.Time
 	Removed bool
 }
 
@@ -130,6 +132,7 @@ func answer(r vsclient.Result, err error) Answer {
 	a.Indexing = errors.Is(err, vsclient.ErrIndexing)
 	a.Conflict = errors.Is(err, vsclient.ErrConflict)
 	a.Closed = errors.Is(err, vsclient.ErrClosed)
+	a.NoStore = errors.Is(err, vsclient.ErrStoreGone)
 	return a
 }
 
@@ -203,6 +206,12 @@ func (c *Client) Get(ctx context.Context, key string) (Seen, Answer) {
 	return seen(i), answer(vsclient.Result{}, err)
 }
 
+// Text returns the text that OpenAI has parsed out of the key's document.
+func (c *Client) Text(ctx context.Context, key string) (string, Answer) {
+	text, err := c.c.Text(ctx, key)
+	return text, answer(vsclient.Result{}, err)
+}
+
 // Hit is a piece of a document that a search has found.
 type Hit struct {
 	Key    string
@@ -236,12 +245,6 @@ func (c *Client) List(ctx context.Context) ([]Seen, error) {
 	return out, nil
 }
 
-// Sweep removes the Files that no key needs.
-func (c *Client) Sweep(ctx context.Context) error {
-	_, err := c.c.Sweep(ctx, vsclient.SweepOptions{})
-	return err
-}
-
 // Strays lists the Files that are attached nowhere, seem to be of this client and
 // are that old, and removes those that can be told to be its own: by a record, or
 // because the caller vouches for these keys since then.
@@ -250,7 +253,7 @@ func (c *Client) Strays(ctx context.Context, age time.Duration, keys []string, s
 	var out []Stray
 	for _, f := range found {
 		if f.Why != vsclient.Superseded && f.Why != vsclient.Unindexed {
-			out = append(out, Stray{FileID: f.FileID, Name: f.Name, Removed: f.Removed})
+			out = append(out, Stray{FileID: f.FileID, Name: f.Name, Created: f.CreatedAt, Removed: f.Removed})
 		}
 	}
 	return out, err

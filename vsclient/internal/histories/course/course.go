@@ -111,6 +111,11 @@ func (p *Process) Leaves(id string) bool {
 func (c *Course) Wrong(kind, format string, args ...any) {
 	c.Mu.Lock()
 	defer c.Mu.Unlock()
+	c.Find(kind, format, args...)
+}
+
+// Find is Wrong for a caller that holds Mu.
+func (c *Course) Find(kind, format string, args ...any) {
 	c.Out.Wrong = append(c.Out.Wrong, Finding{kind, fmt.Sprintf(format, args...)})
 }
 
@@ -121,12 +126,23 @@ func (c *Course) Reached(state string) {
 	c.Out.States[state]++
 }
 
-// Excuse notes something that cannot be promised.
-func (c *Course) Excuse(name string) {
+// Excuse notes something that cannot be promised of a key; nil: of a File alone.
+func (c *Course) Excuse(name string, cell *model.Cell) {
 	c.Mu.Lock()
 	defer c.Mu.Unlock()
-	c.Out.Excused[name]++
+	c.Pardon(name, cell)
 }
+
+// Pardon is Excuse for a caller that holds Mu.
+func (c *Course) Pardon(name string, cell *model.Cell) {
+	c.Out.Excused[name]++
+	if cell != nil {
+		cell.Excused = true
+	}
+}
+
+// Drops reports whether the server keeps no attributes. The model knows nothing of such a one.
+func (c *Course) Drops() bool { return slices.Contains(c.Plan.Sea.Quirks, plan.QuirkDropped) }
 
 // Uses reports whether the plan has a process on a store.
 func (c *Course) Uses(store int) bool {

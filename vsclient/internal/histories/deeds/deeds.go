@@ -23,12 +23,17 @@ type deeds struct{ *course.Course }
 const (
 	openTime = 15 * time.Minute // after which a version that was never seen searchable goes, at the earliest
 	slack    = 2 * time.Second  // OpenAI tells times in seconds
+	apart    = 4 * time.Second  // by which the clocks of OpenAI's hosts may differ
+	patience = 20 * time.Second // for which a version is waited for that cannot be seen, and a little less
 )
 
 // TakenBack finds versions that were, or may have been, accepted by the store and that a
 // process has removed, although none of its callers had asked for a deletion, none that is
 // newer was searchable, it had not failed, and its time was not over.
 func TakenBack(c *course.Course) {
+	if c.Drops() {
+		return
+	}
 	d := &deeds{c}
 	first := make(map[string]bool) // the Files of which a removal was seen
 	for _, e := range c.Entries() {
@@ -51,6 +56,9 @@ func Numbered(c *course.Course) {
 		file    string
 		store   string
 	}
+	if c.Drops() {
+		return
+	}
 	last := make(map[given]*trail.Entry)
 	for _, e := range c.Entries() {
 		if e.Endpoint != "POST store/files/{id}" || len(e.Attrs) == 0 {
@@ -65,6 +73,30 @@ func Numbered(c *course.Course) {
 			c.Wrong(course.KindAnswer, "process %d gives File %s of %s the number %s at %v, which it had at %v", e.P, e.Files[0], trail.Shown(c.OwnerOf(e.Files[0])), number(e), e.Sent, before.Sent)
 		}
 		last[at] = e
+	}
+}
+
+// Older finds updates of a version beside a newer one of its key that the process before had
+// attached: a GET may have said 404 of it, and the list of Files has shown it.
+func Older(c *course.Course) {
+	for _, e := range c.Entries() {
+		p := c.Procs[e.P]
+		if e.Endpoint != "POST store/files/{id}" || p == nil || p.Store < 0 || c.Drops() || e.Sent-p.Begun > patience || len(e.Attrs) == 0 {
+			continue
+		}
+		up, key := c.Uploaded(e.Files[0]), c.OwnerOf(e.Files[0])
+		for _, n := range c.Entries() {
+			maker := c.Procs[n.P]
+			if up == nil || n.Endpoint != "POST /files" || n.Replied == 0 || n.P == e.P || maker == nil || maker.Store != p.Store || !maker.Dead && !maker.Closed || maker.Gone > p.Begun || n.At < up.At+2*apart || c.OwnerOf(n.Files[0]) != key {
+				continue
+			}
+			attached := c.Attached(n.Files[0])
+			if len(attached) == 1 && attached[0] < p.Begun && !slices.ContainsFunc(c.Of(n.Files[0]), func(a *trail.Entry) bool {
+				return a.Method == http.MethodDelete || a.State == "failed" || a.State == "cancelled"
+			}) {
+				c.Wrong(course.KindStale, "process %d updates File %s of %s at %v, although process %d has attached the newer %s", e.P, e.Files[0], trail.Shown(key), e.Sent, n.P, n.Files[0])
+			}
+		}
 	}
 }
 
@@ -125,6 +157,9 @@ func (d *deeds) newer(store int, key, id, number string, at time.Duration) bool 
 
 // Ended judges the Files that a process names at its end, and those that it does not.
 func Ended(c *course.Course, p *course.Process, left client.Left, early bool) {
+	if c.Drops() {
+		return
+	}
 	d := &deeds{c}
 	for _, id := range left.Files {
 		if why := d.misnamed(p, id, early); why != "" {

@@ -16,6 +16,7 @@ import (
 	"github.com/conduitio-labs/conduit-connector-openai-vectorstore/vsclient/internal/histories/client"
 	"github.com/conduitio-labs/conduit-connector-openai-vectorstore/vsclient/internal/histories/course"
 	"github.com/conduitio-labs/conduit-connector-openai-vectorstore/vsclient/internal/histories/model"
+	"github.com/conduitio-labs/conduit-connector-openai-vectorstore/vsclient/internal/histories/plan"
 	"github.com/conduitio-labs/conduit-connector-openai-vectorstore/vsclient/internal/histories/trail"
 	"github.com/conduitio-labs/conduit-connector-openai-vectorstore/vsclient/openaitest"
 )
@@ -52,6 +53,8 @@ const (
 	Watched       = 5 * time.Minute  // after which no view lags
 	Promptly      = 2 * time.Second  // within which a call returns whose context has ended
 	GraceOfStrays = time.Hour
+
+	newestLooked = 200 // store files that a look at the newest reads, at least
 )
 
 // Settled is the time within which healthy clients have everything right: a version
@@ -69,12 +72,18 @@ func (j *Judge) Settled() time.Duration {
 }
 
 // Healthy reports whether each key has at most one version, and that searchable,
-// and no File is left over that may not be.
-func (j *Judge) Healthy() bool {
-	if j.Expired {
+// and no File is left over that may not be. excused: a key of which something cannot be
+// promised need not, nor any of its Files.
+func (j *Judge) Healthy(excused bool) bool {
+	if j.Expired || j.Drops() {
 		return true
 	}
+	spared := make(map[string]bool) // keys in store after store
 	for _, c := range j.Cells {
+		if excused && c.Excused {
+			spared[fmt.Sprint(c.Store, c.Key)] = true
+			continue
+		}
 		if !c.Touched {
 			continue
 		}
@@ -88,7 +97,9 @@ func (j *Judge) Healthy() bool {
 			}
 		}
 	}
-	return !slices.ContainsFunc(j.Loose(), func(f openaitest.FileInfo) bool { return j.mustGo(f.ID) })
+	return !slices.ContainsFunc(j.Loose(), func(f openaitest.FileInfo) bool {
+		return j.mustGo(f.ID) && !spared[fmt.Sprint(j.Procs[j.Maker(f.ID)].Store, j.OwnerOf(f.ID))]
+	})
 }
 
 // Ambiguous reports whether another tool's attributes have hidden the key.
@@ -103,6 +114,12 @@ func (j *Judge) Ambiguous(key string) bool {
 
 // Examine judges the state of the store, and the finds of readers so far.
 func (j *Judge) Examine(swept bool) {
+	if j.Drops() {
+		j.harmed()
+		j.takenAway()
+		j.requestsAfterClose()
+		return
+	}
 	for _, at := range slices.SortedFunc(maps.Keys(j.Cells), func(a, b [2]int) int { return cmp.Or(cmp.Compare(a[0], b[0]), cmp.Compare(a[1], b[1])) }) {
 		c := j.Cells[at]
 		if c.Store == 0 && j.Expired {
@@ -145,12 +162,12 @@ func (j *Judge) end(c *model.Cell, swept bool) {
 	var found []openaitest.StoreFile
 	for _, f := range j.Files(c.Store, c.Key) {
 		if f.Status == "in_progress" && j.deadMaker(f.FileID) {
-			j.Excuse(excuseStuck)
+			j.Excuse(excuseStuck, c)
 			continue
 		}
 		if f.Status == "failed" && j.deadMaker(f.FileID) {
 			if swept {
-				j.Excuse(excuseFailed)
+				j.Excuse(excuseFailed, c)
 			}
 			continue
 		}
@@ -168,7 +185,7 @@ func (j *Judge) end(c *model.Cell, swept bool) {
 	switch {
 	case len(found) == 0 && !mayBeAbsent:
 		if excuse := j.gone(c, j.Now()); excuse != "" {
-			j.Excuse(excuse)
+			j.Excuse(excuse, c)
 			return
 		}
 		j.Wrong(course.KindLost, "%s: nothing is left, where there must be %s", where, model.Show(allowed))
@@ -177,7 +194,7 @@ func (j *Judge) end(c *model.Cell, swept bool) {
 		return
 	case len(allowed) == 1 && mayBeAbsent:
 		if j.excusedBack(c, found) {
-			j.Excuse(excuseBack)
+			j.Excuse(excuseBack, c)
 			return
 		}
 		j.Wrong(course.KindStale, "%s: it was deleted, and there is %s", where, tell())
@@ -186,7 +203,7 @@ func (j *Judge) end(c *model.Cell, swept bool) {
 		// Attached by hand, twice, and never changed.
 		return
 	case len(found) > 1 && !swept && j.excusedShown(c, found):
-		j.Excuse(excuseShown)
+		j.Excuse(excuseShown, c)
 	case len(found) > 1:
 		j.Wrong(course.KindDoubled, "%s: %d versions: %s", where, len(found), tell())
 		return
@@ -200,11 +217,11 @@ func (j *Judge) end(c *model.Cell, swept bool) {
 		j.Wrong(course.KindOpen, "%s: %s", where, tell())
 	case !slices.Contains(allowed, v) && !(!trail.Marked(f.Attributes) && model.AnyLike(allowed, v)):
 		if j.LateWrite(f.FileID, j.Now()) && slices.ContainsFunc(allowed, func(w model.Value) bool { return w.Text == v.Text }) {
-			j.Excuse(excuseLate)
+			j.Excuse(excuseLate, c)
 			return
 		}
 		if slices.ContainsFunc(allowed, func(w model.Value) bool { return w.Absent }) && j.excusedBack(c, found) {
-			j.Excuse(excuseBack)
+			j.Excuse(excuseBack, c)
 			return
 		}
 		j.Wrong(course.KindLost, "%s: there is %s, where there must be %s", where, tell(), model.Show(allowed))
@@ -258,11 +275,11 @@ func (j *Judge) readers(c *model.Cell) {
 		if len(newest) == 0 {
 			if !mayBeAbsent {
 				if excuse := j.gone(c, at); excuse != "" {
-					j.Excuse(excuse)
+					j.Excuse(excuse, c)
 					return
 				}
 				if slices.Contains(j.Plan.Sea.Quirks, "reattach_reindexes") && j.LateAttach(c.Key, at) {
-					j.Excuse(excuseReindexed)
+					j.Excuse(excuseReindexed, c)
 					continue
 				}
 				j.Wrong(course.KindGap, "store %d, key %s: nothing can be found from %v to %v, where there must be %s", c.Store, trail.Shown(c.Key), at, order[i+1], model.Show(allowed))
@@ -277,7 +294,7 @@ func (j *Judge) readers(c *model.Cell) {
 			file := openaitest.StoreFile{FileID: s.FileID, Attributes: s.Attributes}
 			switch {
 			case j.LateWrite(s.FileID, at) && slices.ContainsFunc(allowed, func(w model.Value) bool { return w.Text == j.Texts[s.SHA256] }):
-				j.Excuse(excuseLate)
+				j.Excuse(excuseLate, c)
 			case mayBeAbsent && j.ExcusedWatch(c, file, at):
 			default:
 				j.Wrong(course.KindStale, "store %d, key %s: from %v to %v readers find %q {%s} of process %d (version %v), where there can be %s",
@@ -334,7 +351,7 @@ func (j *Judge) BackAgain(c *model.Cell) bool {
 		c.States = model.Union(c.States, []model.Value{{Text: j.Texts[f.SHA256], Attrs: trail.AttrsText(trail.Own(f.Attributes)), Chunk: trail.ChunkOf(f)}})
 	}
 	c.Note(j.Now())
-	j.Out.Excused[excuseBack]++
+	j.Pardon(excuseBack, c)
 	return true
 }
 
@@ -436,12 +453,16 @@ func (j *Judge) excusedDelete(c *model.Cell, at time.Duration) bool {
 
 // excusedShown reports whether the versions are those of one process that lives, or
 // none, and of others that have ended, searchable since after these had ended and after
-// the looks of those that live.
+// the looks of those that live, or behind so many newer ones that these do not show it.
 func (j *Judge) excusedShown(c *model.Cell, found []openaitest.StoreFile) bool {
 	ended := 0
 	for _, f := range found {
 		m := j.Procs[j.Maker(f.FileID)]
 		if m == nil || !m.Dead && !m.Closed {
+			continue
+		}
+		if j.behind(c.Store, f) {
+			ended++
 			continue
 		}
 		for _, i := range j.Srv.History(j.Stores[c.Store]) {
@@ -457,6 +478,12 @@ func (j *Judge) excusedShown(c *model.Cell, found []openaitest.StoreFile) bool {
 		}
 	}
 	return ended >= len(found)-1
+}
+
+// behind reports whether so many store files are newer that no look at the newest shows this one.
+func (j *Judge) behind(store int, f openaitest.StoreFile) bool {
+	newer := slices.DeleteFunc(j.Srv.Snapshot().Store(j.Stores[store]).Files, func(other openaitest.StoreFile) bool { return !other.CreatedAt.After(f.CreatedAt) })
+	return len(newer) >= newestLooked
 }
 
 // Describe tells everything of the planted Files that a careless client could
@@ -494,6 +521,21 @@ func (j *Judge) harmed() {
 	}
 }
 
+// takenAway finds keys of which others had a document in the store, and of which none is left
+// although nobody has deleted any.
+func (j *Judge) takenAway() {
+	for _, c := range j.Cells {
+		if j.Expired || slices.ContainsFunc(c.Calls, func(call *model.Call) bool { return call.Op == plan.OpDelete }) {
+			return
+		}
+	}
+	for _, p := range j.Plan.Planted {
+		if p.Ours && p.Key >= 0 && !slices.ContainsFunc(j.Files(0, j.Keys[p.Key]), func(f openaitest.StoreFile) bool { return f.Status == "completed" && !f.FileGone }) {
+			j.Wrong(course.KindHarmed, "the document %q of somebody else is gone, and no other of its key is there", p.Name)
+		}
+	}
+}
+
 // leftovers judges the Files that are attached nowhere.
 func (j *Judge) leftovers() {
 	for _, f := range j.Loose() {
@@ -502,12 +544,39 @@ func (j *Judge) leftovers() {
 		case e == nil:
 		case j.mustGo(f.ID):
 			j.Wrong(course.KindLeft, "the File %s %q, uploaded by process %d at %v, is attached nowhere", f.ID[:12], f.Name, e.P, e.At)
+		case j.recorded(f.ID):
+			j.Wrong(course.KindLeft, "the File %s %q is attached nowhere, and the version that has replaced it names it", f.ID[:12], f.Name)
 		case e.Replied == 0:
-			j.Excuse(excuseLost)
+			j.Excuse(excuseLost, nil)
 		default:
-			j.Excuse(excuseKilled)
+			j.Excuse(excuseKilled, nil)
 		}
 	}
+}
+
+// recorded reports whether the newest version of its key names a File as one that it has
+// replaced, and a process that lives has begun since nothing shows the File any more: its
+// first looks at the newest store files remove it.
+func (j *Judge) recorded(id string) bool {
+	store, at := j.Procs[j.Maker(id)].Store, time.Duration(0)
+	for _, e := range j.Of(id) {
+		if e.Endpoint == "DELETE store/files/{id}" && e.Status < 300 {
+			at = max(at, e.At)
+		}
+	}
+	if at == 0 || store < 0 || slices.ContainsFunc(j.Plan.Steps, func(s plan.Step) bool { return s.Do == plan.DoCrowd }) {
+		return false
+	}
+	for _, p := range j.Procs {
+		if p.Store != store || p.Begun < at+time.Duration(max(j.Plan.Sea.Ghost, j.Plan.Sea.ListDetach)) || p.Dead || p.Closed {
+			continue
+		}
+		return slices.ContainsFunc(j.Files(store, j.OwnerOf(id)), func(f openaitest.StoreFile) bool {
+			content, _ := f.Attributes["vs_content"].(string)
+			return f.Status == "completed" && strings.Contains(content, id)
+		})
+	}
+	return false
 }
 
 // mustGo reports whether a File that is attached nowhere is one that its process, or

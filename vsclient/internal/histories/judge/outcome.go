@@ -2,7 +2,6 @@ package judge
 
 import (
 	"cmp"
-	"fmt"
 	"slices"
 	"strings"
 	"time"
@@ -13,7 +12,6 @@ import (
 	"github.com/conduitio-labs/conduit-connector-openai-vectorstore/vsclient/internal/histories/plan"
 	"github.com/conduitio-labs/conduit-connector-openai-vectorstore/vsclient/internal/histories/rare"
 	"github.com/conduitio-labs/conduit-connector-openai-vectorstore/vsclient/internal/histories/trail"
-	"github.com/conduitio-labs/conduit-connector-openai-vectorstore/vsclient/openaitest"
 )
 
 // Judge holds everything by which a history is judged.
@@ -35,7 +33,7 @@ func New(p plan.Plan) *Judge {
 func (j *Judge) Answered(p *course.Process, c *model.Cell, call *model.Call, a client.Answer, stopped bool) {
 	now := j.Now()
 	wrong := func(kind, format string, args ...any) {
-		j.Out.Wrong = append(j.Out.Wrong, course.Finding{Kind: kind, Text: fmt.Sprintf("%v of %s: ", call, trail.Shown(c.Key)) + fmt.Sprintf(format, args...)})
+		j.Find(kind, "%v of %s: "+format, append([]any{call, trail.Shown(c.Key)}, args...)...)
 	}
 	if call.Ended {
 		return
@@ -44,17 +42,18 @@ func (j *Judge) Answered(p *course.Process, c *model.Cell, call *model.Call, a c
 		wrong(course.KindError, "%s: %v", why, a.Err)
 	}
 	if c.Store == 0 && j.Expired && call.From >= j.ExpiredAt {
-		switch {
-		case a.Outcome == "unchanged": // without a request
-		case a.Err == nil:
-			wrong(course.KindAnswer, "it succeeds although the store has expired")
-		case a.Class != client.Everybody && a.Class != client.Stopped && a.Class != client.Service && !a.Conflict && !refused(c.Key, call.Doc): // a GET may show a store file for a while
-			wrong(course.KindError, "the store has expired, and the error is %v: %v", a.Class, a.Err)
+		silent := a.Outcome == "unchanged" || a.Conflict || refused(c.Key, call.Doc) // without a request
+		if why := j.Expiry(p, call.From, a); why != "" && !silent {
+			wrong(course.KindAnswer, "the store has expired, and %s: %v", why, a.Err)
 		}
 		if _, told := j.Told[p.N]; !told && a.Class == client.Everybody {
 			j.Told[p.N] = now
 		}
 		c.Fail(call, now, true)
+		return
+	}
+	if j.Drops() {
+		j.unkept(p, c, call, a)
 		return
 	}
 	back := j.BackAgain(c)
@@ -75,7 +74,7 @@ func (j *Judge) Answered(p *course.Process, c *model.Cell, call *model.Call, a c
 			j.Out.States[rare.Unmarked]++
 		}
 		if a.Outcome == "unchanged" && j.listedEarly(c) {
-			j.Out.Excused[excuseListed]++
+			j.Pardon(excuseListed, c)
 			c.Fail(call, now, true)
 			return
 		}
@@ -88,7 +87,7 @@ func (j *Judge) Answered(p *course.Process, c *model.Cell, call *model.Call, a c
 		if a.Outcome == "unchanged" && (c.StrippedAt > since || c.ChangedBesides(p.N, since)) {
 			c.States = model.Union(before, c.States) // it need not have seen that
 			c.Note(now)
-			j.Out.Excused[ExcuseUnseen]++
+			j.Pardon(ExcuseUnseen, c)
 		}
 		if len(c.States) == 0 {
 			wrong(course.KindAnswer, "%s, where there can be nothing", a.Outcome)
@@ -127,6 +126,22 @@ func (j *Judge) Answered(p *course.Process, c *model.Cell, call *model.Call, a c
 	c.Fail(call, now, false)
 }
 
+// unkept judges a change on a server that keeps no attributes: none says that it is made but a
+// put that waits for the attach alone, and of that the next Flush tells otherwise.
+func (j *Judge) unkept(p *course.Process, c *model.Cell, call *model.Call, a client.Answer) {
+	made := a.Outcome == "created" || a.Outcome == "replaced" || a.Outcome == "attributes updated"
+	attached := p.Step.Attached && (call.Op == plan.OpPut || call.Merged || call.Follows != nil)
+	if made && !attached {
+		j.Find(course.KindAnswer, "%v of %s: %s, on a server that keeps no attributes", call, trail.Shown(c.Key), a.Outcome)
+	}
+	if c.Fail(call, j.Now(), true); made && attached && call == c.Calls[len(c.Calls)-1] {
+		c.Accepted = call
+	}
+	if a.Class == client.Everybody {
+		j.Out.States[rare.Dropped]++
+	}
+}
+
 // Unasked says why an error by which a call was stopped is wrong: nobody has stopped it.
 func (j *Judge) Unasked(p *course.Process, from time.Duration, a client.Answer, stopped bool) string {
 	switch {
@@ -137,6 +152,21 @@ func (j *Judge) Unasked(p *course.Process, from time.Duration, a client.Answer, 
 		return "its client is shut down and does not let it end"
 	case !a.Closed && !stopped:
 		return "its caller has not stopped it"
+	}
+	return ""
+}
+
+// Expiry says why the answer of a call is wrong that began at a time after the store had
+// expired; empty: it is right. It must not pass for the absence of a document.
+func (j *Judge) Expiry(p *course.Process, from time.Duration, a client.Answer) string {
+	switch {
+	case from < j.ExpiredAt || a.NoStore || a.Class == client.Stopped:
+	case a.Err == nil:
+		return "it succeeds"
+	case a.Class != client.Service:
+		return "the error is " + a.Class.String()
+	case j.Calmed > 0 && from >= j.Calmed && p.Step.RetryFor == 0:
+		return "the service works"
 	}
 	return ""
 }
@@ -192,7 +222,7 @@ func (j *Judge) Flushed(p *course.Process, t client.Told) {
 		why = j.works(p, c, put)
 	}
 	if why != "" {
-		j.Out.Wrong = append(j.Out.Wrong, course.Finding{Kind: course.KindError, Text: fmt.Sprintf("process %d: flush tells of %s: %s: %v", p.N, trail.Shown(t.Key), why, t.Err)})
+		j.Find(course.KindError, "process %d: flush tells of %s: %s: %v", p.N, trail.Shown(t.Key), why, t.Err)
 	}
 }
 
@@ -206,14 +236,6 @@ func (j *Judge) listedEarly(c *model.Cell) bool {
 func refused(key string, d plan.Doc) bool {
 	parts := (len(key) + 255) / 256
 	return key == "" || len(key) > 1024 || len(d.Attrs)+2+parts > 16
-}
-
-// Hidden reports whether a GET says 404 of a version that another process has attached.
-func (j *Judge) Hidden(c *model.Cell, p *course.Process, at time.Duration) bool {
-	return slices.ContainsFunc(j.Files(c.Store, c.Key), func(f openaitest.StoreFile) bool {
-		shown := j.Attached(f.FileID)
-		return j.Maker(f.FileID) != p.N && len(shown) > 0 && shown[len(shown)-1]+time.Duration(j.Plan.Sea.NotFound) >= at
-	})
 }
 
 // unmarked reports whether the key has begun with a File without attributes, and

@@ -79,6 +79,7 @@ type Cell struct {
 	Deleted    []*Call       // deletions that have succeeded
 	StrippedAt time.Duration // when another tool has replaced the attributes
 	Accepted   *Call         // the last change, when it was a put that is only attached
+	Excused    bool          // something of it cannot be promised
 }
 
 // Call is a change of the cell that was asked for.

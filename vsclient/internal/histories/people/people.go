@@ -126,6 +126,9 @@ const Crowded = 300
 // Crowd fills another store of the project, or the store under test, with Files of
 // other names and keys.
 func (o *People) Crowd(store int) {
+	if store == 0 && o.Expired {
+		return // it takes no Files any more
+	}
 	o.times++
 	var attrs map[string]any
 	if store == 0 {

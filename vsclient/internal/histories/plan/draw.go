@@ -43,6 +43,9 @@ const (
 	themeOneSlot                   // attaches that hang, with one slot and impatient callers
 	themeCrowd                     // listings of many pages, and Files that go while they are read
 	themeLateDeletion              // a Delete while the attach of a dead process is still on its way
+	themeDropped                   // now and then, a server that keeps no attributes
+	themeLostUpdate                // an update whose reply is lost, and one that takes it back
+	themeSuccessor                 // an update just after the end of a process whose last version a GET does not show yet
 	themes            = 12         // the rest have none
 )
 
@@ -63,6 +66,12 @@ func Draw(seed uint64) Plan {
 	}
 	if d.chance(0.3) {
 		d.readers()
+	}
+	if d.chance(0.25) {
+		d.texts()
+	}
+	if d.theme == themeDropped && d.chance(0.2) {
+		d.dropped()
 	}
 	return d.plan
 }
@@ -396,6 +405,9 @@ func (d *drawing) faults() {
 	switch d.theme {
 	case themeRemovals:
 		d.plan.Sea.Failing = pick(d, 0, 0.4, 0.7)
+		if d.chance(0.4) {
+			add(2, FateKill, "DELETE /files/{id}")
+		}
 		for range 6 {
 			add(3, pick(d, Fate500, FateCut, FateHang, FateLate+late(), FateLate+late(), FateLateHang+late()), "DELETE store/files/{id}", "DELETE store/files/{id}", "DELETE /files/{id}")
 		}
@@ -428,6 +440,14 @@ func (d *drawing) faults() {
 		d.crowd()
 	case themeLateDeletion:
 		d.deletion(late())
+	case themeLostUpdate:
+		if d.chance(0.5) {
+			d.lostUpdate()
+		}
+	case themeSuccessor:
+		if d.chance(0.5) {
+			d.successor()
+		}
 	}
 	for range d.IntN(7) {
 		f := Fault{P: d.IntN(d.process), Endpoint: pick(d, endpoints...), Nth: 1 + d.IntN(5)}
@@ -446,7 +466,10 @@ func (d *drawing) faults() {
 func (d *drawing) deletion(late string) {
 	dead, next := d.process, d.process+1
 	d.process += 2
-	key := d.IntN(len(d.plan.Keys))
+	key, pause := d.IntN(len(d.plan.Keys)), d.upTo(3*time.Minute)
+	if d.chance(0.5) { // nobody else asks for it, and the watch is not cut short
+		key, pause = d.ownKey(), Duration(8*time.Minute)
+	}
 	for _, endpoint := range []string{"POST store/files", "POST file_batches"} {
 		d.plan.Faults = append(d.plan.Faults, Fault{P: dead, Endpoint: endpoint, Nth: 1, Fate: FateLateHang + late})
 	}
@@ -457,8 +480,52 @@ func (d *drawing) deletion(late string) {
 		{Do: DoKill, P: dead},
 		{Do: DoStart, P: next},
 		{Do: DoApply, P: next, Changes: []Change{{Op: OpDelete, Key: key}}},
-		{Do: DoSleep, For: d.upTo(3 * time.Minute)},
+		{Do: DoSleep, For: pause},
 		{Do: DoClose, P: next},
+	}, d.plan.Steps)
+}
+
+// ownKey is a key that no other step names.
+func (d *drawing) ownKey() int {
+	d.plan.Keys = append(d.plan.Keys, "nobody else's.md")
+	return len(d.plan.Keys) - 1
+}
+
+// lostUpdate has a process that tries nothing twice lose the reply to an update, and be asked for
+// the attributes that the document had before.
+func (d *drawing) lostUpdate() {
+	p, key := d.process, d.ownKey()
+	d.process++
+	d.plan.Faults = append(d.plan.Faults, Fault{P: p, Endpoint: "POST store/files/{id}", Nth: 1, Fate: pick(d, Fate500+AfterEffect, FateCut+AfterEffect, FateCutReply)})
+	before, put := Doc{Attrs: map[string]any{"n": 1.0}}, Change{Op: OpPut, Key: key, Doc: Doc{Text: d.text(), Attrs: map[string]any{"n": 1.0}}}
+	again := pick(d, put, Change{Op: OpUpdate, Key: key, Doc: before})
+	d.plan.Steps = slices.Concat([]Step{
+		{Do: DoStart, P: p, RetryFor: 1},
+		{Do: DoApply, P: p, Changes: []Change{put}},
+		{Do: DoApply, P: p, Changes: []Change{{Op: OpUpdate, Key: key, Doc: Doc{Attrs: map[string]any{"n": 2.0}}}}},
+		{Do: DoApply, P: p, Changes: []Change{again}},
+		{Do: DoClose, P: p},
+	}, d.plan.Steps)
+}
+
+// successor has a process die whose last version is attached and cannot be seen yet, and the next
+// one update the key's attributes at once.
+func (d *drawing) successor() {
+	p, key := d.process, d.ownKey()
+	d.process += 2
+	d.plan.Sea.NotFound = Duration(10*time.Second) + d.upTo(10*time.Second)
+	put := func() Step {
+		return Step{Do: DoApply, P: p, Changes: []Change{{Op: OpPut, Key: key, Doc: Doc{Text: fmt.Sprintf("content %02d of %d", d.IntN(5), len(d.plan.Steps))}}}}
+	}
+	d.plan.Steps = slices.Concat([]Step{
+		{Do: DoStart, P: p, Attached: true},
+		put(),
+		{Do: DoSleep, For: Duration(3 * time.Minute)},
+		put(),
+		{Do: DoKill, P: p},
+		{Do: DoStart, P: p + 1},
+		{Do: DoApply, P: p + 1, Changes: []Change{{Op: OpUpdate, Key: key, Doc: Doc{Attrs: d.attributes()}}}},
+		{Do: DoClose, P: p + 1},
 	}, d.plan.Steps)
 }
 
@@ -490,6 +557,42 @@ func (d *drawing) readers() {
 		}
 	}
 	d.plan.Steps = steps
+}
+
+// texts has the parsed text of documents read, beside their changes and after them.
+func (d *drawing) texts() {
+	if d.chance(0.3) {
+		d.plan.Sea.Quirks = append(d.plan.Sea.Quirks, pick(d, "content_page_size=1", "content_legacy_shape", "content_overlap"))
+	}
+	var steps []Step
+	for _, s := range d.plan.Steps {
+		reads := s.Do == DoApply && s.P >= 0 && d.chance(0.4)
+		if beside := reads && d.chance(0.5); beside {
+			steps = append(steps, Step{Do: DoText, P: s.P, Key: s.Changes[0].Key, Go: true}, Step{Do: DoSleep, For: d.upTo(4 * time.Duration(d.plan.Sea.Latency))})
+			reads = false
+		}
+		if steps = append(steps, s); reads {
+			steps = append(steps, Step{Do: DoText, P: s.P, Key: s.Changes[0].Key, Within: d.within()})
+		}
+	}
+	d.plan.Steps = steps
+}
+
+// dropped has a server that keeps no attributes, whoever sends them. In half of the plans nobody
+// deletes, so that whatever goes is taken.
+func (d *drawing) dropped() {
+	d.plan.Sea.Quirks = append(d.plan.Sea.Quirks, QuirkDropped)
+	d.plan.Planted = slices.DeleteFunc(d.plan.Planted, func(p Planted) bool { return len(p.Attrs) > 0 })
+	d.plan.Steps = slices.DeleteFunc(d.plan.Steps, func(s Step) bool { return s.Do == DoCrowd })
+	if d.chance(0.5) {
+		for _, s := range d.plan.Steps {
+			for i := range s.Changes {
+				if ch := &s.Changes[i]; ch.Op == OpDelete {
+					ch.Op, ch.Doc = OpUpdate, Doc{Attrs: d.attributes()}
+				}
+			}
+		}
+	}
 }
 
 // crowd has a listing of many pages, and Files go while it is read.

@@ -41,6 +41,9 @@ type Sea struct {
 // QuirkEarlyListed is the switch by which a listing shows a version as searchable too early.
 const QuirkEarlyListed = "early_listed"
 
+// QuirkDropped is the switch by which no attributes are kept.
+const QuirkDropped = "attributes_dropped"
+
 // Planted is a File that is there before the history begins.
 type Planted struct {
 	Name    string
@@ -92,7 +95,7 @@ type Step struct {
 	RetryFor    Duration `json:",omitempty"`
 	IndexFor    Duration `json:",omitempty"`
 
-	// apply (also of one change), get, strip, share
+	// apply (also of one change), get, text, strip, share
 	Changes []Change `json:",omitempty"`
 	Key     int      `json:",omitempty"`
 	Query   string   `json:",omitempty"` // search
@@ -109,6 +112,7 @@ const (
 	DoStart  = "start"  // a process begins
 	DoApply  = "apply"  // it makes changes: one by a call of its own, several by Apply
 	DoGet    = "get"    // it reads a key
+	DoText   = "text"   // it reads the parsed text of a key's document
 	DoSearch = "search" // it searches
 	DoList   = "list"   // it lists all documents
 	DoSweep  = "sweep"  // it sweeps

@@ -149,7 +149,7 @@ func (s *shrinking) dropKey(key int) bool {
 	}
 	for i := range plan.Steps {
 		x := &plan.Steps[i]
-		names := x.Do == DoGet || x.Do == DoStrip || x.Do == DoHand
+		names := x.Do == DoGet || x.Do == DoText || x.Do == DoStrip || x.Do == DoHand
 		if names && x.Key == key {
 			return false
 		}

@@ -28,10 +28,12 @@ const (
 	Merged       = "several changes of one key were given to one Apply"
 	Searched     = "a search found a document"
 	Got          = "a get found a document"
+	Read         = "the parsed text of a document was read"
 	Updated      = "a document's attributes were updated"
 	Flushed      = "a flush succeeded with documents to wait for"
 	LeftNothing  = "a client that had made Files was closed and named none"
 	LeftSome     = "a client that was closed named Files"
+	Dropped      = "a server that keeps no attributes was refused"
 	NotIndexed   = "a document could not be indexed"
 	refused      = "a batch was refused and its files were attached otherwise"
 	stuck        = "a stuck file was uploaded anew"
@@ -58,7 +60,7 @@ var writing = []string{"POST /files", "POST store/files", "POST file_batches", "
 // EveryState lists the states that a long run has to reach.
 func EveryState() []string {
 	all := []string{
-		Killed, Closed, ShutDown, GaveUp, Two, Orphan, Stripped, Hand, Expired, Conflict, Merged, Searched, Got, Updated, Flushed, LeftNothing, LeftSome, NotIndexed, refused, stuck,
+		Killed, Closed, ShutDown, GaveUp, Two, Orphan, Stripped, Hand, Expired, Conflict, Merged, Searched, Got, Read, Updated, Flushed, LeftNothing, LeftSome, Dropped, NotIndexed, refused, stuck,
 		serverError, repeated, lateAttach, altered, cursor, slowRead, alone, sameName, notYet, lateDeletion,
 		Unmarked, Attached, mirror,
 	}
