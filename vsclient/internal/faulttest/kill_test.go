@@ -109,9 +109,6 @@ func (w *world) ends(c *client.Client, most int) (bad findings, loose int) {
 // tidy sweeps the store and removes leftovers: first without anybody's word for a
 // key, which must not touch others' Files, then with it.
 func (w *world) tidy(c *client.Client) (bad findings) {
-	if err := c.Sweep(neverDone); err != nil {
-		bad.wrong = append(bad.wrong, err.Error())
-	}
 	for _, vouched := range [][]string{nil, w.keys} {
 		if _, err := c.Strays(neverDone, time.Nanosecond, vouched, w.start); err != nil {
 			bad.wrong = append(bad.wrong, err.Error())
