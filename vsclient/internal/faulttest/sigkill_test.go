@@ -158,7 +158,7 @@ func executed(at moment) (bad findings, bounded, requests int) {
 	c := w.client(nil)
 	defer c.Close()
 	// Ages count from the newest File that the client has seen.
-	if err := c.Sweep(neverDone); err != nil {
+	if _, err := c.Strays(neverDone, time.Hour, nil, time.Time{}); err != nil {
 		bad.wrong = append(bad.wrong, err.Error())
 	}
 	settled, bounded := w.ends(c, 1)
