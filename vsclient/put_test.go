@@ -69,6 +69,23 @@ func TestAnUnchangedDocumentMakesNoRequestAndOtherAttributesMakeOne(t *testing.T
 	})
 }
 
+func TestAttributesThatAnotherProcessHasSetAreNoticedAfterTenMinutes(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		is := is.New(t)
+		w := newWorld(t, slow)
+		c := w.client()
+		first := with(doc("a.md", "text"), vsclient.Attributes{"n": 1})
+		is.NoErr(onlyErr(c.Put(t.Context(), first)))
+		other := w.client()
+		other.Apply(t.Context(), many("d", 250), nil) // the newest 200 are looked at in the background
+		is.NoErr(onlyErr(other.SetAttributes(t.Context(), "a.md", vsclient.Attributes{"n": 2})))
+		time.Sleep(11 * time.Minute)
+		r, err := c.Put(t.Context(), first)
+		is.NoErr(err)
+		is.Equal(r.Outcome, vsclient.AttributesUpdated)
+	})
+}
+
 func TestAFreshClientKnowsTheDocumentsOfAnother(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
