@@ -345,6 +345,26 @@ func TestADeletionFailsWhenTheStoreHasExpired(t *testing.T) {
 	})
 }
 
+// A version that shows after the deletion is the document again once it is put.
+func TestALateVersionOfADeletedDocumentStaysWhenItsContentIsPutAgain(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		is := is.New(t)
+		w := newWorld(t, openaitest.Config{IndexTime: time.Second, NotFoundWindow: 20 * time.Second, ListLag: openaitest.Lag{Attach: 2 * time.Minute}})
+		first, kill := w.process(async)
+		is.NoErr(onlyErr(first.Put(t.Context(), doc("a.md", "text"))))
+		kill()
+		second := w.client()
+		is.NoErr(onlyErr(second.Delete(t.Context(), "a.md")))
+		time.Sleep(21 * time.Second)
+		is.NoErr(onlyErr(second.Get(t.Context(), "a.md")))
+		r, err := second.Put(t.Context(), doc("a.md", "text"))
+		is.NoErr(err)
+		is.Equal(r.Outcome, vsclient.Unchanged)
+		time.Sleep(time.Hour)
+		w.expect(map[string]string{"a.md": "text"})
+	})
+}
+
 // The put after the deletion may come to nothing. What was deleted stays so.
 func TestALateVersionOfADeletedDocumentGoesAlsoAfterAPutThatFails(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
