@@ -551,7 +551,7 @@ func (h *history) search(ctx context.Context, p *process, query string) {
 func (h *history) list(ctx context.Context, p *process) {
 	from, before := h.Now(), h.Asked(p.N)
 	got, err := p.c.List(ctx)
-	if p.line.Dead() || h.readers.Gone(p.Process, "list", from, client.AnswerOf(err), ctx.Err() != nil) {
+	if p.line.Dead() || err == nil && len(got) > 0 && h.readers.Behind(from) || h.readers.Gone(p.Process, "list", from, client.AnswerOf(err), ctx.Err() != nil) {
 		return
 	}
 	if n := h.Asked(p.N) - before; h.people.Crowds > 0 && n > people.Crowded/2 {

@@ -91,6 +91,7 @@ func (v *View) unseen(ctx context.Context, ids map[string]bool) iter.Seq2[Entry,
 					s, err := v.Shown(ctx, id)
 					switch {
 					case err == nil:
+						v.Read(s)
 						a.Entry, a.there, a.err = v.entry(ctx, s, v.tickAt(s.Asked))
 					case !errors.Is(err, fail.NotFound):
 						a.err = err

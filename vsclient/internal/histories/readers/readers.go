@@ -87,6 +87,14 @@ func (j *Readers) Gone(p *course.Process, name string, from time.Duration, a cli
 	return true
 }
 
+// Behind reports whether a listing that begins at a time may show documents of a store that has
+// expired.
+func (j *Readers) Behind(from time.Duration) bool {
+	j.Mu.Lock()
+	defer j.Mu.Unlock()
+	return j.Expired && from-j.ExpiredAt < time.Duration(j.Plan.Sea.ListDetach)
+}
+
 // Spared judges the Files that a sweep has found attached nowhere: each is older than its grace,
 // by OpenAI's clock. An upload of just now may be attached yet.
 func (j *Readers) Spared(p *course.Process, strays []client.Stray) {
