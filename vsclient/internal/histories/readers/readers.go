@@ -157,14 +157,15 @@ func (j *Readers) Found(p *course.Process, query string, from time.Duration, hit
 	}
 }
 
-// unsearchable judges a Get, or Text, that finds a version which is not searchable: none was that the
-// process has made, or could know for long.
+// unsearchable judges a Get, or Text, that finds a version which is not searchable: no other was
+// that could be seen. A GET may answer 404 for a while after the attach. A process need not know
+// for longer of a version that another has made.
 func (j *Readers) unsearchable(p *course.Process, c *model.Cell, from time.Duration, name, id string) {
 	now := j.Now()
 	for _, i := range j.Srv.History(j.Stores[c.Store]) {
 		since := from - judge.Watched
 		if j.Maker(i.FileID) == p.N {
-			since = from
+			since = from - time.Duration(j.Plan.Sea.NotFound)
 		}
 		if i.FileID != id && i.To.IsZero() && j.Since(i.From) < since && j.Owner(i.FileID, i.Attributes, i.Filename) == c.Key {
 			j.Find(course.KindAnswer, "process %d: at %v %s %s finds File %s, which is not searchable, and %s is", p.N, now, name, trail.Shown(c.Key), id, i.FileID)
