@@ -419,7 +419,7 @@ func (h *history) failed(ctx context.Context, p *process, c *model.Cell, name st
 	}
 	h.Mu.Lock()
 	why := h.Unasked(p.Process, from, a, ctx.Err() != nil)
-	if a.Class == client.Service && !(c != nil && c.UnderWay(p.N, from-time.Duration(h.Plan.Sea.NotFound))) {
+	if a.Class == client.Service && !(c != nil && (c.UnderWay(p.N, from-time.Duration(h.Plan.Sea.NotFound)) || c.ChangedBesides(p.N, from-judge.Watched))) {
 		why = h.Works(p.Process, from)
 	}
 	if why == "" && a.Class != client.Service && a.Class != client.Stopped && p.Store >= 0 && !(p.Store == 0 && h.Expired) {

@@ -160,7 +160,7 @@ func (j *Judge) Unasked(p *course.Process, from time.Duration, a client.Answer, 
 // expired; empty: it is right. It must not pass for the absence of a document.
 func (j *Judge) Expiry(p *course.Process, from time.Duration, a client.Answer) string {
 	switch {
-	case from < j.ExpiredAt || a.NoStore || a.Class == client.Stopped:
+	case from < j.ExpiredAt+time.Duration(j.Plan.Sea.Ghost) || a.NoStore || a.Class == client.Stopped:
 	case a.Err == nil:
 		return "it succeeds"
 	case a.Class != client.Service:
@@ -218,7 +218,7 @@ func (j *Judge) Flushed(p *course.Process, t client.Told) {
 		why = "no put of it has returned before its end"
 	case t.Class == client.Stopped:
 		why = "nobody has stopped it"
-	case t.Class == client.Service && put.Alone():
+	case t.Class == client.Service && put.Alone() && !c.ChangedBesides(p.N, put.From): // another process may have removed it
 		why = j.works(p, c, put)
 	}
 	if why != "" {
