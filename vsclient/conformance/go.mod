@@ -7,8 +7,8 @@ replace github.com/conduitio-labs/conduit-connector-openai-vectorstore/vsclient 
 
 require (
 	github.com/conduitio-labs/conduit-connector-openai-vectorstore/vsclient v0.0.0-00010101000000-000000000000
-	github.com/pb33f/libopenapi v0.41.8
-	github.com/pb33f/libopenapi-validator v0.16.2
+	github.com/pb33f/libopenapi v0.42.5
+	github.com/pb33f/libopenapi-validator v0.16.3
 )
 
 require (
@@ -21,6 +21,6 @@ require (
 	github.com/pb33f/jsonschema/v6 v6.0.3 // indirect
 	github.com/pb33f/ordered-map/v2 v2.3.2 // indirect
 	golang.org/x/net v0.62.0 // indirect
-	golang.org/x/sync v0.24.0 // indirect
+	golang.org/x/sync v0.25.0 // indirect
 	golang.org/x/text v0.43.0 // indirect
 )
