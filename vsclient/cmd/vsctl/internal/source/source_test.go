@@ -6,6 +6,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"runtime"
 	"slices"
 	"strings"
 	"testing"
@@ -254,6 +255,9 @@ func TestFrontMatterBecomesAttributes(t *testing.T) {
 		{name: "a reserved name", text: "---\nvs_key: x\n---\n", err: "reserved"},
 		{name: "a mapping", text: "---\nmenu: {main: 1}\n---\n", err: "--front-matter="},
 		{name: "a list of lists", text: "---\nl: [[1]]\n---\n", err: "--front-matter="},
+		{name: "a hundred lists", text: "---\na: " + strings.Repeat("[", 100) + strings.Repeat("]", 100) + "\nb: c\n---\n", fields: []string{"b"}, want: vsclient.Attributes{"b": "c"}},
+		{name: "more than a hundred lists", text: "---\na: " + strings.Repeat("[", 101) + strings.Repeat("]", 101) + "\nb: c\n---\n", fields: []string{"b"}, err: "within each other"},
+		{name: "brackets of a text", text: "---\na: '" + strings.Repeat("[", 101) + "'\n---\n", want: vsclient.Attributes{"a": strings.Repeat("[", 101)}},
 		{name: "no YAML", text: "---\na: [\n---\n", err: "not YAML"},
 	}
 	for _, tt := range tests {
@@ -283,6 +287,36 @@ func TestBadFrontMatterRefusesOneDocument(t *testing.T) {
 	is.NoErr(err)
 	is.Equal(len(got), 4)
 	is.True(strings.Contains(s.Refused()["bad.md"], "reserved"))
+}
+
+// TestNestedFrontMatterTakesLittleMemory fills front matter with all that a line can begin.
+func TestNestedFrontMatterTakesLittleMemory(t *testing.T) {
+	deeper := ""
+	for i := 0; len(deeper) < maxFrontMatter; i++ {
+		deeper += strings.Repeat(" ", i) + "a:\n"
+	}
+	texts := []string{deeper[:maxFrontMatter-8]}
+	for _, unit := range []string{"[", "{a: ", "{", "- ", "[a, ", "- [", "k: [", "[\n", "[{a: ", "- - [\n", "? ", "? - ", "- a\n", "&a ", "a: b\n", "'"} {
+		text := strings.Repeat(unit, (maxFrontMatter-16)/len(unit))
+		texts = append(texts, text, "a: "+text)
+	}
+	for _, text := range texts {
+		var before, after runtime.MemStats
+		runtime.ReadMemStats(&before)
+		_, err := frontMatter(strings.NewReader("---\n"+text+"\n---\n"), []string{"*"})
+		runtime.ReadMemStats(&after)
+		if took := after.TotalAlloc - before.TotalAlloc; took > 100<<20 {
+			t.Errorf("%.20q takes %d MB: %v", text, took>>20, err)
+		}
+	}
+}
+
+func TestTheFirstFaultOfFrontMatterIsTheSameAtEachRun(t *testing.T) {
+	is := is.New(t)
+	for range 20 {
+		_, err := frontMatter(strings.NewReader("---\nc: {x: 1}\nb: {x: 1}\na: {x: 1}\nvs_x: 1\n---\n"), []string{"*"})
+		is.True(strings.Contains(err.Error(), `"a" is a mapping`))
+	}
 }
 
 func TestFrontMatterThatIsTooLongIsToldOf(t *testing.T) {
