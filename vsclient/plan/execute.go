@@ -292,10 +292,8 @@ func (x *execution) change(ctx context.Context, e Entry, ch vsclient.Change, own
 	if !errors.Is(r.Err, vsclient.ErrConflict) {
 		return r, end{err: r.Err}
 	}
-	if !owned {
-		if stored, how = x.stands(ctx, e, owner); how == (end{}) && e.FileID == "" && stored.FileID != "" {
-			return vsclient.Result{Outcome: vsclient.Unchanged, FileID: stored.FileID, Version: stored.Version}, how
-		}
+	if stored, how = x.stands(ctx, e, owner); how == (end{}) && e.FileID == "" && stored.FileID != "" {
+		return vsclient.Result{Outcome: vsclient.Unchanged, FileID: stored.FileID, Version: stored.Version}, how
 	}
 	return r, cmp.Or(how, stale("the store has changed: %s", reasonOf(r.Err)))
 }
