@@ -475,12 +475,37 @@ func (a *app) begin(ctx context.Context, args []string, s *sourceFlags, wait boo
 	return c, opened, m, end, nil
 }
 
+// save writes the plan into a file.
 func save(file string, m made) error {
-	data, err := json.MarshalIndent(m, "", "\t")
-	if err == nil {
-		err = os.WriteFile(file, append(data, '\n'), 0o600)
+	f, err := os.OpenFile(filepath.Clean(file), os.O_WRONLY|os.O_CREATE|os.O_TRUNC, 0o600)
+	if err != nil {
+		return err
 	}
-	return err
+	return errors.Join(m.write(f), f.Close())
+}
+
+// write writes the plan as JSON. Each entry has a line, and one alone is in memory as text.
+func (m made) write(to io.Writer) error {
+	bare, entries := *m.Plan, m.Plan.Entries
+	bare.Entries, m.Plan = []plan.Entry{}, &bare
+	data, err := json.MarshalIndent(m, "", "\t")
+	if err != nil {
+		return err
+	}
+	begin, end, _ := strings.Cut(string(data), `"entries": []`) // no text has this: JSON escapes quotes
+	w := bufio.NewWriter(to)
+	fmt.Fprint(w, begin, `"entries": [`)
+	separator := "\n\t\t\t"
+	for _, e := range entries {
+		line, err := json.Marshal(e)
+		if err != nil {
+			return err
+		}
+		fmt.Fprint(w, separator, string(line))
+		separator = ",\n\t\t\t"
+	}
+	fmt.Fprint(w, "\n\t\t]", end, "\n")
+	return w.Flush() // tells how the writes before have ended
 }
 
 func (a *app) syncCommand() *cobra.Command {
