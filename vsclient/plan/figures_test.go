@@ -130,6 +130,28 @@ func TestTheFirstSyncIsAsFastAsApply(t *testing.T) {
 	}
 }
 
+// TestAFirstSyncIntoASecondStoreEnds has another store of the project with documents of the same
+// keys, whose Files are the newest of the project and a month old.
+func TestAFirstSyncIntoASecondStoreEnds(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		is, n := is.New(t), 1000
+		if underRace || testing.Short() {
+			n = 100
+		}
+		w := newWorld(t, openaitest.Config{Latency: 50 * time.Millisecond, IndexTime: 500 * time.Millisecond})
+		first := w.client()
+		w.run(first, w.make(first, many(n), us), plan.ExecuteOptions{})
+		is.NoErr(first.Close())
+		time.Sleep(30 * 24 * time.Hour)
+		w.store = w.srv.NewVectorStore("second")
+		before, began := w.srv.RequestCount(), time.Now()
+		c := w.client()
+		is.Equal(w.run(c, w.make(c, many(n), us), plan.ExecuteOptions{}).Done, n)
+		t.Logf("%v and %d requests", time.Since(began), w.srv.RequestCount()-before)
+		is.True(time.Since(began) < time.Minute)
+	})
+}
+
 // documents is how many the test of memory plants. The memory grows in proportion.
 var documents = flag.Int("documents", 20_000, "documents of which a plan's memory is measured")
 
