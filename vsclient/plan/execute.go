@@ -274,7 +274,8 @@ func (x *execution) put(ctx context.Context, e Entry) (vsclient.Result, end) {
 // be created. When it does not, that is no failure: the store has changed since the plan was made.
 func (x *execution) change(ctx context.Context, e Entry, ch vsclient.Change, owner any) (vsclient.Result, end) {
 	var stored vsclient.Info
-	owned, how := x.plan.Scope.Owner != "" && !e.Unowned, end{}
+	var how end
+	owned := x.plan.Scope.Owner != "" && !e.Unowned
 	if x.plan.documents == nil || e.Action == Remove || e.FileID != "" && !owned {
 		if stored, how = x.stands(ctx, e, owner); how != (end{}) {
 			return vsclient.Result{}, how

@@ -216,8 +216,8 @@ func (a *app) chosen(given []string) (spec string, named config.Source, err erro
 func (a *app) apart(name string, named config.Source) error {
 	kind, _ := source.Split(named.Source)
 	mine, err := a.resolved(named.Store)
-	if err != nil { // no client is made of these settings
-		return nil //nolint:nilerr
+	if err != nil {
+		return nil //nolint:nilerr // no client is made of these settings
 	}
 	for _, other := range a.cfg.Names() {
 		o, _, unread := a.cfg.Source(other, a.LookupEnv)
