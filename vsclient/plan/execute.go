@@ -263,8 +263,8 @@ func (x *execution) put(ctx context.Context, e Entry) (vsclient.Result, end) {
 		return vsclient.Result{}, how
 	}
 	r, how := x.change(ctx, e, vsclient.Put(d), d.Attributes[x.plan.OwnerAttribute])
-	if e.Action.Uploads() {
-		x.o.Refusals.record(e.Key, e.SHA256, chunkingText(d.Chunking), r.Err)
+	if e.Action.Uploads() && !how.stale {
+		x.o.Refusals.record(e.Key, e.SHA256, chunkingText(d.Chunking), how.err)
 	}
 	return r, how
 }
