@@ -1,6 +1,7 @@
 package plan
 
 import (
+	"cmp"
 	"context"
 	"crypto/rand"
 	"errors"
@@ -257,45 +258,45 @@ func (x *execution) beforeRemovals(ctx context.Context) string {
 
 // put puts the document of the entry.
 func (x *execution) put(ctx context.Context, e Entry) (vsclient.Result, end) {
-	if x.plan.documents == nil || e.Unowned || x.plan.Scope.Owner == "" && e.FileID != "" {
-		if how := x.stands(ctx, e); how != (end{}) {
-			return vsclient.Result{}, how
-		}
-	}
 	d, how := x.open(ctx, e)
 	if how != (end{}) {
 		return vsclient.Result{}, how
 	}
-	r, how := x.change(ctx, e, vsclient.Put(d))
-	if e.Action.Uploads() {
-		x.o.Refusals.record(e.Key, e.SHA256, chunkingText(d.Chunking), r.Err)
+	r, how := x.change(ctx, e, vsclient.Put(d), d.Attributes[x.plan.OwnerAttribute])
+	if e.Action.Uploads() && !how.stale {
+		x.o.Refusals.record(e.Key, e.SHA256, chunkingText(d.Chunking), how.err)
 	}
 	return r, how
 }
 
-// change makes a change, provided that the document is still the owner's, or without an
-// owner still absent when it is to be created. When it is not, that is no failure: the
-// store has changed since the plan was made.
-func (x *execution) change(ctx context.Context, e Entry, ch vsclient.Change) (vsclient.Result, end) {
-	absent := x.plan.Scope.Owner == "" && e.FileID == ""
+// change makes a change, provided that the document is still the owner's. Without an owner it
+// has to have the attributes that the look just before shows, if any, or be absent when it is to
+// be created. When it does not, that is no failure: the store has changed since the plan was made.
+func (x *execution) change(ctx context.Context, e Entry, ch vsclient.Change, owner any) (vsclient.Result, end) {
+	var stored vsclient.Info
+	var how end
+	owned := x.plan.Scope.Owner != "" && !e.Unowned
+	if x.plan.documents == nil || e.Action == Remove || e.FileID != "" && !owned {
+		if stored, how = x.stands(ctx, e, owner); how != (end{}) {
+			return vsclient.Result{}, how
+		}
+	}
 	switch {
-	case absent: // no stored document meets this condition
-		ch = ch.If(vsclient.Attributes{x.plan.OwnerAttribute: rand.Text()})
-	case x.plan.Scope.Owner != "" && !e.Unowned:
+	case owned:
 		ch = ch.If(vsclient.Attributes{x.plan.OwnerAttribute: x.plan.Scope.Owner})
+	case stored.FileID == "": // no stored document meets this condition
+		ch = ch.If(vsclient.Attributes{x.plan.OwnerAttribute: rand.Text()})
+	case stored.Version > 0: // not a file of another tool
+		ch = ch.If(stored.Attributes)
 	}
 	r := x.c.Apply(ctx, []vsclient.Change{ch}, nil)[0]
-	switch {
-	case !errors.Is(r.Err, vsclient.ErrConflict):
+	if !errors.Is(r.Err, vsclient.ErrConflict) {
 		return r, end{err: r.Err}
-	case absent:
-		info, err := x.c.Get(ctx, e.Key)
-		if err == nil && e.puts(info) {
-			return vsclient.Result{Outcome: vsclient.Unchanged, FileID: info.FileID, Version: info.Version}, end{}
-		}
-		return r, stale("the store has a document of the key by now")
 	}
-	return r, stale("the store has changed: %s", reasonOf(r.Err))
+	if stored, how = x.stands(ctx, e, owner); how == (end{}) && e.FileID == "" && stored.FileID != "" {
+		return vsclient.Result{Outcome: vsclient.Unchanged, FileID: stored.FileID, Version: stored.Version}, how
+	}
+	return r, cmp.Or(how, stale("the store has changed: %s", reasonOf(r.Err)))
 }
 
 // puts reports whether the entry puts the content that is stored: an earlier execution of
@@ -304,31 +305,30 @@ func (e Entry) puts(stored vsclient.Info) bool {
 	return e.Action.Puts() && e.SHA256 != "" && stored.SHA256 == e.SHA256
 }
 
-// stands compares the store with an entry. A put with a condition on the owner, or on the
-// absence of a document, needs that only when the plan is an old one.
-func (x *execution) stands(ctx context.Context, e Entry) end {
+// stands compares the store with an entry, whose document is to have the owner. A put with a
+// condition on the owner, or on the absence of a document, needs that only when the plan is an old one.
+func (x *execution) stands(ctx context.Context, e Entry, owner any) (vsclient.Info, end) {
 	info, err := x.c.Get(ctx, e.Key)
-	gone, owner := errors.Is(err, vsclient.ErrNotFound), info.Attributes[x.plan.OwnerAttribute]
+	gone, is := errors.Is(err, vsclient.ErrNotFound), info.Attributes[x.plan.OwnerAttribute]
 	switch {
 	case gone && (e.FileID == "" || e.Action == Repair || e.Action == Remove):
-		return end{}
 	case gone:
-		return stale("the stored document is gone")
+		return info, stale("the stored document is gone")
 	case err != nil:
-		return end{err: err}
-	case x.plan.Scope.Owner != "" && owner == nil && !e.Unowned:
-		return stale("the stored document has no %s by now", x.plan.OwnerAttribute)
-	case x.plan.Scope.Owner != "" && owner != nil && owner != x.plan.Scope.Owner:
-		return stale("the stored document has the %s %q by now", x.plan.OwnerAttribute, fmt.Sprint(owner))
+		return info, end{err: err}
+	case is == nil && x.plan.Scope.Owner != "" && !e.Unowned:
+		return info, stale("the stored document has no %s by now", x.plan.OwnerAttribute)
+	case is != nil && is != owner:
+		return info, stale("the stored document has the %s %q by now", x.plan.OwnerAttribute, fmt.Sprint(is))
 	case e.puts(info):
 	case e.FileID == "":
-		return stale("the store has a document of the key by now, File %s", info.FileID)
+		return info, stale("the store has a document of the key by now, File %s", info.FileID)
 	case info.Version > e.Version || info.Version == e.Version && info.FileID != e.FileID: // an older one shows when the newest is not searchable
-		return stale("the stored document is another version by now, File %s", info.FileID)
-	case e.Action == Remove && (info.Version == 0 || !x.plan.Scope.has(e.Key, owner)):
-		return stale("the stored document is not the source's by now")
+		return info, stale("the stored document is another version by now, File %s", info.FileID)
+	case e.Action == Remove && (info.Version == 0 || !x.plan.Scope.has(e.Key, is)):
+		return info, stale("the stored document is not the source's by now")
 	}
-	return end{}
+	return info, end{}
 }
 
 // open opens the document of an entry again, with its owner, and compares its content with
@@ -362,6 +362,7 @@ func (x *execution) open(ctx context.Context, e Entry) (vsclient.Document, end) 
 	case info.SHA256 != e.SHA256:
 		return d, stale("the source's content has changed since the plan was made")
 	}
+	d.Attributes = info.Attributes // as the store has them
 	return d, end{}
 }
 
@@ -376,16 +377,13 @@ func (x *execution) remove(ctx context.Context, e Entry) (vsclient.Result, end) 
 	case e.SHA256 != "" && unput != "":
 		return vsclient.Result{}, end{withheld: fmt.Sprintf("the source has its content under %q, which was not put", unput)}
 	}
-	if how := x.stands(ctx, e); how != (end{}) {
-		return vsclient.Result{}, how
-	}
 	switch there, untold := ask(ctx, x.o.Exists, e.Key); {
 	case untold != "":
 		return vsclient.Result{}, end{withheld: untold}
 	case there:
 		return vsclient.Result{}, stale("the source has the document")
 	}
-	r, how := x.change(ctx, e, vsclient.Delete(e.Key))
+	r, how := x.change(ctx, e, vsclient.Delete(e.Key), x.plan.Scope.Owner)
 	if how == (end{}) {
 		x.o.Refusals.record(e.Key, "", "", nil)
 	}

@@ -87,36 +87,69 @@ func TestAPlanOfTenThousandUnchangedDocumentsTakesAboutAHundredRequests(t *testi
 	})
 }
 
-// TestTheFirstSyncIsAsFastAsApply compares a thousand puts in virtual time.
+// TestTheFirstSyncIsAsFastAsApply compares a thousand puts in virtual time. The plan takes two
+// round trips more, and three where the latency is great.
 func TestTheFirstSyncIsAsFastAsApply(t *testing.T) {
-	slow := openaitest.Config{Latency: 50 * time.Millisecond, IndexTime: 500 * time.Millisecond}
-	var apply, sync time.Duration
-	synctest.Test(t, func(t *testing.T) {
-		is := is.New(t)
-		w := newWorld(t, slow)
-		changes := make([]vsclient.Change, 1000)
-		for i := range changes {
-			changes[i] = vsclient.Put(numbered(i))
-		}
-		c, began := w.client(), time.Now()
-		for _, r := range c.Apply(context.Background(), changes, nil) {
-			is.NoErr(r.Err)
-		}
-		apply = time.Since(began)
-	})
-	synctest.Test(t, func(t *testing.T) {
-		is := is.New(t)
-		w := newWorld(t, slow)
-		c, began := w.client(), time.Now()
-		r := w.run(c, w.make(c, many(1000), plan.Options{}), plan.ExecuteOptions{})
-		sync = time.Since(began)
-		is.Equal(r.Done, 1000)
-	})
-	ratio := apply.Seconds() / sync.Seconds()
-	t.Logf("Apply takes %v, plan and execution take %v: %.3f ×", apply, sync, ratio)
-	if ratio < 0.95 {
-		t.Errorf("%.3f × the speed of Apply; at least 0.95 is asked for", ratio)
+	for latency, least := range map[time.Duration]float64{
+		10 * time.Millisecond:  0.95,
+		50 * time.Millisecond:  0.95,
+		200 * time.Millisecond: 0.95,
+		500 * time.Millisecond: 0.93,
+		time.Second:            0.93,
+	} {
+		t.Run(latency.String(), func(t *testing.T) {
+			slow := openaitest.Config{Latency: latency, IndexTime: 500 * time.Millisecond}
+			var apply, sync time.Duration
+			synctest.Test(t, func(t *testing.T) {
+				is := is.New(t)
+				w := newWorld(t, slow)
+				changes := make([]vsclient.Change, 1000)
+				for i := range changes {
+					changes[i] = vsclient.Put(numbered(i))
+				}
+				c, began := w.client(), time.Now()
+				for _, r := range c.Apply(context.Background(), changes, nil) {
+					is.NoErr(r.Err)
+				}
+				apply = time.Since(began)
+			})
+			synctest.Test(t, func(t *testing.T) {
+				is := is.New(t)
+				w := newWorld(t, slow)
+				c, began := w.client(), time.Now()
+				r := w.run(c, w.make(c, many(1000), plan.Options{}), plan.ExecuteOptions{})
+				sync = time.Since(began)
+				is.Equal(r.Done, 1000)
+			})
+			ratio := apply.Seconds() / sync.Seconds()
+			t.Logf("Apply takes %v, plan and execution take %v: %.3f ×", apply, sync, ratio)
+			if ratio < least {
+				t.Errorf("%.4f × the speed of Apply; at least %v is asked for", ratio, least)
+			}
+		})
 	}
+}
+
+// TestAFirstSyncIntoASecondStoreEnds has another store of the project with documents of the same
+// keys, whose Files are the newest of the project and a month old.
+func TestAFirstSyncIntoASecondStoreEnds(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		is, n := is.New(t), 1000
+		if underRace || testing.Short() {
+			n = 100
+		}
+		w := newWorld(t, openaitest.Config{Latency: 50 * time.Millisecond, IndexTime: 500 * time.Millisecond})
+		first := w.client()
+		w.run(first, w.make(first, many(n), us), plan.ExecuteOptions{})
+		is.NoErr(first.Close())
+		time.Sleep(30 * 24 * time.Hour)
+		w.store = w.srv.NewVectorStore("second")
+		before, began := w.srv.RequestCount(), time.Now()
+		c := w.client()
+		is.Equal(w.run(c, w.make(c, many(n), us), plan.ExecuteOptions{}).Done, n)
+		t.Logf("%v and %d requests", time.Since(began), w.srv.RequestCount()-before)
+		is.True(time.Since(began) < time.Minute)
+	})
 }
 
 // documents is how many the test of memory plants. The memory grows in proportion.

@@ -69,10 +69,8 @@ func Make(ctx context.Context, c *vsclient.Client, docs iter.Seq2[vsclient.Docum
 		Format: Format, MadeAt: time.Now().UTC().Truncate(time.Second), Scope: o.Scope, Guard: o.Guard.withDefaults(),
 		OwnerAttribute: m.o.OwnerAttribute, Entries: []Entry{}, documents: make(map[string]vsclient.Document), client: c,
 	}
-	var (
-		store   vsclient.Store
-		checked = make(chan error, 1)
-	)
+	var store vsclient.Store
+	checked := make(chan error, 1)
 	listing, stop := context.WithCancel(ctx)
 	defer stop()
 	go func() {
@@ -164,7 +162,7 @@ func (m *maker) list(ctx context.Context, c *vsclient.Client) error {
 			m.size, m.usage = m.size+h.size, m.usage+h.usage
 		}
 		if other := m.byKey[info.Key]; other != nil {
-			if other.version > h.version {
+			if newestFirst(other, h) < 0 {
 				h, other = other, h
 			}
 			h.older, other.older = slices.Concat(h.older, other.older, []*held{other}), nil
@@ -172,7 +170,7 @@ func (m *maker) list(ctx context.Context, c *vsclient.Client) error {
 		m.byKey[info.Key] = h
 	}
 	for key, h := range m.byKey {
-		slices.SortFunc(h.older, func(a, b *held) int { return cmp.Compare(b.version, a.version) })
+		slices.SortFunc(h.older, newestFirst)
 		for _, old := range h.older { // a file that another tool has attached goes with the key: its owner counts
 			if other := old.owner.Value(); old.version == 0 && other != nil && other != m.o.Scope.Owner {
 				h.owner = old.owner
@@ -183,6 +181,11 @@ func (m *maker) list(ctx context.Context, c *vsclient.Client) error {
 		}
 	}
 	return nil
+}
+
+// newestFirst is the order of the versions of a key, as the client has it.
+func newestFirst(a, b *held) int {
+	return cmp.Or(cmp.Compare(b.version, a.version), cmp.Compare(b.fileID, a.fileID))
 }
 
 // owned reports whether a stored document is within the scope.
@@ -247,9 +250,8 @@ func (m *maker) judge(ctx context.Context, e *Entry, h *held, d vsclient.Documen
 		return nil
 	}
 	e.Action, e.Reason = m.compare(h, info)
-	refused := m.o.Refusals.reason(d.Key, info.SHA256, chunkingText(info.Chunking))
-	if e.Action.Uploads() && refused != "" {
-		e.Action, e.Reason = Refused, "OpenAI has refused this content before: "+refused
+	if why := m.o.Refusals.reason(d.Key, info.SHA256, chunkingText(info.Chunking)); e.Action.Uploads() && why != "" {
+		e.Action, e.Reason = Refused, "OpenAI has refused this content before: "+why
 	}
 	e.Unowned = m.o.Scope.Owner != "" && h.fileID != "" && h.owner.Value() == nil && e.Action.Puts()
 	return nil

@@ -3,8 +3,10 @@ package plan_test
 import (
 	"context"
 	"errors"
+	"fmt"
 	"io"
 	"iter"
+	"slices"
 	"strings"
 	"testing"
 	"testing/iotest"
@@ -232,5 +234,30 @@ func TestTotalsSumUpThePlan(t *testing.T) {
 		is.Equal(p.Totals.PricePerDay, 0.0) // the first gigabyte is free
 		p = w.make(w.client(), source(), plan.Options{Scope: plan.Scope{Owner: "us"}, Empty: true})
 		is.True(p.Totals.Storage < -900)
+	})
+}
+
+// TestOfTwoVersionsWithOneNumberThePlanTakesTheClientsForTheNewest has two programs put each
+// key in one second.
+func TestOfTwoVersionsWithOneNumberThePlanTakesTheClientsForTheNewest(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		is := is.New(t)
+		w := newWorld(t, openaitest.Config{})
+		for i := range 20 {
+			key := fmt.Sprintf("%d.md", i)
+			for _, owner := range []string{"us", "them"} {
+				id := w.srv.AddFile(openaitest.NewFile{Name: key, Content: []byte(owner)})
+				w.srv.AddStoreFile(w.store, id, map[string]any{"vs_key": key, "vs_version": fmt.Sprintf("%016d", 1000), "owner": owner})
+			}
+		}
+		time.Sleep(time.Hour)
+		c := w.client()
+		planned := lines(w.make(c, source(), plan.Options{Scope: us.Scope, Empty: true, Guard: plan.Guard{Share: 1}}))
+		for i := range 20 {
+			key := fmt.Sprintf("%d.md", i)
+			info, err := c.Get(context.Background(), key)
+			is.NoErr(err)
+			is.Equal(slices.Contains(planned, "remove "+key), info.Attributes["owner"] == "us")
+		}
 	})
 }

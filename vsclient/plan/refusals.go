@@ -45,7 +45,7 @@ func LoadRefusals(path string) (*Refusals, error) {
 		err = json.Unmarshal(data, &r.byKey)
 	}
 	if err != nil {
-		return nil, fmt.Errorf("plan: the record of refusals %s cannot be read; remove it to have all documents tried again: %w", path, err)
+		return nil, fmt.Errorf("plan: the record of refusals %s cannot be read: %w", path, err)
 	}
 	return r, nil
 }

@@ -116,8 +116,11 @@ func Run(ctx context.Context, args []string, s Streams) int {
 		err = &exit{Usage, err}
 	}
 	code := cmp.Or(a.out.code, codeOf(err))
-	for _, arg := range args { // the flags may not have been read
-		a.json = a.json || arg == "--json"
+	for _, arg := range args {
+		if a.begun || arg == "--" { // the flags have been read, or end here
+			break
+		}
+		a.json = a.json || arg == "--json" || arg == "--json=true"
 	}
 	a.progress.End()
 	if a.json && (a.out.result != nil || err != nil) {

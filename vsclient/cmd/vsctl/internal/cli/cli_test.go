@@ -64,6 +64,7 @@ func TestTheExitCodeTellsTheKindOfFailure(t *testing.T) {
 		{name: "a score that is none", args: []string{"search", "q", "--min-score", "NaN"}, code: cli.Usage, says: "--min-score"},
 		{name: "no folder to emulate", args: []string{"ls", "--emulate=nowhere"}, code: cli.Environment, says: "nowhere"},
 		{name: "a share that is none", args: []string{"plan", ".", "--max-remove", "200%"}, code: cli.Usage, says: "--max-remove"},
+		{name: "a negative number of removals", args: []string{"sync", ".", "-n", "--approve-removals", "-5"}, code: cli.Usage, says: "--approve-removals"},
 		{name: "a chunking that is none", args: []string{"plan", ".", "--chunking", "1/2/3"}, code: cli.Usage, says: "800/400"},
 		{name: "a filter that is none", args: []string{"search", "q", "--filter", "lang"}, code: cli.Usage, says: "NAME=VALUE"},
 		{name: "an operator that is none", args: []string{"search", "q", "--filter", "year=>2024"}, code: cli.Usage, says: "no operator"},
@@ -104,6 +105,19 @@ func TestTheExitCodeTellsTheKindOfFailure(t *testing.T) {
 			is.True(strings.Contains(e.Error.Message, tt.says))
 		})
 	}
+}
+
+func TestAKeyThatLooksLikeAFlagIsAKey(t *testing.T) {
+	is := is.New(t)
+	w := newWorld(t, openaitest.Config{})
+	w.must(cli.Done, "put", "--", "--json", filepath.Join(w.dir, "a.md"))
+	is.Equal(w.must(cli.Done, "text", "--", "--json"), "alpha")
+	out, _, code := w.run("plan", "--bogus", "--json=true")
+	is.Equal(code, cli.Usage)
+	is.True(strings.HasPrefix(out, "{"))
+	out, _, code = w.run("plan", "--bogus", "--", "--json")
+	is.Equal(code, cli.Usage)
+	is.Equal(out, "")
 }
 
 func TestEachCommandWritesOneEnvelope(t *testing.T) {

@@ -31,11 +31,7 @@ func (a *app) client(ctx context.Context, store string, async bool) (*vsclient.C
 	if a.emulate != "" {
 		return a.emulated(ctx, c)
 	}
-	file := a.cfg
-	if store != "" {
-		file.Store = store
-	}
-	cfg, err := file.Resolve(a.flags, a.LookupEnv)
+	cfg, err := a.resolved(store)
 	if err != nil {
 		return nil, nil, environment(err)
 	}
@@ -57,6 +53,13 @@ func (a *app) client(ctx context.Context, store string, async bool) (*vsclient.C
 			a.note("vsctl: %s", show.Text(message(err)))
 		}
 	}, nil
+}
+
+// resolved returns the settings for a source of the file that names the store, or "".
+func (a *app) resolved(store string) (config.Config, error) {
+	file := a.cfg
+	file.Store = cmp.Or(store, file.Store)
+	return file.Resolve(a.flags, a.LookupEnv)
 }
 
 // gate lets nothing through but requests that read, until the command may write. A
@@ -212,15 +215,18 @@ func (a *app) chosen(given []string) (spec string, named config.Source, err erro
 // may stand beside the source that puts them.
 func (a *app) apart(name string, named config.Source) error {
 	kind, _ := source.Split(named.Source)
-	store, _ := a.LookupEnv("OPENAI_VECTOR_STORE_ID")
-	shared := cmp.Or(a.flags.Store, store) // is before those of the file
+	mine, err := a.resolved(named.Store)
+	if err != nil {
+		return nil //nolint:nilerr // no client is made of these settings
+	}
 	for _, other := range a.cfg.Names() {
-		o, _, err := a.cfg.Source(other, a.LookupEnv)
+		o, _, unread := a.cfg.Source(other, a.LookupEnv)
 		otherKind, _ := source.Split(o.Source)
+		its, err := a.resolved(o.Store)
 		switch {
-		case other == name || err != nil || kind == "keys" || otherKind == "keys": // err: it cannot be used here
+		case other == name || unread != nil || err != nil || kind == "keys" || otherKind == "keys": // an error: it cannot be used here
 		case named.Owner == "" || o.Owner != named.Owner || cmp.Or(o.Attribute, plan.DefaultOwnerAttribute) != cmp.Or(named.Attribute, plan.DefaultOwnerAttribute):
-		case shared == "" && cmp.Or(o.Store, a.cfg.Store) != cmp.Or(named.Store, a.cfg.Store):
+		case its.Store != mine.Store:
 		case strings.HasPrefix(o.Prefix, named.Prefix) || strings.HasPrefix(named.Prefix, o.Prefix):
 			return fmt.Errorf("the sources %q and %q have one owner and one store, and the prefix of one begins the other's, so that each would remove the documents of the other: give them two owners", name, other)
 		}

@@ -48,7 +48,8 @@ func (a *app) doctorCommand() *cobra.Command {
   stuck     documents that are being indexed for more than ten minutes
   doubled   keys with two versions
   gone      files that the store counts and does not list, as when a File was deleted
-  leftover  Files that no key needs, attached or not (vsctl sweep, vsctl leftovers)
+  leftover  Files that no key needs, attached or not (vsctl sweep, vsctl leftovers); of those
+            that are not attached, the ones an hour older than the newest File of the project
   expiry    a store that expires within a day
 and exits with 1 when it finds one. It only reads. A listing that is late shows too few
 files: doctor then looks again for two minutes before it tells of files that are gone.`,
@@ -204,10 +205,14 @@ func (a *app) leftoversCommand() *cobra.Command {
 	var remove, yes bool
 	cmd := &cobra.Command{
 		Use: "leftovers [FILE-ID...]", Short: "List Files that are attached nowhere, and remove those that you choose",
-		Long: `Leftovers lists Files older than an hour that are attached to no store and look like uploads
-that were cut off. OpenAI keeps no owner of a File, so that a name proves nothing:
-with --remove, Files that are only named alike go when you name their ids, or when you
-have seen the list on a terminal and say yes. Versions that a sweep removes go with them.`,
+		Long: `Leftovers lists Files that are attached to no store and look like uploads that were cut off:
+a document of the store has their name. OpenAI keeps no owner of a File, so that a name proves
+nothing: with --remove, Files that are only named alike go when you name their ids, or when you
+have seen the list on a terminal and say yes. Versions that a sweep removes go with them.
+
+A File is listed when the newest File of the project was made an hour later or more. OpenAI
+tells its time by its Files alone, so that after the last upload none becomes older: upload a
+file to have the ones of an hour before it listed.`,
 		Example: "  vsctl leftovers\n  vsctl leftovers --remove file-abc123 file-def456 -y",
 	}
 	cmd.Flags().BoolVar(&remove, "remove", false, "remove them: those with these ids, or all that you say yes to")

@@ -37,7 +37,7 @@ const (
 // doubt is how far a source may be another one than that of the last whole run.
 type doubt struct {
 	Level string `json:"level,omitempty"` // empty: the contents alone are judged
-	// Last is what the last whole run has read, when that is another folder, and still there.
+	// Last is what the last whole run has read, when that is or may be another folder, and still there.
 	Last string `json:"last_run,omitempty"`
 	why  string
 }
@@ -94,16 +94,21 @@ func (s spec) digest() [sha256.Size]byte {
 	return sha256.Sum256([]byte(scope))
 }
 
-// last returns the folder that the last whole run has read. It is "" when that is not known, as
-// with a record that cannot be read.
-func (a *app) last(store string, s spec) string {
+// lastRun is what the record tells of the last whole run. The zero lastRun is that of no record.
+type lastRun struct {
+	folder string
+	fault  string // why the record cannot be read
+}
+
+// last returns what the record tells of the last whole run.
+func (a *app) last(store string, s spec) lastRun {
 	file := a.placeFile(store, s)
 	if file == "" {
-		return ""
+		return lastRun{}
 	}
 	data, err := os.ReadFile(file)
 	if errors.Is(err, fs.ErrNotExist) {
-		return ""
+		return lastRun{}
 	}
 	var last place
 	if err == nil {
@@ -113,15 +118,20 @@ func (a *app) last(store string, s spec) string {
 		err = errors.New("it names no folder")
 	}
 	if err != nil {
-		a.note("vsctl: the folder of the last whole run is not known: %s: %s; a run that is whole writes it anew", file, message(err))
-		return ""
+		a.note("vsctl: the folder of the last whole run is not known: %s: %s; a run that is approved writes it anew", file, message(err))
+		return lastRun{fault: file + ": " + message(err)}
 	}
-	return last.Folder
+	return lastRun{folder: last.Folder}
 }
 
 // doubt compares the folder of the source with that of the last whole run. The working directory
-// decides where a relative path leads, and so such a source is doubted more.
-func (s spec) doubt(ctx context.Context, last, folder string) doubt {
+// decides where a relative path leads, and so such a source is doubted more. A record that cannot
+// be read may name another folder.
+func (s spec) doubt(ctx context.Context, run lastRun, folder string) doubt {
+	if run.fault != "" && folder != "" {
+		return doubt{strict, "a folder that the record does not tell", "the folder of the last whole run is not known: " + run.fault}
+	}
+	last := run.folder
 	kind, _ := source.Split(s.Source)
 	was, err := os.Stat(last)
 	gone := errors.Is(err, fs.ErrNotExist) || errors.Is(err, syscall.ENOTDIR) // not one that cannot be looked at

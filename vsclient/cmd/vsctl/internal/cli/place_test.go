@@ -710,8 +710,8 @@ func TestAFolderThatCannotBeLookedAtIsNotGone(t *testing.T) {
 	is.Equal(w.keys(), slices.Sorted(maps.Keys(v1)))
 }
 
-// TestARecordThatCannotBeReadOrWrittenStopsNothing tells of it on a line.
-func TestARecordThatCannotBeReadOrWrittenStopsNothing(t *testing.T) {
+// TestARecordThatCannotBeReadOrWrittenStopsNoRunThatRemovesNothing tells of it on a line.
+func TestARecordThatCannotBeReadOrWrittenStopsNoRunThatRemovesNothing(t *testing.T) {
 	is := is.New(t)
 	w := newWorld(t, openaitest.Config{})
 	w.must(cli.Done, "sync", w.dir, "--owner", "hb", "-y")
@@ -720,16 +720,15 @@ func TestARecordThatCannotBeReadOrWrittenStopsNothing(t *testing.T) {
 		is.NoErr(os.WriteFile(record, []byte(damaged), 0o600))
 		_, errs, code := w.run("plan", w.dir, "--owner", "hb")
 		is.Equal(code, cli.Done)
-		is.True(strings.Contains(errs, "a run that is whole writes it anew"))
-		_, _, code = w.run("sync", w.dir, "--owner", "hb", "-y")
-		is.Equal(code, cli.Done)
-		_, errs, _ = w.run("plan", w.dir, "--owner", "hb")
-		is.Equal(errs, "") // it was written anew
+		is.True(strings.Contains(errs, "a run that is approved writes it anew"))
+		w.write("a.md", "alpha of "+damaged)
+		w.must(cli.Done, "sync", w.dir, "--owner", "hb", "-y") // no document goes
 	}
 
 	is.NoErr(os.Remove(record))
 	is.NoErr(os.MkdirAll(filepath.Join(record, "a folder in its place"), 0o700))
-	_, errs, code := w.run("sync", w.dir, "--owner", "hb", "-y")
+	w.remove("sub/c.md")
+	_, errs, code := w.run("sync", w.dir, "--owner", "hb", "-y", "--approve-removals", "1")
 	is.Equal(code, cli.Done)
 	is.True(strings.Contains(errs, "cannot be written down"))
 	left, err := filepath.Glob(filepath.Join(filepath.Dir(record), "*.new"))
@@ -741,4 +740,40 @@ func TestARecordThatCannotBeReadOrWrittenStopsNothing(t *testing.T) {
 	_, errs, code = w.run("sync", w.dir, "--owner", "third", "--prefix", "q/", "-y")
 	is.Equal(code, cli.Done)
 	is.Equal(errs, "")
+}
+
+// TestARecordThatCannotBeReadIsAReasonToRemoveNothing has somebody's file damaged.
+func TestARecordThatCannotBeReadIsAReasonToRemoveNothing(t *testing.T) {
+	for sentence, left := range map[string]string{
+		"it is cut":          `{"owner":"h`,
+		"it is empty":        "",
+		"it names no folder": `{"owner":"hb"}`,
+	} {
+		t.Run(sentence, func(t *testing.T) {
+			is := is.New(t)
+			w := newWorld(t, openaitest.Config{})
+			w.must(cli.Done, "sync", w.dir, "--owner", "hb", "-y")
+			w.remove("sub/c.md")
+			file := filepath.Join(t.TempDir(), "a.plan")
+			w.must(cli.Done, "plan", w.dir, "--owner", "hb", "--out", file)
+			is.NoErr(os.WriteFile(records(t)[0], []byte(left), 0o600))
+			w.must(cli.Withheld, "apply", file, "-y")
+			_, errs, code := w.run("sync", w.dir, "--owner", "hb", "-y")
+			is.Equal(code, cli.Withheld)
+			is.True(strings.Contains(errs, "the folder of the last whole run is not known"))
+			is.Equal(len(w.keys()), 3)
+
+			w.write("sub/c.md", "gamma")
+			w.must(cli.Done, "sync", w.dir, "--owner", "hb", "-y") // nothing goes, and the record stays as it is
+			w.remove("sub/c.md")
+			w.must(cli.Withheld, "sync", w.dir, "--owner", "hb", "-y")
+
+			w.must(cli.Done, "sync", w.dir, "--owner", "hb", "-y", "--approve-removals", "1")
+			is.Equal(len(w.keys()), 2)
+
+			w.remove("sub/b.md")
+			w.must(cli.Done, "sync", w.dir, "--owner", "hb", "-y") // the record is whole
+			is.Equal(w.keys(), []string{"a.md"})
+		})
+	}
 }

@@ -167,9 +167,7 @@ func (a *app) make(ctx context.Context, c *vsclient.Client, opened source.Source
 	} else if err != nil { // no document could be put
 		return made{}, usagef("--owner, --owner-attribute or --chunking: %w", err)
 	}
-	if m.refusals, err = a.refusals(a.storeID, m.Spec); err != nil {
-		return made{}, environment(err)
-	}
+	m.refusals = a.refusals(a.storeID, m.Spec)
 	m.Folder = m.Spec.folder()
 	m.Doubt = m.Spec.doubt(ctx, a.last(a.storeID, m.Spec), m.Folder)
 	o := plan.Options{
@@ -224,13 +222,19 @@ func (a *app) refusalsFile(store string, s spec) string {
 	return a.cached(store, fmt.Sprintf(".%x.refusals.json", s.digest()))
 }
 
-// refusals returns the documents that OpenAI has refused in earlier runs.
-func (a *app) refusals(store string, s spec) (*plan.Refusals, error) {
+// refusals returns the documents that OpenAI has refused in earlier runs: none, when the file
+// cannot be read.
+func (a *app) refusals(store string, s spec) *plan.Refusals {
 	file := a.refusalsFile(store, s)
 	if file == "" {
-		return new(plan.Refusals), nil
+		return new(plan.Refusals)
 	}
-	return plan.LoadRefusals(file)
+	r, err := plan.LoadRefusals(file)
+	if err != nil {
+		a.note("vsctl: %s; the refused documents are tried again", message(err))
+		return new(plan.Refusals)
+	}
+	return r
 }
 
 func (a *app) saveRefusals(store string, s spec, r *plan.Refusals) {
@@ -475,12 +479,37 @@ func (a *app) begin(ctx context.Context, args []string, s *sourceFlags, wait boo
 	return c, opened, m, end, nil
 }
 
+// save writes the plan into a file.
 func save(file string, m made) error {
-	data, err := json.MarshalIndent(m, "", "\t")
-	if err == nil {
-		err = os.WriteFile(file, append(data, '\n'), 0o600)
+	f, err := os.OpenFile(filepath.Clean(file), os.O_WRONLY|os.O_CREATE|os.O_TRUNC, 0o600)
+	if err != nil {
+		return err
 	}
-	return err
+	return errors.Join(m.write(f), f.Close())
+}
+
+// write writes the plan as JSON. Each entry has a line, and one alone is in memory as text.
+func (m made) write(to io.Writer) error {
+	bare, entries := *m.Plan, m.Plan.Entries
+	bare.Entries, m.Plan = []plan.Entry{}, &bare
+	data, err := json.MarshalIndent(m, "", "\t")
+	if err != nil {
+		return err
+	}
+	begin, end, _ := strings.Cut(string(data), `"entries": []`) // no text has this: JSON escapes quotes
+	w := bufio.NewWriter(to)
+	fmt.Fprint(w, begin, `"entries": [`)
+	separator := "\n\t\t\t"
+	for _, e := range entries {
+		line, err := json.Marshal(e)
+		if err != nil {
+			return err
+		}
+		fmt.Fprint(w, separator, string(line))
+		separator = ",\n\t\t\t"
+	}
+	fmt.Fprint(w, "\n\t\t]", end, "\n")
+	return w.Flush() // tells how the writes before have ended
 }
 
 func (a *app) syncCommand() *cobra.Command {
@@ -551,18 +580,21 @@ and for a relative path when no run is on record here or its folder is gone.
 
 // executeFlags are the flags of commands that execute a plan.
 type executeFlags struct {
-	approve   int
+	approve   uint
 	yes, wait bool
 }
 
+// most is the number of removals that are approved.
+func (x *executeFlags) most() int { return int(min(x.approve, math.MaxInt32)) }
+
 // approves reports whether the approval lifts the guard's reason.
 func (x *executeFlags) approves(p *plan.Plan) bool {
-	return p.Guarded != "" && p.Removals <= x.approve
+	return p.Guarded != "" && p.Removals <= x.most()
 }
 
 func (x *executeFlags) add(f *pflag.FlagSet) {
 	f.SortFlags = false
-	f.IntVar(&x.approve, "approve-removals", 0, "remove up to `N` documents although that is more than --max-remove allows, or although\nthe source may be another one; the other changes are made too")
+	f.UintVar(&x.approve, "approve-removals", 0, "remove up to `N` documents although that is more than --max-remove allows, or although\nthe source may be another one; the other changes are made too")
 	f.BoolVar(&x.wait, "wait", true, "wait until documents are searchable; --wait=false: until they are attached, and leave\nremovals to a later run")
 	f.BoolVarP(&x.yes, "yes", "y", false, "do not ask; needed without a terminal")
 }
@@ -615,15 +647,13 @@ has read another folder, of which the plan did not know. Plan again.
 		if a.storeID != m.Plan.StoreID {
 			return outcome{}, usagef("the plan is for the store %s, and the command's is %s: plan again", show.Text(m.Plan.StoreID), a.storeID)
 		}
-		if m.refusals, err = a.refusals(m.Plan.StoreID, m.Spec); err != nil {
-			return outcome{}, environment(err)
-		}
+		m.refusals = a.refusals(m.Plan.StoreID, m.Spec)
 		last := a.last(m.Plan.StoreID, m.Spec)
 		m.Doubt = m.Spec.doubt(ctx, last, m.Folder)
 		if was := read.Spec.doubt(ctx, last, read.Folder); m.moved && read.Folder != "" && was.Level < m.Doubt.Level {
 			m.Doubt = was // the plan's folder has decided what goes
 		}
-		if m.Doubt.Last != "" && (m.Doubt.Level > read.Doubt.Level || m.Doubt.Last != read.Doubt.Last) && m.Plan.Removals > x.approve {
+		if m.Doubt.Last != "" && (m.Doubt.Level > read.Doubt.Level || m.Doubt.Last != read.Doubt.Last) && m.Plan.Removals > x.most() {
 			return outcome{code: Withheld, summary: "nothing was changed", result: m, err: fmt.Errorf("the last whole run has read %s, which the plan did not know: plan again", m.Doubt.Last)}, nil
 		}
 		if !x.wait {
@@ -694,7 +724,7 @@ func (a *app) execute(ctx context.Context, c *vsclient.Client, m made, opened so
 		}
 	}
 	o := plan.ExecuteOptions{
-		Approve: x.approve, Refusals: m.refusals, Exists: exists(opened),
+		Approve: x.most(), Refusals: m.refusals, Exists: exists(opened),
 	}
 	if saved {
 		o.Source = opened.Document
@@ -704,7 +734,7 @@ func (a *app) execute(ctx context.Context, c *vsclient.Client, m made, opened so
 	report, err := p.Execute(ctx, c, o, func(g plan.Progress) { a.progress.Done(g.Done, g.Total, g.Bytes) })
 	a.saveRefusals(p.StoreID, m.Spec, m.refusals)
 	shown := len(p.Entries) > p.Removals || len(opened.Refused()) > 0 // an empty folder may be any
-	approved := p.Removals > 0 && p.Removals <= x.approve
+	approved := p.Removals > 0 && p.Removals <= x.most()
 	if err == nil && !silent && !m.moved && shown && whole(p, report) && (approved || m.decides(report)) {
 		a.remember(p.StoreID, m.Spec, m.Folder)
 	}

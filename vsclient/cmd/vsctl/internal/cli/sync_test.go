@@ -477,6 +477,7 @@ func TestTwoSourcesOfTheFileDoNotRemoveEachOthersDocuments(t *testing.T) {
 		{"owner: hb, prefix: p/q/", "owner: hb, prefix: p/", cli.Environment},
 		{"owner: hb", "owner: hb", cli.Environment},
 		{"owner: hb, store: vs_one", "owner: hb, store: vs_two", cli.Environment}, // the environment names one store
+		{`owner: hb, store: "${SAME}"`, "owner: hb, store: vs_same", cli.Environment},
 		{"owner: hb, owner_attribute: owner", "owner: hb", cli.Environment},
 		{"owner: hb, prefix: p/", "owner: hb, prefix: q/", cli.Done},
 		{"owner: hb", "owner: other", cli.Done},
@@ -487,6 +488,10 @@ func TestTwoSourcesOfTheFileDoNotRemoveEachOthersDocuments(t *testing.T) {
 			is := is.New(t)
 			w := newWorld(t, openaitest.Config{})
 			w.write("../settings.yaml", "sources:\n  one: {source: docs, "+tt.one+"}\n  two: {source: docs/sub, "+tt.two+"}\n")
+			if strings.Contains(tt.one, "SAME") {
+				delete(w.env, "OPENAI_VECTOR_STORE_ID")
+				w.env["SAME"] = "vs_same"
+			}
 			_, errs, code := w.run("plan", "one", "--config", filepath.Join(filepath.Dir(w.dir), "settings.yaml"))
 			is.Equal(code, tt.code)
 			is.True(code == cli.Done || strings.Contains(errs, `"one" and "two"`))
@@ -504,4 +509,25 @@ func TestAPlanWithholdsAsTheSyncDoes(t *testing.T) {
 	is.True(strings.Contains(w.must(cli.Withheld, "plan", w.dir, "--owner", "hb"), "2 not removed"))
 	is.True(strings.Contains(w.must(cli.Withheld, "sync", w.dir, "--owner", "hb", "-y"), "2 not removed"))
 	is.Equal(len(w.keys()), 3)
+}
+
+func TestARecordOfRefusalsThatCannotBeReadStopsNoRun(t *testing.T) {
+	is := is.New(t)
+	w := newWorld(t, openaitest.Config{FailIndexing: func(f openaitest.FileInfo) (code, message string) {
+		if f.Name == "a.md" {
+			return "invalid_file", "it is broken"
+		}
+		return "", ""
+	}})
+	w.must(cli.Failed, "sync", w.dir, "--owner", "hb", "-y")
+	files, err := filepath.Glob(filepath.Join(os.Getenv("XDG_CACHE_HOME"), "vsctl", "*.refusals.json"))
+	is.NoErr(err)
+	is.Equal(len(files), 1)
+	is.NoErr(os.WriteFile(files[0], []byte("no JSON"), 0o600))
+	out, errs, code := w.run("plan", w.dir, "--owner", "hb")
+	is.Equal(code, cli.Done)
+	is.True(strings.Contains(out, "+ a.md"))
+	is.True(strings.Contains(errs, "the refused documents are tried again"))
+	w.must(cli.Failed, "sync", w.dir, "--owner", "hb", "-y") // it writes the record anew
+	is.True(strings.Contains(w.must(cli.Done, "plan", w.dir, "--owner", "hb"), "? a.md  (OpenAI has refused this content before"))
 }

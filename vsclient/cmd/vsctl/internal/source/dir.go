@@ -33,6 +33,7 @@ type dir struct {
 
 	first sync.Once
 	names map[string]string // of the last listing; nil before the first
+	shut  map[string]string // of the last listing: names that may be of folders whose files it leaves out
 }
 
 // A lister lists the files of a folder that are to be considered. It yields an error
@@ -77,7 +78,6 @@ func (d *dir) Documents(ctx context.Context) iter.Seq2[vsclient.Document, error]
 	return func(yield func(vsclient.Document, error) bool) {
 		d.refused = map[string]string{}
 		names, errs := d.chosen(ctx)
-		d.names = names
 		for _, err := range errs {
 			if !yield(vsclient.Document{}, err) {
 				return
@@ -141,26 +141,30 @@ const NotIndexed = "OpenAI does not index files with this extension"
 const NotCheckedOut = "git keeps it, and does not check it out here"
 
 // chosen returns the files that the globs choose, each with the reason for which it
-// is refused or "", and an error for each part that could not be read.
-func (d *dir) chosen(ctx context.Context) (map[string]string, []error) {
-	names := map[string]string{}
-	var errs []error
+// is refused or "", and an error for each part that could not be read. A folder is shut
+// whatever the globs say of its own name: they may choose files below it.
+func (d *dir) chosen(ctx context.Context) (names map[string]string, errs []error) {
+	names = map[string]string{}
+	d.names, d.shut = names, map[string]string{}
 	for name, err := range d.list.all(ctx) {
 		sparse := errors.Is(err, errSparse)
 		if err != nil && !sparse {
 			errs = append(errs, err)
 			continue
 		}
-		if !d.wanted(name) {
-			continue
+		reason, err := d.look(name)
+		if absent(err) && sparse {
+			reason, err = NotCheckedOut, nil
 		}
-		switch reason, err := d.look(name); {
-		case absent(err) && sparse:
-			names[name] = NotCheckedOut
+		switch reason {
+		case linkedFolder, linkOut, otherRepository, NotCheckedOut:
+			d.shut[name] = reason
+		}
+		switch {
 		case absent(err): // git lists files that are deleted
 		case err != nil:
 			errs = append(errs, err)
-		default:
+		case d.wanted(name):
 			names[name] = reason
 		}
 	}
@@ -189,6 +193,8 @@ func (d *dir) look(name string) (string, error) {
 		return otherRepository, nil
 	case !info.Mode().IsRegular():
 		return "it is not a regular file", nil
+	case !d.wanted(name): // nobody asks for its content
+		return "", nil
 	case !slices.Contains(indexed, strings.ToLower(path.Ext(name))):
 		return NotIndexed, nil
 	case info.Size() < pointerSize:
@@ -307,12 +313,11 @@ func (d *dir) Document(ctx context.Context, key string) (vsclient.Document, bool
 	}
 	d.first.Do(func() {
 		if d.names == nil {
-			d.names, _ = d.chosen(ctx)
+			_, _ = d.chosen(ctx)
 		}
 	})
 	for above := path.Dir(name); above != "."; above = path.Dir(above) {
-		switch reason := d.names[above]; reason {
-		case linkedFolder, linkOut, otherRepository:
+		if reason := d.shut[above]; reason != "" {
 			return none, false, fmt.Errorf("%s: %s; --exclude it to have its documents removed", above, reason)
 		}
 	}

@@ -252,6 +252,18 @@ func repositories(dir string, folders ...string) {
 	}
 }
 
+// submoduleOf makes a folder one that git keeps as a submodule, and that is not there.
+func submoduleOf(dir, folder string) {
+	must(os.RemoveAll(filepath.Join(dir, folder)))
+	run(dir, "update-index", "--add", "--cacheinfo", "160000,"+strings.Repeat("1", 40)+","+folder)
+}
+
+// run runs git in a folder.
+func run(dir string, args ...string) {
+	_, err := git(context.Background(), dir, append([]string{"-c", "user.name=n", "-c", "user.email=e"}, args...)...)
+	must(err)
+}
+
 // TestFilesBelowAFolderThatIsNotListedAreNotGone makes a folder another repository, and a link.
 func TestFilesBelowAFolderThatIsNotListedAreNotGone(t *testing.T) {
 	for sentence, change := range map[string]func(dir string){
@@ -267,6 +279,21 @@ func TestFilesBelowAFolderThatIsNotListedAreNotGone(t *testing.T) {
 			must(os.Rename(filepath.Join(dir, "b"), filepath.Join(dir, "real")))
 			must(os.Symlink("real", filepath.Join(dir, "b")))
 		},
+		"a link within a work tree": func(dir string) {
+			must(os.Rename(filepath.Join(dir, "b"), filepath.Join(dir, "real")))
+			must(os.Symlink("real", filepath.Join(dir, "b")))
+			repositories(dir)
+		},
+		"a submodule that is not checked out": func(dir string) {
+			repositories(dir)
+			submoduleOf(dir, "b")
+			must(os.Mkdir(filepath.Join(dir, "b"), 0o755))
+		},
+		"a submodule that a sparse checkout leaves out": func(dir string) {
+			repositories(dir)
+			submoduleOf(dir, "b")
+			run(dir, "update-index", "--skip-worktree", "b")
+		},
 		"another repository":             func(dir string) { repositories(dir, "b") },
 		"another repository without git": func(dir string) { repositories(dir, "b") },
 		"a submodule without git": func(dir string) {
@@ -277,21 +304,26 @@ func TestFilesBelowAFolderThatIsNotListedAreNotGone(t *testing.T) {
 			write(t, dir, ".gitmodules", "[submodule \"b\"]\n\tpath = b\n\turl = ../b\n")
 		},
 	} {
-		t.Run(sentence, func(t *testing.T) {
-			is := is.New(t)
-			path := folder(t)
-			c := store(t, open(t, path, Options{}))
-			change(path)
-			if strings.HasSuffix(sentence, "without git") {
-				t.Setenv("PATH", t.TempDir())
-			}
-			s := open(t, path, Options{})
-			p := compare(t, c, s.Documents(t.Context()))
-			is.True(s.Refused()["b"] != "") // its files are not put
-			report := execute(t, c, s, p)
-			is.Equal(report.Counts[plan.Remove], 0)
-			is.Equal(len(report.Withheld), 2)
-		})
+		for _, include := range [][]string{nil, {"*.md"}, {"b/*"}} {
+			t.Run(sentence+", the globs "+strings.Join(include, " "), func(t *testing.T) {
+				is := is.New(t)
+				path := folder(t)
+				c := store(t, open(t, path, Options{}))
+				change(path)
+				if strings.HasSuffix(sentence, "without git") {
+					t.Setenv("PATH", t.TempDir())
+				}
+				s := open(t, path, Options{Include: include, AllowEmpty: true})
+				p := compare(t, c, s.Documents(t.Context()))
+				is.Equal(s.Refused()["b"] != "", include == nil) // its files are not put
+				report := execute(t, c, s, p)
+				is.Equal(len(report.Failed), 0)
+				for _, key := range []string{"b/c.md", "b/d.md"} {
+					_, err := c.Get(t.Context(), key)
+					is.NoErr(err)
+				}
+			})
+		}
 	}
 }
 
@@ -347,10 +379,6 @@ func TestTheErrorOfAReadIsTheCause(t *testing.T) {
 
 // TestFilesThatGitKeepsAreNotGone has files that a listing of the folder leaves out.
 func TestFilesThatGitKeepsAreNotGone(t *testing.T) {
-	run := func(dir string, args ...string) {
-		_, err := git(context.Background(), dir, append([]string{"-c", "user.name=n", "-c", "user.email=e"}, args...)...)
-		must(err)
-	}
 	commit := func(dir string) {
 		run(dir, "init", "-q")
 		run(dir, "add", ".")

@@ -5,17 +5,23 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"maps"
 	"slices"
 	"strings"
 	"time"
 
 	"github.com/goccy/go-yaml"
+	"github.com/goccy/go-yaml/lexer"
+	"github.com/goccy/go-yaml/token"
 
 	"github.com/conduitio-labs/conduit-connector-openai-vectorstore/vsclient"
 )
 
 // maxFrontMatter is the most bytes that front matter may have.
 const maxFrontMatter = 64 << 10
+
+// maxNesting is the most lists and mappings of front matter that may be within each other.
+const maxNesting = 100
 
 // frontMatterError is front matter that cannot be attributes.
 type frontMatterError struct{ reason string }
@@ -29,13 +35,16 @@ func frontMatter(r io.Reader, fields []string) (vsclient.Attributes, error) {
 	if err != nil || text == "" {
 		return nil, err
 	}
+	if nested(text) {
+		return nil, &frontMatterError{fmt.Sprintf("more than %d lists or mappings are within each other: take them out", maxNesting)}
+	}
 	var found map[string]any
 	if err := yaml.Unmarshal([]byte(text), &found); err != nil {
-		first, _, _ := strings.Cut(err.Error(), "\n")
-		return nil, &frontMatterError{"this is not YAML: " + first}
+		return nil, &frontMatterError{"this is not YAML: " + yaml.FormatError(err, false, false)}
 	}
 	attributes := vsclient.Attributes{}
-	for name, value := range found {
+	for _, name := range slices.Sorted(maps.Keys(found)) { // the first fault is the same at each run
+		value := found[name]
 		if value == nil || !slices.Contains(fields, "*") && !slices.Contains(fields, name) {
 			continue
 		}
@@ -47,6 +56,30 @@ func frontMatter(r io.Reader, fields []string) (vsclient.Attributes, error) {
 		}
 	}
 	return attributes, nil
+}
+
+// nested reports whether lists and mappings are too deep within each other for the parser,
+// whose memory grows with the square of the depth. It counts what one line can hold: each line
+// that goes deeper by its indentation is longer than the one before.
+func nested(text string) bool {
+	brackets, dashes, line := 0, 0, 0
+	for _, t := range lexer.Tokenize(text) {
+		if t.Position.Line != line {
+			dashes, line = 0, t.Position.Line
+		}
+		switch t.Type { //nolint:exhaustive // the others nest nothing
+		case token.SequenceStartType, token.MappingStartType:
+			brackets++
+		case token.SequenceEndType, token.MappingEndType:
+			brackets--
+		case token.SequenceEntryType:
+			dashes++
+		}
+		if brackets+dashes > maxNesting {
+			return true
+		}
+	}
+	return false
 }
 
 // head returns the text of the front matter, or "" where there is none.

@@ -17,7 +17,7 @@ import (
 	"syscall"
 	"unicode/utf8"
 
-	"github.com/go-git/go-git/v5/plumbing/format/gitignore"
+	"github.com/bmatcuk/doublestar/v4"
 )
 
 // gitFiles lists the files of a folder in a work tree as git does: those that are
@@ -320,31 +320,48 @@ func settings(files fs.FS, name string) ([]byte, error) {
 
 // pattern is a line of a .gitignore.
 type pattern struct {
-	gitignore.Pattern
+	glob   string
 	domain []string
-	name   bool // it has no slash, and names a file or folder in any folder
-	below  bool // it ends in "/**", and names all that is below a folder
+	keep   bool // it begins with "!", and takes back what a line before it names
+	folder bool // it ends in "/", and names folders alone
+	name   bool // it has no other slash, and names a file or folder in any folder
 }
 
-// names reports whether the last pattern that matches the path names it. A pattern of
-// go-git matches a folder and all that is below it. One of git matches the folder alone or,
-// with "/**", what is below it alone.
+// names reports whether the last pattern that matches the path names it.
 func names(patterns []pattern, parts []string, folder bool) bool {
-	last := len(parts) - 1
 	for _, p := range slices.Backward(patterns) {
-		if last < len(p.domain) || !slices.Equal(parts[:len(p.domain)], p.domain) {
+		if len(parts) <= len(p.domain) || !slices.Equal(parts[:len(p.domain)], p.domain) || p.folder && !folder {
 			continue
 		}
-		at := parts
+		at := strings.Join(parts[len(p.domain):], "/")
 		if p.name {
-			at = append(slices.Clone(p.domain), parts[last])
+			at = path.Base(at)
 		}
-		match := p.Match(at, folder)
-		if match != gitignore.NoMatch && (p.name || p.below == (p.Match(parts[:last], true) == match)) {
-			return match == gitignore.Exclude
+		if match, _ := doublestar.Match(p.glob, at); match { // as in git, a bad pattern matches nothing
+			return !p.keep
 		}
 	}
 	return false
+}
+
+// literal are the signs of a pattern that git and doublestar read in two ways: git has no
+// braces, and has names of classes of characters.
+var literal = strings.NewReplacer(`\{`, `\{`, `\}`, `\}`, `{`, `\{`, `}`, `\}`,
+	"[:alnum:]", "a-zA-Z0-9", "[:alpha:]", "a-zA-Z", "[:blank:]", " \t", "[:digit:]", "0-9", "[:lower:]", "a-z",
+	"[:space:]", " \t\n\r", "[:upper:]", "A-Z", "[:xdigit:]", "0-9a-fA-F",
+	"[:punct:]", ":-@!-/\\[-`\\{-~", "[:graph:]", `"-~!`, "[:print:]", " -~", "[:cntrl:]", "\x01-\x1f\x7f")
+
+// newPattern reads a line of a .gitignore in the domain.
+func newPattern(line string, domain []string) pattern {
+	p := pattern{domain: domain}
+	line, p.keep = strings.CutPrefix(line, "!")
+	line, p.folder = strings.CutSuffix(line, "/")
+	p.name = !strings.Contains(line, "/")
+	p.glob = literal.Replace(strings.TrimPrefix(line, "/"))
+	if p.glob == "**" && !p.name || strings.HasSuffix(p.glob, "/**") {
+		p.glob += "/*" // it names what is below a folder, and not the folder
+	}
+	return p
 }
 
 // ignores returns the patterns of the folder's .gitignore, which hold below the domain.
@@ -362,11 +379,7 @@ func ignores(files fs.FS, folder string, domain []string) ([]pattern, error) {
 			line = text
 		}
 		if strings.TrimSpace(line) != "" && !strings.HasPrefix(line, "#") {
-			line = strings.ReplaceAll(line, "[!", "[^") // go-git has the one form
-			patterns = append(patterns, pattern{
-				gitignore.ParsePattern(line, domain), domain,
-				!strings.Contains(strings.TrimSuffix(line, "/"), "/"), strings.HasSuffix(line, "/**"),
-			})
+			patterns = append(patterns, newPattern(line, domain))
 		}
 	}
 	return patterns, nil

@@ -3,9 +3,11 @@ package source
 import (
 	"fmt"
 	"io"
+	"math/rand/v2"
 	"os"
 	"os/exec"
 	"path/filepath"
+	"runtime"
 	"slices"
 	"strings"
 	"testing"
@@ -148,6 +150,14 @@ func TestIgnoredFilesAreLeftOutWithGitAndWithout(t *testing.T) {
 		"*\n!*/\n!c.md\n":                         "b/c.md",
 		"*\n!/e/\n!/e/f/\n!/e/**/g.md\n":          "e/f/g.md",
 		"f/*\n!e/**\nhidden.md\n":                 "a.md b/c.md b/d.md e/f/g.md",
+		"/**\n!/a.md\n":                           "a.md",
+		"/**/\nhidden.md\n":                       "a.md",
+		"b/**.md\nhidden.md\n":                    "a.md e/f/g.md",
+		"/b**\nhidden.md\n":                       "a.md e/f/g.md",
+		"b/[[:alpha:]].md\nhidden.md\n":           "a.md e/f/g.md",
+		"[[:digit:][:upper:]c].md\nhidden.md\n":   "a.md b/d.md e/f/g.md",
+		"[[:punct:]].md\nhidden.md\n":             "a.md b/c.md b/d.md e/f/g.md",
+		"{a,c}.md\n[a\nhidden.md\n":               "a.md b/c.md b/d.md e/f/g.md",
 	} {
 		t.Run(fmt.Sprintf("the patterns %q", lines), func(t *testing.T) {
 			is := is.New(t)
@@ -175,6 +185,58 @@ func TestIgnoredFilesAreLeftOutWithGitAndWithout(t *testing.T) {
 		is.NoErr(err) // a deletion is no fault
 		is.Equal(got, []string{"b/c.md", "b/d.md", "e/f/g.md"})
 	})
+}
+
+// TestNoPatternsNameOtherFilesWithoutGit has lines of random parts in a .gitignore.
+func TestNoPatternsNameOtherFilesWithoutGit(t *testing.T) {
+	is := is.New(t)
+	path := folder(t)
+	for _, name := range []string{"b/x y.md", "b/{a}.md", "e/A1.md", "e/a/b/c.md", "b/b/!x.md"} {
+		write(t, path, name, name)
+	}
+	repositories(path)
+	list := func(l lister) (out []string) {
+		for name, err := range l.all(t.Context()) {
+			is.NoErr(err)
+			out = append(out, name)
+		}
+		slices.Sort(out)
+		return out
+	}
+	s := open(t, path, Options{})
+	classes := strings.Fields("alnum alpha blank cntrl digit graph lower print punct space upper xdigit")
+	for c := rune(1); c < 0x7f; c++ {
+		if c != '/' {
+			write(t, path, "classes/"+string(c)+".md", "one")
+		}
+	}
+	for _, class := range classes {
+		write(t, path, ".gitignore", fmt.Sprintf("/classes/[[:%s:]].md\n/classes/x[![:%s:]].md\n", class, class))
+		w, err := newWalked(s.(*dir))
+		is.NoErr(err)
+		if !slices.Equal(list(w), list(gitFiles{path})) {
+			t.Errorf("the class %s is another one than git's", class)
+		}
+	}
+	is.NoErr(os.RemoveAll(filepath.Join(path, "classes")))
+	parts := []string{"a", "b", "e", "*", "**", "?.md", "*.md", "**.md", "e**", "[ab]*", "[!a]", "[[:upper:]]*", "{a}.md", "x y.md", "c.md", "f"}
+	r := rand.New(rand.NewPCG(1, 2))
+	for range 150 {
+		lines := ""
+		for range 1 + r.IntN(3) {
+			line := parts[r.IntN(len(parts))]
+			for range r.IntN(3) {
+				line += "/" + parts[r.IntN(len(parts))]
+			}
+			lines += []string{"", "!"}[r.IntN(2)] + []string{"", "/"}[r.IntN(2)] + line + []string{"", "/", " "}[r.IntN(3)] + "\n"
+		}
+		write(t, path, ".gitignore", "*.md\n"[:5*r.IntN(2)]+lines)
+		w, err := newWalked(s.(*dir))
+		is.NoErr(err)
+		if want, got := list(gitFiles{path}), list(w); !slices.Equal(got, want) {
+			t.Errorf("%q: %q, and git has %q", lines, got, want)
+		}
+	}
 }
 
 func TestFilesThatCannotBePutAreRefused(t *testing.T) {
@@ -254,6 +316,9 @@ func TestFrontMatterBecomesAttributes(t *testing.T) {
 		{name: "a reserved name", text: "---\nvs_key: x\n---\n", err: "reserved"},
 		{name: "a mapping", text: "---\nmenu: {main: 1}\n---\n", err: "--front-matter="},
 		{name: "a list of lists", text: "---\nl: [[1]]\n---\n", err: "--front-matter="},
+		{name: "a hundred lists", text: "---\na: " + strings.Repeat("[", 100) + strings.Repeat("]", 100) + "\nb: c\n---\n", fields: []string{"b"}, want: vsclient.Attributes{"b": "c"}},
+		{name: "more than a hundred lists", text: "---\na: " + strings.Repeat("[", 101) + strings.Repeat("]", 101) + "\nb: c\n---\n", fields: []string{"b"}, err: "within each other"},
+		{name: "brackets of a text", text: "---\na: '" + strings.Repeat("[", 101) + "'\n---\n", want: vsclient.Attributes{"a": strings.Repeat("[", 101)}},
 		{name: "no YAML", text: "---\na: [\n---\n", err: "not YAML"},
 	}
 	for _, tt := range tests {
@@ -283,6 +348,36 @@ func TestBadFrontMatterRefusesOneDocument(t *testing.T) {
 	is.NoErr(err)
 	is.Equal(len(got), 4)
 	is.True(strings.Contains(s.Refused()["bad.md"], "reserved"))
+}
+
+// TestNestedFrontMatterTakesLittleMemory fills front matter with all that a line can begin.
+func TestNestedFrontMatterTakesLittleMemory(t *testing.T) {
+	deeper := ""
+	for i := 0; len(deeper) < maxFrontMatter; i++ {
+		deeper += strings.Repeat(" ", i) + "a:\n"
+	}
+	texts := []string{deeper[:maxFrontMatter-8]}
+	for _, unit := range []string{"[", "{a: ", "{", "- ", "[a, ", "- [", "k: [", "[\n", "[{a: ", "- - [\n", "? ", "? - ", "- a\n", "&a ", "a: b\n", "'"} {
+		text := strings.Repeat(unit, (maxFrontMatter-16)/len(unit))
+		texts = append(texts, text, "a: "+text)
+	}
+	for _, text := range texts {
+		var before, after runtime.MemStats
+		runtime.ReadMemStats(&before)
+		_, err := frontMatter(strings.NewReader("---\n"+text+"\n---\n"), []string{"*"})
+		runtime.ReadMemStats(&after)
+		if took := after.TotalAlloc - before.TotalAlloc; took > 100<<20 {
+			t.Errorf("%.20q takes %d MB: %v", text, took>>20, err)
+		}
+	}
+}
+
+func TestTheFirstFaultOfFrontMatterIsTheSameAtEachRun(t *testing.T) {
+	is := is.New(t)
+	for range 20 {
+		_, err := frontMatter(strings.NewReader("---\nc: {x: 1}\nb: {x: 1}\na: {x: 1}\nvs_x: 1\n---\n"), []string{"*"})
+		is.True(strings.Contains(err.Error(), `"a" is a mapping`))
+	}
 }
 
 func TestFrontMatterThatIsTooLongIsToldOf(t *testing.T) {
