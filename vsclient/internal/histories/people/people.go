@@ -112,8 +112,13 @@ func (o *People) Strip(s plan.Step) {
 
 // Hand attaches a key's File to somebody else's store.
 func (o *People) Hand(s plan.Step) {
-	for _, f := range o.Srv.Snapshot().Store(o.Stores[0]).Files {
-		if _, planted := o.Planted[f.FileID]; !planted && trail.KeyOf(f.Attributes, f.Filename) == o.Plan.Keys[s.Key] {
+	now := o.Srv.Snapshot()
+	there := make(map[string]bool)
+	for _, f := range now.Files {
+		there[f.ID] = true
+	}
+	for _, f := range now.Store(o.Stores[0]).Files {
+		if _, planted := o.Planted[f.FileID]; !planted && there[f.FileID] && trail.KeyOf(f.Attributes, f.Filename) == o.Plan.Keys[s.Key] {
 			o.Srv.AddStoreFile(o.Stores[2], f.FileID, nil)
 			o.Reached(rare.Hand)
 		}

@@ -201,10 +201,7 @@ func (j *Readers) Listed(p *course.Process, from time.Duration, list []client.Se
 	for _, i := range j.Srv.History(j.Stores[p.Store]) {
 		since := now - judge.Watched
 		if j.Maker(i.FileID) == p.N && !slices.ContainsFunc(j.Of(i.FileID), func(e *trail.Entry) bool { return e.Method == http.MethodDelete }) {
-			since = from // a client lists its own before the listing shows them
-			if j.GivenUp(i.FileID) {
-				since -= time.Duration(j.Plan.Sea.NotFound) // nothing has told it that this one is there
-			}
+			since = from - time.Duration(j.Plan.Sea.NotFound) // a client lists its own before the listing shows them
 		}
 		if i.To.IsZero() && j.Since(i.From) < since && there[i.FileID] && !listed[i.FileID] {
 			wrong("the listing misses %s %q, which is searchable since %v", i.FileID, i.Filename, j.Since(i.From))
