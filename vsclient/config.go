@@ -57,8 +57,8 @@ type Config struct {
 
 	Logger *slog.Logger // nil: silent. No content, no secret; keys at debug level alone.
 
-	// OnRequest is told of each attempt at a request, from many goroutines, and must
-	// be quick. nil: nothing is told. examples/otel measures with it.
+	// OnRequest is called with each attempt at a request, from many goroutines, and must
+	// be quick. It may be nil. examples/otel measures with it.
 	OnRequest func(RequestEvent)
 }
 

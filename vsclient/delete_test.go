@@ -365,7 +365,7 @@ func TestALateVersionOfADeletedDocumentStaysWhenItsContentIsPutAgain(t *testing.
 	})
 }
 
-// The put after the deletion may come to nothing. What was deleted stays so.
+// The put after the deletion may fail. The deleted document must stay deleted.
 func TestALateVersionOfADeletedDocumentGoesAlsoAfterAPutThatFails(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		is := is.New(t)

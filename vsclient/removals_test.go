@@ -130,7 +130,8 @@ func TestAVersionIsKeptWhenTheNewerOneHasGoneMeanwhile(t *testing.T) {
 	})
 }
 
-// After an index timeout and three minutes a deletion has no say in what comes.
+// A deletion does not remove versions that are attached more than the index timeout and three
+// minutes later.
 func TestAVersionThatIsAttachedLongAfterADeletionStays(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		is := is.New(t)

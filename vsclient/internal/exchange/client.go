@@ -33,7 +33,7 @@ type Config struct {
 	RequestTimeout time.Duration // how long one attempt may go without a sign of life
 	Pacer          *pace.Pacer
 	Logger         *slog.Logger
-	OnRequest      func(Event) // nil: nothing is told
+	OnRequest      func(Event) // may be nil
 }
 
 // Event tells of one attempt at a request.
@@ -114,9 +114,9 @@ func proxyRefuses(_ context.Context, _ *url.URL, _ *http.Request, resp *http.Res
 	}
 }
 
-// unfollowed has redirects be answers: to follow one makes a GET of a POST, and takes the
-// key where nobody has said that it may go. It hides the place from net/http, which would
-// parse it and tell it, with a secret that it may hold.
+// unfollowed returns redirects as replies. Following one would turn a POST into a GET and
+// could send the API key to another host. It hides the Location header, because net/http
+// would put it, and a secret in it, into an error.
 type unfollowed struct{ http.RoundTripper }
 
 // place is the header under which unfollowed keeps the place of a redirect.

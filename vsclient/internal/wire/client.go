@@ -33,7 +33,7 @@ type Client struct {
 // request can be made; the error holds no secret.
 func New(cfg Config) (*Client, error) {
 	if !exchange.IsID(cfg.StoreID) {
-		return nil, fmt.Errorf("the vector store id %q is none; OpenAI's are like vs_abc123", fail.Line(cfg.StoreID, reply.MaxCode))
+		return nil, fmt.Errorf("%q is not a vector store id; OpenAI's look like vs_abc123", fail.Line(cfg.StoreID, reply.MaxCode))
 	}
 	if cfg.Purpose == "" {
 		cfg.Purpose = DefaultPurpose

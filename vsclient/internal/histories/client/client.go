@@ -286,7 +286,7 @@ func apart(err error) (told []Told, rest error) {
 	return nil, err
 }
 
-// Left is what the end of a client says that it leaves.
+// Left lists the Files that Close or Shutdown reported as left behind.
 type Left struct {
 	Files []string
 	More  bool // there are others
