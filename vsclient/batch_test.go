@@ -199,7 +199,7 @@ func TestAFileThatIsStuckDoesNotHoldUpItsBatch(t *testing.T) {
 	})
 }
 
-func TestOneThatGivesUpTakesNoneOfItsBatchAlong(t *testing.T) {
+func TestACallerThatGivesUpTakesNoneOfItsBatchAlong(t *testing.T) {
 	for name, moment := range map[string]struct {
 		after time.Duration
 		lands bool // its attach may have been accepted: it goes forward

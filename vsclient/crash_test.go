@@ -93,7 +93,7 @@ func TestNothingIsRemovedForAVersionOfAKilledProcessThatIsNotSearchableYet(t *te
 }
 
 // The same, where the newer version cannot be indexed in the end.
-func TestAVersionOfAKilledProcessThatCannotBeIndexedTakesTheOlderOneAlongInNoCase(t *testing.T) {
+func TestAVersionOfAKilledProcessThatCannotBeIndexedNeverRemovesTheOlderOne(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		is := is.New(t)
 		w := newWorld(t, unreadable(openaitest.Config{Latency: 50 * time.Millisecond, IndexTime: time.Minute}))

@@ -252,7 +252,7 @@ func TestNoLimitTurnsEachLimitOff(t *testing.T) {
 	})
 }
 
-func TestOneThatGivesUpWhileItWaitsForALimitHoldsNobodyUp(t *testing.T) {
+func TestACallerThatGivesUpWhileItWaitsForALimitHoldsNobodyUp(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		is := is.New(t)
 		w := newWorld(t, openaitest.Config{Latency: 10 * time.Millisecond})

@@ -98,9 +98,10 @@ func (s *Summary) Table() string {
 	return b.String()
 }
 
-// WriteInto writes the table into a page, between its marks.
-func (s *Summary) WriteInto(ctx context.Context, path string) error {
-	stamp, err := page.Measured(ctx, "make histories")
+// WriteInto writes the table into a page, between its marks. first is the seed of the first
+// history.
+func (s *Summary) WriteInto(ctx context.Context, path string, first uint64) error {
+	stamp, err := page.Measured(ctx, fmt.Sprintf("make histories FIRST=%d", first))
 	if err != nil {
 		return err
 	}

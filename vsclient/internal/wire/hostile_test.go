@@ -547,7 +547,7 @@ func TestNoDocumentIsToBlameForAListingThatIsRefusedUntilTheTimeIsOver(t *testin
 	})
 }
 
-func TestATimeIsInSecondsHoweverItIsCounted(t *testing.T) {
+func TestATimeInMillisecondsIsReadAsSeconds(t *testing.T) {
 	for sent, want := range map[string]int64{
 		"1700000000": 1_700_000_000, "1700000000123": 1_700_000_000, "1700000000123456789": 1_700_000_000, "-5": 0, "0": 0, "null": 0, "9223372036854775807": 9_223_372,
 	} {
