@@ -17,8 +17,8 @@ import (
 	"github.com/conduitio-labs/conduit-connector-openai-vectorstore/vsclient/openaitest"
 )
 
-// TestTheDestinationPassesTheSDKsSuite runs the SDK's suite, except for its check of parameter names, which
-// allows only letters, digits and dots: this connector's names have underscores.
+// TestTheDestinationPassesTheSDKsSuite runs the SDK's suite, except for its check of
+// parameter names, which allows only letters, digits and dots: this connector's have underscores.
 // TestNamesOfParametersArePlain replaces that check.
 func TestTheDestinationPassesTheSDKsSuite(t *testing.T) {
 	server := openaitest.New(openaitest.Config{})

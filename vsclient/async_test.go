@@ -92,7 +92,7 @@ func TestTheLogTellsAnAcknowledgedDocumentThatCannotBeIndexed(t *testing.T) {
 	})
 }
 
-// An acknowledged document that comes to nothing is told by the next Flush, once.
+// The next Flush reports an acknowledged document that failed, once.
 func TestFlushReturnsAnErrorForEachAcknowledgedDocumentThatCannotBeIndexed(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		is := is.New(t)

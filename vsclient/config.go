@@ -62,7 +62,7 @@ type Config struct {
 	OnRequest func(RequestEvent)
 }
 
-// RequestEvent tells of one attempt at a request, for counters and timings.
+// RequestEvent describes one attempt at a request, for counters and timings.
 type RequestEvent struct {
 	Endpoint string        // method and path, as "GET /vector_stores/{id}/files"
 	Try      int           // from 1

@@ -88,7 +88,7 @@
 // # Searching
 //
 // [Client.Search] finds pieces of documents, each with its key and attributes; package
-// filter makes conditions on attributes. [KeyOf] tells the key of a hit that another
+// filter makes conditions on attributes. [KeyOf] returns the key of a hit that another
 // client of the API has found.
 //
 // # Tidying

@@ -313,7 +313,7 @@ func TestAStoreThatExpiresInARunIsReportedAndNothingIsUploadedAfterIt(t *testing
 			is.True(errors.Is(r.Err, vsclient.ErrStoreGone))
 		}
 		is.Equal(len(w.times(filesCreate)), before)
-		is.Equal(w.files(), 20) // the uploads that came to nothing are gone
+		is.Equal(w.files(), 20) // the uploads that failed are gone
 	})
 }
 

@@ -33,8 +33,8 @@ var awkward = []string{
 	strings.Repeat("long/", 200) + "key.md",
 }
 
-// TestKeysThatOGXAltersAreFoundByNewProcesses puts, replaces and reads each key in new processes. The names of all keys
-// before are in the store.
+// TestKeysThatOGXAltersAreFoundByNewProcesses puts, replaces and reads each key in new
+// processes. The names of all keys before are in the store.
 func TestKeysThatOGXAltersAreFoundByNewProcesses(t *testing.T) {
 	w := newWorld(t)
 	var docs []document

@@ -36,7 +36,7 @@ type Config struct {
 	OnRequest      func(Event) // may be nil
 }
 
-// Event tells of one attempt at a request.
+// Event describes one attempt at a request.
 type Event struct {
 	Endpoint string        // method and path, as "GET /vector_stores/{id}/files"
 	Try      int           // from 1

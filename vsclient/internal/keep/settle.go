@@ -27,7 +27,7 @@ const (
 // the background.
 func (k *Keeper) Settle(ctx context.Context, d view.Doc) error { return k.settleKey(ctx, d, true) }
 
-// settleKey is Settle; named tells whether a call has named the key. A failed removal
+// settleKey is Settle; named: a call has named the key. A failed removal
 // does not stop the others.
 func (k *Keeper) settleKey(ctx context.Context, d view.Doc, named bool) error {
 	read, tried := make(map[string]bool), make(map[string]bool)
@@ -237,7 +237,7 @@ func (k *Keeper) tend(d view.Doc, named bool) {
 	}
 }
 
-// warn tells once, until there is nothing left to tend, that a removal has failed.
+// warn logs that a removal has failed, once until there is nothing left to tend.
 func (t *tending) warn(reason string) {
 	t.mu.Lock()
 	first := !t.warned

@@ -40,7 +40,7 @@ const (
 	Failed                   // it never will be searchable
 )
 
-// Seen tells which kind of reply a record rests on.
+// Seen is the kind of reply that a record rests on.
 type Seen uint8
 
 // The kinds of reply, the weakest first.
@@ -93,7 +93,7 @@ type Version struct {
 }
 
 // Bare reports whether a listing alone shows the store file, and without a key. Some servers
-// list no attributes, so that only a GET tells whose it is.
+// list no attributes, so that only a GET shows its key.
 func (v Version) Bare() bool { return v.Seen == Listed && v.Status > Absent && v.Key == (Key{}) }
 
 // Holdings are the versions of one key, the newest first.
@@ -251,8 +251,8 @@ func (l *Ledger) add(id string) *record {
 	return r
 }
 
-// Files returns how many Files have come to be known. One that comes to be known later is
-// not among them.
+// Files returns how many Files are known. A File that becomes known later is not among
+// them.
 func (l *Ledger) Files() uint32 {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -408,7 +408,7 @@ func (l *Ledger) mark(r *record, m Marks, marked bool) {
 func (l *Ledger) Absent(id string, at uint32) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	// A version of this client's that came to nothing stays on the books until its File
+	// A version of this client's that failed stays on the books until its File
 	// is gone.
 	if r := l.byID[id]; r != nil && !(r.made && r.status == Failed) {
 		r.status, r.seen, r.at = Absent, Read, at

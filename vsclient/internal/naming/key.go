@@ -93,7 +93,7 @@ func ContentType(name string) string {
 // any file system takes. OpenAI documents no limit.
 const maxNameBytes = 240
 
-// Digest is the SHA-256 of a key. It tells keys apart where the key itself is too long to be kept.
+// Digest is the SHA-256 of a key. It identifies a key that is too long to be kept.
 type Digest [sha256.Size]byte
 
 // DigestOf returns the digest of the key.

@@ -147,8 +147,8 @@ func (v *View) listFiles(ctx context.Context, age time.Duration) error {
 	return v.shared(ctx, &l.files, v.readFiles)
 }
 
-// Relist returns when a complete list of Files has been read, which tells of
-// Files that others have deleted.
+// Relist returns when a complete list of Files has been read. It shows
+// which Files others have deleted.
 func (v *View) Relist(ctx context.Context) error {
 	v.lists.mu.Lock()
 	v.lists.whole = time.Time{}

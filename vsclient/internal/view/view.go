@@ -197,7 +197,7 @@ func StatusOf(s wire.Status) ledger.Status {
 	return ledger.InProgress
 }
 
-// Files returns how many Files have come to be known, for [View.Uploaded].
+// Files returns how many Files are known, for [View.Uploaded].
 func (v *View) Files() uint32 { return v.ledger.Files() }
 
 // Uploaded records a File that the client has made as a version of a key. It reports false

@@ -56,7 +56,7 @@ func (c *Client) Line(text string, n int) string { return c.exchange.Line(text, 
 // Close closes idle connections, unless the HTTP client is the caller's.
 func (c *Client) Close() { c.exchange.Close() }
 
-// request is an exchange about the objects that it names. many tells that its body names
+// request is an exchange about the objects that it names. many: its body names
 // several.
 type request struct {
 	exchange.Request

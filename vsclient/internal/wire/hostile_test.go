@@ -892,7 +892,7 @@ var stuckContent = map[string]struct {
 	}, "nothing came of it for 1m0s"},
 	"it trickles": {func(_ context.Context, closed chan struct{}) (io.ReadCloser, error) {
 		return hung{trickle(30 * time.Second), closed}, nil
-	}, "it had not come to its end after 6m4s"},
+	}, "it had not ended after 6m4s"},
 }
 
 // hung is content that tells when it is closed.

@@ -84,7 +84,7 @@ func pages[T reply.Element](id func(T) string, fetch func(after string) (Page[T]
 	}
 }
 
-// trail tells a listing that goes on from one that never ends. The zero value is ready.
+// trail distinguishes a listing that goes on from one that never ends. The zero value is ready.
 type trail struct {
 	pages, objects int
 	mark           string // a cursor from before; it moves on less and less often

@@ -20,7 +20,7 @@ type Judge struct {
 	Was map[string]string // the Files that others have made, as they were
 
 	Done bool                  // everything is judged
-	Told map[int]time.Duration // when a call has told a process that it is gone: since then it may upload nothing
+	Told map[int]time.Duration // when a process learnt that it is gone: since then it may upload nothing
 }
 
 // New makes the judge of a plan.
@@ -28,7 +28,7 @@ func New(p plan.Plan) *Judge {
 	return &Judge{Course: course.New(p), Told: make(map[int]time.Duration)}
 }
 
-// Answered tells the model how a change has ended, and judges the answer. stopped reports
+// Answered enters the end of a change into the model, and judges the answer. stopped reports
 // whether its caller's context has ended. The caller holds mu.
 func (j *Judge) Answered(p *course.Process, c *model.Cell, call *model.Call, a client.Answer, stopped bool) {
 	now := j.Now()
@@ -173,7 +173,7 @@ func (j *Judge) Expiry(p *course.Process, from time.Duration, a client.Answer) s
 }
 
 // Works returns why the call had no reason to fail with a service error, or "".
-// Either nothing failed any more, or nothing has befallen a request of its process. A short
+// Either nothing failed any more, or no fault has struck a request of its process. A short
 // retry timeout may end within a reading that has hung since before that.
 func (j *Judge) Works(p *course.Process, from time.Duration) string {
 	switch {
@@ -181,7 +181,7 @@ func (j *Judge) Works(p *course.Process, from time.Duration) string {
 	case j.Calmed > 0 && from >= j.Calmed:
 		return "the service works"
 	case j.Untouched(p.N, p.Begun):
-		return "nothing has befallen its requests"
+		return "no fault has struck its requests"
 	}
 	return ""
 }
