@@ -19,6 +19,8 @@ import (
 	"github.com/conduitio-labs/conduit-connector-openai-vectorstore/vsclient/openaitest"
 )
 
+// The tests in this file are about documents that are attached and indexed together.
+
 func TestConcurrentPutsShareOneAttachRequest(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		is := is.New(t)

@@ -15,6 +15,8 @@ import (
 	"github.com/conduitio-labs/conduit-connector-openai-vectorstore/vsclient/openaitest"
 )
 
+// The tests in this file are about rate limits: Pacer and Limits.
+
 // busiestMinute returns how many of the moments lie in the fullest 60 seconds.
 func busiestMinute(at []time.Time) (most int) {
 	at = slices.SortedFunc(slices.Values(at), time.Time.Compare)

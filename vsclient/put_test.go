@@ -17,6 +17,8 @@ import (
 	"github.com/conduitio-labs/conduit-connector-openai-vectorstore/vsclient/openaitest"
 )
 
+// The tests in this file are about Put and SetAttributes.
+
 func TestAPutDocumentIsCreatedThenUnchangedThenReplacedThenItsAttributesAreUpdated(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		is := is.New(t)

@@ -24,6 +24,8 @@ import (
 	"github.com/conduitio-labs/conduit-connector-openai-vectorstore/vsclient/openaitest"
 )
 
+// The tests in this file are about Get, List and Text.
+
 func TestGetListAndTextShowTheDocument(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		is := is.New(t)

@@ -16,6 +16,8 @@ import (
 	"github.com/conduitio-labs/conduit-connector-openai-vectorstore/vsclient/openaitest"
 )
 
+// The tests in this file are about the removal of older versions, in calls and in the background.
+
 // second plants a newer version of the store's only document, as another process attaches it.
 func (w *world) second(content string) (older, newer string) {
 	w.t.Helper()

@@ -101,9 +101,5 @@ func (s *Summary) Table() string {
 // WriteInto writes the table into a page, between its marks. first is the seed of the first
 // history.
 func (s *Summary) WriteInto(ctx context.Context, path string, first uint64) error {
-	stamp, err := page.Measured(ctx, fmt.Sprintf("make histories FIRST=%d", first))
-	if err != nil {
-		return err
-	}
-	return page.Write(path, "histories", stamp+".\n\n"+s.Table())
+	return page.Publish(ctx, path, "histories", fmt.Sprintf("make histories FIRST=%d", first), s.Table())
 }
