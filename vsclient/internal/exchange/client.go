@@ -145,7 +145,7 @@ func parseURL(raw string) (*url.URL, error) {
 	case u.Scheme != "http" && u.Scheme != "https", u.Hostname() == "":
 		return nil, refuse("must be an http or https URL, like https://api.openai.com/v1")
 	case u.Port() != "" && (err != nil || port < 1 || port > 65535):
-		return nil, refuse("has a port that is none; 1 to 65535 are allowed")
+		return nil, refuse("has a bad port; 1 to 65535 are allowed")
 	case u.RawQuery != "" || u.ForceQuery || u.Fragment != "":
 		return nil, refuse("has a query or a fragment, which no request would carry; remove everything from the ? or # on")
 	}

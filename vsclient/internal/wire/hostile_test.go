@@ -611,7 +611,7 @@ var endlessLists = []struct {
 	}, "comes back", 1000},
 	{"a page more for ever", func(n int) string { return fmt.Sprintf(`"data":[{"id":"file-%d"}]`, n) }, "not ended after 1112", 1_112},
 	{"an empty page more for ever", func(n int) string { return fmt.Sprintf(`"data":[],"last_id":"file-%d"`, n) }, "not ended after 1001", 1_001},
-	{"more, and no place to go on from", func(int) string { return `"data":[],"last_id":null` }, "no place", 1},
+	{"more, and no cursor to the next page", func(int) string { return `"data":[],"last_id":null` }, "no cursor", 1},
 }
 
 func TestAListingThatDoesNotEndIsAnError(t *testing.T) {

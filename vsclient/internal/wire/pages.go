@@ -114,7 +114,7 @@ func (t *trail) more(n int) error {
 // length.
 func (t *trail) step(cursor string) error {
 	if cursor == "" {
-		return endless("it has more, and tells no place to go on from")
+		return endless("it has more objects, and no cursor to the next page")
 	}
 	if cursor == t.mark {
 		return endless(fmt.Sprintf("it comes back to where it has been, after %d pages", t.pages))

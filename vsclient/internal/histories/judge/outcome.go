@@ -223,7 +223,7 @@ func (j *Judge) Flushed(p *course.Process, t client.Told) {
 		why = j.works(p, c, put)
 	}
 	if why != "" {
-		j.Find(course.KindError, "process %d: flush tells of %s: %s: %v", p.N, trail.Shown(t.Key), why, t.Err)
+		j.Find(course.KindError, "process %d: flush reports %s: %s: %v", p.N, trail.Shown(t.Key), why, t.Err)
 	}
 }
 
