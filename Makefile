@@ -171,12 +171,12 @@ mutants: ## Break each clause in a copy (15 minutes of CPU), check that tests fa
 	go -C vsclient run ./internal/mutants -page docs/faults.md
 
 .PHONY: some-mutants
-some-mutants: ## Do the same with eight mutants, different ones at each commit
+some-mutants: ## Break eight clauses in a copy, different ones at each commit, and check that tests fail
 	go -C vsclient run ./internal/mutants -some 8 -turn $$(git rev-list --count HEAD)
 
 .PHONY: conformance
-conformance: ## Check the emulator and all recorded exchanges against OpenAI's OpenAPI document: make conformance SPEC=…
-	@test -f "$(SPEC)" || { echo "set SPEC to OpenAI's OpenAPI document (openapi.json)" >&2; exit 1; }
+conformance: ## Check the emulator and all recorded exchanges against OpenAI's document (github.com/openai/openai-openapi): make conformance SPEC=openapi.json
+	@test -f "$(SPEC)" || { echo "set SPEC to OpenAI's OpenAPI document: openapi.json of github.com/openai/openai-openapi" >&2; exit 1; }
 	SPEC=$(abspath $(SPEC)) GOWORK=off go -C vsclient/conformance test ./...
 	@dir=$$(mktemp -d) && trap 'rm -rf "$$dir"' EXIT && export OPENAITEST_RECORD=$$dir && \
 	$(MAKE) --no-print-directory -j2 $(MODULES:%=record-%) && \

@@ -17,10 +17,10 @@ import (
 	"github.com/conduitio-labs/conduit-connector-openai-vectorstore/vsclient/openaitest"
 )
 
-// TestAcceptance runs the SDK's suite, except for its check of parameter names, which
-// allows only letters, digits and dots: this connector's names have underscores.
+// TestTheDestinationPassesTheSDKsSuite runs the SDK's suite, except for its check of
+// parameter names, which allows only letters, digits and dots: this connector's have underscores.
 // TestNamesOfParametersArePlain replaces that check.
-func TestAcceptance(t *testing.T) {
+func TestTheDestinationPassesTheSDKsSuite(t *testing.T) {
 	server := openaitest.New(openaitest.Config{})
 	t.Cleanup(server.Close)
 	url, err := server.Listen("127.0.0.1:0")

@@ -157,7 +157,7 @@ func (d *Destination) Teardown(ctx context.Context) error {
 	// With wait_for "attached", older versions stay until newer ones are indexed.
 	ctx, cancel := context.WithTimeout(ctx, flushTime)
 	defer cancel()
-	if err := s.Flush(ctx); err != nil && ctx.Err() != nil { // the client has logged each that came to nothing
+	if err := s.Flush(ctx); err != nil && ctx.Err() != nil { // the client has logged each that failed
 		sdk.Logger(ctx).Warn().Str("reason", report.Reason(err)).Msg("documents are still being indexed; the next run removes their older versions")
 	}
 	if err := s.Close(); err != nil {

@@ -22,6 +22,8 @@ import (
 	"github.com/conduitio-labs/conduit-connector-openai-vectorstore/vsclient/openaitest"
 )
 
+// The tests in this file are about servers that alter names or lose attributes.
+
 // A server may list a File under another name than the one sent. The document is
 // found, listed, replaced and deleted all the same, each time by a new process.
 func TestADocumentWhoseFileIsListedUnderAnotherNameIsFoundByEveryProcess(t *testing.T) {

@@ -15,12 +15,11 @@ import (
 const applyWorkers = 10
 
 // Apply makes many changes, and returns a result for each, in their order. Those of one key
-// take effect in the order given, merged to the last: of ten versions of a document one is
-// uploaded, and all ten have its result. A change that is wrong by itself is not merged, so
-// that it takes no good one along; and when the merged change fails by a fault of its
-// document, the others are made without that document. With Config.Async they have succeeded
-// once it is attached: when OpenAI cannot index it after that, none of them is made, and the
-// error of [Client.Flush] tells how many they are.
+// take effect in the order given. They are merged: of ten versions of a document one is
+// uploaded, and all ten get its result. A change with invalid input is not merged. When the
+// merged change fails because of its document, the other changes are made without that
+// document. With Config.Async they succeed once it is attached. When OpenAI cannot index it
+// later, none of them is made, and the error of [Client.Flush] says how many they are.
 //
 // done, if not nil, is called as each change ends, with its place among the changes, never
 // twice at once. It must not wait for another change of the same key, nor for [Client.Flush]

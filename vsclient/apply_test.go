@@ -17,6 +17,8 @@ import (
 	"github.com/conduitio-labs/conduit-connector-openai-vectorstore/vsclient/openaitest"
 )
 
+// The tests in this file are about several changes in one call.
+
 func tagged(content, tag string) vsclient.Change {
 	return vsclient.Put(with(doc("held.md", content), vsclient.Attributes{"tag": tag}))
 }

@@ -79,7 +79,7 @@ func (c *Client) attachAsync(ctx context.Context, p *prepared, at wire.Attachmen
 
 // Flush returns when every document that was attached under Config.Async by now is
 // searchable, and its older versions are gone. Its error joins an [*Error] for each
-// document that came to nothing since the last Flush, 10,000 at the most, and the number
+// document that failed since the last Flush, 10,000 at the most, and the number
 // of the others. When ctx ends first, it returns the cause.
 func (c *Client) Flush(ctx context.Context) error {
 	ctx, over, err := c.life.Begin(ctx)

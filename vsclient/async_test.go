@@ -17,6 +17,8 @@ import (
 	"github.com/conduitio-labs/conduit-connector-openai-vectorstore/vsclient/openaitest"
 )
 
+// The tests in this file are about Config.Async and Flush.
+
 func TestAsyncPutReturnsOnceAttachedAndFlushWaitsForTheRest(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		is := is.New(t)
@@ -92,7 +94,7 @@ func TestTheLogTellsAnAcknowledgedDocumentThatCannotBeIndexed(t *testing.T) {
 	})
 }
 
-// An acknowledged document that comes to nothing is told by the next Flush, once.
+// The next Flush reports an acknowledged document that failed, once.
 func TestFlushReturnsAnErrorForEachAcknowledgedDocumentThatCannotBeIndexed(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		is := is.New(t)

@@ -19,6 +19,8 @@ import (
 	"github.com/conduitio-labs/conduit-connector-openai-vectorstore/vsclient/openaitest"
 )
 
+// The tests in this file are about documents that are attached and indexed together.
+
 func TestConcurrentPutsShareOneAttachRequest(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		is := is.New(t)
@@ -199,7 +201,7 @@ func TestAFileThatIsStuckDoesNotHoldUpItsBatch(t *testing.T) {
 	})
 }
 
-func TestOneThatGivesUpTakesNoneOfItsBatchAlong(t *testing.T) {
+func TestACallerThatGivesUpTakesNoneOfItsBatchAlong(t *testing.T) {
 	for name, moment := range map[string]struct {
 		after time.Duration
 		lands bool // its attach may have been accepted: it goes forward

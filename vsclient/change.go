@@ -46,10 +46,10 @@ func SetAttributes(key string, a Attributes) Change {
 // Delete is the change that [Client.Delete] makes.
 func Delete(key string) Change { return Change{op: opDelete, doc: Document{Key: key}} }
 
-// If returns the change with a condition: it is refused with [ErrConflict] unless the stored
-// document, where there is one that this client's kind has written, has these attributes with
-// these values. A document that has just been attached, and cannot be seen yet, is waited for,
-// up to half a minute. One that this client has put is an error of class [Transient] then.
+// If adds a condition: the change fails with [ErrConflict] unless the stored document has these
+// attributes. A key without a document, or with a File of another tool, meets every condition.
+// A version that was attached just now is waited for, up to half a minute. If it cannot be seen
+// by then and this client has put it, the error has class [Transient].
 func (ch Change) If(stored Attributes) Change {
 	ch.cond = stored
 	return ch
@@ -102,8 +102,8 @@ type Result struct {
 // becomes searchable and the older one goes, by this client or by the next one that changes
 // the key.
 //
-// The same document again makes no request, or one to look at the store file. The same
-// content with other attributes makes one more, to update them. A document that OpenAI
+// Putting the same document again makes at most one request. The same content with other
+// attributes makes one more, to update them. A document that OpenAI
 // refuses is uploaded at each call: a caller that is handed the same document again and
 // again remembers its digest.
 func (c *Client) Put(ctx context.Context, d Document) (Result, error) {
@@ -122,9 +122,9 @@ func (c *Client) SetAttributes(ctx context.Context, key string, a Attributes) (R
 // uploaded and attached to another store as well is only detached. It succeeds also
 // when the key never existed: the outcome is then [Absent].
 //
-// For three minutes more than Config.IndexTimeout, or than Config.RetryTimeout where
-// that is longer, the client removes versions of before the Delete that show late, as
-// those of a process that has crashed.
+// The client also removes older versions that appear late, for example those of a crashed
+// process. It does so for Config.IndexTimeout, or Config.RetryTimeout if that is longer, and
+// three minutes more.
 func (c *Client) Delete(ctx context.Context, key string) (Result, error) {
 	return c.change(ctx, Delete(key))
 }

@@ -96,7 +96,7 @@ func (c *Client) Close() error {
 
 // Shutdown ends the client like [Client.Close], and lets calls under way end first, and
 // documents that were attached under Config.Async become searchable. Its error joins one for
-// each of these that came to nothing, as [Client.Flush] does. When ctx ends first, it cuts
+// each of these that failed, as [Client.Flush] does. When ctx ends first, it cuts
 // them and returns at once with an error that names the Files that may be left.
 func (c *Client) Shutdown(ctx context.Context) error { return c.shutdown(ctx, false) }
 

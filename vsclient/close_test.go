@@ -20,6 +20,8 @@ import (
 	"github.com/conduitio-labs/conduit-connector-openai-vectorstore/vsclient/openaitest"
 )
 
+// The tests in this file are about the end of a client: Close and Shutdown.
+
 // Close is called at each of many moments, while documents are listed, uploaded,
 // gathered, attached, indexed, replaced and deleted.
 func TestCloseEndsEverythingWithinTenSecondsAndLosesNothing(t *testing.T) {

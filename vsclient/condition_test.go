@@ -16,6 +16,8 @@ import (
 	"github.com/conduitio-labs/conduit-connector-openai-vectorstore/vsclient/openaitest"
 )
 
+// The tests in this file are about changes on condition: Change.If.
+
 // ownedBy makes changes to the one key that two tables share, each on condition
 // that the stored document is its own.
 func ownedBy(table string) (put, set, del vsclient.Change) {

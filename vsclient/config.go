@@ -57,12 +57,12 @@ type Config struct {
 
 	Logger *slog.Logger // nil: silent. No content, no secret; keys at debug level alone.
 
-	// OnRequest is told of each attempt at a request, from many goroutines, and must
-	// be quick. nil: nothing is told. examples/otel measures with it.
+	// OnRequest is called with each attempt at a request, from many goroutines, and must
+	// be quick. It may be nil. examples/otel measures with it.
 	OnRequest func(RequestEvent)
 }
 
-// RequestEvent tells of one attempt at a request, for counters and timings.
+// RequestEvent describes one attempt at a request, for counters and timings.
 type RequestEvent struct {
 	Endpoint string        // method and path, as "GET /vector_stores/{id}/files"
 	Try      int           // from 1

@@ -24,6 +24,8 @@ import (
 	"github.com/conduitio-labs/conduit-connector-openai-vectorstore/vsclient/openaitest"
 )
 
+// The tests in this file are about content: how it is read, streamed and refused.
+
 // endless is content of that many bytes which takes no memory.
 func endless(size int64, opened *atomic.Int64) vsclient.Content {
 	return vsclient.Open(func() (io.ReadCloser, error) {

@@ -15,6 +15,8 @@ import (
 	"github.com/conduitio-labs/conduit-connector-openai-vectorstore/vsclient/openaitest"
 )
 
+// The tests in this file are about processes that are killed, and the processes after them.
+
 // killed begins a put of a.md in a process that is killed after that time.
 func (w *world) killed(after time.Duration, d vsclient.Document, opts ...func(*vsclient.Config)) {
 	c, kill := w.process(opts...)
@@ -93,7 +95,7 @@ func TestNothingIsRemovedForAVersionOfAKilledProcessThatIsNotSearchableYet(t *te
 }
 
 // The same, where the newer version cannot be indexed in the end.
-func TestAVersionOfAKilledProcessThatCannotBeIndexedTakesTheOlderOneAlongInNoCase(t *testing.T) {
+func TestAVersionOfAKilledProcessThatCannotBeIndexedNeverRemovesTheOlderOne(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		is := is.New(t)
 		w := newWorld(t, unreadable(openaitest.Config{Latency: 50 * time.Millisecond, IndexTime: time.Minute}))

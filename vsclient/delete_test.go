@@ -17,6 +17,8 @@ import (
 	"github.com/conduitio-labs/conduit-connector-openai-vectorstore/vsclient/openaitest"
 )
 
+// The tests in this file are about Delete.
+
 func TestDeleteSaysWhatItHasFound(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		is := is.New(t)
@@ -365,7 +367,7 @@ func TestALateVersionOfADeletedDocumentStaysWhenItsContentIsPutAgain(t *testing.
 	})
 }
 
-// The put after the deletion may come to nothing. What was deleted stays so.
+// The put after the deletion may fail. The deleted document must stay deleted.
 func TestALateVersionOfADeletedDocumentGoesAlsoAfterAPutThatFails(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		is := is.New(t)

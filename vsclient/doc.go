@@ -1,7 +1,7 @@
 // Package vsclient keeps documents in an OpenAI vector store by key.
 //
 // OpenAI's API has no replace: a document that changes gets a new File with a new id, and
-// the old one is the caller's to find and to remove. This package puts, gets and deletes
+// the caller has to find and remove the old one. This package puts, gets and deletes
 // documents by a key of the caller's choice.
 //
 //	client, err := vsclient.New(vsclient.Config{
@@ -88,13 +88,13 @@
 // # Searching
 //
 // [Client.Search] finds pieces of documents, each with its key and attributes; package
-// filter makes conditions on attributes. [KeyOf] tells the key of a hit that another
+// filter makes conditions on attributes. [KeyOf] returns the key of a hit that another
 // client of the API has found.
 //
 // # Tidying
 //
-// [Client.Sweep] settles each key of the store to one version, and removes Files that are
-// attached to no store where more than a name shows whose they are; with
+// [Client.Sweep] settles each key of the store to one version. It removes Files that are
+// attached to no store and that more than their name proves to be ours; with
 // SweepOptions.DryRun it lists them. [Client.Close] ends the client within ten seconds,
 // and [Client.Shutdown] lets calls under way end first. Neither takes back anything that
 // was acknowledged or accepted.

@@ -157,9 +157,9 @@ func leadsDown(t *testing.T, rooms []room, others []string) {
 	}
 }
 
-// TestNobodyGoesThroughTheWall keeps packages of the module that are not rooms off the
+// TestOnlyRoomsImportRooms keeps packages of the module that are not rooms off the
 // rooms, so that they can do no more than any program.
-func TestNobodyGoesThroughTheWall(t *testing.T) {
+func TestOnlyRoomsImportRooms(t *testing.T) {
 	private := make(map[string]bool)
 	for _, room := range rooms {
 		if room.name != "." {

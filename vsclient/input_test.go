@@ -17,6 +17,8 @@ import (
 	"github.com/conduitio-labs/conduit-connector-openai-vectorstore/vsclient/openaitest"
 )
 
+// The tests in this file are about input that is refused without a request.
+
 // attributesOf makes so many attributes.
 func attributesOf(n int) vsclient.Attributes {
 	a := make(vsclient.Attributes, n)

@@ -14,6 +14,8 @@ import (
 	"github.com/conduitio-labs/conduit-connector-openai-vectorstore/vsclient/openaitest"
 )
 
+// The tests in this file are about keys and the file names that stand for them.
+
 // TestAnyKeyIsPutReplacedListedAndDeleted lives through it with a client of its own
 // each time, so that all knowledge comes from the store.
 func TestAnyKeyIsPutReplacedListedAndDeleted(t *testing.T) {

@@ -12,6 +12,8 @@ import (
 	"github.com/conduitio-labs/conduit-connector-openai-vectorstore/vsclient/openaitest"
 )
 
+// The tests in this file are about the number of requests in a project of many Files.
+
 // plant fills the project with n Files of other people's that are all in the
 // store, made one a second until an hour ago.
 func (w *world) plant(n int) {

@@ -15,6 +15,8 @@ import (
 	"github.com/conduitio-labs/conduit-connector-openai-vectorstore/vsclient/openaitest"
 )
 
+// The tests in this file are about rate limits: Pacer and Limits.
+
 // busiestMinute returns how many of the moments lie in the fullest 60 seconds.
 func busiestMinute(at []time.Time) (most int) {
 	at = slices.SortedFunc(slices.Values(at), time.Time.Compare)
@@ -252,7 +254,7 @@ func TestNoLimitTurnsEachLimitOff(t *testing.T) {
 	})
 }
 
-func TestOneThatGivesUpWhileItWaitsForALimitHoldsNobodyUp(t *testing.T) {
+func TestACallerThatGivesUpWhileItWaitsForALimitHoldsNobodyUp(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		is := is.New(t)
 		w := newWorld(t, openaitest.Config{Latency: 10 * time.Millisecond})

@@ -17,6 +17,8 @@ import (
 	"github.com/conduitio-labs/conduit-connector-openai-vectorstore/vsclient/openaitest"
 )
 
+// The tests in this file are about Put and SetAttributes.
+
 func TestAPutDocumentIsCreatedThenUnchangedThenReplacedThenItsAttributesAreUpdated(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		is := is.New(t)
@@ -370,7 +372,7 @@ func TestAFileThatWasStuckGoesAlsoWhenTheLookAfterItFails(t *testing.T) {
 			w.strike(http.MethodGet, pathFiles, openaitest.Fault{Times: 4, Kind: openaitest.FaultCut})
 		}()
 		_, err := c.Put(t.Context(), doc("日本語.txt", "text"))
-		is.True(err != nil) // nobody knows what else the key has
+		is.True(err != nil) // the key may have other versions
 		time.Sleep(time.Hour)
 		w.expect(map[string]string{"日本語.txt": "text"})
 		is.Equal(w.files(), 1)

@@ -24,6 +24,8 @@ import (
 	"github.com/conduitio-labs/conduit-connector-openai-vectorstore/vsclient/openaitest"
 )
 
+// The tests in this file are about Get, List and Text.
+
 func TestGetListAndTextShowTheDocument(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		is := is.New(t)
@@ -313,7 +315,7 @@ func TestAStoreThatExpiresInARunIsReportedAndNothingIsUploadedAfterIt(t *testing
 			is.True(errors.Is(r.Err, vsclient.ErrStoreGone))
 		}
 		is.Equal(len(w.times(filesCreate)), before)
-		is.Equal(w.files(), 20) // the uploads that came to nothing are gone
+		is.Equal(w.files(), 20) // the uploads that failed are gone
 	})
 }
 

@@ -16,6 +16,8 @@ import (
 	"github.com/conduitio-labs/conduit-connector-openai-vectorstore/vsclient/openaitest"
 )
 
+// The tests in this file are about the removal of older versions, in calls and in the background.
+
 // second plants a newer version of the store's only document, as another process attaches it.
 func (w *world) second(content string) (older, newer string) {
 	w.t.Helper()
@@ -130,7 +132,8 @@ func TestAVersionIsKeptWhenTheNewerOneHasGoneMeanwhile(t *testing.T) {
 	})
 }
 
-// After an index timeout and three minutes a deletion has no say in what comes.
+// A deletion does not remove versions that are attached more than the index timeout and three
+// minutes later.
 func TestAVersionThatIsAttachedLongAfterADeletionStays(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		is := is.New(t)

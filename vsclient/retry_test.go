@@ -17,6 +17,8 @@ import (
 	"github.com/conduitio-labs/conduit-connector-openai-vectorstore/vsclient/openaitest"
 )
 
+// The tests in this file are about outages, lost replies and other failures that may pass.
+
 func TestAnOutageOfAllIsReportedAfterTheTimeForOne(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {

@@ -17,6 +17,8 @@ import (
 	"github.com/conduitio-labs/conduit-connector-openai-vectorstore/vsclient/openaitest"
 )
 
+// The tests in this file are about Search.
+
 // library fills a store with three documents of two languages and three years.
 func library(t *testing.T) (*world, *vsclient.Client) {
 	t.Helper()

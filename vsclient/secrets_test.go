@@ -23,6 +23,8 @@ import (
 	"github.com/conduitio-labs/conduit-connector-openai-vectorstore/vsclient/openaitest"
 )
 
+// The tests in this file are about secrets, which no log and no error may show.
+
 // The key has no form that could be known for a key; a gateway's may not, either.
 const (
 	secret     = "Tr0ub4dor-and-3-of-a-kind" //nolint:gosec // made up: the one that is looked for

@@ -149,7 +149,7 @@ var semantics = []struct {
 		is.Equal(info.Chunking, d.Chunking)
 		is.NoErr(onlyErr(c.Delete(ctx, "chunks.md")))
 	}},
-	{"two keys that come to one file name are two documents", func(t *testing.T, b *backend) {
+	{"two keys that map to the same file name are two documents", func(t *testing.T, b *backend) {
 		is, ctx, c := is.New(t), t.Context(), b.client(t)
 		r, err := c.Put(ctx, doc("a/b.md", "the first"))
 		is.NoErr(err)

@@ -22,8 +22,8 @@ type Store struct {
 // checkTime bounds Check: a caller that starts up wants to know soon.
 const checkTime = 10 * time.Second
 
-// Check asks OpenAI for the store, in one request, and so tells whether the endpoint,
-// the API key and the store are good. It tries for ten seconds at the most. A store
+// Check asks OpenAI for the store, in one request. It succeeds when the endpoint, the API
+// key and the store are good. It tries for ten seconds at the most. A store
 // that is missing or has expired is [ErrStoreGone].
 func (c *Client) Check(ctx context.Context) (Store, error) {
 	ctx, over, err := c.life.Begin(ctx)

@@ -22,6 +22,8 @@ import (
 	"github.com/conduitio-labs/conduit-connector-openai-vectorstore/vsclient/openaitest"
 )
 
+// The tests in this file are about a process that takes over from an earlier one.
+
 // newHiddenVersion is a store that serves "one" under a.md. A process that was killed just
 // now had attached "two", which nothing shows yet.
 func newHiddenVersion(t *testing.T) *world {

@@ -13,6 +13,8 @@ import (
 	"github.com/conduitio-labs/conduit-connector-openai-vectorstore/vsclient/openaitest"
 )
 
+// The tests in this file are about Sweep.
+
 // twoVersions puts a document, and plants an older version as a crash or a second
 // writer leaves it. It returns the newest.
 func (w *world) twoVersions(key string) vsclient.Result {

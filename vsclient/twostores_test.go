@@ -13,6 +13,8 @@ import (
 	"github.com/conduitio-labs/conduit-connector-openai-vectorstore/vsclient/openaitest"
 )
 
+// The tests in this file are about Files that several stores or keys may share.
+
 // lostUploads are the ways in which POST /files can fail without telling whether the
 // File was made.
 var lostUploads = map[string]openaitest.Fault{

@@ -90,7 +90,7 @@ func (w *world) measure(work func()) cost {
 	return c
 }
 
-// apply makes the changes and fails the test unless each comes to the outcome.
+// apply makes the changes and fails the test unless each has the outcome.
 func (w *world) apply(c *vsclient.Client, changes []vsclient.Change, want func(i int) vsclient.Outcome) cost {
 	w.t.Helper()
 	var results []vsclient.Result

@@ -119,7 +119,7 @@ func TestALateEffectMeetsTheStateOfItsMoment(t *testing.T) {
 		_, err = do(t.Context(), s, "DELETE", "/files/"+id, nil, "")
 		is.NoErr(err)
 		time.Sleep(2 * time.Minute)
-		is.Equal(len(s.Snapshot().Files), 0) // the update came to a file that was gone
+		is.Equal(len(s.Snapshot().Files), 0) // the update arrived after the file was gone
 	})
 }
 

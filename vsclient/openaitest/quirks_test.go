@@ -110,7 +110,7 @@ func planted(s *openaitest.Server, name string) (store, file string) {
 	return store, file
 }
 
-func TestBatchesMayNotBeTaken(t *testing.T) {
+func TestAServerWithoutBatchesTakesSingleAttaches(t *testing.T) {
 	is := is.New(t)
 	for answer, status := range map[openaitest.BatchesNotTaken]int{openaitest.BatchesNotFound: 404, openaitest.BatchesFail: 500, openaitest.BatchesEmpty: 200} {
 		s := openaitest.New(openaitest.Config{Quirks: openaitest.Quirks{BatchesNotTaken: answer}})
@@ -140,7 +140,7 @@ func TestBatchesMayNotBeTaken(t *testing.T) {
 	}
 }
 
-func TestAttributesMayBeDropped(t *testing.T) {
+func TestAServerThatDropsAttributesShowsNone(t *testing.T) {
 	is := is.New(t)
 	s := openaitest.New(openaitest.Config{Quirks: openaitest.Quirks{AttributesDropped: true}})
 	vs := s.NewVectorStore("docs")
@@ -161,7 +161,7 @@ func TestAttributesMayBeDropped(t *testing.T) {
 	is.Equal(sendJSON(t, s, "POST", files, `{"file_id":"`+a+`","attributes":{"k":[]}}`, nil).status, 400) // they are still checked
 }
 
-func TestADetachInOneStoreMayDetachInAll(t *testing.T) {
+func TestADetachReachesOtherStoresOnlyUnderItsQuirk(t *testing.T) {
 	is := is.New(t)
 	for _, everywhere := range []bool{false, true} {
 		s := openaitest.New(openaitest.Config{Quirks: openaitest.Quirks{DetachEverywhere: everywhere}})
@@ -211,7 +211,7 @@ func TestAListingMayShowAFileAsCompletedTooEarly(t *testing.T) {
 	})
 }
 
-func TestExtensionsMayBeJudgedByCase(t *testing.T) {
+func TestACapitalInAnExtensionIsRefusedWhereCaseCounts(t *testing.T) {
 	is := is.New(t)
 	for _, byCase := range []bool{false, true} {
 		s := openaitest.New(openaitest.Config{Quirks: openaitest.Quirks{ExtensionCase: byCase, CheckUploadExtension: true}})

@@ -16,7 +16,7 @@ func numbered(i int) document {
 	return document{Key: fmt.Sprintf("doc-%02d.md", i), Content: fmt.Sprintf("text of number%d", i), Attributes: map[string]any{"id": fmt.Sprint("doc ", i)}}
 }
 
-func TestApplyOf100Changes(t *testing.T) {
+func TestApplyMakes100ChangesInOneCall(t *testing.T) {
 	w := newWorld(t)
 	var there []document
 	for i := range 80 {

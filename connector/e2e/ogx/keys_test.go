@@ -33,9 +33,9 @@ var awkward = []string{
 	strings.Repeat("long/", 200) + "key.md",
 }
 
-// TestAwkwardKeys puts, replaces and reads each key in new processes. The names of all keys
-// before are in the store.
-func TestAwkwardKeys(t *testing.T) {
+// TestKeysThatOGXAltersAreFoundByNewProcesses puts, replaces and reads each key in new
+// processes. The names of all keys before are in the store.
+func TestKeysThatOGXAltersAreFoundByNewProcesses(t *testing.T) {
 	w := newWorld(t)
 	var docs []document
 	for i, k := range awkward {

@@ -23,7 +23,7 @@ func TestAReasonHasTheAdviceAndNeitherKeyNorIDs(t *testing.T) {
 	is.Equal(report.Reason(errors.Join(err, err)), "put: vector store expired or gone: 400 Bad Request: file-… is bad (code gone) and file-…") // of several, the first
 }
 
-func TestAWarningIsLoggedOnceAndThereIsAnEndToThem(t *testing.T) {
+func TestAWarningIsLoggedOnceAndAtMost100Are(t *testing.T) {
 	is := is.New(t)
 	var out strings.Builder
 	log := zerolog.New(&out)

@@ -233,7 +233,7 @@ const maxEmpty = 100
 func (r *soundReader) Read(p []byte) (int, error) {
 	n, err := r.ReadCloser.Read(p)
 	if n < 0 || n > len(p) {
-		return 0, fmt.Errorf("its reader says that it has read %d bytes into %d", n, len(p))
+		return 0, fmt.Errorf("its reader reports %d bytes read into a buffer of %d", n, len(p))
 	}
 	if r.empty++; n > 0 || err != nil || len(p) == 0 {
 		r.empty = 0

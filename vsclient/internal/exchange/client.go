@@ -33,10 +33,10 @@ type Config struct {
 	RequestTimeout time.Duration // how long one attempt may go without a sign of life
 	Pacer          *pace.Pacer
 	Logger         *slog.Logger
-	OnRequest      func(Event) // nil: nothing is told
+	OnRequest      func(Event) // may be nil
 }
 
-// Event tells of one attempt at a request.
+// Event describes one attempt at a request.
 type Event struct {
 	Endpoint string        // method and path, as "GET /vector_stores/{id}/files"
 	Try      int           // from 1
@@ -114,9 +114,9 @@ func proxyRefuses(_ context.Context, _ *url.URL, _ *http.Request, resp *http.Res
 	}
 }
 
-// unfollowed has redirects be answers: to follow one makes a GET of a POST, and takes the
-// key where nobody has said that it may go. It hides the place from net/http, which would
-// parse it and tell it, with a secret that it may hold.
+// unfollowed returns redirects as replies. Following one would turn a POST into a GET and
+// could send the API key to another host. It hides the Location header, because net/http
+// would put it, and a secret in it, into an error.
 type unfollowed struct{ http.RoundTripper }
 
 // place is the header under which unfollowed keeps the place of a redirect.
@@ -145,7 +145,7 @@ func parseURL(raw string) (*url.URL, error) {
 	case u.Scheme != "http" && u.Scheme != "https", u.Hostname() == "":
 		return nil, refuse("must be an http or https URL, like https://api.openai.com/v1")
 	case u.Port() != "" && (err != nil || port < 1 || port > 65535):
-		return nil, refuse("has a port that is none; 1 to 65535 are allowed")
+		return nil, refuse("has a bad port; 1 to 65535 are allowed")
 	case u.RawQuery != "" || u.ForceQuery || u.Fragment != "":
 		return nil, refuse("has a query or a fragment, which no request would carry; remove everything from the ? or # on")
 	}

@@ -50,9 +50,9 @@ type Request struct {
 	// Opts are further options of the request, for each attempt anew. The context ends with
 	// the attempt. A body reads with read.
 	Opts func(ctx context.Context, read func(io.Reader, []byte) (int, error)) ([]option.RequestOption, error)
-	// Refused gives the verdict on a reply of 400 to 499 its last form; nil: it stays.
+	// Refused may change the verdict on a reply of 400 to 499. It may be nil.
 	Refused func(context.Context, *reply.Failure) *reply.Failure
-	// Failed is told of each attempt that has failed; nil: nothing is told.
+	// Failed is called with each attempt that has failed. It may be nil.
 	Failed func(*reply.Failure)
 	// Landed looks, after an attempt whose outcome is unknown and before the next
 	// one, whether it took effect; nil: repeating it does no harm.

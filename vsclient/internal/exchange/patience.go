@@ -39,8 +39,8 @@ func (w *waits) NextBackOff() time.Duration {
 	return d
 }
 
-// outage remembers of each endpoint that a request has been tried in vain for the
-// whole of Config.RetryTimeout. Until one is answered, the others are tried once: of
+// outage remembers of each endpoint that a request has failed for the whole of
+// Config.RetryTimeout. Until one is answered, the others are tried once: of
 // many that wait for each other, each would be tried for as long again.
 type outage struct{ at sync.Map } // when, by endpoint
 
@@ -98,7 +98,7 @@ func watch(ctx context.Context, patience time.Duration, size int64) (context.Con
 		})
 	}
 	w.timer = after(patience, &w.moved, "nothing came of it for %v", "no sign of life from the server for %v")
-	w.whole = after(limit, new(time.Duration), "it had not come to its end after %v", "the reply was not complete after %v")
+	w.whole = after(limit, new(time.Duration), "it had not ended after %v", "the reply was not complete after %v")
 	return ctx, w
 }
 
@@ -148,7 +148,7 @@ func (w *watchdog) release() {
 	w.cancel(nil)
 }
 
-// lively tells the watchdog of each piece of a reply.
+// lively reports each piece of a reply to the watchdog.
 type lively struct {
 	io.ReadCloser
 	dog *watchdog

@@ -146,9 +146,5 @@ func publish(name string) error {
 	if *all {
 		command = "go test ./internal/faulttest -args -all"
 	}
-	stamp, err := page.Measured(context.Background(), command)
-	if err != nil {
-		return err
-	}
-	return page.Write(name, "figures", stamp+".\n\n"+table())
+	return page.Publish(context.Background(), name, "figures", command, table())
 }

@@ -9,10 +9,10 @@ import (
 	"github.com/conduitio-labs/conduit-connector-openai-vectorstore/vsclient/openaitest"
 )
 
-// TestUnderNoQuirkIsAnythingLost runs the workload, and faults and kills at every
+// TestNothingIsLostUnderAnyQuirk runs the workload, and faults and kills at every
 // seventh place at the most, against each way in which the API may differ from its
 // documents; when sparing, each fifth of them.
-func TestUnderNoQuirkIsAnythingLost(t *testing.T) {
+func TestNothingIsLostUnderAnyQuirk(t *testing.T) {
 	quirks := map[string]openaitest.Config{
 		"a second detach is answered 200":            {Quirks: openaitest.Quirks{SecondDetachOK: true}},
 		"a second attach keeps the attributes":       {Quirks: openaitest.Quirks{ReattachKeepsAttributes: true}},

@@ -36,8 +36,8 @@ func (s *session) asked(st step) {
 	}
 }
 
-// failed notes that a step has failed. A first version of a key that came to
-// nothing may have been there for a while.
+// failed notes that a step has failed. A first version of a key that
+// failed may have been there for a while.
 func (s *session) failed(st step, asked time.Time) {
 	s.tell("failed to", st)
 	s.w.mu.Lock()

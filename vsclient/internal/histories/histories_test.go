@@ -74,7 +74,7 @@ func TestHistories(t *testing.T) {
 		}
 	}
 	if *page != "" && !t.Failed() {
-		if err := s.WriteInto(t.Context(), *page); err != nil {
+		if err := s.WriteInto(t.Context(), *page, *first); err != nil {
 			t.Error(err)
 		}
 	}
@@ -157,7 +157,7 @@ func report(t *testing.T, drawn plan.Plan, out course.Outcome) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	fmt.Printf("seed %d is red. To repeat it:\n  go -C vsclient test -count=1 ./internal/histories -run TestARecordedHistory -args -record %s -times 20\n", drawn.Seed, path)
+	fmt.Printf("seed %d is red. To repeat it:\n  go -C vsclient test -count=1 ./internal/histories -run TestARedHistoryIsRedAgain -args -record %s -times 20\n", drawn.Seed, path)
 	told := map[string]bool{}
 	for _, f := range out.Wrong {
 		if *shrink == 0 || told[f.Kind] {
@@ -177,11 +177,11 @@ func report(t *testing.T, drawn plan.Plan, out course.Outcome) {
 	}
 }
 
-// TestARecordedHistory repeats a red history. Go's runtime draws lots about timers of one
+// TestARedHistoryIsRedAgain repeats a red history. Go's runtime draws lots about timers of one
 // instant, ready cases of a select and the order of a map. So a run may leave the record,
 // and is then begun anew; of several that all leave it, the one that kept to it longest
 // counts, and the repeats after that are one run each.
-func TestARecordedHistory(t *testing.T) {
+func TestARedHistoryIsRedAgain(t *testing.T) {
 	if *record == "" {
 		t.Skip("give -record the file that a red history has left")
 	}

@@ -352,7 +352,7 @@ func (h *history) join() {
 	}
 }
 
-// apply makes changes and tells the model.
+// apply makes changes and enters them into the model.
 func (h *history) apply(ctx context.Context, p *process, changes []plan.Change) {
 	var calls []*model.Call
 	var cells []*model.Cell
@@ -478,7 +478,7 @@ func (h *history) flush(ctx context.Context, p *process) {
 	defer h.Mu.Unlock()
 	for i, c := range accepted {
 		if slices.ContainsFunc(told, func(t client.Told) bool { return t.Key == c.Key }) && c.Accepted == calls[i] {
-			c.Accepted = nil // this Flush has told it, and no later one does
+			c.Accepted = nil // this Flush has reported it, and no later one does
 		}
 		if err != nil || len(told) > 0 || c.Accepted != calls[i] || p.Closed || h.Expired && c.Store == 0 {
 			continue

@@ -98,11 +98,8 @@ func (s *Summary) Table() string {
 	return b.String()
 }
 
-// WriteInto writes the table into a page, between its marks.
-func (s *Summary) WriteInto(ctx context.Context, path string) error {
-	stamp, err := page.Measured(ctx, "make histories")
-	if err != nil {
-		return err
-	}
-	return page.Write(path, "histories", stamp+".\n\n"+s.Table())
+// WriteInto writes the table into a page, between its marks. first is the seed of the first
+// history.
+func (s *Summary) WriteInto(ctx context.Context, path string, first uint64) error {
+	return page.Publish(ctx, path, "histories", fmt.Sprintf("make histories FIRST=%d", first), s.Table())
 }

@@ -329,7 +329,7 @@ func (p *post) look(w *wire.Client) (bool, error) {
 	return false, errors.Join(unseen, context.Cause(p.ctx))
 }
 
-// accept tells the callers that OpenAI has accepted the attach, and has the Files
+// accept reports to the callers that OpenAI has accepted the attach, and has the Files
 // watched. Where the reply to a batch was lost, or counts Files as failed or fewer than
 // were sent, each is accepted when it is seen.
 func (i *Indexer) accept(p *post) {

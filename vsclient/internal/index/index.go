@@ -43,8 +43,8 @@ func (f Fate) String() string {
 	return [...]string{"not attached", "uncertain", "accepted", "failed", "searchable"}[f]
 }
 
-// Passing reports whether a fresh upload may succeed: indexing failed by a fault of
-// OpenAI's that may pass, or the attach had no reply and shows no effect.
+// Passing reports whether a new upload may succeed: indexing failed by a temporary fault
+// of OpenAI, or the attach had no reply and shows no effect.
 func Passing(err error) bool {
 	return errors.Is(err, fail.Indexing) && errors.Is(err, fail.Unavailable)
 }

@@ -474,7 +474,7 @@ func TestAnAttachThatWasSurelyRefusedLeavesNothing(t *testing.T) {
 	}
 }
 
-func TestAnAnswerThatOnlyAPersonCanChangeEndsTheWait(t *testing.T) {
+func TestAFailureThatNeedsAPersonEndsTheWait(t *testing.T) {
 	for status, kind := range map[int]error{http.StatusUnauthorized: fail.Unauthorized, http.StatusPaymentRequired: fail.Quota, http.StatusMethodNotAllowed: fail.Endpoint} {
 		for _, n := range []int{1, 30} {
 			t.Run(fmt.Sprint(status, n), func(t *testing.T) {
@@ -693,7 +693,7 @@ func TestThePollIntervalThatTheServerAsksForIsKept(t *testing.T) {
 }
 
 // A caller that gives up is answered at once, and told whether its File may be attached.
-func TestOneThatGivesUpIsAnsweredAtOnceAndTakesNoneOfItsBatchAlong(t *testing.T) {
+func TestACallerThatGivesUpIsAnsweredAtOnceAndTakesNoneOfItsBatchAlong(t *testing.T) {
 	hang := openaitest.Fault{Method: "POST", Path: "/vector_stores/*/*", Kind: openaitest.FaultHang}
 	lost := hang
 	lost.AfterEffect = true
@@ -749,7 +749,7 @@ func TestOneThatGivesUpIsAnsweredAtOnceAndTakesNoneOfItsBatchAlong(t *testing.T)
 
 // A server without batches is seen by the attach of one File, whichever it is. Its caller
 // gives up in the middle of that.
-func TestOneThatGivesUpWhileItsFileIsTriedAloneTakesNoneOfItsBatchAlong(t *testing.T) {
+func TestACallerThatGivesUpWhileItsFileIsTriedAloneTakesNoneOfItsBatchAlong(t *testing.T) {
 	for name, fault := range map[string]openaitest.Fault{
 		"there is no such endpoint": always("POST", batches, 404),
 		"it always fails":           always("POST", batches, 500),
@@ -783,7 +783,7 @@ func TestOneThatGivesUpWhileItsFileIsTriedAloneTakesNoneOfItsBatchAlong(t *testi
 	}
 }
 
-func TestOneThatGivesUpWhileItWaitsForItsPaceIsNeverSent(t *testing.T) {
+func TestAFileWhoseCallerGivesUpBeforeItsTurnIsNeverSent(t *testing.T) {
 	requests, files := unlimited, unlimited
 	requests.AttachRequestsPerMinute, files.AttachedFilesPerMinute = 1, 1
 	for name, limits := range map[string]pace.Limits{"requests": requests, "files": files} {

@@ -54,8 +54,8 @@ func awkward(r *rand.Rand) openaitest.Config {
 	return cfg
 }
 
-// Whatever happens, the fate is true, everything ends, and nothing goes on for nobody.
-func TestTheFateIsTrueWhateverHappens(t *testing.T) {
+// Every call ends, and nothing goes on without a caller.
+func TestIndexReportsTheTrueFateOfAFile(t *testing.T) {
 	rounds := many
 	if testing.Short() {
 		rounds = 60

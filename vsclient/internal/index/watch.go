@@ -204,10 +204,10 @@ func indexingError(s wire.StoreFile) error {
 	return e
 }
 
-// look asks for Files one by one: those that were attached without a batch, those that
-// the batch's listing, which lags by up to two minutes, ought to show and does not, and,
-// unless all are meant, those alone that no reply has shown to be accepted. It asks for
-// at most a page's worth, and only as long as that brings news: a few first, then more.
+// look asks for single Files: those that were attached without a batch, and those that the
+// batch's listing, which lags by up to two minutes, should show and does not. Without all it
+// asks only for Files that no reply has shown to be accepted. It asks for a few, then for
+// more, and stops after one page, or when a reply brings no news.
 func (w *watch) look(ctx context.Context, all bool) {
 	files := slices.DeleteFunc(slices.Collect(maps.Values(w.open)), func(at *attaching) bool { return !all && closed(at.taken) })
 	files = files[:min(len(files), wire.StoreFilesPage)]

@@ -21,7 +21,7 @@ type Config struct {
 	AttachTime   time.Duration                    // how long after its upload a File may still be attached
 	RetryTimeout time.Duration                    // how long a request may be tried again
 	Go           func(func(context.Context)) bool // runs a function in a goroutine that ends with the client; false: it has ended
-	Removed      func(id string, failed bool)     // is told of each version that is removed, and whether it had failed
+	Removed      func(id string, failed bool)     // is called with each version that is removed, and whether it had failed
 	Calls        *semaphore.Weighted              // bounds the requests that are made side by side
 	Logger       *slog.Logger
 }
@@ -45,8 +45,8 @@ func New(w *wire.Client, l *ledger.Ledger, v *view.View, cfg Config) *Keeper {
 	return k
 }
 
-// Ask takes the next place in the key's line. The place must be left, waited for or
-// not.
+// Ask takes the next place in the key's line. The caller must leave the place,
+// even if it never waits.
 func (k *Keeper) Ask(key string) *life.Turn { return k.turns.Ask(key) }
 
 // Start begins the looks at the newest store files: with the first change, or three minutes

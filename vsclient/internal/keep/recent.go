@@ -95,7 +95,7 @@ func (k *Keeper) Watch(d view.Doc, young []string, number int64) {
 	defer r.mu.Unlock()
 	w := watched{d, time.Now().Add(k.cfg.AttachTime + view.ShowTime), k.view.Now(), number}
 	for at, before := range r.watched {
-		if at.key == d.ID { // what an earlier change was to remove, goes all the same
+		if at.key == d.ID { // an earlier change wanted this File removed: it still goes
 			r.watched[at] = watched{d, w.until, w.at, min(before.number, number)}
 		}
 	}
@@ -283,7 +283,7 @@ func (r *recent) find(at watch) (watched, bool) {
 
 // bare finds the watch for a store file without attributes: that of the key whose
 // document it is by its name. One that was attached after the change is somebody's new
-// document: this client's kind attaches none without attributes.
+// document: vsclient attaches none without attributes.
 func (r *recent) bare(s wire.StoreFile) (w watched, found bool) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -322,7 +322,7 @@ func (k *Keeper) removeReplaced(ctx context.Context, d view.Doc, s wire.StoreFil
 		}
 		for _, old := range left {
 			v, known := k.ledger.Find(old)
-			marks := ledger.Marks{Key: d.ID, Content: keeper.Content} // this client's kind has uploaded it
+			marks := ledger.Marks{Key: d.ID, Content: keeper.Content} // vsclient has uploaded it
 			if !known || v.Status != ledger.Absent || !k.ledger.Replaced(old, marks) {
 				continue // attached: it is a version like any other
 			}

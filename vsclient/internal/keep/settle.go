@@ -27,8 +27,8 @@ const (
 // the background.
 func (k *Keeper) Settle(ctx context.Context, d view.Doc) error { return k.settleKey(ctx, d, true) }
 
-// settleKey is Settle; named tells whether a call has named the key. A version that cannot
-// be removed keeps no other.
+// settleKey is Settle; named: a call has named the key. A failed removal
+// does not stop the others.
 func (k *Keeper) settleKey(ctx context.Context, d view.Doc, named bool) error {
 	read, tried := make(map[string]bool), make(map[string]bool)
 	var failed error
@@ -111,7 +111,7 @@ func (k *Keeper) open(d view.Doc, late bool) bool {
 }
 
 // Remove removes versions, the oldest first, so that a reader who comes in the middle finds
-// the newest. One that cannot be removed keeps no other. moved reports that a version was
+// the newest. A failed removal does not stop the others. moved reports that a version was
 // not where a reply had shown it: somebody else has changed the key. Where none was there,
 // the absence of the store must not pass for theirs.
 func (k *Keeper) Remove(ctx context.Context, versions []ledger.Version) (moved bool, err error) {
@@ -132,7 +132,7 @@ func (k *Keeper) Remove(ctx context.Context, versions []ledger.Version) (moved b
 }
 
 // remove detaches a File and then deletes it. Nothing else in this package removes
-// anything. A File whose content this client's kind has not uploaded is deleted only
+// anything. A File whose content vsclient has not uploaded is deleted only
 // when no other store has it. When remove returns nil, the File is gone, or detached
 // and another store's.
 func (k *Keeper) remove(ctx context.Context, v ledger.Version) (there bool, err error) {
@@ -237,7 +237,7 @@ func (k *Keeper) tend(d view.Doc, named bool) {
 	}
 }
 
-// warn tells once, until there is nothing left to tend, that a removal has failed.
+// warn logs that a removal has failed, once until there is nothing left to tend.
 func (t *tending) warn(reason string) {
 	t.mu.Lock()
 	first := !t.warned

@@ -40,7 +40,7 @@ const (
 	Failed                   // it never will be searchable
 )
 
-// Seen tells which kind of reply a record rests on.
+// Seen is the kind of reply that a record rests on.
 type Seen uint8
 
 // The kinds of reply, the weakest first.
@@ -77,7 +77,7 @@ type Marks struct {
 	Own     string // the caller's attributes, as Prints makes it
 }
 
-// Version is one store file of a key, or one that is to be.
+// Version is one store file of a key, or a File that this client is about to attach.
 type Version struct {
 	Marks
 	ID      string
@@ -93,7 +93,7 @@ type Version struct {
 }
 
 // Bare reports whether a listing alone shows the store file, and without a key. Some servers
-// list no attributes, so that only a GET tells whose it is.
+// list no attributes, so that only a GET shows its key.
 func (v Version) Bare() bool { return v.Seen == Listed && v.Status > Absent && v.Key == (Key{}) }
 
 // Holdings are the versions of one key, the newest first.
@@ -121,8 +121,8 @@ func (h Holdings) Current() (Version, bool) {
 	return Version{}, false
 }
 
-// Uploads are the versions but one that this client's kind has uploaded. A newer version
-// records them: whoever finds one of them left behind may remove it.
+// Uploads returns the other versions that vsclient has uploaded. A newer version records
+// them: whoever finds one of them left behind may remove it.
 func (h Holdings) Uploads(but string) (ids []string) {
 	for _, v := range h.Versions {
 		if v.ID != but && v.Content != (Print{}) {
@@ -182,7 +182,7 @@ type record struct {
 	stage    stage
 	listed   bool // its name is known
 	made     bool // by this client
-	marked   bool // a store file with attributes of this client's kind
+	marked   bool // a store file with attributes of vsclient
 }
 
 // Ledger is safe for concurrent use.
@@ -251,8 +251,8 @@ func (l *Ledger) add(id string) *record {
 	return r
 }
 
-// Files returns how many Files have come to be known. One that comes to be known later is
-// not among them.
+// Files returns how many Files are known. A File that becomes known later is not among
+// them.
 func (l *Ledger) Files() uint32 {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -293,9 +293,9 @@ func (l *Ledger) Forget(before uint32) {
 	maps.DeleteFunc(l.gone, func(_ string, at uint32) bool { return at < before })
 }
 
-// Uploaded takes in a File that this client has made as a version of a key. It reports false
-// for one that was seen gone or as a version of a key, that an earlier upload has made, or
-// that was known when the upload began, as one of the Files up to that number.
+// Uploaded adds a File that this client has made as a version of a key. It returns false when
+// the File is not new: it was one of the known Files when the upload began, an earlier upload
+// has made it, or it was seen gone or as a version of a key.
 func (l *Ledger) Uploaded(f File, m Marks, known, at uint32) bool {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -408,7 +408,7 @@ func (l *Ledger) mark(r *record, m Marks, marked bool) {
 func (l *Ledger) Absent(id string, at uint32) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	// A version of this client's that came to nothing stays on the books until its File
+	// A version of this client's that failed stays on the books until its File
 	// is gone.
 	if r := l.byID[id]; r != nil && !(r.made && r.status == Failed) {
 		r.status, r.seen, r.at = Absent, Read, at
@@ -426,8 +426,8 @@ func (l *Ledger) Doubt(ids ...string) {
 	}
 }
 
-// DoubtAttributes has the next change of the document set its attributes anew, with a
-// higher number than the one that was asked for, unless a reply shows that number before.
+// DoubtAttributes marks the attributes as unknown. The next change of the document then sets
+// them again, with a number above number, unless a reply shows that number before.
 // Until a GET shows the version's number, it outranks no other.
 func (l *Ledger) DoubtAttributes(id string, number int64) {
 	l.mu.Lock()
@@ -583,7 +583,7 @@ func (r *record) version() Version {
 }
 
 // Holdings returns the versions of a key: the store files whose attributes name
-// it, those without attributes of this client's kind that bear one of its names,
+// it, those without attributes of vsclient that bear one of its names,
 // and the Files that this client has made or begun to remove for it.
 func (l *Ledger) Holdings(k Key, n naming.Names) Holdings {
 	l.mu.Lock()

@@ -135,8 +135,7 @@ func versions(h ledger.Holdings, ids []string) (all []ledger.Version) {
 	return all
 }
 
-func TestSettleSettles(t *testing.T) {
-	// Carrying out the verdict leaves nothing more to remove.
+func TestCarryingOutTheVerdictLeavesNothingToRemove(t *testing.T) {
 	is := is.New(t)
 	again := 0
 	everyHistory(func(h ledger.Holdings) {

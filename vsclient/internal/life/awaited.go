@@ -13,15 +13,15 @@ import (
 type Awaited struct {
 	mu     sync.Mutex
 	open   []chan struct{} // each is closed when its document is searchable, or has failed
-	failed []error         // of documents that came to nothing since Told, maxFailed at the most
-	more   int             // how many came to nothing besides
+	failed []error         // of documents that failed since Told, maxFailed at the most
+	more   int             // how many others failed
 	waits  sync.Map        // by File, how to end the wait for it
 }
 
 // maxFailed bounds the memory of a program that never asks.
 const maxFailed = 10_000
 
-// Begin adds a document. end takes the error of one that came to nothing.
+// Begin adds a document. end takes the error of one that failed.
 func (a *Awaited) Begin() (end func(error)) {
 	ended := make(chan struct{})
 	a.mu.Lock()
@@ -58,12 +58,12 @@ func (a *Awaited) Wait(ctx context.Context) error {
 	return nil
 }
 
-// Told returns the errors of documents that came to nothing, once.
+// Told returns the errors of documents that failed, once.
 func (a *Awaited) Told() error {
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	if a.more > 0 {
-		a.failed = append(a.failed, fmt.Errorf("%d more documents came to nothing", a.more))
+		a.failed = append(a.failed, fmt.Errorf("%d more documents failed", a.more))
 	}
 	failed := errors.Join(a.failed...)
 	a.failed, a.more = nil, 0

@@ -21,7 +21,7 @@ func TestToldCountsTheErrorsBeyondTenThousand(t *testing.T) {
 	a.Begin()(nil)
 	told := a.Told().Error()
 	is.Equal(strings.Count(told, "\ndocument"), 9_999)
-	is.True(strings.HasSuffix(told, "\n3 more documents came to nothing"))
+	is.True(strings.HasSuffix(told, "\n3 more documents failed"))
 	a.Begin()(errors.New("another"))
 	is.Equal(a.Told().Error(), "another")
 }

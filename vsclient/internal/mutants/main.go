@@ -1,12 +1,12 @@
 // Mutants applies small wrong edits to a copy of the module, one at a time, and
-// runs tests on each. Tests that stay green do not see the clause that the edit breaks. Each edit is a patch whose first lines say which
-// clause it breaks and how:
+// runs tests on each. Tests that stay green do not see the clause that the edit breaks.
+//
+// Each edit is a patch. Its first lines name the clause, the edit and the tests that must
+// fail, as arguments of go test:
 //
 //	Clause: 6
 //	Edit: an older version goes before the newer one is searchable
 //	Tests: ./internal/ledger -run TestSettle
-//
-// and with which arguments of go test it has to be found.
 //
 // The table of results goes into a page between its marks.
 package main

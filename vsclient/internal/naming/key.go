@@ -93,7 +93,7 @@ func ContentType(name string) string {
 // any file system takes. OpenAI documents no limit.
 const maxNameBytes = 240
 
-// Digest is the SHA-256 of a key. It tells keys apart where the key itself is too long to be kept.
+// Digest is the SHA-256 of a key. It identifies a key that is too long to be kept.
 type Digest [sha256.Size]byte
 
 // DigestOf returns the digest of the key.
@@ -187,8 +187,8 @@ func isPath(s string) bool {
 	return decoded != s && (!utf8.ValidString(decoded) || !isName(decoded) || isPath(decoded))
 }
 
-// lookAlikes makes separators of paths, and dots, of the characters that some servers make
-// such of: those that Unicode holds for compatible, and those that Windows maps to one.
+// lookAlikes replaces characters that some servers turn into a path separator or a dot:
+// compatibility characters of Unicode, and characters that Windows maps to one.
 var lookAlikes = strings.NewReplacer(
 	"\uFF0F", "/", "\u2215", "/", "\u2044", "/", "\u29F8", "/", "\uFF3C", `\`, "\uFE68", `\`, "\u2216", `\`, "\u29F5", `\`,
 	"\uFF0E", ".", "\uFE52", ".", "\u2024", ".", "\u2025", "..",

@@ -35,8 +35,8 @@ func (e *Estimate) Guess() time.Duration {
 	return firstGuess
 }
 
-// Interval returns the wait for the next look, when the one before came in vain: the
-// finer, the better the first one was aimed.
+// Interval returns the wait for the next look, when the one before was too early: the
+// shorter, the better the first one was timed.
 func (e *Estimate) Interval(since time.Duration) time.Duration {
 	if e.typical.Load() == 0 {
 		return max(FirstPoll, since/4)

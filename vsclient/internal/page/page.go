@@ -25,6 +25,16 @@ func Write(path, name, table string) error {
 	return os.WriteFile(path, []byte(head+begin+table+end+tail), 0o644) //nolint:gosec // likewise
 }
 
+// Publish writes a table into a page, between the marks of that name, below the line that
+// Measured makes.
+func Publish(ctx context.Context, path, name, command, table string) error {
+	stamp, err := Measured(ctx, command)
+	if err != nil {
+		return err
+	}
+	return Write(path, name, stamp+".\n\n"+table)
+}
+
 // Measured is the line that stands above figures: the command that made them, the day and
 // the commit of the checkout.
 func Measured(ctx context.Context, command string) (string, error) {

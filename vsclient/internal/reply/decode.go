@@ -77,7 +77,7 @@ func (j Judge) Decode(r io.Reader, most int64, into any) error {
 	body.piece = maxTail
 	switch _, err := d.Token(); {
 	case err == nil:
-		return errors.New("it goes on after the object")
+		return errors.New("the reply has more text after the object")
 	case !errors.Is(err, io.EOF):
 		return err
 	}

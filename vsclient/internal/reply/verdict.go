@@ -253,8 +253,8 @@ var deletedStore = regexp.MustCompile(`(?m)^(the )?vector[ _]store( with id)?( \
 // suspended finds that OpenAI serves nobody with the key, whatever is asked.
 var suspended = regexp.MustCompile(`\b(organization|account|project)\b[^.]*\b(is|are|was|been|has) [^.]*(disabled|deactivated|suspended|archived)|(disabled|deactivated|suspended|archived) (organization|account|project)\b`)
 
-// kind tells apart the refusals that OpenAI answers with a 400: the code where it sends
-// one, else the wording that users have reported (a full storage quota has no code).
+// kind returns the kind of a refusal that OpenAI answers with a 400: by its code, where it
+// has one, else by the wording that users have reported (a full storage quota has no code).
 func (h heard) kind() error {
 	m := h.words.String()
 	has := func(parts ...string) bool {
@@ -283,7 +283,7 @@ func (h heard) kind() error {
 	return fail.Rejected
 }
 
-// describe tells OpenAI's answer, in one line.
+// describe returns OpenAI's answer in one line.
 func (f *Failure) describe() string {
 	var b strings.Builder
 	fmt.Fprintf(&b, "%d %s", f.Status, http.StatusText(f.Status))

@@ -63,7 +63,7 @@ type world struct {
 	lives map[string]int                                               // how often a key has been created
 	asked map[string]int                                               // requests, by release
 	spare int                                                          // Files that a kill may have left attached nowhere
-	meet  atomic.Pointer[func(w http.ResponseWriter, r *http.Request)] // what a request meets in place of the API
+	meet  atomic.Pointer[func(w http.ResponseWriter, r *http.Request)] // handles a request in place of the API
 }
 
 // lag is longer than the time for which the emulator's views are behind.

@@ -147,8 +147,8 @@ func (v *View) listFiles(ctx context.Context, age time.Duration) error {
 	return v.shared(ctx, &l.files, v.readFiles)
 }
 
-// Relist returns when a complete list of Files has been read, which tells of
-// Files that others have deleted.
+// Relist returns when a complete list of Files has been read. It shows
+// which Files others have deleted.
 func (v *View) Relist(ctx context.Context) error {
 	v.lists.mu.Lock()
 	v.lists.whole = time.Time{}
@@ -262,8 +262,8 @@ func (v *View) unseenOf(files []ledger.Version) (young []string) {
 	return young
 }
 
-// Hidden reports whether one of the young Files may be a version that is newer than this
-// one, and that the process before this one, or with others anybody, has attached just now.
+// Hidden reports whether a young File may be a newer version than cur that is not visible
+// yet. With others, it may be anybody's; otherwise it is the previous process's.
 func (v *View) Hidden(cur ledger.Version, young []string, others bool) bool {
 	v.lists.mu.Lock()
 	since := time.Since(v.lists.first)
@@ -407,8 +407,8 @@ func (v *View) inspect(ctx context.Context, file ledger.Version) (over bool, err
 	}
 }
 
-// passedOver reports whether a complete reading of the store's listing did not show
-// the File, which was long there by then. The caller holds mu.
+// passedOver reports whether a complete listing omitted the File although the File was
+// old enough to be listed. The caller holds mu.
 func (v *View) passedOver(file ledger.Version) bool {
 	l := &v.lists
 	since := time.Since(l.walked)

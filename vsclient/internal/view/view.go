@@ -197,7 +197,7 @@ func StatusOf(s wire.Status) ledger.Status {
 	return ledger.InProgress
 }
 
-// Files returns how many Files have come to be known, for [View.Uploaded].
+// Files returns how many Files are known, for [View.Uploaded].
 func (v *View) Files() uint32 { return v.ledger.Files() }
 
 // Uploaded records a File that the client has made as a version of a key. It reports false
@@ -242,8 +242,8 @@ func (v *View) Age(created int64) time.Duration {
 // Renew returns when a list of Files has been read that is no older than age.
 func (v *View) Renew(ctx context.Context, age time.Duration) error { return v.listFiles(ctx, age) }
 
-// Absent records that the store was seen without the File. Just after the attach that proves
-// nothing of a version that a reply has shown, and is an error of one of this client's own.
+// Absent records that the store was seen without the File. Just after an attach this proves
+// nothing about a version that a reply has shown. It is an error when this client made the File.
 func (v *View) Absent(id string) error {
 	file, _ := v.ledger.Find(id)
 	shown := file.Status == ledger.Completed || file.Status == ledger.InProgress && file.Key != (ledger.Key{})

@@ -33,7 +33,7 @@ type Client struct {
 // request can be made; the error holds no secret.
 func New(cfg Config) (*Client, error) {
 	if !exchange.IsID(cfg.StoreID) {
-		return nil, fmt.Errorf("the vector store id %q is none; OpenAI's are like vs_abc123", fail.Line(cfg.StoreID, reply.MaxCode))
+		return nil, fmt.Errorf("%q is not a vector store id; OpenAI's look like vs_abc123", fail.Line(cfg.StoreID, reply.MaxCode))
 	}
 	if cfg.Purpose == "" {
 		cfg.Purpose = DefaultPurpose
@@ -56,7 +56,7 @@ func (c *Client) Line(text string, n int) string { return c.exchange.Line(text, 
 // Close closes idle connections, unless the HTTP client is the caller's.
 func (c *Client) Close() { c.exchange.Close() }
 
-// request is an exchange about the objects that it names. many tells that its body names
+// request is an exchange about the objects that it names. many: its body names
 // several.
 type request struct {
 	exchange.Request

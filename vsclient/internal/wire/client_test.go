@@ -153,7 +153,7 @@ func inTurn(all ...transport) transport {
 	}
 }
 
-// A 400 has many reasons, and its words may mislead. A GET may show for a while what is removed.
+// A 400 has many reasons, and its words may mislead. A GET may still show an object that was removed.
 func TestARemovalThatA400CallsAbsentIsDoneWhenAGetSaysTheSame(t *testing.T) {
 	refused := answer(400, `{"error":{"message":"File 'file-1' not found in vector store 'vs_1'."}}`)
 	for sentence, row := range map[string]struct {

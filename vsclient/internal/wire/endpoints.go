@@ -195,10 +195,10 @@ func (c *Client) Detach(ctx context.Context, id string) (there, maybe bool, err 
 	return c.remove(ctx, "vector_stores/%s/files/%s", c.cfg.StoreID, id)
 }
 
-// remove makes a request that deletes, and reports whether there was something. A 404 is
-// also the answer to one that was carried out before, its reply lost: maybe there was. A 400 that
-// speaks of absence is one when a GET says the same. A GET may show for a while what is removed:
-// then the request is made again, as after any other 400.
+// remove sends a DELETE and reports whether the object existed. maybe: an earlier attempt
+// without a reply may have removed it. A 400 that says "not found" counts as absence when a GET
+// says so too. A GET may still show a removed object, so the request is repeated, as after any
+// other 400.
 func (c *Client) remove(ctx context.Context, path string, ids ...string) (there, maybe bool, err error) {
 	r := request{Request: exchange.Request{Method: http.MethodDelete, Path: path, IDs: ids, About: ids[len(ids)-1], Gate: c.cfg.Pacer.Changes}}
 	shown := false // by the GET after the latest refusal
@@ -225,7 +225,7 @@ func (c *Client) remove(ctx context.Context, path string, ids ...string) (there,
 	case refused && errors.Is(f.Kind, fail.NotFound):
 		return false, f.Unknown, nil
 	case refused && shown && f.Status == http.StatusBadRequest:
-		f.Kind, f.Reason = fail.Unavailable, "a removal was refused, and what it was to remove is there: "+f.Reason
+		f.Kind, f.Reason = fail.Unavailable, "the server refused the removal, and the object is still there: "+f.Reason
 	case err == nil && d.Deleted != nil && !*d.Deleted:
 		err = &reply.Failure{Kind: fail.Unavailable, Reason: fmt.Sprintf("OpenAI answered %s with deleted=false", r.Endpoint()), Retry: true, Tries: 1}
 	}
@@ -240,7 +240,7 @@ type AttachCall struct {
 	Most  int
 	// Leave is leave for the first attempt, taken with AdmitAttach; nil: none was taken.
 	Leave func()
-	// Failed is told of each attempt that has failed; nil: nothing is told.
+	// Failed is called with each attempt that has failed. It may be nil.
 	Failed func(*reply.Failure)
 	// Landed looks, after a failed attempt and before the next one, whether it took
 	// effect.

@@ -547,7 +547,7 @@ func TestNoDocumentIsToBlameForAListingThatIsRefusedUntilTheTimeIsOver(t *testin
 	})
 }
 
-func TestATimeIsInSecondsHoweverItIsCounted(t *testing.T) {
+func TestATimeInMillisecondsIsReadAsSeconds(t *testing.T) {
 	for sent, want := range map[string]int64{
 		"1700000000": 1_700_000_000, "1700000000123": 1_700_000_000, "1700000000123456789": 1_700_000_000, "-5": 0, "0": 0, "null": 0, "9223372036854775807": 9_223_372,
 	} {
@@ -611,7 +611,7 @@ var endlessLists = []struct {
 	}, "comes back", 1000},
 	{"a page more for ever", func(n int) string { return fmt.Sprintf(`"data":[{"id":"file-%d"}]`, n) }, "not ended after 1112", 1_112},
 	{"an empty page more for ever", func(n int) string { return fmt.Sprintf(`"data":[],"last_id":"file-%d"`, n) }, "not ended after 1001", 1_001},
-	{"more, and no place to go on from", func(int) string { return `"data":[],"last_id":null` }, "no place", 1},
+	{"more, and no cursor to the next page", func(int) string { return `"data":[],"last_id":null` }, "no cursor", 1},
 }
 
 func TestAListingThatDoesNotEndIsAnError(t *testing.T) {
@@ -892,7 +892,7 @@ var stuckContent = map[string]struct {
 	}, "nothing came of it for 1m0s"},
 	"it trickles": {func(_ context.Context, closed chan struct{}) (io.ReadCloser, error) {
 		return hung{trickle(30 * time.Second), closed}, nil
-	}, "it had not come to its end after 6m4s"},
+	}, "it had not ended after 6m4s"},
 }
 
 // hung is content that tells when it is closed.

@@ -84,7 +84,7 @@ func pages[T reply.Element](id func(T) string, fetch func(after string) (Page[T]
 	}
 }
 
-// trail tells a listing that goes on from one that never ends. The zero value is ready.
+// trail distinguishes a listing that goes on from one that never ends. The zero value is ready.
 type trail struct {
 	pages, objects int
 	mark           string // a cursor from before; it moves on less and less often
@@ -114,7 +114,7 @@ func (t *trail) more(n int) error {
 // length.
 func (t *trail) step(cursor string) error {
 	if cursor == "" {
-		return endless("it has more, and tells no place to go on from")
+		return endless("it has more objects, and no cursor to the next page")
 	}
 	if cursor == t.mark {
 		return endless(fmt.Sprintf("it comes back to where it has been, after %d pages", t.pages))

@@ -82,7 +82,7 @@ func (u *Upload) body(ctx context.Context, purpose string, read func(io.Reader, 
 	return b, nil
 }
 
-// sized announces the length of the body, which a plain reader does not tell.
+// sized announces the length of the body, which a plain reader does not announce.
 // Whether OpenAI takes a body of unknown length is not documented.
 func (b multipartBody) sized(req *http.Request, next option.MiddlewareNext) (*http.Response, error) {
 	req.ContentLength = b.size

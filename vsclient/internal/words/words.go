@@ -61,8 +61,8 @@ func (w Words) String() string { return w.plain }
 // Tell reports whether an error object within the message has exactly this text.
 func (w Words) Tell(text string) bool { return strings.Contains(w.marked, spoken+text+spoken) }
 
-// absence finds the words that say that something is not there, clauses the ends of
-// what they are said of, and asides clauses that stand within another.
+// absence matches words such as "not found". clauses matches the end of a clause. asides
+// matches a clause inside another.
 var (
 	absence = regexp.MustCompile(`(?:not|n't) (?:be )?found|(?:not|n't|no longer) exist|\bno such\b|(?:not|n't) find\b|` +
 		`\bno (?:vector[ _]store|file|vector[ _]store file|row|record|entry|object)s? (?:was |were )?found|` +

@@ -17,7 +17,7 @@ import (
 	"github.com/conduitio-labs/conduit-connector-openai-vectorstore/vsclient/internal/histories/plan"
 )
 
-// Class tells who is at fault when a call fails.
+// Class is the party at fault when a call fails.
 type Class int
 
 const (
@@ -54,7 +54,7 @@ type Answer struct {
 	Err      error
 }
 
-// Seen is a document as Get and List tell it.
+// Seen is a document as Get and List return it.
 type Seen struct {
 	Key    string
 	SHA256 string
@@ -259,14 +259,14 @@ func (c *Client) Strays(ctx context.Context, age time.Duration, keys []string, s
 	return out, err
 }
 
-// Told is a document that came to nothing after its put had returned.
+// Told is a document that failed after its put had returned.
 type Told struct {
 	Key string
 	Answer
 }
 
-// Flush waits for documents that were only attached so far, and tells those that came to
-// nothing. err is its error, where that is not one for each of these.
+// Flush waits for documents that were only attached so far, and returns those that failed.
+// err is its error, where that is not one for each of these.
 func (c *Client) Flush(ctx context.Context) (told []Told, err error) { return apart(c.c.Flush(ctx)) }
 
 // apart takes the errors of documents out of a joined error.
@@ -286,7 +286,7 @@ func apart(err error) (told []Told, rest error) {
 	return nil, err
 }
 
-// Left is what the end of a client says that it leaves.
+// Left lists the Files that Close or Shutdown reported as left behind.
 type Left struct {
 	Files []string
 	More  bool // there are others
@@ -302,7 +302,7 @@ func (c *Client) Close() (Left, error) { return left(c.c.Close()) }
 var fileID = regexp.MustCompile(`\bfile-[0-9A-Za-z]+`)
 
 // left reads the Files that an error of the client's end names. err is the rest of it, without
-// those of documents that came to nothing.
+// those of documents that failed.
 func left(err error) (l Left, rest error) {
 	_, err = apart(err)
 	if closed, ok := errors.AsType[*vsclient.Error](err); ok && closed.Op == "close" {

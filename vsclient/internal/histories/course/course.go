@@ -65,7 +65,7 @@ type Process struct {
 	Gone   time.Duration // when it died or was closed
 	Ending time.Duration // when its end was asked for
 	Until  time.Duration // until when its calls may end after that
-	Left   client.Left   // what its end has said that it leaves
+	Left   client.Left   // the Files that its end has reported as left behind
 	Begun  time.Duration
 	Open   map[*model.Call]*model.Cell
 }

@@ -1,6 +1,5 @@
-// Package deeds judges the deeds of a process that no answer tells of: which versions it
-// takes out of the store, and which Files it names at its end. It compares both with the log
-// of requests and with the emulator.
+// Package deeds checks actions of a process that no result reports: removed versions, and
+// Files named by Close. It compares both with the log of requests and with the emulator.
 package deeds
 
 import (
@@ -21,10 +20,10 @@ import (
 type deeds struct{ *course.Course }
 
 const (
-	openTime = 15 * time.Minute // after which a version that was never seen searchable goes, at the earliest
-	slack    = 2 * time.Second  // OpenAI tells times in seconds
-	apart    = 4 * time.Second  // by which the clocks of OpenAI's hosts may differ
-	patience = 20 * time.Second // for which a version is waited for that cannot be seen, and a little less
+	openTime = 15 * time.Minute // a version that was never seen searchable stays for at least this long
+	slack    = 2 * time.Second  // OpenAI's times are whole seconds
+	apart    = 4 * time.Second  // the clocks of OpenAI's hosts differ by at most this
+	patience = 20 * time.Second // a process waits at least this long for a version that cannot be seen
 )
 
 // TakenBack finds versions that were, or may have been, accepted by the store and that a

@@ -75,8 +75,8 @@ type ticket struct {
 }
 
 // New makes a gate before an API, by a seed, and a record of an earlier run if drive
-// is not nil. It enters the requests into the log, and at a removal the status that was tells
-// of the store file, by its path.
+// is not nil. It enters the requests into the log, and at a removal the status of the store
+// file, which was returns for its path.
 func New(p plan.Plan, api http.RoundTripper, log *trail.Log, drive []trail.Pass, was func(path string) string) *Gate {
 	g := &Gate{
 		seed: p.Seed, api: api, log: log, sea: p.Sea, was: was, arrived: make(chan struct{}, 1), over: make(chan struct{}),

@@ -486,9 +486,9 @@ func (j *Judge) behind(store int, f openaitest.StoreFile) bool {
 	return len(newer) >= newestLooked
 }
 
-// Describe tells everything of the planted Files that a careless client could
-// change. Documents of keys that callers have named are told of only so far as
-// other stores have them.
+// Describe describes all of the planted Files that a careless client could
+// change. Of documents of keys that callers have named it describes only their places in
+// other stores.
 func (j *Judge) Describe() map[string]string { return j.DescribeWith(nil) }
 
 // DescribeWith describes the Files that are not in known.
@@ -586,7 +586,7 @@ func (j *Judge) mustGo(id string) bool {
 	return e != nil && e.Replied > 0 && !j.Procs[e.P].Leaves(id) && !j.removerEnded(id)
 }
 
-// uploadsInVain finds uploads of a process that has been told that its store is gone.
+// uploadsInVain finds uploads of a process that knows from a reply that its store is gone.
 func (j *Judge) uploadsInVain() {
 	for _, e := range j.Entries() {
 		if at, told := j.Told[e.P]; told && e.Endpoint == "POST /files" && e.Sent > at && !j.underWay(e, at) {

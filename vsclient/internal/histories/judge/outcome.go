@@ -20,7 +20,7 @@ type Judge struct {
 	Was map[string]string // the Files that others have made, as they were
 
 	Done bool                  // everything is judged
-	Told map[int]time.Duration // when a call has told a process that it is gone: since then it may upload nothing
+	Told map[int]time.Duration // when a process learnt that it is gone: since then it may upload nothing
 }
 
 // New makes the judge of a plan.
@@ -28,7 +28,7 @@ func New(p plan.Plan) *Judge {
 	return &Judge{Course: course.New(p), Told: make(map[int]time.Duration)}
 }
 
-// Answered tells the model how a change has ended, and judges the answer. stopped reports
+// Answered enters the end of a change into the model, and judges the answer. stopped reports
 // whether its caller's context has ended. The caller holds mu.
 func (j *Judge) Answered(p *course.Process, c *model.Cell, call *model.Call, a client.Answer, stopped bool) {
 	now := j.Now()
@@ -126,8 +126,8 @@ func (j *Judge) Answered(p *course.Process, c *model.Cell, call *model.Call, a c
 	c.Fail(call, now, false)
 }
 
-// unkept judges a change on a server that keeps no attributes: none says that it is made but a
-// put that waits for the attach alone, and of that the next Flush tells otherwise.
+// unkept checks a change on a server that keeps no attributes. Only a put that returns after
+// the attach may succeed. The next Flush must then report it as failed.
 func (j *Judge) unkept(p *course.Process, c *model.Cell, call *model.Call, a client.Answer) {
 	made := a.Outcome == "created" || a.Outcome == "replaced" || a.Outcome == "attributes updated"
 	attached := p.Step.Attached && (call.Op == plan.OpPut || call.Merged || call.Follows != nil)
@@ -142,7 +142,8 @@ func (j *Judge) unkept(p *course.Process, c *model.Cell, call *model.Call, a cli
 	}
 }
 
-// Unasked says why an error by which a call was stopped is wrong: nobody has stopped it.
+// Unasked returns why an error of class Stopped is wrong, because nobody has stopped the call,
+// or "".
 func (j *Judge) Unasked(p *course.Process, from time.Duration, a client.Answer, stopped bool) string {
 	switch {
 	case a.Class != client.Stopped || p.Dead:
@@ -156,8 +157,8 @@ func (j *Judge) Unasked(p *course.Process, from time.Duration, a client.Answer, 
 	return ""
 }
 
-// Expiry says why the answer of a call is wrong that began at a time after the store had
-// expired; empty: it is right. It must not pass for the absence of a document.
+// Expiry returns why the answer is wrong for a call that began after the store had expired,
+// or "". "Not found" is a wrong answer.
 func (j *Judge) Expiry(p *course.Process, from time.Duration, a client.Answer) string {
 	switch {
 	case from < j.ExpiredAt+time.Duration(j.Plan.Sea.Ghost) || a.NoStore || a.Class == client.Stopped:
@@ -171,8 +172,8 @@ func (j *Judge) Expiry(p *course.Process, from time.Duration, a client.Answer) s
 	return ""
 }
 
-// Works says why a call that began at a time cannot fail by the service; empty: it can.
-// Either nothing failed any more, or nothing has befallen a request of its process. A short
+// Works returns why the call had no reason to fail with a service error, or "".
+// Either nothing failed any more, or no fault has struck a request of its process. A short
 // retry timeout may end within a reading that has hung since before that.
 func (j *Judge) Works(p *course.Process, from time.Duration) string {
 	switch {
@@ -180,7 +181,7 @@ func (j *Judge) Works(p *course.Process, from time.Duration) string {
 	case j.Calmed > 0 && from >= j.Calmed:
 		return "the service works"
 	case j.Untouched(p.N, p.Begun):
-		return "nothing has befallen its requests"
+		return "no fault has struck its requests"
 	}
 	return ""
 }
@@ -222,7 +223,7 @@ func (j *Judge) Flushed(p *course.Process, t client.Told) {
 		why = j.works(p, c, put)
 	}
 	if why != "" {
-		j.Find(course.KindError, "process %d: flush tells of %s: %s: %v", p.N, trail.Shown(t.Key), why, t.Err)
+		j.Find(course.KindError, "process %d: flush reports %s: %s: %v", p.N, trail.Shown(t.Key), why, t.Err)
 	}
 }
 

@@ -389,7 +389,7 @@ func Union(a, b []Value) []Value {
 	return out
 }
 
-// Show tells a person of values.
+// Show formats values for a person.
 func Show(values []Value) string {
 	var parts []string
 	for _, v := range values {

@@ -169,7 +169,7 @@ func (j *search) landsAfter(e *trail.Entry, other int, after time.Duration) bool
 		(e.Endpoint == "POST store/files" || e.Endpoint == "POST file_batches")
 }
 
-// uploadedAgain tells why a process uploads a name once more.
+// uploadedAgain returns why a process uploads a name once more.
 func (j *search) uploadedAgain(before []*trail.Entry, e *trail.Entry, completed, failed map[string]bool) {
 	for _, was := range slices.Backward(before) {
 		if was.P != e.P || was.Endpoint != "POST /files" || was.Name != e.Name {

@@ -1,5 +1,5 @@
-// Package readers judges what the calls that only read tell: Get, Text, List and Search. It
-// compares it with the model of each key, and with what the store held meanwhile.
+// Package readers checks the results of Get, Text, List and Search against the model of each
+// key and the state of the store at that time.
 package readers
 
 import (

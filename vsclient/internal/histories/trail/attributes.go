@@ -33,7 +33,7 @@ func Shown(key string) string {
 	return fmt.Sprintf("%q", key)
 }
 
-// KeyOf tells whose document a store file is, by its attributes and its name,
+// KeyOf returns the key of a store file, by its attributes and its name,
 // without the client's own code. Earlier releases kept the digest of a long key.
 func KeyOf(attributes map[string]any, filename string) string {
 	if !Marked(attributes) {

@@ -1,5 +1,5 @@
-// Package trail holds the log of a history's requests, and tells whose a File is by
-// it. It does not know which requests there must be, nor when an end is wrong.
+// Package trail holds the log of a history's requests, and finds by it whose a
+// File is. It does not know which requests there must be, nor when an end is wrong.
 package trail
 
 import (
@@ -67,7 +67,7 @@ func (l *Log) GiveUp(e *Entry) {
 	e.unheard = true
 }
 
-// Untouched reports whether nothing has befallen the requests of a process since a time: each
+// Untouched reports whether no fault has struck the requests of a process since a time: each
 // had no fate, and its reply was waited for.
 func (l *Log) Untouched(p int, since time.Duration) bool {
 	l.mu.Lock()
@@ -92,7 +92,7 @@ func (l *Log) Asked(p int) (n int) {
 	return n
 }
 
-// Uploads is how many Files a process has made and been told of.
+// Uploads is how many Files a process has made and knows from a reply.
 func (l *Log) Uploads(p int) (n int) {
 	for _, e := range l.Entries() {
 		if e.P == p && e.Endpoint == "POST /files" && e.Replied > 0 {
@@ -130,7 +130,7 @@ type Entry struct {
 	unheard  bool   // its caller has given it up
 }
 
-// Lost reports whether a request took effect and nothing told its caller.
+// Lost reports whether a request took effect and its caller had no reply.
 func (e *Entry) Lost() bool {
 	silent := strings.HasPrefix(e.Fate, plan.FateCut) || strings.HasPrefix(e.Fate, plan.FateHang) || strings.HasPrefix(e.Fate, plan.FateLate)
 	return e.At > 0 && e.Replied == 0 && silent && !strings.HasPrefix(e.Fate, plan.FateLate500)

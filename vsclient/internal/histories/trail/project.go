@@ -213,8 +213,8 @@ func (t *Project) Removed(file string, p int, at time.Duration) bool {
 	})
 }
 
-// Describe tells everything of the planted Files that are not in known. Of those of keys
-// that callers have touched, it tells only of other stores.
+// Describe describes the planted Files that are not in known. Of those of keys that callers
+// have touched, it describes only their places in other stores.
 func (t *Project) Describe(known map[string]string, touched func(key int) bool) map[string]string {
 	snap := t.Srv.Snapshot()
 	out := make(map[string]string)
