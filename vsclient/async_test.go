@@ -413,3 +413,25 @@ func TestFlushTellsHowManyChangesWereMergedWithOneThatCannotBeIndexed(t *testing
 		is.True(strings.Contains(err.Error(), "2 other changes"))
 	})
 }
+
+// The wait for a version goes on after its put has returned, and would attach a file anew that
+// the store has lost.
+func TestAVersionWhoseRemovalHasBegunIsAttachedNoMore(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		is := is.New(t)
+		w := newWorld(t, openaitest.Config{
+			Latency: 50 * time.Millisecond, IndexTime: 20 * time.Second,
+			StickIndexing: func(f openaitest.FileInfo) bool { return f.Name == "d-0000.md" && f.Bytes == int64(len("text")) },
+		})
+		c := w.client(async)
+		for _, r := range c.Apply(t.Context(), many("d", 2), nil) {
+			is.NoErr(r.Err)
+		}
+		is.NoErr(onlyErr(c.Put(t.Context(), doc("d-0000.md", "newer"))))
+		w.strike(http.MethodDelete, pathFile, openaitest.Fault{Times: -1, Kind: openaitest.FaultStatus, Status: 500})
+		time.AfterFunc(time.Minute, w.srv.ClearFaults)
+		is.NoErr(c.Flush(t.Context()))
+		is.Equal(len(w.times(batchAttach)), 1)
+		is.Equal(len(w.times(singleAttach)), 1) // of the newer one
+	})
+}

@@ -347,6 +347,26 @@ func TestADeletionFailsWhenTheStoreHasExpired(t *testing.T) {
 	})
 }
 
+// A File of another tool that another store has as well is only detached. A GET shows it for a
+// while after that.
+func TestADocumentThatWasDetachedIsGoneAlsoWhileAGetShowsIt(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		is := is.New(t)
+		w := newWorld(t, openaitest.Config{GhostWindow: 20 * time.Second})
+		file := w.attached("a.md", "by hand", nil)
+		w.srv.AddStoreFile(w.srv.NewVectorStore("theirs"), file, nil)
+		time.Sleep(time.Hour)
+		c := w.client()
+		is.NoErr(onlyErr(c.SetAttributes(t.Context(), "a.md", vsclient.Attributes{"n": 1})))
+		is.NoErr(onlyErr(c.Delete(t.Context(), "a.md")))
+		_, err := c.Get(t.Context(), "a.md")
+		is.True(errors.Is(err, vsclient.ErrNotFound))
+		_, err = c.SetAttributes(t.Context(), "a.md", vsclient.Attributes{"n": 1})
+		is.True(errors.Is(err, vsclient.ErrNotFound))
+		is.True(w.exists(file))
+	})
+}
+
 // A version that shows after the deletion is the document again once it is put.
 func TestALateVersionOfADeletedDocumentStaysWhenItsContentIsPutAgain(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {

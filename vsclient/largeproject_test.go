@@ -85,10 +85,7 @@ func TestDeliveringASnapshotAgainAsksOnceForAHundredDocuments(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		is := is.New(t)
-		n := 1000
-		if underRace {
-			n = 300
-		}
+		const n = 1000
 		w := newWorld(t, slow)
 		for _, r := range w.client().Apply(t.Context(), many("d", n), nil) {
 			is.NoErr(r.Err)

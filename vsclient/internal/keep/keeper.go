@@ -21,7 +21,7 @@ type Config struct {
 	AttachTime   time.Duration                    // how long after its upload a File may still be attached
 	RetryTimeout time.Duration                    // how long a request may be tried again
 	Go           func(func(context.Context)) bool // runs a function in a goroutine that ends with the client; false: it has ended
-	Removed      func(id string, failed bool)     // is called with each version that is removed, and whether it had failed
+	Removed      func(id string, failed bool)     // is called with each version whose removal begins, and whether it had failed
 	Calls        *semaphore.Weighted              // bounds the requests that are made side by side
 	Logger       *slog.Logger
 }

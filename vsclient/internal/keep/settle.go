@@ -146,6 +146,7 @@ func (k *Keeper) remove(ctx context.Context, v ledger.Version) (there bool, err 
 		}
 	}()
 	k.ledger.Removing(v.ID, k.view.Tick())
+	k.cfg.Removed(v.ID, v.Status == ledger.Failed) // nothing attaches it any more
 	there, maybe, err := k.wire.Detach(ctx, v.ID)
 	if errors.Is(err, fail.StoreGone) && v.Made && v.Status == ledger.Failed {
 		err = nil // the store has refused it
@@ -164,11 +165,7 @@ func (k *Keeper) remove(ctx context.Context, v ledger.Version) (there bool, err 
 			return there, err
 		}
 	}
-	if err := k.deleteFile(ctx, v.ID); err != nil {
-		return there, err
-	}
-	k.cfg.Removed(v.ID, v.Status == ledger.Failed)
-	return there, nil
+	return there, k.deleteFile(ctx, v.ID)
 }
 
 func (k *Keeper) deleteFile(ctx context.Context, id string) error {

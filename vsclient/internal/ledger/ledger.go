@@ -194,6 +194,7 @@ type Ledger struct {
 	byStem  map[uint64]*record
 	byKey   map[Key]*record
 	gone    map[string]uint32 // Files that were seen to be gone, and when
+	spared  map[string]uint32 // Files that were detached and stay, and when
 	asked   map[string]int64  // numbers that updates have asked for, and that no reply has shown
 	files   uint32            // that have come to be known
 	round   uint8             // of the complete list of Files that was begun last
@@ -205,7 +206,7 @@ type Ledger struct {
 func New() *Ledger {
 	return &Ledger{
 		seed: maphash.MakeSeed(), byID: make(map[string]*record), byStem: make(map[uint64]*record),
-		byKey: make(map[Key]*record), gone: make(map[string]uint32), asked: make(map[string]int64),
+		byKey: make(map[Key]*record), gone: make(map[string]uint32), spared: make(map[string]uint32), asked: make(map[string]int64),
 	}
 }
 
@@ -286,11 +287,14 @@ func (l *Ledger) End(began uint32) {
 	}
 }
 
-// Forget drops the memory of Files that were seen to be gone before that tick.
+// Forget drops the memory of Files that were seen to be gone, or were detached and stay,
+// before that tick.
 func (l *Ledger) Forget(before uint32) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	maps.DeleteFunc(l.gone, func(_ string, at uint32) bool { return at < before })
+	for _, files := range []map[string]uint32{l.gone, l.spared} {
+		maps.DeleteFunc(files, func(_ string, at uint32) bool { return at < before })
+	}
 }
 
 // Uploaded adds a File that this client has made as a version of a key. It returns false when
@@ -320,6 +324,9 @@ func (l *Ledger) Observe(id string, m Marks, marked bool, s Status, seen Seen, a
 	defer l.mu.Unlock()
 	if _, gone := l.gone[id]; gone {
 		return false
+	}
+	if _, spared := l.spared[id]; spared {
+		return true // a reply may show for a while what was detached
 	}
 	r := l.byID[id]
 	if r == nil {
@@ -465,13 +472,15 @@ func (l *Ledger) Stays(id string) {
 	}
 }
 
-// Spared records that the File was detached and stays: another store has it.
+// Spared records that the File was detached and stays: another store has it. Until Forget,
+// no reply shows it in this store.
 func (l *Ledger) Spared(id string, at uint32) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	if r := l.byID[id]; r != nil {
 		l.mark(r, Marks{}, false)
 		r.stage, r.status, r.seen, r.at = settled, Absent, Read, at
+		l.spared[id] = at
 	}
 }
 
