@@ -43,7 +43,7 @@ func TestAPlanIsExecutedAndThenNothingIsLeftToDo(t *testing.T) {
 	})
 }
 
-// TestASourceThatMayHaveMoreRemovesNothing shows what it would remove, and puts.
+// TestASourceThatMayHaveMoreRemovesNothing shows the removals, and makes the puts only.
 func TestASourceThatMayHaveMoreRemovesNothing(t *testing.T) {
 	for _, c := range []struct {
 		sentence string

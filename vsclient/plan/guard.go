@@ -24,11 +24,10 @@ func (s Scope) has(key string, owner any) bool {
 	return s != Scope{} && mine && strings.HasPrefix(key, s.Prefix)
 }
 
-// Guard keeps a source that has lost most of its documents from emptying the store: more
-// than Free removals are withheld when they are more than Share of the documents within
-// the scope, or more than Most. Each zero field is its default. A share below 0 allows none
-// beyond Free. With another share, Free does not hold where more than one document, and more
-// than three quarters of all, would go whose content the source lacks.
+// Guard limits removals. More than Free are withheld when they exceed Share of the documents
+// within the scope, or Most. A zero field means its default. With a negative Share only Free
+// removals are allowed. Otherwise Free does not apply when more than one document, and more than
+// three quarters of all, would go and the source lacks their content.
 type Guard struct {
 	Free  int     `json:"free"`  // 0: 10
 	Most  int     `json:"most"`  // 0: 1,000

@@ -25,7 +25,7 @@ type kill struct {
 }
 
 // line is the connection of a process, which dies at a request: nothing more passes in
-// either direction, and what is under way takes effect.
+// either direction, and requests under way take effect.
 type line struct {
 	next http.RoundTripper
 	at   kill

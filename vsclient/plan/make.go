@@ -406,10 +406,11 @@ func ask(ctx context.Context, exists func(context.Context, string) (bool, error)
 	return there, untold
 }
 
-// losses returns the number of removals of contents that the source lacks, by how many the
-// contents that the store does not have exceed those that it has, and how many documents stay
-// under their keys, also without a content that can be put. The first change of a stored document counts as a content that the store
-// has. The first document with a removed content is the one that has moved.
+// losses compares contents. gone is how many removals have a content that the source lacks. news
+// is how many contents are new to the store, less those that it has. stays is how many documents
+// stay under their keys, also without a content that can be put. The first change of a stored
+// document counts as a content that the store has. The first document with a removed content is
+// the one that has moved.
 func (m *maker) losses(source, removals []Entry) (gone, news, stays int) {
 	removed, there, changed := make(map[string]bool), make(map[string]bool), -1
 	for _, e := range removals {

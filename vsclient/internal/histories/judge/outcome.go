@@ -111,7 +111,7 @@ func (j *Judge) Answered(p *course.Process, c *model.Cell, call *model.Call, a c
 		wrong(course.KindError, "an error of everybody: %v", a.Err)
 	case call.If != nil && a.Conflict:
 		j.Out.States[rare.Conflict]++
-		if !slices.ContainsFunc(before, func(v model.Value) bool { return !v.Absent && !v.Has(call.If) }) && call.Alone() && !j.marksUnknown(c) {
+		if !slices.ContainsFunc(before, func(v model.Value) bool { return !v.Absent && !v.Has(call.If) }) && call.Alone() && !j.marksUnknown(c) && !j.open(c) {
 			wrong(course.KindAnswer, "refused, where there can be %s", model.Show(before))
 		}
 	case call.Op == plan.OpUpdate && a.NotFound:
@@ -124,6 +124,14 @@ func (j *Judge) Answered(p *course.Process, c *model.Cell, call *model.Call, a c
 		wrong(course.KindError, "a good document is refused: %v", a.Err)
 	}
 	c.Fail(call, now, false)
+}
+
+// open reports whether a version of the key is not searchable yet. A condition may be judged by it.
+func (j *Judge) open(c *model.Cell) (found bool) {
+	for _, f := range j.Files(c.Store, c.Key) {
+		found = found || f.Status == "in_progress"
+	}
+	return found
 }
 
 // unkept checks a change on a server that keeps no attributes. Only a put that returns after

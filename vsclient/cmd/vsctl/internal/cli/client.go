@@ -49,7 +49,7 @@ func (a *app) client(ctx context.Context, store string, async bool) (*vsclient.C
 		return nil, nil, environment(err)
 	}
 	return client, func() {
-		if err := client.Close(); err != nil && !async { // nobody is to wait for what is attached
+		if err := client.Close(); err != nil && !async { // nothing waits for attached documents
 			a.note("vsctl: %s", show.Text(message(err)))
 		}
 	}, nil

@@ -37,7 +37,7 @@ const (
 // doubt is how far a source may be another one than that of the last whole run.
 type doubt struct {
 	Level string `json:"level,omitempty"` // empty: the contents alone are judged
-	// Last is what the last whole run has read, when that is or may be another folder, and still there.
+	// Last is the folder of the last whole run, when it is or may be another one and still exists.
 	Last string `json:"last_run,omitempty"`
 	why  string
 }
@@ -94,13 +94,13 @@ func (s spec) digest() [sha256.Size]byte {
 	return sha256.Sum256([]byte(scope))
 }
 
-// lastRun is what the record tells of the last whole run. The zero lastRun is that of no record.
+// lastRun is the record of the last whole run. The zero lastRun is no record.
 type lastRun struct {
 	folder string
 	fault  string // why the record cannot be read
 }
 
-// last returns what the record tells of the last whole run.
+// last returns the record of the last whole run.
 func (a *app) last(store string, s spec) lastRun {
 	file := a.placeFile(store, s)
 	if file == "" {

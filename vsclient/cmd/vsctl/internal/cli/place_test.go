@@ -222,7 +222,7 @@ func TestASavedPlanIsOfTheFolderThatItIsAppliedTo(t *testing.T) {
 	is.Equal(w.keys(), slices.Sorted(maps.Keys(project)))
 	w.must(cli.Withheld, "sync", w.dir, "--owner", "hb", "-y")
 
-	// Of another folder that it is pointed at, an apply has read what it puts alone.
+	// An apply to another folder has read only the documents that it puts.
 	other := tree(t, map[string]string{"new.md": "new"})
 	is.NoErr(os.WriteFile(filepath.Join(wrong, "new.md"), []byte("new"), 0o644))
 	w.must(cli.Done, "plan", wrong, "--owner", "hb", "--out", file)

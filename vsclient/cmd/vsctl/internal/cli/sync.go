@@ -265,7 +265,7 @@ const legend = `  + create   ~ replace, rechunk   @ attributes   ! repair, dupli
 // OpenAI does not index, and one for all that git does not check out.
 func (a *app) lines(out io.Writer, p *plan.Plan) {
 	w := bufio.NewWriter(out)
-	defer w.Flush() //nolint:errcheck // what fails here has nobody left to tell
+	defer w.Flush() //nolint:errcheck // no caller is left to receive this error
 	unindexed, sparse := map[string]int{}, 0
 	for _, e := range p.Entries {
 		if e.Action == plan.Unchanged {
@@ -651,7 +651,7 @@ has read another folder, of which the plan did not know. Plan again.
 		last := a.last(m.Plan.StoreID, m.Spec)
 		m.Doubt = m.Spec.doubt(ctx, last, m.Folder)
 		if was := read.Spec.doubt(ctx, last, read.Folder); m.moved && read.Folder != "" && was.Level < m.Doubt.Level {
-			m.Doubt = was // the plan's folder has decided what goes
+			m.Doubt = was // the plan's folder has decided this
 		}
 		if m.Doubt.Last != "" && (m.Doubt.Level > read.Doubt.Level || m.Doubt.Last != read.Doubt.Last) && m.Plan.Removals > x.most() {
 			return outcome{code: Withheld, summary: "nothing was changed", result: m, err: fmt.Errorf("the last whole run has read %s, which the plan did not know: plan again", m.Doubt.Last)}, nil

@@ -30,7 +30,7 @@ type world struct {
 	dir   string
 	env   map[string]string
 	in    string // standard input
-	asked func() // what happens when standard input is read first; nil: nothing
+	asked func() // called at the first read of standard input; may be nil
 	tty   bool   // all three streams are a terminal
 	slept time.Duration
 }

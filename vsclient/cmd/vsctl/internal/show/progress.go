@@ -58,7 +58,7 @@ func (p *Progress) show(end bool) {
 	every := 10 * time.Second
 	switch {
 	case p.Terminal && p.total == 0:
-		every = time.Second // nothing is shown of what ends at once
+		every = time.Second // a command that ends within a second shows no progress
 	case p.Terminal:
 		every = 100 * time.Millisecond
 	}

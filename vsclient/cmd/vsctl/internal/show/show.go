@@ -47,7 +47,7 @@ func Table(w io.Writer, head string, rows []string) {
 	for _, row := range rows {
 		fmt.Fprintln(t, row)
 	}
-	t.Flush() //nolint:errcheck // a failure here has nobody left to be told to
+	t.Flush() //nolint:errcheck // no caller is left to receive this error
 }
 
 // Text returns the text as it can stand on a line of a terminal: quoted where it

@@ -43,7 +43,7 @@ func TestProgressTellsWhatIsWaitedForBeforeThereIsATotal(t *testing.T) {
 	var out strings.Builder
 	now := time.Unix(0, 0)
 	p := show.Progress{W: &out, Terminal: true, Width: func() int { return 8 }, Now: func() time.Time { return now }}
-	p.Waiting("reading") // what ends at once is not shown
+	p.Waiting("reading") // a command that ends at once shows no progress
 	is.Equal(out.String(), "")
 	now = now.Add(time.Second)
 	p.Waiting("trying again, 2") // it does not fit, and is cut

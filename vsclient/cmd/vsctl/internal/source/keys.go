@@ -102,8 +102,8 @@ func keyOf(text string) (key string, err error) {
 	return key, nil
 }
 
-// half finds what stands for characters in a JSON string: an escaped backslash, a surrogate
-// pair, or as its group half of one, for which JSON in Go puts U+FFFD.
+// half matches escapes in a JSON string: a backslash, a surrogate pair, or as its group an
+// unpaired surrogate, which encoding/json replaces by U+FFFD.
 var half = regexp.MustCompile(`\\(?:\\|u[dD][89abAB]..\\u[dD][c-fC-F]..|(u[dD][89a-fA-F]))`)
 
 // whole returns an error for text that JSON in Go would silently alter.

@@ -53,7 +53,7 @@ func git(ctx context.Context, dir string, args ...string) ([]byte, error) {
 // work trees of it, or in two clones with a first commit in common.
 func SamePlace(ctx context.Context, one, other string) bool {
 	var dirs, paths [2]string
-	var shared [2]fs.FileInfo // what all work trees of a clone share
+	var shared [2]fs.FileInfo // the folder that all work trees of a clone share
 	for i, place := range []string{one, other} {
 		name := ""
 		if info, err := os.Stat(place); err == nil && !info.IsDir() {
@@ -322,7 +322,7 @@ func settings(files fs.FS, name string) ([]byte, error) {
 type pattern struct {
 	glob   string
 	domain []string
-	keep   bool // it begins with "!", and takes back what a line before it names
+	keep   bool // it begins with "!", and takes back a match of an earlier line
 	folder bool // it ends in "/", and names folders alone
 	name   bool // it has no other slash, and names a file or folder in any folder
 }
@@ -359,7 +359,7 @@ func newPattern(line string, domain []string) pattern {
 	p.name = !strings.Contains(line, "/")
 	p.glob = literal.Replace(strings.TrimPrefix(line, "/"))
 	if p.glob == "**" && !p.name || strings.HasSuffix(p.glob, "/**") {
-		p.glob += "/*" // it names what is below a folder, and not the folder
+		p.glob += "/*" // it names the contents of a folder, and not the folder
 	}
 	return p
 }
