@@ -289,6 +289,9 @@ func TestAServerThatKeepsAttributesInPartIsRefused(t *testing.T) {
 			}
 		},
 	} {
+		if underRace && strings.HasPrefix(name, "no") {
+			continue // the others lose as much
+		}
 		t.Run(name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				is := is.New(t)
