@@ -286,14 +286,15 @@ func (c *Client) holdings(ctx context.Context, p *prepared, look func(context.Co
 		if h, young, err = look(ctx, p.Doc); err != nil {
 			return false, err
 		}
+		_, had := h.Current()
 		look = c.view.HoldingsNow
 		if h, refused = c.check(ctx, p, h); refused != nil && !errors.Is(refused, fail.Conflict) {
 			return false, refused
 		}
-		cur, _ := h.Current()
+		cur, has := h.Current()
 		p.above = c.view.Above(young)
 		young = slices.DeleteFunc(young, func(id string) bool { return c.keep.Deleted(p.Doc, id) })
-		return !c.view.Hidden(cur, young, true), nil
+		return (has || !had) && !c.view.Hidden(cur, young, true), nil // others may have replaced it meanwhile
 	})
 	return h, nil, cmp.Or(err, refused)
 }
