@@ -74,8 +74,9 @@ var rooms = []room{
 	{"internal/index", []string{"fail", "naming", "pace", "reply", "wire", "semaphore"}, 1000},
 	{"internal/content", []string{"fail", "naming"}, 1000},
 	{"internal/ledger", []string{"naming"}, 1000},
-	{"internal/view", []string{"fail", "pace", "reply", "wire", "naming", "ledger", "semaphore", "errgroup"}, 1000},
-	{"internal/keep", []string{"fail", "pace", "life", "wire", "naming", "ledger", "view", "semaphore"}, 1000},
+	{"internal/lists", []string{"fail", "pace", "wire", "naming", "ledger"}, 1000},
+	{"internal/view", []string{"fail", "pace", "reply", "wire", "naming", "ledger", "lists", "semaphore", "errgroup"}, 1000},
+	{"internal/keep", []string{"fail", "pace", "life", "wire", "naming", "ledger", "lists", "view", "semaphore"}, 1000},
 	{".", []string{"fail", "pace", "life", "reply", "exchange", "wire", "filter", "index", "naming", "content", "ledger", "view", "keep", "semaphore"}, 2000},
 }
 

@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"time"
 
-	"github.com/conduitio-labs/conduit-connector-openai-vectorstore/vsclient/internal/view"
 	"github.com/conduitio-labs/conduit-connector-openai-vectorstore/vsclient/internal/wire"
 )
 
@@ -41,7 +40,7 @@ func (c *Client) Check(ctx context.Context) (Store, error) {
 }
 
 func (c *Client) store(ctx context.Context, w *wire.Client) (Store, error) {
-	s, err := view.Store(ctx, w)
+	s, err := w.Store(ctx)
 	if err != nil {
 		return Store{}, err
 	}

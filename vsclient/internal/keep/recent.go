@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/conduitio-labs/conduit-connector-openai-vectorstore/vsclient/internal/ledger"
+	"github.com/conduitio-labs/conduit-connector-openai-vectorstore/vsclient/internal/lists"
 	"github.com/conduitio-labs/conduit-connector-openai-vectorstore/vsclient/internal/naming"
 	"github.com/conduitio-labs/conduit-connector-openai-vectorstore/vsclient/internal/pace"
 	"github.com/conduitio-labs/conduit-connector-openai-vectorstore/vsclient/internal/view"
@@ -52,7 +53,7 @@ const (
 )
 
 func (r *recent) init(k *Keeper) {
-	r.k, r.watched, r.wake, r.due = k, make(map[watch]watched), make(chan struct{}, 1), time.Now().Add(view.ShowTime)
+	r.k, r.watched, r.wake, r.due = k, make(map[watch]watched), make(chan struct{}, 1), time.Now().Add(lists.ShowTime)
 }
 
 func (r *recent) start(change bool) {
@@ -93,7 +94,7 @@ func (k *Keeper) Watch(d view.Doc, young []string, number int64) {
 	r := &k.recent
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	w := watched{d, time.Now().Add(k.cfg.AttachTime + view.ShowTime), k.view.Now(), number}
+	w := watched{d, time.Now().Add(k.cfg.AttachTime + lists.ShowTime), k.view.Now(), number}
 	for at, before := range r.watched {
 		if at.key == d.ID { // an earlier change wanted this File removed: it still goes
 			r.watched[at] = watched{d, w.until, w.at, min(before.number, number)}
@@ -104,7 +105,7 @@ func (k *Keeper) Watch(d view.Doc, young []string, number int64) {
 			r.watched[at] = w
 		}
 	}
-	r.due = time.Now().Add(view.ShowTime)
+	r.due = time.Now().Add(lists.ShowTime)
 	r.stir()
 }
 
@@ -184,7 +185,7 @@ func (r *recent) look(ctx context.Context, since int64) (began int64, ok bool) {
 			last = s.CreatedAt
 		}
 		at = k.view.Tick()
-		if len(read) >= newestLooked && (since == 0 || last < since-int64(view.ShowTime/time.Second)) {
+		if len(read) >= newestLooked && (since == 0 || last < since-int64(lists.ShowTime/time.Second)) {
 			break
 		}
 	}
@@ -221,7 +222,7 @@ func (r *recent) settle(ctx context.Context, e view.Entry) {
 	case id.Key == "":
 	default:
 		d := k.view.Doc(id.Key)
-		if h := k.ledger.Holdings(d.ID, d.Names); len(h.Versions) > 1 || view.StatusOf(s.Status) == ledger.Failed {
+		if h := k.ledger.Holdings(d.ID, d.Names); len(h.Versions) > 1 || lists.StatusOf(s.Status) == ledger.Failed {
 			k.tend(d, false)
 		}
 		k.removeReplaced(ctx, d, s, id)
@@ -307,7 +308,7 @@ func (k *Keeper) removeReplaced(ctx context.Context, d view.Doc, s wire.StoreFil
 		v, known := k.ledger.Find(id)
 		return !known || v.Key != (ledger.Key{}) || v.Made
 	})
-	if len(left) == 0 || view.StatusOf(s.Status) != ledger.Completed {
+	if len(left) == 0 || lists.StatusOf(s.Status) != ledger.Completed {
 		return nil
 	}
 	err := k.AtTurn(ctx, d, func() error {

@@ -8,6 +8,7 @@ import (
 
 	"github.com/conduitio-labs/conduit-connector-openai-vectorstore/vsclient/internal/fail"
 	"github.com/conduitio-labs/conduit-connector-openai-vectorstore/vsclient/internal/ledger"
+	"github.com/conduitio-labs/conduit-connector-openai-vectorstore/vsclient/internal/lists"
 	"github.com/conduitio-labs/conduit-connector-openai-vectorstore/vsclient/internal/naming"
 	"github.com/conduitio-labs/conduit-connector-openai-vectorstore/vsclient/internal/view"
 	"github.com/conduitio-labs/conduit-connector-openai-vectorstore/vsclient/internal/wire"
@@ -155,7 +156,7 @@ func (s *sweep) unattached(ctx context.Context) error {
 			return err
 		}
 		for _, f := range page {
-			file := view.FileOf(f)
+			file := lists.FileOf(f)
 			stray := Stray{FileID: f.ID, Name: f.Filename, Size: file.Size, CreatedAt: time.Unix(f.CreatedAt, 0)}
 			switch {
 			case s.recorded[f.ID]:

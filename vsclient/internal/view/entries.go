@@ -8,7 +8,7 @@ import (
 	"time"
 
 	"github.com/conduitio-labs/conduit-connector-openai-vectorstore/vsclient/internal/fail"
-	"github.com/conduitio-labs/conduit-connector-openai-vectorstore/vsclient/internal/ledger"
+	"github.com/conduitio-labs/conduit-connector-openai-vectorstore/vsclient/internal/lists"
 	"github.com/conduitio-labs/conduit-connector-openai-vectorstore/vsclient/internal/naming"
 	"github.com/conduitio-labs/conduit-connector-openai-vectorstore/vsclient/internal/wire"
 )
@@ -28,7 +28,7 @@ func (v *View) Entries(ctx context.Context) iter.Seq2[Entry, error] {
 			yield(Entry{}, err)
 			return
 		}
-		unseen := v.ledger.Fresh(v.tickAt(time.Now().Add(-ShowTime)), v.Now()-int64(ShowTime/time.Second), mostUnseen)
+		unseen := v.ledger.Fresh(v.TickAt(time.Now().Add(-lists.ShowTime)), v.Now()-int64(lists.ShowTime/time.Second), mostUnseen)
 		at, empty := v.Tick(), true
 		for page, err := range v.cfg.Wire.StoreFiles(ctx) {
 			if err != nil {
@@ -92,7 +92,7 @@ func (v *View) unseen(ctx context.Context, ids map[string]bool) iter.Seq2[Entry,
 					switch {
 					case err == nil:
 						v.Read(s)
-						a.Entry, a.there, a.err = v.entry(ctx, s, v.tickAt(s.Asked))
+						a.Entry, a.there, a.err = v.entry(ctx, s, v.TickAt(s.Asked))
 					case !errors.Is(err, fail.NotFound):
 						a.err = err
 					}
@@ -116,7 +116,7 @@ func (v *View) entry(ctx context.Context, s wire.StoreFile, at uint32) (e Entry,
 		return e, false, nil
 	}
 	known := v.ledger.Named(s.ID)
-	e = Entry{StoreFile: s, Identity: v.observe(s, ledger.Listed, at)}
+	e = Entry{StoreFile: s, Identity: v.Listed(s, at)}
 	e.Key = e.Identity.Key
 	if known && e.Identity.Ours {
 		return e, true, nil

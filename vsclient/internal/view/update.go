@@ -71,7 +71,7 @@ func (v *View) Shows(ctx context.Context, id string, ask func() error) error {
 			return true, nil
 		}
 		file, known := v.ledger.Find(id)
-		if !known || file.Status <= ledger.Absent || !v.young(file.Created) {
+		if !known || file.Status <= ledger.Absent || !v.Young(file.Created) {
 			return true, nil
 		}
 		_, there, err := File(ctx, v.cfg.Wire, id)

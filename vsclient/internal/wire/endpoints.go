@@ -70,9 +70,12 @@ func list[T reply.Element](ctx context.Context, c *Client, path string, ids []st
 	return p, err
 }
 
-// Store asks for the client's vector store.
+// Store asks for the client's vector store. One that has expired is an error.
 func (c *Client) Store(ctx context.Context) (Store, error) {
 	s, _, err := get[Store](ctx, c, "vector_stores/%s", c.cfg.StoreID)
+	if err == nil && s.Status == "expired" {
+		err = fail.New(fail.StoreGone, "the vector store %q has expired; make a new one and put the documents into it", s.ID)
+	}
 	return s, err
 }
 

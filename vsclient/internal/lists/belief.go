@@ -1,0 +1,103 @@
+package lists
+
+import (
+	"context"
+	"time"
+
+	"github.com/conduitio-labs/conduit-connector-openai-vectorstore/vsclient/internal/ledger"
+	"github.com/conduitio-labs/conduit-connector-openai-vectorstore/vsclient/internal/wire"
+)
+
+// How long replies are believed, and how long the absence of something is not.
+const (
+	// trustedFor is how long a reply about a File is believed. The client records its
+	// own changes; this is for changes by others.
+	trustedFor = 10 * time.Minute
+	// ShowTime is how long an attach may stay unseen: listings lag by up to two
+	// minutes, and a look may answer 404 for a while.
+	ShowTime = 3 * time.Minute
+	// redelivered is how many versions are looked at although a listing shows them, while
+	// it may be behind the changes of a process before this one. A process that was
+	// killed has its last batch delivered again, before all else.
+	redelivered = 100
+	// fewLooks are made singly before the store's listing is read instead, and more
+	// in a large project.
+	fewLooks = 4
+)
+
+// Young reports whether a File is so new that somebody's attach of it may not show.
+func (l *Lists) Young(created int64) bool {
+	return created > 0 && l.Age(created) < l.cfg.AttachTime+ShowTime
+}
+
+// Trusted reports whether the last reply about a File is still believed.
+func (l *Lists) Trusted(file ledger.Version) bool {
+	since := l.Since(file.At)
+	switch {
+	case file.Seen == ledger.NotSeen, file.Bare():
+		return false
+	case file.Seen == ledger.Listed && file.Status != ledger.Completed:
+		return false // the listing may be behind
+	case file.Seen == ledger.Listed && !file.Made && !l.ledger.Named(file.ID):
+		return false // its File may be gone
+	case file.Status == ledger.Absent && since > ShowTime && file.Created > 0 && l.Age(file.Created)-since < l.cfg.AttachTime+ShowTime:
+		return false // it was too new for a 404 to be conclusive
+	}
+	return since < trustedFor
+}
+
+// Sure reports whether enough is known of a version to leave it as it is.
+func (l *Lists) Sure(file ledger.Version) bool {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if file.Seen != ledger.Listed || time.Since(l.first) > ShowTime || l.sure >= redelivered {
+		return file.Seen != ledger.NotSeen
+	}
+	l.sure++
+	return false
+}
+
+// Inspect returns when a reply about the File is there that is believed: a page of the
+// store's listing, where it is read, or look's. over reports that the listing has been read
+// completely without showing it.
+func (l *Lists) Inspect(ctx context.Context, file ledger.Version, look func(context.Context, string) error) (over bool, err error) {
+	for joined := (*flight)(nil); ; {
+		now, known := l.ledger.Find(file.ID)
+		if !known || l.Trusted(now) || now.Open || now.Going {
+			return false, nil
+		}
+		l.mu.Lock()
+		reading := l.walk != nil && l.walk.ctx.Err() == nil
+		switch {
+		case reading && joined != l.walk && now.Status == ledger.Unknown:
+			joined = l.join(&l.walk, l.readStore)
+			defer l.leave(joined)
+		case !reading && now.Status == ledger.Unknown && l.passedOver(now):
+			l.mu.Unlock()
+			return true, nil
+		case !reading && now.Status == ledger.Unknown && l.looks >= max(fewLooks, l.ledger.Len()/wire.StoreFilesPage/2) && time.Since(l.tried) > trustedFor:
+			joined = l.join(&l.walk, l.readStore)
+			defer l.leave(joined)
+		case !reading || now.Status != ledger.Unknown:
+			l.looks++
+			l.mu.Unlock()
+			return false, look(ctx, file.ID)
+		}
+		paged := l.paged
+		l.mu.Unlock()
+		select {
+		case <-paged:
+		case <-joined.done:
+		case <-ctx.Done():
+			return false, context.Cause(ctx)
+		}
+	}
+}
+
+// passedOver reports whether a complete listing omitted the File although the File was
+// old enough to be listed. The caller holds mu.
+func (l *Lists) passedOver(file ledger.Version) bool {
+	since := time.Since(l.walked)
+	age := time.Duration(l.clock.Now()-file.Created) * time.Second
+	return since < trustedFor && age-since > l.cfg.AttachTime+ShowTime
+}
