@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"context"
 	"errors"
+	"fmt"
 	"iter"
 	"time"
 
@@ -95,11 +96,8 @@ func (c *Client) get(ctx context.Context, key string) (Info, error) {
 		case again:
 			return Info{}, cmp.Or(c.view.StoreThere(ctx), err)
 		}
-		look = c.view.HoldingsNow // somebody else may have put it since, or replaced it
-		if len(h.Versions) > 0 {
-			if err := c.view.Renew(ctx, 0); err != nil {
-				return Info{}, err
-			}
+		if look = c.view.HoldingsNow; len(h.Versions) > 0 { // somebody else may have put it since
+			look = c.view.HoldingsAnew // or replaced it
 		}
 	}
 }
@@ -143,9 +141,10 @@ func (c *Client) newestShown(ctx context.Context, key string, h ledger.Holdings)
 // Text returns the text that OpenAI parsed out of the key's document: of a PDF the
 // text that was read, of text the text, not always to the byte. The uploaded bytes
 // cannot be downloaded: OpenAI refuses that for Files of this purpose. A text of more than
-// 64 MB is an error, and so is a reply of more than 33 MB. Where OpenAI answers 404 for the text
-// of a document that is there, as users have reported (openai-node issue 1691), the error is
-// [ErrNotFound] too.
+// 64 MB is an error, and so is a reply of more than 33 MB. A document that is not searchable and
+// has no text is [ErrIndexing], of class [Transient] while it is being indexed. Where OpenAI
+// answers 404 for the text of a document that is there, as users have reported (openai-node
+// issue 1691), the error is [ErrNotFound] too.
 func (c *Client) Text(ctx context.Context, key string) (string, error) {
 	ctx, over, err := c.reading(ctx, key)
 	if err != nil {
@@ -163,6 +162,13 @@ func (c *Client) text(ctx context.Context, key string) (string, error) {
 			return "", err
 		}
 		text, err := c.wire.Text(ctx, info.FileID)
+		if text == "" && err == nil && info.Status != Completed {
+			e := &fail.Error{Kind: fail.Indexing, Reason: fmt.Sprintf("File %s is %q and has no text", info.FileID, info.Status)}
+			if info.Status == InProgress {
+				e.Err = fail.Unavailable
+			}
+			return "", e
+		}
 		if !errors.Is(err, fail.NotFound) || info.FileID == before {
 			return text, err
 		}

@@ -248,8 +248,8 @@ func (c *Client) setAttributesOf(ctx context.Context, p *prepared, h ledger.Hold
 // delete removes every version of the key that is found, until none is found.
 func (c *Client) delete(ctx context.Context, p *prepared) (Result, error) {
 	r := Result{Outcome: Absent}
-	for {
-		h, young, err := c.holdings(ctx, p, c.view.HoldingsNow)
+	for look := c.view.HoldingsNow; ; look = c.view.HoldingsAnew { // somebody else has replaced a version
+		h, young, err := c.holdings(ctx, p, look)
 		if err != nil {
 			return Result{}, err
 		}
@@ -264,9 +264,6 @@ func (c *Client) delete(ctx context.Context, p *prepared) (Result, error) {
 		if !moved {
 			c.keep.Watch(p.Doc, young, 0)
 			return r, nil
-		}
-		if err := c.view.Renew(ctx, 0); err != nil { // somebody else has replaced a version
-			return Result{}, err
 		}
 	}
 }

@@ -560,3 +560,26 @@ func TestAStoreThatHasExpiredHidesNoDocument(t *testing.T) {
 		is.True(errors.Is(err, vsclient.ErrStoreGone))
 	})
 }
+
+func TestADocumentThatIsNotSearchableHasNoText(t *testing.T) {
+	for _, row := range []struct {
+		file  string
+		class vsclient.Class
+	}{
+		{"slow.md", vsclient.Transient},
+		{"bad.md", vsclient.BadDocument},
+	} {
+		t.Run(row.file, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				is := is.New(t)
+				w := newWorld(t, openaitest.Config{IndexRules: []openaitest.IndexRule{{Name: "bad.md", Code: "invalid_file"}, {Name: "slow.md", Stuck: true}}})
+				is.Equal(w.request(http.MethodPost, "/vector_stores/"+w.store+"/files", `{"file_id":"`+w.file(row.file, "text")+`"}`), http.StatusOK)
+				time.Sleep(time.Minute)
+				text, err := w.client().Text(t.Context(), row.file)
+				is.Equal(text, "")
+				is.True(errors.Is(err, vsclient.ErrIndexing))
+				is.Equal(vsclient.ClassOf(err), row.class)
+			})
+		})
+	}
+}

@@ -519,7 +519,7 @@ func (h *history) get(ctx context.Context, p *process, name string, key int) {
 		if a.Err == nil || a.NotFound && a.Class != client.Everybody {
 			h.Wrong(course.KindAnswer, "process %d: %s of a store that does not exist: %v", p.N, name, a.Err)
 		}
-	case a.Err != nil && !a.NotFound:
+	case a.Err != nil && !a.NotFound && !a.Indexing:
 		h.failed(ctx, p, c, name, from, a)
 	case name == plan.DoText:
 		h.readers.Read(p.Process, c, from, text, a)

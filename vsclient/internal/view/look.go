@@ -128,3 +128,12 @@ func (v *View) HoldingsNow(ctx context.Context, d Doc) (ledger.Holdings, []strin
 	}
 	return h, young, err
 }
+
+// HoldingsAnew is HoldingsNow by a list of Files that begins now: somebody else has replaced
+// or removed versions that were known.
+func (v *View) HoldingsAnew(ctx context.Context, d Doc) (ledger.Holdings, []string, error) {
+	if err := v.Renew(ctx, 0); err != nil {
+		return ledger.Holdings{}, nil, err
+	}
+	return v.HoldingsNow(ctx, d)
+}

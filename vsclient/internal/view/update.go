@@ -22,12 +22,13 @@ var errUnseen = errors.New("the store file cannot be seen")
 // the file is not searchable yet.
 func (v *View) Update(ctx context.Context, id string, next naming.Identity) error {
 	var s wire.StoreFile
+	attributes := next.Encode()
 	err := v.Shows(ctx, id, func() (err error) {
-		s, err = v.cfg.Wire.UpdateStoreFile(ctx, id, next.Encode())
+		s, err = v.cfg.Wire.UpdateStoreFile(ctx, id, attributes)
 		return err
 	})
-	if err == nil && (!v.Kept() || naming.Lost(next.Encode(), s.Attributes, false)) {
-		err = v.updated(ctx, id, next) // the reply may be an echo, or of before
+	if err == nil && (!v.Kept() || naming.Lost(attributes, s.Attributes, false)) {
+		err = v.updated(ctx, id, attributes) // the reply may be an echo, or of before
 	}
 	switch f, known := errors.AsType[*reply.Failure](err); {
 	case err == nil:
@@ -44,13 +45,13 @@ func (v *View) Update(ctx context.Context, id string, next naming.Identity) erro
 }
 
 // updated returns when a GET shows the attributes that an update has set.
-func (v *View) updated(ctx context.Context, id string, next naming.Identity) error {
+func (v *View) updated(ctx context.Context, id string, attributes map[string]any) error {
 	shown, err := pace.Poll(ctx, Patience, func() (bool, error) {
 		s, err := v.Shown(ctx, id)
 		if err == nil {
 			v.Read(s)
 		}
-		return err == nil && !naming.Lost(next.Encode(), s.Attributes, false), err
+		return err == nil && !naming.Lost(attributes, s.Attributes, false), err
 	})
 	switch {
 	case err != nil || shown:

@@ -50,7 +50,7 @@ func (j *Readers) Got(p *course.Process, c *model.Cell, from time.Duration, got 
 
 // Read judges the parsed text that a call has returned which began at a time: a version of the
 // key with that text was searchable meanwhile, or so shortly before that a GET still shows it. As
-// long as none is, there is no text.
+// long as none is, there is no text, which is an error.
 func (j *Readers) Read(p *course.Process, c *model.Cell, from time.Duration, text string, a client.Answer) {
 	j.Mu.Lock()
 	defer j.Mu.Unlock()
@@ -61,7 +61,7 @@ func (j *Readers) Read(p *course.Process, c *model.Cell, from time.Duration, tex
 		}
 		return
 	}
-	if text == "" {
+	if a.Indexing {
 		j.unsearchable(p, c, from, "the text of", "")
 		return
 	}
