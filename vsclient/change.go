@@ -282,7 +282,7 @@ func (c *Client) holdings(ctx context.Context, p *prepared, look func(context.Co
 		return h, nil, err
 	}
 	var refused error
-	_, err = pace.Poll(ctx, view.Patience, func() (bool, error) {
+	seen, err := pace.Poll(ctx, 2*view.Patience, func() (bool, error) {
 		if h, young, err = look(ctx, p.Doc); err != nil {
 			return false, err
 		}
@@ -296,6 +296,9 @@ func (c *Client) holdings(ctx context.Context, p *prepared, look func(context.Co
 		young = slices.DeleteFunc(young, func(id string) bool { return c.keep.Deleted(p.Doc, id) })
 		return (has || !had) && !c.view.Hidden(cur, young, true), nil // others may have replaced it meanwhile
 	})
+	if !seen && refused == nil {
+		refused = fail.New(fail.Unavailable, "the document is replaced again and again, and its newest version cannot be seen yet")
+	}
 	return h, nil, cmp.Or(err, refused)
 }
 

@@ -2,6 +2,7 @@ package vsclient_test
 
 import (
 	"errors"
+	"fmt"
 	"net/http"
 	"strconv"
 	"strings"
@@ -347,5 +348,31 @@ func TestALaterUpdateOfAnotherClientStays(t *testing.T) {
 		info, err := w.client().Get(t.Context(), "a.md")
 		is.NoErr(err)
 		is.Equal(info.Attributes, vsclient.Attributes{"n": 2.0})
+	})
+}
+
+func TestAConditionHoldsAlsoWhereTheDocumentIsReplacedAgainAndAgain(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		is := is.New(t)
+		w := newWorld(t, openaitest.Config{Latency: time.Second, NotFoundWindow: 20 * time.Second})
+		other, c := w.client(), w.client()
+		theirs := func(i int) vsclient.Change {
+			return vsclient.Put(with(doc("a.md", fmt.Sprint("version ", i)), vsclient.Attributes{"owner": "they"}))
+		}
+		ended := make(chan struct{})
+		go func() {
+			defer close(ended)
+			for i := range 30 {
+				for _, r := range other.Apply(t.Context(), []vsclient.Change{theirs(i)}, nil) {
+					is.NoErr(r.Err)
+				}
+			}
+		}()
+		time.Sleep(20 * time.Second)
+		r := c.Apply(t.Context(), []vsclient.Change{put("a.md", "ours").If(vsclient.Attributes{"owner": "we"})}, nil)[0]
+		t.Log(r)
+		is.True(errors.Is(r.Err, vsclient.ErrConflict) || vsclient.ClassOf(r.Err) == vsclient.Transient)
+		<-ended
+		w.expect(map[string]string{"a.md": "version 29"})
 	})
 }

@@ -128,25 +128,20 @@ func (e *APIError) Error() string { return fmt.Sprintf("%d %s: %s", e.Status, e.
 const maxKeyShown = 120
 
 func (e *Error) Error() string {
-	var b strings.Builder
-	b.WriteString("vsclient: ")
-	b.WriteString(e.Op)
+	text := "vsclient: " + e.Op
 	if e.Key != "" {
-		b.WriteByte(' ')
-		b.WriteString(strconv.Quote(fail.Shorten(e.Key, maxKeyShown)))
+		text += " " + strconv.Quote(fail.Shorten(e.Key, maxKeyShown))
 	}
 	if e.Kind != nil {
-		b.WriteString(": ")
-		b.WriteString(e.Kind.Error())
+		text += ": " + e.Kind.Error()
 	}
 	if e.Reason != "" {
-		b.WriteString(": ")
-		b.WriteString(e.Reason)
+		text += ": " + e.Reason
 	}
 	if e.Tries > 1 {
-		fmt.Fprintf(&b, " (gave up after %d tries)", e.Tries)
+		text += fmt.Sprintf(" (gave up after %d tries)", e.Tries)
 	}
-	return b.String()
+	return text
 }
 
 // Unwrap returns the kind, the cause and OpenAI's answer, those that are there.

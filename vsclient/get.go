@@ -83,20 +83,21 @@ func (c *Client) reading(ctx context.Context, key string) (_ context.Context, ov
 }
 
 func (c *Client) get(ctx context.Context, key string) (Info, error) {
-	look := c.view.Holdings
+	look, before := c.view.Holdings, ""
 	for again := false; ; again = true {
 		h, _, err := look(ctx, c.view.Doc(key))
 		if err != nil {
 			return Info{}, err
 		}
 		info, err := c.newestShown(ctx, key, h)
+		newest, found := h.Newest()
 		switch {
-		case !errors.Is(err, fail.NotFound), again && len(h.Versions) == 0: // HoldingsNow has asked for the store
+		case !errors.Is(err, fail.NotFound), again && !found: // HoldingsNow has asked for the store
 			return info, err
-		case again:
+		case again && newest.ID == before:
 			return Info{}, cmp.Or(c.view.StoreThere(ctx), err)
 		}
-		if look = c.view.HoldingsNow; len(h.Versions) > 0 { // somebody else may have put it since
+		if look, before = c.view.HoldingsNow, newest.ID; found { // others may have put it since
 			look = c.view.HoldingsAnew // or replaced it
 		}
 	}

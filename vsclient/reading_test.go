@@ -583,3 +583,28 @@ func TestADocumentThatIsNotSearchableHasNoText(t *testing.T) {
 		})
 	}
 }
+
+func TestADocumentThatIsReplacedAgainAndAgainIsFound(t *testing.T) {
+	for name, read := range map[string]func(context.Context, *vsclient.Client) error{
+		"get":  func(ctx context.Context, c *vsclient.Client) error { return onlyErr(c.Get(ctx, "a.md")) },
+		"text": func(ctx context.Context, c *vsclient.Client) error { return onlyErr(c.Text(ctx, "a.md")) },
+	} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				is := is.New(t)
+				w := newWorld(t, openaitest.Config{Latency: time.Second, NotFoundWindow: 20 * time.Second})
+				c := w.client()
+				is.NoErr(onlyErr(c.Put(t.Context(), doc("a.md", "zero"))))
+				is.NoErr(onlyErr(c.Put(t.Context(), doc("a.md", "one"))))
+				answer := make(chan error, 1)
+				go func() { answer <- read(t.Context(), c) }()
+				for _, text := range []string{"two", "three", "four"} {
+					time.Sleep(3 * time.Second)
+					is.NoErr(onlyErr(c.Put(t.Context(), doc("a.md", text))))
+				}
+				is.NoErr(<-answer)
+				w.noGap("a.md")
+			})
+		})
+	}
+}

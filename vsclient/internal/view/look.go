@@ -80,7 +80,7 @@ func (v *View) Hidden(cur ledger.Version, young []string, others bool) bool {
 	return slices.ContainsFunc(young, func(id string) bool {
 		file, known := v.ledger.Find(id)
 		before := !cur.Made && since <= Patience && v.Age(file.Created) < lists.ShowTime
-		return known && file.Created >= cur.Created-apart && (before || others && v.Age(file.Created) <= Patience)
+		return known && file.Created >= cur.Created-apart && (before || others && v.Age(file.Created) < Patience)
 	})
 }
 
