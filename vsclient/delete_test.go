@@ -402,3 +402,21 @@ func TestALateVersionOfADeletedDocumentGoesAlsoAfterAPutThatFails(t *testing.T) 
 		w.expect(map[string]string{})
 	})
 }
+
+func TestAnUpdateIsTakenWithinMinutesOfADeletionThatWasGivenUp(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		is := is.New(t)
+		w := newWorld(t, slow)
+		c := w.client()
+		is.NoErr(onlyErr(c.Put(t.Context(), doc("a.md", "text"))))
+		time.Sleep(time.Hour)
+		w.strike(http.MethodDelete, pathAttached, openaitest.Fault{Kind: openaitest.FaultHang})
+		ctx, cancel := context.WithTimeout(t.Context(), 5*time.Second)
+		defer cancel()
+		is.True(onlyErr(c.Delete(ctx, "a.md")) != nil)
+		is.Equal(vsclient.ClassOf(onlyErr(c.SetAttributes(t.Context(), "a.md", vsclient.Attributes{"n": 1}))), vsclient.Transient) // it may still go
+		time.Sleep(5 * time.Minute)
+		is.NoErr(onlyErr(c.SetAttributes(t.Context(), "a.md", vsclient.Attributes{"n": 1})))
+		w.expect(map[string]string{"a.md": "text"})
+	})
+}

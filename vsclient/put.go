@@ -210,7 +210,7 @@ func (c *Client) setAttributes(ctx context.Context, p *prepared) (Result, error)
 			waiting = fail.New(fail.Unavailable, "the newest version, File %s, is not searchable yet; its attributes cannot be set before", cur.ID)
 			return false, c.view.Look(ctx, cur.ID)
 		}
-		r, err = c.setAttributesOf(ctx, p, h, cur)
+		r, err = c.setAttributesOf(ctx, p, cur)
 		if errors.Is(err, view.ErrMoved) {
 			return false, nil
 		}
@@ -224,25 +224,22 @@ func (c *Client) setAttributes(ctx context.Context, p *prepared) (Result, error)
 
 // setAttributesOf updates the version. One that shows later has newer content, so that
 // none is watched for.
-func (c *Client) setAttributesOf(ctx context.Context, p *prepared, h ledger.Holdings, cur ledger.Version) (Result, error) {
-	if cur.Seen != ledger.Read || cur.Own != c.view.Prints(p.own) || cur.Key == (ledger.Key{}) {
-		s, err := c.view.Shown(ctx, cur.ID)
-		if errors.Is(err, fail.NotFound) {
-			_ = c.view.Absent(cur.ID)
-			return Result{}, view.ErrMoved
-		}
-		if err != nil {
-			return Result{}, err
-		}
-		p.source = c.view.Read(s).Source
-		h = c.view.Known(p.Doc)
-		now, ok := h.Current()
-		if !ok || now.ID != cur.ID || now.Status != ledger.Completed {
-			return Result{}, view.ErrMoved
-		}
-		cur = now
+func (c *Client) setAttributesOf(ctx context.Context, p *prepared, cur ledger.Version) (Result, error) {
+	s, err := c.view.Shown(ctx, cur.ID)
+	if errors.Is(err, fail.NotFound) {
+		_ = c.view.Absent(cur.ID)
+		return Result{}, view.ErrMoved
 	}
-	return c.retain(ctx, p, h, cur, nil)
+	if err != nil {
+		return Result{}, err
+	}
+	p.source = c.view.Read(s).Source
+	h := c.view.Known(p.Doc)
+	now, ok := h.Current()
+	if !ok || now.ID != cur.ID || now.Status != ledger.Completed {
+		return Result{}, view.ErrMoved
+	}
+	return c.retain(ctx, p, h, now, nil)
 }
 
 // delete removes every version of the key that is found, until none is found.

@@ -276,3 +276,17 @@ func TestAVersionThatShowsLateStaysWhenThePutAfterItFails(t *testing.T) {
 		is.Equal(w.holds()["a.md"], "two")
 	})
 }
+
+func TestAnUpdateThatChangesNothingFindsADocumentGoneThatAnotherProcessHasDeleted(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		is := is.New(t)
+		w := newWorld(t, slow)
+		a, b := w.client(), w.client()
+		attributes := vsclient.Attributes{"n": 1}
+		is.NoErr(onlyErr(a.Put(t.Context(), with(doc("a.md", "text"), attributes))))
+		time.Sleep(time.Minute)
+		is.NoErr(onlyErr(b.Delete(t.Context(), "a.md")))
+		time.Sleep(time.Minute)
+		is.True(errors.Is(onlyErr(a.SetAttributes(t.Context(), "a.md", attributes)), vsclient.ErrNotFound))
+	})
+}

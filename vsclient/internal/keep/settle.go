@@ -11,6 +11,7 @@ import (
 
 	"github.com/conduitio-labs/conduit-connector-openai-vectorstore/vsclient/internal/fail"
 	"github.com/conduitio-labs/conduit-connector-openai-vectorstore/vsclient/internal/ledger"
+	"github.com/conduitio-labs/conduit-connector-openai-vectorstore/vsclient/internal/lists"
 	"github.com/conduitio-labs/conduit-connector-openai-vectorstore/vsclient/internal/pace"
 	"github.com/conduitio-labs/conduit-connector-openai-vectorstore/vsclient/internal/view"
 )
@@ -141,6 +142,7 @@ func (k *Keeper) remove(ctx context.Context, v ledger.Version) (there bool, err 
 	}
 	defer k.cfg.Calls.Release(1)
 	defer func() {
+		k.ledger.Over(v.ID, k.view.Tick())
 		if errors.Is(err, fail.Rejected) { // that is not the document's fault
 			err = fail.New(fail.Unavailable, "OpenAI refuses the removal: %v", err)
 		}
@@ -330,7 +332,7 @@ func (t *tending) settle(ctx context.Context, d view.Doc, named, late, closing b
 		switch {
 		case !known:
 			continue
-		case late && now.Going && now.Status > ledger.Absent && !waiting:
+		case now.Going && now.Status > ledger.Absent && !waiting && k.view.Since(now.Over) > lists.ShowTime:
 			k.ledger.Stays(v.ID) // unless there is a newer one
 			continue
 		case !waiting && (!searchable || closing || len(versions) < 2):
@@ -351,8 +353,7 @@ func (t *tending) settle(ctx context.Context, d view.Doc, named, late, closing b
 	return hopeless || err == nil && (closing || !k.open(d, late))
 }
 
-// finish ends the work: removals are tried until ctx ends, and nothing else is
-// waited for.
+// finish ends the work: removals are tried until ctx ends, and nothing else is waited for.
 func (t *tending) finish(ctx context.Context) {
 	t.mu.Lock()
 	if !t.hurrying() {

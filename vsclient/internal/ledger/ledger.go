@@ -454,7 +454,7 @@ func (l *Ledger) Removing(id string, at uint32) {
 	}
 }
 
-// Over records that this client's attempt to index the File has ended.
+// Over records that this client's attempt to index or to remove the File has ended.
 func (l *Ledger) Over(id string, at uint32) {
 	l.mu.Lock()
 	defer l.mu.Unlock()

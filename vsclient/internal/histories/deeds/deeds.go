@@ -214,16 +214,25 @@ func (d *deeds) misnamed(p *course.Process, id string, early bool) string {
 		}
 	}
 	switch {
-	case !mine && !removes:
+	case !mine && !removes && !d.changing(p, id):
 		return "it has neither made nor begun to remove"
 	case gone:
 		return "it has deleted"
-	case !removes && seen != nil && seen.State == "completed":
+	case !removes && !d.changing(p, id) && seen != nil && seen.State == "completed":
 		return "it has seen searchable"
 	case mine && !tries && !hidden && (failed || !attached) && up.Replied > 0 && early && d.quiet(p) && !d.removedByOthers(p, id):
 		return "had to go, and which it has not tried to remove at its end"
 	}
 	return ""
+}
+
+// changing reports whether the end of a process has cut a change of the File's key: the removal
+// may have waited for its request to be sent.
+func (d *deeds) changing(p *course.Process, id string) bool {
+	i := slices.Index(d.Keys, d.OwnerOf(id))
+	return i >= 0 && p.Store >= 0 && slices.ContainsFunc(d.Cells[[2]int{p.Store, i}].Calls, func(call *model.Call) bool {
+		return call.P == p.N && call.From <= p.Ending && (!call.Ended || call.To >= p.Ending)
+	})
 }
 
 // quiet reports whether no request of a process has met a fault since its end was asked for.
