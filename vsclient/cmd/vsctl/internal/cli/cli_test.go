@@ -287,6 +287,20 @@ func TestALeftoverGoesWhenItIsNamed(t *testing.T) {
 	is.Equal(len(w.srv.Snapshot().Files), 3)
 }
 
+func TestALeftoverOfJustNowIsListedOnDemand(t *testing.T) {
+	is := is.New(t)
+	w := newWorld(t, openaitest.Config{})
+	w.must(cli.Done, "sync", w.dir, "--owner", "hb", "-y")
+	lost := w.srv.AddFile(openaitest.NewFile{Name: "a.md", Content: []byte("lost")})
+	out := w.must(cli.Done, "leftovers")
+	is.True(!strings.Contains(out, lost))
+	is.True(strings.Contains(out, "see --young"))
+	is.True(strings.Contains(w.must(cli.Done, "leftovers", "--young"), lost))
+	w.must(cli.Usage, "leftovers", "--remove", "-y", lost)
+	w.must(cli.Done, "leftovers", "--young", "--remove", "-y", lost)
+	is.Equal(len(w.srv.Snapshot().Files), 3)
+}
+
 type full struct{}
 
 func (full) Write([]byte) (int, error) { return 0, errors.New("no space left on device") }

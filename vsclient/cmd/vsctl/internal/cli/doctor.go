@@ -202,7 +202,7 @@ It lists unattached Files that only look like this program's: vsctl leftovers is
 }
 
 func (a *app) leftoversCommand() *cobra.Command {
-	var remove, yes bool
+	var remove, yes, young bool
 	cmd := &cobra.Command{
 		Use: "leftovers [FILE-ID...]", Short: "List Files that are attached nowhere, and remove those that you choose",
 		Long: `Leftovers lists Files that are attached to no store and look like uploads that were cut off:
@@ -210,14 +210,19 @@ a document of the store has their name. OpenAI keeps no owner of a File, so that
 nothing: with --remove, Files that are only named alike go when you name their ids, or when you
 have seen the list on a terminal and say yes. Versions that a sweep removes go with them.
 
-A File is listed when the newest File of the project was made an hour later or more. OpenAI
-tells its time by its Files alone, so that after the last upload none becomes older: upload a
-file to have the ones of an hour before it listed.`,
-		Example: "  vsctl leftovers\n  vsctl leftovers --remove file-abc123 file-def456 -y",
+A File is listed when the newest File of the project was made an hour later or more: an upload
+under way is none. OpenAI tells its time by its Files alone, so that after the last upload none
+becomes older. When nothing uploads files into the project, --young lists the others as well.`,
+		Example: "  vsctl leftovers\n  vsctl leftovers --young\n  vsctl leftovers --remove file-abc123 file-def456 -y",
 	}
 	cmd.Flags().BoolVar(&remove, "remove", false, "remove them: those with these ids, or all that you say yes to")
 	cmd.Flags().BoolVarP(&yes, "yes", "y", false, "do not ask; needed without a terminal")
+	cmd.Flags().BoolVar(&young, "young", false, "also Files that may be younger than an hour; nothing may upload meanwhile")
 	cmd.RunE = a.runs(func(ctx context.Context, ids []string) (outcome, error) {
+		age := time.Duration(0)
+		if young {
+			age = -1
+		}
 		if remove {
 			if err := a.mayAsk(yes, "vsctl leftovers without --remove lists them"); err != nil {
 				return outcome{}, err
@@ -228,7 +233,7 @@ file to have the ones of an hour before it listed.`,
 			return outcome{}, err
 		}
 		defer end()
-		all, err := c.Sweep(ctx, vsclient.SweepOptions{DryRun: true})
+		all, err := c.Sweep(ctx, vsclient.SweepOptions{DryRun: true, MinAge: age})
 		if err != nil {
 			return outcome{}, err
 		}
@@ -251,6 +256,13 @@ file to have the ones of an hour before it listed.`,
 		if len(ids) > len(choice) {
 			return outcome{}, usagef("%d of these ids are no leftovers: vsctl leftovers lists them", len(ids)-len(choice))
 		}
+		if len(found) == 0 && !young {
+			list := out.text
+			out.text = func(w io.Writer) {
+				list(w)
+				fmt.Fprintln(w, "Files that may be younger than an hour are not listed: see --young")
+			}
+		}
 		if !remove || len(choice) == 0 {
 			return out, nil
 		}
@@ -261,7 +273,7 @@ file to have the ones of an hour before it listed.`,
 			return outcome{summary: "nothing was removed", result: out.result, text: func(w io.Writer) { fmt.Fprintln(w, "nothing was removed") }}, nil
 		}
 		a.gate.writing.Store(true)
-		all, err = c.Sweep(ctx, vsclient.SweepOptions{Files: choice})
+		all, err = c.Sweep(ctx, vsclient.SweepOptions{Files: choice, MinAge: age})
 		out = strays(all)
 		if err != nil {
 			out.code, out.err = codeOf(err), err
