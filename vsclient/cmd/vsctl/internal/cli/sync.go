@@ -173,7 +173,7 @@ func (a *app) make(ctx context.Context, c *vsclient.Client, opened source.Source
 	o := plan.Options{
 		Scope: s.scope(), Guard: g, Empty: s.AllowEmpty, NoRemove: s.noRemove, Exists: exists(opened), Limits: a.limits,
 		Refusals: m.refusals, OwnerAttribute: s.OwnerAttribute, Overlap: true,
-		Doubt: m.Doubt.why, Strict: m.Doubt.Level == strict,
+		Doubt: m.Doubt.why, Strict: m.Doubt.Level == strict, Reopen: true,
 	}
 	if m.Plan, err = plan.Make(ctx, c, a.counted(opened.Documents(ctx)), o); err != nil {
 		return made{}, err
@@ -701,8 +701,8 @@ type failed struct {
 	Error string `json:"error"`
 }
 
-// execute asks, and executes the plan. opened is asked for each document of a plan that
-// was made earlier. silent: removals are withheld because that was asked for.
+// execute asks, and executes the plan. opened is asked for each document: a saved plan is of an
+// earlier reading of the source. silent: removals are withheld because that was asked for.
 func (a *app) execute(ctx context.Context, c *vsclient.Client, m made, opened source.Source, x executeFlags, saved, silent bool) (outcome, error) {
 	p := m.Plan
 	going, pending := p.Counts()[plan.Remove]-len(withheld(p)), p.Pending()
@@ -724,7 +724,7 @@ func (a *app) execute(ctx context.Context, c *vsclient.Client, m made, opened so
 		}
 	}
 	o := plan.ExecuteOptions{
-		Approve: x.most(), Refusals: m.refusals, Exists: exists(opened),
+		Approve: x.most(), Refusals: m.refusals, Exists: exists(opened), Source: opened.Again,
 	}
 	if saved {
 		o.Source = opened.Document
