@@ -49,7 +49,9 @@ func TestALongResultIsWrittenInPiecesAndReadWhole(t *testing.T) {
 		var to pieces
 		is.NoErr(show.JSON(&to, show.Envelope{Result: l}))
 		is.True(to.largest < 64<<10)
-		var read struct{ Result long }
+		var read struct {
+			Result long `json:"result"`
+		}
 		is.NoErr(json.Unmarshal([]byte(to.String()), &read))
 		is.Equal(read.Result, l)
 	}
