@@ -17,8 +17,8 @@ type ExecuteOptions struct {
 	// them: they go on when they are no more than that.
 	Approve int
 	// Source opens the document of a key again; false: the source no longer has it. It is
-	// called from many goroutines. It may be nil for a plan that [Make] has made in this
-	// process, and is needed for one that was read from JSON.
+	// called from many goroutines. It is needed for a plan that was read from JSON, and for one of
+	// [Options.Reopen]. Other plans hold their documents.
 	Source func(ctx context.Context, key string) (vsclient.Document, bool, error)
 	// Exists asks the source whether it has a document of the key, before each removal.
 	// It is called from many goroutines. nil: the source cannot be asked.
@@ -101,8 +101,8 @@ func (p *Plan) Execute(ctx context.Context, c *vsclient.Client, o ExecuteOptions
 		}
 		x.total++
 	}
-	if len(puts) > 0 && o.Source == nil && p.documents == nil {
-		return Report{}, errors.New("plan: the plan was not made in this process; set ExecuteOptions.Source, so that its documents can be opened")
+	if len(puts) > 0 && o.Source == nil && len(p.documents) == 0 {
+		return Report{}, errors.New("plan: the plan does not hold its documents; set ExecuteOptions.Source, so that they can be opened")
 	}
 	x.each(ctx, putters, puts, x.put)
 	if len(removals) > 0 {
@@ -117,7 +117,7 @@ func (p *Plan) Execute(ctx context.Context, c *vsclient.Client, o ExecuteOptions
 const (
 	putters  = 10 * vsclient.DefaultBatchSize
 	removers = vsclient.DefaultConcurrency
-	readers  = 16 // contents that are digested
+	readers  = 16 // documents that are opened and digested
 )
 
 // group is the entries of one key that change the store, by their places.
@@ -276,7 +276,7 @@ func (x *execution) change(ctx context.Context, e Entry, ch vsclient.Change, own
 	var stored vsclient.Info
 	var how end
 	owned := x.plan.Scope.Owner != "" && !e.Unowned
-	if x.plan.documents == nil || e.Action == Remove || e.FileID != "" && !owned {
+	if x.plan.client == nil || e.Action == Remove || e.FileID != "" && !owned {
 		if stored, how = x.stands(ctx, e, owner); how != (end{}) {
 			return vsclient.Result{}, how
 		}
@@ -334,6 +334,12 @@ func (x *execution) stands(ctx context.Context, e Entry, owner any) (vsclient.In
 // open opens the document of an entry again, with its owner, and compares its content with
 // the plan's.
 func (x *execution) open(ctx context.Context, e Entry) (vsclient.Document, end) {
+	select {
+	case x.reading <- struct{}{}:
+		defer func() { <-x.reading }()
+	case <-ctx.Done():
+		return vsclient.Document{}, end{err: context.Cause(ctx)}
+	}
 	d, there := x.plan.documents[e.Key]
 	if x.o.Source != nil {
 		var err error
@@ -348,12 +354,6 @@ func (x *execution) open(ctx context.Context, e Entry) (vsclient.Document, end) 
 	var other string
 	if d.Attributes, other = owned(d.Attributes, x.plan.Scope.Owner, x.plan.OwnerAttribute); other != "" {
 		return d, stale("%s", other)
-	}
-	select {
-	case x.reading <- struct{}{}:
-		defer func() { <-x.reading }()
-	case <-ctx.Done():
-		return d, end{err: context.Cause(ctx)}
 	}
 	info, err := x.c.Describe(ctx, d)
 	switch {

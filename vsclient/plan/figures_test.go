@@ -155,15 +155,22 @@ func TestAFirstSyncIntoASecondStoreEnds(t *testing.T) {
 // documents is how many the test of memory plants. The memory grows in proportion.
 var documents = flag.Int("documents", 20_000, "documents of which a plan's memory is measured")
 
-// TestAPlanTakesAKilobyteAndAHalfADocument allows 150 MB for 100,000 documents, also where each
-// is put anew.
-func TestAPlanTakesAKilobyteAndAHalfADocument(t *testing.T) {
-	for sentence, chunking := range map[string]vsclient.Chunking{"unchanged": {}, "chunked anew": {MaxTokens: 400, OverlapTokens: 100}} {
-		t.Run(sentence, func(t *testing.T) { takesAKilobyteAndAHalf(t, chunking) })
+// TestAPlanTakesLessThanAKilobyteADocument allows 100 MB for 100,000 documents, also where each is
+// put anew and the store has as many others. A program of 150 MB has to allow for its garbage.
+func TestAPlanTakesLessThanAKilobyteADocument(t *testing.T) {
+	for sentence, alter := range map[string]func(*vsclient.Document){
+		"unchanged":    func(*vsclient.Document) {},
+		"chunked anew": func(d *vsclient.Document) { d.Chunking = vsclient.Chunking{MaxTokens: 400, OverlapTokens: 100} },
+		"new":          func(d *vsclient.Document) { d.Key = "new/" + d.Key },
+		"given attributes": func(d *vsclient.Document) {
+			d.Attributes = vsclient.Attributes{"title": "The title of " + d.Key, "lang": "en", "path": d.Key}
+		},
+	} {
+		t.Run(sentence, func(t *testing.T) { takesLessThanAKilobyte(t, alter) })
 	}
 }
 
-func takesAKilobyteAndAHalf(t *testing.T, chunking vsclient.Chunking) {
+func takesLessThanAKilobyte(t *testing.T, alter func(*vsclient.Document)) {
 	is := is.New(t)
 	n := *documents
 	if underRace {
@@ -180,18 +187,18 @@ func takesAKilobyteAndAHalf(t *testing.T, chunking vsclient.Chunking) {
 				most.Store(max(most.Load(), heap()))
 			}
 			d := numbered(i)
-			d.Chunking = chunking
+			alter(&d)
 			if !yield(d, nil) {
 				return
 			}
 		}
 	}
-	p := w.make(c, sampled, plan.Options{Scope: plan.Scope{Owner: "us"}})
+	p := w.make(c, sampled, plan.Options{Scope: plan.Scope{Owner: "us"}, Reopen: true})
 	most.Store(max(most.Load(), heap()))
 	used := most.Load() - before
 	t.Logf("%d MB for %d documents, with the client's own books", used>>20, len(p.Entries))
-	is.Equal(len(p.Entries), n)
-	is.True(used < uint64(1500*n))
+	is.True(len(p.Entries) >= n)
+	is.True(used < uint64(1000*n))
 	runtime.KeepAlive(p)
 }
 

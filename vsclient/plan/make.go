@@ -8,11 +8,11 @@ import (
 	"iter"
 	"maps"
 	"slices"
-	"strings"
 	"time"
 	"unique"
 
 	"github.com/conduitio-labs/conduit-connector-openai-vectorstore/vsclient"
+	"github.com/conduitio-labs/conduit-connector-openai-vectorstore/vsclient/plan/internal/digest"
 )
 
 // Options say how a plan is made.
@@ -44,6 +44,9 @@ type Options struct {
 	// With Strict it is withheld also then. [ExecuteOptions.Approve] lifts that.
 	Doubt  string
 	Strict bool
+	// Reopen leaves the documents out of the plan, which is smaller then. [ExecuteOptions.Source]
+	// opens them again.
+	Reopen bool
 }
 
 // DefaultOwnerAttribute is the attribute that carries the owner of a document.
@@ -61,9 +64,9 @@ const DefaultOwnerAttribute = "owner"
 // there. Make returns an error when ctx ends and when the store cannot be read.
 //
 // The plan holds the documents to put, until it is gone: content in memory stays there,
-// and content that is opened is opened again by [Plan.Execute].
+// and content that is opened is opened again by [Plan.Execute]. With [Options.Reopen] it holds none.
 func Make(ctx context.Context, c *vsclient.Client, docs iter.Seq2[vsclient.Document, error], o Options) (*Plan, error) {
-	m := &maker{o: o, byKey: make(map[string]*held)}
+	m := &maker{o: o, byKey: make(map[string]*held), older: make(map[string][]*held)}
 	m.o.OwnerAttribute = cmp.Or(o.OwnerAttribute, DefaultOwnerAttribute)
 	m.plan = &Plan{
 		Format: Format, MadeAt: time.Now().UTC().Truncate(time.Second), Scope: o.Scope, Guard: o.Guard.withDefaults(),
@@ -111,25 +114,25 @@ func Make(ctx context.Context, c *vsclient.Client, docs iter.Seq2[vsclient.Docum
 type maker struct {
 	o       Options
 	plan    *Plan
-	byKey   map[string]*held // the store's documents, and the source's
+	byKey   map[string]*held   // the store's documents, and the source's
+	older   map[string][]*held // versions of a key that are not its newest
 	refused []refused
 
 	size, usage int64 // of the store's documents whose size is known
 }
 
 // held is a key of the store or of the source. The zero held is stored nowhere. There is
-// one for each document of the store, so that it keeps no more than is compared.
+// one for each document of the store, so that it keeps no more than is compared, in 128 bytes.
 type held struct {
-	seen         bool // the source has the key
 	fileID       string
-	sha256       string
+	content      digest.Digest
 	size, usage  int64
 	version      int64
-	chunking     vsclient.Chunking
-	attributes   unique.Handle[string] // as text
-	owner        unique.Handle[any]    // of nil: none
-	unsearchable *vsclient.Info        // status and reason; nil: it is searchable
-	older        []*held
+	chunking     unique.Handle[vsclient.Chunking]
+	attributes   [16]byte           // their digest
+	owner        unique.Handle[any] // of nil: none
+	unsearchable *vsclient.Info     // status and reason; nil: it is searchable
+	seen         bool               // the source has the key
 }
 
 // taken stands for every key of the source whose stored document need not be known any more.
@@ -152,8 +155,8 @@ func (m *maker) list(ctx context.Context, c *vsclient.Client) error {
 			continue
 		}
 		h := &held{
-			fileID: info.FileID, sha256: strings.Clone(info.SHA256), size: info.Size, usage: info.UsageBytes, version: info.Version,
-			chunking: info.Chunking, attributes: unique.Make(text(info.Attributes)), owner: unique.Make(info.Attributes[m.o.OwnerAttribute]),
+			fileID: info.FileID, content: digest.Of(info.SHA256), size: info.Size, usage: info.UsageBytes, version: info.Version,
+			chunking: unique.Make(info.Chunking), attributes: digest.Attributes(info.Attributes), owner: unique.Make(info.Attributes[m.o.OwnerAttribute]),
 		}
 		if info.Status != vsclient.Completed {
 			kept := info
@@ -165,13 +168,13 @@ func (m *maker) list(ctx context.Context, c *vsclient.Client) error {
 			if newestFirst(other, h) < 0 {
 				h, other = other, h
 			}
-			h.older, other.older = slices.Concat(h.older, other.older, []*held{other}), nil
+			m.older[info.Key] = append(m.older[info.Key], other)
 		}
 		m.byKey[info.Key] = h
 	}
 	for key, h := range m.byKey {
-		slices.SortFunc(h.older, newestFirst)
-		for _, old := range h.older { // a file that another tool has attached goes with the key: its owner counts
+		slices.SortFunc(m.older[key], newestFirst)
+		for _, old := range m.older[key] { // a file that another tool has attached goes with the key: its owner counts
 			if other := old.owner.Value(); old.version == 0 && other != nil && other != m.o.Scope.Owner {
 				h.owner = old.owner
 			}
@@ -193,9 +196,6 @@ func (m *maker) owned(key string, h *held) bool {
 	return h.version > 0 && m.o.Scope.has(key, h.owner.Value())
 }
 
-// text is the attributes in a form that can be compared: fmt sorts a map by its keys.
-func text(a vsclient.Attributes) string { return fmt.Sprintf("%#v", map[string]any(a)) }
-
 // take takes in a document of the source.
 func (m *maker) take(ctx context.Context, d vsclient.Document) error {
 	h := cmp.Or(m.byKey[d.Key], new(held))
@@ -206,25 +206,24 @@ func (m *maker) take(ctx context.Context, d vsclient.Document) error {
 	} else if err := m.judge(ctx, &e, h, d); err != nil {
 		return err
 	}
-	if m.owned(d.Key, h) && e.SHA256 != "" && e.SHA256 == h.sha256 {
+	if m.owned(d.Key, h) && e.SHA256 != "" && digest.Of(e.SHA256) == h.content {
 		m.plan.Same++
 	}
-	h.seen = true
+	h.seen, e.Reason = true, unique.Make(e.Reason).Value() // most are the same
 	m.plan.Entries = append(m.plan.Entries, e)
-	if e.Action.Puts() {
+	if !m.o.Reopen && (e.Action.Puts() || e.Action == Unchanged && len(m.older[d.Key]) > 0) {
 		m.plan.documents[d.Key] = d
 	}
-	if len(h.older) == 0 && (h.fileID == "" || e.Action == Unchanged || e.Action.Uploads()) {
+	if len(m.older[d.Key]) == 0 && (h.fileID == "" || e.Action == Unchanged || e.Action.Uploads()) {
 		m.byKey[d.Key] = taken
 	}
 	if !e.Action.Puts() && e.Action != Unchanged || h.unsearchable != nil {
 		return nil
 	}
-	for _, old := range h.older {
-		m.plan.documents[d.Key] = d
+	for _, old := range m.older[d.Key] {
 		m.plan.Entries = append(m.plan.Entries, Entry{
 			Action: Duplicate, Key: d.Key, Reason: "a newer version of the key is searchable",
-			Bytes: old.size, SHA256: old.sha256, FileID: old.fileID, Version: old.version,
+			Bytes: old.size, SHA256: old.content.String(), FileID: old.fileID, Version: old.version,
 		})
 	}
 	return nil
@@ -290,17 +289,17 @@ func (m *maker) compare(h *held, want vsclient.Info) (Action, string) {
 		return Conflict, fmt.Sprintf("the stored document has the %s %q", m.o.OwnerAttribute, fmt.Sprint(was))
 	case was != nil && was != is:
 		return Conflict, fmt.Sprintf("the stored document has the %s %q, and the source gives it %q", m.o.OwnerAttribute, fmt.Sprint(was), fmt.Sprint(is))
-	case h.sha256 == "":
+	case h.content == (digest.Digest{}):
 		return Replace, "the store does not tell the stored content"
-	case h.sha256 != want.SHA256:
+	case h.content != digest.Of(want.SHA256):
 		return Replace, ""
 	case stuck != nil && (stuck.Status == vsclient.Failed || stuck.Status == vsclient.Cancelled):
 		return Repair, "OpenAI could not index the stored document: " + cmp.Or(stuck.Code, string(stuck.Status))
 	case stuck != nil && time.Since(stuck.AttachedAt) > 10*time.Minute: // as a client has it
 		return Repair, fmt.Sprintf("the stored document is stuck: it is %s since %s", stuck.Status, stuck.AttachedAt.UTC().Format(time.RFC3339))
-	case h.chunking != want.Chunking:
-		return Rechunk, fmt.Sprintf("from %s to %s", chunkingText(h.chunking), chunkingText(want.Chunking))
-	case h.attributes.Value() != text(want.Attributes):
+	case h.chunking.Value() != want.Chunking:
+		return Rechunk, fmt.Sprintf("from %s to %s", chunkingText(h.chunking.Value()), chunkingText(want.Chunking))
+	case h.attributes != digest.Attributes(want.Attributes):
 		return Attributes, ""
 	case stuck != nil:
 		return Unchanged, indexed
@@ -335,7 +334,7 @@ func (m *maker) remove(ctx context.Context) error {
 	p, first := m.plan, len(m.plan.Entries)
 	for key, h := range m.byKey {
 		if !h.seen && m.owned(key, h) {
-			p.Entries = append(p.Entries, Entry{Action: Remove, Key: key, Bytes: h.size, SHA256: h.sha256, FileID: h.fileID, Version: h.version})
+			p.Entries = append(p.Entries, Entry{Action: Remove, Key: key, Bytes: h.size, SHA256: h.content.String(), FileID: h.fileID, Version: h.version})
 		}
 	}
 	removals := p.Entries[first:]

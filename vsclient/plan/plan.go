@@ -128,8 +128,8 @@ type Plan struct {
 	Entries        []Entry   `json:"entries"`              // the source's in its order, then those of the store alone by key
 	Totals         Totals    `json:"totals"`
 
-	documents map[string]vsclient.Document // of entries that put; nil in a plan that was read from JSON
-	client    *vsclient.Client             // that made it; nil likewise
+	documents map[string]vsclient.Document // of entries that put; none: the source opens them again
+	client    *vsclient.Client             // that made it; nil in a plan that was read from JSON
 }
 
 // Counts returns the number of entries of each action.

@@ -42,7 +42,7 @@ func (p *Plan) sum(m *maker, store vsclient.Store) {
 			changes += 2
 			t.Storage -= int64(usage * float64(e.Bytes))
 		case e.Action == Remove:
-			for _, version := range append(m.byKey[e.Key].older, m.byKey[e.Key]) {
+			for _, version := range append(m.older[e.Key], m.byKey[e.Key]) {
 				changes += 2
 				t.Storage -= version.usage
 			}

@@ -19,7 +19,7 @@ var version string // set by the linker in a release
 
 func main() {
 	if os.Getenv("GOGC") == "" {
-		debug.SetGCPercent(20) // a plan of 100,000 documents is most of the memory, and stays
+		debug.SetGCPercent(14) // a plan of 100,000 documents is most of the memory, and stays
 	}
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	context.AfterFunc(ctx, func() {

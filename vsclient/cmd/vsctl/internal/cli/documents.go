@@ -291,32 +291,54 @@ func (a *app) lsCommand() *cobra.Command {
 		Use: "ls [PREFIX]", Short: "List the documents, by key", Args: args(0, 1, "at most one PREFIX"),
 		Example: "  vsctl ls\n  vsctl ls handbook/ --json | jq -r '.result[].key'",
 		RunE: a.stored(func(ctx context.Context, c *vsclient.Client, args []string) (outcome, error) {
-			documents, err := list(ctx, c, append(args, "")[0])
-			if err != nil {
-				return outcome{}, err
-			}
-			return listing(documents), nil
+			return a.list(ctx, c, append(args, "")[0])
 		}),
 	}
 }
 
-func list(ctx context.Context, c *vsclient.Client, prefix string) ([]document, error) {
-	documents := []document{}
-	for i, err := range c.List(ctx) {
-		if err != nil {
-			return nil, err
-		}
-		if strings.HasPrefix(i.Key, prefix) {
-			documents = append(documents, newDocument(i))
-		}
-	}
-	slices.SortFunc(documents, func(a, b document) int {
-		return cmp.Or(cmp.Compare(a.Key, b.Key), cmp.Compare(a.Version, b.Version))
-	})
-	return documents, nil
+// listed is a document of the store as the one text that is written of it. Its attributes take
+// far more memory.
+type listed struct {
+	key     string
+	version int64
+	text    string // JSON, or a row of the table
 }
 
-func listing(documents []document) outcome {
+// listing is the documents of the store in their order.
+type listing []listed
+
+// Lists returns the documents apart from the rest, which is nothing.
+func (l listing) Lists() (bare any, lists []show.List) {
+	return []document{}, []show.List{{Name: "result", All: func(yield func(any) bool) {
+		for _, d := range l {
+			if !yield(json.RawMessage(d.text)) {
+				return
+			}
+		}
+	}}}
+}
+
+// list lists the documents whose keys begin with the prefix.
+func (a *app) list(ctx context.Context, c *vsclient.Client, prefix string) (outcome, error) {
+	documents := listing{}
+	for i, err := range c.List(ctx) {
+		if err != nil {
+			return outcome{}, err
+		}
+		if !strings.HasPrefix(i.Key, prefix) {
+			continue
+		}
+		text := row(i)
+		if a.json {
+			if text, err = show.Line(newDocument(i)); err != nil {
+				return outcome{}, err
+			}
+		}
+		documents = append(documents, listed{i.Key, i.Version, text})
+	}
+	slices.SortFunc(documents, func(a, b listed) int {
+		return cmp.Or(cmp.Compare(a.key, b.key), cmp.Compare(a.version, b.version))
+	})
 	summary := show.Count(len(documents), "document", "documents")
 	return outcome{summary: summary, result: documents, text: func(w io.Writer) {
 		if len(documents) == 0 {
@@ -325,18 +347,23 @@ func listing(documents []document) outcome {
 		}
 		rows := make([]string, len(documents))
 		for i, d := range documents {
-			size, key := show.Bytes(d.Bytes), show.Text(d.Key)
-			if d.Bytes == 0 {
-				size = "-"
-			}
-			if d.Key == "" {
-				key = "(" + d.FileID + ", which another tool has attached)"
-			}
-			rows[i] = strings.Join([]string{string(d.Status), size, show.Time(d.AttachedAt), key}, "\t")
+			rows[i] = d.text
 		}
 		show.Table(w, "STATUS\tSIZE\tATTACHED\tKEY", rows)
 		fmt.Fprintln(w, summary)
-	}}
+	}}, nil
+}
+
+// row is a document in the table.
+func row(i vsclient.Info) string {
+	size, key := show.Bytes(i.Size), show.Text(i.Key)
+	if i.Size == 0 {
+		size = "-"
+	}
+	if i.Key == "" {
+		key = "(" + i.FileID + ", which another tool has attached)"
+	}
+	return strings.Join([]string{string(i.Status), size, show.Time(i.AttachedAt), key}, "\t")
 }
 
 // hit is a hit of a search in JSON.

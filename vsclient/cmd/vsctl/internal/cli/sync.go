@@ -173,7 +173,7 @@ func (a *app) make(ctx context.Context, c *vsclient.Client, opened source.Source
 	o := plan.Options{
 		Scope: s.scope(), Guard: g, Empty: s.AllowEmpty, NoRemove: s.noRemove, Exists: exists(opened), Limits: a.limits,
 		Refusals: m.refusals, OwnerAttribute: s.OwnerAttribute, Overlap: true,
-		Doubt: m.Doubt.why, Strict: m.Doubt.Level == strict,
+		Doubt: m.Doubt.why, Strict: m.Doubt.Level == strict, Reopen: true,
 	}
 	if m.Plan, err = plan.Make(ctx, c, a.counted(opened.Documents(ctx)), o); err != nil {
 		return made{}, err
@@ -488,28 +488,22 @@ func save(file string, m made) error {
 	return errors.Join(m.write(f), f.Close())
 }
 
-// write writes the plan as JSON. Each entry has a line, and one alone is in memory as text.
+// write writes the plan as JSON. Each entry has a line.
 func (m made) write(to io.Writer) error {
-	bare, entries := *m.Plan, m.Plan.Entries
-	bare.Entries, m.Plan = []plan.Entry{}, &bare
-	data, err := json.MarshalIndent(m, "", "\t")
-	if err != nil {
-		return err
-	}
-	begin, end, _ := strings.Cut(string(data), `"entries": []`) // no text has this: JSON escapes quotes
-	w := bufio.NewWriter(to)
-	fmt.Fprint(w, begin, `"entries": [`)
-	separator := "\n\t\t\t"
-	for _, e := range entries {
-		line, err := json.Marshal(e)
-		if err != nil {
-			return err
-		}
-		fmt.Fprint(w, separator, string(line))
-		separator = ",\n\t\t\t"
-	}
-	fmt.Fprint(w, "\n\t\t]", end, "\n")
-	return w.Flush() // tells how the writes before have ended
+	bare, lists := m.Lists()
+	return show.Indented(to, bare, "\t", lists)
+}
+
+// Lists returns the entries apart from the rest.
+func (m made) Lists() (bare any, lists []show.List) {
+	m, entries := m.bare()
+	return m, []show.List{entries}
+}
+
+func (m made) bare() (made, show.List) {
+	p, entries := *m.Plan, m.Plan.Entries
+	p.Entries, m.Plan = []plan.Entry{}, &p
+	return m, show.Of("entries", entries)
 }
 
 func (a *app) syncCommand() *cobra.Command {
@@ -562,7 +556,7 @@ and for a relative path when no run is on record here or its folder is gone.
 		}
 		out, err := a.execute(ctx, c, m, opened, x, false, s.noRemove)
 		if err == nil && a.emulate != "" && !a.json {
-			documents, err := list(ctx, c, "")
+			documents, err := a.list(ctx, c, "")
 			if err != nil {
 				return out, err
 			}
@@ -570,7 +564,7 @@ and for a relative path when no run is on record here or its folder is gone.
 			out.text = func(w io.Writer) {
 				done(w)
 				fmt.Fprintln(w)
-				listing(documents).text(w)
+				documents.text(w)
 			}
 		}
 		return out, err
@@ -691,9 +685,17 @@ type executed struct {
 	Counts   map[plan.Action]int `json:"counts"`
 	Idle     int                 `json:"idle"` // changes that the store had already
 	Failed   []failed            `json:"failed"`
-	Withheld []plan.Entry        `json:"withheld,omitempty"`
-	Stale    []plan.Entry        `json:"stale,omitempty"`
+	Withheld []plan.Entry        `json:"withheld"`
+	Stale    []plan.Entry        `json:"stale"`
 	Made     made                `json:"planned"`
+}
+
+// Lists returns the lists of entries apart from the rest.
+func (e executed) Lists() (bare any, lists []show.List) {
+	lists = []show.List{show.Of("failed", e.Failed), show.Of("withheld", e.Withheld), show.Of("stale", e.Stale)}
+	m, entries := e.Made.bare()
+	e.Failed, e.Withheld, e.Stale, e.Made = []failed{}, []plan.Entry{}, []plan.Entry{}, m
+	return e, append(lists, entries)
 }
 
 type failed struct {
@@ -701,8 +703,8 @@ type failed struct {
 	Error string `json:"error"`
 }
 
-// execute asks, and executes the plan. opened is asked for each document of a plan that
-// was made earlier. silent: removals are withheld because that was asked for.
+// execute asks, and executes the plan. opened is asked for each document: a saved plan is of an
+// earlier reading of the source. silent: removals are withheld because that was asked for.
 func (a *app) execute(ctx context.Context, c *vsclient.Client, m made, opened source.Source, x executeFlags, saved, silent bool) (outcome, error) {
 	p := m.Plan
 	going, pending := p.Counts()[plan.Remove]-len(withheld(p)), p.Pending()
@@ -724,7 +726,7 @@ func (a *app) execute(ctx context.Context, c *vsclient.Client, m made, opened so
 		}
 	}
 	o := plan.ExecuteOptions{
-		Approve: x.most(), Refusals: m.refusals, Exists: exists(opened),
+		Approve: x.most(), Refusals: m.refusals, Exists: exists(opened), Source: opened.Again,
 	}
 	if saved {
 		o.Source = opened.Document

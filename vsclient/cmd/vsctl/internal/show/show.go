@@ -3,14 +3,16 @@
 package show
 
 import (
+	"bufio"
 	"encoding/json"
 	"fmt"
 	"io"
+	"iter"
 	"strconv"
 	"strings"
-	"text/tabwriter"
 	"time"
 	"unicode"
+	"unicode/utf8"
 )
 
 // Envelope is the whole output of a command under --json.
@@ -30,24 +32,117 @@ type Error struct {
 	Request  string `json:"request_id,omitempty"` // for OpenAI's support
 }
 
-// JSON writes the envelope.
-func JSON(w io.Writer, e Envelope) error {
-	enc := json.NewEncoder(w)
-	enc.SetEscapeHTML(false)
-	enc.SetIndent("", "  ")
-	return enc.Encode(e)
+// Long is a result with lists that may be too long to be in memory as one text.
+type Long interface {
+	// Lists returns the result with each of these lists empty, and the lists in the order of
+	// their fields.
+	Lists() (bare any, lists []List)
 }
 
-// Table writes rows whose cells tabs separate, below a head where there is one.
+// List is a list in a field of a result.
+type List struct {
+	Name string // of the field in JSON
+	All  iter.Seq[any]
+}
+
+// Of returns the list of these elements.
+func Of[T any](name string, elements []T) List {
+	return List{name, func(yield func(any) bool) {
+		for _, e := range elements {
+			if !yield(e) {
+				return
+			}
+		}
+	}}
+}
+
+// JSON writes the envelope. Each element of a long result has a line.
+func JSON(w io.Writer, e Envelope) error {
+	var lists []List
+	if long, ok := e.Result.(Long); ok {
+		e.Result, lists = long.Lists()
+	}
+	return Indented(w, e, "  ", lists)
+}
+
+// Indented writes a value as JSON, and the elements of lists, which are empty in the value, a
+// line each. The text of one element alone is in memory.
+func Indented(w io.Writer, v any, indent string, lists []List) error {
+	rest, err := encoded(v, indent)
+	if err != nil {
+		return err
+	}
+	out := bufio.NewWriter(w)
+	for _, l := range lists {
+		begin, end, _ := strings.Cut(rest, strconv.Quote(l.Name)+": []") // no text has this: JSON escapes quotes
+		margin := "\n" + begin[strings.LastIndexByte(begin, '\n')+1:]
+		fmt.Fprintf(out, "%s%q: [", begin, l.Name)
+		separator, after := "", "]"+end
+		for e := range l.All {
+			line, err := Line(e)
+			if err != nil {
+				return err
+			}
+			fmt.Fprint(out, separator, margin, indent, line)
+			separator, after = ",", margin+"]"+end
+		}
+		rest = after
+	}
+	fmt.Fprint(out, rest)
+	return out.Flush() // tells how the writes before have ended
+}
+
+// Line returns a value as JSON on one line.
+func Line(v any) (string, error) {
+	line, err := encoded(v, "")
+	return strings.TrimSuffix(line, "\n"), err
+}
+
+func encoded(v any, indent string) (string, error) {
+	var text strings.Builder
+	enc := json.NewEncoder(&text)
+	enc.SetEscapeHTML(false)
+	enc.SetIndent("", indent)
+	err := enc.Encode(v)
+	return text.String(), err
+}
+
+// Table writes rows whose cells tabs separate, below a head where there is one. It does without
+// a tabwriter, which holds all rows.
 func Table(w io.Writer, head string, rows []string) {
-	t := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
-	if head != "" {
-		fmt.Fprintln(t, head)
+	var widths []int
+	out := bufio.NewWriter(w)
+	defer out.Flush() //nolint:errcheck // no caller is left to receive this error
+	each := func(do func(column int, cell string, last bool)) {
+		for i := -1; i < len(rows); i++ {
+			row := head
+			if i >= 0 {
+				row = rows[i]
+			} else if head == "" {
+				continue
+			}
+			for column := 0; ; column++ {
+				cell, more, follows := strings.Cut(row, "\t")
+				do(column, cell, !follows)
+				if row = more; !follows {
+					break
+				}
+			}
+		}
 	}
-	for _, row := range rows {
-		fmt.Fprintln(t, row)
-	}
-	t.Flush() //nolint:errcheck // no caller is left to receive this error
+	each(func(column int, cell string, _ bool) {
+		if column == len(widths) {
+			widths = append(widths, 0)
+		}
+		widths[column] = max(widths[column], utf8.RuneCountInString(cell))
+	})
+	each(func(column int, cell string, last bool) {
+		if last {
+			fmt.Fprintln(out, cell)
+			return
+		}
+		fmt.Fprintf(out, "%-*s", widths[column]+2, cell)
+	})
 }
 
 // Text returns the text as it can stand on a line of a terminal: quoted where it

@@ -83,7 +83,9 @@ func (d *dir) Documents(ctx context.Context) iter.Seq2[vsclient.Document, error]
 				return
 			}
 		}
-		for _, name := range slices.Sorted(maps.Keys(names)) {
+		sorted := slices.AppendSeq(make([]string, 0, len(names)), maps.Keys(names))
+		slices.Sort(sorted)
+		for _, name := range sorted {
 			doc := vsclient.Document{}
 			var err error
 			reason := names[name]
@@ -104,7 +106,7 @@ func (d *dir) Documents(ctx context.Context) iter.Seq2[vsclient.Document, error]
 				return
 			}
 		}
-		err := d.unchanged(ctx, names)
+		err := d.unchanged(ctx, sorted)
 		if err == nil && len(names) > 0 && len(d.refused) == len(names) && !d.o.AllowEmpty {
 			err = fmt.Errorf("%s has no file that can be put", d.path)
 		}
@@ -141,11 +143,18 @@ const NotIndexed = "OpenAI does not index files with this extension"
 const NotCheckedOut = "git keeps it, and does not check it out here"
 
 // chosen returns the files that the globs choose, each with the reason for which it
-// is refused or "", and an error for each part that could not be read. A folder is shut
-// whatever the globs say of its own name: they may choose files below it.
+// is refused or "", and an error for each part that could not be read.
 func (d *dir) chosen(ctx context.Context) (names map[string]string, errs []error) {
 	names = map[string]string{}
-	d.names, d.shut = names, map[string]string{}
+	d.names = names
+	errs = d.choose(ctx, func(name, reason string) { names[name] = reason })
+	return names, errs
+}
+
+// choose calls take with each file that the globs choose, as chosen returns it. A folder is
+// shut whatever the globs say of its own name: they may choose files below it.
+func (d *dir) choose(ctx context.Context, take func(name, reason string)) (errs []error) {
+	d.shut = map[string]string{}
 	for name, err := range d.list.all(ctx) {
 		sparse := errors.Is(err, errSparse)
 		if err != nil && !sparse {
@@ -165,10 +174,10 @@ func (d *dir) chosen(ctx context.Context) (names map[string]string, errs []error
 		case err != nil:
 			errs = append(errs, err)
 		case d.wanted(name):
-			names[name] = reason
+			take(name, reason)
 		}
 	}
-	return names, errs
+	return errs
 }
 
 // look returns the reason for which a file is refused, or "".
@@ -240,24 +249,29 @@ func Pointer(open func() (io.ReadCloser, error)) string {
 }
 
 // unchanged returns an error when the folder is another one than before, or when a
-// file has gone or come since.
-func (d *dir) unchanged(ctx context.Context, before map[string]string) error {
+// file has gone or come since. before is sorted. No second map of the files is made.
+func (d *dir) unchanged(ctx context.Context, before []string) error {
 	if err := d.same(); err != nil {
 		return err
 	}
-	now, errs := d.chosen(ctx)
+	there, came := make([]bool, len(before)), ""
+	errs := d.choose(ctx, func(name, reason string) {
+		i, ok := slices.BinarySearch(before, name)
+		if ok {
+			there[i] = true
+		} else {
+			came = name
+		}
+		d.names[name] = reason
+	})
 	if len(errs) > 0 {
 		return errs[0]
 	}
-	for name := range before {
-		if _, ok := now[name]; !ok {
-			return fmt.Errorf("%s went away while the folder was read: run it again", name)
-		}
+	if i := slices.Index(there, false); i >= 0 {
+		return fmt.Errorf("%s went away while the folder was read: run it again", before[i])
 	}
-	for name := range now {
-		if _, ok := before[name]; !ok {
-			return fmt.Errorf("%s came while the folder was read: run it again", name)
-		}
+	if came != "" {
+		return fmt.Errorf("%s came while the folder was read: run it again", came)
 	}
 	return nil
 }
@@ -337,6 +351,16 @@ func (d *dir) Document(ctx context.Context, key string) (vsclient.Document, bool
 		if ok, err := d.list.has(ctx, name); !ok || err != nil {
 			return none, false, err
 		}
+	}
+	doc, err := d.document(name)
+	return doc, err == nil, err
+}
+
+// Again opens a file of the folder that was listed.
+func (d *dir) Again(_ context.Context, key string) (vsclient.Document, bool, error) {
+	name, ok := strings.CutPrefix(key, d.o.Prefix)
+	if reason, listed := d.names[name]; !ok || !listed || reason != "" {
+		return vsclient.Document{}, false, nil
 	}
 	doc, err := d.document(name)
 	return doc, err == nil, err

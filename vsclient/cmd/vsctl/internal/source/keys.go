@@ -144,6 +144,11 @@ func endLine(text string) (count int, ok bool, err error) {
 	return *end.Count, true, nil
 }
 
+// Again is Document: the list is read once.
+func (k *keys) Again(ctx context.Context, key string) (vsclient.Document, bool, error) {
+	return k.Document(ctx, key)
+}
+
 // Document reports whether the list has the key.
 func (k *keys) Document(ctx context.Context, key string) (vsclient.Document, bool, error) {
 	incomplete := k.first.over(ctx, k, func() bool { return k.has != nil })

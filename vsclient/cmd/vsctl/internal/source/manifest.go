@@ -233,6 +233,11 @@ func (m *manifest) read(where span) (line, error) {
 	return l, err
 }
 
+// Again is Document: a line leads to its document for as long as the manifest is open.
+func (m *manifest) Again(ctx context.Context, key string) (vsclient.Document, bool, error) {
+	return m.Document(ctx, key)
+}
+
 // Document looks the key up among those of the last iteration, or of a first one.
 func (m *manifest) Document(ctx context.Context, key string) (vsclient.Document, bool, error) {
 	incomplete := m.first.over(ctx, m, func() bool { return m.at != nil })

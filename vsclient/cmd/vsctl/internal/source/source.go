@@ -27,6 +27,9 @@ type Source interface {
 	// Document returns the document of a key as the source holds it now, and
 	// false when the source does not have it.
 	Document(ctx context.Context, key string) (vsclient.Document, bool, error)
+	// Again returns a document that the last iteration has yielded. It looks where that has
+	// looked, also when the name of the source leads to another place by now.
+	Again(ctx context.Context, key string) (vsclient.Document, bool, error)
 	// Refused returns the keys of the last iteration that cannot be put, each with
 	// its reason.
 	Refused() map[string]string
