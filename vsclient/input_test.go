@@ -14,6 +14,7 @@ import (
 	"github.com/matryer/is"
 
 	"github.com/conduitio-labs/conduit-connector-openai-vectorstore/vsclient"
+	"github.com/conduitio-labs/conduit-connector-openai-vectorstore/vsclient/internal/worldtest"
 	"github.com/conduitio-labs/conduit-connector-openai-vectorstore/vsclient/openaitest"
 )
 
@@ -97,12 +98,12 @@ func TestWrongInputIsRefusedByItsKindWithoutARequest(t *testing.T) {
 		t.Run(row.sentence, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				is := is.New(t)
-				w := newWorld(t, openaitest.Config{})
-				err := w.client().Apply(t.Context(), []vsclient.Change{row.change}, nil)[0].Err
+				w := worldtest.New(t, openaitest.Config{})
+				err := w.Client().Apply(t.Context(), []vsclient.Change{row.change}, nil)[0].Err
 				if !errors.Is(err, row.kind) {
 					t.Errorf("%v is not %v", err, row.kind)
 				}
-				is.Equal(w.srv.RequestCount(), 0)
+				is.Equal(w.Server.RequestCount(), 0)
 				is.Equal(vsclient.ClassOf(err), vsclient.BadDocument)
 				is.True(utf8.ValidString(err.Error()))
 				is.Equal(strings.Count(err.Error(), "vsclient: "), 1)
@@ -114,12 +115,12 @@ func TestWrongInputIsRefusedByItsKindWithoutARequest(t *testing.T) {
 func TestNothingElseOfACallIsLostForWrongInput(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		is := is.New(t)
-		w := newWorld(t, openaitest.Config{})
+		w := worldtest.New(t, openaitest.Config{})
 		var changes []vsclient.Change
 		for i, row := range wrongInput {
 			changes = append(changes, row.change, put(fmt.Sprintf("good %d.md", i), "good"))
 		}
-		for i, r := range w.client().Apply(t.Context(), changes, nil) {
+		for i, r := range w.Client().Apply(t.Context(), changes, nil) {
 			if i%2 == 0 {
 				is.True(errors.Is(r.Err, wrongInput[i/2].kind))
 				continue
@@ -127,15 +128,15 @@ func TestNothingElseOfACallIsLostForWrongInput(t *testing.T) {
 			is.NoErr(r.Err)
 			is.Equal(r.Outcome, vsclient.Created)
 		}
-		is.Equal(len(w.srv.Snapshot().Store(w.store).Files), len(wrongInput))
+		is.Equal(len(w.Server.Snapshot().Store(w.Store).Files), len(wrongInput))
 	})
 }
 
 func TestInputThatIsJustRightGoesThrough(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		is := is.New(t)
-		w := newWorld(t, openaitest.Config{})
-		c := w.client()
+		w := worldtest.New(t, openaitest.Config{})
+		c := w.Client()
 		most := attributesOf(vsclient.MaxAttributes)
 		most["a0"] = strings.Repeat("é", 512)
 		delete(most, "a1")

@@ -24,11 +24,11 @@ import (
 func largeStore(t *testing.T) (rows []row) {
 	const n = 100_000
 	synctest.Test(t, func(t *testing.T) {
-		w := newWorld(t, openaitest.Config{LogSize: 1, KeepBytes: 1})
-		w.apply(w.client(noLimits), puts(n, first), always(vsclient.Created))
+		w := newMeter(t, openaitest.Config{LogSize: 1, KeepBytes: 1})
+		w.apply(w.Client(), puts(n, first), always(vsclient.Created))
 		time.Sleep(time.Hour)
 
-		c := w.client(noLimits)
+		c := w.Client()
 		put := func(key string) cost {
 			return w.measure(func() {
 				if _, err := c.Put(context.Background(), vsclient.Document{Key: key, Content: vsclient.Bytes([]byte("new"))}); err != nil {
@@ -49,7 +49,7 @@ func largeStore(t *testing.T) (rows []row) {
 		one = put("русский")
 		rows = append(rows, atMost("second such Put", "—", float64(one.requests), 5, "requests", ""))
 
-		again := w.apply(w.client(noLimits), puts(n, first), always(vsclient.Unchanged))
+		again := w.apply(w.Client(), puts(n, first), always(vsclient.Unchanged))
 		rows = append(rows, atMost("100,000 documents again, unchanged", "a request a hundred documents", 100*float64(again.requests)/n, 2, "requests a hundred", ""))
 	})
 	return rows

@@ -101,7 +101,7 @@ func (tr trial) run(t *testing.T, steps []step) (bad findings, requests int) {
 	synctest.Test(t, func(t *testing.T) {
 		cfg := tr.sea.cfg
 		cfg.Seed = uint64(tr.n) + 1
-		w := newWorld(cfg, keysOf(steps))
+		w := newProject(cfg, keysOf(steps))
 		log := session{w: w}
 		var (
 			caller giver
@@ -194,7 +194,7 @@ func (tr trial) unexpected(f failed) []string {
 
 // lostUploads is how many uploads took effect without their process hearing of it:
 // by a fault, or because it gave up at that time. Each may leave a File.
-func (w *world) lostUploads(gaveUp time.Time) (n int) {
+func (w *project) lostUploads(gaveUp time.Time) (n int) {
 	for _, r := range w.srv.Requests() {
 		if r.Endpoint != "POST /files" {
 			continue

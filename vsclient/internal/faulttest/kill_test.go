@@ -31,7 +31,7 @@ func (k killing) run(t *testing.T, steps []step) (bad findings, bounded, request
 	synctest.Test(t, func(t *testing.T) {
 		cfg := k.sea.cfg
 		cfg.Seed = 7
-		w := newWorld(cfg, keysOf(steps))
+		w := newProject(cfg, keysOf(steps))
 		groups := k.mode.groups(steps)
 		acked, most := 0, 0
 		var dead []*client.Client
@@ -92,9 +92,9 @@ func (k killing) run(t *testing.T, steps []step) (bad findings, bounded, request
 	return bad, bounded, requests
 }
 
-// ends examines a world in which everything has had its time: so many Files may be
+// ends examines a project in which everything has had its time: so many Files may be
 // attached nowhere. Then it tidies up and examines it again, and nothing may be.
-func (w *world) ends(c *client.Client, most int) (bad findings, loose int) {
+func (w *project) ends(c *client.Client, most int) (bad findings, loose int) {
 	bad = w.examine()
 	bad.leftovers = nil
 	if loose = len(w.loose()); loose > most {
@@ -108,7 +108,7 @@ func (w *world) ends(c *client.Client, most int) (bad findings, loose int) {
 
 // tidy sweeps the store and removes leftovers: first without anybody's word for a
 // key, which must not touch others' Files, then with it.
-func (w *world) tidy(c *client.Client) (bad findings) {
+func (w *project) tidy(c *client.Client) (bad findings) {
 	for _, vouched := range [][]string{nil, w.keys} {
 		if _, err := c.Strays(neverDone, time.Nanosecond, vouched, w.start); err != nil {
 			bad.wrong = append(bad.wrong, err.Error())

@@ -29,7 +29,7 @@ func (o outage) run(t *testing.T, steps []step) (bad findings, bounded, requests
 	synctest.Test(t, func(t *testing.T) {
 		cfg := o.sea.cfg
 		cfg.Seed = uint64(o.n)
-		w := newWorld(cfg, keysOf(steps))
+		w := newProject(cfg, keysOf(steps))
 		if o.n > 0 {
 			f := o.kind.fault
 			f.Nth, f.Times = o.n, -1
@@ -83,7 +83,7 @@ func (o outage) run(t *testing.T, steps []step) (bad findings, bounded, requests
 }
 
 // wanted is the change that gives the key the content it is to hold; nil: nothing.
-func (w *world) wanted(key string) *step {
+func (w *project) wanted(key string) *step {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	was := w.want[key]

@@ -64,7 +64,7 @@ func TestIndexReportsTheTrueFateOfAFile(t *testing.T) {
 		t.Run(fmt.Sprint(seed), func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				r := rand.New(rand.NewPCG(1, uint64(seed)))
-				w := newWorld(t, awkward(r), func(c *index.Config) { c.BatchSize = anyOf(r, 1, 10, 100) })
+				w := newRig(t, awkward(r), func(c *index.Config) { c.BatchSize = anyOf(r, 1, 10, 100) })
 				if r.IntN(5) == 0 {
 					time.AfterFunc(anyOf(r, time.Second, 10*time.Second, 2*time.Minute), func() { w.life(fail.Closed) })
 				}

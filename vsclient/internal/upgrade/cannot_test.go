@@ -25,7 +25,7 @@ var renamed = []struct {
 // over documents to which it would give another name.
 func TestTheNewestClientFindsADocumentUnderTheNameOfTheOlderRelease(t *testing.T) {
 	t.Parallel()
-	w := newWorld(t, 0)
+	w := newProject(t, 0)
 	asOf := func(turn int) {
 		for _, r := range renamed {
 			w.docs[r.key] = change(r.doc, turn)
@@ -66,7 +66,7 @@ func TestTheOlderReleaseMissesADocumentUnderANewerName(t *testing.T) {
 	for _, r := range renamed {
 		t.Run(r.why, func(t *testing.T) {
 			t.Parallel()
-			w := newWorld(t, 0)
+			w := newProject(t, 0)
 			w.docs[r.key] = change(r.doc, 1)
 			w.turn(theNewest, 0, func(p process) { w.each(p, "created", doc.put) })
 			w.turn(theOlder, 0, func(p process) {
@@ -119,7 +119,7 @@ func TestTheOlderReleaseMissesADocumentUnderANewerName(t *testing.T) {
 // in place of the key, and the newest client refuses so many attributes.
 func TestADocumentOfWhichTheOlderReleaseKeepsTheDigestIsTakenOver(t *testing.T) {
 	t.Parallel()
-	w := newWorld(t, 0)
+	w := newProject(t, 0)
 	d := change(doc{key: ofBytes(1024, "long/"), attrs: attributesOf(13)}, 1)
 	digest := trail.DigestOf(d.key)
 	w.docs[digest] = d
@@ -184,7 +184,7 @@ func TestADocumentOfWhichTheOlderReleaseKeepsTheDigestIsTakenOver(t *testing.T) 
 // document alone whose key it refuses.
 func TestADocumentWhoseKeyIsTooLongForTheNewestClientStays(t *testing.T) {
 	t.Parallel()
-	w := newWorld(t, 0)
+	w := newProject(t, 0)
 	d := change(doc{key: ofBytes(1500, "longer/"), attrs: attributesOf(2)}, 1)
 	w.docs[trail.DigestOf(d.key)] = d
 	w.turn(theOlder, 0, func(p process) { w.each(p, "created", doc.put) })

@@ -52,7 +52,7 @@ func TestTheNewestClientTakesOverFromAnOlderReleaseThatWasKilled(t *testing.T) {
 // returns false when there were fewer.
 func killedAt(t *testing.T, n int, after bool, has, to *doc, cmd command) bool {
 	t.Helper()
-	w := newWorld(t, 0)
+	w := newProject(t, 0)
 	if has != nil {
 		w.docs[has.key] = *has
 		w.lives[has.key]++

@@ -109,13 +109,13 @@ func TestTwoReleasesTakeTurnsOnOneStore(t *testing.T) {
 		} {
 			t.Run(order[0].name+" first, "+c.sentence, func(t *testing.T) {
 				t.Parallel()
-				takeTurns(newWorld(t, c.ahead), order, c.rest)
+				takeTurns(newProject(t, c.ahead), order, c.rest)
 			})
 		}
 	}
 }
 
-func takeTurns(w *world, order [2]release, rest time.Duration) {
+func takeTurns(w *project, order [2]release, rest time.Duration) {
 	turn := 0
 	next := func(steps func(p process)) {
 		w.t.Helper()
@@ -174,7 +174,7 @@ func takeTurns(w *world, order [2]release, rest time.Duration) {
 }
 
 // absent has a process find none of the documents, and delete each all the same.
-func (w *world) absent(p process) {
+func (w *project) absent(p process) {
 	w.t.Helper()
 	w.reads(p) // nothing
 	w.beside(kinds, func(d doc) {
