@@ -19,6 +19,7 @@ import (
 	"github.com/matryer/is"
 
 	"github.com/conduitio-labs/conduit-connector-openai-vectorstore/vsclient"
+	"github.com/conduitio-labs/conduit-connector-openai-vectorstore/vsclient/internal/race"
 	"github.com/conduitio-labs/conduit-connector-openai-vectorstore/vsclient/internal/worldtest"
 	"github.com/conduitio-labs/conduit-connector-openai-vectorstore/vsclient/openaitest"
 )
@@ -40,7 +41,7 @@ func TestADocumentWhoseFileIsListedUnderAnotherNameIsFoundByEveryProcess(t *test
 		for i, key := range []string{
 			"README.md", "two words.md", "guides/intro.md", "café.md", "cafe\u0301.md", "100%25.md", "%22", "%0D%0A.md", `say "hi".md`, "日本語.md", "привет", "📄.md", "a\r\nb.md", "  ", `{"id":7}`, "Straße & Söhne (2).md",
 		} {
-			if underRace && (nth+i)%4 != 0 {
+			if race.Enabled && (nth+i)%4 != 0 {
 				continue // each way meets a quarter of the keys
 			}
 			t.Run(fmt.Sprintf("%s/%x", name, key), func(t *testing.T) {
@@ -290,7 +291,7 @@ func TestAServerThatKeepsAttributesInPartIsRefused(t *testing.T) {
 			}
 		},
 	} {
-		if underRace && strings.HasPrefix(name, "no") {
+		if race.Enabled && strings.HasPrefix(name, "no") {
 			continue // the others lose as much
 		}
 		t.Run(name, func(t *testing.T) {

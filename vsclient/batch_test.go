@@ -16,6 +16,7 @@ import (
 	"github.com/matryer/is"
 
 	"github.com/conduitio-labs/conduit-connector-openai-vectorstore/vsclient"
+	"github.com/conduitio-labs/conduit-connector-openai-vectorstore/vsclient/internal/race"
 	"github.com/conduitio-labs/conduit-connector-openai-vectorstore/vsclient/internal/worldtest"
 	"github.com/conduitio-labs/conduit-connector-openai-vectorstore/vsclient/openaitest"
 )
@@ -91,7 +92,7 @@ func TestABatchIsNeverLargerThanConfigured(t *testing.T) {
 func TestAServerThatTakesSmallerBatchesCostsRequestsButNoDocument(t *testing.T) {
 	t.Parallel()
 	for _, most := range []int{500, 100} {
-		if underRace && most < 500 {
+		if race.Enabled && most < 500 {
 			continue // many requests, of the same kind
 		}
 		t.Run(fmt.Sprint(most), func(t *testing.T) {
@@ -305,7 +306,7 @@ func TestNoResultIsLostWhenTheBatchCannotBeAskedFor(t *testing.T) {
 		{"pages are short", func(cfg *openaitest.Config) { cfg.Quirks.FilterAfterPage = true }},
 		{"files of one second are listed in any order", func(cfg *openaitest.Config) { cfg.Quirks.ShuffledTies = true }},
 	} {
-		if underRace && nth%3 != 0 {
+		if race.Enabled && nth%3 != 0 {
 			continue // package index, alone, goes through all of them
 		}
 		t.Run(row.sentence, func(t *testing.T) {

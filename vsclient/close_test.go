@@ -17,6 +17,7 @@ import (
 	"github.com/matryer/is"
 
 	"github.com/conduitio-labs/conduit-connector-openai-vectorstore/vsclient"
+	"github.com/conduitio-labs/conduit-connector-openai-vectorstore/vsclient/internal/race"
 	"github.com/conduitio-labs/conduit-connector-openai-vectorstore/vsclient/internal/worldtest"
 	"github.com/conduitio-labs/conduit-connector-openai-vectorstore/vsclient/openaitest"
 )
@@ -27,7 +28,7 @@ import (
 // gathered, attached, indexed, replaced and deleted.
 func TestCloseEndsEverythingWithinTenSecondsAndLosesNothing(t *testing.T) {
 	step := 350 * time.Millisecond
-	if underRace {
+	if race.Enabled {
 		step = 900 * time.Millisecond
 	}
 	for moment := 25 * time.Millisecond; moment < 3*time.Second; moment += step {

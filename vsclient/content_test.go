@@ -21,6 +21,7 @@ import (
 	"github.com/matryer/is"
 
 	"github.com/conduitio-labs/conduit-connector-openai-vectorstore/vsclient"
+	"github.com/conduitio-labs/conduit-connector-openai-vectorstore/vsclient/internal/race"
 	"github.com/conduitio-labs/conduit-connector-openai-vectorstore/vsclient/internal/worldtest"
 	"github.com/conduitio-labs/conduit-connector-openai-vectorstore/vsclient/openaitest"
 )
@@ -156,7 +157,7 @@ func TestAFileOnDiskIsUploadedAsItIs(t *testing.T) {
 }
 
 func TestContentAboveTheLimitIsReadNoFurtherAndRefusedWithoutARequest(t *testing.T) {
-	if underRace {
+	if race.Enabled {
 		t.Skip("a gigabyte takes the race detector long, and twice as much memory of its own")
 	}
 	is := is.New(t)

@@ -12,6 +12,7 @@ import (
 	"github.com/matryer/is"
 
 	"github.com/conduitio-labs/conduit-connector-openai-vectorstore/vsclient"
+	"github.com/conduitio-labs/conduit-connector-openai-vectorstore/vsclient/internal/race"
 	"github.com/conduitio-labs/conduit-connector-openai-vectorstore/vsclient/internal/worldtest"
 	"github.com/conduitio-labs/conduit-connector-openai-vectorstore/vsclient/openaitest"
 )
@@ -31,7 +32,7 @@ func killed(w *worldtest.World, after time.Duration, d vsclient.Document, opts .
 func TestAKillAtAnyMomentOfAReplacementLeavesOneVersionOnceTheDocumentIsPutAgain(t *testing.T) {
 	t.Parallel()
 	step := 40 * time.Millisecond
-	if underRace {
+	if race.Enabled {
 		step = 110 * time.Millisecond
 	}
 	for moment := 5 * time.Millisecond; moment < 1200*time.Millisecond; moment += step {

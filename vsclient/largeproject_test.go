@@ -9,6 +9,7 @@ import (
 	"github.com/matryer/is"
 
 	"github.com/conduitio-labs/conduit-connector-openai-vectorstore/vsclient"
+	"github.com/conduitio-labs/conduit-connector-openai-vectorstore/vsclient/internal/race"
 	"github.com/conduitio-labs/conduit-connector-openai-vectorstore/vsclient/internal/worldtest"
 	"github.com/conduitio-labs/conduit-connector-openai-vectorstore/vsclient/openaitest"
 )
@@ -34,7 +35,7 @@ func TestTheFirstPutInALargeProjectReadsNoStorePageAndTheSecondListsNothing(t *t
 		cfg.KeepBytes = 1
 		w := worldtest.New(t, cfg)
 		planted, pages := 30_000, 3
-		if underRace {
+		if race.Enabled {
 			planted, pages = 12_000, 2
 		}
 		plant(w, planted)
@@ -68,7 +69,7 @@ func TestAgingKnowledgeIsRefreshedByOnePage(t *testing.T) {
 		is := is.New(t)
 		w := worldtest.New(t, slow)
 		files, pages := 10_100, 2
-		if underRace {
+		if race.Enabled {
 			files, pages = 200, 1
 		}
 		plant(w, files)

@@ -12,6 +12,7 @@ import (
 	"github.com/matryer/is"
 
 	"github.com/conduitio-labs/conduit-connector-openai-vectorstore/vsclient"
+	"github.com/conduitio-labs/conduit-connector-openai-vectorstore/vsclient/internal/race"
 	"github.com/conduitio-labs/conduit-connector-openai-vectorstore/vsclient/internal/worldtest"
 	"github.com/conduitio-labs/conduit-connector-openai-vectorstore/vsclient/openaitest"
 )
@@ -91,7 +92,7 @@ func TestARunThatFillsALimitSeesNo429AndReachesIt(t *testing.T) {
 		},
 	} {
 		for i, kind := range []openaitest.LimitKind{openaitest.Bucket, openaitest.FixedWindow, openaitest.SlidingWindow} {
-			if underRace && (nth+i)%3 != 0 {
+			if race.Enabled && (nth+i)%3 != 0 {
 				continue // each limit is counted in one way
 			}
 			t.Run(row.sentence+"/"+string(kind), func(t *testing.T) {
@@ -245,7 +246,7 @@ func TestNoLimitTurnsEachLimitOff(t *testing.T) {
 		c := w.Client(func(cfg *vsclient.Config) { cfg.BatchSize = 1 })
 		began := time.Now()
 		documents := 2050 // beyond all three published limits
-		if underRace {
+		if race.Enabled {
 			documents = 1050 // beyond two of them
 		}
 		for _, r := range c.Apply(t.Context(), many("d", documents), nil) {

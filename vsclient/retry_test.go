@@ -14,6 +14,7 @@ import (
 	"github.com/matryer/is"
 
 	"github.com/conduitio-labs/conduit-connector-openai-vectorstore/vsclient"
+	"github.com/conduitio-labs/conduit-connector-openai-vectorstore/vsclient/internal/race"
 	"github.com/conduitio-labs/conduit-connector-openai-vectorstore/vsclient/internal/worldtest"
 	"github.com/conduitio-labs/conduit-connector-openai-vectorstore/vsclient/openaitest"
 )
@@ -56,7 +57,7 @@ func TestAnOutageLongerThanTheRetryTimeLeavesNothingBehind(t *testing.T) {
 			if effect != "" && (at.path == pathFiles || at.path == "") {
 				continue // a lost upload reply leaves a File, as twostores_test.go tells
 			}
-			if underRace && (effect != "") != (at.method == http.MethodPost) {
+			if race.Enabled && (effect != "") != (at.method == http.MethodPost) {
 				continue // half of them
 			}
 			t.Run(sentence+effect, func(t *testing.T) {

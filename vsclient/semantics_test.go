@@ -13,6 +13,7 @@ import (
 	"github.com/openai/openai-go/v3/option"
 
 	"github.com/conduitio-labs/conduit-connector-openai-vectorstore/vsclient"
+	"github.com/conduitio-labs/conduit-connector-openai-vectorstore/vsclient/internal/race"
 	"github.com/conduitio-labs/conduit-connector-openai-vectorstore/vsclient/openaitest"
 )
 
@@ -275,7 +276,7 @@ func TestSemanticsHoldOnTheEmulator(t *testing.T) {
 		cfg := openaitest.Config{Latency: 50 * time.Millisecond, IndexTime: 3 * time.Second, NotFoundWindow: 5 * time.Second, Quirks: q}
 		answers++
 		for i, c := range semantics {
-			if !underRace || (answers+i)%12 == 0 {
+			if !race.Enabled || (answers+i)%12 == 0 {
 				t.Run(name+"/"+c.sentence, func(t *testing.T) { emulated(t, cfg, c.run) })
 			}
 		}

@@ -19,6 +19,7 @@ import (
 	"github.com/matryer/is"
 
 	"github.com/conduitio-labs/conduit-connector-openai-vectorstore/vsclient"
+	"github.com/conduitio-labs/conduit-connector-openai-vectorstore/vsclient/internal/race"
 	"github.com/conduitio-labs/conduit-connector-openai-vectorstore/vsclient/internal/worldtest"
 	"github.com/conduitio-labs/conduit-connector-openai-vectorstore/vsclient/openaitest"
 )
@@ -332,7 +333,7 @@ func behind(late time.Duration, on *atomic.Bool) func(*vsclient.Config) {
 func TestTheNextProcessOutranksAVersionOfAHostWhoseClockIsLate(t *testing.T) {
 	t.Parallel()
 	hosts := []time.Duration{0, 2 * time.Second, 4 * time.Second}
-	if underRace {
+	if race.Enabled {
 		hosts = hosts[2:]
 	}
 	for _, late := range hosts {

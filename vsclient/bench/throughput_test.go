@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/conduitio-labs/conduit-connector-openai-vectorstore/vsclient"
+	"github.com/conduitio-labs/conduit-connector-openai-vectorstore/vsclient/internal/race"
 	"github.com/conduitio-labs/conduit-connector-openai-vectorstore/vsclient/openaitest"
 )
 
@@ -149,7 +150,7 @@ func withinLimits(t *testing.T) row {
 	limit := openaitest.PublishedLimits().UploadsPerMinute
 	worst, refused := 1.0, 0
 	kinds := []openaitest.LimitKind{openaitest.SlidingWindow, openaitest.FixedWindow, openaitest.Bucket}
-	if underRace {
+	if race.Enabled {
 		kinds = kinds[:1] // the strictest
 	}
 	for _, kind := range kinds {

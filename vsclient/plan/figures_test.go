@@ -19,6 +19,7 @@ import (
 	"github.com/matryer/is"
 
 	"github.com/conduitio-labs/conduit-connector-openai-vectorstore/vsclient"
+	"github.com/conduitio-labs/conduit-connector-openai-vectorstore/vsclient/internal/race"
 	"github.com/conduitio-labs/conduit-connector-openai-vectorstore/vsclient/internal/worldtest"
 	"github.com/conduitio-labs/conduit-connector-openai-vectorstore/vsclient/openaitest"
 	"github.com/conduitio-labs/conduit-connector-openai-vectorstore/vsclient/plan"
@@ -72,7 +73,7 @@ func requests(w *worldtest.World, do func()) (all, writes int) {
 func TestAPlanOfTenThousandUnchangedDocumentsTakesAboutAHundredRequests(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		is, n := is.New(t), 10_000
-		if underRace {
+		if race.Enabled {
 			n = 3000
 		}
 		w := worldtest.New(t, openaitest.Config{})
@@ -136,7 +137,7 @@ func TestTheFirstSyncIsAsFastAsApply(t *testing.T) {
 func TestAFirstSyncIntoASecondStoreEnds(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		is, n := is.New(t), 1000
-		if underRace || testing.Short() {
+		if race.EnabledOrShort() {
 			n = 100
 		}
 		w := worldtest.New(t, openaitest.Config{Latency: 50 * time.Millisecond, IndexTime: 500 * time.Millisecond})
@@ -167,7 +168,7 @@ func TestAPlanTakesAKilobyteAndAHalfADocument(t *testing.T) {
 func takesAKilobyteAndAHalf(t *testing.T, chunking vsclient.Chunking) {
 	is := is.New(t)
 	n := *documents
-	if underRace {
+	if race.Enabled {
 		n /= 2
 	}
 	w := worldtest.New(t, openaitest.Config{LogSize: 10})
@@ -223,7 +224,7 @@ func (r *random) Close() error { return nil }
 
 func TestAFileOfTheLargestSizeIsStreamed(t *testing.T) {
 	is, size := is.New(t), int64(vsclient.MaxFileSize)
-	if underRace || testing.Short() {
+	if race.EnabledOrShort() {
 		size = 32 << 20 // above the memory that is allowed, too
 	}
 	opened := 0

@@ -14,6 +14,7 @@ import (
 	"github.com/matryer/is"
 
 	"github.com/conduitio-labs/conduit-connector-openai-vectorstore/vsclient"
+	"github.com/conduitio-labs/conduit-connector-openai-vectorstore/vsclient/internal/race"
 	"github.com/conduitio-labs/conduit-connector-openai-vectorstore/vsclient/internal/worldtest"
 	"github.com/conduitio-labs/conduit-connector-openai-vectorstore/vsclient/openaitest"
 	"github.com/conduitio-labs/conduit-connector-openai-vectorstore/vsclient/plan"
@@ -142,7 +143,7 @@ func TestAKillAtAnyRequestIsMadeGoodByTheNextRun(t *testing.T) {
 		t.Run(sea.name, func(t *testing.T) {
 			t.Parallel()
 			all, step := run(t, kill{}), 1
-			if underRace {
+			if race.Enabled {
 				step = 4
 			}
 			for n := 1; n <= all; n += step {

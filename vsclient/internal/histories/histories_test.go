@@ -17,6 +17,7 @@ import (
 	"github.com/conduitio-labs/conduit-connector-openai-vectorstore/vsclient/internal/histories"
 	"github.com/conduitio-labs/conduit-connector-openai-vectorstore/vsclient/internal/histories/course"
 	"github.com/conduitio-labs/conduit-connector-openai-vectorstore/vsclient/internal/histories/plan"
+	"github.com/conduitio-labs/conduit-connector-openai-vectorstore/vsclient/internal/race"
 )
 
 var (
@@ -44,7 +45,10 @@ func TestHistories(t *testing.T) {
 		t.Fatalf("-page needs %d histories or more, from which on each rare state has to be reached; -n is %d", whole, n)
 	}
 	if n == 0 {
-		n = few
+		n = 150
+		if race.Enabled {
+			n = 25
+		}
 		if testing.Short() {
 			n /= 10
 		}

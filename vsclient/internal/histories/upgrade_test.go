@@ -19,6 +19,7 @@ import (
 	"github.com/conduitio-labs/conduit-connector-openai-vectorstore/vsclient/internal/histories/client"
 	"github.com/conduitio-labs/conduit-connector-openai-vectorstore/vsclient/internal/histories/plan"
 	"github.com/conduitio-labs/conduit-connector-openai-vectorstore/vsclient/internal/histories/trail"
+	"github.com/conduitio-labs/conduit-connector-openai-vectorstore/vsclient/internal/race"
 	"github.com/conduitio-labs/conduit-connector-openai-vectorstore/vsclient/openaitest"
 )
 
@@ -173,7 +174,7 @@ func each(t *testing.T, test func(is *is.I, o *oldStore, c *client.Client, d wri
 		t.Fatal(err)
 	}
 	for i, d := range data.Documents {
-		if tooLong(d) || underRace && i%3 != 0 {
+		if tooLong(d) || race.Enabled && i%3 != 0 {
 			continue
 		}
 		t.Run(d.Why, func(t *testing.T) {

@@ -11,6 +11,7 @@ import (
 
 	"github.com/conduitio-labs/conduit-connector-openai-vectorstore/vsclient/internal/fail"
 	"github.com/conduitio-labs/conduit-connector-openai-vectorstore/vsclient/internal/index"
+	"github.com/conduitio-labs/conduit-connector-openai-vectorstore/vsclient/internal/race"
 	"github.com/conduitio-labs/conduit-connector-openai-vectorstore/vsclient/openaitest"
 )
 
@@ -56,7 +57,10 @@ func awkward(r *rand.Rand) openaitest.Config {
 
 // Every call ends, and nothing goes on without a caller.
 func TestIndexReportsTheTrueFateOfAFile(t *testing.T) {
-	rounds := many
+	rounds := 400
+	if race.Enabled {
+		rounds = 50
+	}
 	if testing.Short() {
 		rounds = 60
 	}
