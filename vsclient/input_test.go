@@ -20,15 +20,6 @@ import (
 
 // The tests in this file are about input that is refused without a request.
 
-// attributesOf makes so many attributes.
-func attributesOf(n int) vsclient.Attributes {
-	a := make(vsclient.Attributes, n)
-	for i := range n {
-		a[fmt.Sprintf("a%d", i)] = i
-	}
-	return a
-}
-
 // wrongInput can be known to be wrong without asking anyone.
 var wrongInput = []struct {
 	sentence string
@@ -53,10 +44,10 @@ var wrongInput = []struct {
 	{"NUL in it, under a key without an extension", vsclient.ErrUnsupportedType, put("binary", "a\x00b")},
 	{"an extension that is not indexed", vsclient.ErrUnsupportedType, vsclient.Put(vsclient.Document{Key: "a", Content: text("x"), Extension: ".exe"})},
 	{"an extension without its dot", vsclient.ErrUnsupportedType, vsclient.Put(vsclient.Document{Key: "a", Content: text("x"), Extension: "md"})},
-	{"an attribute more than there is room for", vsclient.ErrInvalidAttributes, attributed(attributesOf(vsclient.MaxAttributes + 1))},
-	{"an attribute more than there is room for beside a long key", vsclient.ErrInvalidAttributes, vsclient.Put(with(doc(strings.Repeat("k", 257), "x"), attributesOf(vsclient.MaxAttributes)))},
-	{"sixteen attributes and one", vsclient.ErrInvalidAttributes, attributed(attributesOf(17))},
-	{"too many attributes in an update", vsclient.ErrInvalidAttributes, vsclient.SetAttributes("a.md", attributesOf(17))},
+	{"an attribute more than there is room for", vsclient.ErrInvalidAttributes, attributed(worldtest.AttributesOf(vsclient.MaxAttributes + 1))},
+	{"an attribute more than there is room for beside a long key", vsclient.ErrInvalidAttributes, vsclient.Put(with(doc(strings.Repeat("k", 257), "x"), worldtest.AttributesOf(vsclient.MaxAttributes)))},
+	{"sixteen attributes and one", vsclient.ErrInvalidAttributes, attributed(worldtest.AttributesOf(17))},
+	{"too many attributes in an update", vsclient.ErrInvalidAttributes, vsclient.SetAttributes("a.md", worldtest.AttributesOf(17))},
 	{"a value of 513 characters", vsclient.ErrInvalidAttributes, attributed(vsclient.Attributes{"a": strings.Repeat("x", 513)})},
 	{"a value of 513 characters of several bytes", vsclient.ErrInvalidAttributes, attributed(vsclient.Attributes{"a": strings.Repeat("é", 513)})},
 	{"a name of 65 characters", vsclient.ErrInvalidAttributes, attributed(vsclient.Attributes{strings.Repeat("x", 65): 1})},
@@ -137,12 +128,12 @@ func TestInputThatIsJustRightGoesThrough(t *testing.T) {
 		is := is.New(t)
 		w := worldtest.New(t, openaitest.Config{})
 		c := w.Client()
-		most := attributesOf(vsclient.MaxAttributes)
-		most["a0"] = strings.Repeat("é", 512)
-		delete(most, "a1")
+		most := worldtest.AttributesOf(vsclient.MaxAttributes)
+		most["a00"] = strings.Repeat("é", 512)
+		delete(most, "a01")
 		most[strings.Repeat("n", 64)] = int64(1 << 53)
 		d := with(doc(strings.Repeat("k", 256), "x"), most) // its key needs no attribute more
-		long := with(doc(strings.Repeat("k", vsclient.MaxKeyBytes), "x"), attributesOf(vsclient.MaxAttributes-3))
+		long := with(doc(strings.Repeat("k", vsclient.MaxKeyBytes), "x"), worldtest.AttributesOf(vsclient.MaxAttributes-3))
 		for _, good := range []vsclient.Document{
 			d,
 			long,

@@ -16,6 +16,7 @@ import (
 	"time"
 
 	"github.com/conduitio-labs/conduit-connector-openai-vectorstore/vsclient"
+	"github.com/conduitio-labs/conduit-connector-openai-vectorstore/vsclient/internal/worldtest"
 	"github.com/conduitio-labs/conduit-connector-openai-vectorstore/vsclient/openaitest"
 )
 
@@ -86,11 +87,11 @@ func knownDocument(t *testing.T) row {
 		t.Fatal(err)
 	}
 	defer func() { _ = c.Close() }()
-	before := heap()
+	before := worldtest.Heap()
 	if _, err := c.Get(context.Background(), "none.md"); !errors.Is(err, vsclient.ErrNotFound) || listed != n {
 		t.Fatal(listed, err)
 	}
-	r := atMost("memory a known document", "—", float64(heap()-before)/n, 450, "bytes", "the key is not kept")
+	r := atMost("memory a known document", "—", (float64(worldtest.Heap())-float64(before))/n, 450, "bytes", "the key is not kept")
 	runtime.KeepAlive(c)
 	return r
 }
@@ -98,12 +99,3 @@ func knownDocument(t *testing.T) row {
 type roundTripper func(*http.Request) (*http.Response, error)
 
 func (f roundTripper) RoundTrip(r *http.Request) (*http.Response, error) { return f(r) }
-
-// heap is the size of everything reachable.
-func heap() int64 {
-	runtime.GC()
-	runtime.GC()
-	var m runtime.MemStats
-	runtime.ReadMemStats(&m)
-	return int64(m.HeapAlloc)
-}

@@ -174,12 +174,12 @@ func takesAKilobyteAndAHalf(t *testing.T, chunking vsclient.Chunking) {
 	w := worldtest.New(t, openaitest.Config{LogSize: 10})
 	plant(w, n)
 	c := w.Client()
-	before := heap()
+	before := worldtest.Heap()
 	var most atomic.Uint64
 	sampled := func(yield func(vsclient.Document, error) bool) {
 		for i := range n {
 			if i%(n/4) == n/4-1 {
-				most.Store(max(most.Load(), heap()))
+				most.Store(max(most.Load(), worldtest.Heap()))
 			}
 			d := numbered(i)
 			d.Chunking = chunking
@@ -189,20 +189,12 @@ func takesAKilobyteAndAHalf(t *testing.T, chunking vsclient.Chunking) {
 		}
 	}
 	p := makePlan(w, c, sampled, plan.Options{Scope: plan.Scope{Owner: "us"}})
-	most.Store(max(most.Load(), heap()))
+	most.Store(max(most.Load(), worldtest.Heap()))
 	used := most.Load() - before
 	t.Logf("%d MB for %d documents, with the client's own books", used>>20, len(p.Entries))
 	is.Equal(len(p.Entries), n)
 	is.True(used < uint64(1500*n))
 	runtime.KeepAlive(p)
-}
-
-// heap is the memory in use after a collection.
-func heap() uint64 {
-	runtime.GC()
-	var m runtime.MemStats
-	runtime.ReadMemStats(&m)
-	return m.HeapAlloc
 }
 
 // random is content of a size.

@@ -5,7 +5,7 @@ package worldtest
 import (
 	"context"
 	"errors"
-	"fmt"
+	"io"
 	"net/http"
 	"strings"
 	"sync"
@@ -78,25 +78,6 @@ type RoundTrip func(*http.Request) (*http.Response, error)
 
 func (f RoundTrip) RoundTrip(r *http.Request) (*http.Response, error) { return f(r) }
 
-// Doc is a document of text.
-func Doc(key, content string) vsclient.Document {
-	return vsclient.Document{Key: key, Content: vsclient.Bytes([]byte(content))}
-}
-
-// With is the document with attributes.
-func With(d vsclient.Document, a vsclient.Attributes) vsclient.Document {
-	d.Attributes = a
-	return d
-}
-
-// Numbered are n keys.
-func Numbered(n int) (keys []string) {
-	for i := range n {
-		keys = append(keys, fmt.Sprintf("d-%04d.md", i))
-	}
-	return keys
-}
-
 // Strike injects a fault.
 func (w *World) Strike(method, path string, f openaitest.Fault) {
 	f.Method, f.Path = method, path
@@ -129,19 +110,33 @@ func (w *World) Attached(name, content string, attributes map[string]any) string
 // Request makes a request of somebody else's, and returns its status.
 func (w *World) Request(method, path, body string) int {
 	w.T.Helper()
-	req, err := http.NewRequestWithContext(context.Background(), method, w.Server.URL()+path, strings.NewReader(body))
+	status, _ := Do(w.T, w.Server.Client(), method, w.Server.URL()+path, body)
+	return status
+}
+
+// Do makes a request with JSON, and returns the status and body of its reply. It fails the
+// test and returns 0 when there is none.
+func Do(t testing.TB, c *http.Client, method, url, body string) (status int, reply string) {
+	t.Helper()
+	req, err := http.NewRequestWithContext(context.Background(), method, url, strings.NewReader(body))
 	if err != nil {
-		w.T.Fatal(err)
+		t.Error(err)
+		return 0, ""
 	}
-	req.Header.Set("Authorization", "Bearer sk-other")
+	req.Header.Set("Authorization", "Bearer sk-test")
 	req.Header.Set("Content-Type", "application/json")
-	resp, err := w.Server.Client().Do(req)
+	resp, err := c.Do(req)
 	if err != nil {
-		w.T.Error(err)
-		return 0
+		t.Error(err)
+		return 0, ""
 	}
-	resp.Body.Close()
-	return resp.StatusCode
+	defer resp.Body.Close()
+	data, err := io.ReadAll(resp.Body)
+	if err != nil {
+		t.Error(err)
+		return 0, ""
+	}
+	return resp.StatusCode, string(data)
 }
 
 // DeleteFile deletes the File of that name, as another client might.
