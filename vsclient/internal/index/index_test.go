@@ -649,7 +649,9 @@ func TestNoVerdictIsLostWhenTheBatchCannotBeAskedFor(t *testing.T) {
 					}
 					w.wantSearchable(results)
 					c := w.counts()
-					is.True(c[batchStatus]+c[batchListing]+c[singleLook] <= 2*n+20) // one a File and a few at the very worst, and not one a second
+					looks := c[batchStatus] + c[batchListing] + c[singleLook]
+					t.Logf("%d requests to wait for %d files", looks, n)
+					is.True(looks <= 2*n+20) // one a File and a few at the very worst, and not one a second
 				})
 			})
 		}
