@@ -110,7 +110,7 @@ func gaps(w *worldtest.World, keys ...string) (gaps []string) {
 func TestAKillAtAnyRequestIsMadeGoodByTheNextRun(t *testing.T) {
 	docs := source(doc("same.md", "s"), doc("changed.md", "new"), with(doc("marked.md", "m"), vsclient.Attributes{"n": 1}), doc("moved.md", "wanders"), doc("new.md", "n"))
 	want := []string{"changed.md: new", "marked.md: m", "moved.md: wanders", "new.md: n", "same.md: s", "theirs.md: t"}
-	for _, sea := range []struct {
+	for _, api := range []struct {
 		name string
 		cfg  openaitest.Config
 		wait time.Duration // until the next process begins
@@ -118,15 +118,15 @@ func TestAKillAtAnyRequestIsMadeGoodByTheNextRun(t *testing.T) {
 		{"at once", openaitest.Config{}, 0},
 		{"over a listing that lags", openaitest.Config{ListLag: openaitest.Lag{Attach: 30 * time.Second, Detach: 30 * time.Second, Update: 30 * time.Second}}, 5 * time.Minute},
 	} {
-		sea.cfg.Latency, sea.cfg.IndexTime = 50*time.Millisecond, 500*time.Millisecond
+		api.cfg.Latency, api.cfg.IndexTime = 50*time.Millisecond, 500*time.Millisecond
 		run := func(t *testing.T, at kill) (requests int) {
 			synctest.Test(t, func(t *testing.T) {
 				is := is.New(t)
-				w := worldtest.New(t, sea.cfg)
+				w := worldtest.New(t, api.cfg)
 				putAll(w, ofUs(doc("same.md", "s")), ofUs(doc("changed.md", "old")), ofUs(doc("marked.md", "m")), ofUs(doc("wandering.md", "wanders")), ofUs(doc("gone.md", "g")), ofThem(doc("theirs.md", "t")))
 				time.Sleep(time.Hour)
 				requests = killed(w, at, docs)
-				time.Sleep(sea.wait)
+				time.Sleep(api.wait)
 				c := w.Client()
 				p := makePlan(w, c, docs, us)
 				r := run(w, c, p, plan.ExecuteOptions{})
@@ -140,7 +140,7 @@ func TestAKillAtAnyRequestIsMadeGoodByTheNextRun(t *testing.T) {
 			})
 			return requests
 		}
-		t.Run(sea.name, func(t *testing.T) {
+		t.Run(api.name, func(t *testing.T) {
 			t.Parallel()
 			all, step := run(t, kill{}), 1
 			if race.Enabled {

@@ -110,7 +110,7 @@ func every(sparse, whole int) int {
 	return *share * sparse
 }
 
-// modesOf are the modes in which the nth of several seas is tried: all, or when sparing
+// modesOf are the modes in which the nth of several APIs is tried: all, or when sparing
 // the one whose turn it is.
 func modesOf(nth int) []mode {
 	if sparing() {

@@ -118,7 +118,7 @@ func (j *Judge) Answered(p *course.Process, c *model.Cell, call *model.Call, a c
 		if !slices.ContainsFunc(before, func(v model.Value) bool { return v.Absent }) {
 			wrong(course.KindAnswer, "not found, where there is %s", model.Show(before))
 		}
-	case a.Indexing && (strings.HasPrefix(call.Doc.Text, plan.BadText) || j.Plan.Sea.Failing > 0 || j.Plan.Sea.Stuck > 0):
+	case a.Indexing && (strings.HasPrefix(call.Doc.Text, plan.BadText) || j.Plan.API.Failing > 0 || j.Plan.API.Stuck > 0):
 		j.Out.States[rare.NotIndexed]++
 	default:
 		wrong(course.KindError, "a good document is refused: %v", a.Err)
@@ -169,7 +169,7 @@ func (j *Judge) Unasked(p *course.Process, from time.Duration, a client.Answer, 
 // or "". "Not found" is a wrong answer.
 func (j *Judge) Expiry(p *course.Process, from time.Duration, a client.Answer) string {
 	switch {
-	case from < j.ExpiredAt+time.Duration(j.Plan.Sea.Ghost) || a.NoStore || a.Class == client.Stopped:
+	case from < j.ExpiredAt+time.Duration(j.Plan.API.Ghost) || a.NoStore || a.Class == client.Stopped:
 	case a.Err == nil:
 		return "it succeeds"
 	case a.Class != client.Service:
@@ -198,9 +198,9 @@ func (j *Judge) Works(p *course.Process, from time.Duration) string {
 // timeout. An update is refused as long as the removal of an earlier Delete is under way,
 // and waits for a version that is open.
 func (j *Judge) works(p *course.Process, c *model.Cell, call *model.Call) string {
-	sea := j.Plan.Sea
+	api := j.Plan.API
 	patience := cmp.Or(time.Duration(p.Step.IndexFor), indexFor)
-	if sea.Failing > 0 || sea.Stuck > 0 || 2*time.Duration(sea.IndexTime+sea.Jitter) >= patience ||
+	if api.Failing > 0 || api.Stuck > 0 || 2*time.Duration(api.IndexTime+api.Jitter) >= patience ||
 		(call.Op == plan.OpUpdate || call.If != nil) && !c.Clear(call) {
 		return ""
 	}
@@ -238,7 +238,7 @@ func (j *Judge) Flushed(p *course.Process, t client.Told) {
 // listedEarly reports whether a listing has shown a key's newest version as searchable that
 // is still being indexed, or has failed since.
 func (j *Judge) listedEarly(c *model.Cell) bool {
-	return slices.Contains(j.Plan.Sea.Quirks, plan.QuirkEarlyListed) && !j.NewestSearchable(c.Store, c.Key)
+	return slices.Contains(j.Plan.API.Quirks, plan.QuirkEarlyListed) && !j.NewestSearchable(c.Store, c.Key)
 }
 
 // refused reports whether a document has to be refused before any request.
