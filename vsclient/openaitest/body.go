@@ -28,10 +28,10 @@ func (b *meteredBody) Read(p []byte) (int, error) {
 	return n, err
 }
 
-// bodyPatience is how long a client may pause within a body.
-const bodyPatience = 30 * time.Second
+// bodyPause is how long a client may pause within a body.
+const bodyPause = 30 * time.Second
 
-// patientBody is a body whose reads each end within bodyPatience.
+// patientBody is a body whose reads each end within bodyPause.
 type patientBody struct {
 	io.ReadCloser
 	conn  *http.ResponseController
@@ -48,10 +48,10 @@ func (b *patientBody) Read(p []byte) (int, error) {
 	return n, err
 }
 
-// limit gives the next read bodyPatience. That read can be one of net/http, which reads the
+// limit gives the next read bodyPause. That read can be one of net/http, which reads the
 // rest of a body before it sends the reply. Without a connection there is no deadline.
 func (b *patientBody) limit() {
 	if !b.ended {
-		_ = b.conn.SetReadDeadline(time.Now().Add(bodyPatience))
+		_ = b.conn.SetReadDeadline(time.Now().Add(bodyPause))
 	}
 }

@@ -7,9 +7,9 @@ import (
 	"time"
 )
 
-// replyPatience is how long a client may take to read a reply, and for each MiB of it a
+// replyTime is how long a client may take to read a reply, and for each MiB of it a
 // second more.
-const replyPatience = time.Minute
+const replyTime = time.Minute
 
 // ServeHTTP serves the API under /v1, a page for people at /, and the control door for
 // tests in other languages under /-/.
@@ -21,7 +21,7 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	_ = body.conn.SetWriteDeadline(time.Time{}) // of the connection's last request
 	if !isAPI(r) {
 		body.limit()
-		_ = body.conn.SetWriteDeadline(time.Now().Add(replyPatience))
+		_ = body.conn.SetWriteDeadline(time.Now().Add(replyTime))
 		s.serveOther(w, r)
 		return
 	}
@@ -33,7 +33,7 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	for k, v := range rep.header {
 		w.Header()[k] = v
 	}
-	_ = body.conn.SetWriteDeadline(time.Now().Add(replyPatience + time.Duration(len(rep.body)>>20)*time.Second))
+	_ = body.conn.SetWriteDeadline(time.Now().Add(replyTime + time.Duration(len(rep.body)>>20)*time.Second))
 	w.Header().Set("Content-Length", strconv.Itoa(len(rep.body)))
 	w.WriteHeader(rep.status)
 	if rep.cut == cutMiddle {

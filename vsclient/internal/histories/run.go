@@ -456,7 +456,7 @@ func (h *history) flush(ctx context.Context, p *process) {
 	}
 	h.Mu.Unlock()
 	from := h.Now()
-	told, err := p.c.Flush(ctx)
+	late, err := p.c.Flush(ctx)
 	if p.line.Dead() {
 		return
 	}
@@ -465,22 +465,22 @@ func (h *history) flush(ctx context.Context, p *process) {
 		h.Wrong(course.KindError, "process %d: flush makes no request, and fails by the service: %v", p.N, err)
 	}
 	h.failed(ctx, p, nil, "flush", from, a)
-	for _, t := range told {
+	for _, t := range late {
 		if h.Drops() {
 			break
 		}
 		h.Flushed(p.Process, t)
 	}
-	if err == nil && len(told) == 0 && len(accepted) > 0 {
+	if err == nil && len(late) == 0 && len(accepted) > 0 {
 		h.Reached(rare.Flushed)
 	}
 	h.Mu.Lock()
 	defer h.Mu.Unlock()
 	for i, c := range accepted {
-		if slices.ContainsFunc(told, func(t client.Told) bool { return t.Key == c.Key }) && c.Accepted == calls[i] {
+		if slices.ContainsFunc(late, func(t client.LateFailure) bool { return t.Key == c.Key }) && c.Accepted == calls[i] {
 			c.Accepted = nil // this Flush has reported it, and no later one does
 		}
-		if err != nil || len(told) > 0 || c.Accepted != calls[i] || p.Closed || h.Expired && c.Store == 0 {
+		if err != nil || len(late) > 0 || c.Accepted != calls[i] || p.Closed || h.Expired && c.Store == 0 {
 			continue
 		}
 		if h.Drops() {
@@ -493,7 +493,7 @@ func (h *history) flush(ctx context.Context, p *process) {
 			c.Accepted = nil
 			continue
 		}
-		c.Settle(calls[i], h.Now())
+		c.MakeCertain(calls[i], h.Now())
 	}
 }
 

@@ -135,8 +135,8 @@ func (o *oldStore) post(t *testing.T, path string, body any) {
 		t.Fatal(err)
 	}
 	defer resp.Body.Close()
-	if told, _ := io.ReadAll(resp.Body); resp.StatusCode != http.StatusOK {
-		t.Fatalf("%s: %d %s", path, resp.StatusCode, told)
+	if body, _ := io.ReadAll(resp.Body); resp.StatusCode != http.StatusOK {
+		t.Fatalf("%s: %d %s", path, resp.StatusCode, body)
 	}
 }
 

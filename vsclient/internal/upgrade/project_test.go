@@ -139,9 +139,9 @@ func (w *project) gaps() (wrong []string) {
 	return wrong
 }
 
-// patience bounds the wait for a store that never settles. The older release looks for
+// settleTime bounds the wait for a store that never settles. The older release looks for
 // three minutes in the background.
-const patience = 5 * time.Minute
+const settleTime = 5 * time.Minute
 
 // settles waits until the store holds the documents and nothing else.
 func (w *project) settles(r release) {
@@ -153,7 +153,7 @@ func (w *project) settles(r release) {
 		if len(wrong) == 0 {
 			return
 		}
-		if time.Since(began) > patience {
+		if time.Since(began) > settleTime {
 			w.t.Fatalf("after a turn of %s: %s", r.name, strings.Join(wrong, "\n"))
 		}
 	}

@@ -125,7 +125,7 @@ func (j *Judge) Examine(swept bool) {
 		if c.Store == 0 && j.Expired {
 			continue
 		}
-		j.settleAccepted(c)
+		j.acceptedIsCertain(c)
 		j.readers(c)
 		if c.Touched {
 			j.end(c, swept)
@@ -141,16 +141,16 @@ func (j *Judge) Examine(swept bool) {
 	j.requestsAfterClose()
 }
 
-// settleAccepted makes a put that was acknowledged when attached certain, once its
+// acceptedIsCertain makes a put that was acknowledged when attached certain, once its
 // version has been searchable.
-func (j *Judge) settleAccepted(c *model.Cell) {
+func (j *Judge) acceptedIsCertain(c *model.Cell) {
 	if c.Accepted == nil {
 		return
 	}
 	for _, i := range j.Srv.History(j.Stores[c.Store]) {
 		v := model.Value{Text: j.Texts[i.SHA256], Attrs: trail.AttrsText(trail.Own(i.Attributes)), Chunk: c.Accepted.Doc.Chunk}
 		if j.Owner(i.FileID, i.Attributes, i.Filename) == c.Key && j.Since(i.From).Round(time.Millisecond) >= c.Accepted.From && v == model.ValueOf(c.Accepted.Doc) {
-			c.Settle(c.Accepted, j.Now())
+			c.MakeCertain(c.Accepted, j.Now())
 			return
 		}
 	}
@@ -589,8 +589,8 @@ func (j *Judge) mustGo(id string) bool {
 // uploadsInVain finds uploads of a process that knows from a reply that its store is gone.
 func (j *Judge) uploadsInVain() {
 	for _, e := range j.Entries() {
-		if at, told := j.Told[e.P]; told && e.Endpoint == "POST /files" && e.Sent > at && !j.underWay(e, at) {
-			j.Wrong(course.KindCostly, "process %d uploads %q although the store has expired and a call has told so", e.P, e.Name)
+		if at, learnt := j.LearntGone[e.P]; learnt && e.Endpoint == "POST /files" && e.Sent > at && !j.underWay(e, at) {
+			j.Wrong(course.KindCostly, "process %d uploads %q although the store has expired and a call has returned that", e.P, e.Name)
 			return
 		}
 	}
@@ -615,10 +615,10 @@ func (j *Judge) removerEnded(id string) bool {
 
 // requestsAfterClose finds requests of clients that had been closed.
 func (j *Judge) requestsAfterClose() {
-	told := map[int]bool{}
+	reported := map[int]bool{}
 	for _, e := range j.Entries() {
-		if p := j.Procs[e.P]; p != nil && p.Closed && p.Gone > 0 && !p.Dead && e.Sent > p.Gone+time.Millisecond && !told[e.P] {
-			told[e.P] = true
+		if p := j.Procs[e.P]; p != nil && p.Closed && p.Gone > 0 && !p.Dead && e.Sent > p.Gone+time.Millisecond && !reported[e.P] {
+			reported[e.P] = true
 			j.Wrong(course.KindAfter, "process %d: %s %s, %v after Close had returned", e.P, e.Method, e.Path, e.Sent-p.Gone)
 		}
 	}

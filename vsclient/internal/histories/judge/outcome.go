@@ -19,13 +19,13 @@ type Judge struct {
 	*course.Course
 	Was map[string]string // the Files that others have made, as they were
 
-	Done bool                  // everything is judged
-	Told map[int]time.Duration // when a process learnt that it is gone: since then it may upload nothing
+	Done       bool                  // everything is judged
+	LearntGone map[int]time.Duration // when a process learnt that it is gone: since then it may upload nothing
 }
 
 // New makes the judge of a plan.
 func New(p plan.Plan) *Judge {
-	return &Judge{Course: course.New(p), Told: make(map[int]time.Duration)}
+	return &Judge{Course: course.New(p), LearntGone: make(map[int]time.Duration)}
 }
 
 // Answered enters the end of a change into the model, and judges the answer. stopped reports
@@ -46,8 +46,8 @@ func (j *Judge) Answered(p *course.Process, c *model.Cell, call *model.Call, a c
 		if why := j.Expiry(p, call.From, a); why != "" && !silent {
 			wrong(course.KindAnswer, "the store has expired, and %s: %v", why, a.Err)
 		}
-		if _, told := j.Told[p.N]; !told && a.Class == client.Everybody {
-			j.Told[p.N] = now
+		if _, learnt := j.LearntGone[p.N]; !learnt && a.Class == client.Everybody {
+			j.LearntGone[p.N] = now
 		}
 		c.Fail(call, now, true)
 		return
@@ -199,8 +199,8 @@ func (j *Judge) Works(p *course.Process, from time.Duration) string {
 // and waits for a version that is open.
 func (j *Judge) works(p *course.Process, c *model.Cell, call *model.Call) string {
 	api := j.Plan.API
-	patience := cmp.Or(time.Duration(p.Step.IndexFor), indexFor)
-	if api.Failing > 0 || api.Stuck > 0 || 2*time.Duration(api.IndexTime+api.Jitter) >= patience ||
+	within := cmp.Or(time.Duration(p.Step.IndexFor), indexFor)
+	if api.Failing > 0 || api.Stuck > 0 || 2*time.Duration(api.IndexTime+api.Jitter) >= within ||
 		(call.Op == plan.OpUpdate || call.If != nil) && !c.Clear(call) {
 		return ""
 	}
@@ -208,7 +208,7 @@ func (j *Judge) works(p *course.Process, c *model.Cell, call *model.Call) string
 }
 
 // Flushed judges the error that a Flush returns for a document.
-func (j *Judge) Flushed(p *course.Process, t client.Told) {
+func (j *Judge) Flushed(p *course.Process, t client.LateFailure) {
 	j.Mu.Lock()
 	defer j.Mu.Unlock()
 	var put *model.Call
