@@ -19,6 +19,8 @@ import (
 	"github.com/matryer/is"
 
 	"github.com/conduitio-labs/conduit-connector-openai-vectorstore/vsclient"
+	"github.com/conduitio-labs/conduit-connector-openai-vectorstore/vsclient/internal/race"
+	"github.com/conduitio-labs/conduit-connector-openai-vectorstore/vsclient/internal/worldtest"
 	"github.com/conduitio-labs/conduit-connector-openai-vectorstore/vsclient/openaitest"
 )
 
@@ -39,39 +41,39 @@ func TestADocumentWhoseFileIsListedUnderAnotherNameIsFoundByEveryProcess(t *test
 		for i, key := range []string{
 			"README.md", "two words.md", "guides/intro.md", "café.md", "cafe\u0301.md", "100%25.md", "%22", "%0D%0A.md", `say "hi".md`, "日本語.md", "привет", "📄.md", "a\r\nb.md", "  ", `{"id":7}`, "Straße & Söhne (2).md",
 		} {
-			if underRace && (nth+i)%4 != 0 {
+			if race.Enabled && (nth+i)%4 != 0 {
 				continue // each way meets a quarter of the keys
 			}
 			t.Run(fmt.Sprintf("%s/%x", name, key), func(t *testing.T) {
 				synctest.Test(t, func(t *testing.T) {
 					is := is.New(t)
-					w := newWorld(t, openaitest.Config{Quirks: quirks[name]})
-					is.NoErr(onlyErr(w.client().Put(t.Context(), doc("other.md", "other"))))
+					w := worldtest.New(t, openaitest.Config{Quirks: quirks[name]})
+					is.NoErr(onlyErr(w.Client().Put(t.Context(), doc("other.md", "other"))))
 					for i, want := range []vsclient.Outcome{vsclient.Created, vsclient.Unchanged, vsclient.Replaced} {
-						r, err := w.client().Put(t.Context(), doc(key, []string{"one", "one", "two"}[i]))
+						r, err := w.Client().Put(t.Context(), doc(key, []string{"one", "one", "two"}[i]))
 						is.NoErr(err)
 						is.Equal(r.Outcome, want)
 						time.Sleep(time.Hour)
 					}
-					w.expect(map[string]string{key: "two", "other.md": "other"})
-					info, err := w.client().Get(t.Context(), key)
+					w.Expect(map[string]string{key: "two", "other.md": "other"})
+					info, err := w.Client().Get(t.Context(), key)
 					is.NoErr(err)
 					is.Equal(info.Key, key)
 					listed := 0
-					for i, err := range w.client().List(t.Context()) {
+					for i, err := range w.Client().List(t.Context()) {
 						is.NoErr(err)
 						if i.Key == key {
 							listed++
 						}
 					}
 					is.Equal(listed, 1)
-					r, err := w.client().Delete(t.Context(), key)
+					r, err := w.Client().Delete(t.Context(), key)
 					is.NoErr(err)
 					is.Equal(r.Outcome, vsclient.Deleted)
-					_, err = w.client().Get(t.Context(), key)
+					_, err = w.Client().Get(t.Context(), key)
 					is.True(errors.Is(err, vsclient.ErrNotFound))
-					w.expect(map[string]string{"other.md": "other"})
-					is.Equal(w.files(), 1)
+					w.Expect(map[string]string{"other.md": "other"})
+					is.Equal(w.Files(), 1)
 				})
 			})
 		}
@@ -82,7 +84,7 @@ func TestADocumentWhoseFileIsListedUnderAnotherNameIsFoundByEveryProcess(t *test
 func TestAServerThatAltersNamesBeyondRecognitionIsNoticedWhenOneIsSeen(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		is := is.New(t)
-		w := newWorld(t, openaitest.Config{})
+		w := worldtest.New(t, openaitest.Config{})
 		renamed := over(func(next http.RoundTripper, r *http.Request) (*http.Response, error) {
 			resp, err := next.RoundTrip(r)
 			if err == nil && resp.Body != nil {
@@ -90,20 +92,20 @@ func TestAServerThatAltersNamesBeyondRecognitionIsNoticedWhenOneIsSeen(t *testin
 			}
 			return resp, err
 		})
-		c := w.client(renamed)
+		c := w.Client(renamed)
 		is.NoErr(onlyErr(c.Put(t.Context(), doc("a-long-name.md", "one"))))
 		r, err := c.Put(t.Context(), doc("a-long-name.md", "two"))
 		is.NoErr(err)
 		is.Equal(r.Outcome, vsclient.Replaced)
-		w.expect(map[string]string{"a-long-name.md": "two"})
+		w.Expect(map[string]string{"a-long-name.md": "two"})
 		// A new process has seen such a File once it has put another key.
-		next := w.client(renamed)
+		next := w.Client(renamed)
 		is.NoErr(onlyErr(next.Put(t.Context(), doc("other.md", "x"))))
 		time.Sleep(time.Minute)
 		r, err = next.Put(t.Context(), doc("a-long-name.md", "three"))
 		is.NoErr(err)
 		is.Equal(r.Outcome, vsclient.Replaced)
-		w.expect(map[string]string{"a-long-name.md": "three", "other.md": "x"})
+		w.Expect(map[string]string{"a-long-name.md": "three", "other.md": "x"})
 	})
 }
 
@@ -115,21 +117,21 @@ func TestAFileWithoutAttributesUnderTheKeysOwnNameIsTheKeysDocument(t *testing.T
 		t.Run(fmt.Sprintf("%x", key), func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				is := is.New(t)
-				w := newWorld(t, openaitest.Config{})
-				is.NoErr(onlyErr(w.client().Put(t.Context(), doc(key, "old"))))
-				f := w.srv.Snapshot().Files[0]
+				w := worldtest.New(t, openaitest.Config{})
+				is.NoErr(onlyErr(w.Client().Put(t.Context(), doc(key, "old"))))
+				f := w.Server.Snapshot().Files[0]
 				// Another tool attaches it again, without any attribute.
-				w.srv.AddStoreFile(w.store, f.ID, map[string]any{})
+				w.Server.AddStoreFile(w.Store, f.ID, map[string]any{})
 				time.Sleep(time.Hour)
-				info, err := w.client().Get(t.Context(), key)
+				info, err := w.Client().Get(t.Context(), key)
 				is.NoErr(err)
 				is.Equal(info.FileID, f.ID)
-				r, err := w.client().Put(t.Context(), doc(key, "new"))
+				r, err := w.Client().Put(t.Context(), doc(key, "new"))
 				is.NoErr(err)
 				is.Equal(r.Outcome, vsclient.Replaced)
-				w.expect(map[string]string{key: "new"})
-				is.NoErr(onlyErr(w.client().Delete(t.Context(), key)))
-				w.expect(map[string]string{})
+				w.Expect(map[string]string{key: "new"})
+				is.NoErr(onlyErr(w.Client().Delete(t.Context(), key)))
+				w.Expect(map[string]string{})
 			})
 		})
 	}
@@ -140,15 +142,15 @@ func TestAFileWithoutAttributesUnderTheKeysOwnNameIsTheKeysDocument(t *testing.T
 func TestAFileWithoutAttributesUnderANameOfTwoKeysIsTheKeysThatIsTheName(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		is := is.New(t)
-		w := newWorld(t, openaitest.Config{})
-		is.NoErr(onlyErr(w.client().Put(t.Context(), doc("notes.txt", "theirs"))))
-		f := w.srv.Snapshot().Files[0]
-		w.srv.AddStoreFile(w.store, f.ID, map[string]any{})
+		w := worldtest.New(t, openaitest.Config{})
+		is.NoErr(onlyErr(w.Client().Put(t.Context(), doc("notes.txt", "theirs"))))
+		f := w.Server.Snapshot().Files[0]
+		w.Server.AddStoreFile(w.Store, f.ID, map[string]any{})
 		time.Sleep(time.Hour)
-		r, err := w.client().Put(t.Context(), doc("notes", "ours"))
+		r, err := w.Client().Put(t.Context(), doc("notes", "ours"))
 		is.NoErr(err)
 		is.Equal(r.Outcome, vsclient.Created)
-		info, err := w.client().Get(t.Context(), "notes.txt")
+		info, err := w.Client().Get(t.Context(), "notes.txt")
 		is.NoErr(err)
 		is.Equal(info.FileID, f.ID)
 	})
@@ -175,8 +177,8 @@ func TestAServerThatLosesAttributesIsRefused(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				is := is.New(t)
-				w := newWorld(t, openaitest.Config{Latency: 50 * time.Millisecond, IndexTime: time.Second, Quirks: tt.quirks})
-				c := w.client(tt.opts...)
+				w := worldtest.New(t, openaitest.Config{Latency: 50 * time.Millisecond, IndexTime: time.Second, Quirks: tt.quirks})
+				c := w.Client(tt.opts...)
 				kept := 0
 				if tt.first {
 					is.NoErr(onlyErr(c.Put(t.Context(), doc("before.md", "text"))))
@@ -208,7 +210,7 @@ func TestAServerThatLosesAttributesIsRefused(t *testing.T) {
 					is.Equal(vsclient.ClassOf(err), vsclient.Fatal)
 				}
 				time.Sleep(20 * time.Minute)
-				is.Equal(w.files(), kept)
+				is.Equal(w.Files(), kept)
 			})
 		})
 	}
@@ -224,12 +226,12 @@ func TestAttributesThatAServerDoesNotKeepAreNeverSaidToBeSet(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				is := is.New(t)
-				w := newWorld(t, openaitest.Config{IndexTime: time.Second, Quirks: quirks})
-				file := w.attached("a.md", "by hand", nil)
+				w := worldtest.New(t, openaitest.Config{IndexTime: time.Second, Quirks: quirks})
+				file := w.Attached("a.md", "by hand", nil)
 				time.Sleep(time.Hour)
-				c := w.client(over(func(next http.RoundTripper, r *http.Request) (*http.Response, error) {
+				c := w.Client(over(func(next http.RoundTripper, r *http.Request) (*http.Response, error) {
 					resp, err := next.RoundTrip(r)
-					if err != nil || r.Method != http.MethodGet || !strings.Contains(r.URL.Path, w.store+"/files") {
+					if err != nil || r.Method != http.MethodGet || !strings.Contains(r.URL.Path, w.Store+"/files") {
 						return resp, err
 					}
 					return reshown(resp, func(a map[string]any) { clear(a) })
@@ -238,7 +240,7 @@ func TestAttributesThatAServerDoesNotKeepAreNeverSaidToBeSet(t *testing.T) {
 					_, err := c.SetAttributes(t.Context(), "a.md", vsclient.Attributes{"n": 1})
 					is.True(errors.Is(err, vsclient.ErrIncompatible))
 				}
-				is.True(w.exists(file))
+				is.True(w.Exists(file))
 			})
 		})
 	}
@@ -248,10 +250,10 @@ func TestAttributesThatAServerDoesNotKeepAreNeverSaidToBeSet(t *testing.T) {
 func TestAServerThatRepeatsAttributesAndKeepsNoneIsRefused(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		is := is.New(t)
-		w := newWorld(t, slow)
-		c := w.client(over(func(next http.RoundTripper, r *http.Request) (*http.Response, error) {
+		w := worldtest.New(t, slow)
+		c := w.Client(over(func(next http.RoundTripper, r *http.Request) (*http.Response, error) {
 			resp, err := next.RoundTrip(r)
-			if err != nil || r.Method != http.MethodGet || !strings.Contains(r.URL.Path, w.store+"/files") {
+			if err != nil || r.Method != http.MethodGet || !strings.Contains(r.URL.Path, w.Store+"/files") {
 				return resp, err
 			}
 			return reshown(resp, func(a map[string]any) { clear(a) })
@@ -289,16 +291,16 @@ func TestAServerThatKeepsAttributesInPartIsRefused(t *testing.T) {
 			}
 		},
 	} {
-		if underRace && strings.HasPrefix(name, "no") {
+		if race.Enabled && strings.HasPrefix(name, "no") {
 			continue // the others lose as much
 		}
 		t.Run(name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				is := is.New(t)
-				w := newWorld(t, slow)
-				c := w.client(over(func(next http.RoundTripper, r *http.Request) (*http.Response, error) {
+				w := worldtest.New(t, slow)
+				c := w.Client(over(func(next http.RoundTripper, r *http.Request) (*http.Response, error) {
 					resp, err := next.RoundTrip(r)
-					if err != nil || !strings.HasSuffix(r.URL.Path, "/files") && !strings.Contains(r.URL.Path, w.store+"/files/") {
+					if err != nil || !strings.HasSuffix(r.URL.Path, "/files") && !strings.Contains(r.URL.Path, w.Store+"/files/") {
 						return resp, err
 					}
 					return reshown(resp, spoil)
@@ -319,7 +321,7 @@ func TestAServerThatKeepsAttributesInPartIsRefused(t *testing.T) {
 				end()
 				lists.Wait()
 				time.Sleep(20 * time.Minute)
-				is.Equal(w.files(), 0)
+				is.Equal(w.Files(), 0)
 			})
 		})
 	}
@@ -357,8 +359,8 @@ func TestAnUploadThatMakesNoFileOfItsOwnIsRefused(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				is := is.New(t)
-				w := newWorld(t, slow)
-				c := w.client(repeated(second))
+				w := worldtest.New(t, slow)
+				c := w.Client(repeated(second))
 				is.NoErr(onlyErr(c.Put(t.Context(), doc("a.md", "text"))))
 				_, err := c.Put(t.Context(), doc("b.md", second))
 				is.True(errors.Is(err, vsclient.ErrIncompatible))
@@ -366,16 +368,16 @@ func TestAnUploadThatMakesNoFileOfItsOwnIsRefused(t *testing.T) {
 				is.NoErr(err)
 				is.Equal(r.Outcome, vsclient.Absent)
 				time.Sleep(20 * time.Minute)
-				w.expect(map[string]string{"a.md": "text"})
-				is.Equal(w.files(), 1)
+				w.Expect(map[string]string{"a.md": "text"})
+				is.Equal(w.Files(), 1)
 			})
 		})
 	}
 	t.Run("of a key that was deleted", func(t *testing.T) {
 		synctest.Test(t, func(t *testing.T) {
 			is := is.New(t)
-			w := newWorld(t, slow)
-			c := w.client(repeated("text"))
+			w := worldtest.New(t, slow)
+			c := w.Client(repeated("text"))
 			is.NoErr(onlyErr(c.Put(t.Context(), doc("a.md", "text"))))
 			is.NoErr(onlyErr(c.Delete(t.Context(), "a.md")))
 			_, err := c.Put(t.Context(), doc("a.md", "text"))
@@ -390,20 +392,20 @@ func TestAnUploadThatIsAnsweredWithTheFileOfAnotherProcessIsRefused(t *testing.T
 		t.Run(name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				is := is.New(t)
-				w := newWorld(t, slow)
+				w := worldtest.New(t, slow)
 				alike := repeated("text")
-				c := w.client(alike)
+				c := w.Client(alike)
 				is.NoErr(onlyErr(c.Put(t.Context(), doc("a.md", "text"))))
 				is.NoErr(c.Close())
 				time.Sleep(10 * time.Minute)
 				opts := []func(*vsclient.Config){alike}
 				if second {
-					opts = append(opts, inStore(w.srv.NewVectorStore("second")))
+					opts = append(opts, inStore(w.Server.NewVectorStore("second")))
 				}
-				_, err := w.client(opts...).Put(t.Context(), doc("b.md", "text"))
+				_, err := w.Client(opts...).Put(t.Context(), doc("b.md", "text"))
 				is.True(errors.Is(err, vsclient.ErrIncompatible))
 				time.Sleep(20 * time.Minute)
-				w.expect(map[string]string{"a.md": "text"})
+				w.Expect(map[string]string{"a.md": "text"})
 			})
 		})
 	}
@@ -413,9 +415,9 @@ func TestAnUploadThatIsAnsweredWithTheFileOfAnotherProcessIsRefused(t *testing.T
 func TestAToolMayTagABatchThatIsTheFirstOfItsProcess(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		is := is.New(t)
-		w := newWorld(t, openaitest.Config{IndexTime: 20 * time.Second})
-		is.NoErr(onlyErr(w.client().Put(t.Context(), doc("x-0000.md", "old"))))
-		c := w.client()
+		w := worldtest.New(t, openaitest.Config{IndexTime: 20 * time.Second})
+		is.NoErr(onlyErr(w.Client().Put(t.Context(), doc("x-0000.md", "old"))))
+		c := w.Client()
 		var apply sync.WaitGroup
 		apply.Go(func() {
 			for _, r := range c.Apply(t.Context(), many("x", 3), nil) {
@@ -423,9 +425,9 @@ func TestAToolMayTagABatchThatIsTheFirstOfItsProcess(t *testing.T) {
 			}
 		})
 		time.Sleep(5 * time.Second)
-		for _, f := range w.srv.Snapshot().Store(w.store).Files {
+		for _, f := range w.Server.Snapshot().Store(w.Store).Files {
 			if f.Status == "in_progress" {
-				w.request(http.MethodPost, "/vector_stores/"+w.store+"/files/"+f.FileID, `{"attributes":{"source":"x"}}`)
+				w.Request(http.MethodPost, "/vector_stores/"+w.Store+"/files/"+f.FileID, `{"attributes":{"source":"x"}}`)
 			}
 		}
 		apply.Wait()
@@ -437,21 +439,21 @@ func TestAToolMayReplaceTheAttributesWhileADocumentIsIndexed(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				is := is.New(t)
-				w := newWorld(t, openaitest.Config{IndexTime: 20 * time.Second})
-				c := w.client()
+				w := worldtest.New(t, openaitest.Config{IndexTime: 20 * time.Second})
+				c := w.Client()
 				is.NoErr(onlyErr(c.Put(t.Context(), doc("a.md", "old"))))
 				var put sync.WaitGroup
 				put.Go(func() { is.NoErr(onlyErr(c.Put(t.Context(), doc("a.md", "new")))) })
 				time.Sleep(5 * time.Second)
-				for _, f := range w.srv.Snapshot().Store(w.store).Files {
+				for _, f := range w.Server.Snapshot().Store(w.Store).Files {
 					if f.Status == "in_progress" {
-						w.request(http.MethodPost, "/vector_stores/"+w.store+"/files/"+f.FileID, `{"attributes":`+attributes+`}`)
+						w.Request(http.MethodPost, "/vector_stores/"+w.Store+"/files/"+f.FileID, `{"attributes":`+attributes+`}`)
 					}
 				}
 				put.Wait()
 				is.NoErr(onlyErr(c.Put(t.Context(), doc("a.md", "new"))))
 				time.Sleep(time.Hour)
-				w.expect(map[string]string{"a.md": "new"})
+				w.Expect(map[string]string{"a.md": "new"})
 			})
 		})
 	}
@@ -463,10 +465,10 @@ func TestAServerThatAddsAttributesIsTaken(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				is := is.New(t)
-				w := newWorld(t, slow)
-				c := w.client(append(opts, over(func(next http.RoundTripper, r *http.Request) (*http.Response, error) {
+				w := worldtest.New(t, slow)
+				c := w.Client(append(opts, over(func(next http.RoundTripper, r *http.Request) (*http.Response, error) {
 					resp, err := next.RoundTrip(r)
-					if err != nil || !strings.Contains(r.URL.Path, w.store+"/files") {
+					if err != nil || !strings.Contains(r.URL.Path, w.Store+"/files") {
 						return resp, err
 					}
 					return reshown(resp, func(a map[string]any) { a["filename"] = "a.md" }) // the value of vs_key
@@ -474,7 +476,7 @@ func TestAServerThatAddsAttributesIsTaken(t *testing.T) {
 				is.NoErr(onlyErr(c.Put(t.Context(), doc("a.md", "text"))))
 				is.NoErr(c.Flush(t.Context()))
 				time.Sleep(20 * time.Minute)
-				w.expect(map[string]string{"a.md": "text"})
+				w.Expect(map[string]string{"a.md": "text"})
 			})
 		})
 	}
@@ -525,9 +527,9 @@ func dropInBatches(next http.RoundTripper, r *http.Request) (*http.Response, err
 func TestAListingThatShowsNoAttributesTakesNoDocumentAway(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		is := is.New(t)
-		w := newWorld(t, slow)
-		bare := w.bareListing()
-		c := w.client(bare)
+		w := worldtest.New(t, slow)
+		bare := bareListing(w)
+		c := w.Client(bare)
 		is.NoErr(onlyErr(c.Put(t.Context(), doc("a: b", "one"))))
 		for _, err := range c.List(t.Context()) {
 			is.NoErr(err)
@@ -535,7 +537,7 @@ func TestAListingThatShowsNoAttributesTakesNoDocumentAway(t *testing.T) {
 		r, err := c.Put(t.Context(), doc("a: b", "two"))
 		is.NoErr(err)
 		is.Equal(r.Outcome, vsclient.Replaced)
-		is.Equal(w.files(), 1)
+		is.Equal(w.Files(), 1)
 	})
 }
 
@@ -545,13 +547,13 @@ func TestAListingThatShowsNoAttributesDoublesNothingForANewProcess(t *testing.T)
 		t.Run(name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				is := is.New(t)
-				w := newWorld(t, openaitest.Config{Quirks: quirks})
+				w := worldtest.New(t, openaitest.Config{Quirks: quirks})
 				for _, want := range []vsclient.Outcome{vsclient.Created, vsclient.Unchanged, vsclient.Unchanged} {
-					for _, r := range w.client(w.bareListing()).Apply(t.Context(), many("a document ", 40), nil) {
+					for _, r := range w.Client(bareListing(w)).Apply(t.Context(), many("a document ", 40), nil) {
 						is.NoErr(r.Err)
 						is.Equal(r.Outcome, want)
 					}
-					is.Equal(w.files(), 40)
+					is.Equal(w.Files(), 40)
 					time.Sleep(time.Hour)
 				}
 			})
@@ -560,10 +562,10 @@ func TestAListingThatShowsNoAttributesDoublesNothingForANewProcess(t *testing.T)
 }
 
 // bareListing shows no attributes in the store's listing.
-func (w *world) bareListing() func(*vsclient.Config) {
+func bareListing(w *worldtest.World) func(*vsclient.Config) {
 	return over(func(next http.RoundTripper, r *http.Request) (*http.Response, error) {
 		resp, err := next.RoundTrip(r)
-		if err != nil || r.Method != http.MethodGet || !strings.HasSuffix(r.URL.Path, w.store+"/files") {
+		if err != nil || r.Method != http.MethodGet || !strings.HasSuffix(r.URL.Path, w.Store+"/files") {
 			return resp, err
 		}
 		return reshown(resp, func(a map[string]any) { clear(a) })

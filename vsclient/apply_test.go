@@ -14,6 +14,7 @@ import (
 	"github.com/matryer/is"
 
 	"github.com/conduitio-labs/conduit-connector-openai-vectorstore/vsclient"
+	"github.com/conduitio-labs/conduit-connector-openai-vectorstore/vsclient/internal/worldtest"
 	"github.com/conduitio-labs/conduit-connector-openai-vectorstore/vsclient/openaitest"
 )
 
@@ -132,10 +133,10 @@ func TestChangesOfOneKeyAreMergedToTheLast(t *testing.T) {
 		t.Run(row.sentence, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				is := is.New(t)
-				w := newWorld(t, unreadable(slow))
-				c := w.client()
+				w := worldtest.New(t, unreadable(slow))
+				c := w.Client()
 				is.NoErr(onlyErr(c.Put(t.Context(), with(doc("held.md", "old"), vsclient.Attributes{"tag": "old"}))))
-				before := len(w.times(filesCreate))
+				before := len(w.Times(filesCreate))
 
 				// Other keys around it are not touched by its changes.
 				changes := append([]vsclient.Change{put("before.md", "text")}, row.changes...)
@@ -149,18 +150,18 @@ func TestChangesOfOneKeyAreMergedToTheLast(t *testing.T) {
 					is.Equal(r.Outcome, row.outcomes[i])
 					is.Equal(r.Err != nil, row.outcomes[i] == failed)
 				}
-				is.Equal(len(w.times(filesCreate))-before-2, row.uploads)
+				is.Equal(len(w.Times(filesCreate))-before-2, row.uploads)
 
 				info, err := c.Get(t.Context(), "held.md")
 				if row.text == "" {
 					is.True(errors.Is(err, vsclient.ErrNotFound))
-					is.Equal(w.files(), 2)
+					is.Equal(w.Files(), 2)
 					return
 				}
 				is.NoErr(err)
-				is.Equal(w.holds()["held.md"], row.text)
+				is.Equal(w.Holds()["held.md"], row.text)
 				is.Equal(info.Attributes["tag"], row.tag)
-				is.Equal(w.files(), 3) // the failed ones left no File
+				is.Equal(w.Files(), 3) // the failed ones left no File
 			})
 		})
 	}
@@ -170,15 +171,15 @@ func TestAnUpdateThatOpenAIRefusesTakesNoPutAlong(t *testing.T) {
 	for _, opts := range [][]func(*vsclient.Config){nil, {async}} {
 		synctest.Test(t, func(t *testing.T) {
 			is := is.New(t)
-			w := newWorld(t, openaitest.Config{Quirks: openaitest.Quirks{AttributeValueMax: 256}})
-			c := w.client(opts...)
+			w := worldtest.New(t, openaitest.Config{Quirks: openaitest.Quirks{AttributeValueMax: 256}})
+			c := w.Client(opts...)
 			is.NoErr(onlyErr(c.Put(t.Context(), doc("a.md", "one"))))
 			tooLong := vsclient.Attributes{"summary": strings.Repeat("x", 300)}
 			r := c.Apply(t.Context(), []vsclient.Change{put("a.md", "two"), vsclient.SetAttributes("a.md", tooLong)}, nil)
 			is.NoErr(r[0].Err)
 			is.True(errors.Is(r[1].Err, vsclient.ErrRejected))
 			is.NoErr(c.Flush(t.Context()))
-			w.expect(map[string]string{"a.md": "two"})
+			w.Expect(map[string]string{"a.md": "two"})
 		})
 	}
 }
@@ -188,8 +189,8 @@ func TestCallsForOneKeyTakeEffectInTheOrderTheyWereMade(t *testing.T) {
 		is := is.New(t)
 		cfg := slow
 		cfg.IndexJitter = 2 * time.Second
-		w := newWorld(t, cfg)
-		c := w.client()
+		w := worldtest.New(t, cfg)
+		c := w.Client()
 		var calls sync.WaitGroup
 		for i := range 20 {
 			calls.Go(func() {
@@ -210,9 +211,9 @@ func TestCallsForOneKeyTakeEffectInTheOrderTheyWereMade(t *testing.T) {
 		}
 		calls.Wait()
 		for k := range 8 {
-			is.Equal(w.holds()[fmt.Sprintf("%d.md", k)], "version 19")
+			is.Equal(w.Holds()[fmt.Sprintf("%d.md", k)], "version 19")
 		}
-		is.Equal(w.files(), 8)
+		is.Equal(w.Files(), 8)
 	})
 }
 
@@ -220,8 +221,8 @@ func TestCallsForOneKeyTakeEffectInTheOrderTheyWereMade(t *testing.T) {
 func TestNobodyComesBetweenTheChangesOfOneCall(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		is := is.New(t)
-		w := newWorld(t, unreadable(slow))
-		c := w.client(func(cfg *vsclient.Config) { cfg.BatchSize = 1 })
+		w := worldtest.New(t, unreadable(slow))
+		c := w.Client(func(cfg *vsclient.Config) { cfg.BatchSize = 1 })
 		var calls sync.WaitGroup
 		calls.Go(func() {
 			c.Apply(t.Context(), []vsclient.Change{put("a.md", "good"), put("a.md", "unreadable"), put("b.md", "good"), put("b.md", "unreadable"), put("c.md", "first"), put("d.md", "first")}, nil)
@@ -233,18 +234,18 @@ func TestNobodyComesBetweenTheChangesOfOneCall(t *testing.T) {
 			}
 		})
 		calls.Wait()
-		w.expect(map[string]string{"a.md": "later", "b.md": "later", "c.md": "later", "d.md": "later"})
+		w.Expect(map[string]string{"a.md": "later", "b.md": "later", "c.md": "later", "d.md": "later"})
 	})
 }
 
 func TestApplyTellsOfEachChangeOnceAsItEndsAndNeverTwiceAtOnce(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		is := is.New(t)
-		w := newWorld(t, slow)
+		w := worldtest.New(t, slow)
 		changes := append(many("d", 50), put("d-0000.md", "again"), put("d-0001.md", ""), put("", "text"))
 		told := make(map[int]vsclient.Result)
 		var inside atomic.Int32
-		results := w.client().Apply(t.Context(), changes, func(i int, r vsclient.Result) {
+		results := w.Client().Apply(t.Context(), changes, func(i int, r vsclient.Result) {
 			if inside.Add(1) > 1 {
 				t.Error("called twice at once")
 			}
@@ -266,8 +267,8 @@ func TestApplyTellsOfEachChangeOnceAsItEndsAndNeverTwiceAtOnce(t *testing.T) {
 func TestApplyThatIsCutOffHasAResultForEachChange(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		is := is.New(t)
-		w := newWorld(t, slow)
-		c := w.client(func(cfg *vsclient.Config) { cfg.Concurrency, cfg.BatchSize = 4, 10 })
+		w := worldtest.New(t, slow)
+		c := w.Client(func(cfg *vsclient.Config) { cfg.Concurrency, cfg.BatchSize = 4, 10 })
 		ctx, cancel := context.WithTimeout(t.Context(), 3*time.Second)
 		defer cancel()
 		results := c.Apply(ctx, many("d", 2000), nil)
@@ -283,26 +284,26 @@ func TestApplyThatIsCutOffHasAResultForEachChange(t *testing.T) {
 		}
 		is.True(done > 0 && done < 2000)
 		time.Sleep(time.Minute) // whatever was under way is settled
-		served := w.searchable()
+		served := w.Searchable()
 		for _, r := range results {
 			is.True(r.Err != nil || served[r.Key])
 		}
-		is.True(w.files() <= len(served)+4) // an upload that was cut off may leave its File
+		is.True(w.Files() <= len(served)+4) // an upload that was cut off may leave its File
 	})
 }
 
 func TestApplyOfNothingReturnsNothing(t *testing.T) {
 	is := is.New(t)
-	w := newWorld(t, openaitest.Config{})
-	is.Equal(len(w.client().Apply(t.Context(), nil, nil)), 0)
-	is.Equal(w.srv.RequestCount(), 0)
+	w := worldtest.New(t, openaitest.Config{})
+	is.Equal(len(w.Client().Apply(t.Context(), nil, nil)), 0)
+	is.Equal(w.Server.RequestCount(), 0)
 }
 
 func TestTheZeroChangeIsRefused(t *testing.T) {
 	is := is.New(t)
-	w := newWorld(t, openaitest.Config{})
-	r := w.client().Apply(t.Context(), []vsclient.Change{{}}, nil)
+	w := worldtest.New(t, openaitest.Config{})
+	r := w.Client().Apply(t.Context(), []vsclient.Change{{}}, nil)
 	is.True(r[0].Err != nil)
 	is.Equal(vsclient.ClassOf(r[0].Err), vsclient.BadDocument)
-	is.Equal(w.srv.RequestCount(), 0)
+	is.Equal(w.Server.RequestCount(), 0)
 }

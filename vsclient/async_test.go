@@ -14,6 +14,7 @@ import (
 	"github.com/matryer/is"
 
 	"github.com/conduitio-labs/conduit-connector-openai-vectorstore/vsclient"
+	"github.com/conduitio-labs/conduit-connector-openai-vectorstore/vsclient/internal/worldtest"
 	"github.com/conduitio-labs/conduit-connector-openai-vectorstore/vsclient/openaitest"
 )
 
@@ -24,8 +25,8 @@ func TestAsyncPutReturnsOnceAttachedAndFlushWaitsForTheRest(t *testing.T) {
 		is := is.New(t)
 		cfg := slow
 		cfg.IndexTime = time.Minute
-		w := newWorld(t, cfg)
-		c := w.client(async)
+		w := worldtest.New(t, cfg)
+		c := w.Client(async)
 		began := time.Now()
 		for key, err := range putAll(t.Context(), c, numbered(40)...) {
 			if err != nil {
@@ -33,10 +34,10 @@ func TestAsyncPutReturnsOnceAttachedAndFlushWaitsForTheRest(t *testing.T) {
 			}
 		}
 		is.True(time.Since(began) < time.Second)
-		is.Equal(len(w.searchable()), 0)
-		is.Equal(len(w.srv.Snapshot().Store(w.store).Files), 40)
+		is.Equal(len(w.Searchable()), 0)
+		is.Equal(len(w.Server.Snapshot().Store(w.Store).Files), 40)
 		is.NoErr(c.Flush(t.Context()))
-		is.Equal(len(w.searchable()), 40)
+		is.Equal(len(w.Searchable()), 40)
 
 		// A call that comes after is in its turn, although the one before has returned.
 		for i := range 3 {
@@ -44,17 +45,17 @@ func TestAsyncPutReturnsOnceAttachedAndFlushWaitsForTheRest(t *testing.T) {
 		}
 		is.NoErr(onlyErr(c.Put(t.Context(), doc("d-0000.md", "the last"))))
 		is.NoErr(c.Flush(t.Context()))
-		is.Equal(w.holds()["d-0000.md"], "the last")
-		is.Equal(w.files(), 40)
-		w.noGap("d-0000.md")
+		is.Equal(w.Holds()["d-0000.md"], "the last")
+		is.Equal(w.Files(), 40)
+		w.NoGap("d-0000.md")
 	})
 }
 
 func TestFlushWaitsForThePutsBeforeItAlone(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		is := is.New(t)
-		w := newWorld(t, openaitest.Config{IndexTime: 10 * time.Second})
-		c := w.client(async)
+		w := worldtest.New(t, openaitest.Config{IndexTime: 10 * time.Second})
+		c := w.Client(async)
 		stop := make(chan struct{})
 		go func() {
 			for i := 0; ; i++ {
@@ -81,8 +82,8 @@ func TestTheLogTellsAnAcknowledgedDocumentThatCannotBeIndexed(t *testing.T) {
 		var log bytes.Buffer
 		cfg := slow
 		cfg.IndexRules = []openaitest.IndexRule{{Code: "invalid_file", Message: "The file a.md is damaged."}}
-		w := newWorld(t, cfg)
-		c := w.client(async, func(cfg *vsclient.Config) {
+		w := worldtest.New(t, cfg)
+		c := w.Client(async, func(cfg *vsclient.Config) {
 			cfg.Logger = slog.New(slog.NewTextHandler(&log, &slog.HandlerOptions{Level: slog.LevelWarn}))
 		})
 		is.NoErr(onlyErr(c.Put(t.Context(), doc("a.md", "unreadable"))))
@@ -98,8 +99,8 @@ func TestTheLogTellsAnAcknowledgedDocumentThatCannotBeIndexed(t *testing.T) {
 func TestFlushReturnsAnErrorForEachAcknowledgedDocumentThatCannotBeIndexed(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		is := is.New(t)
-		w := newWorld(t, unreadable(slow))
-		c := w.client(async)
+		w := worldtest.New(t, unreadable(slow))
+		c := w.Client(async)
 		for _, d := range []vsclient.Document{doc("a.md", "unreadable"), doc("b.md", "fine"), doc("c.md", "unreadable")} {
 			is.NoErr(onlyErr(c.Put(t.Context(), d)))
 		}
@@ -112,8 +113,8 @@ func TestFlushReturnsAnErrorForEachAcknowledgedDocumentThatCannotBeIndexed(t *te
 		is.True(!strings.Contains(err.Error(), `"b.md"`))
 		is.NoErr(c.Flush(t.Context()))
 		time.Sleep(time.Minute)
-		w.expect(map[string]string{"b.md": "fine"})
-		is.Equal(w.files(), 1)
+		w.Expect(map[string]string{"b.md": "fine"})
+		is.Equal(w.Files(), 1)
 	})
 }
 
@@ -121,8 +122,8 @@ func TestFlushReturnsAnErrorForEachAcknowledgedDocumentThatCannotBeIndexed(t *te
 func TestGetFindsAnAcknowledgedDocumentAtOnce(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		is := is.New(t)
-		w := newWorld(t, openaitest.Config{IndexTime: time.Second, NotFoundWindow: 2 * time.Second})
-		c := w.client(async)
+		w := worldtest.New(t, openaitest.Config{IndexTime: time.Second, NotFoundWindow: 2 * time.Second})
+		c := w.Client(async)
 		is.NoErr(onlyErr(c.Put(t.Context(), doc("a.md", "text"))))
 		info, err := c.Get(t.Context(), "a.md")
 		is.NoErr(err)
@@ -133,8 +134,8 @@ func TestGetFindsAnAcknowledgedDocumentAtOnce(t *testing.T) {
 func TestGetSaysOfAnAcknowledgedDocumentThatIsDeniedForLongThatItCannotBeSeen(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		is := is.New(t)
-		w := newWorld(t, openaitest.Config{IndexTime: time.Second, NotFoundWindow: 100 * time.Second, ListLag: openaitest.Lag{Attach: 100 * time.Second}})
-		c := w.client(async)
+		w := worldtest.New(t, openaitest.Config{IndexTime: time.Second, NotFoundWindow: 100 * time.Second, ListLag: openaitest.Lag{Attach: 100 * time.Second}})
+		c := w.Client(async)
 		is.NoErr(onlyErr(c.Put(t.Context(), doc("a.md", "text"))))
 		_, err := c.Get(t.Context(), "a.md")
 		is.True(errors.Is(err, vsclient.ErrUnavailable))
@@ -147,12 +148,12 @@ func TestADocumentThatTakesNearlyTheIndexTimeoutIsSearchable(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				is := is.New(t)
-				w := newWorld(t, openaitest.Config{IndexTime: 9 * time.Minute})
-				c := w.client(opts...)
+				w := worldtest.New(t, openaitest.Config{IndexTime: 9 * time.Minute})
+				c := w.Client(opts...)
 				is.NoErr(onlyErr(c.Put(t.Context(), doc("a.md", "text"))))
 				is.NoErr(c.Flush(t.Context()))
-				w.expect(map[string]string{"a.md": "text"})
-				is.Equal(w.files(), 1)
+				w.Expect(map[string]string{"a.md": "text"})
+				is.Equal(w.Files(), 1)
 			})
 		})
 	}
@@ -161,15 +162,15 @@ func TestADocumentThatTakesNearlyTheIndexTimeoutIsSearchable(t *testing.T) {
 func TestAPutThatIsToBeSearchableEndsWhenItIs(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		is := is.New(t)
-		w := newWorld(t, unreadable(slow))
-		c := w.client(async)
+		w := worldtest.New(t, unreadable(slow))
+		c := w.Client(async)
 		put := func(key, text string) vsclient.Change { return vsclient.Put(doc(key, text)) }
 		results := c.Apply(t.Context(), []vsclient.Change{
 			put("a.md", "text").Searchable(), put("b.md", "unreadable").Searchable(), put("c.md", "unreadable"),
 			put("d.md", "one").Searchable(), put("d.md", "two"), // merged to the last
 		}, nil)
-		is.Equal(w.holds()["a.md"], "text")
-		is.Equal(w.holds()["d.md"], "two")
+		is.Equal(w.Holds()["a.md"], "text")
+		is.Equal(w.Holds()["d.md"], "two")
 		is.True(errors.Is(results[1].Err, vsclient.ErrIndexing))
 		is.NoErr(results[2].Err)
 		is.True(!strings.Contains(c.Flush(t.Context()).Error(), "b.md")) // it was told already
@@ -181,14 +182,14 @@ func TestAPutThatIsToBeSearchableEndsWhenItIs(t *testing.T) {
 func TestAPutThatIsToBeSearchableDoesNotRestOnAListing(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		is := is.New(t)
-		w := newWorld(t, openaitest.Config{
+		w := worldtest.New(t, openaitest.Config{
 			IndexTime: 5 * time.Minute, Quirks: openaitest.Quirks{EarlyListed: true},
 			IndexRules: []openaitest.IndexRule{{Name: "new.md", Code: "invalid_file"}},
 		})
-		c, kill := w.process(async)
+		c, kill := w.Process(async)
 		is.NoErr(onlyErr(c.Put(t.Context(), doc("new.md", "text"))))
 		kill()
-		c = w.client(async)
+		c = w.Client(async)
 		for _, err := range c.List(t.Context()) {
 			is.NoErr(err)
 		}
@@ -201,12 +202,12 @@ func TestAPutThatIsToBeSearchableDoesNotRestOnAListing(t *testing.T) {
 func TestAnUpdateOfAttributesDoesNotRestOnAListing(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		is := is.New(t)
-		w := newWorld(t, openaitest.Config{IndexTime: 5 * time.Minute, Quirks: openaitest.Quirks{EarlyListed: true}})
-		c, kill := w.process(async)
+		w := worldtest.New(t, openaitest.Config{IndexTime: 5 * time.Minute, Quirks: openaitest.Quirks{EarlyListed: true}})
+		c, kill := w.Process(async)
 		is.NoErr(onlyErr(c.Put(t.Context(), doc("a.md", "text"))))
 		kill()
 		time.Sleep(200 * time.Second)
-		c = w.client()
+		c = w.Client()
 		for _, err := range c.List(t.Context()) {
 			is.NoErr(err)
 		}
@@ -219,16 +220,16 @@ func TestAnUpdateOfAttributesDoesNotRestOnAListing(t *testing.T) {
 func TestTheOlderVersionStaysWhenTheAcknowledgedOneCannotBeIndexed(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		is := is.New(t)
-		w := newWorld(t, unreadable(slow))
-		c := w.client(async)
+		w := worldtest.New(t, unreadable(slow))
+		c := w.Client(async)
 		is.NoErr(onlyErr(c.Put(t.Context(), doc("a.md", "old"))))
 		is.NoErr(c.Flush(t.Context()))
 		is.NoErr(onlyErr(c.Put(t.Context(), doc("a.md", "unreadable"))))
 		is.True(errors.Is(c.Flush(t.Context()), vsclient.ErrIndexing))
 		time.Sleep(time.Minute)
-		w.expect(map[string]string{"a.md": "old"})
-		w.noGap("a.md")
-		is.Equal(w.files(), 1)
+		w.Expect(map[string]string{"a.md": "old"})
+		w.NoGap("a.md")
+		is.Equal(w.Files(), 1)
 	})
 }
 
@@ -236,33 +237,33 @@ func TestTheOlderVersionStaysWhenTheAcknowledgedOneCannotBeIndexed(t *testing.T)
 func TestCloseTakesBackNoAcknowledgedDocument(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		is := is.New(t)
-		w := newWorld(t, openaitest.Config{Latency: 50 * time.Millisecond, IndexTime: time.Minute})
-		is.NoErr(onlyErr(w.client().Put(t.Context(), doc("a.md", "old"))))
-		c := w.client(async)
+		w := worldtest.New(t, openaitest.Config{Latency: 50 * time.Millisecond, IndexTime: time.Minute})
+		is.NoErr(onlyErr(w.Client().Put(t.Context(), doc("a.md", "old"))))
+		c := w.Client(async)
 		is.NoErr(onlyErr(c.Put(t.Context(), doc("a.md", "new"))))
 		is.NoErr(onlyErr(c.Put(t.Context(), doc("b.md", "first"))))
 		err := c.Close()
 		is.True(err != nil) // it says that two are open yet
 		time.Sleep(2 * time.Minute)
-		is.Equal(w.holds()["b.md"], "first")
-		is.True(strings.Contains(w.holds()["a.md"], "new"))
-		w.noGap("a.md")
-		is.NoErr(onlyErr(w.client().Put(t.Context(), doc("a.md", "new"))))
-		w.expect(map[string]string{"a.md": "new", "b.md": "first"})
-		is.Equal(w.files(), 2)
+		is.Equal(w.Holds()["b.md"], "first")
+		is.True(strings.Contains(w.Holds()["a.md"], "new"))
+		w.NoGap("a.md")
+		is.NoErr(onlyErr(w.Client().Put(t.Context(), doc("a.md", "new"))))
+		w.Expect(map[string]string{"a.md": "new", "b.md": "first"})
+		is.Equal(w.Files(), 2)
 	})
 }
 
 func TestShutdownWaitsForAcknowledgedDocuments(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		is := is.New(t)
-		w := newWorld(t, openaitest.Config{Latency: 50 * time.Millisecond, IndexTime: time.Minute})
-		is.NoErr(onlyErr(w.client().Put(t.Context(), doc("a.md", "old"))))
-		c := w.client(async)
+		w := worldtest.New(t, openaitest.Config{Latency: 50 * time.Millisecond, IndexTime: time.Minute})
+		is.NoErr(onlyErr(w.Client().Put(t.Context(), doc("a.md", "old"))))
+		c := w.Client(async)
 		is.NoErr(onlyErr(c.Put(t.Context(), doc("a.md", "new"))))
 		is.NoErr(c.Shutdown(t.Context()))
-		w.expect(map[string]string{"a.md": "new"})
-		is.Equal(w.files(), 1)
+		w.Expect(map[string]string{"a.md": "new"})
+		is.Equal(w.Files(), 1)
 	})
 }
 
@@ -271,27 +272,27 @@ func TestShutdownWaitsForAcknowledgedDocuments(t *testing.T) {
 func TestAnOutageOfLooksAfterTheAcknowledgementLosesNothing(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		is := is.New(t)
-		w := newWorld(t, openaitest.Config{Latency: 50 * time.Millisecond, IndexTime: time.Second})
-		c := w.client(async)
+		w := worldtest.New(t, openaitest.Config{Latency: 50 * time.Millisecond, IndexTime: time.Second})
+		c := w.Client(async)
 		is.NoErr(onlyErr(c.Put(t.Context(), doc("a.md", "text"))))
-		w.strike(http.MethodGet, "/vector_stores/**", openaitest.Fault{Times: -1, Kind: openaitest.FaultStatus, Status: 503})
+		w.Strike(http.MethodGet, "/vector_stores/**", openaitest.Fault{Times: -1, Kind: openaitest.FaultStatus, Status: 503})
 		time.Sleep(40 * time.Minute)
-		w.expect(map[string]string{"a.md": "text"})
-		w.srv.ClearFaults()
+		w.Expect(map[string]string{"a.md": "text"})
+		w.Server.ClearFaults()
 		err := c.Flush(t.Context())
 		if err != nil { // it may say that it did not see the end; it must not blame the document
 			is.Equal(vsclient.ClassOf(err), vsclient.Transient)
 		}
 		time.Sleep(time.Hour)
-		w.expect(map[string]string{"a.md": "text"})
+		w.Expect(map[string]string{"a.md": "text"})
 	})
 }
 
 func TestAReaderFindsAnAcknowledgedDocumentThatCannotBeSeenYet(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		is := is.New(t)
-		w := newWorld(t, openaitest.Config{NotFoundWindow: 20 * time.Second, ListLag: openaitest.Lag{Attach: 2 * time.Minute}})
-		c := w.client(async)
+		w := worldtest.New(t, openaitest.Config{NotFoundWindow: 20 * time.Second, ListLag: openaitest.Lag{Attach: 2 * time.Minute}})
+		c := w.Client(async)
 		is.NoErr(onlyErr(c.Put(t.Context(), doc("a.md", "text"))))
 		var keys []string
 		for i, err := range c.List(t.Context()) {
@@ -305,30 +306,30 @@ func TestAReaderFindsAnAcknowledgedDocumentThatCannotBeSeenYet(t *testing.T) {
 func TestADocumentThatIsDeletedBeforeItIsSearchableIsNoFailure(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		is := is.New(t)
-		w := newWorld(t, openaitest.Config{IndexTime: 20 * time.Second})
-		c := w.client(async)
+		w := worldtest.New(t, openaitest.Config{IndexTime: 20 * time.Second})
+		c := w.Client(async)
 		is.NoErr(onlyErr(c.Put(t.Context(), doc("a.md", "a"))))
 		is.NoErr(onlyErr(c.Delete(t.Context(), "a.md")))
 		began := time.Now()
 		is.NoErr(c.Flush(t.Context()))
 		is.True(time.Since(began) < time.Minute)
-		is.Equal(w.files(), 0)
+		is.Equal(w.Files(), 0)
 	})
 }
 
 func TestAFlushNamesTheKeyWhoseOlderVersionIsLeft(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		is := is.New(t)
-		w := newWorld(t, openaitest.Config{IndexTime: 2 * time.Second})
-		c := w.client(async, func(cfg *vsclient.Config) { cfg.RetryTimeout = 20 * time.Second })
+		w := worldtest.New(t, openaitest.Config{IndexTime: 2 * time.Second})
+		c := w.Client(async, func(cfg *vsclient.Config) { cfg.RetryTimeout = 20 * time.Second })
 		is.NoErr(onlyErr(c.Put(t.Context(), doc("a.md", "one"))))
 		is.NoErr(c.Flush(t.Context()))
-		w.srv.Inject(openaitest.Fault{Method: "DELETE", Times: -1, Kind: openaitest.FaultStatus, Status: 503})
+		w.Server.Inject(openaitest.Fault{Method: "DELETE", Times: -1, Kind: openaitest.FaultStatus, Status: 503})
 		is.NoErr(onlyErr(c.Put(t.Context(), doc("a.md", "two"))))
 		var failed *vsclient.Error
 		is.True(errors.As(c.Flush(t.Context()), &failed))
 		is.Equal(failed.Key, "a.md")
-		w.srv.ClearFaults()
+		w.Server.ClearFaults()
 	})
 }
 
@@ -337,16 +338,16 @@ func TestAKeyThatChangesOftenKeepsItsLastVersion(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		is := is.New(t)
-		w := newWorld(t, openaitest.Config{IndexTime: 30 * time.Second})
-		c := w.client(async)
+		w := worldtest.New(t, openaitest.Config{IndexTime: 30 * time.Second})
+		c := w.Client(async)
 		for i := range 74 {
 			is.NoErr(onlyErr(c.Put(t.Context(), doc("a.md", fmt.Sprint(i)))))
 			time.Sleep(20 * time.Second)
 		}
 		time.Sleep(time.Hour)
 		is.NoErr(c.Flush(t.Context()))
-		is.Equal(w.holds()["a.md"], "73")
-		is.Equal(w.files(), 1)
+		is.Equal(w.Holds()["a.md"], "73")
+		is.Equal(w.Files(), 1)
 	})
 }
 
@@ -357,13 +358,13 @@ func TestAPutIsAcknowledgedWhenItsFileIsAttachedNotWhenItsBatchIsAnswered(t *tes
 		t.Run(string(how), func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				is := is.New(t)
-				w := newWorld(t, openaitest.Config{FreshFileWindow: 4 * time.Second, Quirks: openaitest.Quirks{BadFileInBatch: how}})
-				c, kill := w.process(async)
+				w := worldtest.New(t, openaitest.Config{FreshFileWindow: 4 * time.Second, Quirks: openaitest.Quirks{BadFileInBatch: how}})
+				c, kill := w.Process(async)
 				for _, r := range c.Apply(t.Context(), []vsclient.Change{put("a.md", "one"), put("b.md", "one")}, nil) {
 					is.NoErr(r.Err)
 				}
 				kill()
-				w.expect(map[string]string{"a.md": "one", "b.md": "one"})
+				w.Expect(map[string]string{"a.md": "one", "b.md": "one"})
 			})
 		})
 	}
@@ -373,38 +374,38 @@ func TestAPutIsAcknowledgedWhenItsFileIsAttachedNotWhenItsBatchIsAnswered(t *tes
 func TestAnAcknowledgedDocumentWhoseAttributesAreSetMeanwhileStays(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		is := is.New(t)
-		w := newWorld(t, openaitest.Config{Latency: 50 * time.Millisecond, IndexTime: 200 * time.Millisecond})
-		c := w.client(async)
+		w := worldtest.New(t, openaitest.Config{Latency: 50 * time.Millisecond, IndexTime: 200 * time.Millisecond})
+		c := w.Client(async)
 		is.NoErr(onlyErr(c.Put(t.Context(), with(doc("a.md", "text"), vsclient.Attributes{"public": true}))))
 		is.NoErr(onlyErr(c.Put(t.Context(), doc("a.md", "text"))))
 		is.NoErr(c.Flush(t.Context()))
 		time.Sleep(time.Hour)
-		w.expect(map[string]string{"a.md": "text"})
+		w.Expect(map[string]string{"a.md": "text"})
 	})
 }
 
 func TestAStoreThatIsNotThereForAMomentCostsNoAcceptedDocument(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		is := is.New(t)
-		w := newWorld(t, openaitest.Config{IndexTime: 20 * time.Second})
-		c := w.client(async)
+		w := worldtest.New(t, openaitest.Config{IndexTime: 20 * time.Second})
+		c := w.Client(async)
 		is.NoErr(onlyErr(c.Put(t.Context(), doc("z.md", "text"))))
 		is.NoErr(c.Flush(t.Context()))
 		is.NoErr(onlyErr(c.Put(t.Context(), doc("a.md", "text"))))
 		time.Sleep(5 * time.Second)
-		w.strike("", "/vector_stores/**", openaitest.Fault{Kind: openaitest.FaultStatus, Status: http.StatusNotFound, Message: fmt.Sprintf("No vector store found with id '%s'.", w.store), Times: -1})
+		w.Strike("", "/vector_stores/**", openaitest.Fault{Kind: openaitest.FaultStatus, Status: http.StatusNotFound, Message: fmt.Sprintf("No vector store found with id '%s'.", w.Store), Times: -1})
 		time.Sleep(20 * time.Second)
-		w.srv.ClearFaults()
+		w.Server.ClearFaults()
 		time.Sleep(time.Hour)
-		w.expect(map[string]string{"a.md": "text", "z.md": "text"})
+		w.Expect(map[string]string{"a.md": "text", "z.md": "text"})
 	})
 }
 
 func TestFlushTellsHowManyChangesWereMergedWithOneThatCannotBeIndexed(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		is := is.New(t)
-		w := newWorld(t, unreadable(openaitest.Config{}))
-		c := w.client(async)
+		w := worldtest.New(t, unreadable(openaitest.Config{}))
+		c := w.Client(async)
 		for _, r := range c.Apply(t.Context(), []vsclient.Change{put("a.md", "one"), put("a.md", "two"), put("a.md", "unreadable")}, nil) {
 			is.NoErr(r.Err)
 		}
@@ -419,19 +420,19 @@ func TestFlushTellsHowManyChangesWereMergedWithOneThatCannotBeIndexed(t *testing
 func TestAVersionWhoseRemovalHasBegunIsAttachedNoMore(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		is := is.New(t)
-		w := newWorld(t, openaitest.Config{
+		w := worldtest.New(t, openaitest.Config{
 			Latency: 50 * time.Millisecond, IndexTime: 20 * time.Second,
 			StickIndexing: func(f openaitest.FileInfo) bool { return f.Name == "d-0000.md" && f.Bytes == int64(len("text")) },
 		})
-		c := w.client(async)
+		c := w.Client(async)
 		for _, r := range c.Apply(t.Context(), many("d", 2), nil) {
 			is.NoErr(r.Err)
 		}
 		is.NoErr(onlyErr(c.Put(t.Context(), doc("d-0000.md", "newer"))))
-		w.strike(http.MethodDelete, pathFile, openaitest.Fault{Times: -1, Kind: openaitest.FaultStatus, Status: 500})
-		time.AfterFunc(time.Minute, w.srv.ClearFaults)
+		w.Strike(http.MethodDelete, pathFile, openaitest.Fault{Times: -1, Kind: openaitest.FaultStatus, Status: 500})
+		time.AfterFunc(time.Minute, w.Server.ClearFaults)
 		is.NoErr(c.Flush(t.Context()))
-		is.Equal(len(w.times(batchAttach)), 1)
-		is.Equal(len(w.times(singleAttach)), 1) // of the newer one
+		is.Equal(len(w.Times(batchAttach)), 1)
+		is.Equal(len(w.Times(singleAttach)), 1) // of the newer one
 	})
 }

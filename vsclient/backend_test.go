@@ -31,7 +31,13 @@ type backend struct {
 
 func (b *backend) client(t *testing.T) *vsclient.Client {
 	t.Helper()
-	c, err := vsclient.New(vsclient.Config{APIKey: b.key, VectorStoreID: b.store, BaseURL: b.url, HTTPClient: b.http})
+	return b.clientOf(t, b.store)
+}
+
+// clientOf makes a client of another store.
+func (b *backend) clientOf(t *testing.T, store string) *vsclient.Client {
+	t.Helper()
+	c, err := vsclient.New(vsclient.Config{APIKey: b.key, VectorStoreID: store, BaseURL: b.url, HTTPClient: b.http})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -16,6 +16,8 @@ import (
 	"github.com/matryer/is"
 
 	"github.com/conduitio-labs/conduit-connector-openai-vectorstore/vsclient"
+	"github.com/conduitio-labs/conduit-connector-openai-vectorstore/vsclient/internal/race"
+	"github.com/conduitio-labs/conduit-connector-openai-vectorstore/vsclient/internal/worldtest"
 	"github.com/conduitio-labs/conduit-connector-openai-vectorstore/vsclient/openaitest"
 )
 
@@ -24,38 +26,38 @@ import (
 func TestConcurrentPutsShareOneAttachRequest(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		is := is.New(t)
-		w := newWorld(t, slow)
-		for key, err := range putAll(t.Context(), w.client(), numbered(60)...) {
+		w := worldtest.New(t, slow)
+		for key, err := range putAll(t.Context(), w.Client(), numbered(60)...) {
 			if err != nil {
 				t.Error(key, err)
 			}
 		}
-		counts := w.srv.Counts()
+		counts := w.Server.Counts()
 		is.Equal(counts[filesCreate], 60)
 		is.Equal(counts[batchAttach], 1)
 		is.Equal(counts[singleAttach], 0)
 		is.True(counts[batchStatus]+counts[batchListing]+counts[singleLook] <= 6) // nor does each ask for itself
-		is.Equal(len(w.searchable()), 60)
+		is.Equal(len(w.Searchable()), 60)
 	})
 }
 
 func TestAnIdleClientAttachesASingleFileAtOnce(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		is := is.New(t)
-		w := newWorld(t, slow)
-		_, err := w.client().Put(t.Context(), doc("a.md", "text"))
+		w := worldtest.New(t, slow)
+		_, err := w.Client().Put(t.Context(), doc("a.md", "text"))
 		is.NoErr(err)
-		is.Equal(len(w.times(batchAttach)), 0)
-		is.True(w.times(singleAttach)[0].Sub(w.times(filesCreate)[0]) < slow.Latency+time.Millisecond)
+		is.Equal(len(w.Times(batchAttach)), 0)
+		is.True(w.Times(singleAttach)[0].Sub(w.Times(filesCreate)[0]) < slow.Latency+time.Millisecond)
 	})
 }
 
 func TestASlowUploadDoesNotHoldUpThoseThatAreReady(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		is := is.New(t)
-		w := newWorld(t, slow)
-		w.strike(http.MethodPost, pathFiles, openaitest.Fault{Kind: openaitest.FaultDelay, Delay: seconds(30)})
-		c := w.client()
+		w := worldtest.New(t, slow)
+		w.Strike(http.MethodPost, pathFiles, openaitest.Fault{Kind: openaitest.FaultDelay, Delay: seconds(30)})
+		c := w.Client()
 		var large sync.WaitGroup
 		large.Go(func() { putAll(t.Context(), c, "large.md") })
 		time.Sleep(time.Second)
@@ -64,7 +66,7 @@ func TestASlowUploadDoesNotHoldUpThoseThatAreReady(t *testing.T) {
 		is.NoErr(err)
 		is.True(time.Since(began) < 2*time.Second)
 		large.Wait()
-		is.Equal(len(w.searchable()), 2)
+		is.Equal(len(w.Searchable()), 2)
 	})
 }
 
@@ -75,13 +77,13 @@ func TestABatchIsNeverLargerThanConfigured(t *testing.T) {
 				is := is.New(t)
 				cfg := slow
 				cfg.Quirks.BatchMax = size
-				w := newWorld(t, cfg)
-				c := w.client(func(cfg *vsclient.Config) { cfg.BatchSize, cfg.Concurrency = size, 60 })
+				w := worldtest.New(t, cfg)
+				c := w.Client(func(cfg *vsclient.Config) { cfg.BatchSize, cfg.Concurrency = size, 60 })
 				for _, r := range c.Apply(t.Context(), many("d", 60), nil) {
 					is.NoErr(r.Err)
 				}
-				is.Equal(w.answered(400), 0)
-				is.Equal(len(w.times(batchAttach))+len(w.times(singleAttach)), want)
+				is.Equal(w.Answered(400), 0)
+				is.Equal(len(w.Times(batchAttach))+len(w.Times(singleAttach)), want)
 			})
 		})
 	}
@@ -90,7 +92,7 @@ func TestABatchIsNeverLargerThanConfigured(t *testing.T) {
 func TestAServerThatTakesSmallerBatchesCostsRequestsButNoDocument(t *testing.T) {
 	t.Parallel()
 	for _, most := range []int{500, 100} {
-		if underRace && most < 500 {
+		if race.Enabled && most < 500 {
 			continue // many requests, of the same kind
 		}
 		t.Run(fmt.Sprint(most), func(t *testing.T) {
@@ -98,13 +100,13 @@ func TestAServerThatTakesSmallerBatchesCostsRequestsButNoDocument(t *testing.T) 
 				is := is.New(t)
 				cfg := slow
 				cfg.Quirks.BatchMax = most
-				w := newWorld(t, cfg)
-				c := w.client(func(cfg *vsclient.Config) { cfg.BatchSize = 1000 })
+				w := worldtest.New(t, cfg)
+				c := w.Client(func(cfg *vsclient.Config) { cfg.BatchSize = 1000 })
 				for _, r := range c.Apply(t.Context(), many("d", 1500), nil) {
 					is.NoErr(r.Err)
 				}
-				is.Equal(len(w.searchable()), 1500)
-				is.True(w.answered(400) <= 8) // it learns
+				is.Equal(len(w.Searchable()), 1500)
+				is.True(w.Answered(400) <= 8) // it learns
 			})
 		})
 	}
@@ -120,17 +122,17 @@ func TestAFileThatSpoilsItsBatchIsUploadedAnew(t *testing.T) {
 					is := is.New(t)
 					cfg := slow
 					cfg.Quirks.BadFileInBatch, cfg.Quirks.UnknownFile400 = quirk, answer
-					w := newWorld(t, cfg)
-					w.onFirst(http.MethodPost, "/file_batches", func() { w.deleteFile("d-0007.md") })
-					errs := putAll(t.Context(), w.client(), numbered(30)...)
+					w := worldtest.New(t, cfg)
+					w.OnFirst(http.MethodPost, "/file_batches", func() { w.DeleteFile("d-0007.md") })
+					errs := putAll(t.Context(), w.Client(), numbered(30)...)
 					for key, err := range errs {
 						if key != "d-0007.md" && err != nil {
 							t.Error(key, err)
 						}
 					}
 					is.NoErr(errs["d-0007.md"]) // it was uploaded anew
-					is.Equal(len(w.searchable()), 30)
-					is.True(len(w.times(batchAttach)) <= 6) // it was not sought by trial alone
+					is.Equal(len(w.Searchable()), 30)
+					is.True(len(w.Times(batchAttach)) <= 6) // it was not sought by trial alone
 				})
 			})
 		}
@@ -141,8 +143,8 @@ func TestAFileThatTheStoresDoNotKnowYetIsAttachedALittleLater(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		cfg := slow
 		cfg.FreshFileWindow = 3 * time.Second
-		w := newWorld(t, cfg)
-		for key, err := range putAll(t.Context(), w.client(), numbered(40)...) {
+		w := worldtest.New(t, cfg)
+		for key, err := range putAll(t.Context(), w.Client(), numbered(40)...) {
 			if err != nil {
 				t.Error(key, err)
 			}
@@ -155,8 +157,8 @@ func TestAFileThatCannotBeIndexedFailsAloneWithOpenAIsReason(t *testing.T) {
 		is := is.New(t)
 		cfg := slow
 		cfg.IndexRules = []openaitest.IndexRule{{Name: "d-0003.md", Code: "invalid_file", Message: "The file could not be parsed."}}
-		w := newWorld(t, cfg)
-		errs := putAll(t.Context(), w.client(), numbered(150)...)
+		w := worldtest.New(t, cfg)
+		errs := putAll(t.Context(), w.Client(), numbered(150)...)
 		bad := errs["d-0003.md"]
 		is.True(errors.Is(bad, vsclient.ErrIndexing))
 		is.True(strings.Contains(bad.Error(), "The file could not be parsed."))
@@ -166,8 +168,8 @@ func TestAFileThatCannotBeIndexedFailsAloneWithOpenAIsReason(t *testing.T) {
 				t.Error(key, err)
 			}
 		}
-		is.Equal(len(w.searchable()), 149)
-		is.Equal(len(w.srv.Snapshot().Files), 149) // and leaves nothing behind
+		is.Equal(len(w.Searchable()), 149)
+		is.Equal(len(w.Server.Snapshot().Files), 149) // and leaves nothing behind
 	})
 }
 
@@ -177,8 +179,8 @@ func TestAFileThatIsStuckDoesNotHoldUpItsBatch(t *testing.T) {
 		cfg := slow
 		var once atomic.Bool
 		cfg.StickIndexing = func(f openaitest.FileInfo) bool { return f.Name == "stuck.md" && once.CompareAndSwap(false, true) }
-		w := newWorld(t, cfg)
-		c := w.client()
+		w := worldtest.New(t, cfg)
+		c := w.Client()
 		began := time.Now()
 		var stuck sync.WaitGroup
 		stuck.Go(func() {
@@ -194,10 +196,10 @@ func TestAFileThatIsStuckDoesNotHoldUpItsBatch(t *testing.T) {
 		is.True(time.Since(began) < 10*time.Second)
 		stuck.Wait() // it is uploaded anew after IndexTimeout
 		is.True(time.Since(began) < 11*time.Minute)
-		looks := len(w.times(singleLook)) + len(w.times(batchStatus)) + len(w.times(batchListing))
+		looks := len(w.Times(singleLook)) + len(w.Times(batchStatus)) + len(w.Times(batchListing))
 		is.True(looks < 300) // ten minutes of waiting are not asked through every second
-		is.Equal(len(w.searchable()), 121)
-		is.Equal(w.files(), 121)
+		is.Equal(len(w.Searchable()), 121)
+		is.Equal(w.Files(), 121)
 	})
 }
 
@@ -215,10 +217,10 @@ func TestACallerThatGivesUpTakesNoneOfItsBatchAlong(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				is := is.New(t)
-				w := newWorld(t, slow)
+				w := worldtest.New(t, slow)
 				// A slow upload has the others wait for a second until they are attached.
-				w.strike(http.MethodPost, pathFiles, openaitest.Fault{Nth: 3, Kind: openaitest.FaultDelay, Delay: seconds(3)})
-				c := w.client()
+				w.Strike(http.MethodPost, pathFiles, openaitest.Fault{Nth: 3, Kind: openaitest.FaultDelay, Delay: seconds(3)})
+				c := w.Client()
 				ctx, cancel := context.WithTimeout(t.Context(), moment.after)
 				defer cancel()
 				var others sync.WaitGroup
@@ -235,10 +237,10 @@ func TestACallerThatGivesUpTakesNoneOfItsBatchAlong(t *testing.T) {
 				is.Equal(time.Since(began), moment.after)
 				others.Wait()
 				time.Sleep(time.Minute)
-				landed := w.searchable()["given-up.md"]
+				landed := w.Searchable()["given-up.md"]
 				is.True(moment.lands || !landed)         // its own upload may be the slow one, and then it is not sent
-				is.Equal(len(w.searchable()), w.files()) // no File is left that is not in the store
-				is.Equal(len(w.searchable())-20, map[bool]int{true: 1}[landed])
+				is.Equal(len(w.Searchable()), w.Files()) // no File is left that is not in the store
+				is.Equal(len(w.Searchable())-20, map[bool]int{true: 1}[landed])
 			})
 		})
 	}
@@ -251,8 +253,8 @@ func TestThePollIntervalThatTheServerAsksForIsKept(t *testing.T) {
 				is := is.New(t)
 				cfg := slow
 				cfg.IndexTime, cfg.PollAfter = 15*time.Second, 4*time.Second
-				w := newWorld(t, cfg)
-				c := w.client()
+				w := worldtest.New(t, cfg)
+				c := w.Client()
 				is.NoErr(onlyErr(c.Put(t.Context(), doc("before.md", "text")))) // it has seen that attributes are kept
 				began := time.Now()
 				for key, err := range putAll(t.Context(), c, numbered(n)...) {
@@ -260,10 +262,10 @@ func TestThePollIntervalThatTheServerAsksForIsKept(t *testing.T) {
 						t.Error(key, err)
 					}
 				}
-				polls := append(w.times(batchAttach), w.times(singleAttach)...)
-				polls = append(polls, w.times(batchStatus)...)
+				polls := append(w.Times(batchAttach), w.Times(singleAttach)...)
+				polls = append(polls, w.Times(batchStatus)...)
 				if n == 1 {
-					polls = append(polls, w.times(singleLook)...)
+					polls = append(polls, w.Times(singleLook)...)
 				}
 				polls = slices.DeleteFunc(polls, began.After)
 				is.True(len(polls) >= 4)
@@ -304,7 +306,7 @@ func TestNoResultIsLostWhenTheBatchCannotBeAskedFor(t *testing.T) {
 		{"pages are short", func(cfg *openaitest.Config) { cfg.Quirks.FilterAfterPage = true }},
 		{"files of one second are listed in any order", func(cfg *openaitest.Config) { cfg.Quirks.ShuffledTies = true }},
 	} {
-		if underRace && nth%3 != 0 {
+		if race.Enabled && nth%3 != 0 {
 			continue // package index, alone, goes through all of them
 		}
 		t.Run(row.sentence, func(t *testing.T) {
@@ -314,9 +316,9 @@ func TestNoResultIsLostWhenTheBatchCannotBeAskedFor(t *testing.T) {
 				cfg.IndexTime = 2 * time.Second
 				cfg.IndexRules = []openaitest.IndexRule{{Name: "d-0150.md", Code: "unsupported_file", Message: "No."}}
 				row.change(&cfg)
-				w := newWorld(t, cfg)
+				w := worldtest.New(t, cfg)
 				failed := 0
-				for _, r := range w.client().Apply(t.Context(), many("d", 300), nil) {
+				for _, r := range w.Client().Apply(t.Context(), many("d", 300), nil) {
 					if r.Key == "d-0150.md" {
 						is.True(errors.Is(r.Err, vsclient.ErrIndexing))
 						failed++
@@ -325,8 +327,8 @@ func TestNoResultIsLostWhenTheBatchCannotBeAskedFor(t *testing.T) {
 					}
 				}
 				is.Equal(failed, 1)
-				is.Equal(len(w.searchable()), 299)
-				counts := w.srv.Counts()
+				is.Equal(len(w.Searchable()), 299)
+				counts := w.Server.Counts()
 				looks := counts[batchStatus] + counts[batchListing] + counts[singleLook]
 				is.True(looks <= 600) // two a file at the very worst, and not one a second
 			})
@@ -337,8 +339,8 @@ func TestNoResultIsLostWhenTheBatchCannotBeAskedFor(t *testing.T) {
 func TestRemovalsRunSideBySideWithinTheSameBound(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		is := is.New(t)
-		w := newWorld(t, slow)
-		c := w.client(func(cfg *vsclient.Config) { cfg.Concurrency = 7 })
+		w := worldtest.New(t, slow)
+		c := w.Client(func(cfg *vsclient.Config) { cfg.Concurrency = 7 })
 		for _, r := range c.Apply(t.Context(), many("d", 70), nil) {
 			is.NoErr(r.Err)
 		}
@@ -352,9 +354,9 @@ func TestRemovalsRunSideBySideWithinTheSameBound(t *testing.T) {
 			is.Equal(r.Outcome, vsclient.Deleted)
 		}
 		is.Equal(time.Since(began), 10*2*slow.Latency)
-		is.Equal(w.mostAtOnce(http.MethodPost, "/files"), 7)
-		is.Equal(w.mostAtOnce(http.MethodDelete, "/files/"), 7)
-		is.Equal(len(w.srv.Snapshot().Files), 0)
+		is.Equal(w.MostAtOnce(http.MethodPost, "/files"), 7)
+		is.Equal(w.MostAtOnce(http.MethodDelete, "/files/"), 7)
+		is.Equal(len(w.Server.Snapshot().Files), 0)
 	})
 }
 
@@ -364,14 +366,14 @@ func TestAnAttachWhoseReplyWasLostIsNotRepeatedWhenItWasCarriedOut(t *testing.T)
 		t.Run(name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				is := is.New(t)
-				w := newWorld(t, openaitest.Config{Latency: 50 * time.Millisecond, Quirks: openaitest.Quirks{ReattachReindexes: true}})
-				w.srv.Inject(openaitest.Fault{Method: http.MethodPost, Path: "/vector_stores/*/*", Kind: openaitest.FaultHang, AfterEffect: true})
-				for _, r := range w.client().Apply(t.Context(), many("doc", n), nil) {
+				w := worldtest.New(t, openaitest.Config{Latency: 50 * time.Millisecond, Quirks: openaitest.Quirks{ReattachReindexes: true}})
+				w.Server.Inject(openaitest.Fault{Method: http.MethodPost, Path: "/vector_stores/*/*", Kind: openaitest.FaultHang, AfterEffect: true})
+				for _, r := range w.Client().Apply(t.Context(), many("doc", n), nil) {
 					is.NoErr(r.Err)
 				}
-				counts := w.srv.Counts()
+				counts := w.Server.Counts()
 				is.Equal(counts[singleAttach]+counts[batchAttach], 1)
-				is.Equal(len(w.srv.History(w.store)), n) // each was searchable once, and is
+				is.Equal(len(w.Server.History(w.Store)), n) // each was searchable once, and is
 			})
 		})
 	}
@@ -386,22 +388,22 @@ func TestAServerThatTakesNoBatchesIsWrittenToWithSingleAttaches(t *testing.T) {
 				is := is.New(t)
 				cfg := slow
 				cfg.Quirks.BatchesNotTaken = quirk
-				w := newWorld(t, cfg)
-				c := w.client()
+				w := worldtest.New(t, cfg)
+				c := w.Client()
 				for _, r := range c.Apply(t.Context(), many("d", 40), nil) {
 					is.NoErr(r.Err)
 				}
-				is.Equal(len(w.searchable()), 40)
-				is.Equal(w.files(), 40)
-				asked := w.srv.Counts()[batchAttach]
+				is.Equal(len(w.Searchable()), 40)
+				is.Equal(w.Files(), 40)
+				asked := w.Server.Counts()[batchAttach]
 				is.True(asked > 0)
 				began := time.Now()
 				for _, r := range c.Apply(t.Context(), many("e", 40), nil) {
 					is.NoErr(r.Err)
 				}
-				is.Equal(w.srv.Counts()[batchAttach], asked) // it remembers
+				is.Equal(w.Server.Counts()[batchAttach], asked) // it remembers
 				is.True(time.Since(began) < 20*slow.IndexTime)
-				is.True(w.mostAtOnce(http.MethodPost, "/vector_stores/") > 10)
+				is.True(w.MostAtOnce(http.MethodPost, "/vector_stores/") > 10)
 			})
 		})
 	}

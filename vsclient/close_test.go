@@ -17,6 +17,8 @@ import (
 	"github.com/matryer/is"
 
 	"github.com/conduitio-labs/conduit-connector-openai-vectorstore/vsclient"
+	"github.com/conduitio-labs/conduit-connector-openai-vectorstore/vsclient/internal/race"
+	"github.com/conduitio-labs/conduit-connector-openai-vectorstore/vsclient/internal/worldtest"
 	"github.com/conduitio-labs/conduit-connector-openai-vectorstore/vsclient/openaitest"
 )
 
@@ -26,21 +28,21 @@ import (
 // gathered, attached, indexed, replaced and deleted.
 func TestCloseEndsEverythingWithinTenSecondsAndLosesNothing(t *testing.T) {
 	step := 350 * time.Millisecond
-	if underRace {
+	if race.Enabled {
 		step = 900 * time.Millisecond
 	}
 	for moment := 25 * time.Millisecond; moment < 3*time.Second; moment += step {
 		for _, waits := range []bool{false, true} {
 			synctest.Test(t, func(t *testing.T) {
 				is := is.New(t)
-				w := newWorld(t, slow)
-				first := w.client()
+				w := worldtest.New(t, slow)
+				first := w.Client()
 				for _, r := range first.Apply(t.Context(), many("d", 40), nil) {
 					is.NoErr(r.Err)
 				}
 				is.NoErr(first.Close())
 
-				c := w.client(func(cfg *vsclient.Config) { cfg.Async = waits })
+				c := w.Client(func(cfg *vsclient.Config) { cfg.Async = waits })
 				changes := append(many("new", 20), many("d", 40)...)
 				for i, ch := range changes {
 					changes[i] = put(ch.Key(), "another")
@@ -72,15 +74,15 @@ func TestCloseEndsEverythingWithinTenSecondsAndLosesNothing(t *testing.T) {
 				if stack := running("/vsclient."); stack != "" {
 					t.Fatalf("closed after %v, this still runs: %s", moment, stack)
 				}
-				requests := w.srv.RequestCount()
+				requests := w.Server.RequestCount()
 				is.NoErr(c.Close())
 				_, err := c.Put(t.Context(), doc("late.md", "text"))
 				is.True(errors.Is(err, vsclient.ErrClosed))
 				time.Sleep(time.Minute)
-				is.Equal(w.srv.RequestCount(), requests) // a closed client makes no request
+				is.Equal(w.Server.RequestCount(), requests) // a closed client makes no request
 
 				// Each key that was not deleted is served, and everything that was acknowledged.
-				held := w.holds()
+				held := w.Holds()
 				for i, r := range results {
 					switch {
 					case i%3 == 0:
@@ -92,10 +94,10 @@ func TestCloseEndsEverythingWithinTenSecondsAndLosesNothing(t *testing.T) {
 					}
 				}
 				// The next process finishes it.
-				for _, r := range w.client().Apply(t.Context(), changes, nil) {
+				for _, r := range w.Client().Apply(t.Context(), changes, nil) {
 					is.NoErr(r.Err)
 				}
-				held = w.holds()
+				held = w.Holds()
 				for i, ch := range changes {
 					want := "another"
 					if i%3 == 0 {
@@ -118,20 +120,20 @@ func TestCloseReturnsWithinTenSecondsWhateverTheServerDoes(t *testing.T) {
 			t.Run(fmt.Sprint("it ", sentence, " after ", moment), func(t *testing.T) {
 				synctest.Test(t, func(t *testing.T) {
 					is := is.New(t)
-					w := newWorld(t, slow)
-					is.NoErr(onlyErr(w.client().Put(t.Context(), doc("d-0000.md", "old"))))
-					c := w.client()
+					w := worldtest.New(t, slow)
+					is.NoErr(onlyErr(w.Client().Put(t.Context(), doc("d-0000.md", "old"))))
+					c := w.Client()
 					var calls sync.WaitGroup
 					calls.Go(func() { c.Apply(context.Background(), many("d", 10), nil) })
 					time.Sleep(moment)
 					f.Times = -1
-					w.srv.Inject(f)
+					w.Server.Inject(f)
 					began := time.Now()
 					_ = c.Close()
 					is.True(time.Since(began) <= 10*time.Second)
 					calls.Wait()
 					is.True(time.Since(began) <= 10*time.Second)
-					is.True(w.holds()["d-0000.md"] != "")
+					is.True(w.Holds()["d-0000.md"] != "")
 				})
 			})
 		}
@@ -142,15 +144,15 @@ func TestCloseReturnsWithinTenSecondsWhateverTheServerDoes(t *testing.T) {
 func TestCloseSaysWhichFilesItLeaves(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		is := is.New(t)
-		w := newWorld(t, openaitest.Config{Latency: 50 * time.Millisecond, IndexTime: time.Minute})
-		c := w.client()
+		w := worldtest.New(t, openaitest.Config{Latency: 50 * time.Millisecond, IndexTime: time.Minute})
+		c := w.Client()
 		var calls sync.WaitGroup
 		calls.Go(func() { _, _ = c.Put(context.Background(), doc("a.md", "text")) })
 		time.Sleep(time.Second)
 		err := c.Close()
 		calls.Wait()
 		is.True(err != nil)
-		is.True(strings.Contains(err.Error(), w.srv.Snapshot().Files[0].ID))
+		is.True(strings.Contains(err.Error(), w.Server.Snapshot().Files[0].ID))
 		is.Equal(vsclient.ClassOf(err), vsclient.Stopped)
 		is.NoErr(c.Close())
 	})
@@ -159,8 +161,8 @@ func TestCloseSaysWhichFilesItLeaves(t *testing.T) {
 func TestShutdownLetsCallsUnderWayEndFirst(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		is := is.New(t)
-		w := newWorld(t, slow)
-		c := w.client()
+		w := worldtest.New(t, slow)
+		c := w.Client()
 		var calls sync.WaitGroup
 		calls.Go(func() {
 			for _, r := range c.Apply(context.Background(), many("d", 200), nil) {
@@ -172,16 +174,16 @@ func TestShutdownLetsCallsUnderWayEndFirst(t *testing.T) {
 		time.Sleep(100 * time.Millisecond)
 		is.NoErr(c.Shutdown(t.Context()))
 		calls.Wait()
-		is.Equal(len(w.searchable()), 200)
+		is.Equal(len(w.Searchable()), 200)
 	})
 }
 
 func TestShutdownEndsWithItsContextWhateverTheServerDoes(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		is := is.New(t)
-		w := newWorld(t, slow)
-		c := w.client()
-		w.strike("", "", openaitest.Fault{Times: -1, Kind: openaitest.FaultHang})
+		w := worldtest.New(t, slow)
+		c := w.Client()
+		w.Strike("", "", openaitest.Fault{Times: -1, Kind: openaitest.FaultHang})
 		var calls sync.WaitGroup
 		calls.Go(func() { c.Apply(context.Background(), many("d", 10), nil) })
 		time.Sleep(time.Second)
@@ -204,24 +206,24 @@ func TestACallReturnsWhenItsContextEndsWhateverHangs(t *testing.T) {
 			t.Run(fmt.Sprint(sentence, ", slots ", slots), func(t *testing.T) {
 				synctest.Test(t, func(t *testing.T) {
 					is := is.New(t)
-					w := newWorld(t, slow)
-					is.NoErr(onlyErr(w.client().Put(t.Context(), doc("a.md", "old"))))
-					c := w.client(func(cfg *vsclient.Config) { cfg.Concurrency = slots })
-					w.strike(at.method, at.path, openaitest.Fault{Times: -1, Kind: openaitest.FaultHang, EffectAfter: seconds(60)})
+					w := worldtest.New(t, slow)
+					is.NoErr(onlyErr(w.Client().Put(t.Context(), doc("a.md", "old"))))
+					c := w.Client(func(cfg *vsclient.Config) { cfg.Concurrency = slots })
+					w.Strike(at.method, at.path, openaitest.Fault{Times: -1, Kind: openaitest.FaultHang, EffectAfter: seconds(60)})
 					ctx, cancel := context.WithTimeout(t.Context(), 2*time.Second)
 					defer cancel()
 					began := time.Now()
 					_, err := c.Put(ctx, doc("a.md", "new"))
 					is.Equal(time.Since(began), 2*time.Second)
 					is.True(errors.Is(err, context.DeadlineExceeded))
-					w.srv.ClearFaults()
-					is.True(w.holds()["a.md"] != "")
+					w.Server.ClearFaults()
+					is.True(w.Holds()["a.md"] != "")
 					time.Sleep(30 * time.Minute)
 					// The version that was given up is taken forward, or is gone; never are there two.
-					is.True(!strings.Contains(w.holds()["a.md"], " and "))
-					w.noGap("a.md")
+					is.True(!strings.Contains(w.Holds()["a.md"], " and "))
+					w.NoGap("a.md")
 					is.NoErr(onlyErr(c.Put(t.Context(), doc("a.md", "new"))))
-					w.expect(map[string]string{"a.md": "new"})
+					w.Expect(map[string]string{"a.md": "new"})
 				})
 			})
 		}
@@ -231,12 +233,12 @@ func TestACallReturnsWhenItsContextEndsWhateverHangs(t *testing.T) {
 func TestCloseWaitsForARemovalThatHasBegun(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		is := is.New(t)
-		w := newWorld(t, openaitest.Config{})
-		c := w.client()
+		w := worldtest.New(t, openaitest.Config{})
+		c := w.Client()
 		for i := range 2 { // two versions of one key, as two writers leave them
-			w.attached("a.md", "text", map[string]any{"vs_key": "a.md", "vs_version": fmt.Sprintf("%016d", i+1)})
+			w.Attached("a.md", "text", map[string]any{"vs_key": "a.md", "vs_version": fmt.Sprintf("%016d", i+1)})
 		}
-		w.strike(http.MethodDelete, "", openaitest.Fault{Times: -1, Kind: openaitest.FaultDelay, Delay: seconds(4)})
+		w.Strike(http.MethodDelete, "", openaitest.Fault{Times: -1, Kind: openaitest.FaultDelay, Delay: seconds(4)})
 		swept := make(chan struct{})
 		go func() {
 			defer close(swept)
@@ -244,7 +246,7 @@ func TestCloseWaitsForARemovalThatHasBegun(t *testing.T) {
 		}()
 		time.Sleep(time.Second)
 		is.NoErr(c.Close())
-		is.Equal(w.files(), 1)
+		is.Equal(w.Files(), 1)
 		<-swept
 		_, err := c.Sweep(t.Context(), vsclient.SweepOptions{})
 		is.True(errors.Is(err, vsclient.ErrClosed))
@@ -292,8 +294,8 @@ func running(name string) string {
 func TestCloseWaitsShortlyForItsCallersOwnCode(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		is := is.New(t)
-		w := newWorld(t, openaitest.Config{})
-		c := w.client()
+		w := worldtest.New(t, openaitest.Config{})
+		c := w.Client()
 		is.NoErr(onlyErr(c.Put(t.Context(), doc("a.md", "a"))))
 		began := time.Now()
 		for _, err := range c.List(t.Context()) {
@@ -301,7 +303,7 @@ func TestCloseWaitsShortlyForItsCallersOwnCode(t *testing.T) {
 			is.NoErr(c.Close())
 			break
 		}
-		c = w.client()
+		c = w.Client()
 		c.Apply(t.Context(), []vsclient.Change{vsclient.Put(doc("b.md", "b"))}, func(int, vsclient.Result) { is.NoErr(c.Close()) })
 		is.True(time.Since(began) < 10*time.Second)
 	})
@@ -310,8 +312,8 @@ func TestCloseWaitsShortlyForItsCallersOwnCode(t *testing.T) {
 func TestShutdownTellsOfDocumentsThatCameToNothing(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		is := is.New(t)
-		w := newWorld(t, openaitest.Config{IndexTime: 5 * time.Second, FailIndexing: func(openaitest.FileInfo) (string, string) { return "invalid_file", "bad" }})
-		c := w.client(async)
+		w := worldtest.New(t, openaitest.Config{IndexTime: 5 * time.Second, FailIndexing: func(openaitest.FileInfo) (string, string) { return "invalid_file", "bad" }})
+		c := w.Client(async)
 		is.NoErr(onlyErr(c.Put(t.Context(), doc("a.md", "a"))))
 		err := c.Shutdown(t.Context())
 		is.True(errors.Is(err, vsclient.ErrIndexing))
@@ -321,13 +323,13 @@ func TestShutdownTellsOfDocumentsThatCameToNothing(t *testing.T) {
 func TestShutdownNamesAFileThatWasRefusedAndNotRemoved(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		is := is.New(t)
-		w := newWorld(t, openaitest.Config{FreshFileWindow: time.Hour})
-		c := w.client()
+		w := worldtest.New(t, openaitest.Config{FreshFileWindow: time.Hour})
+		c := w.Client()
 		short, cancel := context.WithTimeout(t.Context(), 3*time.Second)
 		defer cancel()
 		is.True(onlyErr(c.Put(short, doc("a.md", "one"))) != nil)
-		refused := w.srv.Snapshot().Files[0].ID
-		w.strike(http.MethodDelete, "", openaitest.Fault{Times: -1, Kind: openaitest.FaultDelay, Delay: seconds(5)})
+		refused := w.Server.Snapshot().Files[0].ID
+		w.Strike(http.MethodDelete, "", openaitest.Fault{Times: -1, Kind: openaitest.FaultDelay, Delay: seconds(5)})
 		var second sync.WaitGroup
 		second.Go(func() { _, _ = c.Put(t.Context(), doc("a.md", "two")) }) // it has the key's turn
 		time.Sleep(3 * time.Second)
@@ -343,16 +345,16 @@ func TestShutdownNamesAFileThatWasRefusedAndNotRemoved(t *testing.T) {
 func TestShutdownDoesNotWaitForARemovalThatIsForbidden(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		is := is.New(t)
-		w := newWorld(t, slow)
-		c := w.client()
+		w := worldtest.New(t, slow)
+		c := w.Client()
 		is.NoErr(onlyErr(c.Put(t.Context(), doc("a.md", "one"))))
-		w.srv.Inject(openaitest.Fault{Method: http.MethodDelete, Kind: openaitest.FaultStatus, Status: http.StatusForbidden, Times: -1})
+		w.Server.Inject(openaitest.Fault{Method: http.MethodDelete, Kind: openaitest.FaultStatus, Status: http.StatusForbidden, Times: -1})
 		is.True(errors.Is(onlyErr(c.Put(t.Context(), doc("a.md", "two"))), vsclient.ErrUnauthorized))
-		before := w.srv.RequestCount()
+		before := w.Server.RequestCount()
 		ctx, cancel := context.WithTimeout(t.Context(), time.Hour)
 		defer cancel()
 		is.True(c.Shutdown(ctx) != nil) // it names the File
 		is.NoErr(ctx.Err())
-		is.True(w.srv.RequestCount()-before < 20)
+		is.True(w.Server.RequestCount()-before < 20)
 	})
 }

@@ -14,6 +14,7 @@ import (
 	"github.com/matryer/is"
 
 	"github.com/conduitio-labs/conduit-connector-openai-vectorstore/vsclient"
+	"github.com/conduitio-labs/conduit-connector-openai-vectorstore/vsclient/internal/worldtest"
 	"github.com/conduitio-labs/conduit-connector-openai-vectorstore/vsclient/openaitest"
 )
 
@@ -30,28 +31,28 @@ func ownedBy(table string) (put, set, del vsclient.Change) {
 func TestAChangeIsRefusedUnlessTheStoredDocumentHasTheAttributesItAsksFor(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		is := is.New(t)
-		w := newWorld(t, openaitest.Config{IndexTime: time.Second})
-		c := w.client()
+		w := worldtest.New(t, openaitest.Config{IndexTime: time.Second})
+		c := w.Client()
 		ours, _, give := ownedBy("users")
 		theirs, set, del := ownedBy("orders")
 		// In one call, too, the second owner's change is not merged with the first's.
 		r := c.Apply(t.Context(), []vsclient.Change{ours, theirs}, nil)
 		is.NoErr(r[0].Err)
 		is.True(errors.Is(r[1].Err, vsclient.ErrConflict))
-		for _, client := range []*vsclient.Client{c, w.client()} {
+		for _, client := range []*vsclient.Client{c, w.Client()} {
 			for _, ch := range []vsclient.Change{theirs, set, del} {
 				r = client.Apply(t.Context(), []vsclient.Change{ch}, nil)
 				is.True(errors.Is(r[0].Err, vsclient.ErrConflict))
 				is.Equal(vsclient.ClassOf(r[0].Err), vsclient.BadDocument)
 			}
 		}
-		w.expect(map[string]string{`{"id":7}`: "of users"})
+		w.Expect(map[string]string{`{"id":7}`: "of users"})
 
 		// Once its owner has given it up, the key is free.
-		for _, r := range w.client().Apply(t.Context(), []vsclient.Change{give, theirs}, nil) {
+		for _, r := range w.Client().Apply(t.Context(), []vsclient.Change{give, theirs}, nil) {
 			is.NoErr(r.Err)
 		}
-		w.expect(map[string]string{`{"id":7}`: "of orders"})
+		w.Expect(map[string]string{`{"id":7}`: "of orders"})
 	})
 }
 
@@ -59,14 +60,14 @@ func TestAChangeIsRefusedUnlessTheStoredDocumentHasTheAttributesItAsksFor(t *tes
 func TestAConditionDoesNotRestOnTheAttributesThatAPutGives(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		is := is.New(t)
-		w := newWorld(t, openaitest.Config{})
+		w := worldtest.New(t, openaitest.Config{})
 		ours, _, _ := ownedBy("users")
-		r := w.client().Apply(t.Context(), []vsclient.Change{ours}, nil)
+		r := w.Client().Apply(t.Context(), []vsclient.Change{ours}, nil)
 		is.NoErr(r[0].Err)
 		bare := put(`{"id":7}`, "another").If(vsclient.Attributes{"table": "orders"})
-		r = w.client().Apply(t.Context(), []vsclient.Change{bare}, nil)
+		r = w.Client().Apply(t.Context(), []vsclient.Change{bare}, nil)
 		is.True(errors.Is(r[0].Err, vsclient.ErrConflict))
-		w.expect(map[string]string{`{"id":7}`: "of users"})
+		w.Expect(map[string]string{`{"id":7}`: "of users"})
 	})
 }
 
@@ -79,7 +80,7 @@ func TestARefusedChangeTellsTheAttributesOfBothSides(t *testing.T) {
 	} {
 		synctest.Test(t, func(t *testing.T) {
 			is := is.New(t)
-			c := newWorld(t, openaitest.Config{}).client()
+			c := worldtest.New(t, openaitest.Config{}).Client()
 			is.NoErr(onlyErr(c.Put(t.Context(), with(doc("a.md", "text"), owner))))
 			r := c.Apply(t.Context(), []vsclient.Change{vsclient.Delete("a.md").If(vsclient.Attributes{"owner": "me"})}, nil)
 			is.True(errors.Is(r[0].Err, vsclient.ErrConflict))
@@ -91,21 +92,21 @@ func TestARefusedChangeTellsTheAttributesOfBothSides(t *testing.T) {
 func TestAConditionReadsTheAttributesThatAnotherProcessHasJustSet(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		is := is.New(t)
-		w := newWorld(t, openaitest.Config{})
-		c := w.client()
+		w := worldtest.New(t, openaitest.Config{})
+		c := w.Client()
 		is.NoErr(onlyErr(c.Put(t.Context(), with(doc("a.md", "text"), vsclient.Attributes{"owner": "me"}))))
-		is.NoErr(onlyErr(w.client().SetAttributes(t.Context(), "a.md", vsclient.Attributes{"owner": "them"})))
+		is.NoErr(onlyErr(w.Client().SetAttributes(t.Context(), "a.md", vsclient.Attributes{"owner": "them"})))
 		r := c.Apply(t.Context(), []vsclient.Change{vsclient.Delete("a.md").If(vsclient.Attributes{"owner": "them"})}, nil)
 		is.NoErr(r[0].Err) // the client believed "me", and looked before it refused
-		is.Equal(w.files(), 0)
+		is.Equal(w.Files(), 0)
 	})
 }
 
 func TestAConditionReadsADocumentThatAnotherProcessHasTakenMeanwhile(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		is := is.New(t)
-		w := newWorld(t, openaitest.Config{})
-		a, b := w.client(), w.client()
+		w := worldtest.New(t, openaitest.Config{})
+		a, b := w.Client(), w.Client()
 		owner := func(name string) vsclient.Attributes { return vsclient.Attributes{"owner": name} }
 		d := doc("d.md", "one")
 		d.Attributes = owner("a")
@@ -117,7 +118,7 @@ func TestAConditionReadsADocumentThatAnotherProcessHasTakenMeanwhile(t *testing.
 			r := a.Apply(t.Context(), []vsclient.Change{change.If(owner("a"))}, nil)[0]
 			is.True(errors.Is(r.Err, vsclient.ErrConflict))
 		}
-		is.Equal(w.holds()["d.md"], "one")
+		is.Equal(w.Holds()["d.md"], "one")
 	})
 }
 
@@ -125,16 +126,16 @@ func TestAConditionReadsADocumentThatAnotherProcessHasTakenMeanwhile(t *testing.
 func TestAConditionalPutOfADocumentThatSomebodyHasRemovedUploadsIt(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		is := is.New(t)
-		w := newWorld(t, openaitest.Config{})
-		c := w.client()
+		w := worldtest.New(t, openaitest.Config{})
+		c := w.Client()
 		put, _, _ := ownedBy("users")
 		r := c.Apply(t.Context(), []vsclient.Change{put}, nil)
 		time.Sleep(time.Minute)
-		is.Equal(w.request(http.MethodDelete, "/vector_stores/"+w.store+"/files/"+r[0].FileID, ""), http.StatusOK)
+		is.Equal(w.Request(http.MethodDelete, "/vector_stores/"+w.Store+"/files/"+r[0].FileID, ""), http.StatusOK)
 		time.Sleep(5 * time.Minute)
 		r = c.Apply(t.Context(), []vsclient.Change{put}, nil)
 		is.NoErr(r[0].Err)
-		w.expect(map[string]string{`{"id":7}`: "of users"})
+		w.Expect(map[string]string{`{"id":7}`: "of users"})
 	})
 }
 
@@ -142,8 +143,8 @@ func TestAConditionalPutOfADocumentThatSomebodyHasRemovedUploadsIt(t *testing.T)
 func TestAConditionAsksForTheAttributesOfTheNewestVersion(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		is := is.New(t)
-		w := newWorld(t, openaitest.Config{IndexTime: 10 * time.Second})
-		c := w.client(async)
+		w := worldtest.New(t, openaitest.Config{IndexTime: 10 * time.Second})
+		c := w.Client(async)
 		rev := func(n int) vsclient.Document {
 			return with(doc("a.md", strconv.Itoa(n)), vsclient.Attributes{"rev": n})
 		}
@@ -154,7 +155,7 @@ func TestAConditionAsksForTheAttributesOfTheNewestVersion(t *testing.T) {
 			is.NoErr(c.Apply(t.Context(), []vsclient.Change{change}, nil)[0].Err)
 		}
 		is.NoErr(c.Flush(t.Context()))
-		w.expect(map[string]string{"a.md": "3"})
+		w.Expect(map[string]string{"a.md": "3"})
 	})
 }
 
@@ -167,14 +168,14 @@ func TestAConditionGuardsADocumentThatCannotBeSeenYet(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				is := is.New(t)
-				w := newWorld(t, openaitest.Config{NotFoundWindow: 20 * time.Second, ListLag: openaitest.Lag{Attach: time.Minute}, IndexTime: time.Second})
-				a, kill := w.process(async)
+				w := worldtest.New(t, openaitest.Config{NotFoundWindow: 20 * time.Second, ListLag: openaitest.Lag{Attach: time.Minute}, IndexTime: time.Second})
+				a, kill := w.Process(async)
 				is.NoErr(onlyErr(a.Put(t.Context(), with(doc("a.md", "of A"), owned("A")))))
 				kill()
 				time.Sleep(time.Second)
-				r := w.client().Apply(t.Context(), []vsclient.Change{change.If(owned("B"))}, nil)[0]
+				r := w.Client().Apply(t.Context(), []vsclient.Change{change.If(owned("B"))}, nil)[0]
 				time.Sleep(time.Hour)
-				w.expect(map[string]string{"a.md": "of A"})
+				w.Expect(map[string]string{"a.md": "of A"})
 				is.True(errors.Is(r.Err, vsclient.ErrConflict))
 			})
 		})
@@ -191,14 +192,14 @@ func TestAConditionIsAboutAVersionThatCannotBeSeenYet(t *testing.T) {
 		t.Run(change.String(), func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				is := is.New(t)
-				w := newWorld(t, openaitest.Config{NotFoundWindow: 20 * time.Second, ListLag: openaitest.Lag{Attach: time.Minute}})
-				is.NoErr(onlyErr(w.client().Put(t.Context(), with(doc("a.md", "one"), revision(1)))))
+				w := worldtest.New(t, openaitest.Config{NotFoundWindow: 20 * time.Second, ListLag: openaitest.Lag{Attach: time.Minute}})
+				is.NoErr(onlyErr(w.Client().Put(t.Context(), with(doc("a.md", "one"), revision(1)))))
 				time.Sleep(time.Hour)
-				a, kill := w.process(async)
+				a, kill := w.Process(async)
 				is.NoErr(onlyErr(a.Put(t.Context(), with(doc("a.md", "two"), revision(2)))))
 				kill()
 				time.Sleep(time.Second)
-				r := w.client().Apply(t.Context(), []vsclient.Change{change.If(revision(2))}, nil)
+				r := w.Client().Apply(t.Context(), []vsclient.Change{change.If(revision(2))}, nil)
 				is.NoErr(r[0].Err)
 			})
 		})
@@ -208,18 +209,18 @@ func TestAConditionIsAboutAVersionThatCannotBeSeenYet(t *testing.T) {
 func TestAConditionIsNotAboutADocumentThatTheClientHasDeleted(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		is := is.New(t)
-		w := newWorld(t, openaitest.Config{NotFoundWindow: 20 * time.Second, ListLag: openaitest.Lag{Attach: time.Minute}})
+		w := worldtest.New(t, openaitest.Config{NotFoundWindow: 20 * time.Second, ListLag: openaitest.Lag{Attach: time.Minute}})
 		theirs, ours := vsclient.Attributes{"owner": "them"}, vsclient.Attributes{"owner": "us"}
-		a, kill := w.process(async)
+		a, kill := w.Process(async)
 		is.NoErr(onlyErr(a.Put(t.Context(), with(doc("a.md", "theirs"), theirs))))
 		kill()
 		time.Sleep(time.Second)
-		b := w.client()
+		b := w.Client()
 		is.NoErr(onlyErr(b.Delete(t.Context(), "a.md")))
 		r := b.Apply(t.Context(), []vsclient.Change{vsclient.Put(with(doc("a.md", "ours"), ours)).If(ours)}, nil)
 		is.NoErr(r[0].Err)
 		time.Sleep(time.Hour)
-		w.expect(map[string]string{"a.md": "ours"})
+		w.Expect(map[string]string{"a.md": "ours"})
 	})
 }
 
@@ -229,23 +230,23 @@ func TestAConditionIsNotAboutADocumentThatTheClientHasDeleted(t *testing.T) {
 func TestAConditionalPutOutranksAVersionThatTheClientHasDeleted(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		is := is.New(t)
-		w := newWorld(t, openaitest.Config{NotFoundWindow: 20 * time.Second, ListLag: openaitest.Lag{Attach: time.Minute}})
+		w := worldtest.New(t, openaitest.Config{NotFoundWindow: 20 * time.Second, ListLag: openaitest.Lag{Attach: time.Minute}})
 		theirs, ours := vsclient.Attributes{"owner": "them"}, vsclient.Attributes{"owner": "us"}
-		is.NoErr(onlyErr(w.client(inStore(w.srv.NewVectorStore("mirror"))).Put(t.Context(), doc("a.md", "theirs"))))
+		is.NoErr(onlyErr(w.Client(inStore(w.Server.NewVectorStore("mirror"))).Put(t.Context(), doc("a.md", "theirs"))))
 		time.Sleep(2 * time.Second)
-		a, kill := w.process(async)
+		a, kill := w.Process(async)
 		is.NoErr(onlyErr(a.Put(t.Context(), with(doc("a.md", "theirs"), theirs))))
 		kill()
 		time.Sleep(time.Second)
-		b := w.client(async)
+		b := w.Client(async)
 		is.NoErr(onlyErr(b.Delete(t.Context(), "a.md")))
 		r := b.Apply(t.Context(), []vsclient.Change{vsclient.Put(with(doc("a.md", "ours"), ours)).If(ours)}, nil)
 		is.NoErr(r[0].Err)
 		_ = b.Close() // which may name a version that it has not seen searchable
 		time.Sleep(time.Hour)
-		is.NoErr(onlyErr(w.client().Put(t.Context(), doc("z.md", "a next process looks"))))
+		is.NoErr(onlyErr(w.Client().Put(t.Context(), doc("z.md", "a next process looks"))))
 		time.Sleep(time.Hour)
-		is.Equal(w.holds()["a.md"], "ours")
+		is.Equal(w.Holds()["a.md"], "ours")
 	})
 }
 
@@ -254,8 +255,8 @@ func TestAConditionalPutOutranksAVersionThatTheClientHasDeleted(t *testing.T) {
 func TestADocumentOfThisClientThatIsDeniedForLongIsNeitherMissingNorUnconditional(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		is := is.New(t)
-		w := newWorld(t, openaitest.Config{NotFoundWindow: 2 * time.Minute})
-		c := w.client()
+		w := worldtest.New(t, openaitest.Config{NotFoundWindow: 2 * time.Minute})
+		c := w.Client()
 		for _, r := range c.Apply(t.Context(), []vsclient.Change{vsclient.Put(with(doc("a.md", "one"), vsclient.Attributes{"n": 1})), put("b.md", "b")}, nil) {
 			is.NoErr(r.Err)
 		}
@@ -264,14 +265,14 @@ func TestADocumentOfThisClientThatIsDeniedForLongIsNeitherMissingNorUnconditiona
 		is.True(errors.Is(err, vsclient.ErrUnavailable))
 		r := c.Apply(t.Context(), []vsclient.Change{put("a.md", "two").If(vsclient.Attributes{"n": 2})}, nil)[0]
 		is.True(errors.Is(r.Err, vsclient.ErrUnavailable))
-		w.expect(map[string]string{"a.md": "one", "b.md": "b"})
+		w.Expect(map[string]string{"a.md": "one", "b.md": "b"})
 		time.Sleep(2 * time.Minute)
 		info, err := c.Get(t.Context(), "a.md")
 		is.NoErr(err)
 		is.Equal(info.Attributes, vsclient.Attributes{"n": 1.0})
 		r = c.Apply(t.Context(), []vsclient.Change{put("a.md", "two").If(vsclient.Attributes{"n": 2})}, nil)[0]
 		is.True(errors.Is(r.Err, vsclient.ErrConflict))
-		w.expect(map[string]string{"a.md": "one", "b.md": "b"})
+		w.Expect(map[string]string{"a.md": "one", "b.md": "b"})
 	})
 }
 
@@ -294,11 +295,11 @@ func TestAnUpdateAfterWhichTheServerIndexesAnewIsNotTakenForAnotherClients(t *te
 		t.Run(tt.name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				is := is.New(t)
-				w := newWorld(t, openaitest.Config{})
-				is.NoErr(onlyErr(w.client().Put(t.Context(), with(doc("a.md", "text"), own))))
+				w := worldtest.New(t, openaitest.Config{})
+				is.NoErr(onlyErr(w.Client().Put(t.Context(), with(doc("a.md", "text"), own))))
 				var updates int
 				var until time.Time
-				c := w.client(over(func(next http.RoundTripper, r *http.Request) (*http.Response, error) {
+				c := w.Client(over(func(next http.RoundTripper, r *http.Request) (*http.Response, error) {
 					resp, err := next.RoundTrip(r)
 					if err == nil && r.Method == http.MethodPost && strings.Contains(r.URL.Path, "/files/") {
 						updates++
@@ -322,11 +323,11 @@ func TestAnUpdateAfterWhichTheServerIndexesAnewIsNotTakenForAnotherClients(t *te
 func TestALaterUpdateOfAnotherClientStays(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		is := is.New(t)
-		w := newWorld(t, openaitest.Config{})
-		other := w.client()
+		w := worldtest.New(t, openaitest.Config{})
+		other := w.Client()
 		is.NoErr(onlyErr(other.Put(t.Context(), with(doc("a.md", "text"), vsclient.Attributes{"n": 0}))))
 		var until time.Time
-		c := w.client(over(func(next http.RoundTripper, r *http.Request) (*http.Response, error) {
+		c := w.Client(over(func(next http.RoundTripper, r *http.Request) (*http.Response, error) {
 			resp, err := next.RoundTrip(r)
 			if err == nil && r.Method == http.MethodPost && strings.Contains(r.URL.Path, "/files/") {
 				until = time.Now().Add(20 * time.Second)
@@ -345,7 +346,7 @@ func TestALaterUpdateOfAnotherClientStays(t *testing.T) {
 		time.Sleep(2 * time.Second)
 		is.NoErr(onlyErr(other.SetAttributes(t.Context(), "a.md", vsclient.Attributes{"n": 2})))
 		set.Wait()
-		info, err := w.client().Get(t.Context(), "a.md")
+		info, err := w.Client().Get(t.Context(), "a.md")
 		is.NoErr(err)
 		is.Equal(info.Attributes, vsclient.Attributes{"n": 2.0})
 	})
@@ -354,8 +355,8 @@ func TestALaterUpdateOfAnotherClientStays(t *testing.T) {
 func TestAConditionHoldsAlsoWhereTheDocumentIsReplacedAgainAndAgain(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		is := is.New(t)
-		w := newWorld(t, openaitest.Config{Latency: time.Second, NotFoundWindow: 20 * time.Second})
-		other, c := w.client(), w.client()
+		w := worldtest.New(t, openaitest.Config{Latency: time.Second, NotFoundWindow: 20 * time.Second})
+		other, c := w.Client(), w.Client()
 		theirs := func(i int) vsclient.Change {
 			return vsclient.Put(with(doc("a.md", fmt.Sprint("version ", i)), vsclient.Attributes{"owner": "they"}))
 		}
@@ -373,6 +374,6 @@ func TestAConditionHoldsAlsoWhereTheDocumentIsReplacedAgainAndAgain(t *testing.T
 		t.Log(r)
 		is.True(errors.Is(r.Err, vsclient.ErrConflict) || vsclient.ClassOf(r.Err) == vsclient.Transient)
 		<-ended
-		w.expect(map[string]string{"a.md": "version 29"})
+		w.Expect(map[string]string{"a.md": "version 29"})
 	})
 }

@@ -21,6 +21,8 @@ import (
 	"github.com/matryer/is"
 
 	"github.com/conduitio-labs/conduit-connector-openai-vectorstore/vsclient"
+	"github.com/conduitio-labs/conduit-connector-openai-vectorstore/vsclient/internal/race"
+	"github.com/conduitio-labs/conduit-connector-openai-vectorstore/vsclient/internal/worldtest"
 	"github.com/conduitio-labs/conduit-connector-openai-vectorstore/vsclient/openaitest"
 )
 
@@ -46,8 +48,8 @@ func TestLargeFilesSideBySideStayWithinTheBytesInFlight(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		is := is.New(t)
 		const size, room = 300 << 10, 1000 << 10
-		w := newWorld(t, openaitest.Config{Latency: time.Second, KeepBytes: 1})
-		c := w.client(func(cfg *vsclient.Config) { cfg.BytesInFlight = room })
+		w := worldtest.New(t, openaitest.Config{Latency: time.Second, KeepBytes: 1})
+		c := w.Client(func(cfg *vsclient.Config) { cfg.BytesInFlight = room })
 		var changes []vsclient.Change
 		for i := range 20 {
 			changes = append(changes, of(fmt.Sprintf("%d.txt", i), endless(size, nil)))
@@ -55,7 +57,7 @@ func TestLargeFilesSideBySideStayWithinTheBytesInFlight(t *testing.T) {
 		for _, r := range c.Apply(t.Context(), changes, nil) {
 			is.NoErr(r.Err)
 		}
-		is.Equal(w.mostAtOnce("POST", "/v1/files"), room/size)
+		is.Equal(w.MostAtOnce("POST", "/v1/files"), room/size)
 
 		// One that is larger than the room goes alone, and small ones are not starved.
 		var calls sync.WaitGroup
@@ -84,13 +86,13 @@ func TestAStreamedUploadThatFailsIsRetriedByOpeningTheContentAgain(t *testing.T)
 		t.Run(name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				is := is.New(t)
-				w := newWorld(t, slow)
-				w.strike(http.MethodPost, pathFiles, fault)
+				w := worldtest.New(t, slow)
+				w.Strike(http.MethodPost, pathFiles, fault)
 				var opened atomic.Int64
-				_, err := w.client().Put(t.Context(), vsclient.Document{Key: "large.txt", Content: endless(size, &opened)})
+				_, err := w.Client().Put(t.Context(), vsclient.Document{Key: "large.txt", Content: endless(size, &opened)})
 				is.NoErr(err)
 				is.True(opened.Load() >= 2) // for the digest and for the upload, at least
-				files := w.srv.Snapshot().Files
+				files := w.Server.Snapshot().Files
 				is.Equal(len(files), 1) // and no second File
 				is.Equal(files[0].Bytes, int64(size))
 				is.Equal(files[0].SHA256, digest)
@@ -112,8 +114,8 @@ func TestContentThatIsNotTheSameEachTimeIsRefusedAndLeavesNoFile(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				is := is.New(t)
-				w := newWorld(t, slow)
-				c := w.client()
+				w := worldtest.New(t, slow)
+				c := w.Client()
 				_, err := c.Put(t.Context(), doc("f.txt", "old"))
 				is.NoErr(err)
 				opened := 0
@@ -129,7 +131,7 @@ func TestContentThatIsNotTheSameEachTimeIsRefusedAndLeavesNoFile(t *testing.T) {
 				is.True(errors.Is(err, vsclient.ErrContent))
 				is.Equal(vsclient.ClassOf(err), vsclient.BadDocument)
 				is.Equal(opened, 2) // trying again would not help
-				is.Equal(len(w.srv.Snapshot().Files), 1)
+				is.Equal(len(w.Server.Snapshot().Files), 1)
 				text, err := c.Text(t.Context(), "f.txt")
 				is.NoErr(err)
 				is.Equal(text, "old")
@@ -147,29 +149,29 @@ func TestAFileOnDiskIsUploadedAsItIs(t *testing.T) {
 	name := filepath.Join(t.TempDir(), "x.txt")
 	content := bytes.Repeat([]byte("line é\n"), 1<<17)
 	is.NoErr(os.WriteFile(name, content, 0o600))
-	w := newWorld(t, openaitest.Config{})
-	r, err := w.client().Put(t.Context(), vsclient.Document{Key: "notes", Content: vsclient.Path(name)})
+	w := worldtest.New(t, openaitest.Config{})
+	r, err := w.Client().Put(t.Context(), vsclient.Document{Key: "notes", Content: vsclient.Path(name)})
 	is.NoErr(err)
-	is.True(bytes.Equal(w.srv.Content(r.FileID), content))
-	is.Equal(w.srv.Snapshot().Files[0].Name, "notes.txt") // it was recognized as text
+	is.True(bytes.Equal(w.Server.Content(r.FileID), content))
+	is.Equal(w.Server.Snapshot().Files[0].Name, "notes.txt") // it was recognized as text
 }
 
 func TestContentAboveTheLimitIsReadNoFurtherAndRefusedWithoutARequest(t *testing.T) {
-	if underRace {
+	if race.Enabled {
 		t.Skip("a gigabyte takes the race detector long, and twice as much memory of its own")
 	}
 	is := is.New(t)
-	w := newWorld(t, openaitest.Config{})
+	w := worldtest.New(t, openaitest.Config{})
 	var read int64
 	big := vsclient.Open(func() (io.ReadCloser, error) {
 		return io.NopCloser(io.TeeReader(letters{}, counter{&read})), nil
 	})
-	_, err := w.client().Put(t.Context(), vsclient.Document{Key: "big.txt", Content: big})
+	_, err := w.Client().Put(t.Context(), vsclient.Document{Key: "big.txt", Content: big})
 	is.True(errors.Is(err, vsclient.ErrTooLarge))
 	is.True(read <= vsclient.MaxFileSize+1<<20)
-	_, err = w.client().Put(t.Context(), vsclient.Document{Key: "big.txt", Content: vsclient.Bytes(bytes.Repeat([]byte{'x'}, vsclient.MaxFileSize+1))})
+	_, err = w.Client().Put(t.Context(), vsclient.Document{Key: "big.txt", Content: vsclient.Bytes(bytes.Repeat([]byte{'x'}, vsclient.MaxFileSize+1))})
 	is.True(errors.Is(err, vsclient.ErrTooLarge))
-	is.Equal(w.srv.RequestCount(), 0)
+	is.Equal(w.Server.RequestCount(), 0)
 }
 
 type counter struct{ n *int64 }
@@ -189,9 +191,9 @@ func TestAReaderThatBreaksItsContractIsAnErrorAndIsNotReadForEver(t *testing.T) 
 		for _, sound := range []int{0, 1} {
 			t.Run(fmt.Sprintf("%s, after %d sound openings", sentence, sound), func(t *testing.T) {
 				is := is.New(t)
-				w := newWorld(t, openaitest.Config{})
+				w := worldtest.New(t, openaitest.Config{})
 				openings := 0
-				_, err := w.client().Put(t.Context(), vsclient.Document{Key: "a.md", Content: vsclient.Open(func() (io.ReadCloser, error) {
+				_, err := w.Client().Put(t.Context(), vsclient.Document{Key: "a.md", Content: vsclient.Open(func() (io.ReadCloser, error) {
 					if openings++; openings > sound {
 						return io.NopCloser(n), nil
 					}
@@ -199,7 +201,7 @@ func TestAReaderThatBreaksItsContractIsAnErrorAndIsNotReadForEver(t *testing.T) 
 				})})
 				is.True(errors.Is(err, vsclient.ErrContent))
 				is.Equal(vsclient.ClassOf(err), vsclient.BadDocument)
-				is.Equal(len(w.srv.Snapshot().Files), 0)
+				is.Equal(len(w.Server.Snapshot().Files), 0)
 			})
 		}
 	}
@@ -208,8 +210,8 @@ func TestAReaderThatBreaksItsContractIsAnErrorAndIsNotReadForEver(t *testing.T) 
 func TestContentThatOpensToNothingIsAnError(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		is := is.New(t)
-		w := newWorld(t, openaitest.Config{})
-		_, err := w.client().Put(t.Context(), vsclient.Document{Key: "a.md", Content: vsclient.Open(func() (io.ReadCloser, error) { return nil, nil })})
+		w := worldtest.New(t, openaitest.Config{})
+		_, err := w.Client().Put(t.Context(), vsclient.Document{Key: "a.md", Content: vsclient.Open(func() (io.ReadCloser, error) { return nil, nil })})
 		is.True(errors.Is(err, vsclient.ErrContent))
 	})
 }
@@ -233,8 +235,8 @@ func TestAReadThatDoesNotReturnHoldsNoCallUp(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				is := is.New(t)
-				w := newWorld(t, slow)
-				c := w.client()
+				w := worldtest.New(t, slow)
+				c := w.Client()
 				over := make(chan struct{})
 				var opened atomic.Int64
 				content := vsclient.Open(func() (io.ReadCloser, error) {
@@ -269,8 +271,8 @@ func TestContentThatHangsDuringTheUploadIsItsDocumentsFaultAlone(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				is := is.New(t)
-				w := newWorld(t, slow)
-				c := w.client(func(cfg *vsclient.Config) { cfg.Concurrency = 1 })
+				w := worldtest.New(t, slow)
+				c := w.Client(func(cfg *vsclient.Config) { cfg.Concurrency = 1 })
 				over := make(chan struct{})
 				var opened atomic.Int64
 				hangs := make(chan error)
@@ -290,7 +292,7 @@ func TestContentThatHangsDuringTheUploadIsItsDocumentsFaultAlone(t *testing.T) {
 				is.True(errors.Is(err, vsclient.ErrContent))
 				is.Equal(vsclient.ClassOf(err), vsclient.BadDocument)
 				is.Equal(opened.Load(), int64(2))
-				w.strike(http.MethodPost, pathFiles, openaitest.Fault{Kind: openaitest.FaultStatus, Status: 503})
+				w.Strike(http.MethodPost, pathFiles, openaitest.Fault{Kind: openaitest.FaultStatus, Status: 503})
 				is.NoErr(onlyErr(c.Put(t.Context(), doc("c.md", "third")))) // as the service is not down, it is tried again
 				close(over)
 			})
@@ -314,8 +316,8 @@ func TestACloseThatDoesNotReturnHoldsNoCallUp(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				is := is.New(t)
-				w := newWorld(t, slow)
-				c := w.client()
+				w := worldtest.New(t, slow)
+				c := w.Client()
 				over := make(chan struct{})
 				defer close(over)
 				ctx, cancel := context.WithTimeout(t.Context(), 20*time.Second)
@@ -340,7 +342,7 @@ func TestACloseThatDoesNotReturnHoldsNoCallUp(t *testing.T) {
 func TestAPanicOfTheContentIsTheCallers(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		is := is.New(t)
-		c := newWorld(t, openaitest.Config{}).client(func(cfg *vsclient.Config) { cfg.Limits.UploadsPerMinute = 3 })
+		c := worldtest.New(t, openaitest.Config{}).Client(func(cfg *vsclient.Config) { cfg.Limits.UploadsPerMinute = 3 })
 		for nth := range 6 { // at the first opening, for the digest, and at the second
 			opened := 0
 			func() {

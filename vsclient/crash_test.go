@@ -12,15 +12,17 @@ import (
 	"github.com/matryer/is"
 
 	"github.com/conduitio-labs/conduit-connector-openai-vectorstore/vsclient"
+	"github.com/conduitio-labs/conduit-connector-openai-vectorstore/vsclient/internal/race"
+	"github.com/conduitio-labs/conduit-connector-openai-vectorstore/vsclient/internal/worldtest"
 	"github.com/conduitio-labs/conduit-connector-openai-vectorstore/vsclient/openaitest"
 )
 
 // The tests in this file are about processes that are killed, and the processes after them.
 
 // killed begins a put of a.md in a process that is killed after that time.
-func (w *world) killed(after time.Duration, d vsclient.Document, opts ...func(*vsclient.Config)) {
-	c, kill := w.process(opts...)
-	go func() { _, _ = c.Put(w.t.Context(), d) }()
+func killed(w *worldtest.World, after time.Duration, d vsclient.Document, opts ...func(*vsclient.Config)) {
+	c, kill := w.Process(opts...)
+	go func() { _, _ = c.Put(w.T.Context(), d) }()
 	time.Sleep(after)
 	kill()
 }
@@ -30,7 +32,7 @@ func (w *world) killed(after time.Duration, d vsclient.Document, opts ...func(*v
 func TestAKillAtAnyMomentOfAReplacementLeavesOneVersionOnceTheDocumentIsPutAgain(t *testing.T) {
 	t.Parallel()
 	step := 40 * time.Millisecond
-	if underRace {
+	if race.Enabled {
 		step = 110 * time.Millisecond
 	}
 	for moment := 5 * time.Millisecond; moment < 1200*time.Millisecond; moment += step {
@@ -38,15 +40,15 @@ func TestAKillAtAnyMomentOfAReplacementLeavesOneVersionOnceTheDocumentIsPutAgain
 			is := is.New(t)
 			cfg := slow
 			cfg.NotFoundWindow = 5 * time.Second
-			w := newWorld(t, cfg)
-			is.NoErr(onlyErr(w.client().Put(t.Context(), doc("a.md", "old"))))
+			w := worldtest.New(t, cfg)
+			is.NoErr(onlyErr(w.Client().Put(t.Context(), doc("a.md", "old"))))
 			time.Sleep(time.Hour)
-			w.killed(moment, doc("a.md", "new"))
-			is.NoErr(onlyErr(w.client().Put(t.Context(), doc("a.md", "new"))))
+			killed(w, moment, doc("a.md", "new"))
+			is.NoErr(onlyErr(w.Client().Put(t.Context(), doc("a.md", "new"))))
 			time.Sleep(10 * time.Minute) // a second version that shows late goes in the background
-			w.expect(map[string]string{"a.md": "new"})
-			w.noGap("a.md")
-			is.True(w.files() <= 2) // an upload in flight may be left, attached nowhere
+			w.Expect(map[string]string{"a.md": "new"})
+			w.NoGap("a.md")
+			is.True(w.Files() <= 2) // an upload in flight may be left, attached nowhere
 			if t.Failed() {
 				t.Logf("killed after %v", moment)
 			}
@@ -78,17 +80,17 @@ func TestNothingIsRemovedForAVersionOfAKilledProcessThatIsNotSearchableYet(t *te
 		t.Run(sentence, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				is := is.New(t)
-				w := newWorld(t, openaitest.Config{Latency: 50 * time.Millisecond, IndexTime: time.Minute})
-				is.NoErr(onlyErr(w.client().Put(t.Context(), doc("a.md", "old"))))
+				w := worldtest.New(t, openaitest.Config{Latency: 50 * time.Millisecond, IndexTime: time.Minute})
+				is.NoErr(onlyErr(w.Client().Put(t.Context(), doc("a.md", "old"))))
 				time.Sleep(time.Hour)
-				w.killed(time.Second, doc("a.md", "new"))
-				is.Equal(len(w.srv.Snapshot().Store(w.store).Files), 2)
-				c := w.client()
+				killed(w, time.Second, doc("a.md", "new"))
+				is.Equal(len(w.Server.Snapshot().Store(w.Store).Files), 2)
+				c := w.Client()
 				is.NoErr(row.next(t, c))
 				is.NoErr(onlyErr(c.Sweep(t.Context(), vsclient.SweepOptions{})))
 				time.Sleep(10 * time.Minute)
-				w.expect(map[string]string{"a.md": row.want})
-				w.noGap("a.md")
+				w.Expect(map[string]string{"a.md": row.want})
+				w.NoGap("a.md")
 			})
 		})
 	}
@@ -98,19 +100,19 @@ func TestNothingIsRemovedForAVersionOfAKilledProcessThatIsNotSearchableYet(t *te
 func TestAVersionOfAKilledProcessThatCannotBeIndexedNeverRemovesTheOlderOne(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		is := is.New(t)
-		w := newWorld(t, unreadable(openaitest.Config{Latency: 50 * time.Millisecond, IndexTime: time.Minute}))
-		is.NoErr(onlyErr(w.client().Put(t.Context(), doc("a.md", "old"))))
+		w := worldtest.New(t, unreadable(openaitest.Config{Latency: 50 * time.Millisecond, IndexTime: time.Minute}))
+		is.NoErr(onlyErr(w.Client().Put(t.Context(), doc("a.md", "old"))))
 		time.Sleep(time.Hour)
-		w.killed(time.Second, doc("a.md", "unreadable"))
-		c := w.client()
+		killed(w, time.Second, doc("a.md", "unreadable"))
+		c := w.Client()
 		is.NoErr(onlyErr(c.SetAttributes(t.Context(), "a.md", vsclient.Attributes{"lang": "en"})))
 		info, err := c.Get(t.Context(), "a.md")
 		is.NoErr(err)
 		is.Equal(info.Attributes["lang"], "en")
-		w.expect(map[string]string{"a.md": "old"})
-		w.noGap("a.md")
+		w.Expect(map[string]string{"a.md": "old"})
+		w.NoGap("a.md")
 		is.NoErr(onlyErr(c.Sweep(t.Context(), vsclient.SweepOptions{})))
-		is.Equal(w.files(), 1)
+		is.Equal(w.Files(), 1)
 	})
 }
 
@@ -121,18 +123,18 @@ func TestASecondVersionThatShowsAfterTheProcessHasEndedIsRemovedByTheNextProcess
 		t.Run(sentence, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				is := is.New(t)
-				w := newWorld(t, openaitest.Config{Latency: 50 * time.Millisecond, NotFoundWindow: 20 * time.Second, ListLag: openaitest.Lag{Attach: time.Minute}})
-				w.killed(200*time.Millisecond, doc("a.md", "text"), opts)
-				is.Equal(len(w.srv.Snapshot().Store(w.store).Files), 1)
-				c := w.client(opts)
+				w := worldtest.New(t, openaitest.Config{Latency: 50 * time.Millisecond, NotFoundWindow: 20 * time.Second, ListLag: openaitest.Lag{Attach: time.Minute}})
+				killed(w, 200*time.Millisecond, doc("a.md", "text"), opts)
+				is.Equal(len(w.Server.Snapshot().Store(w.Store).Files), 1)
+				c := w.Client(opts)
 				is.NoErr(onlyErr(c.Put(t.Context(), doc("a.md", "text"))))
 				_ = c.Close()
 				time.Sleep(time.Minute)
-				is.NoErr(onlyErr(w.client().Put(t.Context(), doc("b.md", "text")))) // another key: its process looks at the newest
+				is.NoErr(onlyErr(w.Client().Put(t.Context(), doc("b.md", "text")))) // another key: its process looks at the newest
 				time.Sleep(10 * time.Minute)
-				w.expect(map[string]string{"a.md": "text", "b.md": "text"})
-				is.Equal(w.files(), 2)
-				w.noGap("a.md")
+				w.Expect(map[string]string{"a.md": "text", "b.md": "text"})
+				is.Equal(w.Files(), 2)
+				w.NoGap("a.md")
 			})
 		})
 	}
@@ -142,16 +144,16 @@ func TestAKillDuringADeletionIsFinishedByTheNextDelete(t *testing.T) {
 	for moment := 5 * time.Millisecond; moment < 400*time.Millisecond; moment += 30 * time.Millisecond {
 		synctest.Test(t, func(t *testing.T) {
 			is := is.New(t)
-			w := newWorld(t, slow)
-			is.NoErr(onlyErr(w.client().Put(t.Context(), doc("a.md", "text"))))
+			w := worldtest.New(t, slow)
+			is.NoErr(onlyErr(w.Client().Put(t.Context(), doc("a.md", "text"))))
 			time.Sleep(time.Hour)
-			c, kill := w.process()
+			c, kill := w.Process()
 			go func() { _, _ = c.Delete(t.Context(), "a.md") }()
 			time.Sleep(moment)
 			kill()
-			is.NoErr(onlyErr(w.client().Delete(t.Context(), "a.md")))
-			w.expect(map[string]string{})
-			is.True(w.files() <= 1) // a File that was detached before the kill has nothing that tells whose it is
+			is.NoErr(onlyErr(w.Client().Delete(t.Context(), "a.md")))
+			w.Expect(map[string]string{})
+			is.True(w.Files() <= 1) // a File that was detached before the kill has nothing that tells whose it is
 		})
 	}
 }
@@ -184,12 +186,12 @@ func TestARestartDoublesNothingWhateverOpenAIsClockSays(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				is := is.New(t)
-				w := newWorld(t, openaitest.Config{IndexTime: time.Second, NotFoundWindow: 5 * time.Second, ListLag: openaitest.Lag{Attach: time.Minute}})
-				w.killed(100*time.Millisecond, doc("a.md", "text"), dated(date))
-				is.Equal(len(w.srv.Snapshot().Store(w.store).Files), 1)
-				is.NoErr(onlyErr(w.client(dated(date)).Put(t.Context(), doc("a.md", "text"))))
+				w := worldtest.New(t, openaitest.Config{IndexTime: time.Second, NotFoundWindow: 5 * time.Second, ListLag: openaitest.Lag{Attach: time.Minute}})
+				killed(w, 100*time.Millisecond, doc("a.md", "text"), dated(date))
+				is.Equal(len(w.Server.Snapshot().Store(w.Store).Files), 1)
+				is.NoErr(onlyErr(w.Client(dated(date)).Put(t.Context(), doc("a.md", "text"))))
 				time.Sleep(5 * time.Minute)
-				is.Equal(w.files(), 1)
+				is.Equal(w.Files(), 1)
 			})
 		})
 	}
@@ -202,16 +204,16 @@ func TestAVersionDoesNotDependOnThisMachinesClock(t *testing.T) {
 		t.Run(sentence, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				is := is.New(t)
-				w := newWorld(t, openaitest.Config{Now: func() time.Time { return time.Now().Add(ahead) }})
-				r, err := w.client().Put(t.Context(), doc("a.md", "text"))
+				w := worldtest.New(t, openaitest.Config{Now: func() time.Time { return time.Now().Add(ahead) }})
+				r, err := w.Client().Put(t.Context(), doc("a.md", "text"))
 				is.NoErr(err)
 				is.Equal(time.Until(time.UnixMicro(r.Version)).Round(time.Minute), ahead)
 				// A File of a few seconds whose attach is still to come is no stray.
-				fresh := w.file("a.md", "another process's")
-				_, err = w.client().Sweep(t.Context(), vsclient.SweepOptions{Keys: []string{"a.md"}})
+				fresh := w.File("a.md", "another process's")
+				_, err = w.Client().Sweep(t.Context(), vsclient.SweepOptions{Keys: []string{"a.md"}})
 				is.NoErr(err)
-				is.True(w.exists(fresh))
-				again, err := w.client().Put(t.Context(), doc("a.md", "newer"))
+				is.True(w.Exists(fresh))
+				again, err := w.Client().Put(t.Context(), doc("a.md", "newer"))
 				is.NoErr(err)
 				is.True(again.Version > r.Version)
 			})

@@ -14,6 +14,7 @@ import (
 	"github.com/matryer/is"
 
 	"github.com/conduitio-labs/conduit-connector-openai-vectorstore/vsclient"
+	"github.com/conduitio-labs/conduit-connector-openai-vectorstore/vsclient/internal/worldtest"
 	"github.com/conduitio-labs/conduit-connector-openai-vectorstore/vsclient/openaitest"
 )
 
@@ -22,16 +23,16 @@ import (
 func TestDeleteSaysWhatItHasFound(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		is := is.New(t)
-		w := newWorld(t, slow)
-		put, err := w.client().Put(t.Context(), doc("a.md", "text"))
+		w := worldtest.New(t, slow)
+		put, err := w.Client().Put(t.Context(), doc("a.md", "text"))
 		is.NoErr(err)
-		r, err := w.client().Delete(t.Context(), "a.md")
+		r, err := w.Client().Delete(t.Context(), "a.md")
 		is.NoErr(err)
 		is.Equal(r, vsclient.Result{Key: "a.md", Outcome: vsclient.Deleted, FileID: put.FileID, Version: put.Version})
-		r, err = w.client().Delete(t.Context(), "a.md")
+		r, err = w.Client().Delete(t.Context(), "a.md")
 		is.NoErr(err)
 		is.Equal(r, vsclient.Result{Key: "a.md", Outcome: vsclient.Absent})
-		is.Equal(w.files(), 0)
+		is.Equal(w.Files(), 0)
 	})
 }
 
@@ -46,9 +47,9 @@ func TestADeletionThatIsRefusedIsNotDoneWhateverTheWordsOfTheRefusal(t *testing.
 		t.Run(message, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				is := is.New(t)
-				w := newWorld(t, slow)
+				w := worldtest.New(t, slow)
 				var well atomic.Bool
-				c := w.client(over(func(next http.RoundTripper, r *http.Request) (*http.Response, error) {
+				c := w.Client(over(func(next http.RoundTripper, r *http.Request) (*http.Response, error) {
 					if r.Method != http.MethodDelete || well.Load() {
 						return next.RoundTrip(r)
 					}
@@ -61,7 +62,7 @@ func TestADeletionThatIsRefusedIsNotDoneWhateverTheWordsOfTheRefusal(t *testing.
 				time.Sleep(time.Minute)
 				well.Store(true)
 				is.NoErr(onlyErr(c.Delete(t.Context(), "not found.md")))
-				w.expect(nil)
+				w.Expect(nil)
 			})
 		})
 	}
@@ -70,16 +71,16 @@ func TestADeletionThatIsRefusedIsNotDoneWhateverTheWordsOfTheRefusal(t *testing.
 func TestADeletionFindsADocumentThatAnotherProcessHasJustPut(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		is := is.New(t)
-		w := newWorld(t, openaitest.Config{})
-		a, b := w.client(), w.client()
+		w := worldtest.New(t, openaitest.Config{})
+		a, b := w.Client(), w.Client()
 		is.NoErr(onlyErr(b.Put(t.Context(), doc("b.md", "x")))) // it has read the list of Files
 		time.Sleep(time.Second)
 		is.NoErr(onlyErr(a.Put(t.Context(), doc("a.md", "x"))))
 		r, err := b.SetAttributes(t.Context(), "a.md", vsclient.Attributes{"lang": "en"})
 		is.NoErr(err)
 		is.Equal(r.Outcome, vsclient.AttributesUpdated)
-		is.NoErr(onlyErr(w.client().Delete(t.Context(), "a.md")))
-		is.Equal(w.files(), 1)
+		is.NoErr(onlyErr(w.Client().Delete(t.Context(), "a.md")))
+		is.Equal(w.Files(), 1)
 	})
 }
 
@@ -88,12 +89,12 @@ func TestADeletionFindsADocumentThatAnotherProcessHasJustPut(t *testing.T) {
 func TestADeletionRemovesADocumentThatAListingHasShown(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		is := is.New(t)
-		w := newWorld(t, openaitest.Config{NotFoundWindow: 20 * time.Second, IndexTime: time.Minute})
-		a, kill := w.process(async)
+		w := worldtest.New(t, openaitest.Config{NotFoundWindow: 20 * time.Second, IndexTime: time.Minute})
+		a, kill := w.Process(async)
 		is.NoErr(onlyErr(a.Put(t.Context(), doc("a.md", "text"))))
 		kill()
 		time.Sleep(2 * time.Second)
-		b := w.client()
+		b := w.Client()
 		for info, err := range b.List(t.Context()) {
 			is.NoErr(err)
 			is.Equal(info.Key, "a.md")
@@ -101,7 +102,7 @@ func TestADeletionRemovesADocumentThatAListingHasShown(t *testing.T) {
 		is.NoErr(onlyErr(b.Delete(t.Context(), "a.md")))
 		is.NoErr(b.Close())
 		time.Sleep(time.Hour)
-		is.Equal(w.files(), 0)
+		is.Equal(w.Files(), 0)
 	})
 }
 
@@ -110,28 +111,28 @@ func TestADeletionRemovesADocumentThatAListingHasShown(t *testing.T) {
 func TestADeletionGoesOnAfterAVersionThatCannotBeRemoved(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		is := is.New(t)
-		w := newWorld(t, openaitest.Config{})
-		c := w.client()
+		w := worldtest.New(t, openaitest.Config{})
+		c := w.Client()
 		old, err := c.Put(t.Context(), doc("a.md", "one"))
 		is.NoErr(err)
-		w.strike(http.MethodDelete, "/vector_stores/*/files/"+old.FileID, openaitest.Fault{Times: -1, Kind: openaitest.FaultStatus, Status: http.StatusBadRequest})
+		w.Strike(http.MethodDelete, "/vector_stores/*/files/"+old.FileID, openaitest.Fault{Times: -1, Kind: openaitest.FaultStatus, Status: http.StatusBadRequest})
 		_, err = c.Put(t.Context(), doc("a.md", "two"))
 		is.True(err != nil)
 		_, err = c.Delete(t.Context(), "a.md")
 		is.Equal(vsclient.ClassOf(err), vsclient.Transient) // it is not the document's fault
-		w.expect(map[string]string{"a.md": "one"})
+		w.Expect(map[string]string{"a.md": "one"})
 	})
 }
 
 func TestADeletionFollowsAReplacementByAnotherProcess(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		is := is.New(t)
-		w := newWorld(t, openaitest.Config{})
-		one, other := w.client(), w.client()
+		w := worldtest.New(t, openaitest.Config{})
+		one, other := w.Client(), w.Client()
 		is.NoErr(onlyErr(one.Put(t.Context(), doc("a.md", "old"))))
 		is.NoErr(onlyErr(other.Put(t.Context(), doc("a.md", "new"))))
 		is.NoErr(onlyErr(one.Delete(t.Context(), "a.md")))
-		is.Equal(w.files(), 0)
+		is.Equal(w.Files(), 0)
 	})
 }
 
@@ -145,13 +146,13 @@ var hangingAttaches = map[string]openaitest.Fault{
 
 // givesUp returns a client that has put "old" under a.md and given up a put of "new", whose
 // attach met the fault.
-func (w *world) givesUp(fault openaitest.Fault) *vsclient.Client {
-	w.t.Helper()
-	is := is.New(w.t)
-	c := w.client()
-	is.NoErr(onlyErr(c.Put(w.t.Context(), doc("a.md", "old"))))
-	w.strike(http.MethodPost, pathAttach, fault)
-	ctx, cancel := context.WithTimeout(w.t.Context(), time.Second)
+func givesUp(w *worldtest.World, fault openaitest.Fault) *vsclient.Client {
+	w.T.Helper()
+	is := is.New(w.T)
+	c := w.Client()
+	is.NoErr(onlyErr(c.Put(w.T.Context(), doc("a.md", "old"))))
+	w.Strike(http.MethodPost, pathAttach, fault)
+	ctx, cancel := context.WithTimeout(w.T.Context(), time.Second)
 	defer cancel()
 	_, err := c.Put(ctx, doc("a.md", "new"))
 	is.True(errors.Is(err, context.DeadlineExceeded))
@@ -165,12 +166,12 @@ func TestADeletionRemovesAVersionWhosePutWasGivenUp(t *testing.T) {
 		t.Run(sentence, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				is := is.New(t)
-				w := newWorld(t, slow)
-				c := w.givesUp(fault)
+				w := worldtest.New(t, slow)
+				c := givesUp(w, fault)
 				is.NoErr(onlyErr(c.Delete(t.Context(), "a.md")))
 				time.Sleep(20 * time.Minute)
-				w.expect(map[string]string{})
-				is.Equal(w.files(), 0)
+				w.Expect(map[string]string{})
+				is.Equal(w.Files(), 0)
 			})
 		})
 	}
@@ -183,14 +184,14 @@ func TestAPutOfTheOlderContentAfterOneThatWasGivenUpIsTheNewestVersion(t *testin
 		t.Run(sentence, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				is := is.New(t)
-				w := newWorld(t, slow)
-				c := w.givesUp(fault)
+				w := worldtest.New(t, slow)
+				c := givesUp(w, fault)
 				is.NoErr(onlyErr(c.Put(t.Context(), doc("a.md", "old"))))
 				time.Sleep(20 * time.Minute)
-				w.expect(map[string]string{"a.md": "old"})
-				w.noGap("a.md")
-				is.Equal(w.files(), 1)
-				r, err := w.client().Put(t.Context(), doc("a.md", "old"))
+				w.Expect(map[string]string{"a.md": "old"})
+				w.NoGap("a.md")
+				is.Equal(w.Files(), 1)
+				r, err := w.Client().Put(t.Context(), doc("a.md", "old"))
 				is.NoErr(err)
 				is.Equal(r.Outcome, vsclient.Unchanged)
 			})
@@ -204,16 +205,16 @@ func TestADeletionThatFailsSaysSoAndIsFinishedLater(t *testing.T) {
 		t.Run(sentence, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				is := is.New(t)
-				w := newWorld(t, slow)
-				c := w.client(func(cfg *vsclient.Config) { cfg.RetryTimeout = 10 * time.Second })
+				w := worldtest.New(t, slow)
+				c := w.Client(func(cfg *vsclient.Config) { cfg.RetryTimeout = 10 * time.Second })
 				is.NoErr(onlyErr(c.Put(t.Context(), doc("a.md", "text"))))
-				w.strike(http.MethodDelete, path, openaitest.Fault{Times: -1, Kind: openaitest.FaultStatus, Status: 503})
+				w.Strike(http.MethodDelete, path, openaitest.Fault{Times: -1, Kind: openaitest.FaultStatus, Status: 503})
 				_, err := c.Delete(t.Context(), "a.md")
 				is.True(err != nil)
 				is.Equal(vsclient.ClassOf(err), vsclient.Transient)
-				w.srv.ClearFaults()
+				w.Server.ClearFaults()
 				is.NoErr(onlyErr(c.Delete(t.Context(), "a.md")))
-				is.Equal(w.files(), 0)
+				is.Equal(w.Files(), 0)
 			})
 		})
 	}
@@ -226,19 +227,19 @@ func TestAFileWhoseRemovalHasBegunIsKeptForNoKey(t *testing.T) {
 		t.Run(next, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				is := is.New(t)
-				w := newWorld(t, slow)
-				c := w.client(func(cfg *vsclient.Config) { cfg.RetryTimeout = 10 * time.Second })
+				w := worldtest.New(t, slow)
+				c := w.Client(func(cfg *vsclient.Config) { cfg.RetryTimeout = 10 * time.Second })
 				is.NoErr(onlyErr(c.Put(t.Context(), doc("a.txt", "text"))))
 				// The detach times out, and takes effect a minute later.
-				w.strike(http.MethodDelete, pathAttached, openaitest.Fault{Times: -1, Kind: openaitest.FaultStatus, Status: 504, EffectAfter: seconds(60)})
+				w.Strike(http.MethodDelete, pathAttached, openaitest.Fault{Times: -1, Kind: openaitest.FaultStatus, Status: 504, EffectAfter: seconds(60)})
 				_, err := c.Delete(t.Context(), "a.txt")
 				is.True(err != nil)
-				w.srv.ClearFaults()
+				w.Server.ClearFaults()
 				is.NoErr(onlyErr(c.Put(t.Context(), doc(next, "text"))))
 				time.Sleep(20 * time.Minute)
-				is.Equal(w.holds()[next], "text")
+				is.Equal(w.Holds()[next], "text")
 				is.NoErr(onlyErr(c.Put(t.Context(), doc(next, "text"))))
-				is.Equal(w.holds()[next], "text")
+				is.Equal(w.Holds()[next], "text")
 			})
 		})
 	}
@@ -257,16 +258,16 @@ func TestADeletionRemovesAVersionOfAKilledProcessThatShowsLate(t *testing.T) {
 				cfg := slow
 				cfg.NotFoundWindow = 20 * time.Second
 				cfg.ListLag = openaitest.Lag{Attach: time.Minute}
-				w := newWorld(t, cfg)
+				w := worldtest.New(t, cfg)
 				if fault.Kind != "" {
-					w.strike(http.MethodPost, pathAttach, fault)
+					w.Strike(http.MethodPost, pathAttach, fault)
 				}
-				w.killed(2*time.Second, doc("a.md", "text"))
-				c := w.client()
+				killed(w, 2*time.Second, doc("a.md", "text"))
+				c := w.Client()
 				is.NoErr(onlyErr(c.Delete(t.Context(), "a.md")))
 				time.Sleep(15 * time.Minute)
-				w.expect(map[string]string{})
-				is.Equal(w.files(), 0)
+				w.Expect(map[string]string{})
+				is.Equal(w.Files(), 0)
 			})
 		})
 	}
@@ -278,19 +279,19 @@ func TestADeletionRemovesALateVersionAlsoWhileAnotherKeyIsBusyForLong(t *testing
 		is := is.New(t)
 		cfg := slow
 		cfg.IndexTime = 9 * time.Minute
-		w := newWorld(t, cfg)
+		w := worldtest.New(t, cfg)
 		for key, late := range map[string]int{"busy.md": 10, "late.md": 100} {
-			w.strike(http.MethodPost, pathAttach, openaitest.Fault{Kind: openaitest.FaultHang, EffectAfter: seconds(late)})
-			w.killed(2*time.Second, doc(key, "text"))
+			w.Strike(http.MethodPost, pathAttach, openaitest.Fault{Kind: openaitest.FaultHang, EffectAfter: seconds(late)})
+			killed(w, 2*time.Second, doc(key, "text"))
 		}
-		c := w.client()
+		c := w.Client()
 		is.NoErr(onlyErr(c.Delete(t.Context(), "late.md")))
 		is.NoErr(onlyErr(c.Delete(t.Context(), "busy.md")))
 		for range 2 {
 			go c.Put(t.Context(), doc("busy.md", "new")) //nolint:errcheck // it is there to be slow
 		}
 		time.Sleep(2 * time.Hour)
-		is.Equal(w.holds()["late.md"], "")
+		is.Equal(w.Holds()["late.md"], "")
 	})
 }
 
@@ -300,34 +301,34 @@ func TestADeletionDoesNotWatchForALaterPut(t *testing.T) {
 		is := is.New(t)
 		cfg := slow
 		cfg.NotFoundWindow = 20 * time.Second
-		w := newWorld(t, cfg)
-		w.killed(time.Second, doc("a.md", "of before"))
-		c := w.client()
+		w := worldtest.New(t, cfg)
+		killed(w, time.Second, doc("a.md", "of before"))
+		c := w.Client()
 		is.NoErr(onlyErr(c.Delete(t.Context(), "a.md")))
 		time.Sleep(2 * time.Second)
-		is.NoErr(onlyErr(w.client().Put(t.Context(), doc("a.md", "of after"))))
+		is.NoErr(onlyErr(w.Client().Put(t.Context(), doc("a.md", "of after"))))
 		time.Sleep(20 * time.Minute)
-		w.expect(map[string]string{"a.md": "of after"})
-		is.Equal(w.files(), 1)
+		w.Expect(map[string]string{"a.md": "of after"})
+		is.Equal(w.Files(), 1)
 	})
 }
 
 func TestADocumentWhoseDeletionHasFailedCanBeUpdatedAgain(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		is := is.New(t)
-		w := newWorld(t, openaitest.Config{})
-		c := w.client()
+		w := worldtest.New(t, openaitest.Config{})
+		c := w.Client()
 		is.NoErr(onlyErr(c.Put(t.Context(), doc("d.md", "one"))))
-		w.srv.Inject(openaitest.Fault{Method: "DELETE", Times: -1, Kind: openaitest.FaultStatus, Status: 503})
+		w.Server.Inject(openaitest.Fault{Method: "DELETE", Times: -1, Kind: openaitest.FaultStatus, Status: 503})
 		ctx, cancel := context.WithTimeout(t.Context(), 10*time.Second)
 		defer cancel()
 		is.True(onlyErr(c.Delete(ctx, "d.md")) != nil)
 		is.Equal(vsclient.ClassOf(onlyErr(c.SetAttributes(t.Context(), "d.md", vsclient.Attributes{"n": 1}))), vsclient.Transient)
-		w.srv.ClearFaults()
+		w.Server.ClearFaults()
 		time.Sleep(time.Hour)
-		before := w.srv.RequestCount()
+		before := w.Server.RequestCount()
 		time.Sleep(time.Hour)
-		is.Equal(w.srv.RequestCount(), before) // nobody looks at it without end
+		is.Equal(w.Server.RequestCount(), before) // nobody looks at it without end
 		is.NoErr(onlyErr(c.SetAttributes(t.Context(), "d.md", vsclient.Attributes{"n": 1})))
 	})
 }
@@ -336,13 +337,13 @@ func TestADocumentWhoseDeletionHasFailedCanBeUpdatedAgain(t *testing.T) {
 func TestADeletionFailsWhenTheStoreHasExpired(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		is := is.New(t)
-		w := newWorld(t, slow)
-		c := w.client()
-		w.strike(http.MethodPost, pathAttach, openaitest.Fault{Kind: openaitest.FaultHang, Times: -1})
+		w := worldtest.New(t, slow)
+		c := w.Client()
+		w.Strike(http.MethodPost, pathAttach, openaitest.Fault{Kind: openaitest.FaultHang, Times: -1})
 		ctx, cancel := context.WithTimeout(t.Context(), time.Second)
 		defer cancel()
 		is.True(onlyErr(c.Put(ctx, doc("a.md", "text"))) != nil)
-		w.srv.ExpireVectorStore(w.store, 0)
+		w.Server.ExpireVectorStore(w.Store, 0)
 		is.True(errors.Is(onlyErr(c.Delete(t.Context(), "a.md")), vsclient.ErrStoreGone))
 	})
 }
@@ -352,18 +353,18 @@ func TestADeletionFailsWhenTheStoreHasExpired(t *testing.T) {
 func TestADocumentThatWasDetachedIsGoneAlsoWhileAGetShowsIt(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		is := is.New(t)
-		w := newWorld(t, openaitest.Config{GhostWindow: 20 * time.Second})
-		file := w.attached("a.md", "by hand", nil)
-		w.srv.AddStoreFile(w.srv.NewVectorStore("theirs"), file, nil)
+		w := worldtest.New(t, openaitest.Config{GhostWindow: 20 * time.Second})
+		file := w.Attached("a.md", "by hand", nil)
+		w.Server.AddStoreFile(w.Server.NewVectorStore("theirs"), file, nil)
 		time.Sleep(time.Hour)
-		c := w.client()
+		c := w.Client()
 		is.NoErr(onlyErr(c.SetAttributes(t.Context(), "a.md", vsclient.Attributes{"n": 1})))
 		is.NoErr(onlyErr(c.Delete(t.Context(), "a.md")))
 		_, err := c.Get(t.Context(), "a.md")
 		is.True(errors.Is(err, vsclient.ErrNotFound))
 		_, err = c.SetAttributes(t.Context(), "a.md", vsclient.Attributes{"n": 1})
 		is.True(errors.Is(err, vsclient.ErrNotFound))
-		is.True(w.exists(file))
+		is.True(w.Exists(file))
 	})
 }
 
@@ -371,11 +372,11 @@ func TestADocumentThatWasDetachedIsGoneAlsoWhileAGetShowsIt(t *testing.T) {
 func TestALateVersionOfADeletedDocumentStaysWhenItsContentIsPutAgain(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		is := is.New(t)
-		w := newWorld(t, openaitest.Config{IndexTime: time.Second, NotFoundWindow: 20 * time.Second, ListLag: openaitest.Lag{Attach: 2 * time.Minute}})
-		first, kill := w.process(async)
+		w := worldtest.New(t, openaitest.Config{IndexTime: time.Second, NotFoundWindow: 20 * time.Second, ListLag: openaitest.Lag{Attach: 2 * time.Minute}})
+		first, kill := w.Process(async)
 		is.NoErr(onlyErr(first.Put(t.Context(), doc("a.md", "text"))))
 		kill()
-		second := w.client()
+		second := w.Client()
 		is.NoErr(onlyErr(second.Delete(t.Context(), "a.md")))
 		time.Sleep(21 * time.Second)
 		is.NoErr(onlyErr(second.Get(t.Context(), "a.md")))
@@ -383,7 +384,7 @@ func TestALateVersionOfADeletedDocumentStaysWhenItsContentIsPutAgain(t *testing.
 		is.NoErr(err)
 		is.Equal(r.Outcome, vsclient.Unchanged)
 		time.Sleep(time.Hour)
-		w.expect(map[string]string{"a.md": "text"})
+		w.Expect(map[string]string{"a.md": "text"})
 	})
 }
 
@@ -391,32 +392,32 @@ func TestALateVersionOfADeletedDocumentStaysWhenItsContentIsPutAgain(t *testing.
 func TestALateVersionOfADeletedDocumentGoesAlsoAfterAPutThatFails(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		is := is.New(t)
-		w := newWorld(t, unreadable(openaitest.Config{IndexTime: time.Second, NotFoundWindow: 20 * time.Second, ListLag: openaitest.Lag{Attach: 20 * time.Second}}))
-		first, kill := w.process(async)
+		w := worldtest.New(t, unreadable(openaitest.Config{IndexTime: time.Second, NotFoundWindow: 20 * time.Second, ListLag: openaitest.Lag{Attach: 20 * time.Second}}))
+		first, kill := w.Process(async)
 		is.NoErr(onlyErr(first.Put(t.Context(), doc("a.md", "two"))))
 		kill()
-		second := w.client(async)
+		second := w.Client(async)
 		is.NoErr(onlyErr(second.Delete(t.Context(), "a.md")))
 		is.NoErr(onlyErr(second.Put(t.Context(), doc("a.md", "unreadable"))))
 		time.Sleep(time.Hour)
-		w.expect(map[string]string{})
+		w.Expect(map[string]string{})
 	})
 }
 
 func TestAnUpdateIsTakenWithinMinutesOfADeletionThatWasGivenUp(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		is := is.New(t)
-		w := newWorld(t, slow)
-		c := w.client()
+		w := worldtest.New(t, slow)
+		c := w.Client()
 		is.NoErr(onlyErr(c.Put(t.Context(), doc("a.md", "text"))))
 		time.Sleep(time.Hour)
-		w.strike(http.MethodDelete, pathAttached, openaitest.Fault{Kind: openaitest.FaultHang})
+		w.Strike(http.MethodDelete, pathAttached, openaitest.Fault{Kind: openaitest.FaultHang})
 		ctx, cancel := context.WithTimeout(t.Context(), 5*time.Second)
 		defer cancel()
 		is.True(onlyErr(c.Delete(ctx, "a.md")) != nil)
 		is.Equal(vsclient.ClassOf(onlyErr(c.SetAttributes(t.Context(), "a.md", vsclient.Attributes{"n": 1}))), vsclient.Transient) // it may still go
 		time.Sleep(5 * time.Minute)
 		is.NoErr(onlyErr(c.SetAttributes(t.Context(), "a.md", vsclient.Attributes{"n": 1})))
-		w.expect(map[string]string{"a.md": "text"})
+		w.Expect(map[string]string{"a.md": "text"})
 	})
 }

@@ -14,6 +14,7 @@ import (
 	"github.com/matryer/is"
 
 	"github.com/conduitio-labs/conduit-connector-openai-vectorstore/vsclient"
+	"github.com/conduitio-labs/conduit-connector-openai-vectorstore/vsclient/internal/worldtest"
 	"github.com/conduitio-labs/conduit-connector-openai-vectorstore/vsclient/openaitest"
 )
 
@@ -48,9 +49,9 @@ func TestARefusalHasItsKindItsClassAndOpenAIsOwnWords(t *testing.T) {
 		t.Run(row.sentence, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				is := is.New(t)
-				w := newWorld(t, openaitest.Config{})
+				w := worldtest.New(t, openaitest.Config{})
 				n := 0
-				c := w.client(func(cfg *vsclient.Config) { cfg.RetryTimeout = 30 * time.Second }, over(func(_ http.RoundTripper, r *http.Request) (*http.Response, error) {
+				c := w.Client(func(cfg *vsclient.Config) { cfg.RetryTimeout = 30 * time.Second }, over(func(_ http.RoundTripper, r *http.Request) (*http.Response, error) {
 					n++
 					resp, err := replies(row.status, row.body)(r)
 					if strings.HasPrefix(row.body, "<html>") {
@@ -89,9 +90,9 @@ func TestARefusalHasItsKindItsClassAndOpenAIsOwnWords(t *testing.T) {
 func TestAnErrorTellsHowLongTheServerAskedToWait(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		is := is.New(t)
-		w := newWorld(t, openaitest.Config{})
-		w.strike(http.MethodPost, pathFiles, openaitest.Fault{Times: -1, Kind: openaitest.FaultStatus, Status: 429, Code: "rate_limit_exceeded", Message: "Slow\ndown.", RetryAfter: seconds(20)})
-		_, err := w.client(func(cfg *vsclient.Config) { cfg.RetryTimeout = time.Minute }).Put(t.Context(), doc("a.md", "text"))
+		w := worldtest.New(t, openaitest.Config{})
+		w.Strike(http.MethodPost, pathFiles, openaitest.Fault{Times: -1, Kind: openaitest.FaultStatus, Status: 429, Code: "rate_limit_exceeded", Message: "Slow\ndown.", RetryAfter: seconds(20)})
+		_, err := w.Client(func(cfg *vsclient.Config) { cfg.RetryTimeout = time.Minute }).Put(t.Context(), doc("a.md", "text"))
 		var e *vsclient.Error
 		is.True(errors.As(err, &e))
 		is.Equal(e.RetryAfter, 20*time.Second)
@@ -125,8 +126,8 @@ func TestTheWordsOfADocumentAreNoReasonAndThoseOfAServerBehindAGatewayAre(t *tes
 		t.Run(message, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				is := is.New(t)
-				w := newWorld(t, slow)
-				c := w.client(over(func(next http.RoundTripper, r *http.Request) (*http.Response, error) {
+				w := worldtest.New(t, slow)
+				c := w.Client(over(func(next http.RoundTripper, r *http.Request) (*http.Response, error) {
 					if r.Method != http.MethodPost || !strings.Contains(r.URL.Path, "/vector_stores/") {
 						return next.RoundTrip(r)
 					}
@@ -141,7 +142,7 @@ func TestTheWordsOfADocumentAreNoReasonAndThoseOfAServerBehindAGatewayAre(t *tes
 				_, err := c.Put(t.Context(), row.d)
 				is.True(errors.Is(err, row.kind))
 				is.Equal(vsclient.ClassOf(err), row.class)
-				is.Equal(len(w.times(filesCreate)), 1) // nothing would be better with another File
+				is.Equal(len(w.Times(filesCreate)), 1) // nothing would be better with another File
 			})
 		})
 	}
@@ -150,20 +151,20 @@ func TestTheWordsOfADocumentAreNoReasonAndThoseOfAServerBehindAGatewayAre(t *tes
 func TestAStorageQuotaThatIsFullIsNotTriedAgainAndIsNobodysDocumentsFault(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		is := is.New(t)
-		w := newWorld(t, openaitest.Config{StorageQuota: 10})
-		_, err := w.client().Put(t.Context(), doc("a.md", "more than ten bytes"))
+		w := worldtest.New(t, openaitest.Config{StorageQuota: 10})
+		_, err := w.Client().Put(t.Context(), doc("a.md", "more than ten bytes"))
 		is.True(errors.Is(err, vsclient.ErrQuota))
 		is.Equal(vsclient.ClassOf(err), vsclient.Fatal)
-		is.Equal(len(w.times(filesCreate)), 1)
+		is.Equal(len(w.Times(filesCreate)), 1)
 	})
 }
 
 func TestAStoreThatTakesNoMoreFilesIsNobodysDocumentsFault(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		is := is.New(t)
-		w := newWorld(t, openaitest.Config{Quirks: openaitest.Quirks{StoreFilesMax: 3}})
+		w := worldtest.New(t, openaitest.Config{Quirks: openaitest.Quirks{StoreFilesMax: 3}})
 		full := 0
-		for _, r := range w.client().Apply(t.Context(), many("d", 5), nil) {
+		for _, r := range w.Client().Apply(t.Context(), many("d", 5), nil) {
 			if r.Err != nil {
 				full++
 				is.True(errors.Is(r.Err, vsclient.ErrStoreFull))
@@ -172,7 +173,7 @@ func TestAStoreThatTakesNoMoreFilesIsNobodysDocumentsFault(t *testing.T) {
 		}
 		is.True(full >= 2)
 		time.Sleep(time.Minute)
-		is.Equal(w.files(), 5-full)
+		is.Equal(w.Files(), 5-full)
 	})
 }
 
@@ -182,18 +183,18 @@ func TestAStoreThatIsDeletedWhileADocumentIsReplacedIsToldSoonAndNothingIsUpload
 		t.Run(after.String(), func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				is := is.New(t)
-				w := newWorld(t, openaitest.Config{Latency: 2 * time.Second, IndexTime: 5 * time.Minute})
-				c := w.client(func(cfg *vsclient.Config) { cfg.IndexTimeout = 30 * time.Minute })
+				w := worldtest.New(t, openaitest.Config{Latency: 2 * time.Second, IndexTime: 5 * time.Minute})
+				c := w.Client(func(cfg *vsclient.Config) { cfg.IndexTimeout = 30 * time.Minute })
 				is.NoErr(onlyErr(c.Put(t.Context(), doc("a.md", "one"))))
-				files, uploads := w.files(), len(w.times(filesCreate))
-				time.AfterFunc(after, func() { w.request(http.MethodDelete, "/vector_stores/"+w.store, "") })
+				files, uploads := w.Files(), len(w.Times(filesCreate))
+				time.AfterFunc(after, func() { w.Request(http.MethodDelete, "/vector_stores/"+w.Store, "") })
 				began := time.Now()
 				_, err := c.Put(t.Context(), doc("a.md", "two"))
 				is.True(errors.Is(err, vsclient.ErrStoreGone))
 				is.True(time.Since(began) < after+2*time.Minute)
-				is.Equal(len(w.times(filesCreate)), uploads+1)
+				is.Equal(len(w.Times(filesCreate)), uploads+1)
 				time.Sleep(time.Hour)
-				is.Equal(w.files(), files) // the older version's is left: a store that is gone proves nothing
+				is.Equal(w.Files(), files) // the older version's is left: a store that is gone proves nothing
 			})
 		})
 	}
@@ -202,8 +203,8 @@ func TestAStoreThatIsDeletedWhileADocumentIsReplacedIsToldSoonAndNothingIsUpload
 func TestACallersOwnStopIsAClassOfItsOwn(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		is := is.New(t)
-		w := newWorld(t, slow)
-		c := w.client()
+		w := worldtest.New(t, slow)
+		c := w.Client()
 		reason := errors.New("the pipeline stops")
 		for sentence, end := range map[string]func() (context.Context, error){
 			"canceled": func() (context.Context, error) {

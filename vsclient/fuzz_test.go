@@ -10,6 +10,7 @@ import (
 	"unicode/utf8"
 
 	"github.com/conduitio-labs/conduit-connector-openai-vectorstore/vsclient"
+	"github.com/conduitio-labs/conduit-connector-openai-vectorstore/vsclient/internal/worldtest"
 )
 
 // FuzzReply answers each request with the same bytes: whatever they are, the call
@@ -30,7 +31,7 @@ func FuzzReply(f *testing.F) {
 		}
 		synctest.Test(t, func(t *testing.T) {
 			c, err := vsclient.New(vsclient.Config{
-				APIKey: "sk-test", VectorStoreID: "vs_1", HTTPClient: &http.Client{Transport: roundTrip(replies(status, string(body)))}, RetryTimeout: time.Second, IndexTimeout: time.Minute, //nolint:bodyclose // the client closes it
+				APIKey: "sk-test", VectorStoreID: "vs_1", HTTPClient: &http.Client{Transport: worldtest.RoundTrip(replies(status, string(body)))}, RetryTimeout: time.Second, IndexTimeout: time.Minute, //nolint:bodyclose // the client closes it
 			})
 			if err != nil {
 				t.Fatal(err)

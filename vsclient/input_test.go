@@ -14,19 +14,11 @@ import (
 	"github.com/matryer/is"
 
 	"github.com/conduitio-labs/conduit-connector-openai-vectorstore/vsclient"
+	"github.com/conduitio-labs/conduit-connector-openai-vectorstore/vsclient/internal/worldtest"
 	"github.com/conduitio-labs/conduit-connector-openai-vectorstore/vsclient/openaitest"
 )
 
 // The tests in this file are about input that is refused without a request.
-
-// attributesOf makes so many attributes.
-func attributesOf(n int) vsclient.Attributes {
-	a := make(vsclient.Attributes, n)
-	for i := range n {
-		a[fmt.Sprintf("a%d", i)] = i
-	}
-	return a
-}
 
 // wrongInput can be known to be wrong without asking anyone.
 var wrongInput = []struct {
@@ -52,10 +44,10 @@ var wrongInput = []struct {
 	{"NUL in it, under a key without an extension", vsclient.ErrUnsupportedType, put("binary", "a\x00b")},
 	{"an extension that is not indexed", vsclient.ErrUnsupportedType, vsclient.Put(vsclient.Document{Key: "a", Content: text("x"), Extension: ".exe"})},
 	{"an extension without its dot", vsclient.ErrUnsupportedType, vsclient.Put(vsclient.Document{Key: "a", Content: text("x"), Extension: "md"})},
-	{"an attribute more than there is room for", vsclient.ErrInvalidAttributes, attributed(attributesOf(vsclient.MaxAttributes + 1))},
-	{"an attribute more than there is room for beside a long key", vsclient.ErrInvalidAttributes, vsclient.Put(with(doc(strings.Repeat("k", 257), "x"), attributesOf(vsclient.MaxAttributes)))},
-	{"sixteen attributes and one", vsclient.ErrInvalidAttributes, attributed(attributesOf(17))},
-	{"too many attributes in an update", vsclient.ErrInvalidAttributes, vsclient.SetAttributes("a.md", attributesOf(17))},
+	{"an attribute more than there is room for", vsclient.ErrInvalidAttributes, attributed(worldtest.AttributesOf(vsclient.MaxAttributes + 1))},
+	{"an attribute more than there is room for beside a long key", vsclient.ErrInvalidAttributes, vsclient.Put(with(doc(strings.Repeat("k", 257), "x"), worldtest.AttributesOf(vsclient.MaxAttributes)))},
+	{"sixteen attributes and one", vsclient.ErrInvalidAttributes, attributed(worldtest.AttributesOf(17))},
+	{"too many attributes in an update", vsclient.ErrInvalidAttributes, vsclient.SetAttributes("a.md", worldtest.AttributesOf(17))},
 	{"a value of 513 characters", vsclient.ErrInvalidAttributes, attributed(vsclient.Attributes{"a": strings.Repeat("x", 513)})},
 	{"a value of 513 characters of several bytes", vsclient.ErrInvalidAttributes, attributed(vsclient.Attributes{"a": strings.Repeat("é", 513)})},
 	{"a name of 65 characters", vsclient.ErrInvalidAttributes, attributed(vsclient.Attributes{strings.Repeat("x", 65): 1})},
@@ -97,12 +89,12 @@ func TestWrongInputIsRefusedByItsKindWithoutARequest(t *testing.T) {
 		t.Run(row.sentence, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				is := is.New(t)
-				w := newWorld(t, openaitest.Config{})
-				err := w.client().Apply(t.Context(), []vsclient.Change{row.change}, nil)[0].Err
+				w := worldtest.New(t, openaitest.Config{})
+				err := w.Client().Apply(t.Context(), []vsclient.Change{row.change}, nil)[0].Err
 				if !errors.Is(err, row.kind) {
 					t.Errorf("%v is not %v", err, row.kind)
 				}
-				is.Equal(w.srv.RequestCount(), 0)
+				is.Equal(w.Server.RequestCount(), 0)
 				is.Equal(vsclient.ClassOf(err), vsclient.BadDocument)
 				is.True(utf8.ValidString(err.Error()))
 				is.Equal(strings.Count(err.Error(), "vsclient: "), 1)
@@ -114,12 +106,12 @@ func TestWrongInputIsRefusedByItsKindWithoutARequest(t *testing.T) {
 func TestNothingElseOfACallIsLostForWrongInput(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		is := is.New(t)
-		w := newWorld(t, openaitest.Config{})
+		w := worldtest.New(t, openaitest.Config{})
 		var changes []vsclient.Change
 		for i, row := range wrongInput {
 			changes = append(changes, row.change, put(fmt.Sprintf("good %d.md", i), "good"))
 		}
-		for i, r := range w.client().Apply(t.Context(), changes, nil) {
+		for i, r := range w.Client().Apply(t.Context(), changes, nil) {
 			if i%2 == 0 {
 				is.True(errors.Is(r.Err, wrongInput[i/2].kind))
 				continue
@@ -127,21 +119,21 @@ func TestNothingElseOfACallIsLostForWrongInput(t *testing.T) {
 			is.NoErr(r.Err)
 			is.Equal(r.Outcome, vsclient.Created)
 		}
-		is.Equal(len(w.srv.Snapshot().Store(w.store).Files), len(wrongInput))
+		is.Equal(len(w.Server.Snapshot().Store(w.Store).Files), len(wrongInput))
 	})
 }
 
 func TestInputThatIsJustRightGoesThrough(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		is := is.New(t)
-		w := newWorld(t, openaitest.Config{})
-		c := w.client()
-		most := attributesOf(vsclient.MaxAttributes)
-		most["a0"] = strings.Repeat("é", 512)
-		delete(most, "a1")
+		w := worldtest.New(t, openaitest.Config{})
+		c := w.Client()
+		most := worldtest.AttributesOf(vsclient.MaxAttributes)
+		most["a00"] = strings.Repeat("é", 512)
+		delete(most, "a01")
 		most[strings.Repeat("n", 64)] = int64(1 << 53)
 		d := with(doc(strings.Repeat("k", 256), "x"), most) // its key needs no attribute more
-		long := with(doc(strings.Repeat("k", vsclient.MaxKeyBytes), "x"), attributesOf(vsclient.MaxAttributes-3))
+		long := with(doc(strings.Repeat("k", vsclient.MaxKeyBytes), "x"), worldtest.AttributesOf(vsclient.MaxAttributes-3))
 		for _, good := range []vsclient.Document{
 			d,
 			long,

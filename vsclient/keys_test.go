@@ -11,6 +11,8 @@ import (
 	"github.com/matryer/is"
 
 	"github.com/conduitio-labs/conduit-connector-openai-vectorstore/vsclient"
+	"github.com/conduitio-labs/conduit-connector-openai-vectorstore/vsclient/internal/race"
+	"github.com/conduitio-labs/conduit-connector-openai-vectorstore/vsclient/internal/worldtest"
 	"github.com/conduitio-labs/conduit-connector-openai-vectorstore/vsclient/openaitest"
 )
 
@@ -27,31 +29,31 @@ func TestAnyKeyIsPutReplacedListedAndDeleted(t *testing.T) {
 		strings.Repeat("x", 240) + ".md", strings.Repeat("x", 241) + ".md", strings.Repeat("é", 511), strings.Repeat("😀", 255),
 		strings.Repeat("k", 1023), strings.Repeat("/", 1023), strings.Repeat("k", 1020) + ".md", strings.Repeat(" ", 1023), "ſ.md", "K.md", "İ.md", "%41.md", "A%", "e\u0301",
 	} {
-		if underRace && i%2 != 0 {
+		if race.Enabled && i%2 != 0 {
 			continue
 		}
 		name := fmt.Sprintf("%.30q %d bytes", key, len(key))
 		t.Run(strings.ReplaceAll(name, "/", "∕"), func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				is := is.New(t)
-				w := newWorld(t, openaitest.Config{})
-				neighbour, err := w.client().Put(t.Context(), doc(key+"x", "neighbour"))
+				w := worldtest.New(t, openaitest.Config{})
+				neighbour, err := w.Client().Put(t.Context(), doc(key+"x", "neighbour"))
 				is.NoErr(err)
-				r, err := w.client().Put(t.Context(), doc(key, "one"))
+				r, err := w.Client().Put(t.Context(), doc(key, "one"))
 				is.NoErr(err)
 				is.Equal(r.Outcome, vsclient.Created)
-				again, err := w.client().Put(t.Context(), doc(key, "one"))
+				again, err := w.Client().Put(t.Context(), doc(key, "one"))
 				is.NoErr(err)
 				is.Equal(again.Outcome, vsclient.Unchanged)
-				r, err = w.client().Put(t.Context(), doc(key, "two"))
+				r, err = w.Client().Put(t.Context(), doc(key, "two"))
 				is.NoErr(err)
 				is.Equal(r.Outcome, vsclient.Replaced)
-				info, err := w.client().Get(t.Context(), key)
+				info, err := w.Client().Get(t.Context(), key)
 				is.NoErr(err)
 				is.Equal(info.Key, key)
 				is.Equal(info.FileID, r.FileID)
 				listed := 0
-				for info, err := range w.client().List(t.Context()) {
+				for info, err := range w.Client().List(t.Context()) {
 					is.NoErr(err)
 					if info.FileID == r.FileID {
 						listed++
@@ -59,13 +61,13 @@ func TestAnyKeyIsPutReplacedListedAndDeleted(t *testing.T) {
 					}
 				}
 				is.Equal(listed, 1)
-				is.NoErr(onlyErr(w.client().Delete(t.Context(), key)))
-				_, err = w.client().Get(t.Context(), key)
+				is.NoErr(onlyErr(w.Client().Delete(t.Context(), key)))
+				_, err = w.Client().Get(t.Context(), key)
 				is.True(errors.Is(err, vsclient.ErrNotFound))
-				info, err = w.client().Get(t.Context(), key+"x")
+				info, err = w.Client().Get(t.Context(), key+"x")
 				is.NoErr(err)
 				is.Equal(info.FileID, neighbour.FileID)
-				is.Equal(w.files(), 1)
+				is.Equal(w.Files(), 1)
 			})
 		})
 	}
@@ -81,18 +83,18 @@ func TestKeysThatShareAFileNameAreDocumentsOfTheirOwn(t *testing.T) {
 		t.Run(strings.ReplaceAll(fmt.Sprintf("%q and %q", keys[0], keys[1]), "/", "∕"), func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				is := is.New(t)
-				w := newWorld(t, openaitest.Config{IndexTime: time.Second})
+				w := worldtest.New(t, openaitest.Config{IndexTime: time.Second})
 				for round, content := range []string{"first of ", "second of "} {
 					for _, key := range keys {
-						r, err := w.client().Put(t.Context(), doc(key, content+key))
+						r, err := w.Client().Put(t.Context(), doc(key, content+key))
 						is.NoErr(err)
 						is.Equal(r.Outcome, []vsclient.Outcome{vsclient.Created, vsclient.Replaced}[round])
 					}
 				}
-				w.expect(map[string]string{keys[0]: "second of " + keys[0], keys[1]: "second of " + keys[1]})
-				is.NoErr(onlyErr(w.client().Delete(t.Context(), keys[0])))
-				w.expect(map[string]string{keys[1]: "second of " + keys[1]})
-				is.Equal(w.files(), 1)
+				w.Expect(map[string]string{keys[0]: "second of " + keys[0], keys[1]: "second of " + keys[1]})
+				is.NoErr(onlyErr(w.Client().Delete(t.Context(), keys[0])))
+				w.Expect(map[string]string{keys[1]: "second of " + keys[1]})
+				is.Equal(w.Files(), 1)
 			})
 		})
 	}
@@ -101,10 +103,10 @@ func TestKeysThatShareAFileNameAreDocumentsOfTheirOwn(t *testing.T) {
 func TestTheKeyOfASearchHitIsReadFromItsAttributes(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		is := is.New(t)
-		w := newWorld(t, openaitest.Config{})
+		w := worldtest.New(t, openaitest.Config{})
 		key := strings.Repeat("long/", 100) + "{\"id\":7}"
-		is.NoErr(onlyErr(w.client().Put(t.Context(), with(doc(key, "text"), vsclient.Attributes{"lang": "en"}))))
-		got, ok := vsclient.KeyOf(w.srv.Snapshot().Store(w.store).Files[0].Attributes)
+		is.NoErr(onlyErr(w.Client().Put(t.Context(), with(doc(key, "text"), vsclient.Attributes{"lang": "en"}))))
+		got, ok := vsclient.KeyOf(w.Server.Snapshot().Store(w.Store).Files[0].Attributes)
 		is.True(ok)
 		is.Equal(got, key)
 		_, ok = vsclient.KeyOf(map[string]any{"source": "another tool"})
@@ -124,10 +126,10 @@ func TestAKeyWithoutAnExtensionGetsOneThatFitsItsContent(t *testing.T) {
 		t.Run(sentence, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				is := is.New(t)
-				w := newWorld(t, openaitest.Config{})
-				c := w.client(func(cfg *vsclient.Config) { cfg.FileExtension = row.configured })
+				w := worldtest.New(t, openaitest.Config{})
+				c := w.Client(func(cfg *vsclient.Config) { cfg.FileExtension = row.configured })
 				is.NoErr(onlyErr(c.Put(t.Context(), vsclient.Document{Key: "notes", Content: text(row.content), Extension: row.extension})))
-				is.True(strings.HasSuffix(w.srv.Snapshot().Files[0].Name, row.want))
+				is.True(strings.HasSuffix(w.Server.Snapshot().Files[0].Name, row.want))
 			})
 		})
 	}

@@ -9,6 +9,8 @@ import (
 	"github.com/matryer/is"
 
 	"github.com/conduitio-labs/conduit-connector-openai-vectorstore/vsclient"
+	"github.com/conduitio-labs/conduit-connector-openai-vectorstore/vsclient/internal/race"
+	"github.com/conduitio-labs/conduit-connector-openai-vectorstore/vsclient/internal/worldtest"
 	"github.com/conduitio-labs/conduit-connector-openai-vectorstore/vsclient/openaitest"
 )
 
@@ -16,12 +18,12 @@ import (
 
 // plant fills the project with n Files of other people's that are all in the
 // store, made one a second until an hour ago.
-func (w *world) plant(n int) {
+func plant(w *worldtest.World, n int) {
 	ago := time.Now().Add(-time.Hour)
 	for i := range n {
 		made := ago.Add(time.Duration(i-n) * time.Second)
-		id := w.srv.AddFile(openaitest.NewFile{Name: fmt.Sprintf("other-%06d.md", i), Bytes: 100, CreatedAt: made})
-		w.srv.AddStoreFile(w.store, id, map[string]any{"source": "another tool"})
+		id := w.Server.AddFile(openaitest.NewFile{Name: fmt.Sprintf("other-%06d.md", i), Bytes: 100, CreatedAt: made})
+		w.Server.AddStoreFile(w.Store, id, map[string]any{"source": "another tool"})
 	}
 }
 
@@ -31,33 +33,33 @@ func TestTheFirstPutInALargeProjectReadsNoStorePageAndTheSecondListsNothing(t *t
 		is := is.New(t)
 		cfg := slow
 		cfg.KeepBytes = 1
-		w := newWorld(t, cfg)
+		w := worldtest.New(t, cfg)
 		planted, pages := 30_000, 3
-		if underRace {
+		if race.Enabled {
 			planted, pages = 12_000, 2
 		}
-		w.plant(planted)
-		c := w.client()
+		plant(w, planted)
+		c := w.Client()
 
 		_, err := c.Put(t.Context(), doc("new.md", "text"))
 		is.NoErr(err)
-		counts := w.srv.Counts()
+		counts := w.Server.Counts()
 		is.Equal(counts[storeListing], 2) // the look at the newest 200, in the background
-		is.True(w.srv.RequestCount()-counts[storeListing] <= 8)
+		is.True(w.Server.RequestCount()-counts[storeListing] <= 8)
 		is.Equal(counts[filesList], pages)
 
-		before := w.srv.RequestCount()
+		before := w.Server.RequestCount()
 		_, err = c.Put(t.Context(), doc("newer.md", "text"))
 		is.NoErr(err)
-		is.Equal(w.srv.Counts()[filesList], pages)
-		is.True(w.srv.RequestCount()-before <= 5)
+		is.Equal(w.Server.Counts()[filesList], pages)
+		is.True(w.Server.RequestCount()-before <= 5)
 
 		// Nor does a replacement, by a client that has just started, read the store.
-		before = w.srv.RequestCount()
-		_, err = w.client().Put(t.Context(), doc("new.md", "another"))
+		before = w.Server.RequestCount()
+		_, err = w.Client().Put(t.Context(), doc("new.md", "another"))
 		is.NoErr(err)
-		is.Equal(w.srv.Counts()[storeListing], 4)    // again the newest 200 alone
-		is.True(w.srv.RequestCount()-before-2 <= 22) // in addition: looks at both versions, detach and delete
+		is.Equal(w.Server.Counts()[storeListing], 4)    // again the newest 200 alone
+		is.True(w.Server.RequestCount()-before-2 <= 22) // in addition: looks at both versions, detach and delete
 	})
 }
 
@@ -65,19 +67,19 @@ func TestAgingKnowledgeIsRefreshedByOnePage(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		is := is.New(t)
-		w := newWorld(t, slow)
+		w := worldtest.New(t, slow)
 		files, pages := 10_100, 2
-		if underRace {
+		if race.Enabled {
 			files, pages = 200, 1
 		}
-		w.plant(files)
-		c := w.client()
+		plant(w, files)
+		c := w.Client()
 		for i := range 3 {
 			_, err := c.Put(t.Context(), doc(fmt.Sprintf("%d.md", i), "text"))
 			is.NoErr(err)
 			time.Sleep(time.Hour)
 		}
-		is.Equal(w.srv.Counts()[filesList], pages+2) // all pages once, and a small one an hour
+		is.Equal(w.Server.Counts()[filesList], pages+2) // all pages once, and a small one an hour
 	})
 }
 
@@ -86,48 +88,48 @@ func TestDeliveringASnapshotAgainAsksOnceForAHundredDocuments(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		is := is.New(t)
 		const n = 1000
-		w := newWorld(t, slow)
-		for _, r := range w.client().Apply(t.Context(), many("d", n), nil) {
+		w := worldtest.New(t, slow)
+		for _, r := range w.Client().Apply(t.Context(), many("d", n), nil) {
 			is.NoErr(r.Err)
 		}
 		time.Sleep(time.Hour)
-		before := w.srv.RequestCount()
-		c := w.client()
+		before := w.Server.RequestCount()
+		c := w.Client()
 		for _, r := range c.Apply(t.Context(), many("d", n), nil) {
 			is.NoErr(r.Err)
 			is.Equal(r.Outcome, vsclient.Unchanged)
 		}
-		is.True(w.srv.RequestCount()-before <= 100+2*n/100) // a new process looks at the first hundred
-		before = w.srv.RequestCount()
+		is.True(w.Server.RequestCount()-before <= 100+2*n/100) // a new process looks at the first hundred
+		before = w.Server.RequestCount()
 		for _, r := range c.Apply(t.Context(), many("d", n), nil) {
 			is.Equal(r.Outcome, vsclient.Unchanged)
 		}
-		is.Equal(w.srv.RequestCount(), before) // the known need not be asked for
+		is.Equal(w.Server.RequestCount(), before) // the known need not be asked for
 	})
 }
 
 func TestNamesakesInAnotherStoreCostAReplayNothing(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		is := is.New(t)
-		w := newWorld(t, openaitest.Config{})
+		w := worldtest.New(t, openaitest.Config{})
 		changes := many("d", 200)
-		for _, r := range w.client().Apply(t.Context(), changes, nil) {
+		for _, r := range w.Client().Apply(t.Context(), changes, nil) {
 			is.NoErr(r.Err)
 		}
-		other := w.srv.NewVectorStore("other")
+		other := w.Server.NewVectorStore("other")
 		for _, c := range changes {
-			w.srv.AddStoreFile(other, w.file(c.Key(), "theirs"), nil)
+			w.Server.AddStoreFile(other, w.File(c.Key(), "theirs"), nil)
 		}
-		earlier := w.attached(changes[7].Key(), "earlier", nil) // an older version, in this store
+		earlier := w.Attached(changes[7].Key(), "earlier", nil) // an older version, in this store
 		time.Sleep(time.Hour)
-		w.file("new.md", "new") // tells how late it is
-		before := w.srv.RequestCount()
-		for _, r := range w.client().Apply(t.Context(), changes, nil) {
+		w.File("new.md", "new") // tells how late it is
+		before := w.Server.RequestCount()
+		for _, r := range w.Client().Apply(t.Context(), changes, nil) {
 			is.NoErr(r.Err)
 			is.Equal(r.Outcome, vsclient.Unchanged)
 		}
-		is.True(w.srv.RequestCount()-before < 140) // it looks at the first hundred
-		is.True(!w.exists(earlier))
-		is.Equal(len(w.srv.Snapshot().Store(other).Files), 200)
+		is.True(w.Server.RequestCount()-before < 140) // it looks at the first hundred
+		is.True(!w.Exists(earlier))
+		is.Equal(len(w.Server.Snapshot().Store(other).Files), 200)
 	})
 }

@@ -12,6 +12,8 @@ import (
 	"github.com/matryer/is"
 
 	"github.com/conduitio-labs/conduit-connector-openai-vectorstore/vsclient"
+	"github.com/conduitio-labs/conduit-connector-openai-vectorstore/vsclient/internal/race"
+	"github.com/conduitio-labs/conduit-connector-openai-vectorstore/vsclient/internal/worldtest"
 	"github.com/conduitio-labs/conduit-connector-openai-vectorstore/vsclient/openaitest"
 )
 
@@ -50,27 +52,27 @@ func TestARunThatFillsALimitSeesNo429AndReachesIt(t *testing.T) {
 		documents int
 		batch     int
 		set       func(*vsclient.Limits, *openaitest.Limits)
-		counted   func(*world) []time.Time
+		counted   func(*worldtest.World) []time.Time
 	}{
 		{
 			"uploads", 30, 360, 0,
 			func(c *vsclient.Limits, s *openaitest.Limits) { c.UploadsPerMinute, s.UploadsPerMinute = 30, 30 },
-			func(w *world) []time.Time { return w.times(filesCreate) },
+			func(w *worldtest.World) []time.Time { return w.Times(filesCreate) },
 		},
 		{
 			"attach requests of a store", 30, 360, 1,
 			func(c *vsclient.Limits, s *openaitest.Limits) {
 				c.AttachRequestsPerMinute, s.AttachRequestsPerMinute = 30, 30
 			},
-			func(w *world) []time.Time { return append(w.times(singleAttach), w.times(batchAttach)...) },
+			func(w *worldtest.World) []time.Time { return append(w.Times(singleAttach), w.Times(batchAttach)...) },
 		},
 		{
 			"attached files, in batches", 60, 720, 10,
 			func(c *vsclient.Limits, s *openaitest.Limits) {
 				c.AttachedFilesPerMinute, s.AttachedFilesPerMinute = 60, 60
 			},
-			func(w *world) (at []time.Time) {
-				for _, f := range w.srv.Snapshot().Store(w.store).Files {
+			func(w *worldtest.World) (at []time.Time) {
+				for _, f := range w.Server.Snapshot().Store(w.Store).Files {
 					at = append(at, f.AttachedAt)
 				}
 				return at
@@ -81,8 +83,8 @@ func TestARunThatFillsALimitSeesNo429AndReachesIt(t *testing.T) {
 			func(c *vsclient.Limits, s *openaitest.Limits) {
 				c.AttachedFilesPerMinute, s.AttachedFilesPerMinute = 30, 30
 			},
-			func(w *world) (at []time.Time) {
-				for _, f := range w.srv.Snapshot().Store(w.store).Files {
+			func(w *worldtest.World) (at []time.Time) {
+				for _, f := range w.Server.Snapshot().Store(w.Store).Files {
 					at = append(at, f.AttachedAt)
 				}
 				return at
@@ -90,7 +92,7 @@ func TestARunThatFillsALimitSeesNo429AndReachesIt(t *testing.T) {
 		},
 	} {
 		for i, kind := range []openaitest.LimitKind{openaitest.Bucket, openaitest.FixedWindow, openaitest.SlidingWindow} {
-			if underRace && (nth+i)%3 != 0 {
+			if race.Enabled && (nth+i)%3 != 0 {
 				continue // each limit is counted in one way
 			}
 			t.Run(row.sentence+"/"+string(kind), func(t *testing.T) {
@@ -98,8 +100,8 @@ func TestARunThatFillsALimitSeesNo429AndReachesIt(t *testing.T) {
 					is := is.New(t)
 					limits, server := unlimited, openaitest.Limits{Kind: kind}
 					row.set(&limits, &server)
-					w := newWorld(t, openaitest.Config{Latency: 200 * time.Millisecond, IndexTime: time.Second, Limits: server})
-					c := w.client(func(cfg *vsclient.Config) { cfg.Limits, cfg.BatchSize = limits, row.batch })
+					w := worldtest.New(t, openaitest.Config{Latency: 200 * time.Millisecond, IndexTime: time.Second, Limits: server})
+					c := w.Client(func(cfg *vsclient.Config) { cfg.Limits, cfg.BatchSize = limits, row.batch })
 					time.Sleep(37 * time.Second)
 					began := time.Now()
 					for _, r := range c.Apply(t.Context(), many("d", row.documents), nil) {
@@ -107,7 +109,7 @@ func TestARunThatFillsALimitSeesNo429AndReachesIt(t *testing.T) {
 					}
 					at := row.counted(w)
 					is.Equal(len(at), row.documents)
-					is.Equal(w.answered(429), 0)
+					is.Equal(w.Answered(429), 0)
 					is.True(busiestMinute(at) <= row.limit)           // in any 60 seconds
 					is.True(within(at, began) >= 10*row.limit*95/100) // over ten minutes
 					is.True(time.Since(began) > 10*time.Minute)       // it was the limit that it waited for
@@ -120,12 +122,12 @@ func TestARunThatFillsALimitSeesNo429AndReachesIt(t *testing.T) {
 func TestClientsThatShareAPacerShareTheLimitOnUploads(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		is := is.New(t)
-		w := newWorld(t, openaitest.Config{Latency: 100 * time.Millisecond, Limits: openaitest.Limits{UploadsPerMinute: 50, Kind: openaitest.SlidingWindow}})
+		w := worldtest.New(t, openaitest.Config{Latency: 100 * time.Millisecond, Limits: openaitest.Limits{UploadsPerMinute: 50, Kind: openaitest.SlidingWindow}})
 		pacer := vsclient.NewPacer(vsclient.Limits{UploadsPerMinute: 50})
 		var writers sync.WaitGroup
 		for i := range 3 {
-			store := w.srv.NewVectorStore(fmt.Sprint(i))
-			c := w.client(func(cfg *vsclient.Config) { cfg.Pacer, cfg.VectorStoreID = pacer, store })
+			store := w.Server.NewVectorStore(fmt.Sprint(i))
+			c := w.Client(func(cfg *vsclient.Config) { cfg.Pacer, cfg.VectorStoreID = pacer, store })
 			writers.Go(func() {
 				for _, r := range c.Apply(t.Context(), many(fmt.Sprint(i), 60), nil) {
 					if r.Err != nil {
@@ -135,21 +137,21 @@ func TestClientsThatShareAPacerShareTheLimitOnUploads(t *testing.T) {
 			})
 		}
 		writers.Wait()
-		is.Equal(w.answered(429), 0)
-		is.Equal(busiestMinute(w.times(filesCreate)), 50)
+		is.Equal(w.Answered(429), 0)
+		is.Equal(busiestMinute(w.Times(filesCreate)), 50)
 	})
 }
 
 func TestTheLimitOnAttachRequestsIsOneOfEachStore(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		is := is.New(t)
-		w := newWorld(t, openaitest.Config{Limits: openaitest.Limits{AttachRequestsPerMinute: 10}})
+		w := worldtest.New(t, openaitest.Config{Limits: openaitest.Limits{AttachRequestsPerMinute: 10}})
 		pacer := vsclient.NewPacer(vsclient.Limits{AttachRequestsPerMinute: 10})
 		began := time.Now()
 		var writers sync.WaitGroup
 		for i := range 3 {
-			store := w.srv.NewVectorStore(fmt.Sprint(i))
-			c := w.client(func(cfg *vsclient.Config) { cfg.Pacer, cfg.VectorStoreID, cfg.BatchSize = pacer, store, 1 })
+			store := w.Server.NewVectorStore(fmt.Sprint(i))
+			c := w.Client(func(cfg *vsclient.Config) { cfg.Pacer, cfg.VectorStoreID, cfg.BatchSize = pacer, store, 1 })
 			writers.Go(func() {
 				for _, r := range c.Apply(t.Context(), many(fmt.Sprint(i), 10), nil) {
 					if r.Err != nil {
@@ -159,20 +161,20 @@ func TestTheLimitOnAttachRequestsIsOneOfEachStore(t *testing.T) {
 			})
 		}
 		writers.Wait()
-		is.Equal(len(w.times(singleAttach)), 30)
+		is.Equal(len(w.Times(singleAttach)), 30)
 		is.True(time.Since(began) < time.Minute) // nobody waited for another store's minute
-		is.Equal(w.answered(429), 0)
+		is.Equal(w.Answered(429), 0)
 	})
 }
 
 func TestAfterA429EverythingUnderTheLimitWaitsOnceForAllOfThem(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		is := is.New(t)
-		w := newWorld(t, openaitest.Config{Latency: 50 * time.Millisecond, IndexTime: time.Second})
-		c := w.client()
+		w := worldtest.New(t, openaitest.Config{Latency: 50 * time.Millisecond, IndexTime: time.Second})
+		c := w.Client()
 		// Several that are under way at once are refused, as happens when a limit is
 		// hit: each says to wait, and one wait is enough.
-		w.srv.Inject(openaitest.Fault{Path: "/files", Method: "POST", Nth: 40, Times: 5, Kind: openaitest.FaultStatus, Status: 429, RetryAfter: seconds(20)})
+		w.Server.Inject(openaitest.Fault{Path: "/files", Method: "POST", Nth: 40, Times: 5, Kind: openaitest.FaultStatus, Status: 429, RetryAfter: seconds(20)})
 		began := time.Now()
 		for _, r := range c.Apply(t.Context(), many("d", 200), nil) {
 			is.NoErr(r.Err)
@@ -181,28 +183,28 @@ func TestAfterA429EverythingUnderTheLimitWaitsOnceForAllOfThem(t *testing.T) {
 		is.True(time.Since(began) < 30*time.Second) // not 20 seconds for each
 
 		var refused time.Time
-		for _, r := range w.srv.Requests() {
+		for _, r := range w.Server.Requests() {
 			if r.Status == 429 {
 				refused = r.Time.Add(r.Took)
 			}
 		}
-		for _, at := range w.times(filesCreate) {
+		for _, at := range w.Times(filesCreate) {
 			wait := at.Sub(refused)
 			is.True(wait <= 0 || wait >= 20*time.Second) // an upload began although the server had said to wait
 		}
-		is.Equal(w.answered(429), 5)
-		is.Equal(len(w.times(filesCreate)), 205)
+		is.Equal(w.Answered(429), 5)
+		is.Equal(len(w.Times(filesCreate)), 205)
 	})
 }
 
 func TestA429IsWaitedForByTheOtherClientsOfThePacer(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		is := is.New(t)
-		w := newWorld(t, openaitest.Config{Latency: 50 * time.Millisecond})
+		w := worldtest.New(t, openaitest.Config{Latency: 50 * time.Millisecond})
 		pacer := vsclient.NewPacer(vsclient.Limits{UploadsPerMinute: vsclient.NoLimit})
 		shared := func(cfg *vsclient.Config) { cfg.Pacer = pacer }
-		a, b := w.client(shared), w.client(shared)
-		w.srv.Inject(openaitest.Fault{Path: "/files", Method: "POST", Kind: openaitest.FaultStatus, Status: 429, RetryAfter: seconds(30)})
+		a, b := w.Client(shared), w.Client(shared)
+		w.Server.Inject(openaitest.Fault{Path: "/files", Method: "POST", Kind: openaitest.FaultStatus, Status: 429, RetryAfter: seconds(30)})
 		var writers sync.WaitGroup
 		began := time.Now()
 		writers.Go(func() {
@@ -216,7 +218,7 @@ func TestA429IsWaitedForByTheOtherClientsOfThePacer(t *testing.T) {
 		is.True(time.Since(began) >= 30*time.Second)
 		writers.Wait()
 		is.True(time.Since(began) < 32*time.Second)
-		is.Equal(w.answered(429), 1)
+		is.Equal(w.Answered(429), 1)
 	})
 }
 
@@ -225,14 +227,14 @@ func TestALimitThatTheServerCountsMoreStrictlyCostsNoDocument(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		is := is.New(t)
-		w := newWorld(t, openaitest.Config{Latency: 50 * time.Millisecond, Limits: openaitest.Limits{UploadsPerMinute: 120, Burst: 10}})
-		c := w.client(func(cfg *vsclient.Config) { cfg.Limits.UploadsPerMinute = 120 })
+		w := worldtest.New(t, openaitest.Config{Latency: 50 * time.Millisecond, Limits: openaitest.Limits{UploadsPerMinute: 120, Burst: 10}})
+		c := w.Client(func(cfg *vsclient.Config) { cfg.Limits.UploadsPerMinute = 120 })
 		began := time.Now()
 		for _, r := range c.Apply(t.Context(), many("d", 600), nil) {
 			is.NoErr(r.Err)
 		}
 		is.True(time.Since(began) < 7*time.Minute) // five at best
-		is.True(w.answered(429) < 200)
+		is.True(w.Answered(429) < 200)
 	})
 }
 
@@ -240,11 +242,11 @@ func TestNoLimitTurnsEachLimitOff(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		is := is.New(t)
-		w := newWorld(t, openaitest.Config{Latency: 10 * time.Millisecond})
-		c := w.client(func(cfg *vsclient.Config) { cfg.BatchSize = 1 })
+		w := worldtest.New(t, openaitest.Config{Latency: 10 * time.Millisecond})
+		c := w.Client(func(cfg *vsclient.Config) { cfg.BatchSize = 1 })
 		began := time.Now()
 		documents := 2050 // beyond all three published limits
-		if underRace {
+		if race.Enabled {
 			documents = 1050 // beyond two of them
 		}
 		for _, r := range c.Apply(t.Context(), many("d", documents), nil) {
@@ -257,8 +259,8 @@ func TestNoLimitTurnsEachLimitOff(t *testing.T) {
 func TestACallerThatGivesUpWhileItWaitsForALimitHoldsNobodyUp(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		is := is.New(t)
-		w := newWorld(t, openaitest.Config{Latency: 10 * time.Millisecond})
-		c := w.client(func(cfg *vsclient.Config) { cfg.Limits.UploadsPerMinute = 1 })
+		w := worldtest.New(t, openaitest.Config{Latency: 10 * time.Millisecond})
+		c := w.Client(func(cfg *vsclient.Config) { cfg.Limits.UploadsPerMinute = 1 })
 		_, err := c.Put(t.Context(), doc("first.md", "text"))
 		is.NoErr(err)
 		began := time.Now()
@@ -278,8 +280,8 @@ func TestACallerThatGivesUpWhileItWaitsForALimitHoldsNobodyUp(t *testing.T) {
 func TestALimitOnDeletesIsLearntFromA429AndCostsNoDocument(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		is := is.New(t)
-		w := newWorld(t, openaitest.Config{Latency: 50 * time.Millisecond, Limits: openaitest.Limits{DeletesPerMinute: 300}})
-		c := w.client()
+		w := worldtest.New(t, openaitest.Config{Latency: 50 * time.Millisecond, Limits: openaitest.Limits{DeletesPerMinute: 300}})
+		c := w.Client()
 		changes := many("d", 350)
 		for _, r := range c.Apply(t.Context(), changes, nil) {
 			is.NoErr(r.Err)
@@ -291,8 +293,8 @@ func TestALimitOnDeletesIsLearntFromA429AndCostsNoDocument(t *testing.T) {
 		for _, r := range c.Apply(t.Context(), changes, nil) {
 			is.NoErr(r.Err)
 		}
-		is.Equal(w.files(), 0)
-		is.True(w.answered(429) <= vsclient.DefaultConcurrency) // those under way when the first was refused
+		is.Equal(w.Files(), 0)
+		is.True(w.Answered(429) <= vsclient.DefaultConcurrency) // those under way when the first was refused
 		is.True(time.Since(began) < 3*time.Minute)              // 700 requests at 300 a minute
 	})
 }

@@ -14,6 +14,7 @@ import (
 	"github.com/matryer/is"
 
 	"github.com/conduitio-labs/conduit-connector-openai-vectorstore/vsclient"
+	"github.com/conduitio-labs/conduit-connector-openai-vectorstore/vsclient/internal/worldtest"
 	"github.com/conduitio-labs/conduit-connector-openai-vectorstore/vsclient/openaitest"
 )
 
@@ -22,8 +23,8 @@ import (
 func TestAPutDocumentIsCreatedThenUnchangedThenReplacedThenItsAttributesAreUpdated(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		is := is.New(t)
-		w := newWorld(t, slow)
-		c := w.client()
+		w := worldtest.New(t, slow)
+		c := w.Client()
 		attributed := with(doc("a.md", "two"), vsclient.Attributes{"n": 1, "s": "x", "b": true})
 		chunked := attributed
 		chunked.Chunking = vsclient.Chunking{MaxTokens: 200}
@@ -44,12 +45,12 @@ func TestAPutDocumentIsCreatedThenUnchangedThenReplacedThenItsAttributesAreUpdat
 			r, err := c.Put(t.Context(), step.d)
 			is.NoErr(err)
 			is.Equal(r.Outcome, step.want)
-			is.Equal(len(w.times(filesCreate)), step.uploads)
+			is.Equal(len(w.Times(filesCreate)), step.uploads)
 			is.True(r.Version > version || step.want == vsclient.Unchanged && r.Version == version)
 			version = r.Version
-			is.Equal(w.files(), 1)
+			is.Equal(w.Files(), 1)
 		}
-		w.noGap("a.md")
+		w.NoGap("a.md")
 	})
 }
 
@@ -58,27 +59,27 @@ func TestAPutDocumentIsCreatedThenUnchangedThenReplacedThenItsAttributesAreUpdat
 func TestAnUnchangedDocumentMakesNoRequestAndOtherAttributesMakeOne(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		is := is.New(t)
-		w := newWorld(t, slow)
-		c := w.client()
+		w := worldtest.New(t, slow)
+		c := w.Client()
 		is.NoErr(onlyErr(c.Put(t.Context(), doc("a.md", "text"))))
 		time.Sleep(5 * time.Second)
-		before := w.srv.RequestCount()
+		before := w.Server.RequestCount()
 		is.NoErr(onlyErr(c.Put(t.Context(), doc("a.md", "text"))))
-		is.Equal(w.srv.RequestCount(), before)
+		is.Equal(w.Server.RequestCount(), before)
 		is.NoErr(onlyErr(c.Put(t.Context(), with(doc("a.md", "text"), vsclient.Attributes{"lang": "en"}))))
-		is.Equal(w.srv.RequestCount(), before+1)
-		is.Equal(w.srv.Counts()[singleUpdate], 1)
+		is.Equal(w.Server.RequestCount(), before+1)
+		is.Equal(w.Server.Counts()[singleUpdate], 1)
 	})
 }
 
 func TestAttributesThatAnotherProcessHasSetAreNoticedAfterTenMinutes(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		is := is.New(t)
-		w := newWorld(t, slow)
-		c := w.client()
+		w := worldtest.New(t, slow)
+		c := w.Client()
 		first := with(doc("a.md", "text"), vsclient.Attributes{"n": 1})
 		is.NoErr(onlyErr(c.Put(t.Context(), first)))
-		other := w.client()
+		other := w.Client()
 		other.Apply(t.Context(), many("d", 250), nil) // the newest 200 are looked at in the background
 		is.NoErr(onlyErr(other.SetAttributes(t.Context(), "a.md", vsclient.Attributes{"n": 2})))
 		time.Sleep(11 * time.Minute)
@@ -92,7 +93,7 @@ func TestAFreshClientKnowsTheDocumentsOfAnother(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		is := is.New(t)
-		w := newWorld(t, slow)
+		w := worldtest.New(t, slow)
 		for _, round := range []struct {
 			content string
 			want    vsclient.Outcome
@@ -101,52 +102,52 @@ func TestAFreshClientKnowsTheDocumentsOfAnother(t *testing.T) {
 			for i := range changes {
 				changes[i] = put(fmt.Sprintf("%d.md", i), round.content)
 			}
-			for _, r := range w.client().Apply(t.Context(), changes, nil) {
+			for _, r := range w.Client().Apply(t.Context(), changes, nil) {
 				is.NoErr(r.Err)
 				is.Equal(r.Outcome, round.want)
 			}
 		}
-		is.Equal(len(w.searchable()), 300)
-		is.Equal(w.files(), 300)
+		is.Equal(len(w.Searchable()), 300)
+		is.Equal(w.Files(), 300)
 	})
 }
 
 func TestAttributesOfADocumentThatCannotBeFoundYetChangeWithoutAnUpload(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		is := is.New(t)
-		w := newWorld(t, openaitest.Config{NotFoundWindow: 20 * time.Second, Quirks: openaitest.Quirks{WritesNotFound: true}})
-		c := w.client()
+		w := worldtest.New(t, openaitest.Config{NotFoundWindow: 20 * time.Second, Quirks: openaitest.Quirks{WritesNotFound: true}})
+		c := w.Client()
 		is.NoErr(onlyErr(c.Put(t.Context(), doc("a.md", "text"))))
 		r, err := c.Put(t.Context(), with(doc("a.md", "text"), vsclient.Attributes{"lang": "en"}))
 		is.NoErr(err)
 		is.Equal(r.Outcome, vsclient.AttributesUpdated)
-		is.Equal(w.srv.Counts()[filesCreate], 1)
-		is.Equal(w.srv.Snapshot().Store(w.store).Files[0].Attributes["lang"], "en")
+		is.Equal(w.Server.Counts()[filesCreate], 1)
+		is.Equal(w.Server.Snapshot().Store(w.Store).Files[0].Attributes["lang"], "en")
 	})
 }
 
 func TestAnUpdateWaitsForADocumentThatMayShowYet(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		is := is.New(t)
-		w := newWorld(t, openaitest.Config{NotFoundWindow: 20 * time.Second})
-		is.NoErr(onlyErr(w.client(async).Put(t.Context(), doc("a.md", "text"))))
-		is.NoErr(onlyErr(w.client().SetAttributes(t.Context(), "a.md", vsclient.Attributes{"lang": "en"})))
-		is.Equal(w.srv.Snapshot().Store(w.store).Files[0].Attributes["lang"], "en")
+		w := worldtest.New(t, openaitest.Config{NotFoundWindow: 20 * time.Second})
+		is.NoErr(onlyErr(w.Client(async).Put(t.Context(), doc("a.md", "text"))))
+		is.NoErr(onlyErr(w.Client().SetAttributes(t.Context(), "a.md", vsclient.Attributes{"lang": "en"})))
+		is.Equal(w.Server.Snapshot().Store(w.Store).Files[0].Attributes["lang"], "en")
 	})
 }
 
 func TestAnUpdateWaitsForAVersionThatIsBeingIndexed(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		is := is.New(t)
-		w := newWorld(t, openaitest.Config{Latency: 50 * time.Millisecond, IndexTime: 2 * time.Minute, Quirks: openaitest.Quirks{UpdateWhileIndexingRefused: true}})
-		c := w.client(async)
+		w := worldtest.New(t, openaitest.Config{Latency: 50 * time.Millisecond, IndexTime: 2 * time.Minute, Quirks: openaitest.Quirks{UpdateWhileIndexingRefused: true}})
+		c := w.Client(async)
 		is.NoErr(onlyErr(c.Put(t.Context(), doc("a.md", "text"))))
-		r, err := w.client().SetAttributes(t.Context(), "a.md", vsclient.Attributes{"lang": "en"})
+		r, err := w.Client().SetAttributes(t.Context(), "a.md", vsclient.Attributes{"lang": "en"})
 		is.NoErr(err)
 		is.Equal(r.Outcome, vsclient.AttributesUpdated)
 		is.NoErr(c.Flush(t.Context()))
-		is.Equal(w.srv.Snapshot().Store(w.store).Files[0].Attributes["lang"], "en")
-		is.Equal(w.answered(409), 0)
+		is.Equal(w.Server.Snapshot().Store(w.Store).Files[0].Attributes["lang"], "en")
+		is.Equal(w.Answered(409), 0)
 	})
 }
 
@@ -155,7 +156,7 @@ func TestAnUpdateBesideAVersionThatHasFailedFindsTheNewestFile(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		is := is.New(t)
 		var tried []string // Files in the order in which they are indexed
-		w := newWorld(t, openaitest.Config{Latency: 50 * time.Millisecond, IndexTime: 5 * time.Second, FailIndexing: func(f openaitest.FileInfo) (code, message string) {
+		w := worldtest.New(t, openaitest.Config{Latency: 50 * time.Millisecond, IndexTime: 5 * time.Second, FailIndexing: func(f openaitest.FileInfo) (code, message string) {
 			if !slices.Contains(tried, f.ID) {
 				tried = append(tried, f.ID)
 			}
@@ -164,18 +165,18 @@ func TestAnUpdateBesideAVersionThatHasFailedFindsTheNewestFile(t *testing.T) {
 			}
 			return "", ""
 		}})
-		is.NoErr(onlyErr(w.client().Put(t.Context(), doc("a.md", "older"))))
+		is.NoErr(onlyErr(w.Client().Put(t.Context(), doc("a.md", "older"))))
 		time.Sleep(time.Hour)
 		var other sync.WaitGroup
-		other.Go(func() { is.NoErr(onlyErr(w.client().Put(t.Context(), doc("a.md", "newer")))) })
+		other.Go(func() { is.NoErr(onlyErr(w.Client().Put(t.Context(), doc("a.md", "newer")))) })
 		time.Sleep(time.Second)
-		r, err := w.client().SetAttributes(t.Context(), "a.md", vsclient.Attributes{"lang": "en"})
+		r, err := w.Client().SetAttributes(t.Context(), "a.md", vsclient.Attributes{"lang": "en"})
 		is.NoErr(err)
 		is.Equal(r.Outcome, vsclient.AttributesUpdated)
 		other.Wait()
 		is.Equal(len(tried), 3)
-		is.Equal(w.srv.Snapshot().Store(w.store).Files[0].Attributes["lang"], "en")
-		w.expect(map[string]string{"a.md": "newer"})
+		is.Equal(w.Server.Snapshot().Store(w.Store).Files[0].Attributes["lang"], "en")
+		w.Expect(map[string]string{"a.md": "newer"})
 	})
 }
 
@@ -184,26 +185,26 @@ func TestAnUpdateBesideAVersionThatHasFailedFindsTheNewestFile(t *testing.T) {
 func TestAnUpdateThatTakesEffectLateIsSetRightByTheNextPut(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		is := is.New(t)
-		w := newWorld(t, slow)
-		c := w.client(func(cfg *vsclient.Config) { cfg.RetryTimeout = 5 * time.Second })
+		w := worldtest.New(t, slow)
+		c := w.Client(func(cfg *vsclient.Config) { cfg.RetryTimeout = 5 * time.Second })
 		is.NoErr(onlyErr(c.Put(t.Context(), with(doc("a.md", "text"), vsclient.Attributes{"n": "0"}))))
-		w.strike(http.MethodPost, pathAttached, openaitest.Fault{Times: -1, Kind: openaitest.FaultStatus, Status: 504, EffectAfter: seconds(30)})
+		w.Strike(http.MethodPost, pathAttached, openaitest.Fault{Times: -1, Kind: openaitest.FaultStatus, Status: 504, EffectAfter: seconds(30)})
 		_, err := c.SetAttributes(t.Context(), "a.md", vsclient.Attributes{"n": "1"})
 		is.Equal(vsclient.ClassOf(err), vsclient.Transient)
-		w.srv.ClearFaults()
+		w.Server.ClearFaults()
 		time.Sleep(time.Minute)
 		r, err := c.Put(t.Context(), with(doc("a.md", "text"), vsclient.Attributes{"n": "0"}))
 		is.NoErr(err)
 		is.Equal(r.Outcome, vsclient.AttributesUpdated) // it does not believe that "0" is still there
-		is.Equal(w.srv.Snapshot().Store(w.store).Files[0].Attributes["n"], "0")
+		is.Equal(w.Server.Snapshot().Store(w.Store).Files[0].Attributes["n"], "0")
 	})
 }
 
 func TestSetAttributesOfAKeyWithoutADocumentFails(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		is := is.New(t)
-		w := newWorld(t, slow)
-		_, err := w.client().SetAttributes(t.Context(), "never.md", vsclient.Attributes{"lang": "en"})
+		w := worldtest.New(t, slow)
+		_, err := w.Client().SetAttributes(t.Context(), "never.md", vsclient.Attributes{"lang": "en"})
 		is.Equal(vsclient.ClassOf(err), vsclient.BadDocument)
 		is.Equal(err.Error(), `vsclient: set attributes of "never.md": not found: the key has no document to update; put it whole`)
 	})
@@ -214,15 +215,15 @@ func TestSetAttributesOfAKeyWithoutADocumentFails(t *testing.T) {
 func TestFilesHaveTheConfiguredPurpose(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		is := is.New(t)
-		w := newWorld(t, slow)
+		w := worldtest.New(t, slow)
 		user := func(cfg *vsclient.Config) { cfg.Purpose = "user_data" }
-		is.NoErr(onlyErr(w.client(user).Put(t.Context(), doc("a.md", "one"))))
-		is.Equal(w.srv.Snapshot().Files[0].Purpose, "user_data")
+		is.NoErr(onlyErr(w.Client(user).Put(t.Context(), doc("a.md", "one"))))
+		is.Equal(w.Server.Snapshot().Files[0].Purpose, "user_data")
 		time.Sleep(time.Hour)
-		r, err := w.client(user).Put(t.Context(), doc("a.md", "two"))
+		r, err := w.Client(user).Put(t.Context(), doc("a.md", "two"))
 		is.NoErr(err)
 		is.Equal(r.Outcome, vsclient.Replaced)
-		is.Equal(w.files(), 1)
+		is.Equal(w.Files(), 1)
 	})
 }
 
@@ -232,9 +233,9 @@ func TestSetAttributesOfAKeyWithoutADocumentFailsWhateverTheIndexTimeout(t *test
 		t.Run(timeout.String(), func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				is := is.New(t)
-				w := newWorld(t, openaitest.Config{})
-				w.srv.AddStoreFile(w.srv.NewVectorStore("other"), w.file("a.md", "of another store"), nil)
-				c := w.client(func(cfg *vsclient.Config) { cfg.IndexTimeout = timeout })
+				w := worldtest.New(t, openaitest.Config{})
+				w.Server.AddStoreFile(w.Server.NewVectorStore("other"), w.File("a.md", "of another store"), nil)
+				c := w.Client(func(cfg *vsclient.Config) { cfg.IndexTimeout = timeout })
 				_, err := c.SetAttributes(t.Context(), "a.md", vsclient.Attributes{"public": true})
 				is.True(errors.Is(err, vsclient.ErrNotFound))
 			})
@@ -245,17 +246,17 @@ func TestSetAttributesOfAKeyWithoutADocumentFailsWhateverTheIndexTimeout(t *test
 func TestANewDocumentWaitsForNoRemovalThatIsTriedAgain(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		is := is.New(t)
-		w := newWorld(t, slow)
-		c := w.client(func(cfg *vsclient.Config) { cfg.Concurrency, cfg.RetryTimeout = 1, 12*time.Minute })
+		w := worldtest.New(t, slow)
+		c := w.Client(func(cfg *vsclient.Config) { cfg.Concurrency, cfg.RetryTimeout = 1, 12*time.Minute })
 		is.NoErr(onlyErr(c.Put(t.Context(), doc("a.md", "one"))))
-		w.srv.Inject(openaitest.Fault{Method: "DELETE", Times: -1, Kind: openaitest.FaultStatus, Status: http.StatusServiceUnavailable})
+		w.Server.Inject(openaitest.Fault{Method: "DELETE", Times: -1, Kind: openaitest.FaultStatus, Status: http.StatusServiceUnavailable})
 		var update sync.WaitGroup
 		update.Go(func() { is.NoErr(onlyErr(c.Put(t.Context(), doc("a.md", "two")))) })
 		time.Sleep(20 * time.Second)
 		began := time.Now()
 		is.NoErr(onlyErr(c.Put(t.Context(), doc("new.md", "text"))))
 		is.True(time.Since(began) < time.Minute)
-		w.srv.ClearFaults()
+		w.Server.ClearFaults()
 		update.Wait()
 	})
 }
@@ -266,8 +267,8 @@ func TestManyDeletionsHoldUpNoPut(t *testing.T) {
 		is := is.New(t)
 		cfg := slow
 		cfg.Limits.DeletesPerMinute = 300
-		w := newWorld(t, cfg)
-		c := w.client()
+		w := worldtest.New(t, cfg)
+		c := w.Client()
 		var deletions []vsclient.Change
 		for _, r := range c.Apply(t.Context(), many("old", 400), nil) {
 			is.NoErr(r.Err)
@@ -294,11 +295,11 @@ func TestManyDeletionsHoldUpNoPut(t *testing.T) {
 func TestADocumentIsFoundBesideNewerFilesOfAnotherPurpose(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		is := is.New(t)
-		w := newWorld(t, openaitest.Config{})
+		w := worldtest.New(t, openaitest.Config{})
 		user := func(cfg *vsclient.Config) { cfg.Purpose = "user_data" }
-		other := w.client(user)
+		other := w.Client(user)
 		meanwhile := func() {}
-		c := w.client(user, over(func(next http.RoundTripper, r *http.Request) (*http.Response, error) {
+		c := w.Client(user, over(func(next http.RoundTripper, r *http.Request) (*http.Response, error) {
 			if r.URL.Query().Get("purpose") == "assistants" {
 				meanwhile()
 			}
@@ -311,7 +312,7 @@ func TestADocumentIsFoundBesideNewerFilesOfAnotherPurpose(t *testing.T) {
 			time.Sleep(2 * time.Second)
 			is.NoErr(onlyErr(other.Put(t.Context(), doc("a.md", "text"))))
 			time.Sleep(2 * time.Second)
-			w.srv.AddFile(openaitest.NewFile{Name: "other.md", Purpose: "assistants", Content: []byte("x")})
+			w.Server.AddFile(openaitest.NewFile{Name: "other.md", Purpose: "assistants", Content: []byte("x")})
 		}
 		_, err := c.Get(t.Context(), "b.md")
 		is.True(errors.Is(err, vsclient.ErrNotFound))
@@ -324,16 +325,16 @@ func TestAVersionThatCannotBeRemovedKeepsNoOther(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		is := is.New(t)
 		bad := func(f openaitest.FileInfo) bool { return f.Bytes == int64(len("bad content")) }
-		w := newWorld(t, openaitest.Config{FailIndexing: func(f openaitest.FileInfo) (string, string) {
+		w := worldtest.New(t, openaitest.Config{FailIndexing: func(f openaitest.FileInfo) (string, string) {
 			if bad(f) {
 				return "invalid_file", "Because."
 			}
 			return "", ""
 		}})
 		stubborn := ""
-		c := w.client(over(func(next http.RoundTripper, r *http.Request) (*http.Response, error) {
+		c := w.Client(over(func(next http.RoundTripper, r *http.Request) (*http.Response, error) {
 			if r.Method == http.MethodDelete && stubborn == "" {
-				for _, f := range w.srv.Snapshot().Files {
+				for _, f := range w.Server.Snapshot().Files {
 					if f.Bytes == int64(len("bad content")) {
 						stubborn = f.ID
 					}
@@ -350,7 +351,7 @@ func TestAVersionThatCannotBeRemovedKeepsNoOther(t *testing.T) {
 		_, _ = c.Put(t.Context(), doc("a.md", "two"))
 		_, _ = c.Put(t.Context(), doc("a.md", "three"))
 		time.Sleep(time.Hour)
-		w.expect(map[string]string{"a.md": "three"})
+		w.Expect(map[string]string{"a.md": "three"})
 	})
 }
 
@@ -359,22 +360,22 @@ func TestAFileThatWasStuckGoesAlsoWhenTheLookAfterItFails(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		is := is.New(t)
 		stuck := true
-		w := newWorld(t, openaitest.Config{
+		w := worldtest.New(t, openaitest.Config{
 			Latency: 5 * time.Millisecond, IndexTime: 2 * time.Second, NotFoundWindow: 16 * time.Second,
 			StickIndexing: func(openaitest.FileInfo) (first bool) {
 				first, stuck = stuck, false
 				return first
 			},
 		})
-		c := w.client(func(cfg *vsclient.Config) { cfg.RetryTimeout = time.Second })
+		c := w.Client(func(cfg *vsclient.Config) { cfg.RetryTimeout = time.Second })
 		go func() {
 			time.Sleep(10 * time.Minute)
-			w.strike(http.MethodGet, pathFiles, openaitest.Fault{Times: 4, Kind: openaitest.FaultCut})
+			w.Strike(http.MethodGet, pathFiles, openaitest.Fault{Times: 4, Kind: openaitest.FaultCut})
 		}()
 		_, err := c.Put(t.Context(), doc("日本語.txt", "text"))
 		is.True(err != nil) // the key may have other versions
 		time.Sleep(time.Hour)
-		w.expect(map[string]string{"日本語.txt": "text"})
-		is.Equal(w.files(), 1)
+		w.Expect(map[string]string{"日本語.txt": "text"})
+		is.Equal(w.Files(), 1)
 	})
 }

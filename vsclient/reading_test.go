@@ -21,6 +21,7 @@ import (
 	"github.com/matryer/is"
 
 	"github.com/conduitio-labs/conduit-connector-openai-vectorstore/vsclient"
+	"github.com/conduitio-labs/conduit-connector-openai-vectorstore/vsclient/internal/worldtest"
 	"github.com/conduitio-labs/conduit-connector-openai-vectorstore/vsclient/openaitest"
 )
 
@@ -29,13 +30,13 @@ import (
 func TestGetListAndTextShowTheDocument(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		is := is.New(t)
-		w := newWorld(t, slow)
-		c := w.client()
+		w := worldtest.New(t, slow)
+		c := w.Client()
 		d := with(doc("a.md", "two"), vsclient.Attributes{"n": 1, "s": "x", "b": true})
 		d.Chunking = vsclient.Chunking{MaxTokens: 200, OverlapTokens: 50}
 		r, err := c.Put(t.Context(), d)
 		is.NoErr(err)
-		info, err := w.client().Get(t.Context(), "a.md")
+		info, err := w.Client().Get(t.Context(), "a.md")
 		is.NoErr(err)
 		is.Equal(info.Key, "a.md")
 		is.Equal(info.FileID, r.FileID)
@@ -49,7 +50,7 @@ func TestGetListAndTextShowTheDocument(t *testing.T) {
 		text, err := c.Text(t.Context(), "a.md")
 		is.NoErr(err)
 		is.Equal(text, "two")
-		for i, err := range w.client().List(t.Context()) {
+		for i, err := range w.Client().List(t.Context()) {
 			is.NoErr(err)
 			is.Equal(i, info)
 		}
@@ -59,8 +60,8 @@ func TestGetListAndTextShowTheDocument(t *testing.T) {
 func TestAReaderInAnotherProcessMissesNoReplacedDocument(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		is := is.New(t)
-		w := newWorld(t, openaitest.Config{Latency: 20 * time.Millisecond, IndexTime: time.Second})
-		writer, reader := w.client(), w.client()
+		w := worldtest.New(t, openaitest.Config{Latency: 20 * time.Millisecond, IndexTime: time.Second})
+		writer, reader := w.Client(), w.Client()
 		is.NoErr(onlyErr(writer.Put(t.Context(), doc("a.md", "0"))))
 		is.NoErr(onlyErr(reader.Put(t.Context(), doc("b.md", "x")))) // it has read the list of Files
 		var writes sync.WaitGroup
@@ -89,9 +90,9 @@ func TestAReaderInAnotherProcessMissesNoReplacedDocument(t *testing.T) {
 func TestAReaderThatLookedTooEarlyFindsTheDocumentWhenItShows(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		is := is.New(t)
-		w := newWorld(t, openaitest.Config{NotFoundWindow: 20 * time.Second})
-		reader := w.client()
-		is.NoErr(onlyErr(w.client(async).Put(t.Context(), doc("a.md", "text"))))
+		w := worldtest.New(t, openaitest.Config{NotFoundWindow: 20 * time.Second})
+		reader := w.Client()
+		is.NoErr(onlyErr(w.Client(async).Put(t.Context(), doc("a.md", "text"))))
 		// Where the listing shows the document already, Get waits until it shows.
 		err := onlyErr(reader.Get(t.Context(), "a.md"))
 		is.True(err == nil || errors.Is(err, vsclient.ErrNotFound))
@@ -105,15 +106,15 @@ func TestAReaderThatLookedTooEarlyFindsTheDocumentWhenItShows(t *testing.T) {
 func TestAReaderDoesNotWaitForANewerVersionBesideASearchableOne(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		is := is.New(t)
-		w := newWorld(t, openaitest.Config{NotFoundWindow: 20 * time.Second, IndexTime: time.Minute})
-		is.NoErr(onlyErr(w.client().Put(t.Context(), doc("a.md", "old"))))
+		w := worldtest.New(t, openaitest.Config{NotFoundWindow: 20 * time.Second, IndexTime: time.Minute})
+		is.NoErr(onlyErr(w.Client().Put(t.Context(), doc("a.md", "old"))))
 		time.Sleep(time.Hour)
-		a, kill := w.process(async)
+		a, kill := w.Process(async)
 		newer, err := a.Put(t.Context(), doc("a.md", "new"))
 		is.NoErr(err)
 		kill()
 		time.Sleep(2 * time.Second)
-		b := w.client()
+		b := w.Client()
 		for _, err := range b.List(t.Context()) {
 			is.NoErr(err)
 		}
@@ -132,8 +133,8 @@ func TestAReaderFindsTheOlderVersionWhileTheNewOneOfThisClientCannotBeSeen(t *te
 		t.Run(name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				is := is.New(t)
-				w := newWorld(t, openaitest.Config{IndexTime: 30 * time.Second, NotFoundWindow: 15 * time.Second})
-				c := w.client(opts...)
+				w := worldtest.New(t, openaitest.Config{IndexTime: 30 * time.Second, NotFoundWindow: 15 * time.Second})
+				c := w.Client(opts...)
 				is.NoErr(onlyErr(c.Put(t.Context(), doc("a.md", "one"))))
 				is.NoErr(c.Flush(t.Context()))
 				time.Sleep(10 * time.Minute)
@@ -154,20 +155,20 @@ func TestAReaderFindsTheOlderVersionWhileTheNewOneOfThisClientCannotBeSeen(t *te
 func TestAReaderLeavesOneVersionOfADocumentThatManyNewFilesFollow(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		is := is.New(t)
-		w := newWorld(t, openaitest.Config{IndexTime: time.Second, NotFoundWindow: 20 * time.Second, ListLag: openaitest.Lag{Attach: 2 * time.Minute}})
-		is.NoErr(onlyErr(w.client().Put(t.Context(), doc("a.md", "old"))))
+		w := worldtest.New(t, openaitest.Config{IndexTime: time.Second, NotFoundWindow: 20 * time.Second, ListLag: openaitest.Lag{Attach: 2 * time.Minute}})
+		is.NoErr(onlyErr(w.Client().Put(t.Context(), doc("a.md", "old"))))
 		time.Sleep(time.Hour)
-		a, kill := w.process(async)
+		a, kill := w.Process(async)
 		is.NoErr(onlyErr(a.Put(t.Context(), doc("a.md", "new"))))
 		kill()
 		for i := range 300 {
-			w.attached(fmt.Sprintf("other-%d.md", i), "text", map[string]any{"vs_key": fmt.Sprintf("other/%d.md", i), "vs_version": "0000000000000001"})
+			w.Attached(fmt.Sprintf("other-%d.md", i), "text", map[string]any{"vs_key": fmt.Sprintf("other/%d.md", i), "vs_version": "0000000000000001"})
 		}
-		_, err := w.client().Get(t.Context(), "a.md")
+		_, err := w.Client().Get(t.Context(), "a.md")
 		is.NoErr(err)
 		time.Sleep(time.Hour)
-		is.Equal(w.files(), 301)
-		is.Equal(w.holds()["a.md"], "new")
+		is.Equal(w.Files(), 301)
+		is.Equal(w.Holds()["a.md"], "new")
 	})
 }
 
@@ -176,17 +177,17 @@ func TestADocumentStaysThatAListingShowsAsFailed(t *testing.T) {
 	for _, status := range []string{"failed", "cancelled"} {
 		t.Run(status, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
-				w := newWorld(t, slow)
-				c := w.client(over(func(next http.RoundTripper, r *http.Request) (*http.Response, error) {
+				w := worldtest.New(t, slow)
+				c := w.Client(over(func(next http.RoundTripper, r *http.Request) (*http.Response, error) {
 					resp, err := next.RoundTrip(r)
-					if err == nil && strings.HasSuffix(r.URL.Path, w.store+"/files") && r.Method == http.MethodGet {
+					if err == nil && strings.HasSuffix(r.URL.Path, w.Store+"/files") && r.Method == http.MethodGet {
 						resp = rewritten(resp, `"completed"`, `"`+status+`"`)
 					}
 					return resp, err
 				}))
 				is.New(t).NoErr(onlyErr(c.Put(t.Context(), doc("a.md", "text"))))
 				time.Sleep(time.Hour)
-				w.expect(map[string]string{"a.md": "text"})
+				w.Expect(map[string]string{"a.md": "text"})
 			})
 		})
 	}
@@ -195,8 +196,8 @@ func TestADocumentStaysThatAListingShowsAsFailed(t *testing.T) {
 func TestAListingDoesNotShowDocumentsThatThisClientHasDeleted(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		is := is.New(t)
-		w := newWorld(t, openaitest.Config{ListLag: openaitest.Lag{Detach: 2 * time.Minute}})
-		c := w.client()
+		w := worldtest.New(t, openaitest.Config{ListLag: openaitest.Lag{Detach: 2 * time.Minute}})
+		c := w.Client()
 		for _, key := range []string{"short.md", strings.Repeat("long/", 200) + ".md"} {
 			is.NoErr(onlyErr(c.Put(t.Context(), doc(key, "text"))))
 			is.NoErr(onlyErr(c.Delete(t.Context(), key)))
@@ -211,8 +212,8 @@ func TestAListingDoesNotShowDocumentsThatThisClientHasDeleted(t *testing.T) {
 func TestDocumentsCanBeDeletedAsTheyAreListed(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		is := is.New(t)
-		w := newWorld(t, openaitest.Config{Quirks: openaitest.Quirks{DeletedCursorRefused: true}})
-		c := w.client()
+		w := worldtest.New(t, openaitest.Config{Quirks: openaitest.Quirks{DeletedCursorRefused: true}})
+		c := w.Client()
 		for _, r := range c.Apply(t.Context(), many("d", 250), nil) {
 			is.NoErr(r.Err)
 		}
@@ -220,7 +221,7 @@ func TestDocumentsCanBeDeletedAsTheyAreListed(t *testing.T) {
 			is.NoErr(err)
 			is.NoErr(onlyErr(c.Delete(t.Context(), i.Key)))
 		}
-		is.Equal(w.files(), 0)
+		is.Equal(w.Files(), 0)
 	})
 }
 
@@ -230,8 +231,8 @@ func TestADeletedDocumentIsGoneWhateverIsBeingListed(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		for lead := range 40 {
 			is := is.New(t)
-			w := newWorld(t, openaitest.Config{Latency: 20 * time.Millisecond, GhostWindow: time.Minute})
-			c := w.client()
+			w := worldtest.New(t, openaitest.Config{Latency: 20 * time.Millisecond, GhostWindow: time.Minute})
+			c := w.Client()
 			is.NoErr(onlyErr(c.Put(t.Context(), doc("a.md", "text"))))
 			var listing sync.WaitGroup
 			listing.Go(func() {
@@ -263,11 +264,11 @@ func TestNoCallSucceedsWithAWrongStore(t *testing.T) {
 		t.Run(sentence, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				is := is.New(t)
-				w := newWorld(t, row.cfg)
-				c := w.client(inStore("vs_0123456789"))
+				w := worldtest.New(t, row.cfg)
+				c := w.Client(inStore("vs_0123456789"))
 				if row.expire {
-					c = w.client()
-					w.srv.ExpireVectorStore(w.store, 0)
+					c = w.Client()
+					w.Server.ExpireVectorStore(w.Store, 0)
 				}
 				for name, err := range map[string]error{
 					"Check":         onlyErr(c.Check(t.Context())),
@@ -288,7 +289,7 @@ func TestNoCallSucceedsWithAWrongStore(t *testing.T) {
 					listed++
 				}
 				is.Equal(listed, 1)
-				is.Equal(w.files(), 0)
+				is.Equal(w.Files(), 0)
 			})
 		})
 	}
@@ -299,23 +300,23 @@ func TestNoCallSucceedsWithAWrongStore(t *testing.T) {
 func TestAStoreThatExpiresInARunIsReportedAndNothingIsUploadedAfterIt(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		is := is.New(t)
-		w := newWorld(t, slow)
-		c := w.client()
+		w := worldtest.New(t, slow)
+		c := w.Client()
 		for _, r := range c.Apply(t.Context(), many("d", 20), nil) {
 			is.NoErr(r.Err)
 		}
-		w.srv.ExpireVectorStore(w.store, 0)
+		w.Server.ExpireVectorStore(w.Store, 0)
 		for _, r := range c.Apply(t.Context(), many("e", 100), nil) {
 			is.True(errors.Is(r.Err, vsclient.ErrStoreGone))
 			is.Equal(vsclient.ClassOf(r.Err), vsclient.Fatal)
 		}
 		time.Sleep(time.Minute)
-		before := len(w.times(filesCreate))
+		before := len(w.Times(filesCreate))
 		for _, r := range c.Apply(t.Context(), many("f", 100), nil) {
 			is.True(errors.Is(r.Err, vsclient.ErrStoreGone))
 		}
-		is.Equal(len(w.times(filesCreate)), before)
-		is.Equal(w.files(), 20) // the uploads that failed are gone
+		is.Equal(len(w.Times(filesCreate)), before)
+		is.Equal(w.Files(), 20) // the uploads that failed are gone
 	})
 }
 
@@ -328,9 +329,9 @@ func TestNoReplyMakesAReaderRunWithoutEnd(t *testing.T) {
 		t.Run(sentence, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				is := is.New(t)
-				w := newWorld(t, openaitest.Config{})
+				w := worldtest.New(t, openaitest.Config{})
 				var n atomic.Int32
-				c := w.client(over(func(_ http.RoundTripper, r *http.Request) (*http.Response, error) {
+				c := w.Client(over(func(_ http.RoundTripper, r *http.Request) (*http.Response, error) {
 					n.Add(1)
 					return replies(200, body)(r)
 				}))
@@ -349,8 +350,8 @@ func TestNoReplyMakesAReaderRunWithoutEnd(t *testing.T) {
 func TestAReaderBesideAPutTakesNoVersionAway(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		is := is.New(t)
-		w := newWorld(t, openaitest.Config{Latency: 50 * time.Millisecond, IndexTime: time.Second, NotFoundWindow: 20 * time.Second})
-		c := w.client(over(func(next http.RoundTripper, r *http.Request) (*http.Response, error) {
+		w := worldtest.New(t, openaitest.Config{Latency: 50 * time.Millisecond, IndexTime: time.Second, NotFoundWindow: 20 * time.Second})
+		c := w.Client(over(func(next http.RoundTripper, r *http.Request) (*http.Response, error) {
 			resp, err := next.RoundTrip(r)
 			if err == nil && resp.StatusCode == http.StatusNotFound {
 				time.Sleep(4 * time.Second) // the reply takes its time
@@ -381,9 +382,9 @@ func TestAReaderBesideAPutTakesNoVersionAway(t *testing.T) {
 func TestAFileOfAHostWhoseClockIsBehindIsFound(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		is := is.New(t)
-		w := newWorld(t, openaitest.Config{})
-		writer := w.client()
-		other := w.client(over(func(next http.RoundTripper, r *http.Request) (*http.Response, error) {
+		w := worldtest.New(t, openaitest.Config{})
+		writer := w.Client()
+		other := w.Client(over(func(next http.RoundTripper, r *http.Request) (*http.Response, error) {
 			resp, err := next.RoundTrip(r)
 			if err != nil || r.Method != http.MethodGet || !strings.HasSuffix(r.URL.Path, pathFiles) || strings.Contains(r.URL.Path, "vector_stores") {
 				return resp, err
@@ -415,16 +416,16 @@ func TestAFileOfAHostWhoseClockIsBehindIsFound(t *testing.T) {
 		is.NoErr(onlyErr(writer.Put(t.Context(), doc("a.md", "text"))))
 		time.Sleep(time.Hour)
 		is.NoErr(onlyErr(other.Delete(t.Context(), "a.md")))
-		w.expect(map[string]string{"x.md": "text", "z.md": "text"})
+		w.Expect(map[string]string{"x.md": "text", "z.md": "text"})
 	})
 }
 
 func TestALateReplyToAReaderTakesNoChangeBack(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		is := is.New(t)
-		w := newWorld(t, openaitest.Config{Latency: 10 * time.Millisecond})
+		w := worldtest.New(t, openaitest.Config{Latency: 10 * time.Millisecond})
 		var late atomic.Bool
-		c := w.client(over(func(next http.RoundTripper, r *http.Request) (*http.Response, error) {
+		c := w.Client(over(func(next http.RoundTripper, r *http.Request) (*http.Response, error) {
 			resp, err := next.RoundTrip(r)
 			if r.Method == http.MethodGet && strings.Contains(r.URL.Path, "/vector_stores/") && late.CompareAndSwap(true, false) {
 				time.Sleep(2 * time.Second)
@@ -455,11 +456,11 @@ func TestGetFindsTheVersionThatHasReplacedAllThatItKnew(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		is := is.New(t)
 		stuck := 0
-		w := newWorld(t, openaitest.Config{
+		w := worldtest.New(t, openaitest.Config{
 			IndexTime: time.Second, Latency: 20 * time.Millisecond,
 			StickIndexing: func(openaitest.FileInfo) bool { stuck++; return stuck == 2 },
 		})
-		writer, reader := w.client(func(c *vsclient.Config) { c.IndexTimeout = time.Minute }), w.client()
+		writer, reader := w.Client(func(c *vsclient.Config) { c.IndexTimeout = time.Minute }), w.Client()
 		is.NoErr(onlyErr(writer.Put(t.Context(), doc("a.md", "one"))))
 		time.Sleep(time.Minute)
 		done := make(chan error)
@@ -470,15 +471,15 @@ func TestGetFindsTheVersionThatHasReplacedAllThatItKnew(t *testing.T) {
 			time.Sleep(250 * time.Millisecond)
 		}
 		is.NoErr(<-done)
-		w.noGap("a.md")
+		w.NoGap("a.md")
 	})
 }
 
 func TestTheTextOfADocumentIsFoundWhileItIsReplaced(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		is := is.New(t)
-		w := newWorld(t, openaitest.Config{IndexTime: time.Second, Latency: 20 * time.Millisecond})
-		writer, reader := w.client(), w.client()
+		w := worldtest.New(t, openaitest.Config{IndexTime: time.Second, Latency: 20 * time.Millisecond})
+		writer, reader := w.Client(), w.Client()
 		is.NoErr(onlyErr(writer.Put(t.Context(), doc("a.md", "0"))))
 		var puts sync.WaitGroup
 		puts.Go(func() {
@@ -497,13 +498,13 @@ func TestTheTextOfADocumentIsFoundWhileItIsReplaced(t *testing.T) {
 func TestAReplyToALaterAttemptIsNews(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		is := is.New(t)
-		w := newWorld(t, openaitest.Config{Latency: 20 * time.Millisecond})
-		a, b := w.client(), w.client()
+		w := worldtest.New(t, openaitest.Config{Latency: 20 * time.Millisecond})
+		a, b := w.Client(), w.Client()
 		first := with(doc("a.md", "one"), vsclient.Attributes{"n": 1})
 		is.NoErr(onlyErr(a.Put(t.Context(), first)))
 		time.Sleep(time.Minute)
 		is.NoErr(onlyErr(b.Get(t.Context(), "a.md")))
-		w.strike(http.MethodGet, pathAttached, openaitest.Fault{Kind: openaitest.FaultStatus, Status: 503, RetryAfter: seconds(40)})
+		w.Strike(http.MethodGet, pathAttached, openaitest.Fault{Kind: openaitest.FaultStatus, Status: 503, RetryAfter: seconds(40)})
 		var reader sync.WaitGroup
 		reader.Go(func() { _, _ = b.Get(t.Context(), "a.md") })
 		time.Sleep(time.Second)
@@ -521,11 +522,11 @@ func TestAReplyToALaterAttemptIsNews(t *testing.T) {
 func TestAStoreThatHasExpiredIsNeverListedAsEmpty(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		is := is.New(t)
-		w := newWorld(t, openaitest.Config{IndexTime: time.Second, ListLag: openaitest.Lag{Detach: 2 * time.Minute}})
-		c := w.client()
+		w := worldtest.New(t, openaitest.Config{IndexTime: time.Second, ListLag: openaitest.Lag{Detach: 2 * time.Minute}})
+		c := w.Client()
 		is.NoErr(onlyErr(c.Put(t.Context(), doc("a.md", "text"))))
 		is.NoErr(onlyErr(c.Delete(t.Context(), "a.md")))
-		w.srv.ExpireVectorStore(w.store, 0)
+		w.Server.ExpireVectorStore(w.Store, 0)
 		listed := 0
 		for _, err := range c.List(t.Context()) {
 			is.True(errors.Is(err, vsclient.ErrStoreGone))
@@ -539,10 +540,10 @@ func TestAStoreThatHasExpiredIsNeverListedAsEmpty(t *testing.T) {
 func TestAStoreThatExpiresJustAfterAPutIsNoFaultOfTheServices(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		is := is.New(t)
-		w := newWorld(t, openaitest.Config{IndexTime: time.Second})
-		c := w.client()
+		w := worldtest.New(t, openaitest.Config{IndexTime: time.Second})
+		c := w.Client()
 		is.NoErr(onlyErr(c.Put(t.Context(), doc("a.md", "text"))))
-		w.srv.ExpireVectorStore(w.store, 0)
+		w.Server.ExpireVectorStore(w.Store, 0)
 		_, err := c.Get(t.Context(), "a.md")
 		is.True(errors.Is(err, vsclient.ErrStoreGone))
 	})
@@ -551,11 +552,11 @@ func TestAStoreThatExpiresJustAfterAPutIsNoFaultOfTheServices(t *testing.T) {
 func TestAStoreThatHasExpiredHidesNoDocument(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		is := is.New(t)
-		w := newWorld(t, openaitest.Config{IndexTime: time.Second})
-		reader := w.client()
-		is.NoErr(onlyErr(w.client().Put(t.Context(), doc("a.md", "text"))))
+		w := worldtest.New(t, openaitest.Config{IndexTime: time.Second})
+		reader := w.Client()
+		is.NoErr(onlyErr(w.Client().Put(t.Context(), doc("a.md", "text"))))
 		is.NoErr(onlyErr(reader.Get(t.Context(), "a.md")))
-		w.srv.ExpireVectorStore(w.store, 0)
+		w.Server.ExpireVectorStore(w.Store, 0)
 		_, err := reader.Get(t.Context(), "a.md")
 		is.True(errors.Is(err, vsclient.ErrStoreGone))
 	})
@@ -572,10 +573,10 @@ func TestADocumentThatIsNotSearchableHasNoText(t *testing.T) {
 		t.Run(row.file, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				is := is.New(t)
-				w := newWorld(t, openaitest.Config{IndexRules: []openaitest.IndexRule{{Name: "bad.md", Code: "invalid_file"}, {Name: "slow.md", Stuck: true}}})
-				is.Equal(w.request(http.MethodPost, "/vector_stores/"+w.store+"/files", `{"file_id":"`+w.file(row.file, "text")+`"}`), http.StatusOK)
+				w := worldtest.New(t, openaitest.Config{IndexRules: []openaitest.IndexRule{{Name: "bad.md", Code: "invalid_file"}, {Name: "slow.md", Stuck: true}}})
+				is.Equal(w.Request(http.MethodPost, "/vector_stores/"+w.Store+"/files", `{"file_id":"`+w.File(row.file, "text")+`"}`), http.StatusOK)
 				time.Sleep(time.Minute)
-				text, err := w.client().Text(t.Context(), row.file)
+				text, err := w.Client().Text(t.Context(), row.file)
 				is.Equal(text, "")
 				is.True(errors.Is(err, vsclient.ErrIndexing))
 				is.Equal(vsclient.ClassOf(err), row.class)
@@ -592,8 +593,8 @@ func TestADocumentThatIsReplacedAgainAndAgainIsFound(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				is := is.New(t)
-				w := newWorld(t, openaitest.Config{Latency: time.Second, NotFoundWindow: 20 * time.Second})
-				c := w.client()
+				w := worldtest.New(t, openaitest.Config{Latency: time.Second, NotFoundWindow: 20 * time.Second})
+				c := w.Client()
 				is.NoErr(onlyErr(c.Put(t.Context(), doc("a.md", "zero"))))
 				is.NoErr(onlyErr(c.Put(t.Context(), doc("a.md", "one"))))
 				answer := make(chan error, 1)
@@ -603,7 +604,7 @@ func TestADocumentThatIsReplacedAgainAndAgainIsFound(t *testing.T) {
 					is.NoErr(onlyErr(c.Put(t.Context(), doc("a.md", text))))
 				}
 				is.NoErr(<-answer)
-				w.noGap("a.md")
+				w.NoGap("a.md")
 			})
 		})
 	}

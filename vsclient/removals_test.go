@@ -13,34 +13,35 @@ import (
 	"github.com/matryer/is"
 
 	"github.com/conduitio-labs/conduit-connector-openai-vectorstore/vsclient"
+	"github.com/conduitio-labs/conduit-connector-openai-vectorstore/vsclient/internal/worldtest"
 	"github.com/conduitio-labs/conduit-connector-openai-vectorstore/vsclient/openaitest"
 )
 
 // The tests in this file are about the removal of older versions, in calls and in the background.
 
 // second plants a newer version of the store's only document, as another process attaches it.
-func (w *world) second(content string) (older, newer string) {
-	w.t.Helper()
-	first := w.srv.Snapshot().Store(w.store).Files[0]
+func second(w *worldtest.World, content string) (older, newer string) {
+	w.T.Helper()
+	first := w.Server.Snapshot().Store(w.Store).Files[0]
 	attributes := maps.Clone(first.Attributes)
 	version, err := strconv.ParseInt(fmt.Sprint(attributes["vs_version"]), 10, 64)
 	if err != nil {
-		w.t.Fatal(err)
+		w.T.Fatal(err)
 	}
 	attributes["vs_version"] = fmt.Sprintf("%016d", version+1)
-	return first.FileID, w.attached(first.Filename, content, attributes)
+	return first.FileID, w.Attached(first.Filename, content, attributes)
 }
 
 // A reader who comes in the middle of a deletion finds the newest version or none.
 func TestADeletionRemovesTheOlderVersionFirst(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		is := is.New(t)
-		w := newWorld(t, slow)
-		is.NoErr(onlyErr(w.client().Put(t.Context(), doc("a.md", "old"))))
-		older, newer := w.second("new")
-		is.NoErr(onlyErr(w.client().Delete(t.Context(), "a.md")))
+		w := worldtest.New(t, slow)
+		is.NoErr(onlyErr(w.Client().Put(t.Context(), doc("a.md", "old"))))
+		older, newer := second(w, "new")
+		is.NoErr(onlyErr(w.Client().Delete(t.Context(), "a.md")))
 		ends := make(map[string]time.Time)
-		for _, in := range w.intervals("a.md") {
+		for _, in := range w.Intervals("a.md") {
 			ends[in.FileID] = in.To
 		}
 		is.True(ends[older].Before(ends[newer]))
@@ -49,36 +50,36 @@ func TestADeletionRemovesTheOlderVersionFirst(t *testing.T) {
 
 // replacedHalf leaves "new" in the store, and the File of "old" detached and not deleted,
 // by a process that is killed there.
-func (w *world) replacedHalf() {
-	w.t.Helper()
-	is := is.New(w.t)
-	first := w.client()
-	is.NoErr(onlyErr(first.Put(w.t.Context(), doc("a.md", "old"))))
+func replacedHalf(w *worldtest.World) {
+	w.T.Helper()
+	is := is.New(w.T)
+	first := w.Client()
+	is.NoErr(onlyErr(first.Put(w.T.Context(), doc("a.md", "old"))))
 	is.NoErr(first.Close())
-	c, kill := w.process()
-	w.strike(http.MethodDelete, pathFile, openaitest.Fault{Times: -1, Kind: openaitest.FaultHang})
-	go func() { _, _ = c.Put(w.t.Context(), doc("a.md", "new")) }()
+	c, kill := w.Process()
+	w.Strike(http.MethodDelete, pathFile, openaitest.Fault{Times: -1, Kind: openaitest.FaultHang})
+	go func() { _, _ = c.Put(w.T.Context(), doc("a.md", "new")) }()
 	time.Sleep(10 * time.Second)
 	kill()
-	w.srv.ClearFaults()
-	w.expect(map[string]string{"a.md": "new"})
-	is.Equal(w.files(), 2)
+	w.Server.ClearFaults()
+	w.Expect(map[string]string{"a.md": "new"})
+	is.Equal(w.Files(), 2)
 }
 
 // replacedWhole has a new process finish that when it changes another key.
-func (w *world) replacedWhole() {
-	w.t.Helper()
-	is := is.New(w.t)
-	is.NoErr(onlyErr(w.client().Put(w.t.Context(), doc("b.md", "another"))))
+func replacedWhole(w *worldtest.World) {
+	w.T.Helper()
+	is := is.New(w.T)
+	is.NoErr(onlyErr(w.Client().Put(w.T.Context(), doc("b.md", "another"))))
 	time.Sleep(10 * time.Minute)
-	is.Equal(w.files(), 2) // one of each key
+	is.Equal(w.Files(), 2) // one of each key
 }
 
 func TestTheNextProcessDeletesTheFileOfAReplacementThatWasCutOff(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		w := newWorld(t, slow)
-		w.replacedHalf()
-		w.replacedWhole()
+		w := worldtest.New(t, slow)
+		replacedHalf(w)
+		replacedWhole(w)
 	})
 }
 
@@ -86,14 +87,14 @@ func TestTheNextProcessDeletesTheFileOfAReplacementThatWasCutOff(t *testing.T) {
 func TestAnAttributeUpdateKeepsTheRecordOfAReplacementThatWasCutOff(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		is := is.New(t)
-		w := newWorld(t, slow)
-		w.replacedHalf()
-		c, kill := w.process()
-		w.strike(http.MethodDelete, pathFile, openaitest.Fault{Times: -1, Kind: openaitest.FaultHang})
+		w := worldtest.New(t, slow)
+		replacedHalf(w)
+		c, kill := w.Process()
+		w.Strike(http.MethodDelete, pathFile, openaitest.Fault{Times: -1, Kind: openaitest.FaultHang})
 		is.NoErr(onlyErr(c.SetAttributes(t.Context(), "a.md", vsclient.Attributes{"public": true})))
 		kill()
-		w.srv.ClearFaults()
-		w.replacedWhole()
+		w.Server.ClearFaults()
+		replacedWhole(w)
 	})
 }
 
@@ -101,13 +102,13 @@ func TestAnAttributeUpdateKeepsTheRecordOfAReplacementThatWasCutOff(t *testing.T
 func TestAVersionWhosePutWasGivenUpIsWaitedForAQuarterOfAnHour(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		is := is.New(t)
-		w := newWorld(t, openaitest.Config{IndexTime: 14 * time.Minute})
-		c := w.client()
+		w := worldtest.New(t, openaitest.Config{IndexTime: 14 * time.Minute})
+		c := w.Client()
 		ctx, cancel := context.WithTimeout(t.Context(), 5*time.Second)
 		defer cancel()
 		is.True(onlyErr(c.Put(ctx, doc("a.md", "text"))) != nil)
 		time.Sleep(time.Hour)
-		w.expect(map[string]string{"a.md": "text"})
+		w.Expect(map[string]string{"a.md": "text"})
 	})
 }
 
@@ -115,20 +116,20 @@ func TestAVersionWhosePutWasGivenUpIsWaitedForAQuarterOfAnHour(t *testing.T) {
 func TestAVersionIsKeptWhenTheNewerOneHasGoneMeanwhile(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		is := is.New(t)
-		w := newWorld(t, slow)
-		c := w.client(func(cfg *vsclient.Config) { cfg.RetryTimeout = 10 * time.Second })
+		w := worldtest.New(t, slow)
+		c := w.Client(func(cfg *vsclient.Config) { cfg.RetryTimeout = 10 * time.Second })
 		is.NoErr(onlyErr(c.Put(t.Context(), doc("a.md", "old"))))
-		w.strike(http.MethodDelete, pathAttached, openaitest.Fault{Times: -1, Kind: openaitest.FaultStatus, Status: 503})
+		w.Strike(http.MethodDelete, pathAttached, openaitest.Fault{Times: -1, Kind: openaitest.FaultStatus, Status: 503})
 		is.True(onlyErr(c.Put(t.Context(), doc("a.md", "new"))) != nil)
 		time.Sleep(time.Minute)
-		for _, f := range w.srv.Snapshot().Store(w.store).Files {
-			if string(w.srv.Content(f.FileID)) == "new" {
-				w.srv.DetachStoreFile(w.store, f.FileID) // a person does
+		for _, f := range w.Server.Snapshot().Store(w.Store).Files {
+			if string(w.Server.Content(f.FileID)) == "new" {
+				w.Server.DetachStoreFile(w.Store, f.FileID) // a person does
 			}
 		}
-		w.srv.ClearFaults()
+		w.Server.ClearFaults()
 		time.Sleep(time.Hour)
-		w.expect(map[string]string{"a.md": "old"})
+		w.Expect(map[string]string{"a.md": "old"})
 	})
 }
 
@@ -137,16 +138,16 @@ func TestAVersionIsKeptWhenTheNewerOneHasGoneMeanwhile(t *testing.T) {
 func TestAVersionThatIsAttachedLongAfterADeletionStays(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		is := is.New(t)
-		w := newWorld(t, slow)
-		c := w.client()
+		w := worldtest.New(t, slow)
+		c := w.Client()
 		is.NoErr(onlyErr(c.Put(t.Context(), doc("b.md", "another"))))
-		restored := w.file("a.md", "restored")
+		restored := w.File("a.md", "restored")
 		is.NoErr(onlyErr(c.Delete(t.Context(), "a.md")))
 		time.Sleep(30 * time.Minute)
-		w.srv.AddStoreFile(w.store, restored, map[string]any{"vs_key": "a.md", "vs_version": "0000000000000001"})
+		w.Server.AddStoreFile(w.Store, restored, map[string]any{"vs_key": "a.md", "vs_version": "0000000000000001"})
 		is.NoErr(onlyErr(c.Put(t.Context(), doc("b.md", "a change, after which the newest store files are looked at"))))
 		time.Sleep(time.Hour)
-		is.Equal(w.holds()["a.md"], "restored")
+		is.Equal(w.Holds()["a.md"], "restored")
 	})
 }
 
@@ -155,9 +156,9 @@ func TestAClientWithNothingLeftToDoMakesNoRequest(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				is := is.New(t)
-				w := newWorld(t, slow)
-				w.attached("b.md", "of a person", nil)
-				c := w.client(opts...)
+				w := worldtest.New(t, slow)
+				w.Attached("b.md", "of a person", nil)
+				c := w.Client(opts...)
 				ctx, cancel := context.WithTimeout(t.Context(), 120*time.Millisecond)
 				defer cancel()
 				is.True(onlyErr(c.Put(ctx, doc("a.md", "given up"))) != nil)
@@ -166,9 +167,9 @@ func TestAClientWithNothingLeftToDoMakesNoRequest(t *testing.T) {
 				is.NoErr(onlyErr(c.Put(t.Context(), doc("b.md", "text"))))
 				is.NoErr(onlyErr(c.Delete(t.Context(), "c.md")))
 				time.Sleep(time.Hour)
-				before := w.srv.RequestCount()
+				before := w.Server.RequestCount()
 				time.Sleep(5 * time.Hour)
-				is.Equal(w.srv.RequestCount(), before)
+				is.Equal(w.Server.RequestCount(), before)
 			})
 		})
 	}
@@ -178,14 +179,14 @@ func TestAClientWithNothingLeftToDoMakesNoRequest(t *testing.T) {
 func TestARemovalGoesOnWhenTheStoresCannotBeListedForAMoment(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		is := is.New(t)
-		w := newWorld(t, slow)
-		is.NoErr(onlyErr(w.client().Put(t.Context(), doc("a.md", "text"))))
+		w := worldtest.New(t, slow)
+		is.NoErr(onlyErr(w.Client().Put(t.Context(), doc("a.md", "text"))))
 		time.Sleep(time.Hour)
-		c := w.client(func(cfg *vsclient.Config) { cfg.RetryTimeout = time.Nanosecond })
-		w.strike(http.MethodDelete, pathFiles+"/*", openaitest.Fault{Times: 1, Kind: openaitest.FaultStatus, Status: 500})
-		w.strike(http.MethodGet, "/vector_stores", openaitest.Fault{Times: 1, Kind: openaitest.FaultStatus, Status: 500})
+		c := w.Client(func(cfg *vsclient.Config) { cfg.RetryTimeout = time.Nanosecond })
+		w.Strike(http.MethodDelete, pathFiles+"/*", openaitest.Fault{Times: 1, Kind: openaitest.FaultStatus, Status: 500})
+		w.Strike(http.MethodGet, "/vector_stores", openaitest.Fault{Times: 1, Kind: openaitest.FaultStatus, Status: 500})
 		is.True(onlyErr(c.Delete(t.Context(), "a.md")) != nil)
 		time.Sleep(time.Hour)
-		is.Equal(w.files(), 0)
+		is.Equal(w.Files(), 0)
 	})
 }

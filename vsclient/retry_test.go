@@ -14,6 +14,8 @@ import (
 	"github.com/matryer/is"
 
 	"github.com/conduitio-labs/conduit-connector-openai-vectorstore/vsclient"
+	"github.com/conduitio-labs/conduit-connector-openai-vectorstore/vsclient/internal/race"
+	"github.com/conduitio-labs/conduit-connector-openai-vectorstore/vsclient/internal/worldtest"
 	"github.com/conduitio-labs/conduit-connector-openai-vectorstore/vsclient/openaitest"
 )
 
@@ -23,16 +25,16 @@ func TestAnOutageOfAllIsReportedAfterTheTimeForOne(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		is := is.New(t)
-		w := newWorld(t, openaitest.Config{})
-		w.strike(http.MethodPost, "", openaitest.Fault{Times: -1, Kind: openaitest.FaultStatus, Status: 503})
-		c := w.client()
+		w := worldtest.New(t, openaitest.Config{})
+		w.Strike(http.MethodPost, "", openaitest.Fault{Times: -1, Kind: openaitest.FaultStatus, Status: 503})
+		c := w.Client()
 		began := time.Now()
 		for _, r := range c.Apply(t.Context(), many("doc", 300), nil) {
 			is.Equal(vsclient.ClassOf(r.Err), vsclient.Transient)
 			is.True(errors.Is(r.Err, vsclient.ErrTimeout) && errors.Is(r.Err, vsclient.ErrUnavailable)) // the limit and the last cause
 		}
 		is.True(time.Since(began) < 2*vsclient.DefaultRetryTimeout)
-		w.srv.ClearFaults()
+		w.Server.ClearFaults()
 		for _, r := range c.Apply(t.Context(), many("doc", 300), nil) {
 			is.NoErr(r.Err)
 		}
@@ -55,14 +57,14 @@ func TestAnOutageLongerThanTheRetryTimeLeavesNothingBehind(t *testing.T) {
 			if effect != "" && (at.path == pathFiles || at.path == "") {
 				continue // a lost upload reply leaves a File, as twostores_test.go tells
 			}
-			if underRace && (effect != "") != (at.method == http.MethodPost) {
+			if race.Enabled && (effect != "") != (at.method == http.MethodPost) {
 				continue // half of them
 			}
 			t.Run(sentence+effect, func(t *testing.T) {
 				synctest.Test(t, func(t *testing.T) {
 					is := is.New(t)
-					w := newWorld(t, slow)
-					c := w.client(func(cfg *vsclient.Config) { cfg.RetryTimeout = time.Minute })
+					w := worldtest.New(t, slow)
+					c := w.Client(func(cfg *vsclient.Config) { cfg.RetryTimeout = time.Minute })
 					changes := many("d", 3)
 					for _, r := range c.Apply(t.Context(), changes, nil) {
 						is.NoErr(r.Err)
@@ -71,10 +73,10 @@ func TestAnOutageLongerThanTheRetryTimeLeavesNothingBehind(t *testing.T) {
 						changes[i] = put(ch.Key(), "another")
 					}
 					f.Times, f.Kind, f.Status = -1, openaitest.FaultStatus, 503
-					w.strike(at.method, at.path, f)
+					w.Strike(at.method, at.path, f)
 					go func() {
 						time.Sleep(10 * time.Minute)
-						w.srv.ClearFaults()
+						w.Server.ClearFaults()
 					}()
 					for _, r := range c.Apply(t.Context(), changes, nil) {
 						if r.Err != nil && vsclient.ClassOf(r.Err) != vsclient.Transient {
@@ -86,14 +88,14 @@ func TestAnOutageLongerThanTheRetryTimeLeavesNothingBehind(t *testing.T) {
 						is.NoErr(r.Err)
 					}
 					time.Sleep(30 * time.Minute)
-					held := w.holds()
+					held := w.Holds()
 					for _, ch := range changes {
 						if got := held[ch.Key()]; got != "another" {
 							t.Fatalf("%s holds %q", ch.Key(), got)
 						}
-						w.noGap(ch.Key())
+						w.NoGap(ch.Key())
 					}
-					is.Equal(w.files(), len(changes))
+					is.Equal(w.Files(), len(changes))
 				})
 			})
 		}
@@ -108,20 +110,20 @@ func TestALookThatFailsAfterIndexingTakesNothingBack(t *testing.T) {
 		t.Run(sentence, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				is := is.New(t)
-				w := newWorld(t, openaitest.Config{})
+				w := worldtest.New(t, openaitest.Config{})
 				f.Times = -1
-				w.strike(http.MethodGet, pathAttached, f)
-				c := w.client(func(cfg *vsclient.Config) { cfg.RetryTimeout = 10 * time.Second })
+				w.Strike(http.MethodGet, pathAttached, f)
+				c := w.Client(func(cfg *vsclient.Config) { cfg.RetryTimeout = 10 * time.Second })
 				_, err := c.Put(t.Context(), doc("a.md", "text"))
 				is.True(err == nil || vsclient.ClassOf(err) == vsclient.Transient)
 				time.Sleep(time.Minute)
-				w.expect(map[string]string{"a.md": "text"})
-				w.srv.ClearFaults()
+				w.Expect(map[string]string{"a.md": "text"})
+				w.Server.ClearFaults()
 				time.Sleep(time.Hour)
-				w.expect(map[string]string{"a.md": "text"})
-				is.NoErr(onlyErr(w.client().Put(t.Context(), doc("a.md", "text"))))
-				is.Equal(w.files(), 1)
-				w.noGap("a.md")
+				w.Expect(map[string]string{"a.md": "text"})
+				is.NoErr(onlyErr(w.Client().Put(t.Context(), doc("a.md", "text"))))
+				is.Equal(w.Files(), 1)
+				w.NoGap("a.md")
 			})
 		})
 	}
@@ -145,9 +147,9 @@ func (s slowly) Read(p []byte) (int, error) {
 func TestASlowButSteadyReplyIsASignOfLife(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		is := is.New(t)
-		w := newWorld(t, openaitest.Config{})
-		w.plant(500) // a list of 100 KB
-		c := w.client(over(func(next http.RoundTripper, req *http.Request) (*http.Response, error) {
+		w := worldtest.New(t, openaitest.Config{})
+		plant(w, 500) // a list of 100 KB
+		c := w.Client(over(func(next http.RoundTripper, req *http.Request) (*http.Response, error) {
 			resp, err := next.RoundTrip(req)
 			if err == nil {
 				resp.Body = slowly{resp.Body, req.Context()}
@@ -155,14 +157,14 @@ func TestASlowButSteadyReplyIsASignOfLife(t *testing.T) {
 			return resp, err
 		}))
 		is.NoErr(onlyErr(c.Put(t.Context(), doc("a.md", "text"))))
-		is.Equal(w.srv.Counts()[filesList], 1)
+		is.Equal(w.Server.Counts()[filesList], 1)
 	})
 }
 
 func TestAReplyThatNamesNoObjectIsALostReply(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		is := is.New(t)
-		w := newWorld(t, openaitest.Config{})
+		w := worldtest.New(t, openaitest.Config{})
 		// bare takes the content of the first reply to each endpoint but the upload.
 		bare := func() func(*vsclient.Config) {
 			var had sync.Map
@@ -178,23 +180,23 @@ func TestAReplyThatNamesNoObjectIsALostReply(t *testing.T) {
 				return resp, err
 			})
 		}
-		r, err := w.client(bare()).Put(t.Context(), doc("a.md", "one"))
+		r, err := w.Client(bare()).Put(t.Context(), doc("a.md", "one"))
 		is.NoErr(err)
 		is.Equal(r.Outcome, vsclient.Created)
-		r, err = w.client(bare()).Put(t.Context(), doc("a.md", "two"))
+		r, err = w.Client(bare()).Put(t.Context(), doc("a.md", "two"))
 		is.NoErr(err)
 		is.Equal(r.Outcome, vsclient.Replaced)
-		is.Equal(w.files(), 1)
+		is.Equal(w.Files(), 1)
 	})
 }
 
 func TestARequestWithoutASignOfLifeIsTriedAgainAfterTheRequestTimeout(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		is := is.New(t)
-		w := newWorld(t, openaitest.Config{})
-		w.strike("", pathFiles, openaitest.Fault{Kind: openaitest.FaultHang})
+		w := worldtest.New(t, openaitest.Config{})
+		w.Strike("", pathFiles, openaitest.Fault{Kind: openaitest.FaultHang})
 		began := time.Now()
-		is.NoErr(onlyErr(w.client(func(cfg *vsclient.Config) { cfg.RequestTimeout = 5 * time.Second }).Put(t.Context(), doc("a.md", "text"))))
+		is.NoErr(onlyErr(w.Client(func(cfg *vsclient.Config) { cfg.RequestTimeout = 5 * time.Second }).Put(t.Context(), doc("a.md", "text"))))
 		is.True(time.Since(began) > 5*time.Second && time.Since(began) < 10*time.Second)
 	})
 }
@@ -202,11 +204,11 @@ func TestARequestWithoutASignOfLifeIsTriedAgainAfterTheRequestTimeout(t *testing
 func TestA404ThatNamesFileAndStoreIsWaitedOut(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		is := is.New(t)
-		w := newWorld(t, openaitest.Config{})
-		w.strike(http.MethodPost, pathAttach, openaitest.Fault{
-			Times: 3, Kind: openaitest.FaultStatus, Status: 404, Message: "No file 'file-abc' to attach to vector store '" + w.store + "'.",
+		w := worldtest.New(t, openaitest.Config{})
+		w.Strike(http.MethodPost, pathAttach, openaitest.Fault{
+			Times: 3, Kind: openaitest.FaultStatus, Status: 404, Message: "No file 'file-abc' to attach to vector store '" + w.Store + "'.",
 		})
-		is.NoErr(onlyErr(w.client().Put(t.Context(), doc("a.md", "text"))))
+		is.NoErr(onlyErr(w.Client().Put(t.Context(), doc("a.md", "text"))))
 	})
 }
 
@@ -237,19 +239,19 @@ func TestADocumentThatOpenAIFailsToIndexByItsOwnFaultIsUploadedAnew(t *testing.T
 				}
 				cfg := slow
 				broken(&cfg, once)
-				w := newWorld(t, cfg)
-				c := w.client()
+				w := worldtest.New(t, cfg)
+				c := w.Client()
 				is.NoErr(onlyErr(c.Put(t.Context(), doc("a.md", "old"))))
 				failing = true
 				r, err := c.Put(t.Context(), doc("a.md", "new"))
 				is.NoErr(err)
 				is.Equal(r.Outcome, vsclient.Replaced)
-				is.Equal(len(w.times(filesCreate)), 3)
-				is.Equal(len(w.times(singleAttach)), 3) // none is attached twice
+				is.Equal(len(w.Times(filesCreate)), 3)
+				is.Equal(len(w.Times(singleAttach)), 3) // none is attached twice
 				time.Sleep(time.Hour)
-				w.expect(map[string]string{"a.md": "new"})
-				w.noGap("a.md")
-				is.Equal(w.files(), 1)
+				w.Expect(map[string]string{"a.md": "new"})
+				w.NoGap("a.md")
+				is.Equal(w.Files(), 1)
 			})
 		})
 	}
@@ -270,21 +272,21 @@ func TestADocumentThatOpenAINeverIndexesLeavesTheOlderVersionAndAnErrorThatTells
 				is := is.New(t)
 				cfg := slow
 				cfg.IndexRules = []openaitest.IndexRule{row.rule}
-				w := newWorld(t, cfg)
-				old := w.attached("a.md", "old", nil)
-				c := w.client()
+				w := worldtest.New(t, cfg)
+				old := w.Attached("a.md", "old", nil)
+				c := w.Client()
 				_, err := c.Put(t.Context(), doc("a.md", "new"))
 				is.True(errors.Is(err, row.kind))
 				is.Equal(vsclient.ClassOf(err), row.class)
 				is.True(strings.Contains(err.Error(), `"a.md"`))
 				is.True(strings.Contains(err.Error(), row.rule.Message))
 				time.Sleep(time.Hour)
-				w.expect(map[string]string{"a.md": "old"})
-				is.True(w.exists(old))
-				w.noGap("a.md")
-				is.True(len(w.times(filesCreate)) <= 5)
-				is.NoErr(onlyErr(w.client().Delete(t.Context(), "a.md")))
-				is.Equal(w.files(), 0) // a stuck one is found and goes as well
+				w.Expect(map[string]string{"a.md": "old"})
+				is.True(w.Exists(old))
+				w.NoGap("a.md")
+				is.True(len(w.Times(filesCreate)) <= 5)
+				is.NoErr(onlyErr(w.Client().Delete(t.Context(), "a.md")))
+				is.Equal(w.Files(), 0) // a stuck one is found and goes as well
 			})
 		})
 	}
@@ -306,13 +308,13 @@ func TestARemovalThatArrivesLateHitsNoLaterVersion(t *testing.T) {
 					}
 					return "", ""
 				}
-				w := newWorld(t, cfg)
-				w.strike(http.MethodDelete, path, openaitest.Fault{Kind: openaitest.FaultStatus, Status: 504, EffectAfter: seconds(60)})
-				is.NoErr(onlyErr(w.client().Put(t.Context(), doc("a.md", "text"))))
+				w := worldtest.New(t, cfg)
+				w.Strike(http.MethodDelete, path, openaitest.Fault{Kind: openaitest.FaultStatus, Status: 504, EffectAfter: seconds(60)})
+				is.NoErr(onlyErr(w.Client().Put(t.Context(), doc("a.md", "text"))))
 				time.Sleep(10 * time.Minute)
-				w.expect(map[string]string{"a.md": "text"})
-				w.noGap("a.md")
-				is.Equal(w.files(), 1)
+				w.Expect(map[string]string{"a.md": "text"})
+				w.NoGap("a.md")
+				is.Equal(w.Files(), 1)
 			})
 		})
 	}

@@ -14,16 +14,17 @@ import (
 
 	"github.com/conduitio-labs/conduit-connector-openai-vectorstore/vsclient"
 	"github.com/conduitio-labs/conduit-connector-openai-vectorstore/vsclient/filter"
+	"github.com/conduitio-labs/conduit-connector-openai-vectorstore/vsclient/internal/worldtest"
 	"github.com/conduitio-labs/conduit-connector-openai-vectorstore/vsclient/openaitest"
 )
 
 // The tests in this file are about Search.
 
 // library fills a store with three documents of two languages and three years.
-func library(t *testing.T) (*world, *vsclient.Client) {
+func library(t *testing.T) (*worldtest.World, *vsclient.Client) {
 	t.Helper()
-	w := newWorld(t, openaitest.Config{})
-	c := w.client()
+	w := worldtest.New(t, openaitest.Config{})
+	c := w.Client()
 	for _, d := range []vsclient.Document{
 		with(doc("cats.md", "cats sleep on warm roofs"), vsclient.Attributes{"lang": "en", "year": 2023}),
 		with(doc("dogs.md", "dogs sleep by the door"), vsclient.Attributes{"lang": "en", "year": 2024}),
@@ -109,12 +110,12 @@ func TestASearchThatCannotBeIsRefusedWithoutARequest(t *testing.T) {
 		t.Run(sentence, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				is := is.New(t)
-				w := newWorld(t, openaitest.Config{})
-				_, err := w.client().Search(t.Context(), row.query, row.options)
+				w := worldtest.New(t, openaitest.Config{})
+				_, err := w.Client().Search(t.Context(), row.query, row.options)
 				is.True(errors.Is(err, row.kind))
 				is.Equal(vsclient.ClassOf(err), vsclient.BadDocument)
 				is.True(strings.Contains(err.Error(), row.says))
-				is.Equal(w.srv.RequestCount(), 0)
+				is.Equal(w.Server.RequestCount(), 0)
 			})
 		})
 	}
@@ -124,13 +125,13 @@ func TestASearchThatCannotBeIsRefusedWithoutARequest(t *testing.T) {
 func TestASearchDuringAReplacementFindsTheNewestVersionAlone(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		is := is.New(t)
-		w := newWorld(t, openaitest.Config{})
-		c := w.client()
+		w := worldtest.New(t, openaitest.Config{})
+		c := w.Client()
 		is.NoErr(onlyErr(c.Put(t.Context(), doc("a.md", "sleep well"))))
-		w.strike(http.MethodDelete, "", openaitest.Fault{Times: -1, Kind: openaitest.FaultDelay, Delay: seconds(30)})
+		w.Strike(http.MethodDelete, "", openaitest.Fault{Times: -1, Kind: openaitest.FaultDelay, Delay: seconds(30)})
 		go c.Put(t.Context(), doc("a.md", "sleep better")) //nolint:errcheck // the test ends before it
 		time.Sleep(20 * time.Second)
-		is.Equal(len(w.searchable()), 1) // one name
+		is.Equal(len(w.Searchable()), 1) // one name
 		hits, err := c.Search(t.Context(), "sleep", vsclient.SearchOptions{})
 		is.NoErr(err)
 		is.Equal(len(hits), 1)
@@ -142,12 +143,12 @@ func TestASearchDuringAReplacementFindsTheNewestVersionAlone(t *testing.T) {
 func TestASearchFindsOneOfTwoVersionsOfOneNumber(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		is := is.New(t)
-		w := newWorld(t, openaitest.Config{})
+		w := worldtest.New(t, openaitest.Config{})
 		for _, content := range []string{"sleep well", "sleep better"} {
-			id := w.file("a.md", content)
-			w.srv.AddStoreFile(w.store, id, map[string]any{"vs_key": "a.md", "vs_version": "0946688400000000"})
+			id := w.File("a.md", content)
+			w.Server.AddStoreFile(w.Store, id, map[string]any{"vs_key": "a.md", "vs_version": "0946688400000000"})
 		}
-		hits, err := w.client().Search(t.Context(), "sleep", vsclient.SearchOptions{})
+		hits, err := w.Client().Search(t.Context(), "sleep", vsclient.SearchOptions{})
 		is.NoErr(err)
 		is.Equal(len(hits), 1)
 	})
@@ -157,11 +158,11 @@ func TestASearchIsTriedAgainAndItsStoreIsNamedWhenItIsGone(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		is := is.New(t)
 		w, c := library(t)
-		w.srv.Inject(openaitest.Fault{Method: "POST", Times: 3, Kind: openaitest.FaultStatus, Status: http.StatusServiceUnavailable})
+		w.Server.Inject(openaitest.Fault{Method: "POST", Times: 3, Kind: openaitest.FaultStatus, Status: http.StatusServiceUnavailable})
 		hits, err := c.Search(t.Context(), "sleep", vsclient.SearchOptions{})
 		is.NoErr(err)
 		is.Equal(len(hits), 3)
-		w.request(http.MethodDelete, "/vector_stores/"+w.store, "")
+		w.Request(http.MethodDelete, "/vector_stores/"+w.Store, "")
 		_, err = c.Search(t.Context(), "sleep", vsclient.SearchOptions{})
 		is.True(errors.Is(err, vsclient.ErrStoreGone))
 		is.NoErr(c.Close())

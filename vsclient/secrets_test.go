@@ -20,6 +20,7 @@ import (
 	"github.com/openai/openai-go/v3"
 
 	"github.com/conduitio-labs/conduit-connector-openai-vectorstore/vsclient"
+	"github.com/conduitio-labs/conduit-connector-openai-vectorstore/vsclient/internal/worldtest"
 	"github.com/conduitio-labs/conduit-connector-openai-vectorstore/vsclient/openaitest"
 )
 
@@ -132,7 +133,7 @@ func TestNothingShowsTheAPIKey(t *testing.T) {
 				var mu sync.Mutex
 				events := ""
 				cfg := vsclient.Config{
-					APIKey: secret, VectorStoreID: "vs_1", HTTPClient: &http.Client{Transport: roundTrip(wire.answer)},
+					APIKey: secret, VectorStoreID: "vs_1", HTTPClient: &http.Client{Transport: worldtest.RoundTrip(wire.answer)},
 					RetryTimeout: time.Second, IndexTimeout: time.Second, Logger: slog.New(slog.NewJSONHandler(&log, &slog.HandlerOptions{Level: slog.LevelDebug})),
 				}
 				cfg.OnRequest = func(e vsclient.RequestEvent) {
@@ -215,13 +216,13 @@ func linesOf(err error) string {
 func TestLogsCarryNoKeyAboveDebugLevel(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		is := is.New(t)
-		w := newWorld(t, openaitest.Config{IndexTime: time.Second, FailIndexing: func(openaitest.FileInfo) (string, string) {
+		w := worldtest.New(t, openaitest.Config{IndexTime: time.Second, FailIndexing: func(openaitest.FileInfo) (string, string) {
 			return "server_error", "An internal error occurred."
 		}, Faults: []openaitest.Fault{{Method: http.MethodDelete, Times: -1, Kind: openaitest.FaultStatus}}})
 		var info, debug bytes.Buffer
 		for buffer, level := range map[*bytes.Buffer]slog.Level{&info: slog.LevelInfo, &debug: slog.LevelDebug} {
 			for _, async := range []bool{false, true} {
-				c := w.client(func(cfg *vsclient.Config) {
+				c := w.Client(func(cfg *vsclient.Config) {
 					cfg.Logger = slog.New(slog.NewTextHandler(buffer, &slog.HandlerOptions{Level: level}))
 					cfg.Async, cfg.RetryTimeout = async, time.Second
 				})
@@ -254,11 +255,11 @@ func TestAConfigurationThatIsRefusedDoesNotShowItsKey(t *testing.T) {
 func TestAKeyThatTheReplyEscapesIsNotShown(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		is := is.New(t)
-		w := newWorld(t, openaitest.Config{})
+		w := worldtest.New(t, openaitest.Config{})
 		for _, escaped := range []string{`k/very&secret`, `k\/very&secret`, `k/very\u0026secret`, `k\/very\u0026secret`} {
-			_, err := w.client(func(cfg *vsclient.Config) {
+			_, err := w.Client(func(cfg *vsclient.Config) {
 				cfg.APIKey = "k/very&secret"
-				cfg.HTTPClient = &http.Client{Transport: roundTrip(replies(401, `{"error":{"message":"Incorrect API key: `+escaped+`","type":"x","code":null,"param":null}}`))} //nolint:bodyclose // the client closes it
+				cfg.HTTPClient = &http.Client{Transport: worldtest.RoundTrip(replies(401, `{"error":{"message":"Incorrect API key: `+escaped+`","type":"x","code":null,"param":null}}`))} //nolint:bodyclose // the client closes it
 			}).Put(t.Context(), doc("a.md", "text"))
 			is.True(errors.Is(err, vsclient.ErrUnauthorized))
 			is.True(!strings.Contains(show(t, err), "secret"))
@@ -273,7 +274,7 @@ func TestNothingShowsAPasswordInTheBaseURL(t *testing.T) {
 		var log bytes.Buffer
 		cfg := vsclient.Config{
 			APIKey: "sk-test", VectorStoreID: "vs_1", BaseURL: "https://someone:" + secret + "@localhost/v1", RetryTimeout: time.Second,
-			HTTPClient: &http.Client{Transport: roundTrip(replies(502, `<html>`+secret+`</html>`))}, Logger: slog.New(slog.NewTextHandler(&log, &slog.HandlerOptions{Level: slog.LevelDebug})), //nolint:bodyclose // the client closes it
+			HTTPClient: &http.Client{Transport: worldtest.RoundTrip(replies(502, `<html>`+secret+`</html>`))}, Logger: slog.New(slog.NewTextHandler(&log, &slog.HandlerOptions{Level: slog.LevelDebug})), //nolint:bodyclose // the client closes it
 		}
 		var mu sync.Mutex
 		events := ""

@@ -13,6 +13,8 @@ import (
 	"github.com/openai/openai-go/v3/option"
 
 	"github.com/conduitio-labs/conduit-connector-openai-vectorstore/vsclient"
+	"github.com/conduitio-labs/conduit-connector-openai-vectorstore/vsclient/filter"
+	"github.com/conduitio-labs/conduit-connector-openai-vectorstore/vsclient/internal/race"
 	"github.com/conduitio-labs/conduit-connector-openai-vectorstore/vsclient/openaitest"
 )
 
@@ -47,6 +49,103 @@ var semantics = []struct {
 		is.True(!b.exists(t, second.FileID))
 		_, err = c.Get(ctx, "life.md")
 		is.True(errors.Is(err, vsclient.ErrNotFound))
+	}},
+	{"at every moment of a replacement a reader finds the document", func(t *testing.T, b *backend) {
+		is, ctx, c := is.New(t), t.Context(), b.client(t)
+		_, err := c.Put(ctx, doc("gap.md", "the older version"))
+		is.NoErr(err)
+		replaced, reads := make(chan error, 1), 0
+		go func() { replaced <- onlyErr(c.Put(ctx, doc("gap.md", "the newer version, which is longer"))) }()
+		for over, reader := false, b.client(t); !over; reads++ {
+			select {
+			case err := <-replaced:
+				is.NoErr(err)
+				over = true // it is read once more
+			case <-time.After(100 * time.Millisecond):
+			}
+			info, err := reader.Get(ctx, "gap.md")
+			is.NoErr(err)
+			is.Equal(info.Status, vsclient.Completed)
+		}
+		t.Logf("read %d times", reads)
+		info, err := c.Get(ctx, "gap.md")
+		is.NoErr(err)
+		is.Equal(info.Size, int64(len("the newer version, which is longer")))
+		is.NoErr(onlyErr(c.Delete(ctx, "gap.md")))
+	}},
+	{"the older version stays when the newer one cannot be indexed", func(t *testing.T, b *backend) {
+		is, ctx, c := is.New(t), t.Context(), b.client(t)
+		older, err := c.Put(ctx, vsclient.Document{Key: "stays", Content: text("the older version"), Extension: ".md"})
+		is.NoErr(err)
+		_, err = c.Put(ctx, vsclient.Document{Key: "stays", Content: text("no PDF"), Extension: ".pdf"})
+		is.True(errors.Is(err, vsclient.ErrIndexing))
+		for _, reader := range []*vsclient.Client{c, b.client(t)} {
+			info, err := reader.Get(ctx, "stays")
+			is.NoErr(err)
+			is.Equal(info.FileID, older.FileID)
+			is.Equal(info.Status, vsclient.Completed)
+		}
+		is.NoErr(onlyErr(c.Delete(ctx, "stays")))
+		is.True(!b.exists(t, older.FileID))
+	}},
+	{"a change with a condition is made only when the stored document meets it", func(t *testing.T, b *backend) {
+		is, ctx, c := is.New(t), t.Context(), b.client(t)
+		ours, theirs := vsclient.Attributes{"owner": "us"}, vsclient.Attributes{"owner": "them"}
+		only := func(ch vsclient.Change) error { return c.Apply(ctx, []vsclient.Change{ch}, nil)[0].Err }
+		d := with(doc("owned.md", "ours"), ours)
+		is.NoErr(only(vsclient.Put(d).If(ours))) // a key without a document meets any condition
+		for _, refused := range []vsclient.Change{
+			vsclient.Put(with(doc("owned.md", "theirs"), theirs)).If(theirs),
+			vsclient.SetAttributes("owned.md", theirs).If(theirs),
+			vsclient.Delete("owned.md").If(theirs),
+		} {
+			is.True(errors.Is(only(refused), vsclient.ErrConflict))
+		}
+		info, err := c.Get(ctx, "owned.md")
+		is.NoErr(err)
+		is.Equal(info.Size, int64(len("ours")))
+		is.True(maps.Equal(info.Attributes, ours))
+		is.NoErr(only(vsclient.Delete("owned.md").If(ours)))
+		_, err = c.Get(ctx, "owned.md")
+		is.True(errors.Is(err, vsclient.ErrNotFound))
+	}},
+	{"a search hit leads to the document by its key", func(t *testing.T, b *backend) {
+		is, ctx, c := is.New(t), t.Context(), b.client(t)
+		const key = `hit/{"id":7}`
+		_, err := c.Put(ctx, with(doc(key, "Zebras graze beside a quiet lagoon."), vsclient.Attributes{"about": "zebras"}))
+		is.NoErr(err)
+		var hits []vsclient.Hit
+		for range 60 { // a search may find a document a moment after its Put
+			hits, err = c.Search(ctx, "zebras beside a lagoon", vsclient.SearchOptions{Filter: filter.Eq("about", "zebras")})
+			is.NoErr(err)
+			if len(hits) > 0 {
+				break
+			}
+			time.Sleep(time.Second)
+		}
+		is.True(len(hits) > 0)
+		is.Equal(hits[0].Key, key)
+		info, err := c.Get(ctx, hits[0].Key)
+		is.NoErr(err)
+		is.Equal(info.FileID, hits[0].FileID)
+		is.NoErr(onlyErr(c.Delete(ctx, key)))
+	}},
+	{"a wrong store id is never taken for a missing document", func(t *testing.T, b *backend) {
+		is, ctx, c := is.New(t), t.Context(), b.clientOf(t, "vs_00000000000000000000000000000000")
+		_, got := c.Get(ctx, "any.md")
+		_, read := c.Text(ctx, "any.md")
+		_, found := c.Search(ctx, "anything", vsclient.SearchOptions{})
+		var listed error
+		for _, err := range c.List(ctx) {
+			listed = err
+		}
+		for _, err := range []error{
+			got, read, found, listed, onlyErr(c.Put(ctx, doc("any.md", "content"))),
+			onlyErr(c.SetAttributes(ctx, "any.md", nil)), onlyErr(c.Delete(ctx, "any.md")),
+		} {
+			is.True(errors.Is(err, vsclient.ErrStoreGone))
+			is.True(!errors.Is(err, vsclient.ErrNotFound))
+		}
 	}},
 	{"deleting a key that never was there succeeds", func(t *testing.T, b *backend) {
 		is := is.New(t)
@@ -275,7 +374,7 @@ func TestSemanticsHoldOnTheEmulator(t *testing.T) {
 		cfg := openaitest.Config{Latency: 50 * time.Millisecond, IndexTime: 3 * time.Second, NotFoundWindow: 5 * time.Second, Quirks: q}
 		answers++
 		for i, c := range semantics {
-			if !underRace || (answers+i)%12 == 0 {
+			if !race.Enabled || (answers+i)%12 == 0 {
 				t.Run(name+"/"+c.sentence, func(t *testing.T) { emulated(t, cfg, c.run) })
 			}
 		}

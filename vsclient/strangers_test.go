@@ -14,6 +14,7 @@ import (
 	"github.com/matryer/is"
 
 	"github.com/conduitio-labs/conduit-connector-openai-vectorstore/vsclient"
+	"github.com/conduitio-labs/conduit-connector-openai-vectorstore/vsclient/internal/worldtest"
 	"github.com/conduitio-labs/conduit-connector-openai-vectorstore/vsclient/openaitest"
 )
 
@@ -34,21 +35,21 @@ func TestAFileThatIsNotInTheStoreIsLeftAlone(t *testing.T) {
 		t.Run(sentence, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				is := is.New(t)
-				w := newWorld(t, slow)
-				other := w.srv.NewVectorStore("other")
-				theirs := []string{w.file("a.md", "same"), w.file("A.md", "same"), w.srv.AddFile(openaitest.NewFile{Name: "a.md", Purpose: "batch", Content: []byte("same")})}
-				elsewhere := w.file("a.md", "same")
-				w.srv.AddStoreFile(other, elsewhere, map[string]any{"vs_key": "a.md"})
-				is.NoErr(onlyErr(w.client().Put(t.Context(), doc("a.md", "same"))))
+				w := worldtest.New(t, slow)
+				other := w.Server.NewVectorStore("other")
+				theirs := []string{w.File("a.md", "same"), w.File("A.md", "same"), w.Server.AddFile(openaitest.NewFile{Name: "a.md", Purpose: "batch", Content: []byte("same")})}
+				elsewhere := w.File("a.md", "same")
+				w.Server.AddStoreFile(other, elsewhere, map[string]any{"vs_key": "a.md"})
+				is.NoErr(onlyErr(w.Client().Put(t.Context(), doc("a.md", "same"))))
 				time.Sleep(time.Hour)
 				for range 2 {
-					is.NoErr(call(t, w.client()))
+					is.NoErr(call(t, w.Client()))
 					time.Sleep(time.Hour)
 				}
 				for _, id := range append(theirs, elsewhere) {
-					is.Equal(string(w.srv.Content(id)), "same")
+					is.Equal(string(w.Server.Content(id)), "same")
 				}
-				is.Equal(w.holdsIn(other), map[string]string{"a.md": "same"})
+				is.Equal(w.HoldsIn(other), map[string]string{"a.md": "same"})
 			})
 		})
 	}
@@ -60,13 +61,13 @@ func TestAStoreFileThatBearsAnotherKeyIsLeftAlone(t *testing.T) {
 		t.Run(sentence, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				is := is.New(t)
-				w := newWorld(t, slow)
-				theirs := w.attached("a.md", "same", map[string]any{"vs_key": "b.md", "vs_version": "0001700000000000"})
-				is.NoErr(onlyErr(w.client().Put(t.Context(), doc("a.md", "same"))))
-				is.NoErr(call(t, w.client()))
+				w := worldtest.New(t, slow)
+				theirs := w.Attached("a.md", "same", map[string]any{"vs_key": "b.md", "vs_version": "0001700000000000"})
+				is.NoErr(onlyErr(w.Client().Put(t.Context(), doc("a.md", "same"))))
+				is.NoErr(call(t, w.Client()))
 				time.Sleep(time.Hour)
-				is.True(w.exists(theirs))
-				is.Equal(w.holds()["b.md"], "same")
+				is.True(w.Exists(theirs))
+				is.Equal(w.Holds()["b.md"], "same")
 			})
 		})
 	}
@@ -76,14 +77,14 @@ func TestAStoreFileThatBearsAnotherKeyIsLeftAlone(t *testing.T) {
 func TestNothingElseInTheProjectChanges(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		is := is.New(t)
-		w := newWorld(t, slow)
-		other := w.srv.NewVectorStore("other")
+		w := worldtest.New(t, slow)
+		other := w.Server.NewVectorStore("other")
 		for _, name := range []string{"a.md", "b.txt", "c.html"} {
-			w.srv.AddStoreFile(other, w.file(name, "theirs"), map[string]any{"lang": "en"})
-			w.attached("x-"+name, "theirs", map[string]any{"source": "another tool"})
+			w.Server.AddStoreFile(other, w.File(name, "theirs"), map[string]any{"lang": "en"})
+			w.Attached("x-"+name, "theirs", map[string]any{"source": "another tool"})
 		}
-		before := w.srv.Snapshot()
-		c := w.client()
+		before := w.Server.Snapshot()
+		c := w.Client()
 		changes := many("d", 100)
 		changes = append(changes, put("a.md", "ours"), put("b", "ours"), put("c.html", "ours"))
 		for _, r := range c.Apply(t.Context(), changes, nil) {
@@ -97,7 +98,7 @@ func TestNothingElseInTheProjectChanges(t *testing.T) {
 		}
 		time.Sleep(2 * time.Hour)
 		is.NoErr(onlyErr(c.Sweep(t.Context(), vsclient.SweepOptions{})))
-		after := w.srv.Snapshot()
+		after := w.Server.Snapshot()
 		after.Time = before.Time
 		is.Equal(after, before)
 	})
@@ -107,80 +108,80 @@ func TestNothingElseInTheProjectChanges(t *testing.T) {
 func TestAFileOfTheEarlierConnectorIsReplacedWithoutAGap(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		is := is.New(t)
-		w := newWorld(t, slow)
-		old := w.attached("a.md", "old", nil)
-		r, err := w.client().Put(t.Context(), doc("a.md", "new"))
+		w := worldtest.New(t, slow)
+		old := w.Attached("a.md", "old", nil)
+		r, err := w.Client().Put(t.Context(), doc("a.md", "new"))
 		is.NoErr(err)
 		is.Equal(r.Outcome, vsclient.Replaced)
-		is.True(!w.exists(old))
-		w.expect(map[string]string{"a.md": "new"})
-		w.noGap("a.md")
+		is.True(!w.Exists(old))
+		w.Expect(map[string]string{"a.md": "new"})
+		w.NoGap("a.md")
 	})
 }
 
 func TestAFileThatAPersonAddsUnderAKeyStaysUntilTheKeyIsChanged(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		is := is.New(t)
-		w := newWorld(t, openaitest.Config{})
-		c := w.client()
+		w := worldtest.New(t, openaitest.Config{})
+		c := w.Client()
 		is.NoErr(onlyErr(c.Put(t.Context(), doc("README.md", "of the client"))))
 		time.Sleep(time.Hour)
-		byHand := w.attached("README.md", "of a person", nil)
+		byHand := w.Attached("README.md", "of a person", nil)
 		time.Sleep(10 * time.Minute)
 		is.NoErr(onlyErr(c.Put(t.Context(), doc("other.md", "text")))) // and the look that follows
 		time.Sleep(time.Hour)
-		is.True(w.exists(byHand))
+		is.True(w.Exists(byHand))
 	})
 }
 
 func TestASweepThatSettlesAKeyLeavesAFileWithoutAttributesAlone(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		is := is.New(t)
-		w := newWorld(t, openaitest.Config{FailIndexing: func(f openaitest.FileInfo) (string, string) {
+		w := worldtest.New(t, openaitest.Config{FailIndexing: func(f openaitest.FileInfo) (string, string) {
 			if f.Bytes == int64(len("bad content")) {
 				return "invalid_file", "Because."
 			}
 			return "", ""
 		}})
-		c := w.client()
+		c := w.Client()
 		is.NoErr(onlyErr(c.Put(t.Context(), doc("README.md", "of the client"))))
 		info, err := c.Get(t.Context(), "README.md")
 		is.NoErr(err)
 		time.Sleep(time.Hour)
-		byHand := w.attached("README.md", "of a person", nil)
+		byHand := w.Attached("README.md", "of a person", nil)
 		var marks map[string]any
-		for _, f := range w.srv.Snapshot().Store(w.store).Files {
+		for _, f := range w.Server.Snapshot().Store(w.Store).Files {
 			if f.FileID == info.FileID {
 				marks = f.Attributes
 			}
 		}
-		w.attached("README.md", "bad content", marks) // of a process that was killed
+		w.Attached("README.md", "bad content", marks) // of a process that was killed
 		time.Sleep(10 * time.Minute)
 		_, err = c.Sweep(t.Context(), vsclient.SweepOptions{})
 		is.NoErr(err)
-		is.True(w.exists(byHand))
+		is.True(w.Exists(byHand))
 	})
 }
 
 func TestAVersionWhoseAttributesAnotherToolReplacesWhileItIsIndexedStays(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		is := is.New(t)
-		w := newWorld(t, openaitest.Config{IndexTime: 20 * time.Second})
-		c := w.client()
+		w := worldtest.New(t, openaitest.Config{IndexTime: 20 * time.Second})
+		c := w.Client()
 		is.NoErr(onlyErr(c.Put(t.Context(), doc("a.md", "one"))))
 		time.Sleep(time.Hour)
 		go func() {
 			time.Sleep(time.Second)
-			for _, f := range w.srv.Snapshot().Store(w.store).Files {
-				if string(w.srv.Content(f.FileID)) == "two" {
-					w.request(http.MethodPost, "/vector_stores/"+w.store+"/files/"+f.FileID, `{"attributes":{"tag":"new"}}`)
+			for _, f := range w.Server.Snapshot().Store(w.Store).Files {
+				if string(w.Server.Content(f.FileID)) == "two" {
+					w.Request(http.MethodPost, "/vector_stores/"+w.Store+"/files/"+f.FileID, `{"attributes":{"tag":"new"}}`)
 				}
 			}
 		}()
 		r, err := c.Put(t.Context(), doc("a.md", "two"))
 		is.NoErr(err)
 		is.Equal(r.Outcome, vsclient.Replaced)
-		w.expect(map[string]string{"a.md": "two"})
+		w.Expect(map[string]string{"a.md": "two"})
 	})
 }
 
@@ -202,19 +203,19 @@ func TestADocumentThatWasGivenAnotherKeyIsThatKeys(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				is := is.New(t)
-				w := newWorld(t, slow)
-				c := w.client()
+				w := worldtest.New(t, slow)
+				c := w.Client()
 				r, err := c.Put(t.Context(), doc("a.md", "text"))
 				is.NoErr(err)
-				attributes := maps.Clone(w.srv.Snapshot().Store(w.store).Files[0].Attributes)
+				attributes := maps.Clone(w.Server.Snapshot().Store(w.Store).Files[0].Attributes)
 				attributes["vs_key"] = "b.md"
 				raw, err := json.Marshal(map[string]any{"attributes": attributes})
 				is.NoErr(err)
-				is.Equal(w.request(http.MethodPost, "/vector_stores/"+w.store+"/files/"+r.FileID, string(raw)), http.StatusOK)
+				is.Equal(w.Request(http.MethodPost, "/vector_stores/"+w.Store+"/files/"+r.FileID, string(raw)), http.StatusOK)
 				time.Sleep(20 * time.Minute)
 				is.NoErr(tt.change(t.Context(), c))
 				time.Sleep(20 * time.Minute)
-				w.expect(tt.want)
+				w.Expect(tt.want)
 			})
 		})
 	}

@@ -19,6 +19,8 @@ import (
 	"github.com/matryer/is"
 
 	"github.com/conduitio-labs/conduit-connector-openai-vectorstore/vsclient"
+	"github.com/conduitio-labs/conduit-connector-openai-vectorstore/vsclient/internal/race"
+	"github.com/conduitio-labs/conduit-connector-openai-vectorstore/vsclient/internal/worldtest"
 	"github.com/conduitio-labs/conduit-connector-openai-vectorstore/vsclient/openaitest"
 )
 
@@ -26,11 +28,11 @@ import (
 
 // newHiddenVersion is a store that serves "one" under a.md. A process that was killed just
 // now had attached "two", which nothing shows yet.
-func newHiddenVersion(t *testing.T) *world {
+func newHiddenVersion(t *testing.T) *worldtest.World {
 	t.Helper()
 	is := is.New(t)
-	w := newWorld(t, openaitest.Config{IndexTime: time.Second, NotFoundWindow: 20 * time.Second, ListLag: openaitest.Lag{Attach: time.Minute}})
-	first, kill := w.process(async)
+	w := worldtest.New(t, openaitest.Config{IndexTime: time.Second, NotFoundWindow: 20 * time.Second, ListLag: openaitest.Lag{Attach: time.Minute}})
+	first, kill := w.Process(async)
 	is.NoErr(onlyErr(first.Put(t.Context(), doc("a.md", "one"))))
 	is.NoErr(first.Flush(t.Context()))
 	time.Sleep(30 * time.Minute)
@@ -46,13 +48,13 @@ func TestAttributesAreSetOfTheVersionThatAnEarlierProcessHasAttached(t *testing.
 		is := is.New(t)
 		w := newHiddenVersion(t)
 		time.Sleep(5 * time.Second)
-		second := w.client()
+		second := w.Client()
 		is.NoErr(onlyErr(second.SetAttributes(t.Context(), "a.md", vsclient.Attributes{"public": true})))
 		info, err := second.Get(t.Context(), "a.md")
 		is.NoErr(err)
 		is.Equal(info.Attributes, vsclient.Attributes{"public": true})
 		time.Sleep(time.Hour)
-		w.expect(map[string]string{"a.md": "two"})
+		w.Expect(map[string]string{"a.md": "two"})
 	})
 }
 
@@ -74,14 +76,14 @@ func TestANewProcessReadsADocumentThatOnlyAListingHasShown(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				is := is.New(t)
-				w := newWorld(t, openaitest.Config{ListLag: openaitest.Lag{Update: 90 * time.Second}})
-				first := w.client()
+				w := worldtest.New(t, openaitest.Config{ListLag: openaitest.Lag{Update: 90 * time.Second}})
+				first := w.Client()
 				is.NoErr(onlyErr(first.Put(t.Context(), with(doc("a.md", "text"), vsclient.Attributes{"public": true}))))
 				time.Sleep(30 * time.Minute)
 				is.NoErr(onlyErr(first.SetAttributes(t.Context(), "a.md", vsclient.Attributes{"public": false})))
 				is.NoErr(first.Close())
-				w.file("other.md", "of somebody") // shows OpenAI's time
-				second := w.client()
+				w.File("other.md", "of somebody") // shows OpenAI's time
+				second := w.Client()
 				is.True(errors.Is(onlyErr(second.Get(t.Context(), "b.md")), vsclient.ErrNotFound))
 				time.Sleep(5 * time.Second)
 				is.NoErr(change(t.Context(), second))
@@ -99,17 +101,17 @@ func TestAFileAttachedByHandJustNowIsReplacedOrDeletedWithItsKey(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				is := is.New(t)
-				w := newWorld(t, openaitest.Config{NotFoundWindow: 20 * time.Second, ListLag: openaitest.Lag{Attach: time.Minute}})
-				w.attached("a.md", "by hand", nil)
+				w := worldtest.New(t, openaitest.Config{NotFoundWindow: 20 * time.Second, ListLag: openaitest.Lag{Attach: time.Minute}})
+				w.Attached("a.md", "by hand", nil)
 				time.Sleep(2 * time.Second)
-				c := w.client()
+				c := w.Client()
 				if name == "put" {
 					is.NoErr(onlyErr(c.Put(t.Context(), doc("a.md", "new"))))
 				} else {
 					is.NoErr(onlyErr(c.Delete(t.Context(), "a.md")))
 				}
 				time.Sleep(time.Hour)
-				w.expect(want)
+				w.Expect(want)
 			})
 		})
 	}
@@ -121,7 +123,7 @@ func TestADocumentWhoseNameIsListedAsItsExtensionIsFoundByTheNextProcess(t *test
 		t.Run(key, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				is := is.New(t)
-				w := newWorld(t, openaitest.Config{ListLag: openaitest.Lag{Attach: time.Minute}})
+				w := worldtest.New(t, openaitest.Config{ListLag: openaitest.Lag{Attach: time.Minute}})
 				ascii := over(func(next http.RoundTripper, r *http.Request) (*http.Response, error) {
 					resp, err := next.RoundTrip(r)
 					if err != nil || !strings.Contains(r.URL.Path, "/files") {
@@ -137,15 +139,15 @@ func TestADocumentWhoseNameIsListedAsItsExtensionIsFoundByTheNextProcess(t *test
 					resp.Body, resp.ContentLength = io.NopCloser(bytes.NewReader(b)), int64(len(b))
 					return resp, nil
 				})
-				first := w.client(ascii)
+				first := w.Client(ascii)
 				is.NoErr(onlyErr(first.Put(t.Context(), doc(key, "text"))))
 				is.NoErr(first.Close())
 				time.Sleep(5 * time.Second)
-				r, err := w.client(ascii).Delete(t.Context(), key)
+				r, err := w.Client(ascii).Delete(t.Context(), key)
 				is.NoErr(err)
 				is.Equal(r.Outcome, vsclient.Deleted)
 				time.Sleep(time.Hour)
-				is.Equal(w.files(), 0)
+				is.Equal(w.Files(), 0)
 			})
 		})
 	}
@@ -156,16 +158,16 @@ func TestADocumentWhoseNameIsListedAsItsExtensionIsFoundByTheNextProcess(t *test
 func TestAFileThatAPersonAttachesAfterADeleteStays(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		is := is.New(t)
-		w := newWorld(t, openaitest.Config{})
-		c := w.client()
+		w := worldtest.New(t, openaitest.Config{})
+		c := w.Client()
 		is.NoErr(onlyErr(c.Put(t.Context(), doc("a.md", "text"))))
-		byHand := w.file("a.md", "by hand")
+		byHand := w.File("a.md", "by hand")
 		time.Sleep(time.Minute)
 		is.NoErr(onlyErr(c.Delete(t.Context(), "a.md")))
 		time.Sleep(2 * time.Minute)
-		w.srv.AddStoreFile(w.store, byHand, nil)
+		w.Server.AddStoreFile(w.Store, byHand, nil)
 		time.Sleep(time.Hour)
-		w.expect(map[string]string{"a.md": "by hand"})
+		w.Expect(map[string]string{"a.md": "by hand"})
 	})
 }
 
@@ -173,29 +175,29 @@ func TestAFileThatAPersonAttachesAfterADeleteStays(t *testing.T) {
 func TestACheckedClientSettlesAnAcknowledgedVersionOfAProcessThatWasKilled(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		is := is.New(t)
-		w := newWorld(t, slow)
-		c, kill := w.process(async)
+		w := worldtest.New(t, slow)
+		c, kill := w.Process(async)
 		is.NoErr(onlyErr(c.Put(t.Context(), doc("a.md", "old"))))
 		is.NoErr(c.Flush(t.Context()))
 		is.NoErr(onlyErr(c.Put(t.Context(), doc("a.md", "new"))))
 		kill()
-		_, err := w.client().Check(t.Context())
+		_, err := w.Client().Check(t.Context())
 		is.NoErr(err)
 		time.Sleep(10 * time.Minute)
-		w.expect(map[string]string{"a.md": "new"})
-		is.Equal(w.files(), 1)
+		w.Expect(map[string]string{"a.md": "new"})
+		is.Equal(w.Files(), 1)
 	})
 }
 
 func TestAClientWhoseCheckHasFailedMakesNoMoreRequests(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		is := is.New(t)
-		w := newWorld(t, slow)
-		_, err := w.client(inStore("vs_none")).Check(t.Context())
+		w := worldtest.New(t, slow)
+		_, err := w.Client(inStore("vs_none")).Check(t.Context())
 		is.True(errors.Is(err, vsclient.ErrStoreGone))
-		before := w.srv.RequestCount()
+		before := w.Server.RequestCount()
 		time.Sleep(2 * time.Hour)
-		is.Equal(w.srv.RequestCount(), before)
+		is.Equal(w.Server.RequestCount(), before)
 	})
 }
 
@@ -207,18 +209,18 @@ func TestADocumentWithoutAttributesIsFoundByEachNameThatItsContentGives(t *testi
 		t.Run(key, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				is := is.New(t)
-				w := newWorld(t, slow)
-				first := w.client()
+				w := worldtest.New(t, slow)
+				first := w.Client()
 				r, err := first.Put(t.Context(), doc(key, content))
 				is.NoErr(err)
 				is.NoErr(first.Close())
-				is.Equal(w.request(http.MethodPost, "/vector_stores/"+w.store+"/files/"+r.FileID, `{"attributes":{"tag":"x"}}`), http.StatusOK)
+				is.Equal(w.Request(http.MethodPost, "/vector_stores/"+w.Store+"/files/"+r.FileID, `{"attributes":{"tag":"x"}}`), http.StatusOK)
 				time.Sleep(time.Hour)
-				c := w.client()
+				c := w.Client()
 				r, err = c.Put(t.Context(), doc(key, content+" new"))
 				is.NoErr(err)
 				is.Equal(r.Outcome, vsclient.Replaced)
-				is.Equal(w.files(), 1)
+				is.Equal(w.Files(), 1)
 			})
 		})
 	}
@@ -233,9 +235,9 @@ func TestAnOlderVersionThatShowsLateDoesNotTakeTheAcknowledgedOneAway(t *testing
 				is := is.New(t)
 				cfg := slow
 				cfg.ListLag.Attach = 25 * time.Second
-				w := newWorld(t, cfg)
-				c, kill := w.process(async)
-				w.srv.Inject(openaitest.Fault{Method: http.MethodPost, Path: pathAttach, Kind: openaitest.FaultHang, EffectAfter: openaitest.Duration(10 * time.Second)})
+				w := worldtest.New(t, cfg)
+				c, kill := w.Process(async)
+				w.Server.Inject(openaitest.Fault{Method: http.MethodPost, Path: pathAttach, Kind: openaitest.FaultHang, EffectAfter: openaitest.Duration(10 * time.Second)})
 				ctx, cancel := context.WithTimeout(t.Context(), 3*time.Second)
 				_, err := c.Put(ctx, doc(key, "old"))
 				cancel()
@@ -243,10 +245,10 @@ func TestAnOlderVersionThatShowsLateDoesNotTakeTheAcknowledgedOneAway(t *testing
 				is.NoErr(onlyErr(c.Put(t.Context(), doc(key, "new"))))
 				kill()
 				time.Sleep(time.Second)
-				is.NoErr(onlyErr(w.client().Put(t.Context(), doc(key, "new"))))
+				is.NoErr(onlyErr(w.Client().Put(t.Context(), doc(key, "new"))))
 				time.Sleep(20 * time.Minute)
-				w.expect(map[string]string{key: "new"})
-				is.Equal(w.files(), 1)
+				w.Expect(map[string]string{key: "new"})
+				is.Equal(w.Files(), 1)
 			})
 		})
 	}
@@ -256,15 +258,15 @@ func TestAnOlderVersionThatShowsLateDoesNotTakeTheAcknowledgedOneAway(t *testing
 func TestAttributesAreSetAtOnceBesideAMirror(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		is := is.New(t)
-		w := newWorld(t, openaitest.Config{})
-		other := w.srv.NewVectorStore("other")
-		for _, store := range []string{w.store, other} {
-			for _, r := range w.client(inStore(store)).Apply(t.Context(), many("d", 20), nil) {
+		w := worldtest.New(t, openaitest.Config{})
+		other := w.Server.NewVectorStore("other")
+		for _, store := range []string{w.Store, other} {
+			for _, r := range w.Client(inStore(store)).Apply(t.Context(), many("d", 20), nil) {
 				is.NoErr(r.Err)
 			}
 		}
 		time.Sleep(time.Hour)
-		c := w.client()
+		c := w.Client()
 		began := time.Now()
 		for _, key := range []string{"d-0001.md", "d-0002.md", "d-0003.md"} {
 			is.NoErr(onlyErr(c.SetAttributes(t.Context(), key, vsclient.Attributes{"public": true})))
@@ -280,16 +282,16 @@ func TestOlderContentThatIsPutAgainOutranksAHiddenVersion(t *testing.T) {
 		is := is.New(t)
 		w := newHiddenVersion(t)
 		time.Sleep(3 * time.Second)
-		second := w.client()
+		second := w.Client()
 		r, err := second.Put(t.Context(), doc("a.md", "one"))
 		is.NoErr(err)
 		is.Equal(r.Outcome, vsclient.Unchanged)
 		is.NoErr(second.Close())
 		time.Sleep(time.Hour)
-		third := w.client()
+		third := w.Client()
 		is.NoErr(onlyErr(third.Put(t.Context(), doc("b.md", "text"))))
 		time.Sleep(time.Hour)
-		w.expect(map[string]string{"a.md": "one", "b.md": "text"})
+		w.Expect(map[string]string{"a.md": "one", "b.md": "text"})
 	})
 }
 
@@ -331,7 +333,7 @@ func behind(late time.Duration, on *atomic.Bool) func(*vsclient.Config) {
 func TestTheNextProcessOutranksAVersionOfAHostWhoseClockIsLate(t *testing.T) {
 	t.Parallel()
 	hosts := []time.Duration{0, 2 * time.Second, 4 * time.Second}
-	if underRace {
+	if race.Enabled {
 		hosts = hosts[2:]
 	}
 	for _, late := range hosts {
@@ -347,25 +349,25 @@ func TestTheNextProcessOutranksAVersionOfAHostWhoseClockIsLate(t *testing.T) {
 			t.Run(fmt.Sprintf("%v, %s", late, sentence), func(t *testing.T) {
 				synctest.Test(t, func(t *testing.T) {
 					is := is.New(t)
-					w := newWorld(t, openaitest.Config{NotFoundWindow: 20 * time.Second, ListLag: openaitest.Lag{Attach: time.Minute}})
+					w := worldtest.New(t, openaitest.Config{NotFoundWindow: 20 * time.Second, ListLag: openaitest.Lag{Attach: time.Minute}})
 					slowHost := new(atomic.Bool)
 					host := behind(late, slowHost)
-					a, kill := w.process(async, host)
+					a, kill := w.Process(async, host)
 					is.NoErr(onlyErr(a.Put(t.Context(), doc("a.md", "one"))))
 					time.Sleep(time.Second)
 					slowHost.Store(true)
 					is.NoErr(onlyErr(a.Put(t.Context(), doc("a.md", "two"))))
 					kill()
 					time.Sleep(2 * time.Second)
-					b := w.client(host)
+					b := w.Client(host)
 					r := b.Apply(t.Context(), []vsclient.Change{next.change}, nil)
 					is.NoErr(r[0].Err)
 					time.Sleep(time.Hour)
 					if next.text == "" {
-						is.Equal(w.files(), 0)
+						is.Equal(w.Files(), 0)
 						return
 					}
-					w.expect(map[string]string{"a.md": next.text})
+					w.Expect(map[string]string{"a.md": next.text})
 				})
 			})
 		}

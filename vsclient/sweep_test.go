@@ -10,6 +10,7 @@ import (
 	"github.com/matryer/is"
 
 	"github.com/conduitio-labs/conduit-connector-openai-vectorstore/vsclient"
+	"github.com/conduitio-labs/conduit-connector-openai-vectorstore/vsclient/internal/worldtest"
 	"github.com/conduitio-labs/conduit-connector-openai-vectorstore/vsclient/openaitest"
 )
 
@@ -17,15 +18,15 @@ import (
 
 // twoVersions puts a document, and plants an older version as a crash or a second
 // writer leaves it. It returns the newest.
-func (w *world) twoVersions(key string) vsclient.Result {
-	w.t.Helper()
-	c := w.client()
-	newest, err := c.Put(w.t.Context(), doc(key, "newer"))
+func twoVersions(w *worldtest.World, key string) vsclient.Result {
+	w.T.Helper()
+	c := w.Client()
+	newest, err := c.Put(w.T.Context(), doc(key, "newer"))
 	if err != nil {
-		w.t.Fatal(err)
+		w.T.Fatal(err)
 	}
 	_ = c.Close() // so that nobody settles it in the background
-	w.attached(w.srv.Snapshot().Files[0].Name, "older", map[string]any{"vs_key": key, "vs_version": fmt.Sprintf("%016d", newest.Version-1)})
+	w.Attached(w.Server.Snapshot().Files[0].Name, "older", map[string]any{"vs_key": key, "vs_version": fmt.Sprintf("%016d", newest.Version-1)})
 	return newest
 }
 
@@ -34,22 +35,22 @@ func TestASweepLeavesEachKeyItsNewestVersion(t *testing.T) {
 		t.Run(key, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				is := is.New(t)
-				w := newWorld(t, openaitest.Config{IndexTime: time.Second})
-				newest := w.twoVersions(key)
-				is.Equal(len(w.srv.Snapshot().Store(w.store).Files), 2)
-				dry, err := w.client().Sweep(t.Context(), vsclient.SweepOptions{DryRun: true})
+				w := worldtest.New(t, openaitest.Config{IndexTime: time.Second})
+				newest := twoVersions(w, key)
+				is.Equal(len(w.Server.Snapshot().Store(w.Store).Files), 2)
+				dry, err := w.Client().Sweep(t.Context(), vsclient.SweepOptions{DryRun: true})
 				is.NoErr(err)
 				is.Equal(len(dry), 1)
 				is.Equal(dry[0].Key, key)
 				is.Equal(dry[0].Why, vsclient.Superseded)
 				is.True(!dry[0].Removed)
-				is.Equal(w.files(), 2)
-				swept, err := w.client().Sweep(t.Context(), vsclient.SweepOptions{})
+				is.Equal(w.Files(), 2)
+				swept, err := w.Client().Sweep(t.Context(), vsclient.SweepOptions{})
 				is.NoErr(err)
 				dry[0].Removed = true
 				is.Equal(swept, dry)
-				is.Equal(w.files(), 1)
-				is.Equal(w.srv.Snapshot().Store(w.store).Files[0].FileID, newest.FileID)
+				is.Equal(w.Files(), 1)
+				is.Equal(w.Server.Snapshot().Store(w.Store).Files[0].FileID, newest.FileID)
 			})
 		})
 	}
@@ -60,21 +61,21 @@ func TestASweepLeavesEachKeyItsNewestVersion(t *testing.T) {
 func TestASweepRemovesAFileWithoutAttributesThatANewerVersionHasReplaced(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		is := is.New(t)
-		w := newWorld(t, openaitest.Config{IndexTime: time.Second})
-		older := w.attached("a.md", "older", nil)
+		w := worldtest.New(t, openaitest.Config{IndexTime: time.Second})
+		older := w.Attached("a.md", "older", nil)
 		time.Sleep(time.Hour)
-		w.attached("a.md", "newer", map[string]any{"vs_key": "a.md", "vs_version": fmt.Sprintf("%016d", time.Now().UnixMicro())})
+		w.Attached("a.md", "newer", map[string]any{"vs_key": "a.md", "vs_version": fmt.Sprintf("%016d", time.Now().UnixMicro())})
 		time.Sleep(time.Hour)
 		for _, dry := range []bool{true, false} {
-			found, err := w.client().Sweep(t.Context(), vsclient.SweepOptions{DryRun: dry})
+			found, err := w.Client().Sweep(t.Context(), vsclient.SweepOptions{DryRun: dry})
 			is.NoErr(err)
 			is.Equal(len(found), 1)
 			is.Equal(found[0].FileID, older)
 			is.Equal(found[0].Why, vsclient.Superseded)
 			is.Equal(found[0].Removed, !dry)
 		}
-		w.expect(map[string]string{"a.md": "newer"})
-		w.noGap("a.md")
+		w.Expect(map[string]string{"a.md": "newer"})
+		w.NoGap("a.md")
 	})
 }
 
@@ -83,15 +84,15 @@ func TestASweepRemovesAFileWithoutAttributesThatANewerVersionHasReplaced(t *test
 func TestTheNextProcessRemovesTheFileBesideTheOneThatAnUpdateHasMarked(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		is := is.New(t)
-		w := newWorld(t, openaitest.Config{})
-		w.attached("a.md", "older", nil)
+		w := worldtest.New(t, openaitest.Config{})
+		w.Attached("a.md", "older", nil)
 		time.Sleep(time.Second)
-		path := "/vector_stores/" + w.store + "/files/" + w.attached("a.md", "newer", nil)
+		path := "/vector_stores/" + w.Store + "/files/" + w.Attached("a.md", "newer", nil)
 		time.Sleep(time.Hour)
-		is.Equal(w.request(http.MethodPost, path, `{"attributes":{"vs_key":"a.md","vs_version":"0000000000000001"}}`), http.StatusOK)
-		is.NoErr(onlyErr(w.client().Get(t.Context(), "a.md")))
+		is.Equal(w.Request(http.MethodPost, path, `{"attributes":{"vs_key":"a.md","vs_version":"0000000000000001"}}`), http.StatusOK)
+		is.NoErr(onlyErr(w.Client().Get(t.Context(), "a.md")))
 		time.Sleep(10 * time.Minute)
-		w.expect(map[string]string{"a.md": "newer"})
+		w.Expect(map[string]string{"a.md": "newer"})
 	})
 }
 
@@ -100,24 +101,24 @@ func TestTheNextProcessRemovesTheFileBesideTheOneThatAnUpdateHasMarked(t *testin
 func TestASweepKeepsTheSearchableVersionWhenANewerOneHasFailed(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		is := is.New(t)
-		w := newWorld(t, unreadable(openaitest.Config{}))
-		c := w.client()
+		w := worldtest.New(t, unreadable(openaitest.Config{}))
+		c := w.Client()
 		is.NoErr(onlyErr(c.Put(t.Context(), doc("a.md", "fine"))))
 		is.NoErr(c.Close()) // so that nobody settles it in the background
-		c = w.client()
-		w.failedVersion("a.md")
+		c = w.Client()
+		failedVersion(w, "a.md")
 		time.Sleep(time.Hour)
 		found, err := c.Sweep(t.Context(), vsclient.SweepOptions{})
 		is.NoErr(err)
 		is.Equal(len(found), 1)
 		is.Equal(found[0].Why, vsclient.Unindexed)
-		w.expect(map[string]string{"a.md": "fine"})
+		w.Expect(map[string]string{"a.md": "fine"})
 		r, err := c.Put(t.Context(), doc("a.md", "fine"))
 		is.NoErr(err)
 		is.Equal(r.Outcome, vsclient.Unchanged)
-		w.expect(map[string]string{"a.md": "fine"})
-		w.noGap("a.md")
-		is.Equal(w.files(), 1)
+		w.Expect(map[string]string{"a.md": "fine"})
+		w.NoGap("a.md")
+		is.Equal(w.Files(), 1)
 	})
 }
 
@@ -125,8 +126,8 @@ func TestASweepKeepsTheSearchableVersionWhenANewerOneHasFailed(t *testing.T) {
 func TestASweepDuringPutsRemovesNoVersionThatCounts(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		is := is.New(t)
-		w := newWorld(t, slow)
-		c := w.client()
+		w := worldtest.New(t, slow)
+		c := w.Client()
 		swept := make(chan struct{})
 		stop := make(chan struct{})
 		go func() {
@@ -148,9 +149,9 @@ func TestASweepDuringPutsRemovesNoVersionThatCounts(t *testing.T) {
 		}
 		close(stop)
 		<-swept
-		w.expect(map[string]string{"a.md": "5"})
-		w.noGap("a.md")
-		is.Equal(w.files(), 1)
+		w.Expect(map[string]string{"a.md": "5"})
+		w.NoGap("a.md")
+		is.Equal(w.Files(), 1)
 	})
 }
 
@@ -158,18 +159,18 @@ func TestASweepDuringPutsRemovesNoVersionThatCounts(t *testing.T) {
 func TestASweepLeavesHandUploadedFilesAlone(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		is := is.New(t)
-		w := newWorld(t, openaitest.Config{})
+		w := worldtest.New(t, openaitest.Config{})
 		for _, attributes := range []map[string]any{nil, nil, nil, {"source": "another tool"}} {
-			w.attached("README.md", "text", attributes)
+			w.Attached("README.md", "text", attributes)
 			time.Sleep(time.Minute)
 		}
 		time.Sleep(2 * time.Hour)
-		w.file("new.md", "tells the time")
-		c := w.client()
+		w.File("new.md", "tells the time")
+		c := w.Client()
 		found, err := c.Sweep(t.Context(), vsclient.SweepOptions{Keys: []string{"README.md"}})
 		is.NoErr(err)
 		is.Equal(len(found), 0)
-		is.Equal(w.files(), 5)
+		is.Equal(w.Files(), 5)
 	})
 }
 
@@ -178,42 +179,42 @@ func TestASweepLeavesHandUploadedFilesAlone(t *testing.T) {
 func TestASweepLeavesAHandUploadedFileAloneBesideAFailedVersion(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		is := is.New(t)
-		w := newWorld(t, openaitest.Config{FailIndexing: func(f openaitest.FileInfo) (code, message string) {
+		w := worldtest.New(t, openaitest.Config{FailIndexing: func(f openaitest.FileInfo) (code, message string) {
 			if f.Bytes == int64(len("broken")) {
 				return "invalid_file", "it is broken"
 			}
 			return "", ""
 		}})
-		c := w.client()
+		c := w.Client()
 		r, err := c.Put(t.Context(), doc("README.md", "mine"))
 		is.NoErr(err)
 		is.NoErr(c.Close())
 		time.Sleep(time.Hour)
-		w.attached("README.md", "by hand", nil)
+		w.Attached("README.md", "by hand", nil)
 		time.Sleep(time.Minute)
-		attach := fmt.Sprintf(`{"file_id":%q,"attributes":{"vs_key":"README.md","vs_version":"%016d"}}`, w.file("README.md", "broken"), r.Version+1)
-		is.Equal(w.request(http.MethodPost, "/vector_stores/"+w.store+"/files", attach), http.StatusOK)
+		attach := fmt.Sprintf(`{"file_id":%q,"attributes":{"vs_key":"README.md","vs_version":"%016d"}}`, w.File("README.md", "broken"), r.Version+1)
+		is.Equal(w.Request(http.MethodPost, "/vector_stores/"+w.Store+"/files", attach), http.StatusOK)
 		time.Sleep(time.Hour)
-		swept, err := w.client().Sweep(t.Context(), vsclient.SweepOptions{})
+		swept, err := w.Client().Sweep(t.Context(), vsclient.SweepOptions{})
 		is.NoErr(err)
 		is.Equal(len(swept), 1)
 		is.Equal(swept[0].Why, vsclient.Unindexed)
-		is.Equal(w.files(), 2)
+		is.Equal(w.Files(), 2)
 	})
 }
 
 func TestAVouchedKeyStandsForItsOwnFileNameAlone(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		is := is.New(t)
-		w := newWorld(t, openaitest.Config{})
-		theirs := w.file("report.pdf", "%PDF")
-		before := w.file("report.md", "of before the run")
+		w := worldtest.New(t, openaitest.Config{})
+		theirs := w.File("report.pdf", "%PDF")
+		before := w.File("report.md", "of before the run")
 		time.Sleep(time.Hour)
 		since := time.Now()
-		ours := w.file("report.md", "ours")
+		ours := w.File("report.md", "ours")
 		time.Sleep(2 * time.Hour)
-		young := w.file("report.md", "its attach is still to come")
-		found, err := w.client().Sweep(t.Context(), vsclient.SweepOptions{Keys: []string{"report.md"}, Since: since})
+		young := w.File("report.md", "its attach is still to come")
+		found, err := w.Client().Sweep(t.Context(), vsclient.SweepOptions{Keys: []string{"report.md"}, Since: since})
 		is.NoErr(err)
 		removed := 0
 		for _, f := range found {
@@ -225,7 +226,7 @@ func TestAVouchedKeyStandsForItsOwnFileNameAlone(t *testing.T) {
 		}
 		is.Equal(removed, 1)
 		for _, id := range []string{theirs, before, young} {
-			is.True(w.exists(id))
+			is.True(w.Exists(id))
 		}
 	})
 }
@@ -235,47 +236,47 @@ func TestAVouchedKeyStandsForItsOwnFileNameAlone(t *testing.T) {
 func TestASweepRemovesAFileThatADocumentRecordsAsReplaced(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		is := is.New(t)
-		w := newWorld(t, slow)
-		w.replacedHalf()
+		w := worldtest.New(t, slow)
+		replacedHalf(w)
 		time.Sleep(2 * time.Hour)
-		w.file("new.md", "tells the time")
-		found, err := w.client().Sweep(t.Context(), vsclient.SweepOptions{DryRun: true})
+		w.File("new.md", "tells the time")
+		found, err := w.Client().Sweep(t.Context(), vsclient.SweepOptions{DryRun: true})
 		is.NoErr(err)
 		is.Equal(len(found), 1)
 		is.Equal(found[0].Why, vsclient.Recorded)
-		_, err = w.client().Sweep(t.Context(), vsclient.SweepOptions{})
+		_, err = w.Client().Sweep(t.Context(), vsclient.SweepOptions{})
 		is.NoErr(err)
-		w.expect(map[string]string{"a.md": "new"})
-		is.Equal(w.files(), 2)
+		w.Expect(map[string]string{"a.md": "new"})
+		is.Equal(w.Files(), 2)
 	})
 }
 
 func TestASweepOfAWrongStoreRemovesNothing(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		is := is.New(t)
-		w := newWorld(t, openaitest.Config{})
-		id := w.file("a.md", "text")
+		w := worldtest.New(t, openaitest.Config{})
+		id := w.File("a.md", "text")
 		time.Sleep(2 * time.Hour)
-		w.file("new.md", "tells the time")
-		_, err := w.client(inStore("vs_0123456789")).Sweep(t.Context(), vsclient.SweepOptions{Keys: []string{"a.md"}})
+		w.File("new.md", "tells the time")
+		_, err := w.Client(inStore("vs_0123456789")).Sweep(t.Context(), vsclient.SweepOptions{Keys: []string{"a.md"}})
 		is.True(err != nil)
-		is.True(w.exists(id))
+		is.True(w.Exists(id))
 	})
 }
 
 func TestAVouchedKeyDoesNotStandForNamesThatAreLikeIt(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		is := is.New(t)
-		w := newWorld(t, openaitest.Config{})
-		c := w.client()
+		w := worldtest.New(t, openaitest.Config{})
+		c := w.Client()
 		is.NoErr(onlyErr(c.Put(t.Context(), doc("report.md", "r"))))
 		for _, name := range []string{"Report.pdf", "re-port.json", "2.png"} {
-			w.srv.AddFile(openaitest.NewFile{Name: name, Content: []byte("somebody's")})
+			w.Server.AddFile(openaitest.NewFile{Name: name, Content: []byte("somebody's")})
 		}
 		time.Sleep(2 * time.Hour)
 		is.NoErr(onlyErr(c.Put(t.Context(), doc("other.md", "o")))) // tells OpenAI's time
 		_, err := c.Sweep(t.Context(), vsclient.SweepOptions{Keys: []string{"report.md", "第2章.md"}})
 		is.NoErr(err)
-		is.Equal(w.files(), 5)
+		is.Equal(w.Files(), 5)
 	})
 }

@@ -10,6 +10,7 @@ import (
 	"github.com/matryer/is"
 
 	"github.com/conduitio-labs/conduit-connector-openai-vectorstore/vsclient"
+	"github.com/conduitio-labs/conduit-connector-openai-vectorstore/vsclient/internal/worldtest"
 	"github.com/conduitio-labs/conduit-connector-openai-vectorstore/vsclient/openaitest"
 )
 
@@ -35,27 +36,27 @@ func TestALostUploadReplyTakesNoFileOfAnotherStore(t *testing.T) {
 		t.Run(sentence, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				is := is.New(t)
-				w := newWorld(t, openaitest.Config{Latency: 50 * time.Millisecond, NotFoundWindow: 20 * time.Second})
-				other := w.srv.NewVectorStore("other")
-				a, b := w.client(), w.client(inStore(other))
+				w := worldtest.New(t, openaitest.Config{Latency: 50 * time.Millisecond, NotFoundWindow: 20 * time.Second})
+				other := w.Server.NewVectorStore("other")
+				a, b := w.Client(), w.Client(inStore(other))
 				is.NoErr(onlyErr(a.Put(t.Context(), doc("x.md", "x")))) // both have read the lists
 				is.NoErr(onlyErr(b.Put(t.Context(), doc("x.md", "x"))))
-				w.strike(http.MethodPost, pathFiles, fault)
+				w.Strike(http.MethodPost, pathFiles, fault)
 				done := make(chan error)
 				go func() { done <- onlyErr(a.Put(t.Context(), doc("a.md", "of A"))) }()
 				time.Sleep(60 * time.Millisecond) // its upload has failed
 				is.NoErr(onlyErr(b.Put(t.Context(), doc("a.md", "of B"))))
 				is.NoErr(<-done)
-				is.Equal(w.holds()["a.md"], "of A")
+				is.Equal(w.Holds()["a.md"], "of A")
 				is.NoErr(onlyErr(a.Put(t.Context(), doc("a.md", "of A, again"))))
 				is.NoErr(onlyErr(a.Delete(t.Context(), "x.md")))
 				time.Sleep(30 * time.Minute)
-				is.Equal(w.holds()["a.md"], "of A, again")
-				is.Equal(w.holdsIn(other)["a.md"], "of B")
-				is.Equal(w.holdsIn(other)["x.md"], "x")
-				is.True(w.files() <= 4) // the copy that may have arrived is neither used nor deleted
+				is.Equal(w.Holds()["a.md"], "of A, again")
+				is.Equal(w.HoldsIn(other)["a.md"], "of B")
+				is.Equal(w.HoldsIn(other)["x.md"], "x")
+				is.True(w.Files() <= 4) // the copy that may have arrived is neither used nor deleted
 				is.NoErr(onlyErr(a.Delete(t.Context(), "a.md")))
-				is.Equal(w.holdsIn(other)["a.md"], "of B")
+				is.Equal(w.HoldsIn(other)["a.md"], "of B")
 			})
 		})
 	}
@@ -66,9 +67,9 @@ func TestALostUploadReplyTakesNoFileOfAnotherKeyWithTheSameName(t *testing.T) {
 		t.Run(sentence, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				is := is.New(t)
-				w := newWorld(t, openaitest.Config{Latency: 50 * time.Millisecond, NotFoundWindow: 20 * time.Second})
-				c := w.client()
-				w.strike(http.MethodPost, pathFiles, fault)
+				w := worldtest.New(t, openaitest.Config{Latency: 50 * time.Millisecond, NotFoundWindow: 20 * time.Second})
+				c := w.Client()
+				w.Strike(http.MethodPost, pathFiles, fault)
 				results := make(chan error)
 				go func() { results <- onlyErr(c.Put(t.Context(), doc("a", "of key a"))) }()
 				time.Sleep(60 * time.Millisecond)
@@ -76,13 +77,13 @@ func TestALostUploadReplyTakesNoFileOfAnotherKeyWithTheSameName(t *testing.T) {
 				is.NoErr(<-results)
 				is.NoErr(<-results)
 				time.Sleep(30 * time.Minute)
-				for _, client := range []*vsclient.Client{c, w.client()} {
+				for _, client := range []*vsclient.Client{c, w.Client()} {
 					r, err := client.Put(t.Context(), doc("a.txt", "of a.txt"))
 					is.NoErr(err)
 					is.Equal(r.Outcome, vsclient.Unchanged)
 				}
-				w.expect(map[string]string{"a": "of key a", "a.txt": "of a.txt"})
-				is.True(w.files() <= 3)
+				w.Expect(map[string]string{"a": "of key a", "a.txt": "of a.txt"})
+				is.True(w.Files() <= 3)
 			})
 		})
 	}
@@ -98,23 +99,23 @@ func TestACopyOfALostUploadIsListedAndRemovedOnRequest(t *testing.T) {
 func testACopyOfALostUpload(t *testing.T, key string) {
 	synctest.Test(t, func(t *testing.T) {
 		is := is.New(t)
-		w := newWorld(t, openaitest.Config{})
-		w.strike(http.MethodPost, pathFiles, openaitest.Fault{Kind: openaitest.FaultCut, AfterEffect: true})
-		is.NoErr(onlyErr(w.client().Put(t.Context(), doc(key, "text"))))
-		is.Equal(w.files(), 2)
+		w := worldtest.New(t, openaitest.Config{})
+		w.Strike(http.MethodPost, pathFiles, openaitest.Fault{Kind: openaitest.FaultCut, AfterEffect: true})
+		is.NoErr(onlyErr(w.Client().Put(t.Context(), doc(key, "text"))))
+		is.Equal(w.Files(), 2)
 		time.Sleep(2 * time.Hour)
-		w.file("later.md", "tells the time")
-		found, err := w.client().Sweep(t.Context(), vsclient.SweepOptions{})
+		w.File("later.md", "tells the time")
+		found, err := w.Client().Sweep(t.Context(), vsclient.SweepOptions{})
 		is.NoErr(err)
 		is.Equal(len(found), 1)
 		is.Equal(found[0].Size, int64(4))
 		is.Equal(found[0].Why, vsclient.NamedAlike)
 		is.True(!found[0].Removed)
-		found, err = w.client().Sweep(t.Context(), vsclient.SweepOptions{Files: []string{found[0].FileID}})
+		found, err = w.Client().Sweep(t.Context(), vsclient.SweepOptions{Files: []string{found[0].FileID}})
 		is.NoErr(err)
 		is.True(found[0].Removed)
-		w.expect(map[string]string{key: "text"})
-		is.Equal(w.files(), 2)
+		w.Expect(map[string]string{key: "text"})
+		is.Equal(w.Files(), 2)
 	})
 }
 
@@ -141,16 +142,16 @@ func TestAFileOfAnotherToolStaysInItsOtherStore(t *testing.T) {
 		t.Run(sentence, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				is := is.New(t)
-				w := newWorld(t, openaitest.Config{})
-				other := w.srv.NewVectorStore("other")
-				id := w.attached("a.md", "old", nil)
-				w.srv.AddStoreFile(other, id, nil)
+				w := worldtest.New(t, openaitest.Config{})
+				other := w.Server.NewVectorStore("other")
+				id := w.Attached("a.md", "old", nil)
+				w.Server.AddStoreFile(other, id, nil)
 				for _, call := range calls {
-					is.NoErr(call(t, w.client())) // each by one that knows nothing of those before
+					is.NoErr(call(t, w.Client())) // each by one that knows nothing of those before
 					time.Sleep(time.Hour)
 				}
-				is.Equal(string(w.srv.Content(id)), "old")
-				is.Equal(w.holdsIn(other)["a.md"], "old")
+				is.Equal(string(w.Server.Content(id)), "old")
+				is.Equal(w.HoldsIn(other)["a.md"], "old")
 			})
 		})
 	}
@@ -166,16 +167,16 @@ func TestADocumentOfAnotherStoreStaysThatAReplyHasShownAsThisStores(t *testing.T
 		t.Run(name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				is := is.New(t)
-				w := newWorld(t, slow)
-				second := w.srv.NewVectorStore("second")
-				is.NoErr(onlyErr(w.client().Put(t.Context(), doc("a.md", "text"))))
+				w := worldtest.New(t, slow)
+				second := w.Server.NewVectorStore("second")
+				is.NoErr(onlyErr(w.Client().Put(t.Context(), doc("a.md", "text"))))
 				time.Sleep(20 * time.Minute)
 				done := false
-				c := w.client(inStore(second), over(func(next http.RoundTripper, r *http.Request) (*http.Response, error) {
+				c := w.Client(inStore(second), over(func(next http.RoundTripper, r *http.Request) (*http.Response, error) {
 					if r.Method == http.MethodGet && !done && mixed(r.URL.Path, second) {
 						done = true
 						r = r.Clone(r.Context())
-						r.URL.Path = strings.Replace(r.URL.Path, second, w.store, 1)
+						r.URL.Path = strings.Replace(r.URL.Path, second, w.Store, 1)
 					}
 					return next.RoundTrip(r)
 				}))
@@ -185,7 +186,7 @@ func TestADocumentOfAnotherStoreStaysThatAReplyHasShownAsThisStores(t *testing.T
 				is.NoErr(onlyErr(c.Delete(t.Context(), "a.md")))
 				is.True(done)
 				time.Sleep(20 * time.Minute)
-				w.expect(map[string]string{"a.md": "text"})
+				w.Expect(map[string]string{"a.md": "text"})
 			})
 		})
 	}
@@ -197,11 +198,11 @@ func TestARemovalNeedsNoListOfStores(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				is := is.New(t)
-				w := newWorld(t, slow)
-				is.NoErr(onlyErr(w.client().Put(t.Context(), doc("a.md", "text"))))
+				w := worldtest.New(t, slow)
+				is.NoErr(onlyErr(w.Client().Put(t.Context(), doc("a.md", "text"))))
 				time.Sleep(20 * time.Minute)
 				lists, done := 0, false
-				c := w.client(over(func(next http.RoundTripper, r *http.Request) (*http.Response, error) {
+				c := w.Client(over(func(next http.RoundTripper, r *http.Request) (*http.Response, error) {
 					switch {
 					case r.Method == http.MethodGet && strings.HasSuffix(r.URL.Path, "/vector_stores"):
 						lists++
@@ -221,9 +222,9 @@ func TestARemovalNeedsNoListOfStores(t *testing.T) {
 				is.NoErr(err)
 				is.Equal(r.Outcome, vsclient.Deleted)
 				is.NoErr(c.Close())
-				w.expect(map[string]string{})
+				w.Expect(map[string]string{})
 				if lost {
-					is.Equal(w.files(), 0)
+					is.Equal(w.Files(), 0)
 					is.Equal(lists, 0)
 				}
 			})

@@ -14,6 +14,7 @@ import (
 	"github.com/matryer/is"
 
 	"github.com/conduitio-labs/conduit-connector-openai-vectorstore/vsclient"
+	"github.com/conduitio-labs/conduit-connector-openai-vectorstore/vsclient/internal/worldtest"
 	"github.com/conduitio-labs/conduit-connector-openai-vectorstore/vsclient/openaitest"
 )
 
@@ -25,8 +26,8 @@ func TestTwoWritersOfOneKeyAtOnceLeaveAVersion(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				is := is.New(t)
-				w := newWorld(t, openaitest.Config{NotFoundWindow: 20 * time.Second, IndexTime: time.Second})
-				one, other := w.client(), w.client()
+				w := worldtest.New(t, openaitest.Config{NotFoundWindow: 20 * time.Second, IndexTime: time.Second})
+				one, other := w.Client(), w.Client()
 				is.NoErr(onlyErr(one.Put(t.Context(), doc("a.md", "old"))))
 				time.Sleep(10 * time.Minute)
 				done := make(chan error)
@@ -35,10 +36,10 @@ func TestTwoWritersOfOneKeyAtOnceLeaveAVersion(t *testing.T) {
 				is.NoErr(onlyErr(one.Put(t.Context(), with(doc("a.md", "old"), attrs))))
 				is.NoErr(<-done)
 				time.Sleep(10 * time.Minute)
-				is.True(w.searchable()["a.md"])
+				is.True(w.Searchable()["a.md"])
 				is.NoErr(onlyErr(one.Sweep(t.Context(), vsclient.SweepOptions{})))
-				is.Equal(len(w.srv.Snapshot().Store(w.store).Files), 1)
-				w.noGap("a.md")
+				is.Equal(len(w.Server.Snapshot().Store(w.Store).Files), 1)
+				w.NoGap("a.md")
 			})
 		})
 	}
@@ -49,12 +50,12 @@ func TestManyWritersOfOneKeyLeaveOneVersionAndNoGap(t *testing.T) {
 		is := is.New(t)
 		cfg := slow
 		cfg.IndexJitter = 3 * time.Second
-		w := newWorld(t, cfg)
-		is.NoErr(onlyErr(w.client().Put(t.Context(), doc("a.md", "first"))))
+		w := worldtest.New(t, cfg)
+		is.NoErr(onlyErr(w.Client().Put(t.Context(), doc("a.md", "first"))))
 		done := make(chan error)
 		for i := range 4 {
 			go func() {
-				c := w.client()
+				c := w.Client()
 				for n := range 5 {
 					time.Sleep(time.Duration(i*137+n*731) * time.Millisecond)
 					if _, err := c.Put(t.Context(), doc("a.md", fmt.Sprintf("%d of writer %d", n, i))); err != nil {
@@ -69,11 +70,11 @@ func TestManyWritersOfOneKeyLeaveOneVersionAndNoGap(t *testing.T) {
 			is.NoErr(<-done)
 		}
 		time.Sleep(10 * time.Minute)
-		is.NoErr(onlyErr(w.client().Put(t.Context(), doc("a.md", "last"))))
+		is.NoErr(onlyErr(w.Client().Put(t.Context(), doc("a.md", "last"))))
 		time.Sleep(10 * time.Minute)
-		w.expect(map[string]string{"a.md": "last"})
-		w.noGap("a.md")
-		is.Equal(w.files(), 1)
+		w.Expect(map[string]string{"a.md": "last"})
+		w.NoGap("a.md")
+		is.Equal(w.Files(), 1)
 	})
 }
 
@@ -85,10 +86,10 @@ func TestAPutThatIsGivenUpTakesNothingFromAnotherProcessWithTheSameRecord(t *tes
 		for gap := 50 * time.Millisecond; gap < 3*time.Second; gap += 700 * time.Millisecond {
 			synctest.Test(t, func(t *testing.T) {
 				is := is.New(t)
-				w := newWorld(t, openaitest.Config{Latency: 50 * time.Millisecond, IndexTime: 2 * time.Second, NotFoundWindow: time.Second})
-				is.NoErr(onlyErr(w.client().Put(t.Context(), doc("a.md", "old"))))
+				w := worldtest.New(t, openaitest.Config{Latency: 50 * time.Millisecond, IndexTime: 2 * time.Second, NotFoundWindow: time.Second})
+				is.NoErr(onlyErr(w.Client().Put(t.Context(), doc("a.md", "old"))))
 				time.Sleep(time.Hour)
-				a, b := w.client(), w.client()
+				a, b := w.Client(), w.Client()
 				ctx, giveUp := context.WithTimeout(t.Context(), second+gap)
 				defer giveUp()
 				given := make(chan struct{})
@@ -103,9 +104,9 @@ func TestAPutThatIsGivenUpTakesNothingFromAnotherProcessWithTheSameRecord(t *tes
 				<-given
 				_ = a.Close()
 				time.Sleep(15 * time.Minute)
-				is.Equal(w.holds()["a.md"], "new")
-				w.noGap("a.md")
-				is.Equal(w.files(), 1)
+				is.Equal(w.Holds()["a.md"], "new")
+				w.NoGap("a.md")
+				is.Equal(w.Files(), 1)
 				if t.Failed() {
 					t.Logf("the other began after %v, the first was given up %v later", second, gap)
 				}
@@ -119,52 +120,52 @@ func TestAPutThatIsGivenUpTakesNothingFromAnotherProcessWithTheSameRecord(t *tes
 func TestAnUpdateGoesToTheVersionThatReadersFind(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		is := is.New(t)
-		w := newWorld(t, unreadable(openaitest.Config{}))
-		is.NoErr(onlyErr(w.client().Put(t.Context(), doc("a.md", "fine"))))
-		w.failedVersion("a.md")
+		w := worldtest.New(t, unreadable(openaitest.Config{}))
+		is.NoErr(onlyErr(w.Client().Put(t.Context(), doc("a.md", "fine"))))
+		failedVersion(w, "a.md")
 		time.Sleep(time.Hour)
-		c := w.client()
+		c := w.Client()
 		is.NoErr(onlyErr(c.SetAttributes(t.Context(), "a.md", vsclient.Attributes{"lang": "en"})))
 		info, err := c.Get(t.Context(), "a.md")
 		is.NoErr(err)
 		is.Equal(info.Status, vsclient.Completed)
 		is.Equal(info.Attributes["lang"], "en")
-		is.Equal(w.files(), 1) // the other has gone
+		is.Equal(w.Files(), 1) // the other has gone
 	})
 }
 
 // failedVersion leaves a newer version that cannot be indexed, as a process does that
 // is killed before it has cleaned up.
-func (w *world) failedVersion(key string) {
-	w.t.Helper()
-	id := w.file(key, "unreadable")
+func failedVersion(w *worldtest.World, key string) {
+	w.T.Helper()
+	id := w.File(key, "unreadable")
 	body := fmt.Sprintf(`{"file_id":%q,"attributes":{"vs_key":%q,"vs_version":"%016d"}}`, id, key, time.Now().Add(time.Second).UnixMicro())
-	if status := w.request(http.MethodPost, "/vector_stores/"+w.store+"/files", body); status != http.StatusOK {
-		w.t.Fatal(status)
+	if status := w.Request(http.MethodPost, "/vector_stores/"+w.Store+"/files", body); status != http.StatusOK {
+		w.T.Fatal(status)
 	}
 }
 
 // Files that others have deleted, or documents that they have taken out of the store,
 // are not believed in for ever.
 func TestADocumentThatSomebodyElseHasRemovedIsPutAgain(t *testing.T) {
-	for sentence, gone := range map[string]func(w *world, id string){
-		"the File deleted": func(w *world, id string) { w.request(http.MethodDelete, "/files/"+id, "") },
-		"detached":         func(w *world, id string) { w.srv.DetachStoreFile(w.store, id) },
-		"replaced, then deleted": func(w *world, _ string) {
-			c := w.client()
-			if err := onlyErr(c.Put(w.t.Context(), doc("a.md", "another"))); err != nil {
-				w.t.Error(err)
+	for sentence, gone := range map[string]func(w *worldtest.World, id string){
+		"the File deleted": func(w *worldtest.World, id string) { w.Request(http.MethodDelete, "/files/"+id, "") },
+		"detached":         func(w *worldtest.World, id string) { w.Server.DetachStoreFile(w.Store, id) },
+		"replaced, then deleted": func(w *worldtest.World, _ string) {
+			c := w.Client()
+			if err := onlyErr(c.Put(w.T.Context(), doc("a.md", "another"))); err != nil {
+				w.T.Error(err)
 			}
-			if err := onlyErr(c.Delete(w.t.Context(), "a.md")); err != nil {
-				w.t.Error(err)
+			if err := onlyErr(c.Delete(w.T.Context(), "a.md")); err != nil {
+				w.T.Error(err)
 			}
 		},
 	} {
 		t.Run(sentence, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				is := is.New(t)
-				w := newWorld(t, slow)
-				c := w.client()
+				w := worldtest.New(t, slow)
+				c := w.Client()
 				r, err := c.Put(t.Context(), doc("a.md", "text"))
 				is.NoErr(err)
 				gone(w, r.FileID)
@@ -174,7 +175,7 @@ func TestADocumentThatSomebodyElseHasRemovedIsPutAgain(t *testing.T) {
 				r, err = c.Put(t.Context(), doc("a.md", "text"))
 				is.NoErr(err)
 				is.Equal(r.Outcome, vsclient.Created)
-				w.expect(map[string]string{"a.md": "text"})
+				w.Expect(map[string]string{"a.md": "text"})
 			})
 		})
 	}
@@ -185,21 +186,21 @@ func TestADocumentThatSomebodyElseHasRemovedIsPutAgain(t *testing.T) {
 func TestAListingDoesNotAskForTheFilesOfAnotherStoreOneByOne(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		is := is.New(t)
-		w := newWorld(t, openaitest.Config{})
-		c := w.client()
+		w := worldtest.New(t, openaitest.Config{})
+		c := w.Client()
 		is.NoErr(onlyErr(c.Put(t.Context(), doc("a.md", "text"))))
-		other := w.srv.NewVectorStore("other")
+		other := w.Server.NewVectorStore("other")
 		for i := range 1000 {
-			w.srv.AddStoreFile(other, w.file(fmt.Sprintf("other-%d.md", i), "x"), nil)
+			w.Server.AddStoreFile(other, w.File(fmt.Sprintf("other-%d.md", i), "x"), nil)
 		}
-		before := w.srv.RequestCount()
+		before := w.Server.RequestCount()
 		n := 0
 		for _, err := range c.List(t.Context()) {
 			is.NoErr(err)
 			n++
 		}
 		is.Equal(n, 1)
-		is.True(w.srv.RequestCount()-before <= 120)
+		is.True(w.Server.RequestCount()-before <= 120)
 	})
 }
 
@@ -207,8 +208,8 @@ func TestAListingDoesNotAskForTheFilesOfAnotherStoreOneByOne(t *testing.T) {
 // A look three minutes after the latest change finds both.
 func TestTwoProcessesThatMissEachOthersVersionLeaveOne(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		w := newWorld(t, openaitest.Config{Latency: 50 * time.Millisecond, IndexTime: 18 * time.Second, NotFoundWindow: 30 * time.Second, ListLag: openaitest.Lag{Attach: time.Minute}})
-		one, other := w.client(), w.client()
+		w := worldtest.New(t, openaitest.Config{Latency: 50 * time.Millisecond, IndexTime: 18 * time.Second, NotFoundWindow: 30 * time.Second, ListLag: openaitest.Lag{Attach: time.Minute}})
+		one, other := w.Client(), w.Client()
 		for _, c := range []*vsclient.Client{one, other} {
 			_, _ = c.Put(t.Context(), doc("b.md", "text"))
 		}
@@ -222,7 +223,7 @@ func TestTwoProcessesThatMissEachOthersVersionLeaveOne(t *testing.T) {
 		puts.Go(func() { _, _ = other.Put(t.Context(), doc("a.md", "other")) })
 		puts.Wait()
 		time.Sleep(time.Hour)
-		w.expect(map[string]string{"a.md": "other", "b.md": "text"})
+		w.Expect(map[string]string{"a.md": "other", "b.md": "text"})
 	})
 }
 
@@ -230,10 +231,10 @@ func TestTwoProcessesThatMissEachOthersVersionLeaveOne(t *testing.T) {
 func TestAPutWhoseUpdateFailsTakesNothingFromAnotherProcess(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		is := is.New(t)
-		w := newWorld(t, openaitest.Config{Latency: 10 * time.Millisecond, NotFoundWindow: time.Minute, IndexTime: 5 * time.Minute})
-		is.NoErr(onlyErr(w.client().Put(t.Context(), doc("a.md", "one"))))
+		w := worldtest.New(t, openaitest.Config{Latency: 10 * time.Millisecond, NotFoundWindow: time.Minute, IndexTime: 5 * time.Minute})
+		is.NoErr(onlyErr(w.Client().Put(t.Context(), doc("a.md", "one"))))
 		time.Sleep(time.Hour)
-		other, failing := w.client(async), w.client(over(func(next http.RoundTripper, r *http.Request) (*http.Response, error) {
+		other, failing := w.Client(async), w.Client(over(func(next http.RoundTripper, r *http.Request) (*http.Response, error) {
 			if r.Method == http.MethodPost && strings.Contains(r.URL.Path, "/vector_stores/") {
 				return nil, errors.New("the connection breaks")
 			}
@@ -244,7 +245,7 @@ func TestAPutWhoseUpdateFailsTakesNothingFromAnotherProcess(t *testing.T) {
 		defer giveUp()
 		is.True(onlyErr(failing.Put(ctx, with(doc("a.md", "one"), vsclient.Attributes{"n": 1}))) != nil)
 		time.Sleep(20 * time.Minute)
-		is.Equal(w.holds()["a.md"], "two")
+		is.Equal(w.Holds()["a.md"], "two")
 	})
 }
 
@@ -252,14 +253,14 @@ func TestAPutWhoseUpdateFailsTakesNothingFromAnotherProcess(t *testing.T) {
 func TestAPutThatFailsToBeIndexedTakesNothingFromAnotherProcess(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		is := is.New(t)
-		w := newWorld(t, unreadable(openaitest.Config{Latency: 10 * time.Millisecond, NotFoundWindow: time.Minute, ListLag: openaitest.Lag{Attach: time.Minute}, IndexTime: 5 * time.Minute}))
-		is.NoErr(onlyErr(w.client().Put(t.Context(), doc("a.md", "one"))))
+		w := worldtest.New(t, unreadable(openaitest.Config{Latency: 10 * time.Millisecond, NotFoundWindow: time.Minute, ListLag: openaitest.Lag{Attach: time.Minute}, IndexTime: 5 * time.Minute}))
+		is.NoErr(onlyErr(w.Client().Put(t.Context(), doc("a.md", "one"))))
 		time.Sleep(time.Hour)
-		other, failing := w.client(async), w.client(async)
+		other, failing := w.Client(async), w.Client(async)
 		is.NoErr(onlyErr(other.Put(t.Context(), doc("a.md", "two"))))
 		is.NoErr(onlyErr(failing.Put(t.Context(), doc("a.md", "unreadable"))))
 		time.Sleep(20 * time.Minute)
-		is.Equal(w.holds()["a.md"], "two")
+		is.Equal(w.Holds()["a.md"], "two")
 	})
 }
 
@@ -267,21 +268,21 @@ func TestAPutThatFailsToBeIndexedTakesNothingFromAnotherProcess(t *testing.T) {
 func TestAVersionThatShowsLateStaysWhenThePutAfterItFails(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		is := is.New(t)
-		w := newWorld(t, unreadable(openaitest.Config{IndexTime: time.Second, NotFoundWindow: 50 * time.Second, ListLag: openaitest.Lag{Attach: 50 * time.Second}}))
-		first, kill := w.process(async)
+		w := worldtest.New(t, unreadable(openaitest.Config{IndexTime: time.Second, NotFoundWindow: 50 * time.Second, ListLag: openaitest.Lag{Attach: 50 * time.Second}}))
+		first, kill := w.Process(async)
 		is.NoErr(onlyErr(first.Put(t.Context(), doc("a.md", "two"))))
 		kill()
-		is.NoErr(onlyErr(w.client(async).Put(t.Context(), doc("a.md", "unreadable"))))
+		is.NoErr(onlyErr(w.Client(async).Put(t.Context(), doc("a.md", "unreadable"))))
 		time.Sleep(time.Hour)
-		is.Equal(w.holds()["a.md"], "two")
+		is.Equal(w.Holds()["a.md"], "two")
 	})
 }
 
 func TestAnUpdateThatChangesNothingFindsADocumentGoneThatAnotherProcessHasDeleted(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		is := is.New(t)
-		w := newWorld(t, slow)
-		a, b := w.client(), w.client()
+		w := worldtest.New(t, slow)
+		a, b := w.Client(), w.Client()
 		attributes := vsclient.Attributes{"n": 1}
 		is.NoErr(onlyErr(a.Put(t.Context(), with(doc("a.md", "text"), attributes))))
 		time.Sleep(time.Minute)

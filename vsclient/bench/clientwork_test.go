@@ -25,6 +25,7 @@ import (
 	"github.com/openai/openai-go/v3/option"
 
 	"github.com/conduitio-labs/conduit-connector-openai-vectorstore/vsclient"
+	"github.com/conduitio-labs/conduit-connector-openai-vectorstore/vsclient/internal/worldtest"
 	"github.com/conduitio-labs/conduit-connector-openai-vectorstore/vsclient/openaitest"
 )
 
@@ -127,7 +128,7 @@ func used() time.Duration {
 
 func throughClient(e *emulated, n int) {
 	c, err := vsclient.New(vsclient.Config{
-		APIKey: "sk-bench", VectorStoreID: e.store, BaseURL: e.url, HTTPClient: e.http, Limits: noLimits,
+		APIKey: "sk-bench", VectorStoreID: e.store, BaseURL: e.url, HTTPClient: e.http, Limits: worldtest.Unlimited,
 	})
 	if err != nil {
 		e.t.Fatal(err)

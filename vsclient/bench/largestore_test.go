@@ -16,6 +16,7 @@ import (
 	"time"
 
 	"github.com/conduitio-labs/conduit-connector-openai-vectorstore/vsclient"
+	"github.com/conduitio-labs/conduit-connector-openai-vectorstore/vsclient/internal/worldtest"
 	"github.com/conduitio-labs/conduit-connector-openai-vectorstore/vsclient/openaitest"
 )
 
@@ -24,11 +25,11 @@ import (
 func largeStore(t *testing.T) (rows []row) {
 	const n = 100_000
 	synctest.Test(t, func(t *testing.T) {
-		w := newWorld(t, openaitest.Config{LogSize: 1, KeepBytes: 1})
-		w.apply(w.client(noLimits), puts(n, first), always(vsclient.Created))
+		w := newMeter(t, openaitest.Config{LogSize: 1, KeepBytes: 1})
+		w.apply(w.Client(), puts(n, first), always(vsclient.Created))
 		time.Sleep(time.Hour)
 
-		c := w.client(noLimits)
+		c := w.Client()
 		put := func(key string) cost {
 			return w.measure(func() {
 				if _, err := c.Put(context.Background(), vsclient.Document{Key: key, Content: vsclient.Bytes([]byte("new"))}); err != nil {
@@ -49,7 +50,7 @@ func largeStore(t *testing.T) (rows []row) {
 		one = put("русский")
 		rows = append(rows, atMost("second such Put", "—", float64(one.requests), 5, "requests", ""))
 
-		again := w.apply(w.client(noLimits), puts(n, first), always(vsclient.Unchanged))
+		again := w.apply(w.Client(), puts(n, first), always(vsclient.Unchanged))
 		rows = append(rows, atMost("100,000 documents again, unchanged", "a request a hundred documents", 100*float64(again.requests)/n, 2, "requests a hundred", ""))
 	})
 	return rows
@@ -86,11 +87,11 @@ func knownDocument(t *testing.T) row {
 		t.Fatal(err)
 	}
 	defer func() { _ = c.Close() }()
-	before := heap()
+	before := worldtest.Heap()
 	if _, err := c.Get(context.Background(), "none.md"); !errors.Is(err, vsclient.ErrNotFound) || listed != n {
 		t.Fatal(listed, err)
 	}
-	r := atMost("memory a known document", "—", float64(heap()-before)/n, 450, "bytes", "the key is not kept")
+	r := atMost("memory a known document", "—", (float64(worldtest.Heap())-float64(before))/n, 450, "bytes", "the key is not kept")
 	runtime.KeepAlive(c)
 	return r
 }
@@ -98,12 +99,3 @@ func knownDocument(t *testing.T) row {
 type roundTripper func(*http.Request) (*http.Response, error)
 
 func (f roundTripper) RoundTrip(r *http.Request) (*http.Response, error) { return f(r) }
-
-// heap is the size of everything reachable.
-func heap() int64 {
-	runtime.GC()
-	runtime.GC()
-	var m runtime.MemStats
-	runtime.ReadMemStats(&m)
-	return int64(m.HeapAlloc)
-}

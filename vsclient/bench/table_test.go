@@ -59,7 +59,10 @@ func TestTheTableHoldsItsFigures(t *testing.T) {
 		}
 	}
 	if *write != "" {
-		publish(t, *write, table)
+		machine := fmt.Sprintf("The machine: %s, %d cores, %s of memory.\n\n", runtime.Version(), runtime.NumCPU(), memory())
+		if err := page.Publish(t.Context(), *write, "table", "make bench", machine+table); err != nil {
+			t.Fatal(err)
+		}
 	}
 }
 
@@ -74,18 +77,6 @@ func markdown(rows []row) string {
 		fmt.Fprintf(&b, "| %s | %s | %s | %s | %s | %s |\n", r.work, r.comparedWith, r.target, r.reached, verdict, r.note)
 	}
 	return b.String()
-}
-
-func publish(t *testing.T, name, table string) {
-	t.Helper()
-	stamp, err := page.Measured(t.Context(), "make bench")
-	if err != nil {
-		t.Fatal(err)
-	}
-	stamp += fmt.Sprintf(": %s, %d cores, %s of memory.\n\n", runtime.Version(), runtime.NumCPU(), memory())
-	if err := page.Write(name, "table", stamp+table); err != nil {
-		t.Fatal(err)
-	}
 }
 
 // memory is how much the machine has.

@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/conduitio-labs/conduit-connector-openai-vectorstore/vsclient"
+	"github.com/conduitio-labs/conduit-connector-openai-vectorstore/vsclient/internal/race"
 	"github.com/conduitio-labs/conduit-connector-openai-vectorstore/vsclient/openaitest"
 )
 
@@ -23,14 +24,14 @@ func throughput(t *testing.T) []row {
 	fastPoll, usualPoll := helper(t, 100), helper(t, 0)
 	var rows []row
 	synctest.Test(t, func(t *testing.T) {
-		w := newWorld(t, openaitest.Config{})
+		w := newMeter(t, openaitest.Config{})
 		perDocument := func(c cost) float64 { return float64(c.requests) / documents }
 		sinceLast := func() *vsclient.Client {
 			time.Sleep(time.Hour)
-			return w.client(noLimits)
+			return w.Client()
 		}
 
-		c := w.apply(w.client(noLimits), puts(documents, first), always(vsclient.Created))
+		c := w.apply(w.Client(), puts(documents, first), always(vsclient.Created))
 		rows = append(rows,
 			atLeast("new documents", "plain loop", ratio(plain.new, c.time), 60, "×", waitingToo(waiting.new, c.time)),
 			atLeast("new documents", "`FileBatches.UploadAndPoll` at the same concurrency", ratio(fastPoll, c.time), 0.95, "×",
@@ -92,8 +93,8 @@ type loopTimes struct{ new, update, remove time.Duration }
 
 func loops(t *testing.T, waits bool) (times loopTimes) {
 	synctest.Test(t, func(t *testing.T) {
-		w := newWorld(t, openaitest.Config{})
-		l := loop{t, w.sdk(), w.store, waits}
+		w := newMeter(t, openaitest.Config{})
+		l := loop{t, w.sdk(), w.Store, waits}
 		each := func(do func(i int)) time.Duration {
 			c := w.measure(func() {
 				for i := range *looped {
@@ -113,8 +114,8 @@ func loops(t *testing.T, waits bool) (times loopTimes) {
 // helper is the time of openai-go's helper for 1,000 new documents.
 func helper(t *testing.T, pollMillis int) (took time.Duration) {
 	synctest.Test(t, func(t *testing.T) {
-		w := newWorld(t, openaitest.Config{})
-		took = w.measure(func() { uploadAndPoll(t, w.sdk(), w.store, documents, vsclient.DefaultConcurrency, pollMillis) }).time
+		w := newMeter(t, openaitest.Config{})
+		took = w.measure(func() { uploadAndPoll(t, w.sdk(), w.Store, documents, vsclient.DefaultConcurrency, pollMillis) }).time
 	})
 	return took
 }
@@ -123,8 +124,8 @@ func helper(t *testing.T, pollMillis int) (took time.Duration) {
 // that it lists the project's Files again.
 func idlePut(t *testing.T) (r row) {
 	synctest.Test(t, func(t *testing.T) {
-		w := newWorld(t, openaitest.Config{})
-		c := w.client(noLimits)
+		w := newMeter(t, openaitest.Config{})
+		c := w.Client()
 		put := func(i int) time.Duration {
 			return w.measure(func() {
 				if _, err := c.Put(context.Background(), vsclient.Document{Key: key(i), Content: vsclient.Bytes([]byte(content(i, 1)))}); err != nil {
@@ -149,18 +150,18 @@ func withinLimits(t *testing.T) row {
 	limit := openaitest.PublishedLimits().UploadsPerMinute
 	worst, refused := 1.0, 0
 	kinds := []openaitest.LimitKind{openaitest.SlidingWindow, openaitest.FixedWindow, openaitest.Bucket}
-	if underRace {
+	if race.Enabled {
 		kinds = kinds[:1] // the strictest
 	}
 	for _, kind := range kinds {
 		synctest.Test(t, func(t *testing.T) {
 			limits := openaitest.PublishedLimits()
 			limits.Kind = kind
-			w := newWorld(t, openaitest.Config{Limits: limits})
+			w := newMeter(t, openaitest.Config{Limits: limits})
 			began := time.Now()
-			w.apply(w.client(vsclient.Limits{}), puts(n, first), always(vsclient.Created))
+			w.apply(w.Client(func(cfg *vsclient.Config) { cfg.Limits = vsclient.Limits{} }), puts(n, first), always(vsclient.Created))
 			var last time.Time
-			for _, r := range w.srv.Requests() {
+			for _, r := range w.Server.Requests() {
 				if r.Endpoint == "POST /files" {
 					last = r.Time
 				}
@@ -182,12 +183,12 @@ func withinLimits(t *testing.T) row {
 func deletesWithinLimit(t *testing.T) (r row) {
 	synctest.Test(t, func(t *testing.T) {
 		const n, limit = 700, 300
-		w := newWorld(t, openaitest.Config{Limits: openaitest.Limits{DeletesPerMinute: limit}})
-		c := w.client(noLimits)
+		w := newMeter(t, openaitest.Config{Limits: openaitest.Limits{DeletesPerMinute: limit}})
+		c := w.Client()
 		w.apply(c, puts(n, first), always(vsclient.Created))
 		took := w.apply(c, deletes(n), always(vsclient.Deleted))
 		refused := 0
-		for _, r := range w.srv.Requests() {
+		for _, r := range w.Server.Requests() {
 			if r.Status == 429 {
 				refused++
 			}

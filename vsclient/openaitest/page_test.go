@@ -3,7 +3,6 @@ package openaitest_test
 import (
 	"bytes"
 	"encoding/json"
-	"io"
 	"net/http"
 	"os"
 	"path/filepath"
@@ -12,25 +11,14 @@ import (
 
 	"github.com/matryer/is"
 
+	"github.com/conduitio-labs/conduit-connector-openai-vectorstore/vsclient/internal/worldtest"
 	"github.com/conduitio-labs/conduit-connector-openai-vectorstore/vsclient/openaitest"
 )
 
-func page(t *testing.T, s *openaitest.Server, path string) (int, string) {
+// page gets a page of the server's for people.
+func page(t *testing.T, s *openaitest.Server, path string) (status int, html string) {
 	t.Helper()
-	r, err := http.NewRequestWithContext(t.Context(), http.MethodGet, strings.TrimSuffix(s.URL(), "/v1")+path, nil)
-	if err != nil {
-		t.Fatal(err)
-	}
-	resp, err := s.Client().Do(r)
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer resp.Body.Close()
-	body, err := io.ReadAll(resp.Body)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return resp.StatusCode, string(body)
+	return worldtest.Do(t, s.Client(), http.MethodGet, strings.TrimSuffix(s.URL(), "/v1")+path, "")
 }
 
 func TestThePageShowsStoresFilesAndRequests(t *testing.T) {

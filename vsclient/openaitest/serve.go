@@ -4,10 +4,8 @@ import (
 	"bytes"
 	"cmp"
 	"context"
-	"encoding/json"
 	"io"
 	"maps"
-	"math"
 	"net/http"
 	"net/url"
 	"slices"
@@ -33,29 +31,6 @@ type call struct {
 	fault    *Fault
 	header   http.Header // of the reply
 	unwise   []string    // for Config.Strict
-}
-
-// reply is the answer to a request.
-type reply struct {
-	status int
-	header http.Header
-	body   []byte
-	cut    cut
-}
-
-// cut is the place at which a reply breaks off.
-type cut int
-
-const (
-	whole     cut = iota
-	cutBefore     // the connection breaks before the reply
-	cutMiddle     // it breaks in the middle of the body
-)
-
-// rawContent is a reply that is not JSON.
-type rawContent struct {
-	data []byte
-	typ  string
 }
 
 // serve handles one request from its arrival to its reply.
@@ -137,58 +112,6 @@ func (s *Server) answer(c *call, modelled *apiError) *reply {
 	return rep
 }
 
-// suffer lets the fault strike before or after the request's effect. It returns nil when the
-// request goes on.
-func (c *call) suffer(ctx context.Context, f *Fault) *reply {
-	switch f.Kind {
-	case FaultStatus:
-		return c.faultReply(f)
-	case FaultHang:
-		c.hang()
-	case FaultDelay:
-		if c.s.sleep(ctx, time.Duration(f.Delay)) {
-			return nil
-		}
-	}
-	return &reply{cut: cutBefore}
-}
-
-// late reads the rest of the body, and returns a call that can take effect after the
-// request is over. It reports false when the client left before the whole request had
-// arrived.
-func (c *call) late() (*call, bool) {
-	body, err := io.ReadAll(c.body)
-	if err != nil {
-		return nil, false
-	}
-	late := *c
-	late.header = make(http.Header, 8)
-	late.body = &meteredBody{ReadCloser: io.NopCloser(bytes.NewReader(body))}
-	c.s.mu.Lock()
-	c.s.late++
-	c.s.mu.Unlock()
-	return &late, true
-}
-
-// takeEffectAfter lets the call take effect after d, unless the server is closed.
-func (c *call) takeEffectAfter(d time.Duration, modelled *apiError) {
-	go func() {
-		s := c.s
-		if s.sleep(context.Background(), d) {
-			c.effect(modelled)
-			s.mu.Lock()
-			if e := s.logEntry(c.n); e != nil {
-				e.LateEffect = s.state.Now()
-			}
-			s.mu.Unlock()
-			c.reportUnwise()
-		}
-		s.mu.Lock()
-		s.late--
-		s.mu.Unlock()
-	}()
-}
-
 // effect runs the endpoint and renders its result.
 func (c *call) effect(refused *apiError) *reply {
 	if refused == nil {
@@ -264,52 +187,6 @@ func (c *call) authorize() *apiError {
 	return nil
 }
 
-func (c *call) faultReply(f *Fault) *reply {
-	if f.Body != nil {
-		c.header.Set("Content-Type", "text/html; charset=utf-8")
-		if f.RetryAfter > 0 {
-			c.setRetryAfter(time.Duration(f.RetryAfter))
-		}
-		return &reply{status: f.status(), header: c.header, body: []byte(*f.Body)}
-	}
-	return c.render(nil, statusError(f.status(), f.Code, f.Message, time.Duration(f.RetryAfter)))
-}
-
-// render turns a value or a refusal into a reply.
-func (c *call) render(value any, refused *apiError) *reply {
-	rep := &reply{status: http.StatusOK, header: c.header}
-	if refused != nil {
-		rep.status = refused.status
-		value = refused.body()
-		if refused.retryAfter > 0 {
-			c.setRetryAfter(refused.retryAfter)
-		}
-		if refused.final {
-			c.header.Set("X-Should-Retry", "false")
-		}
-	}
-	if raw, ok := value.(rawContent); ok {
-		c.header.Set("Content-Type", raw.typ)
-		rep.body = raw.data
-		return rep
-	}
-	c.header.Set("Content-Type", "application/json")
-	var b bytes.Buffer
-	enc := json.NewEncoder(&b)
-	enc.SetEscapeHTML(false)
-	if err := enc.Encode(value); err != nil {
-		panic("openaitest: " + err.Error()) // every value has a type of this package
-	}
-	rep.body = bytes.TrimSuffix(b.Bytes(), []byte("\n"))
-	return rep
-}
-
-// setRetryAfter sets Retry-After to d, rounded up: a client that waits that long is not
-// refused again.
-func (c *call) setRetryAfter(d time.Duration) {
-	c.header.Set("Retry-After", strconv.Itoa(max(1, int(math.Ceil(d.Seconds())))))
-}
-
 // finish adds the common headers to the reply, and writes the log and the record.
 func (c *call) finish(rep *reply) {
 	s := c.s
@@ -347,19 +224,6 @@ func (c *call) reportUnwise() {
 // unwisely notes a reason why the request is legal but unwise.
 func (c *call) unwisely(why string) { c.unwise = append(c.unwise, why) }
 
-// strike returns the fault that strikes this request, if any; s.mu is held.
-func (s *Server) strike(c *call) *Fault {
-	var struck *Fault
-	for _, f := range s.scripts {
-		// Each script counts the requests that match it, even when another strikes.
-		if f.due(c.method, c.path, s.rng.Float64) && struck == nil {
-			f.struck++
-			struck = &f.Fault
-		}
-	}
-	return struck
-}
-
 // sleep waits for d, and reports whether the client is still there.
 func (s *Server) sleep(ctx context.Context, d time.Duration) bool {
 	select {
@@ -380,118 +244,4 @@ func (s *Server) sleep(ctx context.Context, d time.Duration) bool {
 	case <-s.closed:
 		return false
 	}
-}
-
-// hang waits until the client gives up or the server closes. It reads the body first,
-// because net/http notices that a client has left only when nothing is left to read.
-func (c *call) hang() {
-	_, _ = io.Copy(io.Discard, c.body)
-	select {
-	case <-c.r.Context().Done():
-	case <-c.s.closed:
-	}
-}
-
-// meteredBody counts the bytes that are read from a request's body, and copies the first
-// recordedBody of them for the record.
-type meteredBody struct {
-	io.ReadCloser
-	n     int64
-	copy  *bytes.Buffer
-	ended bool // read to its end
-}
-
-func (b *meteredBody) Read(p []byte) (int, error) {
-	n, err := b.ReadCloser.Read(p)
-	b.n += int64(n)
-	b.ended = b.ended || err == io.EOF
-	if b.copy != nil {
-		if room := recordedBody - b.copy.Len(); room > 0 {
-			b.copy.Write(p[:min(n, room)])
-		}
-	}
-	return n, err
-}
-
-// isAPI reports whether the request is for the API.
-func isAPI(r *http.Request) bool { return strings.HasPrefix(r.URL.Path, "/v1/") }
-
-// serveOther serves every path that is not of the API.
-func (s *Server) serveOther(w http.ResponseWriter, r *http.Request) {
-	first, _, _ := strings.Cut(strings.TrimPrefix(r.URL.Path, "/"), "/")
-	switch first {
-	case "-":
-		s.control().ServeHTTP(w, r)
-	case "files", "uploads", "vector_stores":
-		refused := invalidURL(r.Method, r.URL.EscapedPath())
-		refused.message += ". (HINT: the base URL of openaitest ends in /v1.)"
-		writeControl(w, refused.status, refused.body())
-	default:
-		s.servePage(w, r)
-	}
-}
-
-// bodyPatience is how long a client may pause within a body.
-const bodyPatience = 30 * time.Second
-
-// replyPatience is how long a client may take to read a reply, and for each MiB of it a
-// second more.
-const replyPatience = time.Minute
-
-// patientBody is a body whose reads each end within bodyPatience.
-type patientBody struct {
-	io.ReadCloser
-	conn  *http.ResponseController
-	ended bool // read to its end, or failed
-}
-
-func (b *patientBody) Read(p []byte) (int, error) {
-	b.limit()
-	n, err := b.ReadCloser.Read(p)
-	b.ended = err != nil
-	if err == nil || err == io.EOF {
-		_ = b.conn.SetReadDeadline(time.Time{})
-	}
-	return n, err
-}
-
-// limit gives the next read bodyPatience. That read can be one of net/http, which reads the
-// rest of a body before it sends the reply. Without a connection there is no deadline.
-func (b *patientBody) limit() {
-	if !b.ended {
-		_ = b.conn.SetReadDeadline(time.Now().Add(bodyPatience))
-	}
-}
-
-// ServeHTTP serves the API under /v1, a page for people at /, and the control door for
-// tests in other languages under /-/.
-func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
-	body := &patientBody{ReadCloser: r.Body, conn: http.NewResponseController(w), ended: r.ContentLength == 0}
-	if !body.ended {
-		r.Body = body
-	}
-	_ = body.conn.SetWriteDeadline(time.Time{}) // of the connection's last request
-	if !isAPI(r) {
-		body.limit()
-		_ = body.conn.SetWriteDeadline(time.Now().Add(replyPatience))
-		s.serveOther(w, r)
-		return
-	}
-	rep := s.serve(r)
-	body.limit()
-	if rep.cut == cutBefore {
-		panic(http.ErrAbortHandler)
-	}
-	for k, v := range rep.header {
-		w.Header()[k] = v
-	}
-	_ = body.conn.SetWriteDeadline(time.Now().Add(replyPatience + time.Duration(len(rep.body)>>20)*time.Second))
-	w.Header().Set("Content-Length", strconv.Itoa(len(rep.body)))
-	w.WriteHeader(rep.status)
-	if rep.cut == cutMiddle {
-		w.Write(rep.body[:len(rep.body)/2])
-		http.NewResponseController(w).Flush()
-		panic(http.ErrAbortHandler)
-	}
-	w.Write(rep.body)
 }

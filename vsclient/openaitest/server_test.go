@@ -23,6 +23,7 @@ import (
 	"github.com/openai/openai-go/v3"
 	"github.com/openai/openai-go/v3/option"
 
+	"github.com/conduitio-labs/conduit-connector-openai-vectorstore/vsclient/internal/race"
 	"github.com/conduitio-labs/conduit-connector-openai-vectorstore/vsclient/openaitest"
 )
 
@@ -233,7 +234,7 @@ func TestHistoryTellsWhenAFileWasSearchable(t *testing.T) {
 }
 
 func TestAFileOf512MBIsCountedAndHashedButNotKept(t *testing.T) {
-	if underRace {
+	if race.Enabled {
 		t.Skip("the race detector takes long with a gigabyte, and it changes the use of memory")
 	}
 	is := is.New(t)

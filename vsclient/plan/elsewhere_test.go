@@ -11,6 +11,7 @@ import (
 	"github.com/matryer/is"
 
 	"github.com/conduitio-labs/conduit-connector-openai-vectorstore/vsclient"
+	"github.com/conduitio-labs/conduit-connector-openai-vectorstore/vsclient/internal/worldtest"
 	"github.com/conduitio-labs/conduit-connector-openai-vectorstore/vsclient/openaitest"
 	"github.com/conduitio-labs/conduit-connector-openai-vectorstore/vsclient/plan"
 )
@@ -54,16 +55,16 @@ func TestASourceElsewhereRemovesWhenItHasMostUnchanged(t *testing.T) {
 		t.Run(c.sentence, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				is := is.New(t)
-				w := newWorld(t, openaitest.Config{})
-				w.put(c.stored...)
-				before, o := w.stored(), elsewhere
+				w := worldtest.New(t, openaitest.Config{})
+				putAll(w, c.stored...)
+				before, o := stored(w), elsewhere
 				o.Empty, o.Guard.Share = true, 1
-				p := w.make(w.client(), source(c.source...), o)
+				p := makePlan(w, w.Client(), source(c.source...), o)
 				is.Equal(len(withheld(p.Entries)), c.withheld)
 				if c.withheld == 0 {
 					is.Equal(p.Guarded, "")
 					o.Strict = true
-					p = w.make(w.client(), source(c.source...), o)
+					p = makePlan(w, w.Client(), source(c.source...), o)
 					if p.Removals == 0 {
 						is.Equal(p.Guarded, "") // nothing goes
 						return
@@ -71,9 +72,9 @@ func TestASourceElsewhereRemovesWhenItHasMostUnchanged(t *testing.T) {
 				}
 				is.True(strings.Contains(p.Guarded, "/right"))
 				is.Equal(p.Pending(), 0)
-				w.run(w.client(), again(t, p), plan.ExecuteOptions{Source: opener(c.source...), Approve: p.Removals - 1})
-				is.Equal(w.stored(), before)
-				r := w.run(w.client(), again(t, p), plan.ExecuteOptions{Source: opener(c.source...), Approve: p.Removals})
+				run(w, w.Client(), again(t, p), plan.ExecuteOptions{Source: opener(c.source...), Approve: p.Removals - 1})
+				is.Equal(stored(w), before)
+				r := run(w, w.Client(), again(t, p), plan.ExecuteOptions{Source: opener(c.source...), Approve: p.Removals})
 				is.Equal(r.Counts[plan.Remove], p.Removals) // approved
 				is.Equal(len(r.Withheld), 0)
 			})
@@ -86,13 +87,13 @@ func TestASourceElsewhereRemovesWhenItHasMostUnchanged(t *testing.T) {
 func TestAnIncompleteSourceElsewhereIsNotPutEither(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		is := is.New(t)
-		w := newWorld(t, openaitest.Config{})
-		w.put(ofUs(doc("1", "1")), ofUs(doc("2", "2")))
-		before := w.stored()
-		p := w.make(w.client(), cut(doc("1", "another"), doc("3", "3")), elsewhere)
+		w := worldtest.New(t, openaitest.Config{})
+		putAll(w, ofUs(doc("1", "1")), ofUs(doc("2", "2")))
+		before := stored(w)
+		p := makePlan(w, w.Client(), cut(doc("1", "another"), doc("3", "3")), elsewhere)
 		is.True(strings.Contains(withheld(p.Entries)["2"], errUnreadable.Error()))
-		is.Equal(w.run(w.client(), p, plan.ExecuteOptions{}).Done, 0)
-		is.Equal(w.stored(), before)
+		is.Equal(run(w, w.Client(), p, plan.ExecuteOptions{}).Done, 0)
+		is.Equal(stored(w), before)
 	})
 }
 
@@ -155,17 +156,17 @@ func TestNoRandomFolderElsewhereRemovesADocument(t *testing.T) {
 			other, o.Strict = version(r, right), true
 		}
 		synctest.Test(t, func(t *testing.T) {
-			w := newWorld(t, openaitest.Config{})
-			c := w.client()
+			w := worldtest.New(t, openaitest.Config{})
+			c := w.Client()
 			var puts []vsclient.Change
 			for _, d := range documents(right) {
 				puts = append(puts, vsclient.Put(d))
 			}
 			c.Apply(t.Context(), puts, nil)
-			before := w.stored()
+			before := stored(w)
 			for range 2 {
-				p := w.make(c, source(documents(other)...), o)
-				if report := w.run(c, p, plan.ExecuteOptions{}); report.Counts[plan.Remove] > 0 || p.Removals > 0 && !slices.Equal(w.stored(), before) {
+				p := makePlan(w, c, source(documents(other)...), o)
+				if report := run(w, c, p, plan.ExecuteOptions{}); report.Counts[plan.Remove] > 0 || p.Removals > 0 && !slices.Equal(stored(w), before) {
 					t.Errorf("seed %d: %v, and then %v: %v", seed, before, documents(other), report.Counts)
 				}
 			}
@@ -178,8 +179,8 @@ func TestAnyRandomCheckoutElsewhereIsTheSameSource(t *testing.T) {
 	for seed := range uint64(100) {
 		r := rand.New(rand.NewPCG(seed, 17))
 		synctest.Test(t, func(t *testing.T) {
-			w := newWorld(t, openaitest.Config{})
-			c := w.client()
+			w := worldtest.New(t, openaitest.Config{})
+			c := w.Client()
 			n := 3 + r.IntN(10)
 			var docs []vsclient.Document
 			var puts []vsclient.Change
@@ -195,8 +196,8 @@ func TestAnyRandomCheckoutElsewhereIsTheSameSource(t *testing.T) {
 			for i := range r.IntN(5) {
 				docs = append(docs, doc("new/"+string(rune('a'+i)), "new"))
 			}
-			p := w.make(c, source(docs...), elsewhere)
-			if report := w.run(c, p, plan.ExecuteOptions{}); report.Counts[plan.Remove] != 1 || len(report.Withheld) > 0 {
+			p := makePlan(w, c, source(docs...), elsewhere)
+			if report := run(w, c, p, plan.ExecuteOptions{}); report.Counts[plan.Remove] != 1 || len(report.Withheld) > 0 {
 				t.Errorf("seed %d: %v: %s", seed, report.Counts, p.Guarded)
 			}
 		})
@@ -213,17 +214,17 @@ func TestAWithheldDuplicateIsNotSettled(t *testing.T) {
 		t.Run(sentence, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				is := is.New(t)
-				w := newWorld(t, openaitest.Config{})
-				w.put(ofUs(doc("1", "1")), ofUs(doc("2", "2")), ofUs(doc("3", "3")), ofUs(doc("4", "4")), ofUs(doc("5", "5")))
-				w.older("1", "an older 1")
-				before := w.stored()
-				p := w.make(w.client(), source(doc("1", "1"), doc("x", "x"), doc("y", "y")), o)
+				w := worldtest.New(t, openaitest.Config{})
+				putAll(w, ofUs(doc("1", "1")), ofUs(doc("2", "2")), ofUs(doc("3", "3")), ofUs(doc("4", "4")), ofUs(doc("5", "5")))
+				older(w, "1", "an older 1")
+				before := stored(w)
+				p := makePlan(w, w.Client(), source(doc("1", "1"), doc("x", "x"), doc("y", "y")), o)
 				is.Equal(p.Counts()[plan.Duplicate], 1)
 				is.Equal(p.Pending(), 0)
-				is.Equal(w.run(w.client(), p, plan.ExecuteOptions{}).Done, 0)
-				is.Equal(w.stored(), before)
-				is.Equal(len(w.run(w.client(), p, plan.ExecuteOptions{Approve: 4}).Withheld), 0)
-				is.Equal(w.stored(), []string{"1: 1", "x: x", "y: y"})
+				is.Equal(run(w, w.Client(), p, plan.ExecuteOptions{}).Done, 0)
+				is.Equal(stored(w), before)
+				is.Equal(len(run(w, w.Client(), p, plan.ExecuteOptions{Approve: 4}).Withheld), 0)
+				is.Equal(stored(w), []string{"1: 1", "x: x", "y: y"})
 			})
 		})
 	}

@@ -14,6 +14,7 @@ import (
 	"github.com/matryer/is"
 
 	"github.com/conduitio-labs/conduit-connector-openai-vectorstore/vsclient"
+	"github.com/conduitio-labs/conduit-connector-openai-vectorstore/vsclient/internal/worldtest"
 	"github.com/conduitio-labs/conduit-connector-openai-vectorstore/vsclient/openaitest"
 	"github.com/conduitio-labs/conduit-connector-openai-vectorstore/vsclient/plan"
 )
@@ -30,16 +31,16 @@ func ofThem(d vsclient.Document) vsclient.Document {
 func TestAPlanIsExecutedAndThenNothingIsLeftToDo(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		is := is.New(t)
-		w := newWorld(t, openaitest.Config{})
-		w.put(ofUs(doc("a.md", "a")), ofUs(doc("b.md", "b")), ofUs(doc("c.md", "c")))
+		w := worldtest.New(t, openaitest.Config{})
+		putAll(w, ofUs(doc("a.md", "a")), ofUs(doc("b.md", "b")), ofUs(doc("c.md", "c")))
 		docs := source(doc("a.md", "a"), doc("b.md", "other"), doc("d.md", "d"))
-		p := w.make(w.client(), docs, us)
+		p := makePlan(w, w.Client(), docs, us)
 		is.Equal(lines(p), []string{"unchanged a.md", "replace b.md", "create d.md", "remove c.md"})
-		r := w.run(w.client(), p, plan.ExecuteOptions{})
+		r := run(w, w.Client(), p, plan.ExecuteOptions{})
 		is.Equal(r.Counts, map[plan.Action]int{plan.Create: 1, plan.Replace: 1, plan.Remove: 1})
 		is.NoErr(r.Err())
-		is.Equal(w.stored(), []string{"a.md: a", "b.md: other", "d.md: d"})
-		is.Equal(w.make(w.client(), docs, us).Pending(), 0)
+		is.Equal(stored(w), []string{"a.md: a", "b.md: other", "d.md: d"})
+		is.Equal(makePlan(w, w.Client(), docs, us).Pending(), 0)
 	})
 }
 
@@ -64,15 +65,15 @@ func TestASourceThatMayHaveMoreRemovesNothing(t *testing.T) {
 		t.Run(c.sentence, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				is := is.New(t)
-				w := newWorld(t, openaitest.Config{})
-				w.put(ofUs(doc("old.md", "old")))
-				p := w.make(w.client(), c.source, c.o)
+				w := worldtest.New(t, openaitest.Config{})
+				putAll(w, ofUs(doc("old.md", "old")))
+				p := makePlan(w, w.Client(), c.source, c.o)
 				is.Equal(p.Removals, 1)
 				is.True(strings.Contains(withheld(p.Entries)["old.md"], c.reason))
-				r := w.run(w.client(), p, plan.ExecuteOptions{Approve: 100})
+				r := run(w, w.Client(), p, plan.ExecuteOptions{Approve: 100})
 				is.Equal(r.Done, c.done)
 				is.True(strings.Contains(withheld(r.Withheld)["old.md"], c.reason))
-				is.True(slices.Contains(w.stored(), "old.md: old"))
+				is.True(slices.Contains(stored(w), "old.md: old"))
 			})
 		})
 	}
@@ -81,12 +82,12 @@ func TestASourceThatMayHaveMoreRemovesNothing(t *testing.T) {
 func TestAnEmptySourceRemovesWhenThatIsAllowed(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		is := is.New(t)
-		w := newWorld(t, openaitest.Config{})
-		w.put(ofUs(doc("old.md", "old")))
+		w := worldtest.New(t, openaitest.Config{})
+		putAll(w, ofUs(doc("old.md", "old")))
 		o := us
 		o.Empty = true
-		is.Equal(w.run(w.client(), w.make(w.client(), source(), o), plan.ExecuteOptions{}).Counts, map[plan.Action]int{plan.Remove: 1})
-		is.Equal(w.stored(), nil)
+		is.Equal(run(w, w.Client(), makePlan(w, w.Client(), source(), o), plan.ExecuteOptions{}).Counts, map[plan.Action]int{plan.Remove: 1})
+		is.Equal(stored(w), nil)
 	})
 }
 
@@ -104,10 +105,10 @@ func TestOnlyDocumentsWithinTheScopeAreRemoved(t *testing.T) {
 		t.Run(c.sentence, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				is := is.New(t)
-				w := newWorld(t, openaitest.Config{})
-				w.put(ofUs(doc("a/1.md", "1")), ofThem(doc("a/2.md", "2")), doc("a/3.md", "3"), ofUs(doc("b/1.md", "1")))
-				w.srv.AddStoreFile(w.store, w.srv.AddFile(openaitest.NewFile{Name: "a/foreign.md", Content: []byte("x")}), map[string]any{"owner": "us"})
-				p := w.make(w.client(), source(), plan.Options{Scope: c.scope, Empty: true})
+				w := worldtest.New(t, openaitest.Config{})
+				putAll(w, ofUs(doc("a/1.md", "1")), ofThem(doc("a/2.md", "2")), doc("a/3.md", "3"), ofUs(doc("b/1.md", "1")))
+				w.Server.AddStoreFile(w.Store, w.Server.AddFile(openaitest.NewFile{Name: "a/foreign.md", Content: []byte("x")}), map[string]any{"owner": "us"})
+				p := makePlan(w, w.Client(), source(), plan.Options{Scope: c.scope, Empty: true})
 				is.Equal(lines(p), c.removed)
 				is.Equal(p.Owned, len(c.removed))
 			})
@@ -142,20 +143,20 @@ func TestTheGuardTakesANumber(t *testing.T) {
 		t.Run(c.sentence, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				is := is.New(t)
-				w := newWorld(t, openaitest.Config{})
-				w.plant(c.owned)
+				w := worldtest.New(t, openaitest.Config{})
+				plant(w, c.owned)
 				o := us
 				o.Guard = c.guard
-				p := w.make(w.client(), many(c.owned-c.remove), o)
+				p := makePlan(w, w.Client(), many(c.owned-c.remove), o)
 				is.Equal(p.Removals, c.remove)
-				r := w.run(w.client(), p, plan.ExecuteOptions{Approve: c.approve})
+				r := run(w, w.Client(), p, plan.ExecuteOptions{Approve: c.approve})
 				is.Equal(r.Counts[plan.Remove] == c.remove, c.done)
 				is.Equal(len(r.Withheld) == 0, c.done)
 				left := c.owned
 				if c.done {
 					left -= c.remove
 				}
-				is.Equal(len(w.stored()), left)
+				is.Equal(len(stored(w)), left)
 			})
 		})
 	}
@@ -167,55 +168,57 @@ func TestAChangeSinceThePlanIsStale(t *testing.T) {
 	gone, kept := "gone.md", doc("kept.md", "new")
 	for _, c := range []struct {
 		sentence string
-		change   func(w *world)
+		change   func(w *worldtest.World)
 		o        plan.ExecuteOptions
 		stale    map[string]string // part of the reason, by key
 	}{
 		{
 			"the document to remove has a newer version",
-			func(w *world) { w.put(ofUs(doc(gone, "newer"))) },
+			func(w *worldtest.World) { putAll(w, ofUs(doc(gone, "newer"))) },
 			plan.ExecuteOptions{},
 			map[string]string{gone: "another version"},
 		},
 		{
 			"the document to remove has other attributes",
-			func(w *world) { w.put(with(doc(gone, "gone"), vsclient.Attributes{"owner": "us", "n": 1})) },
+			func(w *worldtest.World) {
+				putAll(w, with(doc(gone, "gone"), vsclient.Attributes{"owner": "us", "n": 1}))
+			},
 			plan.ExecuteOptions{},
 			map[string]string{gone: "another version"},
 		},
 		{
 			"the document to remove is another's",
-			func(w *world) { w.put(ofThem(doc(gone, "gone"))) },
+			func(w *worldtest.World) { putAll(w, ofThem(doc(gone, "gone"))) },
 			plan.ExecuteOptions{},
 			map[string]string{gone: `has the owner "them" by now`},
 		},
 		{
 			"the document to remove has no owner",
-			func(w *world) { w.put(doc(gone, "gone")) },
+			func(w *worldtest.World) { putAll(w, doc(gone, "gone")) },
 			plan.ExecuteOptions{},
 			map[string]string{gone: "has no owner by now"},
 		},
 		{
 			"the source has the document again",
-			func(*world) {},
+			func(*worldtest.World) {},
 			plan.ExecuteOptions{Exists: func(context.Context, string) (bool, error) { return true, nil }},
 			map[string]string{gone: "the source has the document"},
 		},
 		{
 			"the document to put is another's",
-			func(w *world) { w.put(ofThem(doc("kept.md", "theirs"))) },
+			func(w *worldtest.World) { putAll(w, ofThem(doc("kept.md", "theirs"))) },
 			plan.ExecuteOptions{},
 			map[string]string{"kept.md": `has the owner "them" by now`},
 		},
 		{
 			"the content to put has changed",
-			func(*world) {},
+			func(*worldtest.World) {},
 			plan.ExecuteOptions{Source: opener(doc("kept.md", "newest"))},
 			map[string]string{"kept.md": "content has changed"},
 		},
 		{
 			"the document to put is gone from the source",
-			func(*world) {},
+			func(*worldtest.World) {},
 			plan.ExecuteOptions{Source: opener()},
 			map[string]string{"kept.md": "no longer has"},
 		},
@@ -224,9 +227,9 @@ func TestAChangeSinceThePlanIsStale(t *testing.T) {
 			t.Run(fmt.Sprintf("%s, kept as JSON: %v", c.sentence, old), func(t *testing.T) {
 				synctest.Test(t, func(t *testing.T) {
 					is := is.New(t)
-					w := newWorld(t, openaitest.Config{})
-					w.put(ofUs(doc(gone, "gone")), ofUs(doc("kept.md", "old")))
-					p, o := w.make(w.client(), source(kept), us), c.o
+					w := worldtest.New(t, openaitest.Config{})
+					putAll(w, ofUs(doc(gone, "gone")), ofUs(doc("kept.md", "old")))
+					p, o := makePlan(w, w.Client(), source(kept), us), c.o
 					if old {
 						p = again(t, p)
 						if o.Source == nil {
@@ -234,8 +237,8 @@ func TestAChangeSinceThePlanIsStale(t *testing.T) {
 						}
 					}
 					c.change(w)
-					before := w.stored()
-					r := w.run(w.client(), p, o)
+					before := stored(w)
+					r := run(w, w.Client(), p, o)
 					is.Equal(len(r.Failed), 0)
 					is.Equal(len(r.Stale), len(c.stale))
 					for key, reason := range c.stale {
@@ -244,7 +247,7 @@ func TestAChangeSinceThePlanIsStale(t *testing.T) {
 							t.Errorf("%q is stale: %q", key, got)
 						}
 						for _, s := range before { // it is as it was
-							is.True(!strings.HasPrefix(s, key) || slices.Contains(w.stored(), s))
+							is.True(!strings.HasPrefix(s, key) || slices.Contains(stored(w), s))
 						}
 					}
 					is.Equal(r.Done, 2-len(c.stale)) // the other one
@@ -257,15 +260,15 @@ func TestAChangeSinceThePlanIsStale(t *testing.T) {
 func TestASourceThatCannotBeAskedWithholdsTheRemoval(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		is := is.New(t)
-		w := newWorld(t, openaitest.Config{})
-		w.put(ofUs(doc("gone.md", "gone")))
+		w := worldtest.New(t, openaitest.Config{})
+		putAll(w, ofUs(doc("gone.md", "gone")))
 		o := us
 		o.Empty = true
-		r := w.run(w.client(), w.make(w.client(), source(), o), plan.ExecuteOptions{
+		r := run(w, w.Client(), makePlan(w, w.Client(), source(), o), plan.ExecuteOptions{
 			Exists: func(context.Context, string) (bool, error) { return false, errUnreadable },
 		})
 		is.True(strings.Contains(withheld(r.Withheld)["gone.md"], "the folder cannot be read"))
-		is.Equal(w.stored(), []string{"gone.md: gone"})
+		is.Equal(stored(w), []string{"gone.md: gone"})
 	})
 }
 
@@ -295,12 +298,12 @@ func TestADocumentThatMovesIsThereAllTheTime(t *testing.T) {
 		t.Run(c.sentence, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				is := is.New(t)
-				w := newWorld(t, c.cfg)
-				w.put(ofUs(doc("old.md", "text")), ofThem(doc("theirs.md", "x")))
-				p := w.make(w.client(), source(c.to), us)
+				w := worldtest.New(t, c.cfg)
+				putAll(w, ofUs(doc("old.md", "text")), ofThem(doc("theirs.md", "x")))
+				p := makePlan(w, w.Client(), source(c.to), us)
 				is.Equal(p.Entries[len(p.Entries)-1].Withheld != "", c.planned)
-				r := w.run(w.client(), p, plan.ExecuteOptions{})
-				is.Equal(w.stored(), c.stored)
+				r := run(w, w.Client(), p, plan.ExecuteOptions{})
+				is.Equal(stored(w), c.stored)
 				is.Equal(len(r.Withheld), c.withheld)
 			})
 		})
@@ -314,43 +317,43 @@ func TestADocumentThatMovesStaysUntilTheNewKeyIsSearchable(t *testing.T) {
 	t.Run("attached by a run that has ended", func(t *testing.T) {
 		synctest.Test(t, func(t *testing.T) {
 			is := is.New(t)
-			w := newWorld(t, openaitest.Config{IndexTime: time.Minute})
-			w.put(ofUs(doc("old.md", "text")))
-			c := w.client(async)
+			w := worldtest.New(t, openaitest.Config{IndexTime: time.Minute})
+			putAll(w, ofUs(doc("old.md", "text")))
+			c := w.Client(async)
 			_, err := c.Put(context.Background(), ofUs(doc("new.md", "text")))
 			is.NoErr(err)
-			p := w.make(w.client(), source(doc("new.md", "text")), us)
+			p := makePlan(w, w.Client(), source(doc("new.md", "text")), us)
 			is.Equal(lines(p), []string{"unchanged new.md", "remove old.md"})
 			is.True(strings.Contains(p.Entries[1].Withheld, `"new.md", which is still being indexed`))
 			time.Sleep(time.Hour)
-			w.run(w.client(), w.make(w.client(), source(doc("new.md", "text")), us), plan.ExecuteOptions{})
-			is.Equal(w.stored(), []string{"new.md: text"})
+			run(w, w.Client(), makePlan(w, w.Client(), source(doc("new.md", "text")), us), plan.ExecuteOptions{})
+			is.Equal(stored(w), []string{"new.md: text"})
 		})
 	})
 	t.Run("attached by this run", func(t *testing.T) {
 		synctest.Test(t, func(t *testing.T) {
 			is := is.New(t)
-			w := newWorld(t, openaitest.Config{IndexTime: time.Minute})
-			w.put(ofUs(doc("old.md", "text")))
-			c := w.client(async)
-			w.run(c, w.make(c, source(doc("new.md", "text")), us), plan.ExecuteOptions{})
-			is.Equal(w.stored(), []string{"new.md: text"}) // it was waited for
+			w := worldtest.New(t, openaitest.Config{IndexTime: time.Minute})
+			putAll(w, ofUs(doc("old.md", "text")))
+			c := w.Client(async)
+			run(w, c, makePlan(w, c, source(doc("new.md", "text")), us), plan.ExecuteOptions{})
+			is.Equal(stored(w), []string{"new.md: text"}) // it was waited for
 		})
 	})
 	t.Run("attached by this run and not indexed", func(t *testing.T) {
 		synctest.Test(t, func(t *testing.T) {
 			is := is.New(t)
-			w := newWorld(t, openaitest.Config{IndexTime: time.Minute, FailIndexing: func(f openaitest.FileInfo) (code, message string) {
+			w := worldtest.New(t, openaitest.Config{IndexTime: time.Minute, FailIndexing: func(f openaitest.FileInfo) (code, message string) {
 				if strings.HasPrefix(f.Name, "new") {
 					return "invalid_file", "it is broken"
 				}
 				return "", ""
 			}})
-			w.put(ofUs(doc("old.md", "text")))
-			c := w.client(async)
-			r := w.run(c, w.make(c, source(doc("new.md", "text")), us), plan.ExecuteOptions{})
+			putAll(w, ofUs(doc("old.md", "text")))
+			c := w.Client(async)
+			r := run(w, c, makePlan(w, c, source(doc("new.md", "text")), us), plan.ExecuteOptions{})
 			is.Equal(len(r.Withheld), 1)
-			is.Equal(w.stored(), []string{"old.md: text"})
+			is.Equal(stored(w), []string{"old.md: text"})
 		})
 	})
 }
@@ -360,15 +363,15 @@ func TestADocumentThatMovesStaysUntilTheNewKeyIsSearchable(t *testing.T) {
 func TestASourceThatHasNoneOfThePlansDocumentsRemovesNothing(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		is := is.New(t)
-		w := newWorld(t, openaitest.Config{})
-		w.put(ofUs(doc("gone.md", "gone")), ofUs(doc("kept.md", "kept")))
-		p := again(t, w.make(w.client(), source(doc("kept.md", "kept")), us))
+		w := worldtest.New(t, openaitest.Config{})
+		putAll(w, ofUs(doc("gone.md", "gone")), ofUs(doc("kept.md", "kept")))
+		p := again(t, makePlan(w, w.Client(), source(doc("kept.md", "kept")), us))
 		there := ""
 		exists := func(_ context.Context, key string) (bool, error) { return key == there, nil }
-		r := w.run(w.client(), p, plan.ExecuteOptions{Exists: exists})
+		r := run(w, w.Client(), p, plan.ExecuteOptions{Exists: exists})
 		is.True(strings.Contains(withheld(r.Withheld)["gone.md"], "none of the documents"))
 		there = "kept.md"
-		is.Equal(w.run(w.client(), p, plan.ExecuteOptions{Exists: exists}).Done, 1)
+		is.Equal(run(w, w.Client(), p, plan.ExecuteOptions{Exists: exists}).Done, 1)
 	})
 }
 
@@ -377,12 +380,12 @@ func TestASourceThatHasNoneOfThePlansDocumentsRemovesNothing(t *testing.T) {
 func TestAnEntryThatFindsNothingLeftToDoIsNoChange(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		is := is.New(t)
-		w := newWorld(t, openaitest.Config{})
-		p := w.make(w.client(), source(doc("a.md", "a"), doc("b.md", "bb")), us)
+		w := worldtest.New(t, openaitest.Config{})
+		p := makePlan(w, w.Client(), source(doc("a.md", "a"), doc("b.md", "bb")), us)
 		is.Equal(lines(p), []string{"create a.md", "create b.md"})
-		w.put(ofUs(doc("a.md", "a")))
+		putAll(w, ofUs(doc("a.md", "a")))
 		var last plan.Progress
-		r, err := p.Execute(context.Background(), w.client(), plan.ExecuteOptions{}, func(g plan.Progress) { last = g })
+		r, err := p.Execute(context.Background(), w.Client(), plan.ExecuteOptions{}, func(g plan.Progress) { last = g })
 		is.NoErr(err)
 		is.Equal(r.Counts, map[plan.Action]int{plan.Create: 1})
 		is.Equal(r.Idle, 1)
@@ -394,30 +397,30 @@ func TestAnEntryThatFindsNothingLeftToDoIsNoChange(t *testing.T) {
 func TestARemovalOfADocumentThatIsGoneByNowHasNothingLeftToDo(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		is := is.New(t)
-		w := newWorld(t, openaitest.Config{})
-		w.put(ofUs(doc("gone.md", "gone")), ofUs(doc("kept.md", "kept")))
-		p := again(t, w.make(w.client(), source(doc("kept.md", "kept")), us))
+		w := worldtest.New(t, openaitest.Config{})
+		putAll(w, ofUs(doc("gone.md", "gone")), ofUs(doc("kept.md", "kept")))
+		p := again(t, makePlan(w, w.Client(), source(doc("kept.md", "kept")), us))
 		is.Equal(lines(p), []string{"unchanged kept.md", "remove gone.md"})
-		_, err := w.client().Delete(context.Background(), "gone.md")
+		_, err := w.Client().Delete(context.Background(), "gone.md")
 		is.NoErr(err)
-		r := w.run(w.client(), p, plan.ExecuteOptions{})
+		r := run(w, w.Client(), p, plan.ExecuteOptions{})
 		is.Equal(r.Idle, 1)
 		is.Equal(len(r.Stale), 0)
-		is.Equal(w.stored(), []string{"kept.md: kept"})
+		is.Equal(stored(w), []string{"kept.md: kept"})
 	})
 }
 
 func TestTheOwnerIsWrittenAndKept(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		is := is.New(t)
-		w := newWorld(t, openaitest.Config{})
-		w.put(doc("nobodys.md", "n"), ofThem(doc("theirs.md", "t")))
+		w := worldtest.New(t, openaitest.Config{})
+		putAll(w, doc("nobodys.md", "n"), ofThem(doc("theirs.md", "t")))
 		docs := source(with(doc("a.md", "a"), vsclient.Attributes{"lang": "en"}), doc("nobodys.md", "n"), doc("theirs.md", "other"), ofThem(doc("wrong.md", "w")))
-		p := w.make(w.client(), docs, us)
+		p := makePlan(w, w.Client(), docs, us)
 		is.Equal(lines(p), []string{"create a.md", "attributes nobodys.md", "conflict theirs.md", "conflict wrong.md"})
 		is.True(p.Entries[1].Unowned)
-		is.Equal(w.run(w.client(), p, plan.ExecuteOptions{}).Done, 2)
-		c := w.client()
+		is.Equal(run(w, w.Client(), p, plan.ExecuteOptions{}).Done, 2)
+		c := w.Client()
 		for key, want := range map[string]vsclient.Attributes{"a.md": {"lang": "en", "owner": "us"}, "nobodys.md": {"owner": "us"}, "theirs.md": {"owner": "them"}} {
 			info, err := c.Get(context.Background(), key)
 			is.NoErr(err)
@@ -431,30 +434,30 @@ func TestTheOwnerIsWrittenAndKept(t *testing.T) {
 func TestADocumentThatAnotherTakesFirstIsTheirs(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		is := is.New(t)
-		w := newWorld(t, openaitest.Config{})
-		w.put(doc("a.md", "a"))
-		p := w.make(w.client(), source(doc("a.md", "ours")), us)
-		w.put(ofThem(doc("a.md", "theirs")))
-		r := w.run(w.client(), p, plan.ExecuteOptions{})
+		w := worldtest.New(t, openaitest.Config{})
+		putAll(w, doc("a.md", "a"))
+		p := makePlan(w, w.Client(), source(doc("a.md", "ours")), us)
+		putAll(w, ofThem(doc("a.md", "theirs")))
+		r := run(w, w.Client(), p, plan.ExecuteOptions{})
 		is.Equal(len(r.Stale), 1)
-		is.Equal(w.stored(), []string{"a.md: theirs"})
+		is.Equal(stored(w), []string{"a.md: theirs"})
 	})
 }
 
 func TestAPlanWithoutAnOwnerLeavesTheDocumentsThatOthersHavePutSince(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		is := is.New(t)
-		w := newWorld(t, openaitest.Config{})
-		w.put(doc("b.md", "b"), doc("c.md", "c"))
-		c := w.client()
-		p := w.make(c, source(doc("a.md", "ours"), doc("b.md", "ours"), doc("c.md", "ours"), doc("d.md", "ours")), plan.Options{})
+		w := worldtest.New(t, openaitest.Config{})
+		putAll(w, doc("b.md", "b"), doc("c.md", "c"))
+		c := w.Client()
+		p := makePlan(w, c, source(doc("a.md", "ours"), doc("b.md", "ours"), doc("c.md", "ours"), doc("d.md", "ours")), plan.Options{})
 		time.Sleep(5 * time.Second) // a person reads the plan
-		w.put(ofThem(doc("a.md", "theirs")), ofThem(doc("b.md", "theirs")))
-		r := w.run(c, p, plan.ExecuteOptions{})
+		putAll(w, ofThem(doc("a.md", "theirs")), ofThem(doc("b.md", "theirs")))
+		r := run(w, c, p, plan.ExecuteOptions{})
 		is.Equal(len(r.Failed), 0)
 		is.True(strings.Contains(withheld(r.Stale)["a.md"], "by now"))
 		is.True(strings.Contains(withheld(r.Stale)["b.md"], "by now"))
-		is.Equal(w.stored(), []string{"a.md: theirs", "b.md: theirs", "c.md: ours", "d.md: ours"})
+		is.Equal(stored(w), []string{"a.md: theirs", "b.md: theirs", "c.md: ours", "d.md: ours"})
 	})
 }
 
@@ -472,17 +475,17 @@ func TestAKeyThatIsThereTwiceIsSettled(t *testing.T) {
 		t.Run(c.sentence, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				is := is.New(t)
-				w := newWorld(t, openaitest.Config{})
-				w.put(ofUs(doc("a.md", "new")))
-				w.older("a.md", "old")
-				p := w.make(w.client(), c.source, us)
+				w := worldtest.New(t, openaitest.Config{})
+				putAll(w, ofUs(doc("a.md", "new")))
+				older(w, "a.md", "old")
+				p := makePlan(w, w.Client(), c.source, us)
 				is.Equal(lines(p), c.want)
 				if len(c.want) == 2 {
 					p = again(t, p)
 				}
-				r := w.run(w.client(), p, plan.ExecuteOptions{Source: opener(collect(c.source)...)})
+				r := run(w, w.Client(), p, plan.ExecuteOptions{Source: opener(collect(c.source)...)})
 				is.Equal(len(r.Stale)+len(r.Failed)+len(r.Withheld), 0)
-				is.Equal(w.stored(), c.stored)
+				is.Equal(stored(w), c.stored)
 			})
 		})
 	}
@@ -504,19 +507,19 @@ func TestAKeyIsLeftAloneWhenOneOfItsEntriesIsWithheld(t *testing.T) {
 		t.Run(c.sentence, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				is := is.New(t)
-				w := newWorld(t, openaitest.Config{})
-				w.put(ofUs(doc("a.md", "new")))
-				w.older("a.md", "old")
-				p := w.make(w.client(), source(c.source), us)
+				w := worldtest.New(t, openaitest.Config{})
+				putAll(w, ofUs(doc("a.md", "new")))
+				older(w, "a.md", "old")
+				p := makePlan(w, w.Client(), source(c.source), us)
 				is.Equal(p.Counts()[plan.Duplicate], 1)
 				for _, i := range c.withhold {
 					p.Entries[i].Withheld = "somebody looks at it"
 				}
 				for _, p := range []*plan.Plan{p, again(t, p)} {
-					r := w.run(w.client(), p, plan.ExecuteOptions{Source: opener(c.source), Approve: 9})
+					r := run(w, w.Client(), p, plan.ExecuteOptions{Source: opener(c.source), Approve: 9})
 					is.Equal(r.Done, 0)
 					is.Equal(withheld(r.Withheld), map[string]string{"a.md": "somebody looks at it"})
-					is.Equal(w.stored(), []string{"a.md: new", "a.md: old"})
+					is.Equal(stored(w), []string{"a.md: new", "a.md: old"})
 				}
 			})
 		})
@@ -533,17 +536,17 @@ func TestAFileOfAnotherOwnerBesideADocumentStays(t *testing.T) {
 		t.Run(want, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				is := is.New(t)
-				w := newWorld(t, openaitest.Config{})
-				w.put(ofUs(doc("a.md", "a")), doc("b.md", "b"))
+				w := worldtest.New(t, openaitest.Config{})
+				putAll(w, ofUs(doc("a.md", "a")), doc("b.md", "b"))
 				for _, name := range []string{"a.md", "b.md"} {
-					w.srv.AddStoreFile(w.store, w.srv.AddFile(openaitest.NewFile{Name: name, Content: []byte("theirs")}), map[string]any{"owner": "them"})
+					w.Server.AddStoreFile(w.Store, w.Server.AddFile(openaitest.NewFile{Name: name, Content: []byte("theirs")}), map[string]any{"owner": "them"})
 				}
 				time.Sleep(time.Hour)
-				p := w.make(w.client(), docs, us)
+				p := makePlan(w, w.Client(), docs, us)
 				is.Equal(strings.Join(slices.DeleteFunc(lines(p), func(line string) bool { return strings.HasPrefix(line, "duplicate") }), " "), want)
 				is.Equal(p.Counts()[plan.Duplicate], 0)
-				w.run(w.client(), p, plan.ExecuteOptions{Source: opener(collect(docs)...)})
-				is.Equal(w.stored()[:2], []string{"(a.md): theirs", "(b.md): theirs"})
+				run(w, w.Client(), p, plan.ExecuteOptions{Source: opener(collect(docs)...)})
+				is.Equal(stored(w)[:2], []string{"(a.md): theirs", "(b.md): theirs"})
 			})
 		})
 	}
@@ -553,8 +556,8 @@ func TestAFileOfAnotherOwnerBesideADocumentStays(t *testing.T) {
 func TestAPlanShowsTheRemovalsThatTheSourceWithholds(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		is := is.New(t)
-		w := newWorld(t, openaitest.Config{})
-		w.put(ofUs(doc("gone.md", "gone")), ofUs(doc("there.md", "there")), ofUs(doc("unknown.md", "unknown")))
+		w := worldtest.New(t, openaitest.Config{})
+		putAll(w, ofUs(doc("gone.md", "gone")), ofUs(doc("there.md", "there")), ofUs(doc("unknown.md", "unknown")))
 		o := us
 		o.Empty = true
 		o.Exists = func(_ context.Context, key string) (bool, error) {
@@ -563,14 +566,14 @@ func TestAPlanShowsTheRemovalsThatTheSourceWithholds(t *testing.T) {
 			}
 			return key == "there.md", nil
 		}
-		p := w.make(w.client(), source(), o)
+		p := makePlan(w, w.Client(), source(), o)
 		is.Equal(p.Pending(), 1)
 		is.Equal(p.Totals.Requests, 2)
 		is.True(strings.Contains(withheld(p.Entries)["there.md"], "has the document"))
 		is.True(strings.Contains(withheld(p.Entries)["unknown.md"], "the folder cannot be read"))
-		r := w.run(w.client(), p, plan.ExecuteOptions{Approve: 3})
+		r := run(w, w.Client(), p, plan.ExecuteOptions{Approve: 3})
 		is.Equal(r.Counts[plan.Remove], 1)
-		is.Equal(w.stored(), []string{"there.md: there", "unknown.md: unknown"})
+		is.Equal(stored(w), []string{"there.md: there", "unknown.md: unknown"})
 	})
 }
 
@@ -592,29 +595,29 @@ func TestAVersionThatFailedStandsBeforeOneThatIsSearchable(t *testing.T) {
 				synctest.Test(t, func(t *testing.T) {
 					is := is.New(t)
 					fails := true
-					w := newWorld(t, openaitest.Config{Latency: 50 * time.Millisecond, IndexTime: 500 * time.Millisecond, FailIndexing: func(openaitest.FileInfo) (code, message string) {
+					w := worldtest.New(t, openaitest.Config{Latency: 50 * time.Millisecond, IndexTime: 500 * time.Millisecond, FailIndexing: func(openaitest.FileInfo) (code, message string) {
 						if fails {
 							return "invalid_file", "it is broken"
 						}
 						return "", ""
 					}})
-					w.older("a.md", "old")
-					writer := w.client(func(cfg *vsclient.Config) { cfg.Async = true })
+					older(w, "a.md", "old")
+					writer := w.Client(func(cfg *vsclient.Config) { cfg.Async = true })
 					_, err := writer.Put(context.Background(), ofUs(doc("a.md", "new")))
 					is.NoErr(err)
 					_ = writer.Close()
 					time.Sleep(time.Second)
 					fails = false
-					p := w.make(w.client(), c.source, us)
+					p := makePlan(w, w.Client(), c.source, us)
 					is.Equal(lines(p), c.want)
-					is.Equal(w.stored(), []string{"a.md: old"})
+					is.Equal(stored(w), []string{"a.md: old"})
 					o := plan.ExecuteOptions{}
 					if old {
 						p, o.Source = again(t, p), opener(collect(c.source)...)
 					}
-					r := w.run(w.client(), p, o)
+					r := run(w, w.Client(), p, o)
 					is.Equal(len(r.Stale)+len(r.Failed)+len(r.Withheld), 0)
-					is.Equal(w.stored(), c.stored)
+					is.Equal(stored(w), c.stored)
 				})
 			})
 		}
@@ -622,9 +625,9 @@ func TestAVersionThatFailedStandsBeforeOneThatIsSearchable(t *testing.T) {
 }
 
 // older attaches a second, older version of a key, as a run that was killed may leave.
-func (w *world) older(key, content string) {
-	id := w.srv.AddFile(openaitest.NewFile{Name: key, Content: []byte(content)})
-	w.srv.AddStoreFile(w.store, id, map[string]any{"vs_key": key, "vs_version": fmt.Sprintf("%016d", 1000), "owner": "us"})
+func older(w *worldtest.World, key, content string) {
+	id := w.Server.AddFile(openaitest.NewFile{Name: key, Content: []byte(content)})
+	w.Server.AddStoreFile(w.Store, id, map[string]any{"vs_key": key, "vs_version": fmt.Sprintf("%016d", 1000), "owner": "us"})
 }
 
 func collect(docs iter.Seq2[vsclient.Document, error]) (out []vsclient.Document) {
@@ -640,16 +643,16 @@ func collect(docs iter.Seq2[vsclient.Document, error]) (out []vsclient.Document)
 func TestAPlanThatWasKeptNeedsItsSourceAndItsStore(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		is := is.New(t)
-		w := newWorld(t, openaitest.Config{})
-		p := again(t, w.make(w.client(), source(doc("a.md", "a")), us))
-		_, err := p.Execute(context.Background(), w.client(), plan.ExecuteOptions{}, nil)
+		w := worldtest.New(t, openaitest.Config{})
+		p := again(t, makePlan(w, w.Client(), source(doc("a.md", "a")), us))
+		_, err := p.Execute(context.Background(), w.Client(), plan.ExecuteOptions{}, nil)
 		is.True(err != nil && strings.Contains(err.Error(), "ExecuteOptions.Source"))
-		other := w.client(func(cfg *vsclient.Config) { cfg.VectorStoreID = w.srv.NewVectorStore("other") })
+		other := w.Client(func(cfg *vsclient.Config) { cfg.VectorStoreID = w.Server.NewVectorStore("other") })
 		_, err = p.Execute(context.Background(), other, plan.ExecuteOptions{Source: opener(doc("a.md", "a"))}, nil)
-		is.True(err != nil && strings.Contains(err.Error(), "for the store "+w.store))
-		r := w.run(w.client(), p, plan.ExecuteOptions{Source: opener(doc("a.md", "a"))})
+		is.True(err != nil && strings.Contains(err.Error(), "for the store "+w.Store))
+		r := run(w, w.Client(), p, plan.ExecuteOptions{Source: opener(doc("a.md", "a"))})
 		is.Equal(r.Done, 1)
-		r = w.run(w.client(), p, plan.ExecuteOptions{Source: opener(doc("a.md", "a"))})
+		r = run(w, w.Client(), p, plan.ExecuteOptions{Source: opener(doc("a.md", "a"))})
 		is.Equal(len(r.Stale), 0) // it has been executed, and that is no change of another's
 		is.Equal(r.Idle, 1)
 	})
@@ -662,21 +665,21 @@ func TestAnExecutionThatWasKilledIsFinishedByThePlan(t *testing.T) {
 		t.Run(fmt.Sprintf("%+v", o.Scope), func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				is := is.New(t)
-				w := newWorld(t, openaitest.Config{})
+				w := worldtest.New(t, openaitest.Config{})
 				own := func(d vsclient.Document) vsclient.Document {
 					if o.Scope.Owner != "" {
 						d = ofUs(d)
 					}
 					return d
 				}
-				w.put(own(doc("docs/old.md", "moved")), own(doc("docs/other.md", "old")))
+				putAll(w, own(doc("docs/old.md", "moved")), own(doc("docs/other.md", "old")))
 				docs := []vsclient.Document{doc("docs/new.md", "moved"), doc("docs/other.md", "new")}
-				p := again(t, w.make(w.client(), source(docs...), o))
-				w.put(own(docs[0]), own(docs[1])) // as the execution did before it was killed
-				r := w.run(w.client(), p, plan.ExecuteOptions{Source: opener(docs...)})
+				p := again(t, makePlan(w, w.Client(), source(docs...), o))
+				putAll(w, own(docs[0]), own(docs[1])) // as the execution did before it was killed
+				r := run(w, w.Client(), p, plan.ExecuteOptions{Source: opener(docs...)})
 				is.Equal(len(r.Stale), 0)
 				is.Equal(len(r.Withheld), 0)
-				is.Equal(w.stored(), []string{"docs/new.md: moved", "docs/other.md: new"})
+				is.Equal(stored(w), []string{"docs/new.md: moved", "docs/other.md: new"})
 			})
 		})
 	}
@@ -727,19 +730,19 @@ func TestASourceThatSharesLittleWithTheStoreMayBeAnother(t *testing.T) {
 		t.Run(c.sentence, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				is := is.New(t)
-				w := newWorld(t, openaitest.Config{})
+				w := worldtest.New(t, openaitest.Config{})
 				for _, key := range c.stored {
-					w.put(ofUs(doc(key, key)))
+					putAll(w, ofUs(doc(key, key)))
 				}
 				o := us
 				o.Overlap, o.Empty = true, true
-				p := w.make(w.client(), source(c.source...), o)
+				p := makePlan(w, w.Client(), source(c.source...), o)
 				is.Equal(len(withheld(p.Entries)), c.withheld)
 				is.Equal(p.Guarded != "", c.withheld > 0)
-				r := w.run(w.client(), p, plan.ExecuteOptions{})
+				r := run(w, w.Client(), p, plan.ExecuteOptions{})
 				is.Equal(len(r.Withheld), c.withheld)
 				is.Equal(r.Done == 0, c.withheld > 0)
-				r = w.run(w.client(), p, plan.ExecuteOptions{Approve: len(c.stored)})
+				r = run(w, w.Client(), p, plan.ExecuteOptions{Approve: len(c.stored)})
 				is.Equal(len(r.Withheld), 0) // approved
 			})
 		})
@@ -760,7 +763,7 @@ func TestARenameBeforeAnEarlierOneIsTidiedUpLosesNothing(t *testing.T) {
 		t.Run(c.sentence, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				is := is.New(t)
-				w := newWorld(t, openaitest.Config{})
+				w := worldtest.New(t, openaitest.Config{})
 				files := func(name string) (docs []vsclient.Document) {
 					for _, n := range []string{"1", "2", "3"} {
 						docs = append(docs, ofUs(doc(name+n, n)))
@@ -768,14 +771,14 @@ func TestARenameBeforeAnEarlierOneIsTidiedUpLosesNothing(t *testing.T) {
 					return docs
 				}
 				for _, name := range c.names {
-					w.put(files(name)...)
+					putAll(w, files(name)...)
 				}
 				o := us
 				o.Overlap, o.Guard.Share = true, 1
-				p := w.make(w.client(), source(files(c.now)...), o)
+				p := makePlan(w, w.Client(), source(files(c.now)...), o)
 				is.Equal(len(withheld(p.Entries)), 0)
-				w.run(w.client(), p, plan.ExecuteOptions{})
-				is.Equal(w.stored(), []string{c.now + "1: 1", c.now + "2: 2", c.now + "3: 3"})
+				run(w, w.Client(), p, plan.ExecuteOptions{})
+				is.Equal(stored(w), []string{c.now + "1: 1", c.now + "2: 2", c.now + "3: 3"})
 			})
 		})
 	}
@@ -794,12 +797,12 @@ func TestAPlanOfAnotherFormatIsRefused(t *testing.T) {
 func TestProgressTellsOfEachEntryOnce(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		is := is.New(t)
-		w := newWorld(t, openaitest.Config{})
-		w.put(ofUs(doc("gone.md", "g")), ofUs(doc("same.md", "s")))
-		p := w.make(w.client(), source(doc("same.md", "s"), doc("a.md", "aa"), doc("b.md", "bbb")), us)
+		w := worldtest.New(t, openaitest.Config{})
+		putAll(w, ofUs(doc("gone.md", "g")), ofUs(doc("same.md", "s")))
+		p := makePlan(w, w.Client(), source(doc("same.md", "s"), doc("a.md", "aa"), doc("b.md", "bbb")), us)
 		var last plan.Progress
 		told := make(map[string]bool)
-		_, err := p.Execute(context.Background(), w.client(), plan.ExecuteOptions{}, func(g plan.Progress) {
+		_, err := p.Execute(context.Background(), w.Client(), plan.ExecuteOptions{}, func(g plan.Progress) {
 			is.Equal(g.Done, last.Done+1)
 			is.Equal(g.Total, 3)
 			is.NoErr(g.Result.Err)
@@ -817,26 +820,26 @@ func TestProgressTellsOfEachEntryOnce(t *testing.T) {
 func TestAnExecutionEndsWhenNothingSucceeds(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		is := is.New(t)
-		w := newWorld(t, openaitest.Config{})
-		w.put(ofUs(doc("gone.md", "g")))
-		c := w.client()
-		p := w.make(c, source(doc("a.md", "a")), us)
-		w.srv.Inject(openaitest.Fault{Method: "POST", Path: "/files", Times: -1, Kind: openaitest.FaultStatus, Status: 401})
+		w := worldtest.New(t, openaitest.Config{})
+		putAll(w, ofUs(doc("gone.md", "g")))
+		c := w.Client()
+		p := makePlan(w, c, source(doc("a.md", "a")), us)
+		w.Server.Inject(openaitest.Fault{Method: "POST", Path: "/files", Times: -1, Kind: openaitest.FaultStatus, Status: 401})
 		r, err := p.Execute(context.Background(), c, plan.ExecuteOptions{}, nil)
 		is.True(errors.Is(err, vsclient.ErrUnauthorized))
 		is.Equal(len(r.Failed), 1)
 		is.True(strings.Contains(withheld(r.Withheld)["gone.md"], "ended before"))
-		is.Equal(w.stored(), []string{"gone.md: g"})
+		is.Equal(stored(w), []string{"gone.md: g"})
 	})
 }
 
 func TestAnExecutionThatIsStoppedReturnsTheCause(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		is := is.New(t)
-		w := newWorld(t, openaitest.Config{})
-		w.put(ofUs(doc("gone.md", "g")))
-		c, cause := w.client(), errors.New("enough")
-		p := w.make(c, source(doc("a.md", "a")), us)
+		w := worldtest.New(t, openaitest.Config{})
+		putAll(w, ofUs(doc("gone.md", "g")))
+		c, cause := w.Client(), errors.New("enough")
+		p := makePlan(w, c, source(doc("a.md", "a")), us)
 		ctx, stop := context.WithCancelCause(context.Background())
 		r, err := p.Execute(ctx, c, plan.ExecuteOptions{}, func(plan.Progress) { stop(cause) })
 		is.Equal(err, cause)

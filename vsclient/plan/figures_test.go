@@ -19,6 +19,8 @@ import (
 	"github.com/matryer/is"
 
 	"github.com/conduitio-labs/conduit-connector-openai-vectorstore/vsclient"
+	"github.com/conduitio-labs/conduit-connector-openai-vectorstore/vsclient/internal/race"
+	"github.com/conduitio-labs/conduit-connector-openai-vectorstore/vsclient/internal/worldtest"
 	"github.com/conduitio-labs/conduit-connector-openai-vectorstore/vsclient/openaitest"
 	"github.com/conduitio-labs/conduit-connector-openai-vectorstore/vsclient/plan"
 )
@@ -40,12 +42,12 @@ func many(n int) iter.Seq2[vsclient.Document, error] {
 }
 
 // plant gives the store n documents as a client would have put them.
-func (w *world) plant(n int) {
+func plant(w *worldtest.World, n int) {
 	for i := range n {
 		d := numbered(i)
 		text := fmt.Sprintf("# Chapter %d\nAll work and no play makes a dull day.\n", i)
-		id := w.srv.AddFile(openaitest.NewFile{Name: strings.ReplaceAll(d.Key, "/", "_"), Content: []byte(text)})
-		w.srv.AddStoreFile(w.store, id, map[string]any{
+		id := w.Server.AddFile(openaitest.NewFile{Name: strings.ReplaceAll(d.Key, "/", "_"), Content: []byte(text)})
+		w.Server.AddStoreFile(w.Store, id, map[string]any{
 			"vs_key": d.Key, "vs_version": fmt.Sprintf("%016d", 1_700_000_000_000_000+i), "owner": "us",
 			"vs_content": fmt.Sprintf("sha256=%x;size=%d;chunking=auto", sha256.Sum256([]byte(text)), len(text)),
 		})
@@ -54,10 +56,10 @@ func (w *world) plant(n int) {
 
 // requests counts the requests that plan.Make makes, less those of the client's own look at
 // the newest store files.
-func (w *world) requests(do func()) (all, writes int) {
-	before := len(w.srv.Requests())
+func requests(w *worldtest.World, do func()) (all, writes int) {
+	before := len(w.Server.Requests())
 	do()
-	for _, r := range w.srv.Requests()[before:] {
+	for _, r := range w.Server.Requests()[before:] {
 		if !strings.Contains(r.Query, "order=desc") || !strings.Contains(r.Path, "/vector_stores/") {
 			all++
 		}
@@ -71,15 +73,15 @@ func (w *world) requests(do func()) (all, writes int) {
 func TestAPlanOfTenThousandUnchangedDocumentsTakesAboutAHundredRequests(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		is, n := is.New(t), 10_000
-		if underRace {
+		if race.Enabled {
 			n = 3000
 		}
-		w := newWorld(t, openaitest.Config{})
-		w.plant(n)
+		w := worldtest.New(t, openaitest.Config{})
+		plant(w, n)
 		time.Sleep(time.Hour)
 		var p *plan.Plan
-		all, writes := w.requests(func() {
-			p = w.make(w.client(), many(n), plan.Options{Scope: plan.Scope{Owner: "us"}})
+		all, writes := requests(w, func() {
+			p = makePlan(w, w.Client(), many(n), plan.Options{Scope: plan.Scope{Owner: "us"}})
 		})
 		is.Equal(p.Counts(), map[plan.Action]int{plan.Unchanged: n})
 		is.True(all <= n/100+2) // those of the listing, the store, and the list of Files
@@ -102,12 +104,12 @@ func TestTheFirstSyncIsAsFastAsApply(t *testing.T) {
 			var apply, sync time.Duration
 			synctest.Test(t, func(t *testing.T) {
 				is := is.New(t)
-				w := newWorld(t, slow)
+				w := worldtest.New(t, slow)
 				changes := make([]vsclient.Change, 1000)
 				for i := range changes {
 					changes[i] = vsclient.Put(numbered(i))
 				}
-				c, began := w.client(), time.Now()
+				c, began := w.Client(), time.Now()
 				for _, r := range c.Apply(context.Background(), changes, nil) {
 					is.NoErr(r.Err)
 				}
@@ -115,9 +117,9 @@ func TestTheFirstSyncIsAsFastAsApply(t *testing.T) {
 			})
 			synctest.Test(t, func(t *testing.T) {
 				is := is.New(t)
-				w := newWorld(t, slow)
-				c, began := w.client(), time.Now()
-				r := w.run(c, w.make(c, many(1000), plan.Options{}), plan.ExecuteOptions{})
+				w := worldtest.New(t, slow)
+				c, began := w.Client(), time.Now()
+				r := run(w, c, makePlan(w, c, many(1000), plan.Options{}), plan.ExecuteOptions{})
 				sync = time.Since(began)
 				is.Equal(r.Done, 1000)
 			})
@@ -135,19 +137,19 @@ func TestTheFirstSyncIsAsFastAsApply(t *testing.T) {
 func TestAFirstSyncIntoASecondStoreEnds(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		is, n := is.New(t), 1000
-		if underRace || testing.Short() {
+		if race.EnabledOrShort() {
 			n = 100
 		}
-		w := newWorld(t, openaitest.Config{Latency: 50 * time.Millisecond, IndexTime: 500 * time.Millisecond})
-		first := w.client()
-		w.run(first, w.make(first, many(n), us), plan.ExecuteOptions{})
+		w := worldtest.New(t, openaitest.Config{Latency: 50 * time.Millisecond, IndexTime: 500 * time.Millisecond})
+		first := w.Client()
+		run(w, first, makePlan(w, first, many(n), us), plan.ExecuteOptions{})
 		is.NoErr(first.Close())
 		time.Sleep(30 * 24 * time.Hour)
-		w.store = w.srv.NewVectorStore("second")
-		before, began := w.srv.RequestCount(), time.Now()
-		c := w.client()
-		is.Equal(w.run(c, w.make(c, many(n), us), plan.ExecuteOptions{}).Done, n)
-		t.Logf("%v and %d requests", time.Since(began), w.srv.RequestCount()-before)
+		w.Store = w.Server.NewVectorStore("second")
+		before, began := w.Server.RequestCount(), time.Now()
+		c := w.Client()
+		is.Equal(run(w, c, makePlan(w, c, many(n), us), plan.ExecuteOptions{}).Done, n)
+		t.Logf("%v and %d requests", time.Since(began), w.Server.RequestCount()-before)
 		is.True(time.Since(began) < time.Minute)
 	})
 }
@@ -173,18 +175,18 @@ func TestAPlanTakesLessThanAKilobyteADocument(t *testing.T) {
 func takesLessThanAKilobyte(t *testing.T, alter func(*vsclient.Document)) {
 	is := is.New(t)
 	n := *documents
-	if underRace {
+	if race.Enabled {
 		n /= 2
 	}
-	w := newWorld(t, openaitest.Config{LogSize: 10})
-	w.plant(n)
-	c := w.client()
-	before := heap()
+	w := worldtest.New(t, openaitest.Config{LogSize: 10})
+	plant(w, n)
+	c := w.Client()
+	before := worldtest.Heap()
 	var most atomic.Uint64
 	sampled := func(yield func(vsclient.Document, error) bool) {
 		for i := range n {
 			if i%(n/4) == n/4-1 {
-				most.Store(max(most.Load(), heap()))
+				most.Store(max(most.Load(), worldtest.Heap()))
 			}
 			d := numbered(i)
 			alter(&d)
@@ -193,21 +195,13 @@ func takesLessThanAKilobyte(t *testing.T, alter func(*vsclient.Document)) {
 			}
 		}
 	}
-	p := w.make(c, sampled, plan.Options{Scope: plan.Scope{Owner: "us"}, Reopen: true})
-	most.Store(max(most.Load(), heap()))
+	p := makePlan(w, c, sampled, plan.Options{Scope: plan.Scope{Owner: "us"}, Reopen: true})
+	most.Store(max(most.Load(), worldtest.Heap()))
 	used := most.Load() - before
 	t.Logf("%d MB for %d documents, with the client's own books", used>>20, len(p.Entries))
 	is.True(len(p.Entries) >= n)
 	is.True(used < uint64(1000*n))
 	runtime.KeepAlive(p)
-}
-
-// heap is the memory in use after a collection.
-func heap() uint64 {
-	runtime.GC()
-	var m runtime.MemStats
-	runtime.ReadMemStats(&m)
-	return m.HeapAlloc
 }
 
 // random is content of a size.
@@ -229,19 +223,19 @@ func (r *random) Close() error { return nil }
 
 func TestAFileOfTheLargestSizeIsStreamed(t *testing.T) {
 	is, size := is.New(t), int64(vsclient.MaxFileSize)
-	if underRace || testing.Short() {
+	if race.EnabledOrShort() {
 		size = 32 << 20 // above the memory that is allowed, too
 	}
 	opened := 0
 	var before, after runtime.MemStats
-	w := newWorld(t, openaitest.Config{KeepBytes: 1 << 20})
-	c := w.client()
+	w := worldtest.New(t, openaitest.Config{KeepBytes: 1 << 20})
+	c := w.Client()
 	big := vsclient.Document{Key: "big.pdf", Content: vsclient.Open(func() (io.ReadCloser, error) {
 		opened++
 		return &random{rand.NewChaCha8([32]byte{}), size}, nil
 	})}
 	runtime.ReadMemStats(&before)
-	p := w.make(c, source(big), plan.Options{})
+	p := makePlan(w, c, source(big), plan.Options{})
 	runtime.ReadMemStats(&after)
 	t.Logf("%d MB allocated, opened %d times", (after.TotalAlloc-before.TotalAlloc)>>20, opened)
 	is.Equal(p.Totals.Bytes, size)

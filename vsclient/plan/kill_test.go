@@ -14,6 +14,8 @@ import (
 	"github.com/matryer/is"
 
 	"github.com/conduitio-labs/conduit-connector-openai-vectorstore/vsclient"
+	"github.com/conduitio-labs/conduit-connector-openai-vectorstore/vsclient/internal/race"
+	"github.com/conduitio-labs/conduit-connector-openai-vectorstore/vsclient/internal/worldtest"
 	"github.com/conduitio-labs/conduit-connector-openai-vectorstore/vsclient/openaitest"
 	"github.com/conduitio-labs/conduit-connector-openai-vectorstore/vsclient/plan"
 )
@@ -61,10 +63,10 @@ func (l *line) RoundTrip(r *http.Request) (*http.Response, error) {
 }
 
 // killed runs a plan in a process that dies, and returns how many requests it made.
-func (w *world) killed(at kill, docs iter.Seq2[vsclient.Document, error]) int {
+func killed(w *worldtest.World, at kill, docs iter.Seq2[vsclient.Document, error]) int {
 	dead, die := context.WithCancel(context.Background())
-	l := &line{next: w.srv.Client().Transport, at: at, dead: dead, die: die}
-	c := w.client(func(cfg *vsclient.Config) { cfg.HTTPClient = &http.Client{Transport: l} })
+	l := &line{next: w.Server.Client().Transport, at: at, dead: dead, die: die}
+	c := w.Client(func(cfg *vsclient.Config) { cfg.HTTPClient = &http.Client{Transport: l} })
 	p, err := plan.Make(dead, c, docs, us)
 	if err == nil {
 		_, _ = p.Execute(dead, c, plan.ExecuteOptions{}, nil)
@@ -78,9 +80,9 @@ func (w *world) killed(at kill, docs iter.Seq2[vsclient.Document, error]) int {
 }
 
 // gaps are the times at which a document was missing: from its first version on, until now.
-func (w *world) gaps(keys ...string) (gaps []string) {
+func gaps(w *worldtest.World, keys ...string) (gaps []string) {
 	var covered time.Time // until then
-	for _, i := range w.srv.History(w.store) {
+	for _, i := range w.Server.History(w.Store) {
 		key, _ := vsclient.KeyOf(i.Attributes)
 		if !slices.Contains(keys, key) {
 			continue
@@ -108,7 +110,7 @@ func (w *world) gaps(keys ...string) (gaps []string) {
 func TestAKillAtAnyRequestIsMadeGoodByTheNextRun(t *testing.T) {
 	docs := source(doc("same.md", "s"), doc("changed.md", "new"), with(doc("marked.md", "m"), vsclient.Attributes{"n": 1}), doc("moved.md", "wanders"), doc("new.md", "n"))
 	want := []string{"changed.md: new", "marked.md: m", "moved.md: wanders", "new.md: n", "same.md: s", "theirs.md: t"}
-	for _, sea := range []struct {
+	for _, api := range []struct {
 		name string
 		cfg  openaitest.Config
 		wait time.Duration // until the next process begins
@@ -116,32 +118,32 @@ func TestAKillAtAnyRequestIsMadeGoodByTheNextRun(t *testing.T) {
 		{"at once", openaitest.Config{}, 0},
 		{"over a listing that lags", openaitest.Config{ListLag: openaitest.Lag{Attach: 30 * time.Second, Detach: 30 * time.Second, Update: 30 * time.Second}}, 5 * time.Minute},
 	} {
-		sea.cfg.Latency, sea.cfg.IndexTime = 50*time.Millisecond, 500*time.Millisecond
+		api.cfg.Latency, api.cfg.IndexTime = 50*time.Millisecond, 500*time.Millisecond
 		run := func(t *testing.T, at kill) (requests int) {
 			synctest.Test(t, func(t *testing.T) {
 				is := is.New(t)
-				w := newWorld(t, sea.cfg)
-				w.put(ofUs(doc("same.md", "s")), ofUs(doc("changed.md", "old")), ofUs(doc("marked.md", "m")), ofUs(doc("wandering.md", "wanders")), ofUs(doc("gone.md", "g")), ofThem(doc("theirs.md", "t")))
+				w := worldtest.New(t, api.cfg)
+				putAll(w, ofUs(doc("same.md", "s")), ofUs(doc("changed.md", "old")), ofUs(doc("marked.md", "m")), ofUs(doc("wandering.md", "wanders")), ofUs(doc("gone.md", "g")), ofThem(doc("theirs.md", "t")))
 				time.Sleep(time.Hour)
-				requests = w.killed(at, docs)
-				time.Sleep(sea.wait)
-				c := w.client()
-				p := w.make(c, docs, us)
-				r := w.run(c, p, plan.ExecuteOptions{})
+				requests = killed(w, at, docs)
+				time.Sleep(api.wait)
+				c := w.Client()
+				p := makePlan(w, c, docs, us)
+				r := run(w, c, p, plan.ExecuteOptions{})
 				is.NoErr(r.Err())
-				is.Equal(w.stored(), want)
+				is.Equal(stored(w), want)
 				for _, keys := range [][]string{{"same.md"}, {"changed.md"}, {"marked.md"}, {"wandering.md", "moved.md"}, {"theirs.md"}} {
-					is.Equal(w.gaps(keys...), nil)
+					is.Equal(gaps(w, keys...), nil)
 				}
 				time.Sleep(5 * time.Minute)
-				is.Equal(w.make(w.client(), docs, us).Pending(), 0)
+				is.Equal(makePlan(w, w.Client(), docs, us).Pending(), 0)
 			})
 			return requests
 		}
-		t.Run(sea.name, func(t *testing.T) {
+		t.Run(api.name, func(t *testing.T) {
 			t.Parallel()
 			all, step := run(t, kill{}), 1
-			if underRace {
+			if race.Enabled {
 				step = 4
 			}
 			for n := 1; n <= all; n += step {

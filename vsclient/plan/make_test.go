@@ -16,6 +16,7 @@ import (
 	"github.com/matryer/is"
 
 	"github.com/conduitio-labs/conduit-connector-openai-vectorstore/vsclient"
+	"github.com/conduitio-labs/conduit-connector-openai-vectorstore/vsclient/internal/worldtest"
 	"github.com/conduitio-labs/conduit-connector-openai-vectorstore/vsclient/openaitest"
 	"github.com/conduitio-labs/conduit-connector-openai-vectorstore/vsclient/plan"
 )
@@ -58,17 +59,17 @@ func TestEachDifferenceHasItsAction(t *testing.T) {
 		t.Run(c.sentence, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				is := is.New(t)
-				w := newWorld(t, openaitest.Config{})
-				w.put(c.stored...)
-				p := w.make(w.client(), source(c.source), plan.Options{})
+				w := worldtest.New(t, openaitest.Config{})
+				putAll(w, c.stored...)
+				p := makePlan(w, w.Client(), source(c.source), plan.Options{})
 				is.Equal(len(p.Entries), 1)
 				is.Equal(p.Entries[0].Action, c.want)
 				is.True(strings.Contains(p.Entries[0].Reason, c.reason))
 				if c.want.Changes() {
-					r := w.run(w.client(), p, plan.ExecuteOptions{})
+					r := run(w, w.Client(), p, plan.ExecuteOptions{})
 					is.NoErr(r.Err())
 					is.Equal(r.Counts, map[plan.Action]int{c.want: 1})
-					is.Equal(lines(w.make(w.client(), source(c.source), plan.Options{})), []string{"unchanged " + c.source.Key})
+					is.Equal(lines(makePlan(w, w.Client(), source(c.source), plan.Options{})), []string{"unchanged " + c.source.Key})
 				}
 			})
 		})
@@ -80,16 +81,16 @@ func TestEachDifferenceHasItsAction(t *testing.T) {
 func TestTheContentOfARefusedDocumentIsReadWhenADocumentMayHaveMovedThere(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		is := is.New(t)
-		w := newWorld(t, openaitest.Config{})
-		w.put(ofUs(doc("old.md", "text")), ofUs(doc("kept.md", "kept")))
+		w := worldtest.New(t, openaitest.Config{})
+		putAll(w, ofUs(doc("old.md", "text")), ofUs(doc("kept.md", "kept")))
 		opened := 0
 		picture := vsclient.Document{Key: "big.jpg", Extension: ".jpg", Content: vsclient.Open(func() (io.ReadCloser, error) {
 			opened++
 			return io.NopCloser(strings.NewReader("text")), nil
 		})}
-		w.make(w.client(), source(doc("old.md", "text"), doc("kept.md", "kept"), picture), us)
+		makePlan(w, w.Client(), source(doc("old.md", "text"), doc("kept.md", "kept"), picture), us)
 		is.Equal(opened, 0)
-		p := w.make(w.client(), source(doc("kept.md", "kept"), picture), us)
+		p := makePlan(w, w.Client(), source(doc("kept.md", "kept"), picture), us)
 		is.Equal(opened, 1)
 		is.True(strings.Contains(withheld(p.Entries)["old.md"], `"big.jpg"`))
 	})
@@ -100,15 +101,15 @@ func TestTheContentOfARefusedDocumentIsReadWhenADocumentMayHaveMovedThere(t *tes
 func TestADocumentOfTheEarlierConnectorIsReplaced(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		is := is.New(t)
-		w := newWorld(t, openaitest.Config{})
+		w := worldtest.New(t, openaitest.Config{})
 		for _, name := range []string{"a.md", "other.md"} {
-			w.srv.AddStoreFile(w.store, w.srv.AddFile(openaitest.NewFile{Name: name, Content: []byte("old")}), nil)
+			w.Server.AddStoreFile(w.Store, w.Server.AddFile(openaitest.NewFile{Name: name, Content: []byte("old")}), nil)
 		}
 		time.Sleep(time.Hour)
-		p := w.make(w.client(), source(doc("a.md", "old")), plan.Options{Scope: plan.Scope{Owner: "us"}})
+		p := makePlan(w, w.Client(), source(doc("a.md", "old")), plan.Options{Scope: plan.Scope{Owner: "us"}})
 		is.Equal(lines(p), []string{"replace a.md"}) // and other.md stays
-		is.Equal(w.run(w.client(), p, plan.ExecuteOptions{}).Done, 1)
-		is.Equal(w.stored(), []string{"(other.md): old", "a.md: old"})
+		is.Equal(run(w, w.Client(), p, plan.ExecuteOptions{}).Done, 1)
+		is.Equal(stored(w), []string{"(other.md): old", "a.md: old"})
 	})
 }
 
@@ -127,13 +128,13 @@ func TestADocumentThatIsNotSearchableIsRepaired(t *testing.T) {
 		t.Run(c.sentence, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				is := is.New(t)
-				w := newWorld(t, c.cfg)
-				writer := w.client(func(cfg *vsclient.Config) { cfg.Async = true })
+				w := worldtest.New(t, c.cfg)
+				writer := w.Client(func(cfg *vsclient.Config) { cfg.Async = true })
 				_, err := writer.Put(context.Background(), doc("a.md", "a"))
 				is.NoErr(err)
 				_ = writer.Close()
 				time.Sleep(c.age)
-				p := w.make(w.client(), source(doc("a.md", "a")), plan.Options{})
+				p := makePlan(w, w.Client(), source(doc("a.md", "a")), plan.Options{})
 				is.Equal(p.Entries[0].Action, c.want)
 			})
 		})
@@ -143,22 +144,22 @@ func TestADocumentThatIsNotSearchableIsRepaired(t *testing.T) {
 func TestASourceThatHasAKeyTwiceHasItOnce(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		is := is.New(t)
-		w := newWorld(t, openaitest.Config{})
-		w.put(with(doc("gone.md", "x"), vsclient.Attributes{"owner": "us"}))
-		p := w.make(w.client(), source(doc("a.md", "first"), doc("b.md", "b"), doc("a.md", "second")), plan.Options{Scope: plan.Scope{Owner: "us"}})
+		w := worldtest.New(t, openaitest.Config{})
+		putAll(w, with(doc("gone.md", "x"), vsclient.Attributes{"owner": "us"}))
+		p := makePlan(w, w.Client(), source(doc("a.md", "first"), doc("b.md", "b"), doc("a.md", "second")), plan.Options{Scope: plan.Scope{Owner: "us"}})
 		is.Equal(lines(p), []string{"create a.md", "create b.md", "refused a.md", "remove gone.md"})
-		is.Equal(w.run(w.client(), p, plan.ExecuteOptions{}).Done, 3)
-		is.Equal(w.stored(), []string{"a.md: first", "b.md: b"})
+		is.Equal(run(w, w.Client(), p, plan.ExecuteOptions{}).Done, 3)
+		is.Equal(stored(w), []string{"a.md: first", "b.md: b"})
 	})
 }
 
 func TestAPlanThatIsStoppedReturnsTheCause(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		is := is.New(t)
-		w := newWorld(t, openaitest.Config{})
+		w := worldtest.New(t, openaitest.Config{})
 		cause := errors.New("enough")
 		ctx, stop := context.WithCancelCause(context.Background())
-		_, err := plan.Make(ctx, w.client(), func(yield func(vsclient.Document, error) bool) {
+		_, err := plan.Make(ctx, w.Client(), func(yield func(vsclient.Document, error) bool) {
 			yield(doc("a.md", "a"), nil)
 			stop(cause)
 			yield(doc("b.md", "b"), nil)
@@ -170,8 +171,8 @@ func TestAPlanThatIsStoppedReturnsTheCause(t *testing.T) {
 func TestAPlanNeedsItsStore(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		is := is.New(t)
-		w := newWorld(t, openaitest.Config{})
-		c := w.client(func(cfg *vsclient.Config) { cfg.VectorStoreID = "vs_nowhere" })
+		w := worldtest.New(t, openaitest.Config{})
+		c := w.Client(func(cfg *vsclient.Config) { cfg.VectorStoreID = "vs_nowhere" })
 		_, err := plan.Make(context.Background(), c, source(doc("a.md", "a")), plan.Options{})
 		is.True(errors.Is(err, vsclient.ErrStoreGone))
 	})
@@ -180,9 +181,9 @@ func TestAPlanNeedsItsStore(t *testing.T) {
 func TestAPlanEndsWhenTheStoreCannotBeReached(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		is := is.New(t)
-		w := newWorld(t, openaitest.Config{Faults: []openaitest.Fault{{Kind: openaitest.FaultStatus, Status: 503, Times: 1 << 20}}})
+		w := worldtest.New(t, openaitest.Config{Faults: []openaitest.Fault{{Kind: openaitest.FaultStatus, Status: 503, Times: 1 << 20}}})
 		began := time.Now()
-		_, err := plan.Make(context.Background(), w.client(), source(doc("a.md", "a")), plan.Options{})
+		_, err := plan.Make(context.Background(), w.Client(), source(doc("a.md", "a")), plan.Options{})
 		is.Equal(vsclient.ClassOf(err), vsclient.Transient)
 		is.True(time.Since(began) < time.Minute) // of virtual time: as long as Check tries
 	})
@@ -193,9 +194,9 @@ func TestAPlanEndsWhenTheStoreCannotBeReached(t *testing.T) {
 func TestTwoPlansAreAlikeAndWriteNothing(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		is := is.New(t)
-		w := newWorld(t, openaitest.Config{})
+		w := worldtest.New(t, openaitest.Config{})
 		ours := vsclient.Attributes{"owner": "us"}
-		w.put(
+		putAll(w,
 			with(doc("same.md", "a"), ours), with(doc("changed.md", "a"), ours), with(doc("attributes.md", "a"), vsclient.Attributes{"owner": "us", "n": 1}),
 			doc("unowned.md", "a"), with(doc("theirs.md", "a"), vsclient.Attributes{"owner": "them"}),
 			with(doc("gone-1.md", "1"), ours), with(doc("gone-2.md", "2"), ours), with(doc("gone-3.md", "3"), ours),
@@ -206,9 +207,9 @@ func TestTwoPlansAreAlikeAndWriteNothing(t *testing.T) {
 		}
 		o := plan.Options{Scope: plan.Scope{Owner: "us"}}
 		var one, two *plan.Plan
-		_, writes := w.requests(func() {
-			one = w.make(w.client(), docs(), o)
-			two = w.make(w.client(), docs(), o)
+		_, writes := requests(w, func() {
+			one = makePlan(w, w.Client(), docs(), o)
+			two = makePlan(w, w.Client(), docs(), o)
 		})
 		is.Equal(writes, 0)
 		is.Equal(lines(one), []string{
@@ -223,16 +224,16 @@ func TestTwoPlansAreAlikeAndWriteNothing(t *testing.T) {
 func TestTotalsSumUpThePlan(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		is := is.New(t)
-		w := newWorld(t, openaitest.Config{})
-		w.put(with(doc("gone.md", strings.Repeat("text ", 100)), vsclient.Attributes{"owner": "us"}), with(doc("b.md", strings.Repeat("text ", 100)), vsclient.Attributes{"owner": "us"}))
+		w := worldtest.New(t, openaitest.Config{})
+		putAll(w, with(doc("gone.md", strings.Repeat("text ", 100)), vsclient.Attributes{"owner": "us"}), with(doc("b.md", strings.Repeat("text ", 100)), vsclient.Attributes{"owner": "us"}))
 		limits := vsclient.Limits{UploadsPerMinute: 100}
-		p := w.make(w.client(), many(250), plan.Options{Scope: plan.Scope{Owner: "us"}, Guard: plan.Guard{Share: 1}, Limits: limits})
+		p := makePlan(w, w.Client(), many(250), plan.Options{Scope: plan.Scope{Owner: "us"}, Guard: plan.Guard{Share: 1}, Limits: limits})
 		is.Equal(p.Totals.Uploads, 250)
 		is.Equal(p.Totals.Requests, 250+3+2*2) // uploads, attaches of a hundred, and two removals of two requests
 		is.Equal(p.Totals.Minutes, 2)          // a hundred at once, a hundred after a minute, the others after two
 		is.True(p.Totals.Bytes > 250*50)
 		is.Equal(p.Totals.PricePerDay, 0.0) // the first gigabyte is free
-		p = w.make(w.client(), source(), plan.Options{Scope: plan.Scope{Owner: "us"}, Empty: true})
+		p = makePlan(w, w.Client(), source(), plan.Options{Scope: plan.Scope{Owner: "us"}, Empty: true})
 		is.True(p.Totals.Storage < -900)
 	})
 }
@@ -242,17 +243,17 @@ func TestTotalsSumUpThePlan(t *testing.T) {
 func TestOfTwoVersionsWithOneNumberThePlanTakesTheClientsForTheNewest(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		is := is.New(t)
-		w := newWorld(t, openaitest.Config{})
+		w := worldtest.New(t, openaitest.Config{})
 		for i := range 20 {
 			key := fmt.Sprintf("%d.md", i)
 			for _, owner := range []string{"us", "them"} {
-				id := w.srv.AddFile(openaitest.NewFile{Name: key, Content: []byte(owner)})
-				w.srv.AddStoreFile(w.store, id, map[string]any{"vs_key": key, "vs_version": fmt.Sprintf("%016d", 1000), "owner": owner})
+				id := w.Server.AddFile(openaitest.NewFile{Name: key, Content: []byte(owner)})
+				w.Server.AddStoreFile(w.Store, id, map[string]any{"vs_key": key, "vs_version": fmt.Sprintf("%016d", 1000), "owner": owner})
 			}
 		}
 		time.Sleep(time.Hour)
-		c := w.client()
-		planned := lines(w.make(c, source(), plan.Options{Scope: us.Scope, Empty: true, Guard: plan.Guard{Share: 1}}))
+		c := w.Client()
+		planned := lines(makePlan(w, c, source(), plan.Options{Scope: us.Scope, Empty: true, Guard: plan.Guard{Share: 1}}))
 		for i := range 20 {
 			key := fmt.Sprintf("%d.md", i)
 			info, err := c.Get(context.Background(), key)

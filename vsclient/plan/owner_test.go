@@ -16,15 +16,16 @@ import (
 	"github.com/matryer/is"
 
 	"github.com/conduitio-labs/conduit-connector-openai-vectorstore/vsclient"
+	"github.com/conduitio-labs/conduit-connector-openai-vectorstore/vsclient/internal/worldtest"
 	"github.com/conduitio-labs/conduit-connector-openai-vectorstore/vsclient/openaitest"
 	"github.com/conduitio-labs/conduit-connector-openai-vectorstore/vsclient/plan"
 )
 
 // theirs makes every version of the key theirs, as another program does: without the
 // attributes that are left out.
-func (w *world) theirs(key string, but ...string) {
-	w.t.Helper()
-	for _, f := range w.srv.Snapshot().Store(w.store).Files {
+func theirs(w *worldtest.World, key string, but ...string) {
+	w.T.Helper()
+	for _, f := range w.Server.Snapshot().Store(w.Store).Files {
 		if at, _ := vsclient.KeyOf(f.Attributes); at != key {
 			continue
 		}
@@ -33,25 +34,25 @@ func (w *world) theirs(key string, but ...string) {
 		a["owner"] = "them"
 		body, err := json.Marshal(map[string]any{"attributes": a})
 		if err != nil {
-			w.t.Fatal(err)
+			w.T.Fatal(err)
 		}
-		r, err := http.NewRequestWithContext(context.Background(), http.MethodPost, w.srv.URL()+"/vector_stores/"+w.store+"/files/"+f.FileID, bytes.NewReader(body))
+		r, err := http.NewRequestWithContext(context.Background(), http.MethodPost, w.Server.URL()+"/vector_stores/"+w.Store+"/files/"+f.FileID, bytes.NewReader(body))
 		if err != nil {
-			w.t.Fatal(err)
+			w.T.Fatal(err)
 		}
 		r.Header.Set("Authorization", "Bearer sk-test")
 		r.Header.Set("Content-Type", "application/json")
-		reply, err := w.srv.Client().Do(r)
+		reply, err := w.Server.Client().Do(r)
 		if err != nil || reply.StatusCode != http.StatusOK {
-			w.t.Fatal(reply, err)
+			w.T.Fatal(reply, err)
 		}
 		_ = reply.Body.Close()
 	}
 }
 
 // owners are the owners of the versions of the store.
-func (w *world) owners() (out []any) {
-	for _, f := range w.srv.Snapshot().Store(w.store).Files {
+func owners(w *worldtest.World) (out []any) {
+	for _, f := range w.Server.Snapshot().Store(w.Store).Files {
 		out = append(out, f.Attributes["owner"])
 	}
 	return out
@@ -87,32 +88,32 @@ func TestADocumentThatHasGotAnotherOwnerIsStale(t *testing.T) {
 			t.Run(fmt.Sprintf("%s, owner %q, kept as JSON: %v", c.want, c.o.Scope.Owner, old), func(t *testing.T) {
 				synctest.Test(t, func(t *testing.T) {
 					is := is.New(t)
-					w := newWorld(t, c.cfg)
-					writer := w.client(func(cfg *vsclient.Config) { cfg.Async = true })
+					w := worldtest.New(t, c.cfg)
+					writer := w.Client(func(cfg *vsclient.Config) { cfg.Async = true })
 					for _, d := range c.stored {
 						_, err := writer.Put(context.Background(), d)
 						is.NoErr(err)
 					}
 					_ = writer.Close()
 					if c.older {
-						w.older("a.md", "old")
+						older(w, "a.md", "old")
 					}
 					time.Sleep(time.Hour)
-					p := w.make(w.client(), source(c.source...), c.o)
+					p := makePlan(w, w.Client(), source(c.source...), c.o)
 					is.Equal(p.Counts()[c.want], 1)
 					if old {
 						p = again(t, p)
 					}
 					if len(c.stored) == 0 {
-						w.put(ofThem(c.source[0]))
+						putAll(w, ofThem(c.source[0]))
 					}
-					w.theirs("a.md")
-					before := w.owners()
-					r := w.run(w.client(), p, plan.ExecuteOptions{Source: opener(c.source...)})
+					theirs(w, "a.md")
+					before := owners(w)
+					r := run(w, w.Client(), p, plan.ExecuteOptions{Source: opener(c.source...)})
 					is.Equal(r.Done+r.Idle+len(r.Failed)+len(r.Withheld), 0)
 					is.Equal(len(r.Stale), 1)
 					is.True(strings.Contains(r.Stale[0].Withheld, `has the owner "them" by now`))
-					is.Equal(w.owners(), before)
+					is.Equal(owners(w), before)
 				})
 			})
 		}
@@ -133,23 +134,23 @@ func TestADocumentThatGetsAnotherOwnerMeanwhileStays(t *testing.T) {
 			t.Run(fmt.Sprintf("%s, at look %d", sentence, look), func(t *testing.T) {
 				synctest.Test(t, func(t *testing.T) {
 					is := is.New(t)
-					w := newWorld(t, openaitest.Config{})
-					w.put(stored)
+					w := worldtest.New(t, openaitest.Config{})
+					putAll(w, stored)
 					time.Sleep(time.Hour)
-					c := w.client()
-					p := w.make(c, source(d), plan.Options{})
+					c := w.Client()
+					p := makePlan(w, c, source(d), plan.Options{})
 					looks := 0
-					w.srv.OnRequest(func(_ int, r *http.Request) {
+					w.Server.OnRequest(func(_ int, r *http.Request) {
 						if r.Method != http.MethodGet || !strings.Contains(r.URL.Path, "/files/file-") {
 							return
 						}
 						if looks++; looks == look {
-							w.srv.OnRequest(nil)
-							w.theirs("a.md", "n")
+							w.Server.OnRequest(nil)
+							theirs(w, "a.md", "n")
 						}
 					})
-					is.Equal(len(w.run(c, p, plan.ExecuteOptions{}).Stale), 1)
-					is.Equal(w.owners(), []any{"them"})
+					is.Equal(len(run(w, c, p, plan.ExecuteOptions{}).Stale), 1)
+					is.Equal(owners(w), []any{"them"})
 				})
 			})
 		}

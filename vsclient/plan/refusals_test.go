@@ -12,6 +12,7 @@ import (
 	"github.com/matryer/is"
 
 	"github.com/conduitio-labs/conduit-connector-openai-vectorstore/vsclient"
+	"github.com/conduitio-labs/conduit-connector-openai-vectorstore/vsclient/internal/worldtest"
 	"github.com/conduitio-labs/conduit-connector-openai-vectorstore/vsclient/openaitest"
 	"github.com/conduitio-labs/conduit-connector-openai-vectorstore/vsclient/plan"
 )
@@ -30,7 +31,7 @@ func TestADocumentThatOpenAIRefusesIsUploadedOnce(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				is := is.New(t)
 				file := filepath.Join(t.TempDir(), "refusals.json")
-				w := newWorld(t, openaitest.Config{FailIndexing: func(f openaitest.FileInfo) (code, message string) {
+				w := worldtest.New(t, openaitest.Config{FailIndexing: func(f openaitest.FileInfo) (code, message string) {
 					if f.Bytes == 6 && f.Name == "bad.md" {
 						return "invalid_file", "it is broken"
 					}
@@ -39,15 +40,15 @@ func TestADocumentThatOpenAIRefusesIsUploadedOnce(t *testing.T) {
 				sync := func(d vsclient.Document) (*plan.Plan, plan.Report) {
 					refusals, err := plan.LoadRefusals(file)
 					is.NoErr(err)
-					p := w.make(w.client(), source(d, doc("good.md", "g")), plan.Options{Refusals: refusals})
-					r := w.run(w.client(), p, plan.ExecuteOptions{Refusals: refusals})
+					p := makePlan(w, w.Client(), source(d, doc("good.md", "g")), plan.Options{Refusals: refusals})
+					r := run(w, w.Client(), p, plan.ExecuteOptions{Refusals: refusals})
 					is.NoErr(refusals.Save(file))
 					return p, r
 				}
 				_, r := sync(doc("bad.md", "broken"))
 				is.Equal(len(r.Failed), 1)
 				var p *plan.Plan
-				_, writes := w.requests(func() { p, r = sync(doc("bad.md", "broken")) })
+				_, writes := requests(w, func() { p, r = sync(doc("bad.md", "broken")) })
 				is.Equal(writes, 0)
 				is.Equal(lines(p), []string{"refused bad.md", "unchanged good.md"})
 				is.True(strings.Contains(p.Entries[0].Reason, "it is broken"))
@@ -61,9 +62,9 @@ func TestADocumentThatOpenAIRefusesIsUploadedOnce(t *testing.T) {
 func TestAFailureOfTheServiceIsNoRefusal(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		is := is.New(t)
-		w := newWorld(t, openaitest.Config{FailIndexing: func(openaitest.FileInfo) (code, message string) { return "server_error", "sorry" }})
+		w := worldtest.New(t, openaitest.Config{FailIndexing: func(openaitest.FileInfo) (code, message string) { return "server_error", "sorry" }})
 		refusals := new(plan.Refusals)
-		r := w.run(w.client(), w.make(w.client(), source(doc("a.md", "a")), plan.Options{}), plan.ExecuteOptions{Refusals: refusals})
+		r := run(w, w.Client(), makePlan(w, w.Client(), source(doc("a.md", "a")), plan.Options{}), plan.ExecuteOptions{Refusals: refusals})
 		is.Equal(len(r.Failed), 1)
 		is.Equal(refusals.Len(), 0)
 	})
@@ -74,19 +75,19 @@ func TestAFailureOfTheServiceIsNoRefusal(t *testing.T) {
 func TestARequestThatWasRefusedIsTriedAgainAfterADay(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		is := is.New(t)
-		w := newWorld(t, openaitest.Config{})
-		w.srv.Inject(openaitest.Fault{Method: http.MethodPost, Path: "/files", Kind: openaitest.FaultStatus, Status: http.StatusBadRequest})
+		w := worldtest.New(t, openaitest.Config{})
+		w.Server.Inject(openaitest.Fault{Method: http.MethodPost, Path: "/files", Kind: openaitest.FaultStatus, Status: http.StatusBadRequest})
 		refusals := new(plan.Refusals)
 		sync := func() *plan.Plan {
-			p := w.make(w.client(), source(doc("a.md", "a")), plan.Options{Refusals: refusals})
-			w.run(w.client(), p, plan.ExecuteOptions{Refusals: refusals})
+			p := makePlan(w, w.Client(), source(doc("a.md", "a")), plan.Options{Refusals: refusals})
+			run(w, w.Client(), p, plan.ExecuteOptions{Refusals: refusals})
 			return p
 		}
 		is.Equal(lines(sync()), []string{"create a.md"})
 		is.Equal(lines(sync()), []string{"refused a.md"})
 		time.Sleep(25 * time.Hour)
 		is.Equal(lines(sync()), []string{"create a.md"})
-		is.Equal(w.stored(), []string{"a.md: a"})
+		is.Equal(stored(w), []string{"a.md: a"})
 	})
 }
 

@@ -17,7 +17,7 @@ func numbered(i int) document {
 }
 
 func TestApplyMakes100ChangesInOneCall(t *testing.T) {
-	w := newWorld(t)
+	w := newOGXStore(t)
 	var there []document
 	for i := range 80 {
 		there = append(there, numbered(i))
@@ -69,7 +69,7 @@ func TestTwentyDocumentsTakeLessThanHalfOfALoop(t *testing.T) {
 		{"when there are no batches", noBatches},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
-			w := newWorld(t)
+			w := newOGXStore(t)
 			began := time.Now()
 			for i := range 20 {
 				id := w.upload(fmt.Sprintf("loop-%d.md", i), numbered(i).Content)
@@ -77,7 +77,7 @@ func TestTwentyDocumentsTakeLessThanHalfOfALoop(t *testing.T) {
 			}
 			loop := time.Since(began)
 
-			w = newWorld(t)
+			w = newOGXStore(t)
 			var batches atomic.Int32
 			w.through(func(rw http.ResponseWriter, r *http.Request) bool {
 				if isBatch(r) && r.Method == http.MethodPost {

@@ -36,12 +36,12 @@ var awkward = []string{
 // TestKeysThatOGXAltersAreFoundByNewProcesses puts, replaces and reads each key in new
 // processes. The names of all keys before are in the store.
 func TestKeysThatOGXAltersAreFoundByNewProcesses(t *testing.T) {
-	w := newWorld(t)
+	w := newOGXStore(t)
 	var docs []document
 	for i, k := range awkward {
 		d := document{Key: k, Content: fmt.Sprintf("old text %d", i), Attributes: map[string]any{"id": fmt.Sprint("key ", i)}}
 		t.Run(fmt.Sprintf("%.24q", k), func(t *testing.T) {
-			w := &world{T: t, settings: w.settings, stale: w.stale}
+			w := &ogxStore{T: t, settings: w.settings, stale: w.stale}
 			is := is.New(t)
 			is.Equal(w.must(call{Do: "put", Document: d}).Outcome, "created")
 			d.Content = fmt.Sprintf("new text %d", i)
@@ -68,7 +68,7 @@ func TestKeysThatOGXAltersAreFoundByNewProcesses(t *testing.T) {
 }
 
 // lists fails the test unless the client lists each of the documents once.
-func (w *world) lists(docs ...document) {
+func (w *ogxStore) lists(docs ...document) {
 	w.Helper()
 	times := make(map[string]int)
 	for _, f := range w.must(call{Do: "list"}).Found {

@@ -33,7 +33,7 @@ func TestAReplayAfterAKillLeavesOneVersionOfEachKey(t *testing.T) {
 		{"after a File's deletion", isFileDeletion, 2, after},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
-			w := newWorld(t)
+			w := newOGXStore(t)
 			w.twice = true // the killed process and its successor may each attach a document
 			began := time.Now()
 			var old []document
@@ -98,7 +98,7 @@ func TestAReplayAfterAKillLeavesOneVersionOfEachKey(t *testing.T) {
 
 // removeLeftovers removes the Files that a kill has left. They are named for the keys of the
 // killed process.
-func (w *world) removeLeftovers(since time.Time, keys []string) {
+func (w *ogxStore) removeLeftovers(since time.Time, keys []string) {
 	w.Helper()
 	orphans := w.must(call{Do: "leftovers", Vouched: keys, Since: since}).Orphans
 	w.Logf("left by the kill: %v", orphans)

@@ -59,9 +59,9 @@ func run(m *testing.M) int {
 	}
 }
 
-// world is a store of OGX. The tests share a server, run one after the other, and remove all
+// ogxStore is a store of OGX. The tests share a server, run one after the other, and remove all
 // Files.
-type world struct {
+type ogxStore struct {
 	*testing.T
 	settings
 	others []string // Files that are not of a document
@@ -75,9 +75,9 @@ type world struct {
 	stale map[string]bool // keys whose attributes an update has changed
 }
 
-func newWorld(t *testing.T) *world {
+func newOGXStore(t *testing.T) *ogxStore {
 	t.Helper()
-	w := &world{T: t, settings: settings{URL: ogx.url}, stale: make(map[string]bool), from: ogx.logged()}
+	w := &ogxStore{T: t, settings: settings{URL: ogx.url}, stale: make(map[string]bool), from: ogx.logged()}
 	var store struct{ ID string }
 	w.request(http.MethodPost, "/vector_stores", map[string]any{"name": t.Name()}, &store)
 	w.Store = store.ID
@@ -86,7 +86,7 @@ func newWorld(t *testing.T) *world {
 }
 
 // clear removes the store and all Files.
-func (w *world) clear() {
+func (w *ogxStore) clear() {
 	if w.Failed() {
 		w.Logf("OGX has answered:\n%s", ogx.answers(w.from))
 	}
@@ -106,13 +106,13 @@ func (w *world) clear() {
 }
 
 // request makes a request as another client, which must succeed.
-func (w *world) request(method, path string, body, answer any) {
+func (w *ogxStore) request(method, path string, body, answer any) {
 	w.Helper()
 	is.New(w.T).NoErr(request(w.Context(), method, ogx.url+path, body, answer))
 }
 
 // upload uploads a File as another client, and does not attach it.
-func (w *world) upload(name, content string) (id string) {
+func (w *ogxStore) upload(name, content string) (id string) {
 	w.Helper()
 	is := is.New(w.T)
 	var form bytes.Buffer
@@ -132,7 +132,7 @@ func (w *world) upload(name, content string) (id string) {
 }
 
 // stranger uploads a File that is not of a document.
-func (w *world) stranger(name string) {
+func (w *ogxStore) stranger(name string) {
 	w.Helper()
 	w.others = append(w.others, w.upload(name, "text of another client"))
 }
@@ -144,7 +144,7 @@ type storeFile struct {
 	Attributes map[string]any
 }
 
-func (w *world) storeFiles() []storeFile {
+func (w *ogxStore) storeFiles() []storeFile {
 	w.Helper()
 	var page struct {
 		Data    []storeFile
@@ -156,7 +156,7 @@ func (w *world) storeFiles() []storeFile {
 }
 
 // once performs calls in a new process.
-func (w *world) once(calls ...call) []answer {
+func (w *ogxStore) once(calls ...call) []answer {
 	w.Helper()
 	p := newProcess(w.T, w.settings)
 	var all []answer
@@ -175,7 +175,7 @@ func (w *world) once(calls ...call) []answer {
 }
 
 // must performs one call in a new process. The call must succeed.
-func (w *world) must(c call) answer {
+func (w *ogxStore) must(c call) answer {
 	w.Helper()
 	a := w.once(c)[0]
 	is.New(w.T).Equal(a.Err, "")
@@ -183,14 +183,14 @@ func (w *world) must(c call) answer {
 }
 
 // put puts a document in a new process.
-func (w *world) put(d document) {
+func (w *ogxStore) put(d document) {
 	w.Helper()
 	w.must(call{Do: "put", Document: d})
 }
 
 // holds fails the test unless OpenAI's Python SDK finds exactly these documents in the store,
 // each once, with correct counts and no File left over.
-func (w *world) holds(docs ...document) {
+func (w *ogxStore) holds(docs ...document) {
 	w.Helper()
 	want := struct {
 		Documents map[string]map[string]any `json:"documents"`

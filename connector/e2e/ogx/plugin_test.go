@@ -19,7 +19,7 @@ import (
 )
 
 func TestThePluginWrites60Records(t *testing.T) {
-	w := newWorld(t)
+	w := newOGXStore(t)
 	records, docs := sixty()
 	p := w.plugin()
 	p.Send(records...)
@@ -29,7 +29,7 @@ func TestThePluginWrites60Records(t *testing.T) {
 }
 
 func TestAKilledPluginLosesAndDoublesNothing(t *testing.T) {
-	w := newWorld(t)
+	w := newOGXStore(t)
 	w.twice = true // the killed plugin and its successor may each attach a document
 	records, docs := sixty()
 	p := w.plugin()
@@ -77,7 +77,7 @@ func sixty() (records []opencdc.Record, docs []document) {
 }
 
 // holdsRows fails the test unless the store holds these documents, each with its text.
-func (w *world) holdsRows(docs []document) {
+func (w *ogxStore) holdsRows(docs []document) {
 	w.Helper()
 	w.lists(docs...)
 	calls := make([]call, len(docs))
@@ -128,7 +128,7 @@ const (
 	maxRecordSize = 4 << 20
 )
 
-func (w *world) plugin() *plugintest.Process {
+func (w *ogxStore) plugin() *plugintest.Process {
 	w.Helper()
 	path, err := pluginProgram()
 	is.New(w.T).NoErr(err)

@@ -12,9 +12,9 @@ import (
 	"github.com/matryer/is"
 )
 
-// through puts a proxy between the world's clients and OGX. It calls before with each request
+// through puts a proxy between the store's clients and OGX. It calls before with each request
 // first. before returns true when it has answered the request.
-func (w *world) through(before func(http.ResponseWriter, *http.Request) bool) {
+func (w *ogxStore) through(before func(http.ResponseWriter, *http.Request) bool) {
 	w.Helper()
 	target, err := url.Parse(ogx.url)
 	is.New(w.T).NoErr(err)

@@ -27,36 +27,36 @@ func withAttributes(d document, attributes map[string]any) document {
 }
 
 func TestCheckFindsTheStore(t *testing.T) {
-	newWorld(t).must(call{Do: "check"})
+	newOGXStore(t).must(call{Do: "check"})
 }
 
 func TestCheckOfAMissingStoreSaysSo(t *testing.T) {
-	w := newWorld(t)
+	w := newOGXStore(t)
 	is.New(t).Equal(w.missing().once(call{Do: "check"})[0].Kind, kindNoStore)
 }
 
-// missing returns the world with the id of a store that does not exist.
-func (w *world) missing() *world {
+// missing returns an ogxStore that does not exist.
+func (w *ogxStore) missing() *ogxStore {
 	m := *w
 	m.Store = "vs_missing"
 	return &m
 }
 
 func TestPutOfANewKeyCreates(t *testing.T) {
-	w := newWorld(t)
+	w := newOGXStore(t)
 	is.New(t).Equal(w.must(call{Do: "put", Document: first}).Outcome, "created")
 	w.holds(first)
 }
 
 func TestTheSamePutAgainChangesNothing(t *testing.T) {
-	w := newWorld(t)
+	w := newOGXStore(t)
 	w.put(first)
 	is.New(t).Equal(w.must(call{Do: "put", Document: first}).Outcome, "unchanged")
 	w.holds(first)
 }
 
 func TestPutOfOtherContentReplaces(t *testing.T) {
-	w := newWorld(t)
+	w := newOGXStore(t)
 	w.put(first)
 	second := withContent(first, "How to travel by ship")
 	is := is.New(t)
@@ -66,7 +66,7 @@ func TestPutOfOtherContentReplaces(t *testing.T) {
 }
 
 func TestPutOfOtherAttributesUploadsNothing(t *testing.T) {
-	w := newWorld(t)
+	w := newOGXStore(t)
 	w.put(first)
 	before := w.storeFiles()[0].ID
 	second := withAttributes(first, map[string]any{"id": "two"})
@@ -78,7 +78,7 @@ func TestPutOfOtherAttributesUploadsNothing(t *testing.T) {
 }
 
 func TestAttributesAreUpdated(t *testing.T) {
-	w := newWorld(t)
+	w := newOGXStore(t)
 	w.put(first)
 	second := withAttributes(first, map[string]any{"id": "two"})
 	is.New(t).Equal(w.must(call{Do: "update", Document: second}).Outcome, "attributes updated")
@@ -86,13 +86,13 @@ func TestAttributesAreUpdated(t *testing.T) {
 }
 
 func TestAttributesOfAnAbsentKeyCannotBeUpdated(t *testing.T) {
-	w := newWorld(t)
+	w := newOGXStore(t)
 	is.New(t).Equal(w.once(call{Do: "update", Document: first})[0].Kind, kindNotFound)
 	w.holds()
 }
 
 func TestGetReturnsTheDocument(t *testing.T) {
-	w := newWorld(t)
+	w := newOGXStore(t)
 	w.put(first)
 	got := w.must(call{Do: "get", Document: first}).Found[0]
 	is := is.New(t)
@@ -103,44 +103,44 @@ func TestGetReturnsTheDocument(t *testing.T) {
 }
 
 func TestGetOfAnAbsentKeyIsNotFound(t *testing.T) {
-	is.New(t).Equal(newWorld(t).once(call{Do: "get", Document: first})[0].Kind, kindNotFound)
+	is.New(t).Equal(newOGXStore(t).once(call{Do: "get", Document: first})[0].Kind, kindNotFound)
 }
 
 func TestGetTakesNoUnattachedFileForTheDocument(t *testing.T) {
-	w := newWorld(t)
+	w := newOGXStore(t)
 	w.stranger(key)
 	is.New(t).Equal(w.once(call{Do: "get", Document: first})[0].Kind, kindNotFound)
 	w.holds()
 }
 
 func TestPutLeavesAnUnattachedFileOfThatNameAlone(t *testing.T) {
-	w := newWorld(t)
+	w := newOGXStore(t)
 	w.stranger(key)
 	is.New(t).Equal(w.must(call{Do: "put", Document: first}).Outcome, "created")
 	w.holds(first)
 }
 
 func TestDeleteRemovesTheDocumentAndItsFile(t *testing.T) {
-	w := newWorld(t)
+	w := newOGXStore(t)
 	w.put(first)
 	is.New(t).Equal(w.must(call{Do: "delete", Document: first}).Outcome, "deleted")
 	w.holds()
 }
 
 func TestDeleteOfAnAbsentKeySucceeds(t *testing.T) {
-	w := newWorld(t)
+	w := newOGXStore(t)
 	is.New(t).Equal(w.must(call{Do: "delete", Document: first}).Outcome, "absent")
 }
 
 func TestDeleteLeavesAnUnattachedFileOfThatNameAlone(t *testing.T) {
-	w := newWorld(t)
+	w := newOGXStore(t)
 	w.stranger(key)
 	is.New(t).Equal(w.must(call{Do: "delete", Document: first}).Outcome, "absent")
 	w.holds()
 }
 
 func TestDeleteInAMissingStoreFails(t *testing.T) {
-	w := newWorld(t)
+	w := newOGXStore(t)
 	is := is.New(t)
 	is.Equal(w.missing().once(call{Do: "delete", Document: first})[0].Kind, kindNoStore)
 	w.stranger(key)
@@ -149,7 +149,7 @@ func TestDeleteInAMissingStoreFails(t *testing.T) {
 }
 
 func TestTextIsTheDocumentsText(t *testing.T) {
-	w := newWorld(t)
+	w := newOGXStore(t)
 	w.put(first)
 	is.New(t).Equal(strings.TrimSpace(w.must(call{Do: "text", Document: first}).Text), first.Content)
 }

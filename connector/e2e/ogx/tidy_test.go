@@ -16,7 +16,7 @@ import (
 )
 
 func TestSweepRemovesAnOlderVersionThatCameLate(t *testing.T) {
-	w := newWorld(t)
+	w := newOGXStore(t)
 	w.put(first)
 	older := w.storeFiles()[0].Attributes
 	second := withContent(first, "How to travel by ship")
@@ -32,7 +32,7 @@ func TestSweepRemovesAnOlderVersionThatCameLate(t *testing.T) {
 }
 
 func TestSweepKeepsFilesThatWereNotPutByKey(t *testing.T) {
-	w := newWorld(t)
+	w := newOGXStore(t)
 	w.put(first)
 	w.stranger(key) // it is seconds old, and its attach could be under way
 	w.stranger("other-client.md")
@@ -41,7 +41,7 @@ func TestSweepKeepsFilesThatWereNotPutByKey(t *testing.T) {
 }
 
 func TestListAnswersWithAYoungFileOfAnotherClient(t *testing.T) {
-	w := newWorld(t)
+	w := newOGXStore(t)
 	w.put(first)
 	w.stranger("other-client.md")
 	w.lists(first)
@@ -50,7 +50,7 @@ func TestListAnswersWithAYoungFileOfAnotherClient(t *testing.T) {
 
 // OGX refuses a listing while one of its files is being detached.
 func TestListAnswersDuringRemovals(t *testing.T) {
-	w := newWorld(t)
+	w := newOGXStore(t)
 	p := newProcess(t, w.settings)
 	var docs []document
 	var deletions []change
@@ -81,7 +81,7 @@ func TestListAnswersDuringRemovals(t *testing.T) {
 // Two attaches of one File at the same time break a store of OGX: a detach then leaves an
 // entry that can be neither listed nor removed. No request shows an attach under way.
 func TestALostReplyOfAnAttachLeavesTheStoreWhole(t *testing.T) {
-	w := newWorld(t)
+	w := newOGXStore(t)
 	w.twice = true // the client may upload the text again
 	began := time.Now()
 	var lost atomic.Bool
@@ -102,7 +102,7 @@ func TestALostReplyOfAnAttachLeavesTheStoreWhole(t *testing.T) {
 }
 
 func TestALeftoverIsListedAndRemovedOnlyWhenVouchedFor(t *testing.T) {
-	w := newWorld(t)
+	w := newOGXStore(t)
 	w.put(first)
 	id := w.upload(key, first.Content)
 	is := is.New(t)
@@ -119,7 +119,7 @@ func TestALeftoverIsListedAndRemovedOnlyWhenVouchedFor(t *testing.T) {
 }
 
 func TestAServerThatLosesAttributesIsRefusedAndNothingIsLeft(t *testing.T) {
-	w := newWorld(t)
+	w := newOGXStore(t)
 	w.through(func(_ http.ResponseWriter, r *http.Request) bool {
 		if isAttach(r) {
 			dropAttributes(r)
@@ -148,7 +148,7 @@ func dropAttributes(r *http.Request) {
 }
 
 func TestJSONThatTheServerCannotReadIsAnErrorThatLeavesNothing(t *testing.T) {
-	w := newWorld(t)
+	w := newOGXStore(t)
 	var uploads atomic.Int32
 	w.through(func(_ http.ResponseWriter, r *http.Request) bool {
 		if isUpload(r) {
@@ -165,7 +165,7 @@ func TestJSONThatTheServerCannotReadIsAnErrorThatLeavesNothing(t *testing.T) {
 }
 
 func TestJSONIsIndexedUnderAnExtensionThatTheServerReads(t *testing.T) {
-	w := newWorld(t)
+	w := newOGXStore(t)
 	w.Extension = ".md"
 	d := document{Key: `{"id":7}`, Content: `{"name":"seven"}`}
 	is.New(t).Equal(w.must(call{Do: "put", Document: d}).Outcome, "created")

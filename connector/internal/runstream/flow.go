@@ -204,9 +204,9 @@ func (f *flow) end() opencdc.Position {
 	return f.recent[len(f.recent)-1]
 }
 
-// settle returns when the record at that position, and so every record before it, has been
+// awaitAnswer returns when the record at that position, and so every record before it, has been
 // answered, or when the stream has ended. It returns the end of the batch with that record.
-func (f *flow) settle(ctx context.Context, pos opencdc.Position) (opencdc.Position, error) {
+func (f *flow) awaitAnswer(ctx context.Context, pos opencdc.Position) (opencdc.Position, error) {
 	f.mu.Lock()
 	f.stopping, f.stopAt = true, pos
 	f.notify()

@@ -63,7 +63,7 @@ func (p *plugin) Run(ctx context.Context, under pconnector.DestinationRunStream)
 // Stop returns when every record up to the last position has been answered. A write may take
 // longer than a minute, after which the SDK would give up.
 func (p *plugin) Stop(ctx context.Context, req pconnector.DestinationStopRequest) (pconnector.DestinationStopResponse, error) {
-	end, err := p.flow.settle(ctx, req.LastPosition)
+	end, err := p.flow.awaitAnswer(ctx, req.LastPosition)
 	req.LastPosition = end // the adapter knows only the last position of each batch
 	resp, stopErr := p.DestinationPlugin.Stop(ctx, req)
 	return resp, errors.Join(err, stopErr)

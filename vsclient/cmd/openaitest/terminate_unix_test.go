@@ -15,6 +15,8 @@ import (
 	"time"
 
 	"github.com/matryer/is"
+
+	"github.com/conduitio-labs/conduit-connector-openai-vectorstore/vsclient/internal/worldtest"
 )
 
 func TestTheProgramServesUntilItIsTerminated(t *testing.T) {
@@ -40,13 +42,13 @@ func TestTheProgramServesUntilItIsTerminated(t *testing.T) {
 	store, name, _ := strings.Cut(lines.Text(), " ")
 	is.Equal(name, "docs")
 
-	status, body := request(t, "GET", url+"/vector_stores/"+store+"/files?nonsense=1", "")
+	status, body := worldtest.Do(t, http.DefaultClient, "GET", url+"/vector_stores/"+store+"/files?nonsense=1", "")
 	is.Equal(status, 200)
 	is.True(strings.Contains(body, `"completed"`))
-	status, body = request(t, "POST", url+"/vector_stores/"+store+"/search", `{"query":"cats"}`)
+	status, body = worldtest.Do(t, http.DefaultClient, "POST", url+"/vector_stores/"+store+"/search", `{"query":"cats"}`)
 	is.Equal(status, 200)
 	is.True(strings.Contains(body, "guide/cats.md"))
-	status, body = request(t, "GET", strings.TrimSuffix(url, "v1"), "")
+	status, body = worldtest.Do(t, http.DefaultClient, "GET", strings.TrimSuffix(url, "v1"), "")
 	is.Equal(status, 200)
 	is.True(strings.Contains(body, "second detach ok"))
 
@@ -72,6 +74,6 @@ func TestTheProgramServesUntilItIsTerminated(t *testing.T) {
 }
 
 func readPage(t *testing.T, url string) string {
-	_, body := request(t, "GET", strings.TrimSuffix(url, "v1"), "")
+	_, body := worldtest.Do(t, http.DefaultClient, "GET", strings.TrimSuffix(url, "v1"), "")
 	return body
 }

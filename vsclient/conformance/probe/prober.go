@@ -184,11 +184,11 @@ func (p *prober) indexed(ctx context.Context, name, content string, attributes m
 }
 
 const (
-	patience = 3 * time.Minute
+	longest  = 3 * time.Minute
 	interval = 500 * time.Millisecond
 )
 
-var errTooLong = fmt.Errorf("not after %v", patience)
+var errTooLong = fmt.Errorf("not after %v", longest)
 
 // until calls ask every interval until it returns true, and returns the time that passed.
 func until(ctx context.Context, ask func() (bool, error)) (time.Duration, error) {
@@ -199,7 +199,7 @@ func until(ctx context.Context, ask func() (bool, error)) (time.Duration, error)
 		if ok || err != nil {
 			return took, err
 		}
-		if took > patience {
+		if took > longest {
 			return took, errTooLong
 		}
 		select {

@@ -473,7 +473,7 @@ func (p *prober) countsAfterDelete(ctx context.Context) (string, error) {
 	took, err := counts(without)
 	switch {
 	case errors.Is(err, errTooLong):
-		return fmt.Sprintf("yes, still after %v", patience), nil
+		return fmt.Sprintf("yes, still after %v", longest), nil
 	case err != nil:
 		return "", err
 	case took < interval:

@@ -49,8 +49,8 @@ var quits = []kind{
 
 const retryAfter = 7 * time.Second
 
-// sea is how the API behaves apart from faults.
-type sea struct {
+// api is how the API behaves apart from faults.
+type api struct {
 	name string
 	cfg  openaitest.Config
 	calm bool // each change can be seen at once
@@ -59,16 +59,16 @@ type sea struct {
 }
 
 var (
-	calm = sea{"no lag", openaitest.Config{Latency: 40 * time.Millisecond, IndexTime: 400 * time.Millisecond}, true, 5}
+	calm = api{"no lag", openaitest.Config{Latency: 40 * time.Millisecond, IndexTime: 400 * time.Millisecond}, true, 5}
 	lags = openaitest.Lag{Attach: 2 * time.Minute, Detach: 2 * time.Minute, Update: 2 * time.Minute}
-	seas = []sea{
+	apis = []api{
 		calm,
 		{"listings 2 min behind", openaitest.Config{Latency: 40 * time.Millisecond, IndexTime: 400 * time.Millisecond, ListLag: lags, CountsLag: 2 * time.Minute}, false, 29},
 		{"404 for 20 s after an attach", openaitest.Config{Latency: 40 * time.Millisecond, IndexTime: 400 * time.Millisecond, NotFoundWindow: 20 * time.Second}, false, 29},
 		{"slow indexing", openaitest.Config{Latency: 40 * time.Millisecond, IndexTime: 40 * time.Second, IndexJitter: 30 * time.Second, PollAfter: 3 * time.Second}, true, 29},
 		everything,
 	}
-	everything = sea{"all of these", openaitest.Config{
+	everything = api{"all of these", openaitest.Config{
 		Latency: 40 * time.Millisecond, IndexTime: 10 * time.Second, IndexJitter: 20 * time.Second, ListLag: lags, CountsLag: 2 * time.Minute,
 		NotFoundWindow: 20 * time.Second, GhostWindow: 15 * time.Second, FreshFileWindow: 2 * time.Second, Quirks: openaitest.ReportedQuirks(),
 	}, false, 17}
@@ -76,7 +76,7 @@ var (
 
 // trial is one run of a workload in which something happens once.
 type trial struct {
-	sea   sea
+	api   api
 	mode  mode
 	kind  kind
 	n     int  // at this request; 0: nothing happens
@@ -84,7 +84,7 @@ type trial struct {
 }
 
 func (tr trial) String() string {
-	s := fmt.Sprintf("%s, %s, %s at request %d", tr.sea.name, tr.mode.name, tr.kind.name, tr.n)
+	s := fmt.Sprintf("%s, %s, %s at request %d", tr.api.name, tr.mode.name, tr.kind.name, tr.n)
 	if tr.frail {
 		s += ", no retries"
 	}
@@ -99,9 +99,9 @@ const settling = 30 * time.Minute
 // were.
 func (tr trial) run(t *testing.T, steps []step) (bad findings, requests int) {
 	synctest.Test(t, func(t *testing.T) {
-		cfg := tr.sea.cfg
+		cfg := tr.api.cfg
 		cfg.Seed = uint64(tr.n) + 1
-		w := newWorld(cfg, keysOf(steps))
+		w := newProject(cfg, keysOf(steps))
 		log := session{w: w}
 		var (
 			caller giver
@@ -194,7 +194,7 @@ func (tr trial) unexpected(f failed) []string {
 
 // lostUploads is how many uploads took effect without their process hearing of it:
 // by a fault, or because it gave up at that time. Each may leave a File.
-func (w *world) lostUploads(gaveUp time.Time) (n int) {
+func (w *project) lostUploads(gaveUp time.Time) (n int) {
 	for _, r := range w.srv.Requests() {
 		if r.Endpoint != "POST /files" {
 			continue
@@ -236,23 +236,23 @@ func tooSoon(log []openaitest.Request) (wrong []string) {
 // workload, one at a time, redelivers the failed changes, and looks at the store.
 func TestAFaultAtAnyRequestLosesNothing(t *testing.T) {
 	steps := compact()
-	for i, sea := range seas {
+	for i, api := range apis {
 		for _, mode := range modesOf(i) {
 			for _, frail := range []bool{false, true} {
-				name := fmt.Sprintf("%s/%s/retries", sea.name, mode.name)
-				kind := "a fault that the client survives: " + sea.name
+				name := fmt.Sprintf("%s/%s/retries", api.name, mode.name)
+				kind := "a fault that the client survives: " + api.name
 				if frail {
-					name = fmt.Sprintf("%s/%s/no retries", sea.name, mode.name)
-					kind = "a fault that fails the call: " + sea.name
+					name = fmt.Sprintf("%s/%s/no retries", api.name, mode.name)
+					kind = "a fault that fails the call: " + api.name
 				}
 				t.Run(name, func(t *testing.T) {
 					t.Parallel()
-					trial{sea: sea, mode: mode, frail: frail}.atEvery(t, kind, steps, kinds)
+					trial{api: api, mode: mode, frail: frail}.atEvery(t, kind, steps, kinds)
 				})
 			}
-			t.Run(fmt.Sprintf("%s/%s/given up", sea.name, mode.name), func(t *testing.T) {
+			t.Run(fmt.Sprintf("%s/%s/given up", api.name, mode.name), func(t *testing.T) {
 				t.Parallel()
-				trial{sea: sea, mode: mode}.atEvery(t, "the call is given up: "+sea.name, steps, quits)
+				trial{api: api, mode: mode}.atEvery(t, "the call is given up: "+api.name, steps, quits)
 			})
 		}
 	}
@@ -265,7 +265,7 @@ func (tr trial) atEvery(t *testing.T, name string, steps []step, kinds []kind) {
 	if bad.any() {
 		t.Fatalf("%v:%v", tr, bad)
 	}
-	stride := every(tr.sea.stride, 1)
+	stride := every(tr.api.stride, 1)
 	r := report{t: t, name: name, boundaries: boundaries, kinds: len(kinds)}
 	for k, kind := range kinds {
 		for n := 1 + k*stride/len(kinds); n <= boundaries; n += stride {

@@ -11,6 +11,7 @@ import (
 	"testing"
 
 	"github.com/conduitio-labs/conduit-connector-openai-vectorstore/vsclient/internal/page"
+	"github.com/conduitio-labs/conduit-connector-openai-vectorstore/vsclient/internal/race"
 )
 
 // figures are the results of the runs of one kind.
@@ -96,7 +97,7 @@ var share = flag.Int("share", 20, "without -all: strike one request of so many, 
 // sparing reports whether a tenth of the share is enough. The race detector makes each
 // run many times as long, and looks for something that a tenth shows as well, as do
 // runs that are -short.
-func sparing() bool { return !*all && (underRace || testing.Short()) }
+func sparing() bool { return !*all && race.EnabledOrShort() }
 
 // every is how many requests lie between two that are struck: whole with -all.
 func every(sparse, whole int) int {
@@ -109,7 +110,7 @@ func every(sparse, whole int) int {
 	return *share * sparse
 }
 
-// modesOf are the modes in which the nth of several seas is tried: all, or when sparing
+// modesOf are the modes in which the nth of several APIs is tried: all, or when sparing
 // the one whose turn it is.
 func modesOf(nth int) []mode {
 	if sparing() {

@@ -14,7 +14,7 @@ import (
 // at a moment of its own, and the next begins where the one before was, or a
 // little earlier.
 type killing struct {
-	sea   sea
+	api   api
 	mode  mode
 	at    []moment
 	drops bool // requests that are under way at a death have no effect
@@ -22,16 +22,16 @@ type killing struct {
 }
 
 func (k killing) String() string {
-	return fmt.Sprintf("%s, %s, killed at %+v, requests under way dropped: %v, %d groups redelivered", k.sea.name, k.mode.name, k.at, k.drops, k.redo)
+	return fmt.Sprintf("%s, %s, killed at %+v, requests under way dropped: %v, %d groups redelivered", k.api.name, k.mode.name, k.at, k.drops, k.redo)
 }
 
 // run carries it out. bounded are the Files that the kills have left, which the
 // sweep and the removal of leftovers then have to find.
 func (k killing) run(t *testing.T, steps []step) (bad findings, bounded, requests int) {
 	synctest.Test(t, func(t *testing.T) {
-		cfg := k.sea.cfg
+		cfg := k.api.cfg
 		cfg.Seed = 7
-		w := newWorld(cfg, keysOf(steps))
+		w := newProject(cfg, keysOf(steps))
 		groups := k.mode.groups(steps)
 		acked, most := 0, 0
 		var dead []*client.Client
@@ -73,7 +73,7 @@ func (k killing) run(t *testing.T, steps []step) (bad findings, bounded, request
 			}
 		}
 		requests = w.srv.RequestCount()
-		if k.sea.calm {
+		if k.api.calm {
 			bad.add(w.examine())
 			bad.leftovers = nil
 		}
@@ -92,9 +92,9 @@ func (k killing) run(t *testing.T, steps []step) (bad findings, bounded, request
 	return bad, bounded, requests
 }
 
-// ends examines a world in which everything has had its time: so many Files may be
+// ends examines a project in which everything has had its time: so many Files may be
 // attached nowhere. Then it tidies up and examines it again, and nothing may be.
-func (w *world) ends(c *client.Client, most int) (bad findings, loose int) {
+func (w *project) ends(c *client.Client, most int) (bad findings, loose int) {
 	bad = w.examine()
 	bad.leftovers = nil
 	if loose = len(w.loose()); loose > most {
@@ -108,7 +108,7 @@ func (w *world) ends(c *client.Client, most int) (bad findings, loose int) {
 
 // tidy sweeps the store and removes leftovers: first without anybody's word for a
 // key, which must not touch others' Files, then with it.
-func (w *world) tidy(c *client.Client) (bad findings) {
+func (w *project) tidy(c *client.Client) (bad findings) {
 	for _, vouched := range [][]string{nil, w.keys} {
 		if _, err := c.Strays(neverDone, time.Nanosecond, vouched, w.start); err != nil {
 			bad.wrong = append(bad.wrong, err.Error())
@@ -123,19 +123,19 @@ func (w *world) tidy(c *client.Client) (bad findings) {
 // TestASIGKILLAtAnyRequestLosesNothing.
 func TestAKillAtAnyRequestLosesNothing(t *testing.T) {
 	steps := compact()
-	for i, sea := range seas {
+	for i, api := range apis {
 		for _, mode := range modesOf(i + 1) {
-			t.Run(sea.name+"/"+mode.name, func(t *testing.T) {
+			t.Run(api.name+"/"+mode.name, func(t *testing.T) {
 				t.Parallel()
-				bad, _, boundaries := killing{sea: sea, mode: mode, at: []moment{{}}}.run(t, steps)
+				bad, _, boundaries := killing{api: api, mode: mode, at: []moment{{}}}.run(t, steps)
 				if bad.any() {
 					t.Fatal(bad)
 				}
-				stride := every(max(1, sea.stride/3), 1)
-				r := report{t: t, name: "the process is killed: " + sea.name, boundaries: boundaries, kinds: 4}
+				stride := every(max(1, api.stride/3), 1)
+				r := report{t: t, name: "the process is killed: " + api.name, boundaries: boundaries, kinds: 4}
 				for n := 1; n <= boundaries; n += stride {
 					for i := range 4 {
-						k := killing{sea: sea, mode: mode, at: []moment{{n, i%2 == 1}}, drops: i/2 == 1, redo: n % 3}
+						k := killing{api: api, mode: mode, at: []moment{{n, i%2 == 1}}, drops: i/2 == 1, redo: n % 3}
 						bad, bounded, _ := k.run(t, steps)
 						r.add(k, bad, bounded)
 					}
@@ -148,16 +148,16 @@ func TestAKillAtAnyRequestLosesNothing(t *testing.T) {
 // TestTwoKillsLoseNothing has a second process die on the way.
 func TestTwoKillsLoseNothing(t *testing.T) {
 	steps := compact()
-	for i, sea := range []sea{calm, everything} {
+	for i, api := range []api{calm, everything} {
 		for _, mode := range modesOf(i + 1) {
-			t.Run(sea.name+"/"+mode.name, func(t *testing.T) {
+			t.Run(api.name+"/"+mode.name, func(t *testing.T) {
 				t.Parallel()
-				_, _, boundaries := killing{sea: sea, mode: mode, at: []moment{{}}}.run(t, steps)
+				_, _, boundaries := killing{api: api, mode: mode, at: []moment{{}}}.run(t, steps)
 				stride := every(7, 2)
-				r := report{t: t, name: "two processes are killed: " + sea.name, boundaries: boundaries, kinds: 4}
+				r := report{t: t, name: "two processes are killed: " + api.name, boundaries: boundaries, kinds: 4}
 				for n := 1; n <= boundaries; n += stride {
 					for _, m := range []int{5, 6 + n%5, 11 + n%7} {
-						k := killing{sea: sea, mode: mode, at: []moment{{n, m%2 == 0}, {m, n%2 == 0}}, drops: n%3 == 0}
+						k := killing{api: api, mode: mode, at: []moment{{n, m%2 == 0}, {m, n%2 == 0}}, drops: n%3 == 0}
 						bad, bounded, _ := k.run(t, steps)
 						r.add(k, bad, bounded)
 					}

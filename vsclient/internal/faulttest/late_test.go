@@ -23,7 +23,7 @@ func TestAnUploadThatTakesEffectLateLeavesOneFileThatIsListed(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				cfg := calm.cfg
 				cfg.IndexTime = 10 * time.Second
-				w := newWorld(cfg, keysOf(steps))
+				w := newProject(cfg, keysOf(steps))
 				l.next = w.srv.Client().Transport
 				c := w.client(l)
 				log := &session{w: w}

@@ -14,7 +14,7 @@ import (
 // outage is a run in which from one request on every request fails, for longer
 // than the client tries. It is over when the caller has its error.
 type outage struct {
-	sea     sea
+	api     api
 	kind    kind
 	n       int
 	replace bool // the caller does not repeat a failed change, but asks for another
@@ -22,14 +22,14 @@ type outage struct {
 }
 
 func (o outage) String() string {
-	return fmt.Sprintf("%s, %s from request %d on, other changes asked for: %v, new client: %v", o.sea.name, o.kind.name, o.n, o.replace, o.restart)
+	return fmt.Sprintf("%s, %s from request %d on, other changes asked for: %v, new client: %v", o.api.name, o.kind.name, o.n, o.replace, o.restart)
 }
 
 func (o outage) run(t *testing.T, steps []step) (bad findings, bounded, requests int) {
 	synctest.Test(t, func(t *testing.T) {
-		cfg := o.sea.cfg
+		cfg := o.api.cfg
 		cfg.Seed = uint64(o.n)
-		w := newWorld(cfg, keysOf(steps))
+		w := newProject(cfg, keysOf(steps))
 		if o.n > 0 {
 			f := o.kind.fault
 			f.Nth, f.Times = o.n, -1
@@ -83,7 +83,7 @@ func (o outage) run(t *testing.T, steps []step) (bad findings, bounded, requests
 }
 
 // wanted is the change that gives the key the content it is to hold; nil: nothing.
-func (w *world) wanted(key string) *step {
+func (w *project) wanted(key string) *step {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	was := w.want[key]
@@ -105,16 +105,16 @@ func TestAnOutageFromAnyRequestOnLosesNothing(t *testing.T) {
 		{name: "500 after the effect", fault: openaitest.Fault{Kind: openaitest.FaultStatus, AfterEffect: true}},
 		{name: "hang after the effect", fault: openaitest.Fault{Kind: openaitest.FaultHang, AfterEffect: true}},
 	}
-	for _, sea := range []sea{calm, everything} {
-		t.Run(sea.name, func(t *testing.T) {
+	for _, api := range []api{calm, everything} {
+		t.Run(api.name, func(t *testing.T) {
 			t.Parallel()
-			_, _, boundaries := outage{sea: sea}.run(t, steps)
-			stride := every(sea.stride, 1)
-			r := report{t: t, name: "the API is away for longer than is tried: " + sea.name, boundaries: boundaries, kinds: len(down) * 4}
+			_, _, boundaries := outage{api: api}.run(t, steps)
+			stride := every(api.stride, 1)
+			r := report{t: t, name: "the API is away for longer than is tried: " + api.name, boundaries: boundaries, kinds: len(down) * 4}
 			for k, kind := range down {
 				for n := 1 + k*stride/len(down); n <= boundaries; n += stride {
 					for i := range 4 {
-						o := outage{sea, kind, n, i%2 == 1, i/2 == 1}
+						o := outage{api, kind, n, i%2 == 1, i/2 == 1}
 						bad, bounded, _ := o.run(t, steps)
 						r.add(o, bad, bounded)
 					}

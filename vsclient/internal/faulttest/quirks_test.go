@@ -57,7 +57,7 @@ func TestNothingIsLostUnderAnyQuirk(t *testing.T) {
 				if sparing() && i/5%2 != j {
 					continue
 				}
-				trial{sea: sea{name: name, cfg: cfg, stride: stride}, mode: mode}.spread(t, stride)
+				trial{api: api{name: name, cfg: cfg, stride: stride}, mode: mode}.spread(t, stride)
 			}
 		})
 	}
@@ -77,13 +77,13 @@ func (tr trial) spread(t *testing.T, stride int) {
 		tr.kind, tr.n = kinds[i%len(kinds)], 1+i/len(kinds)
 		// A client that may not try again does not get past a limit on reads, with
 		// which it would have to clean up.
-		tr.frail = i%2 == 0 && tr.sea.cfg.Limits.ReadsPerMinute == 0
+		tr.frail = i%2 == 0 && tr.api.cfg.Limits.ReadsPerMinute == 0
 		bad, _ := tr.run(t, steps)
 		faults.add(tr, bad, 0)
 	}
 	kills := report{t: t, name: "a kill, under each quirk", boundaries: boundaries, kinds: 4}
 	for i := 1; i <= 4*boundaries; i += stride / 3 {
-		k := killing{sea: tr.sea, mode: tr.mode, at: []moment{{1 + i/4, i%2 == 0}}, drops: i%4 < 2, redo: i % 3}
+		k := killing{api: tr.api, mode: tr.mode, at: []moment{{1 + i/4, i%2 == 0}}, drops: i%4 < 2, redo: i % 3}
 		bad, bounded, _ := k.run(t, steps)
 		kills.add(k, bad, bounded)
 	}

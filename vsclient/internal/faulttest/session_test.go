@@ -12,7 +12,7 @@ import (
 // session is one process's view of the ledger. A write after its death does
 // not count.
 type session struct {
-	w    *world
+	w    *project
 	over atomic.Bool
 }
 

@@ -61,7 +61,7 @@ func child() int {
 // executioner serves the emulator over TCP and kills the process that makes the
 // nth request: before it takes effect, or after, with the reply unsent.
 type executioner struct {
-	*world
+	*project
 	at   moment
 	n    atomic.Int64
 	kill func()
@@ -81,7 +81,7 @@ func (e *executioner) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 
 // live runs a child from a step on until it ends or is killed, and returns the
 // step that comes next.
-func (w *world) live(url string, from int, log *session, started func(*os.Process)) (next int, err error) {
+func (w *project) live(url string, from int, log *session, started func(*os.Process)) (next int, err error) {
 	cmd := exec.CommandContext(context.Background(), os.Args[0])
 	cmd.Env = append(os.Environ(), childEnv+"="+url+" "+w.store, childFrom+"="+strconv.Itoa(from))
 	var told strings.Builder
@@ -119,8 +119,8 @@ func (w *world) live(url string, from int, log *session, started func(*os.Proces
 // executed runs the workload in a process that is killed at that moment, and to its
 // end in another.
 func executed(at moment) (bad findings, bounded, requests int) {
-	w := newWorld(openaitest.Config{Now: time.Now}, keysOf(compact()))
-	e := &executioner{world: w, at: at}
+	w := newProject(openaitest.Config{Now: time.Now}, keysOf(compact()))
+	e := &executioner{project: w, at: at}
 	api := httptest.NewServer(e)
 	defer api.Close()
 	var killed atomic.Bool

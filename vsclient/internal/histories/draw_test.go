@@ -21,7 +21,7 @@ var undrawn = map[string]string{
 func TestEachSwitchIsDrawnOrHasAReason(t *testing.T) {
 	drawn := make(map[string]bool)
 	for seed := range uint64(3000) {
-		for _, name := range plan.Draw(seed).Sea.Quirks {
+		for _, name := range plan.Draw(seed).API.Quirks {
 			drawn[name] = true
 		}
 	}

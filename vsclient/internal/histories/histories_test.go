@@ -17,6 +17,7 @@ import (
 	"github.com/conduitio-labs/conduit-connector-openai-vectorstore/vsclient/internal/histories"
 	"github.com/conduitio-labs/conduit-connector-openai-vectorstore/vsclient/internal/histories/course"
 	"github.com/conduitio-labs/conduit-connector-openai-vectorstore/vsclient/internal/histories/plan"
+	"github.com/conduitio-labs/conduit-connector-openai-vectorstore/vsclient/internal/race"
 )
 
 var (
@@ -44,7 +45,10 @@ func TestHistories(t *testing.T) {
 		t.Fatalf("-page needs %d histories or more, from which on each rare state has to be reached; -n is %d", whole, n)
 	}
 	if n == 0 {
-		n = few
+		n = 150
+		if race.Enabled {
+			n = 25
+		}
 		if testing.Short() {
 			n /= 10
 		}
@@ -113,7 +117,7 @@ func shared(t *testing.T, n int) (s histories.Summary) {
 			result := filepath.Join(dir, strconv.Itoa(w)+".json")
 			cmd := exec.CommandContext(t.Context(), os.Args[0], "-test.run=^TestHistories$", "-test.timeout=0", "-first", strconv.FormatUint(*first+uint64(from), 10),
 				"-n", strconv.Itoa(size), "-shrink", strconv.Itoa(*shrink), "-records", *folder, "-sum", result)
-			told, runErr := cmd.CombinedOutput()
+			output, runErr := cmd.CombinedOutput()
 			data, err := os.ReadFile(result)
 			var part histories.Summary
 			if err == nil {
@@ -122,11 +126,11 @@ func shared(t *testing.T, n int) (s histories.Summary) {
 			mu.Lock()
 			defer mu.Unlock()
 			if err != nil {
-				t.Errorf("%v\n%s", runErr, told)
+				t.Errorf("%v\n%s", runErr, output)
 				return
 			}
 			if part.Red > 0 {
-				fmt.Printf("%s\n", told)
+				fmt.Printf("%s\n", output)
 			}
 			s.Merge(part)
 		})
@@ -158,12 +162,12 @@ func report(t *testing.T, drawn plan.Plan, out course.Outcome) {
 		t.Fatal(err)
 	}
 	fmt.Printf("seed %d is red. To repeat it:\n  go -C vsclient test -count=1 ./internal/histories -run TestARedHistoryIsRedAgain -args -record %s -times 20\n", drawn.Seed, path)
-	told := map[string]bool{}
+	printed := map[string]bool{}
 	for _, f := range out.Wrong {
-		if *shrink == 0 || told[f.Kind] {
+		if *shrink == 0 || printed[f.Kind] {
 			continue
 		}
-		told[f.Kind] = true
+		printed[f.Kind] = true
 		ofKind := func(g course.Finding) bool { return g.Kind == f.Kind }
 		small := plan.Shrink(drawn, func(p plan.Plan) bool {
 			return slices.ContainsFunc(histories.Run(t, p, nil, false).Wrong, ofKind)

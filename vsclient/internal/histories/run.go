@@ -61,7 +61,7 @@ func Run(t *testing.T, p plan.Plan, drive []trail.Pass, verbose bool) course.Out
 }
 
 func (h *history) config() openaitest.Config {
-	s := h.Plan.Sea
+	s := h.Plan.API
 	h.Clock = time.Duration(s.Clock)
 	cfg := openaitest.Config{
 		Seed: h.Plan.Seed, IndexTime: time.Duration(s.IndexTime), IndexJitter: time.Duration(s.Jitter),
@@ -174,7 +174,7 @@ func (h *history) tell(format string, args ...any) {
 func (h *history) take(s plan.Step) {
 	h.tell("STEP %v", s)
 	p := h.procs[s.P]
-	if p == nil && s.Do != plan.DoStart && s.Do != plan.DoSleep && s.Do != plan.DoOutage && s.Do != plan.DoCalm && s.Do != plan.DoJoin && s.Do != plan.DoStrip && s.Do != plan.DoHand && s.Do != plan.DoCrowd && s.Do != plan.DoThin && s.Do != plan.DoExpire {
+	if p == nil && s.Do != plan.DoStart && s.Do != plan.DoSleep && s.Do != plan.DoOutage && s.Do != plan.DoCalm && s.Do != plan.DoJoin && s.Do != plan.DoStrip && s.Do != plan.DoAttachElsewhere && s.Do != plan.DoCrowd && s.Do != plan.DoThin && s.Do != plan.DoExpire {
 		return // its start was cut away
 	}
 	switch s.Do {
@@ -222,8 +222,8 @@ func (h *history) take(s plan.Step) {
 		h.calm()
 	case plan.DoStrip:
 		h.people.Strip(s)
-	case plan.DoHand:
-		h.people.Hand(s)
+	case plan.DoAttachElsewhere:
+		h.people.AttachElsewhere(s)
 	case plan.DoCrowd:
 		h.people.Crowd(s.Store)
 	case plan.DoThin:
@@ -380,7 +380,7 @@ func (h *history) apply(ctx context.Context, p *process, changes []plan.Change) 
 			h.Out.States[rare.Merged]++
 		}
 		last[ch.Key] = call
-		if c.Unseen(call, p.Begun, time.Duration(max(h.Plan.Sea.NotFound, h.Plan.Sea.Ghost))) {
+		if c.Unseen(call, p.Begun, time.Duration(max(h.Plan.API.NotFound, h.Plan.API.Ghost))) {
 			h.Pardon(judge.ExcuseUnseen, c)
 		}
 		cells, calls = append(cells, c), append(calls, call)
@@ -419,7 +419,7 @@ func (h *history) failed(ctx context.Context, p *process, c *model.Cell, name st
 	}
 	h.Mu.Lock()
 	why := h.Unasked(p.Process, from, a, ctx.Err() != nil)
-	if a.Class == client.Service && !(c != nil && (c.UnderWay(p.N, from-time.Duration(h.Plan.Sea.NotFound)) || c.ChangedBesides(p.N, from-judge.Watched))) {
+	if a.Class == client.Service && !(c != nil && (c.UnderWay(p.N, from-time.Duration(h.Plan.API.NotFound)) || c.ChangedBesides(p.N, from-judge.Watched))) {
 		why = h.Works(p.Process, from)
 	}
 	if why == "" && a.Class != client.Service && a.Class != client.Stopped && p.Store >= 0 && !(p.Store == 0 && h.Expired) {
@@ -456,7 +456,7 @@ func (h *history) flush(ctx context.Context, p *process) {
 	}
 	h.Mu.Unlock()
 	from := h.Now()
-	told, err := p.c.Flush(ctx)
+	late, err := p.c.Flush(ctx)
 	if p.line.Dead() {
 		return
 	}
@@ -465,22 +465,22 @@ func (h *history) flush(ctx context.Context, p *process) {
 		h.Wrong(course.KindError, "process %d: flush makes no request, and fails by the service: %v", p.N, err)
 	}
 	h.failed(ctx, p, nil, "flush", from, a)
-	for _, t := range told {
+	for _, t := range late {
 		if h.Drops() {
 			break
 		}
 		h.Flushed(p.Process, t)
 	}
-	if err == nil && len(told) == 0 && len(accepted) > 0 {
+	if err == nil && len(late) == 0 && len(accepted) > 0 {
 		h.Reached(rare.Flushed)
 	}
 	h.Mu.Lock()
 	defer h.Mu.Unlock()
 	for i, c := range accepted {
-		if slices.ContainsFunc(told, func(t client.Told) bool { return t.Key == c.Key }) && c.Accepted == calls[i] {
+		if slices.ContainsFunc(late, func(t client.LateFailure) bool { return t.Key == c.Key }) && c.Accepted == calls[i] {
 			c.Accepted = nil // this Flush has reported it, and no later one does
 		}
-		if err != nil || len(told) > 0 || c.Accepted != calls[i] || p.Closed || h.Expired && c.Store == 0 {
+		if err != nil || len(late) > 0 || c.Accepted != calls[i] || p.Closed || h.Expired && c.Store == 0 {
 			continue
 		}
 		if h.Drops() {
@@ -493,7 +493,7 @@ func (h *history) flush(ctx context.Context, p *process) {
 			c.Accepted = nil
 			continue
 		}
-		c.Settle(calls[i], h.Now())
+		c.MakeCertain(calls[i], h.Now())
 	}
 }
 

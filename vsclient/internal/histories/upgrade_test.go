@@ -19,6 +19,7 @@ import (
 	"github.com/conduitio-labs/conduit-connector-openai-vectorstore/vsclient/internal/histories/client"
 	"github.com/conduitio-labs/conduit-connector-openai-vectorstore/vsclient/internal/histories/plan"
 	"github.com/conduitio-labs/conduit-connector-openai-vectorstore/vsclient/internal/histories/trail"
+	"github.com/conduitio-labs/conduit-connector-openai-vectorstore/vsclient/internal/race"
 	"github.com/conduitio-labs/conduit-connector-openai-vectorstore/vsclient/openaitest"
 )
 
@@ -134,8 +135,8 @@ func (o *oldStore) post(t *testing.T, path string, body any) {
 		t.Fatal(err)
 	}
 	defer resp.Body.Close()
-	if told, _ := io.ReadAll(resp.Body); resp.StatusCode != http.StatusOK {
-		t.Fatalf("%s: %d %s", path, resp.StatusCode, told)
+	if body, _ := io.ReadAll(resp.Body); resp.StatusCode != http.StatusOK {
+		t.Fatalf("%s: %d %s", path, resp.StatusCode, body)
 	}
 }
 
@@ -173,7 +174,7 @@ func each(t *testing.T, test func(is *is.I, o *oldStore, c *client.Client, d wri
 		t.Fatal(err)
 	}
 	for i, d := range data.Documents {
-		if tooLong(d) || underRace && i%3 != 0 {
+		if tooLong(d) || race.Enabled && i%3 != 0 {
 			continue
 		}
 		t.Run(d.Why, func(t *testing.T) {

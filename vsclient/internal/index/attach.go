@@ -155,9 +155,9 @@ func aboutAFile(f *reply.Failure, files []*attaching) bool {
 // was lost, a look decides whether it is repeated.
 func (p *post) run() error {
 	w := p.i.wire
-	patience := unknownInBatchTime
+	unknownTime := unknownInBatchTime
 	if p.single {
-		patience = unknownFileTime
+		unknownTime = unknownFileTime
 		if p.files[0].unsure {
 			if there, err := p.look(w); there || err != nil {
 				return err
@@ -174,7 +174,7 @@ func (p *post) run() error {
 			f = refusal(err)
 		}
 		unknown := f != nil && errors.Is(f.Kind, fail.NotFound) && !errors.Is(f.Kind, fail.StoreGone)
-		if !unknown || time.Since(p.files[0].tried)+wait >= patience {
+		if !unknown || time.Since(p.files[0].tried)+wait >= unknownTime {
 			if lost, ok := errors.AsType[*reply.Failure](err); ok && lost.Unknown {
 				if there, _ := p.look(w.For(quickly)); there {
 					return nil
@@ -351,7 +351,7 @@ func (i *Indexer) accept(p *post) {
 	i.mu.Unlock()
 	w.hear(p.batch, time.Time{})
 	for _, s := range p.seen {
-		w.settle(s, false)
+		w.finish(s, false)
 	}
 	if len(w.open) == 0 || !i.cfg.Go(func() { defer p.cancel(); w.run(p.ctx) }) {
 		p.cancel()

@@ -11,6 +11,7 @@ import (
 
 	"github.com/conduitio-labs/conduit-connector-openai-vectorstore/vsclient/internal/fail"
 	"github.com/conduitio-labs/conduit-connector-openai-vectorstore/vsclient/internal/index"
+	"github.com/conduitio-labs/conduit-connector-openai-vectorstore/vsclient/internal/race"
 	"github.com/conduitio-labs/conduit-connector-openai-vectorstore/vsclient/openaitest"
 )
 
@@ -56,7 +57,10 @@ func awkward(r *rand.Rand) openaitest.Config {
 
 // Every call ends, and nothing goes on without a caller.
 func TestIndexReportsTheTrueFateOfAFile(t *testing.T) {
-	rounds := many
+	rounds := 400
+	if race.Enabled {
+		rounds = 50
+	}
 	if testing.Short() {
 		rounds = 60
 	}
@@ -64,7 +68,7 @@ func TestIndexReportsTheTrueFateOfAFile(t *testing.T) {
 		t.Run(fmt.Sprint(seed), func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				r := rand.New(rand.NewPCG(1, uint64(seed)))
-				w := newWorld(t, awkward(r), func(c *index.Config) { c.BatchSize = anyOf(r, 1, 10, 100) })
+				w := newRig(t, awkward(r), func(c *index.Config) { c.BatchSize = anyOf(r, 1, 10, 100) })
 				if r.IntN(5) == 0 {
 					time.AfterFunc(anyOf(r, time.Second, 10*time.Second, 2*time.Minute), func() { w.life(fail.Closed) })
 				}

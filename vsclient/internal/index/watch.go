@@ -108,7 +108,7 @@ func (w *watch) tookNothing() bool {
 	defer p.cancel()
 	there, err := p.look(w.i.wire.For(quickly))
 	for _, s := range p.seen {
-		w.settle(s, false)
+		w.finish(s, false)
 	}
 	switch {
 	case there || err != nil:
@@ -153,7 +153,7 @@ func (w *watch) readStatus(ctx context.Context, status wire.Status) {
 			return // the Files that stay open are asked for again
 		}
 		for _, s := range files {
-			w.settle(s, false)
+			w.finish(s, false)
 		}
 		if len(w.open) == 0 {
 			return
@@ -161,10 +161,10 @@ func (w *watch) readStatus(ctx context.Context, status wire.Status) {
 	}
 }
 
-// settle ends a File that the reply shows to have ended. A status that is not
+// finish ends a File that the reply shows to have ended. A status that is not
 // documented is waited for like in_progress. Only a GET shows that marks are lost, and
 // another a while later. It reports whether the reply brings news.
-func (w *watch) settle(s wire.StoreFile, get bool) (news bool) {
+func (w *watch) finish(s wire.StoreFile, get bool) (news bool) {
 	at := w.open[s.ID]
 	if at == nil {
 		return false
@@ -233,7 +233,7 @@ func (w *watch) lookAt(ctx context.Context, files []*attaching) (news bool) {
 			if w.batch == "" {
 				w.heardAt, w.hint = time.Now(), max(w.hint, hint)
 			}
-			news = w.settle(s, true) || news
+			news = w.finish(s, true) || news
 		case errors.Is(err, fail.NotFound):
 			heard = true
 			if w.missing() {

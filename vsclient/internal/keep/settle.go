@@ -260,7 +260,7 @@ func (t *tending) drop(it tended) {
 }
 
 func (t *tending) run(ctx context.Context, d view.Doc, it tended) {
-	until := time.Now().Add(t.k.patience())
+	until := time.Now().Add(t.k.abandonedTime())
 	for wait, early := firstTend, t.hurry; ; wait = min(2*wait, longestTend) {
 		_ = pace.Pause(ctx, wait, early)
 		closing := t.hurrying()
@@ -281,8 +281,8 @@ func (t *tending) run(ctx context.Context, d view.Doc, it tended) {
 	}
 }
 
-// patience is how long a version is waited for that nobody tries to index any more.
-func (k *Keeper) patience() time.Duration {
+// abandonedTime is how long a version is waited for that nobody tries to index any more.
+func (k *Keeper) abandonedTime() time.Duration {
 	return k.cfg.RetryTimeout + max(openTime, k.cfg.AttachTime)
 }
 
@@ -328,7 +328,7 @@ func (t *tending) settle(ctx context.Context, d view.Doc, named, late, closing b
 		now, known := k.ledger.Find(v.ID)
 		searchable := now.Status == ledger.Completed && now.Seen == ledger.Read
 		waiting := now.Made && (now.Open || now.Going) && now.Status != ledger.Completed
-		late := now.Over != 0 && k.view.Since(now.Over) > k.patience()
+		late := now.Over != 0 && k.view.Since(now.Over) > k.abandonedTime()
 		switch {
 		case !known:
 			continue

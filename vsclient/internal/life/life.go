@@ -104,10 +104,10 @@ func (l *Life) Shut() bool {
 func (l *Life) Await(ctx context.Context) { l.calls.await(ctx) }
 
 // Cut ends the calls under way. A call that runs its caller's own code may take longer
-// than the patience for it. It makes no request any more.
-func (l *Life) Cut(patience time.Duration) {
+// than the time for it. It makes no request any more.
+func (l *Life) Cut(within time.Duration) {
 	l.calls.end(fail.Closed)
-	ctx, cancel := context.WithTimeout(context.Background(), patience)
+	ctx, cancel := context.WithTimeout(context.Background(), within)
 	defer cancel()
 	l.calls.await(ctx)
 }

@@ -5,6 +5,7 @@ import (
 	"testing"
 
 	"github.com/conduitio-labs/conduit-connector-openai-vectorstore/vsclient/internal/histories/trail"
+	"github.com/conduitio-labs/conduit-connector-openai-vectorstore/vsclient/internal/worldtest"
 )
 
 // renamed are keys to which the newest client gives a name that the older release does not
@@ -13,19 +14,19 @@ var renamed = []struct {
 	why string
 	doc
 }{
-	{"an extension in capitals is sent in lower case", doc{key: "REPORT.MD", attrs: attributesOf(2)}},
+	{"an extension in capitals is sent in lower case", doc{key: "REPORT.MD", attrs: worldtest.AttributesOf(2)}},
 	{"an extension with one capital is sent in lower case", doc{key: "notes/today.Txt"}},
 	{"two dots are taken for a path", doc{key: "v1..v2.md", maxTokens: 200}},
 	{"two dots are taken for a path, within a path", doc{key: "docs/../a.md"}},
 	{"a slash that is escaped is taken for a path", doc{key: "a%2Fb.md"}},
-	{"a character that looks like a slash is taken for a path", doc{key: "a\uFF0Fb.md", attrs: attributesOf(1)}},
+	{"a character that looks like a slash is taken for a path", doc{key: "a\uFF0Fb.md", attrs: worldtest.AttributesOf(1)}},
 }
 
 // TestTheNewestClientFindsADocumentUnderTheNameOfTheOlderRelease has the newest client take
 // over documents to which it would give another name.
 func TestTheNewestClientFindsADocumentUnderTheNameOfTheOlderRelease(t *testing.T) {
 	t.Parallel()
-	w := newWorld(t, 0)
+	w := newProject(t, 0)
 	asOf := func(turn int) {
 		for _, r := range renamed {
 			w.docs[r.key] = change(r.doc, turn)
@@ -41,7 +42,7 @@ func TestTheNewestClientFindsADocumentUnderTheNameOfTheOlderRelease(t *testing.T
 	w.turn(theNewest, 0, func(p process) {
 		w.reads(p)
 		for key, d := range w.docs {
-			d.attrs = attributesOf(3)
+			d.attrs = worldtest.AttributesOf(3)
 			w.docs[key] = attributed(d, 2)
 		}
 		w.each(p, "attributes updated", doc.update)
@@ -66,7 +67,7 @@ func TestTheOlderReleaseMissesADocumentUnderANewerName(t *testing.T) {
 	for _, r := range renamed {
 		t.Run(r.why, func(t *testing.T) {
 			t.Parallel()
-			w := newWorld(t, 0)
+			w := newProject(t, 0)
 			w.docs[r.key] = change(r.doc, 1)
 			w.turn(theNewest, 0, func(p process) { w.each(p, "created", doc.put) })
 			w.turn(theOlder, 0, func(p process) {
@@ -119,8 +120,8 @@ func TestTheOlderReleaseMissesADocumentUnderANewerName(t *testing.T) {
 // in place of the key, and the newest client refuses so many attributes.
 func TestADocumentOfWhichTheOlderReleaseKeepsTheDigestIsTakenOver(t *testing.T) {
 	t.Parallel()
-	w := newWorld(t, 0)
-	d := change(doc{key: ofBytes(1024, "long/"), attrs: attributesOf(13)}, 1)
+	w := newProject(t, 0)
+	d := change(doc{key: ofBytes(1024, "long/"), attrs: worldtest.AttributesOf(13)}, 1)
 	digest := trail.DigestOf(d.key)
 	w.docs[digest] = d
 	w.turn(theOlder, 0, func(p process) { w.each(p, "created", doc.put) })
@@ -143,7 +144,7 @@ func TestADocumentOfWhichTheOlderReleaseKeepsTheDigestIsTakenOver(t *testing.T) 
 			t.Errorf("writes: %s; before: %s", after, before)
 		}
 		few := d
-		few.attrs = attributesOf(10)
+		few.attrs = worldtest.AttributesOf(10)
 		delete(w.docs, digest)
 		w.docs[d.key] = few
 		w.each(p, "attributes updated", doc.update)
@@ -159,7 +160,7 @@ func TestADocumentOfWhichTheOlderReleaseKeepsTheDigestIsTakenOver(t *testing.T) 
 	})
 	w.turn(theNewest, 0, func(p process) {
 		few := d
-		few.text, few.attrs = "with ten attributes", attributesOf(10)
+		few.text, few.attrs = "with ten attributes", worldtest.AttributesOf(10)
 		delete(w.docs, digest)
 		w.docs[d.key] = few
 		w.each(p, "replaced", doc.put)
@@ -184,8 +185,8 @@ func TestADocumentOfWhichTheOlderReleaseKeepsTheDigestIsTakenOver(t *testing.T) 
 // document alone whose key it refuses.
 func TestADocumentWhoseKeyIsTooLongForTheNewestClientStays(t *testing.T) {
 	t.Parallel()
-	w := newWorld(t, 0)
-	d := change(doc{key: ofBytes(1500, "longer/"), attrs: attributesOf(2)}, 1)
+	w := newProject(t, 0)
+	d := change(doc{key: ofBytes(1500, "longer/"), attrs: worldtest.AttributesOf(2)}, 1)
 	w.docs[trail.DigestOf(d.key)] = d
 	w.turn(theOlder, 0, func(p process) { w.each(p, "created", doc.put) })
 	w.turn(theNewest, 0, func(p process) {

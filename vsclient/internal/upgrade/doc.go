@@ -1,4 +1,4 @@
 // Package upgrade holds no code but a test: two releases change one store in turns. The
-// older one is a commit of this repository, which the test compiles. docs/faults.md has
-// the results.
+// older one is a commit of this repository, which the test compiles. docs/upgrade.md
+// has the results.
 package upgrade

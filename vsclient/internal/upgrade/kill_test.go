@@ -8,6 +8,8 @@ import (
 	"sync/atomic"
 	"testing"
 	"time"
+
+	"github.com/conduitio-labs/conduit-connector-openai-vectorstore/vsclient/internal/worldtest"
 )
 
 // TestTheNewestClientTakesOverFromAnOlderReleaseThatWasKilled kills a process of the older
@@ -16,7 +18,7 @@ import (
 // may leave one File that is attached nowhere, which the newest client lists when it is asked
 // for the key's.
 func TestTheNewestClientTakesOverFromAnOlderReleaseThatWasKilled(t *testing.T) {
-	before := change(doc{key: "handbook/travel.md", attrs: attributesOf(2)}, 1)
+	before := change(doc{key: "handbook/travel.md", attrs: worldtest.AttributesOf(2)}, 1)
 	replaced := change(before, 2)
 	updated := attributed(before, 2)
 	for _, c := range []struct {
@@ -52,7 +54,7 @@ func TestTheNewestClientTakesOverFromAnOlderReleaseThatWasKilled(t *testing.T) {
 // returns false when there were fewer.
 func killedAt(t *testing.T, n int, after bool, has, to *doc, cmd command) bool {
 	t.Helper()
-	w := newWorld(t, 0)
+	w := newProject(t, 0)
 	if has != nil {
 		w.docs[has.key] = *has
 		w.lives[has.key]++

@@ -9,16 +9,8 @@ import (
 	"unicode/utf8"
 
 	"github.com/conduitio-labs/conduit-connector-openai-vectorstore/vsclient/internal/histories/trail"
+	"github.com/conduitio-labs/conduit-connector-openai-vectorstore/vsclient/internal/worldtest"
 )
-
-// attributesOf makes so many attributes.
-func attributesOf(n int) map[string]any {
-	attrs := make(map[string]any, n)
-	for i := range n {
-		attrs[fmt.Sprintf("a%02d", i)] = []any{"text", 12.5, true}[i%3]
-	}
-	return attrs
-}
 
 // ofBytes is a key of so many bytes that ends in an extension.
 func ofBytes(n int, letters string) string {
@@ -34,36 +26,36 @@ func ofBytes(n int, letters string) string {
 // lead the other one to it.
 var kinds = []doc{
 	{key: "a.md"},
-	{key: "b.md", attrs: attributesOf(3), maxTokens: 200},
-	{key: "thirteen.md", attrs: attributesOf(13)},
+	{key: "b.md", attrs: worldtest.AttributesOf(3), maxTokens: 200},
+	{key: "thirteen.md", attrs: worldtest.AttributesOf(13)},
 	{key: "page.html", maxTokens: 200},
-	{key: "Report of MAY.md", attrs: attributesOf(1)},
-	{key: "handbook/travel.md", attrs: attributesOf(3), maxTokens: 200},
+	{key: "Report of MAY.md", attrs: worldtest.AttributesOf(1)},
+	{key: "handbook/travel.md", attrs: worldtest.AttributesOf(3), maxTokens: 200},
 	{key: "handbook_travel.md"},
 	{key: "handbook/Travel.md"},
-	{key: "one/two/three/four/five.json", attrs: attributesOf(2)},
+	{key: "one/two/three/four/five.json", attrs: worldtest.AttributesOf(2)},
 	{key: "/absolute/path/"},
-	{key: "Привет, мир.md", attrs: attributesOf(2)},
+	{key: "Привет, мир.md", attrs: worldtest.AttributesOf(2)},
 	{key: "日本語"},
 	{key: "日本語/文書.md", maxTokens: 200},
 	{key: "🙂"},
 	{key: "caf\u00e9.md"},
-	{key: "cafe\u0301.md", attrs: attributesOf(1)},
+	{key: "cafe\u0301.md", attrs: worldtest.AttributesOf(1)},
 	// These have Files of one name.
 	{key: "notes"},
-	{key: "notes.txt", attrs: attributesOf(1)},
+	{key: "notes.txt", attrs: worldtest.AttributesOf(1)},
 	// Its content turns into JSON and back, and with it the extension of its File.
-	{key: "settings", attrs: attributesOf(1), maxTokens: 200},
-	{key: `{"id":1,"table":"docs"}`, attrs: attributesOf(4)},
+	{key: "settings", attrs: worldtest.AttributesOf(1), maxTokens: 200},
+	{key: `{"id":1,"table":"docs"}`, attrs: worldtest.AttributesOf(4)},
 	{key: "two\r\nlines"},
-	{key: `a "quoted" name.md`, attrs: attributesOf(1)},
+	{key: `a "quoted" name.md`, attrs: worldtest.AttributesOf(1)},
 	{key: "100%.md"},
 	{key: "..."},
 	{key: ofBytes(256, "x")},
-	{key: ofBytes(257, "docs/"), attrs: attributesOf(12), maxTokens: 200},
-	{key: ofBytes(1024, "x"), attrs: attributesOf(10), maxTokens: 200},
-	{key: ofBytes(1024, "path/of/many/parts/"), attrs: attributesOf(2)},
-	{key: ofBytes(1024, "д"), attrs: attributesOf(9)},
+	{key: ofBytes(257, "docs/"), attrs: worldtest.AttributesOf(12), maxTokens: 200},
+	{key: ofBytes(1024, "x"), attrs: worldtest.AttributesOf(10), maxTokens: 200},
+	{key: ofBytes(1024, "path/of/many/parts/"), attrs: worldtest.AttributesOf(2)},
+	{key: ofBytes(1024, "д"), attrs: worldtest.AttributesOf(9)},
 }
 
 // change gives a document that a release puts in a turn: another text, or for some keys
@@ -109,13 +101,13 @@ func TestTwoReleasesTakeTurnsOnOneStore(t *testing.T) {
 		} {
 			t.Run(order[0].name+" first, "+c.sentence, func(t *testing.T) {
 				t.Parallel()
-				takeTurns(newWorld(t, c.ahead), order, c.rest)
+				takeTurns(newProject(t, c.ahead), order, c.rest)
 			})
 		}
 	}
 }
 
-func takeTurns(w *world, order [2]release, rest time.Duration) {
+func takeTurns(w *project, order [2]release, rest time.Duration) {
 	turn := 0
 	next := func(steps func(p process)) {
 		w.t.Helper()
@@ -142,7 +134,7 @@ func takeTurns(w *world, order [2]release, rest time.Duration) {
 		w.t.Helper()
 		for key, d := range w.docs {
 			if len(d.attrs) == 0 {
-				d.attrs = attributesOf(1)
+				d.attrs = worldtest.AttributesOf(1)
 			}
 			w.docs[key] = attributed(d, turn)
 		}
@@ -174,7 +166,7 @@ func takeTurns(w *world, order [2]release, rest time.Duration) {
 }
 
 // absent has a process find none of the documents, and delete each all the same.
-func (w *world) absent(p process) {
+func (w *project) absent(p process) {
 	w.t.Helper()
 	w.reads(p) // nothing
 	w.beside(kinds, func(d doc) {

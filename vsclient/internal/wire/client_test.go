@@ -16,6 +16,7 @@ import (
 
 	"github.com/conduitio-labs/conduit-connector-openai-vectorstore/vsclient/internal/exchange"
 	"github.com/conduitio-labs/conduit-connector-openai-vectorstore/vsclient/internal/fail"
+	"github.com/conduitio-labs/conduit-connector-openai-vectorstore/vsclient/internal/race"
 )
 
 func TestAConfigurationWithWhichNoRequestCanBeMadeIsRefused(t *testing.T) {
@@ -344,7 +345,7 @@ func TestNoRequestIsSentOnAConnectionThatHasBroughtA400(t *testing.T) {
 
 func TestTextsOfAReplyAreSingleLinesWithoutSecrets(t *testing.T) {
 	is, times := is.New(t), 9000
-	if underRace {
+	if race.Enabled {
 		times = 300
 	}
 	reply := `{"id":"file-1","status":"in\u001bprogress","last_error":{"code":"bad\r\n","message":"` + strings.Repeat(`no \u001b[31m\n`+secretKey, times) + `"},"attributes":{"a":"kept\nas it is"}}`

@@ -4,16 +4,15 @@ import (
 	"testing"
 	"testing/synctest"
 	"time"
-)
 
-// sparing tells that the long tests do a share of their work.
-func sparing() bool { return underRace || testing.Short() }
+	"github.com/conduitio-labs/conduit-connector-openai-vectorstore/vsclient/internal/race"
+)
 
 // FuzzReply answers each request with the same reply: whatever it is, each endpoint comes
 // to an end, with a result or an error that can be shown.
 func FuzzReply(f *testing.F) {
 	statuses := []int{200, 204, 302, 400, 404, 429, 500}
-	if sparing() {
+	if race.EnabledOrShort() {
 		statuses = []int{200, 404, 500}
 	}
 	for _, body := range []string{

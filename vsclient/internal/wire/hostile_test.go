@@ -29,6 +29,7 @@ import (
 	"github.com/conduitio-labs/conduit-connector-openai-vectorstore/vsclient/internal/exchange"
 	"github.com/conduitio-labs/conduit-connector-openai-vectorstore/vsclient/internal/fail"
 	"github.com/conduitio-labs/conduit-connector-openai-vectorstore/vsclient/internal/pace"
+	"github.com/conduitio-labs/conduit-connector-openai-vectorstore/vsclient/internal/race"
 	"github.com/conduitio-labs/conduit-connector-openai-vectorstore/vsclient/internal/reply"
 )
 
@@ -406,7 +407,7 @@ func TestEveryEndpointSurvivesHostileReplies(t *testing.T) {
 	for _, row := range hostile {
 		t.Run(row.sentence, func(t *testing.T) {
 			for _, e := range endpoints {
-				if sparing() && (!slices.Contains(few, e.name) || slices.Contains(long, row.sentence) && e.name != "Upload") {
+				if race.EnabledOrShort() && (!slices.Contains(few, e.name) || slices.Contains(long, row.sentence) && e.name != "Upload") {
 					continue // the table is long, and without the race detector every endpoint has its turn
 				}
 				if row.says == "longer than any" && e.name != "Store" && e.name != "StoreFiles" {
@@ -685,7 +686,7 @@ func TestPagesOfTheLongestAttributesAreRead(t *testing.T) {
 	}
 	page := `{"object":"list","data":[` + strings.Join(rows, ",") + `]}`
 	for _, e := range endpoints {
-		if !e.list || e.name == "Files" || underRace && e.name != "Stores" && e.name != "StoreFiles" {
+		if !e.list || e.name == "Files" || race.Enabled && e.name != "Stores" && e.name != "StoreFiles" {
 			continue
 		}
 		name := "attributes"
@@ -721,7 +722,7 @@ func TestAReplyTakesFewTimesTheMemoryOfAPage(t *testing.T) {
 		"the same field for ever": `{"id":"a"}],` + strings.Repeat(`"data":[`+strings.Repeat(`{"id":"a"},`, 1000)+`{"id":"a"}],`, 1000),
 	} {
 		for _, e := range endpoints {
-			if e.name != "Files" && e.name != "StoreFiles" || underRace && (e.name == "Files" || len(row) > 100) {
+			if e.name != "Files" && e.name != "StoreFiles" || race.Enabled && (e.name == "Files" || len(row) > 100) {
 				continue // many small objects alone, with the race detector
 			}
 			var before, after, peak runtime.MemStats

@@ -259,29 +259,31 @@ func (c *Client) Strays(ctx context.Context, age time.Duration, keys []string, s
 	return out, err
 }
 
-// Told is a document that failed after its put had returned.
-type Told struct {
+// LateFailure is a document that failed after its put had returned.
+type LateFailure struct {
 	Key string
 	Answer
 }
 
 // Flush waits for documents that were only attached so far, and returns those that failed.
 // err is its error, where that is not one for each of these.
-func (c *Client) Flush(ctx context.Context) (told []Told, err error) { return apart(c.c.Flush(ctx)) }
+func (c *Client) Flush(ctx context.Context) (failed []LateFailure, err error) {
+	return documents(c.c.Flush(ctx))
+}
 
-// apart takes the errors of documents out of a joined error.
-func apart(err error) (told []Told, rest error) {
+// documents takes the errors of documents out of a joined error.
+func documents(err error) (failed []LateFailure, rest error) {
 	switch e := err.(type) { //nolint:errorlint // an error that holds others is taken apart
 	case *vsclient.Error:
 		if e.Key != "" {
-			return []Told{{e.Key, AnswerOf(e)}}, nil
+			return []LateFailure{{e.Key, AnswerOf(e)}}, nil
 		}
 	case interface{ Unwrap() []error }:
 		for _, part := range e.Unwrap() {
-			more, other := apart(part)
-			told, rest = append(told, more...), errors.Join(rest, other)
+			more, other := documents(part)
+			failed, rest = append(failed, more...), errors.Join(rest, other)
 		}
-		return told, rest
+		return failed, rest
 	}
 	return nil, err
 }
@@ -304,7 +306,7 @@ var fileID = regexp.MustCompile(`\bfile-[0-9A-Za-z]+`)
 // left reads the Files that an error of the client's end names. err is the rest of it, without
 // those of documents that failed.
 func left(err error) (l Left, rest error) {
-	_, err = apart(err)
+	_, err = documents(err)
 	if closed, ok := errors.AsType[*vsclient.Error](err); ok && closed.Op == "close" {
 		return Left{Files: fileID.FindAllString(closed.Reason, -1), More: strings.Contains(closed.Reason, " and others")}, nil
 	}

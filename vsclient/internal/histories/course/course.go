@@ -142,7 +142,7 @@ func (c *Course) Pardon(name string, cell *model.Cell) {
 }
 
 // Drops reports whether the server keeps no attributes. The model knows nothing of such a one.
-func (c *Course) Drops() bool { return slices.Contains(c.Plan.Sea.Quirks, plan.QuirkDropped) }
+func (c *Course) Drops() bool { return slices.Contains(c.Plan.API.Quirks, plan.QuirkDropped) }
 
 // Uses reports whether the plan has a process on a store.
 func (c *Course) Uses(store int) bool {

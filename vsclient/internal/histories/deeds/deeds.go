@@ -20,10 +20,10 @@ import (
 type deeds struct{ *course.Course }
 
 const (
-	openTime = 15 * time.Minute // a version that was never seen searchable stays for at least this long
-	slack    = 2 * time.Second  // OpenAI's times are whole seconds
-	apart    = 4 * time.Second  // the clocks of OpenAI's hosts differ by at most this
-	patience = 20 * time.Second // a process waits at least this long for a version that cannot be seen
+	openTime    = 15 * time.Minute // a version that was never seen searchable stays for at least this long
+	slack       = 2 * time.Second  // OpenAI's times are whole seconds
+	hostsDiffer = 4 * time.Second  // the clocks of OpenAI's hosts differ by at most this
+	unseenTime  = 20 * time.Second // a process waits at least this long for a version that cannot be seen
 )
 
 // TakenBack finds versions that were, or may have been, accepted by the store and that a
@@ -80,13 +80,13 @@ func Numbered(c *course.Course) {
 func Older(c *course.Course) {
 	for _, e := range c.Entries() {
 		p := c.Procs[e.P]
-		if e.Endpoint != "POST store/files/{id}" || p == nil || p.Store < 0 || c.Drops() || e.Sent-p.Begun > patience || len(e.Attrs) == 0 {
+		if e.Endpoint != "POST store/files/{id}" || p == nil || p.Store < 0 || c.Drops() || e.Sent-p.Begun > unseenTime || len(e.Attrs) == 0 {
 			continue
 		}
 		up, key := c.Uploaded(e.Files[0]), c.OwnerOf(e.Files[0])
 		for _, n := range c.Entries() {
 			maker := c.Procs[n.P]
-			if up == nil || n.Endpoint != "POST /files" || n.Replied == 0 || n.P == e.P || maker == nil || maker.Store != p.Store || !maker.Dead && !maker.Closed || maker.Gone > p.Begun || n.At < up.At+2*apart || c.OwnerOf(n.Files[0]) != key {
+			if up == nil || n.Endpoint != "POST /files" || n.Replied == 0 || n.P == e.P || maker == nil || maker.Store != p.Store || !maker.Dead && !maker.Closed || maker.Gone > p.Begun || n.At < up.At+2*hostsDiffer || c.OwnerOf(n.Files[0]) != key {
 				continue
 			}
 			attached := c.Attached(n.Files[0])
@@ -201,12 +201,12 @@ func (d *deeds) misnamed(p *course.Process, id string, early bool) string {
 		if e.P != p.N {
 			continue
 		}
-		told := e.Replied > 0 && e.Replied < p.Ending
+		answered := e.Replied > 0 && e.Replied < p.Ending
 		switch {
 		case e.Method == http.MethodDelete:
-			removes, tries = true, tries || e.Sent >= p.Ending || !told // or it was under way
-			gone = gone || e.Endpoint == "DELETE /files/{id}" && told && (e.Status < 300 || e.Status == http.StatusNotFound)
-		case e.Endpoint == "GET store/files/{id}" && told:
+			removes, tries = true, tries || e.Sent >= p.Ending || !answered // or it was under way
+			gone = gone || e.Endpoint == "DELETE /files/{id}" && answered && (e.Status < 300 || e.Status == http.StatusNotFound)
+		case e.Endpoint == "GET store/files/{id}" && answered:
 			failed = failed || e.State == "failed"
 			seen, hidden = e, removes && e.Status == http.StatusNotFound // the store does not show it any more
 		case e.Endpoint == "POST store/files", e.Endpoint == "POST file_batches":

@@ -35,11 +35,11 @@ import (
 // the bubble wait. The order is decided by the seed, or by a record of an earlier
 // run; it is recorded either way.
 type Gate struct {
-	seed uint64
-	api  http.RoundTripper
-	log  *trail.Log
-	sea  plan.Sea
-	was  func(path string) string
+	seed    uint64
+	api     http.RoundTripper
+	log     *trail.Log
+	behaves plan.API
+	was     func(path string) string
 
 	arrived chan struct{}
 	over    chan struct{}
@@ -79,7 +79,7 @@ type ticket struct {
 // file, which was returns for its path.
 func New(p plan.Plan, api http.RoundTripper, log *trail.Log, drive []trail.Pass, was func(path string) string) *Gate {
 	g := &Gate{
-		seed: p.Seed, api: api, log: log, sea: p.Sea, was: was, arrived: make(chan struct{}, 1), over: make(chan struct{}),
+		seed: p.Seed, api: api, log: log, behaves: p.API, was: was, arrived: make(chan struct{}, 1), over: make(chan struct{}),
 		count: make(map[string]int), alias: make(map[string]string), drive: drive,
 	}
 	for _, f := range p.Faults {
@@ -304,7 +304,7 @@ func (l *Line) RoundTrip(req *http.Request) (*http.Response, error) {
 
 	// There. One that is given up on its way may arrive all the same.
 	way := g.number(kind + " way")
-	arrives := time.Duration(1 + g.chance("there", way)*float64(g.sea.Latency))
+	arrives := time.Duration(1 + g.chance("there", way)*float64(g.behaves.Latency))
 	given := !sleep(ctx, arrives) || !g.Pass(ctx, g.number(kind), tie)
 	if e.Endpoint == "DELETE store/files/{id}" {
 		e.Was = g.was(e.Path)
@@ -312,7 +312,7 @@ func (l *Line) RoundTrip(req *http.Request) (*http.Response, error) {
 	if given {
 		g.log.Enter(e)
 		g.log.GiveUp(e)
-		if g.chance("lands", way) < g.sea.Lands {
+		if g.chance("lands", way) < g.behaves.Lands {
 			g.later(e, req, body, time.Duration(g.chance("when", way)*float64(plan.LongestLate)), kind)
 		}
 		return l.silence(req)
@@ -347,7 +347,7 @@ func (l *Line) RoundTrip(req *http.Request) (*http.Response, error) {
 	}
 
 	// And back.
-	back := slow + time.Duration(1+g.chance("back", way)*float64(g.sea.Latency))
+	back := slow + time.Duration(1+g.chance("back", way)*float64(g.behaves.Latency))
 	if !sleep(ctx, back) || !g.Pass(ctx, g.number(kind+" reply"), tie) {
 		g.log.GiveUp(e)
 		return l.silence(req)
@@ -415,7 +415,7 @@ func (g *Gate) fate(e *trail.Entry, way string) string {
 				return o.fate
 			}
 		}
-		if g.chance("slow", way) < g.sea.Slow {
+		if g.chance("slow", way) < g.behaves.Slow {
 			return plan.FateSlow + "@" + time.Duration(1+g.chance("how slow", way)*float64(plan.LongestSlow)).String()
 		}
 	}

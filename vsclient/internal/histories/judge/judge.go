@@ -27,7 +27,7 @@ const (
 	excuseBack      = "delete after a crash: an attach of a dead process showed later"
 	excuseWindow    = "two processes on one key: one changed it between the other's look and its removal"
 	excuseLost      = "a lost upload reply left a File"
-	excuseHand      = "a File of ours that somebody attached to another store went there too"
+	excuseElsewhere = "a File of ours that somebody attached to another store went there too"
 	excuseLate      = "an attribute update landed after its caller had given up"
 	excuseKilled    = "a kill or a Close that said so left a File"
 	excuseReindexed = "an attach that landed late had the server index a searchable File anew"
@@ -41,7 +41,7 @@ const (
 
 // EveryExcuse lists the excuses.
 func EveryExcuse() []string {
-	return []string{excuseBack, excuseWindow, excuseLost, excuseHand, excuseLate, excuseReindexed, excuseKilled, excuseFailed, excuseStuck, ExcuseUnseen, excuseRemoval, excuseShown, excuseListed}
+	return []string{excuseBack, excuseWindow, excuseLost, excuseElsewhere, excuseLate, excuseReindexed, excuseKilled, excuseFailed, excuseStuck, ExcuseUnseen, excuseRemoval, excuseShown, excuseListed}
 }
 
 // The times that the client promises, and by which its views of the store lag.
@@ -125,7 +125,7 @@ func (j *Judge) Examine(swept bool) {
 		if c.Store == 0 && j.Expired {
 			continue
 		}
-		j.settleAccepted(c)
+		j.acceptedIsCertain(c)
 		j.readers(c)
 		if c.Touched {
 			j.end(c, swept)
@@ -141,16 +141,16 @@ func (j *Judge) Examine(swept bool) {
 	j.requestsAfterClose()
 }
 
-// settleAccepted makes a put that was acknowledged when attached certain, once its
+// acceptedIsCertain makes a put that was acknowledged when attached certain, once its
 // version has been searchable.
-func (j *Judge) settleAccepted(c *model.Cell) {
+func (j *Judge) acceptedIsCertain(c *model.Cell) {
 	if c.Accepted == nil {
 		return
 	}
 	for _, i := range j.Srv.History(j.Stores[c.Store]) {
 		v := model.Value{Text: j.Texts[i.SHA256], Attrs: trail.AttrsText(trail.Own(i.Attributes)), Chunk: c.Accepted.Doc.Chunk}
 		if j.Owner(i.FileID, i.Attributes, i.Filename) == c.Key && j.Since(i.From).Round(time.Millisecond) >= c.Accepted.From && v == model.ValueOf(c.Accepted.Doc) {
-			c.Settle(c.Accepted, j.Now())
+			c.MakeCertain(c.Accepted, j.Now())
 			return
 		}
 	}
@@ -278,7 +278,7 @@ func (j *Judge) readers(c *model.Cell) {
 					j.Excuse(excuse, c)
 					return
 				}
-				if slices.Contains(j.Plan.Sea.Quirks, "reattach_reindexes") && j.LateAttach(c.Key, at) {
+				if slices.Contains(j.Plan.API.Quirks, "reattach_reindexes") && j.LateAttach(c.Key, at) {
 					j.Excuse(excuseReindexed, c)
 					continue
 				}
@@ -328,7 +328,7 @@ func (j *Judge) excusedBack(c *model.Cell, found []openaitest.StoreFile) bool {
 			return false
 		}
 		at := j.Attached(f.FileID)
-		if len(at) == 0 || at[0]+time.Duration(j.Plan.Sea.NotFound) < watch {
+		if len(at) == 0 || at[0]+time.Duration(j.Plan.API.NotFound) < watch {
 			return false
 		}
 	}
@@ -368,7 +368,7 @@ func (j *Judge) ExcusedWatch(c *model.Cell, f openaitest.StoreFile, at time.Dura
 		if m == nil || d.P == m.N || len(shown) == 0 {
 			continue
 		}
-		visible := shown[0] + time.Duration(j.Plan.Sea.NotFound)
+		visible := shown[0] + time.Duration(j.Plan.API.NotFound)
 		if visible >= d.From && (m.Dead || m.Closed || j.GivenUp(f.FileID) || at <= max(visible, d.To)+2*time.Minute) {
 			return true
 		}
@@ -420,7 +420,7 @@ func (j *Judge) excusedWindow(c *model.Cell, at time.Duration) bool {
 			continue
 		}
 		other := removals[look.Files[0]]
-		if look.Files[0] != last.Files[0] && other != nil && other.P != last.P && other.At > look.At-time.Duration(j.Plan.Sea.Ghost) && j.OwnerOf(look.Files[0]) == c.Key {
+		if look.Files[0] != last.Files[0] && other != nil && other.P != last.P && other.At > look.At-time.Duration(j.Plan.API.Ghost) && j.OwnerOf(look.Files[0]) == c.Key {
 			return true
 		}
 	}
@@ -568,7 +568,7 @@ func (j *Judge) recorded(id string) bool {
 		return false
 	}
 	for _, p := range j.Procs {
-		if p.Store != store || p.Begun < at+time.Duration(max(j.Plan.Sea.Ghost, j.Plan.Sea.ListDetach)) || p.Dead || p.Closed {
+		if p.Store != store || p.Begun < at+time.Duration(max(j.Plan.API.Ghost, j.Plan.API.ListDetach)) || p.Dead || p.Closed {
 			continue
 		}
 		return slices.ContainsFunc(j.Files(store, j.OwnerOf(id)), func(f openaitest.StoreFile) bool {
@@ -589,8 +589,8 @@ func (j *Judge) mustGo(id string) bool {
 // uploadsInVain finds uploads of a process that knows from a reply that its store is gone.
 func (j *Judge) uploadsInVain() {
 	for _, e := range j.Entries() {
-		if at, told := j.Told[e.P]; told && e.Endpoint == "POST /files" && e.Sent > at && !j.underWay(e, at) {
-			j.Wrong(course.KindCostly, "process %d uploads %q although the store has expired and a call has told so", e.P, e.Name)
+		if at, learnt := j.LearntGone[e.P]; learnt && e.Endpoint == "POST /files" && e.Sent > at && !j.underWay(e, at) {
+			j.Wrong(course.KindCostly, "process %d uploads %q although the store has expired and a call has returned that", e.P, e.Name)
 			return
 		}
 	}
@@ -615,10 +615,10 @@ func (j *Judge) removerEnded(id string) bool {
 
 // requestsAfterClose finds requests of clients that had been closed.
 func (j *Judge) requestsAfterClose() {
-	told := map[int]bool{}
+	reported := map[int]bool{}
 	for _, e := range j.Entries() {
-		if p := j.Procs[e.P]; p != nil && p.Closed && p.Gone > 0 && !p.Dead && e.Sent > p.Gone+time.Millisecond && !told[e.P] {
-			told[e.P] = true
+		if p := j.Procs[e.P]; p != nil && p.Closed && p.Gone > 0 && !p.Dead && e.Sent > p.Gone+time.Millisecond && !reported[e.P] {
+			reported[e.P] = true
 			j.Wrong(course.KindAfter, "process %d: %s %s, %v after Close had returned", e.P, e.Method, e.Path, e.Sent-p.Gone)
 		}
 	}

@@ -19,13 +19,13 @@ type Judge struct {
 	*course.Course
 	Was map[string]string // the Files that others have made, as they were
 
-	Done bool                  // everything is judged
-	Told map[int]time.Duration // when a process learnt that it is gone: since then it may upload nothing
+	Done       bool                  // everything is judged
+	LearntGone map[int]time.Duration // when a process learnt that it is gone: since then it may upload nothing
 }
 
 // New makes the judge of a plan.
 func New(p plan.Plan) *Judge {
-	return &Judge{Course: course.New(p), Told: make(map[int]time.Duration)}
+	return &Judge{Course: course.New(p), LearntGone: make(map[int]time.Duration)}
 }
 
 // Answered enters the end of a change into the model, and judges the answer. stopped reports
@@ -46,8 +46,8 @@ func (j *Judge) Answered(p *course.Process, c *model.Cell, call *model.Call, a c
 		if why := j.Expiry(p, call.From, a); why != "" && !silent {
 			wrong(course.KindAnswer, "the store has expired, and %s: %v", why, a.Err)
 		}
-		if _, told := j.Told[p.N]; !told && a.Class == client.Everybody {
-			j.Told[p.N] = now
+		if _, learnt := j.LearntGone[p.N]; !learnt && a.Class == client.Everybody {
+			j.LearntGone[p.N] = now
 		}
 		c.Fail(call, now, true)
 		return
@@ -118,7 +118,7 @@ func (j *Judge) Answered(p *course.Process, c *model.Cell, call *model.Call, a c
 		if !slices.ContainsFunc(before, func(v model.Value) bool { return v.Absent }) {
 			wrong(course.KindAnswer, "not found, where there is %s", model.Show(before))
 		}
-	case a.Indexing && (strings.HasPrefix(call.Doc.Text, plan.BadText) || j.Plan.Sea.Failing > 0 || j.Plan.Sea.Stuck > 0):
+	case a.Indexing && (strings.HasPrefix(call.Doc.Text, plan.BadText) || j.Plan.API.Failing > 0 || j.Plan.API.Stuck > 0):
 		j.Out.States[rare.NotIndexed]++
 	default:
 		wrong(course.KindError, "a good document is refused: %v", a.Err)
@@ -169,7 +169,7 @@ func (j *Judge) Unasked(p *course.Process, from time.Duration, a client.Answer, 
 // or "". "Not found" is a wrong answer.
 func (j *Judge) Expiry(p *course.Process, from time.Duration, a client.Answer) string {
 	switch {
-	case from < j.ExpiredAt+time.Duration(j.Plan.Sea.Ghost) || a.NoStore || a.Class == client.Stopped:
+	case from < j.ExpiredAt+time.Duration(j.Plan.API.Ghost) || a.NoStore || a.Class == client.Stopped:
 	case a.Err == nil:
 		return "it succeeds"
 	case a.Class != client.Service:
@@ -198,9 +198,9 @@ func (j *Judge) Works(p *course.Process, from time.Duration) string {
 // timeout. An update is refused as long as the removal of an earlier Delete is under way,
 // and waits for a version that is open.
 func (j *Judge) works(p *course.Process, c *model.Cell, call *model.Call) string {
-	sea := j.Plan.Sea
-	patience := cmp.Or(time.Duration(p.Step.IndexFor), indexFor)
-	if sea.Failing > 0 || sea.Stuck > 0 || 2*time.Duration(sea.IndexTime+sea.Jitter) >= patience ||
+	api := j.Plan.API
+	within := cmp.Or(time.Duration(p.Step.IndexFor), indexFor)
+	if api.Failing > 0 || api.Stuck > 0 || 2*time.Duration(api.IndexTime+api.Jitter) >= within ||
 		(call.Op == plan.OpUpdate || call.If != nil) && !c.Clear(call) {
 		return ""
 	}
@@ -208,7 +208,7 @@ func (j *Judge) works(p *course.Process, c *model.Cell, call *model.Call) string
 }
 
 // Flushed judges the error that a Flush returns for a document.
-func (j *Judge) Flushed(p *course.Process, t client.Told) {
+func (j *Judge) Flushed(p *course.Process, t client.LateFailure) {
 	j.Mu.Lock()
 	defer j.Mu.Unlock()
 	var put *model.Call
@@ -238,7 +238,7 @@ func (j *Judge) Flushed(p *course.Process, t client.Told) {
 // listedEarly reports whether a listing has shown a key's newest version as searchable that
 // is still being indexed, or has failed since.
 func (j *Judge) listedEarly(c *model.Cell) bool {
-	return slices.Contains(j.Plan.Sea.Quirks, plan.QuirkEarlyListed) && !j.NewestSearchable(c.Store, c.Key)
+	return slices.Contains(j.Plan.API.Quirks, plan.QuirkEarlyListed) && !j.NewestSearchable(c.Store, c.Key)
 }
 
 // refused reports whether a document has to be refused before any request.

@@ -293,8 +293,8 @@ func (c *Cell) Unseen(call *Call, begun, behind time.Duration) (hidden bool) {
 	return hidden
 }
 
-// Settle makes a put that was only attached certain.
-func (c *Cell) Settle(call *Call, at time.Duration) {
+// MakeCertain makes a put that was only attached certain.
+func (c *Cell) MakeCertain(call *Call, at time.Duration) {
 	c.States = []Value{ValueOf(call.Doc)}
 	c.Note(at)
 }

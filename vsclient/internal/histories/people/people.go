@@ -110,8 +110,8 @@ func (o *People) Strip(s plan.Step) {
 	o.Out.States[rare.Stripped]++
 }
 
-// Hand attaches a key's File to somebody else's store.
-func (o *People) Hand(s plan.Step) {
+// AttachElsewhere attaches a key's File to somebody else's store.
+func (o *People) AttachElsewhere(s plan.Step) {
 	now := o.Srv.Snapshot()
 	there := make(map[string]bool)
 	for _, f := range now.Files {
@@ -120,7 +120,7 @@ func (o *People) Hand(s plan.Step) {
 	for _, f := range now.Store(o.Stores[0]).Files {
 		if _, planted := o.Planted[f.FileID]; !planted && there[f.FileID] && trail.KeyOf(f.Attributes, f.Filename) == o.Plan.Keys[s.Key] {
 			o.Srv.AddStoreFile(o.Stores[2], f.FileID, nil)
-			o.Reached(rare.Hand)
+			o.Reached(rare.AttachedElsewhere)
 		}
 	}
 }

@@ -56,13 +56,13 @@ var sharing = [][]string{{"a", "a.txt"}, {"README", "README.txt"}, {"legacy", "l
 func Draw(seed uint64) Plan {
 	d := &drawing{Rand: rand.New(rand.NewPCG(seed, 0x686973746f7279)), plan: Plan{Seed: seed}, beside: -1}
 	d.theme = theme(d.IntN(int(themes)))
-	d.sea()
+	d.api()
 	d.keys()
 	d.people()
 	d.lives()
 	d.faults()
 	if d.chance(0.4) { // drawn last, so that the rest of each plan is as without it
-		d.plan.Sea.Quirks = append(d.plan.Sea.Quirks, QuirkEarlyListed)
+		d.plan.API.Quirks = append(d.plan.API.Quirks, QuirkEarlyListed)
 	}
 	if d.chance(0.3) {
 		d.readers()
@@ -82,10 +82,10 @@ func pick[T any](d *drawing, from ...T) T { return from[d.IntN(len(from))] }
 
 func (d *drawing) upTo(t time.Duration) Duration { return Duration(1 + d.Int64N(int64(t))) }
 
-// sea draws how the API behaves: lags as people report them, and one or two of the
+// api draws how the API behaves: lags as people report them, and one or two of the
 // switches.
-func (d *drawing) sea() {
-	s := &d.plan.Sea
+func (d *drawing) api() {
+	s := &d.plan.API
 	s.Latency = d.upTo(80 * time.Millisecond)
 	s.IndexTime = pick(d, Duration(300*time.Millisecond), Duration(2*time.Second), Duration(20*time.Second), Duration(60*time.Second))
 	s.Jitter = d.upTo(time.Duration(s.IndexTime))
@@ -145,7 +145,7 @@ func (d *drawing) keys() {
 
 // people draws the Files that others have made: of the names and sizes of ours.
 func (d *drawing) people() {
-	shared := slices.Contains(d.plan.Sea.Quirks, "detach_everywhere")
+	shared := slices.Contains(d.plan.API.Quirks, "detach_everywhere")
 	for i, key := range d.plan.Keys {
 		if !plainName(key) {
 			if d.chance(0.3) {
@@ -387,7 +387,7 @@ func (d *drawing) work(p, mirror int) {
 		case n < 97 && d.chance(0.2):
 			d.step(Step{Do: DoExpire})
 		default:
-			d.step(Step{Do: DoHand, Key: d.IntN(len(d.plan.Keys))})
+			d.step(Step{Do: DoAttachElsewhere, Key: d.IntN(len(d.plan.Keys))})
 		}
 	}
 }
@@ -404,7 +404,7 @@ func (d *drawing) faults() {
 	}
 	switch d.theme {
 	case themeRemovals:
-		d.plan.Sea.Failing = pick(d, 0, 0.4, 0.7)
+		d.plan.API.Failing = pick(d, 0, 0.4, 0.7)
 		if d.chance(0.4) {
 			add(2, FateKill, "DELETE /files/{id}")
 		}
@@ -413,7 +413,7 @@ func (d *drawing) faults() {
 		}
 	case themeUploads:
 		if d.chance(0.8) {
-			d.plan.Sea.NotFound = Duration(5*time.Second) + d.upTo(15*time.Second)
+			d.plan.API.NotFound = Duration(5*time.Second) + d.upTo(15*time.Second)
 		}
 		for i := range d.plan.Steps {
 			if s := &d.plan.Steps[i]; s.Do == DoApply {
@@ -436,7 +436,7 @@ func (d *drawing) faults() {
 			add(6, pick(d, FateHang, FateHang+AfterEffect, FateLateHang+late(), FateLateHang+late(), FateCut+AfterEffect, FateCutReply), "POST store/files", "POST file_batches")
 		}
 	case themeCrowd:
-		d.plan.Sea.Quirks = append(d.plan.Sea.Quirks, pick(d, "deleted_cursor_refused", "deleted_cursor_refused", "filter_after_page"))
+		d.plan.API.Quirks = append(d.plan.API.Quirks, pick(d, "deleted_cursor_refused", "deleted_cursor_refused", "filter_after_page"))
 		d.crowd()
 	case themeLateDeletion:
 		d.deletion(late())
@@ -513,7 +513,7 @@ func (d *drawing) lostUpdate() {
 func (d *drawing) successor() {
 	p, key := d.process, d.ownKey()
 	d.process += 2
-	d.plan.Sea.NotFound = Duration(10*time.Second) + d.upTo(10*time.Second)
+	d.plan.API.NotFound = Duration(10*time.Second) + d.upTo(10*time.Second)
 	put := func() Step {
 		return Step{Do: DoApply, P: p, Changes: []Change{{Op: OpPut, Key: key, Doc: Doc{Text: fmt.Sprintf("content %02d of %d", d.IntN(5), len(d.plan.Steps))}}}}
 	}
@@ -532,7 +532,7 @@ func (d *drawing) successor() {
 // readers has replies that come late, readers beside the writers, and changes that are
 // delivered once more.
 func (d *drawing) readers() {
-	d.plan.Sea.Slow = 0.05 + 0.4*d.Float64()
+	d.plan.API.Slow = 0.05 + 0.4*d.Float64()
 	var steps []Step
 	before := make(map[int]Change) // the last of each key
 	for _, s := range d.plan.Steps {
@@ -542,7 +542,7 @@ func (d *drawing) readers() {
 		}
 		ch := s.Changes[0]
 		if d.chance(0.6) {
-			steps = append(steps, Step{Do: DoGet, P: s.P, Key: ch.Key, Go: true}, Step{Do: DoSleep, For: d.upTo(4 * time.Duration(d.plan.Sea.Latency))})
+			steps = append(steps, Step{Do: DoGet, P: s.P, Key: ch.Key, Go: true}, Step{Do: DoSleep, For: d.upTo(4 * time.Duration(d.plan.API.Latency))})
 		}
 		steps = append(steps, s)
 		if was, ok := before[ch.Key]; ok && d.chance(0.3) {
@@ -550,7 +550,7 @@ func (d *drawing) readers() {
 		}
 		if before[ch.Key] = ch; ch.Op == OpPut && !s.Go && d.chance(0.7) { // it is delivered again after an update
 			for range 3 {
-				steps = append(steps, Step{Do: DoGet, P: s.P, Key: ch.Key, Go: true}, Step{Do: DoSleep, For: 2 * d.plan.Sea.Latency})
+				steps = append(steps, Step{Do: DoGet, P: s.P, Key: ch.Key, Go: true}, Step{Do: DoSleep, For: 2 * d.plan.API.Latency})
 			}
 			steps = append(steps, Step{Do: DoApply, P: s.P, Changes: []Change{{Op: OpUpdate, Key: ch.Key, Doc: Doc{Attrs: d.attributes()}}}},
 				Step{Do: DoSleep, For: Duration(LongestSlow)}, Step{Do: DoApply, P: s.P, Changes: []Change{ch}})
@@ -562,13 +562,13 @@ func (d *drawing) readers() {
 // texts has the parsed text of documents read, beside their changes and after them.
 func (d *drawing) texts() {
 	if d.chance(0.3) {
-		d.plan.Sea.Quirks = append(d.plan.Sea.Quirks, pick(d, "content_page_size=1", "content_legacy_shape", "content_overlap"))
+		d.plan.API.Quirks = append(d.plan.API.Quirks, pick(d, "content_page_size=1", "content_legacy_shape", "content_overlap"))
 	}
 	var steps []Step
 	for _, s := range d.plan.Steps {
 		reads := s.Do == DoApply && s.P >= 0 && d.chance(0.4)
 		if beside := reads && d.chance(0.5); beside {
-			steps = append(steps, Step{Do: DoText, P: s.P, Key: s.Changes[0].Key, Go: true}, Step{Do: DoSleep, For: d.upTo(4 * time.Duration(d.plan.Sea.Latency))})
+			steps = append(steps, Step{Do: DoText, P: s.P, Key: s.Changes[0].Key, Go: true}, Step{Do: DoSleep, For: d.upTo(4 * time.Duration(d.plan.API.Latency))})
 			reads = false
 		}
 		if steps = append(steps, s); reads {
@@ -581,7 +581,7 @@ func (d *drawing) texts() {
 // dropped has a server that keeps no attributes, whoever sends them. In half of the plans nobody
 // deletes, so that whatever goes is taken.
 func (d *drawing) dropped() {
-	d.plan.Sea.Quirks = append(d.plan.Sea.Quirks, QuirkDropped)
+	d.plan.API.Quirks = append(d.plan.API.Quirks, QuirkDropped)
 	d.plan.Planted = slices.DeleteFunc(d.plan.Planted, func(p Planted) bool { return len(p.Attrs) > 0 })
 	d.plan.Steps = slices.DeleteFunc(d.plan.Steps, func(s Step) bool { return s.Do == DoCrowd })
 	if d.chance(0.5) {
@@ -604,5 +604,5 @@ func (d *drawing) crowd() {
 	p := d.plan.Steps[at].P
 	d.plan.Steps = slices.Insert(d.plan.Steps, at+1,
 		Step{Do: DoCrowd}, Step{Do: DoSleep, For: Duration(3 * time.Minute)}, Step{Do: DoList, P: p, Go: true}, Step{Do: DoSweep, P: p, Go: true},
-		Step{Do: DoSleep, For: 2 * d.plan.Sea.Latency}, Step{Do: DoThin}, Step{Do: DoJoin})
+		Step{Do: DoSleep, For: 2 * d.plan.API.Latency}, Step{Do: DoThin}, Step{Do: DoJoin})
 }

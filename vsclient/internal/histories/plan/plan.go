@@ -12,15 +12,15 @@ import (
 // processes take. It is drawn from a seed, cut down when it fails, and kept as JSON.
 type Plan struct {
 	Seed    uint64 // decides ids, times on the way and the order of events of one time
-	Sea     Sea
+	API     API
 	Keys    []string
 	Planted []Planted `json:",omitempty"`
 	Steps   []Step
 	Faults  []Fault `json:",omitempty"`
 }
 
-// Sea is how the API behaves apart from faults.
-type Sea struct {
+// API is how the API behaves apart from faults.
+type API struct {
 	Latency    Duration // at the most, each way
 	IndexTime  Duration `json:",omitempty"`
 	Jitter     Duration `json:",omitempty"` // of IndexTime
@@ -109,27 +109,27 @@ type Step struct {
 
 // The steps.
 const (
-	DoStart  = "start"  // a process begins
-	DoApply  = "apply"  // it makes changes: one by a call of its own, several by Apply
-	DoGet    = "get"    // it reads a key
-	DoText   = "text"   // it reads the parsed text of a key's document
-	DoSearch = "search" // it searches
-	DoList   = "list"   // it lists all documents
-	DoSweep  = "sweep"  // it sweeps
-	DoStrays = "strays" // it lists Files that are attached nowhere
-	DoFlush  = "flush"  // it waits for documents that were only attached
-	DoClose  = "close"  // it is closed
-	DoKill   = "kill"   // it dies
-	DoOrphan = "orphan" // its supervisor is gone, and it lives on
-	DoJoin   = "join"   // all calls have ended
-	DoSleep  = "sleep"  // time passes
-	DoOutage = "outage" // each request meets Fate for that time
-	DoCalm   = "calm"   // from here on nothing fails
-	DoStrip  = "strip"  // another tool replaces the attributes of a key's store file
-	DoHand   = "hand"   // somebody attaches a key's File to another store
-	DoCrowd  = "crowd"  // another store of the project gets a few hundred Files
-	DoThin   = "thin"   // every second one of those Files goes
-	DoExpire = "expire" // the store under test expires
+	DoStart           = "start"            // a process begins
+	DoApply           = "apply"            // it makes changes: one by a call of its own, several by Apply
+	DoGet             = "get"              // it reads a key
+	DoText            = "text"             // it reads the parsed text of a key's document
+	DoSearch          = "search"           // it searches
+	DoList            = "list"             // it lists all documents
+	DoSweep           = "sweep"            // it sweeps
+	DoStrays          = "strays"           // it lists Files that are attached nowhere
+	DoFlush           = "flush"            // it waits for documents that were only attached
+	DoClose           = "close"            // it is closed
+	DoKill            = "kill"             // it dies
+	DoOrphan          = "orphan"           // its supervisor is gone, and it lives on
+	DoJoin            = "join"             // all calls have ended
+	DoSleep           = "sleep"            // time passes
+	DoOutage          = "outage"           // each request meets Fate for that time
+	DoCalm            = "calm"             // from here on nothing fails
+	DoStrip           = "strip"            // another tool replaces the attributes of a key's store file
+	DoAttachElsewhere = "attach-elsewhere" // somebody attaches a key's File to another store
+	DoCrowd           = "crowd"            // another store of the project gets a few hundred Files
+	DoThin            = "thin"             // every second one of those Files goes
+	DoExpire          = "expire"           // the store under test expires
 )
 
 // Fault is the fate of some requests of one process.

@@ -113,27 +113,27 @@ func each(x *Step, plainer func(*Change) bool) (changed bool) {
 
 // calmSea takes lags and switches away.
 func (s *shrinking) calmSea() (changed bool) {
-	for _, field := range []func(*Sea) *Duration{
-		func(x *Sea) *Duration { return &x.ListAttach }, func(x *Sea) *Duration { return &x.ListDetach }, func(x *Sea) *Duration { return &x.ListUpdate },
-		func(x *Sea) *Duration { return &x.NotFound }, func(x *Sea) *Duration { return &x.Ghost }, func(x *Sea) *Duration { return &x.FreshFile },
-		func(x *Sea) *Duration { return &x.Clock }, func(x *Sea) *Duration { return &x.IndexTime }, func(x *Sea) *Duration { return &x.Jitter },
+	for _, field := range []func(*API) *Duration{
+		func(x *API) *Duration { return &x.ListAttach }, func(x *API) *Duration { return &x.ListDetach }, func(x *API) *Duration { return &x.ListUpdate },
+		func(x *API) *Duration { return &x.NotFound }, func(x *API) *Duration { return &x.Ghost }, func(x *API) *Duration { return &x.FreshFile },
+		func(x *API) *Duration { return &x.Clock }, func(x *API) *Duration { return &x.IndexTime }, func(x *API) *Duration { return &x.Jitter },
 	} {
 		plan := s.best
-		if *field(&plan.Sea) != 0 {
-			*field(&plan.Sea) = 0
+		if *field(&plan.API) != 0 {
+			*field(&plan.API) = 0
 			changed = s.try(plan) || changed
 		}
 	}
-	for _, field := range []func(*Sea) *float64{
-		func(x *Sea) *float64 { return &x.Failing }, func(x *Sea) *float64 { return &x.Stuck }, func(x *Sea) *float64 { return &x.Lands }, func(x *Sea) *float64 { return &x.Slow },
+	for _, field := range []func(*API) *float64{
+		func(x *API) *float64 { return &x.Failing }, func(x *API) *float64 { return &x.Stuck }, func(x *API) *float64 { return &x.Lands }, func(x *API) *float64 { return &x.Slow },
 	} {
 		plan := s.best
-		if *field(&plan.Sea) != 0 {
-			*field(&plan.Sea) = 0
+		if *field(&plan.API) != 0 {
+			*field(&plan.API) = 0
 			changed = s.try(plan) || changed
 		}
 	}
-	return s.cut(func(p *Plan) int { return len(p.Sea.Quirks) }, func(p *Plan, from, to int) { p.Sea.Quirks = slices.Delete(slices.Clone(p.Sea.Quirks), from, to) }) || changed
+	return s.cut(func(p *Plan) int { return len(p.API.Quirks) }, func(p *Plan, from, to int) { p.API.Quirks = slices.Delete(slices.Clone(p.API.Quirks), from, to) }) || changed
 }
 
 // dropKey takes away a key that nothing names.
@@ -149,7 +149,7 @@ func (s *shrinking) dropKey(key int) bool {
 	}
 	for i := range plan.Steps {
 		x := &plan.Steps[i]
-		names := x.Do == DoGet || x.Do == DoText || x.Do == DoStrip || x.Do == DoHand
+		names := x.Do == DoGet || x.Do == DoText || x.Do == DoStrip || x.Do == DoAttachElsewhere
 		if names && x.Key == key {
 			return false
 		}

@@ -15,43 +15,43 @@ import (
 // The rare states that the histories have to reach. A proof that never reaches one
 // says nothing about it.
 const (
-	Killed       = "a process was killed"
-	Closed       = "a client was closed with calls under way"
-	ShutDown     = "a client was shut down and let its calls end"
-	GaveUp       = "a caller gave up"
-	Two          = "two processes on one key"
-	Orphan       = "an orphan and its successor on one key"
-	Stripped     = "another tool replaced a document's attributes"
-	Hand         = "somebody attached a File of ours to another store"
-	Expired      = "the store expired in mid-run"
-	Conflict     = "a change was refused since the stored document was not as it asked for"
-	Merged       = "several changes of one key were given to one Apply"
-	Searched     = "a search found a document"
-	Got          = "a get found a document"
-	Read         = "the parsed text of a document was read"
-	Updated      = "a document's attributes were updated"
-	Flushed      = "a flush succeeded with documents to wait for"
-	LeftNothing  = "a client that had made Files was closed and named none"
-	LeftSome     = "a client that was closed named Files"
-	Dropped      = "a server that keeps no attributes was refused"
-	NotIndexed   = "a document could not be indexed"
-	refused      = "a batch was refused and its files were attached otherwise"
-	stuck        = "a stuck file was uploaded anew"
-	serverError  = "a file that failed by server_error was uploaded anew"
-	repeated     = "a lost upload was repeated"
-	lateAttach   = "an attach of a dead process landed late and another process saw it"
-	late         = "took effect after its caller had given up: "
-	lost         = "a reply was lost: "
-	altered      = "another process saw a document whose name the server had altered"
-	cursor       = "a cursor of a listing was lost"
-	slowRead     = "a reply to a reader came after a change that was made meanwhile"
-	alone        = "a version was removed with no call for its key under way"
-	sameName     = "two keys had Files of one name"
-	notYet       = "a GET said 404 after an attach"
-	lateDeletion = "a deletion was followed by a late attach of a dead process"
-	Unmarked     = "a File without attributes was taken for its key's document"
-	Attached     = "a put returned when its version was attached"
-	mirror       = "another client changed a document of the same key in another store"
+	Killed            = "a process was killed"
+	Closed            = "a client was closed with calls under way"
+	ShutDown          = "a client was shut down and let its calls end"
+	GaveUp            = "a caller gave up"
+	Two               = "two processes on one key"
+	Orphan            = "an orphan and its successor on one key"
+	Stripped          = "another tool replaced a document's attributes"
+	AttachedElsewhere = "somebody attached a File of ours to another store"
+	Expired           = "the store expired in mid-run"
+	Conflict          = "a change was refused since the stored document was not as it asked for"
+	Merged            = "several changes of one key were given to one Apply"
+	Searched          = "a search found a document"
+	Got               = "a get found a document"
+	Read              = "the parsed text of a document was read"
+	Updated           = "a document's attributes were updated"
+	Flushed           = "a flush succeeded with documents to wait for"
+	LeftNothing       = "a client that had made Files was closed and named none"
+	LeftSome          = "a client that was closed named Files"
+	Dropped           = "a server that keeps no attributes was refused"
+	NotIndexed        = "a document could not be indexed"
+	refused           = "a batch was refused and its files were attached otherwise"
+	stuck             = "a stuck file was uploaded anew"
+	serverError       = "a file that failed by server_error was uploaded anew"
+	repeated          = "a lost upload was repeated"
+	lateAttach        = "an attach of a dead process landed late and another process saw it"
+	late              = "took effect after its caller had given up: "
+	lost              = "a reply was lost: "
+	altered           = "another process saw a document whose name the server had altered"
+	cursor            = "a cursor of a listing was lost"
+	slowRead          = "a reply to a reader came after a change that was made meanwhile"
+	alone             = "a version was removed with no call for its key under way"
+	sameName          = "two keys had Files of one name"
+	notYet            = "a GET said 404 after an attach"
+	lateDeletion      = "a deletion was followed by a late attach of a dead process"
+	Unmarked          = "a File without attributes was taken for its key's document"
+	Attached          = "a put returned when its version was attached"
+	mirror            = "another client changed a document of the same key in another store"
 )
 
 // writing are the endpoints that change something.
@@ -60,7 +60,7 @@ var writing = []string{"POST /files", "POST store/files", "POST file_batches", "
 // EveryState lists the states that a long run has to reach.
 func EveryState() []string {
 	all := []string{
-		Killed, Closed, ShutDown, GaveUp, Two, Orphan, Stripped, Hand, Expired, Conflict, Merged, Searched, Got, Read, Updated, Flushed, LeftNothing, LeftSome, Dropped, NotIndexed, refused, stuck,
+		Killed, Closed, ShutDown, GaveUp, Two, Orphan, Stripped, AttachedElsewhere, Expired, Conflict, Merged, Searched, Got, Read, Updated, Flushed, LeftNothing, LeftSome, Dropped, NotIndexed, refused, stuck,
 		serverError, repeated, lateAttach, altered, cursor, slowRead, alone, sameName, notYet, lateDeletion,
 		Unmarked, Attached, mirror,
 	}
@@ -179,9 +179,9 @@ func (j *search) uploadedAgain(before []*trail.Entry, e *trail.Entry, completed,
 		case !j.sameCall(was, e):
 		case was.Lost():
 			j.Reached(repeated)
-		case len(was.Files) == 1 && failed[was.Files[0]] && j.Plan.Sea.Failing > 0:
+		case len(was.Files) == 1 && failed[was.Files[0]] && j.Plan.API.Failing > 0:
 			j.Reached(serverError)
-		case len(was.Files) == 1 && !completed[was.Files[0]] && j.Plan.Sea.Stuck > 0 && e.Sent-was.At > time.Minute:
+		case len(was.Files) == 1 && !completed[was.Files[0]] && j.Plan.API.Stuck > 0 && e.Sent-was.At > time.Minute:
 			j.Reached(stuck)
 		}
 		return

@@ -32,7 +32,7 @@ func (j *Readers) Got(p *course.Process, c *model.Cell, from time.Duration, got 
 	if a.NotFound && (j.ExcusedRemoval(c, j.Now()) || j.hidden(c, p, from)) {
 		return
 	}
-	if a.Err == nil && j.Removed(got.FileID, p.N, from-time.Duration(j.Plan.Sea.Ghost)) {
+	if a.Err == nil && j.Removed(got.FileID, p.N, from-time.Duration(j.Plan.API.Ghost)) {
 		j.Pardon(judge.ExcuseUnseen, c)
 		return
 	}
@@ -65,7 +65,7 @@ func (j *Readers) Read(p *course.Process, c *model.Cell, from time.Duration, tex
 		j.unsearchable(p, c, from, "the text of", "")
 		return
 	}
-	since := from - time.Duration(j.Plan.Sea.Ghost)
+	since := from - time.Duration(j.Plan.API.Ghost)
 	if !slices.ContainsFunc(j.Srv.History(j.Stores[c.Store]), func(i openaitest.Interval) bool {
 		return j.Texts[i.SHA256] == text && j.Since(i.From) <= now && (i.To.IsZero() || j.Since(i.To) >= since) && j.Owner(i.FileID, i.Attributes, i.Filename) == c.Key
 	}) {
@@ -92,7 +92,7 @@ func (j *Readers) Gone(p *course.Process, name string, from time.Duration, a cli
 func (j *Readers) Behind(from time.Duration) bool {
 	j.Mu.Lock()
 	defer j.Mu.Unlock()
-	return j.Expired && from-j.ExpiredAt < time.Duration(j.Plan.Sea.ListDetach)
+	return j.Expired && from-j.ExpiredAt < time.Duration(j.Plan.API.ListDetach)
 }
 
 // Spared judges the Files that a sweep has found attached nowhere: each is older than its grace,
@@ -109,7 +109,7 @@ func (j *Readers) Spared(p *course.Process, strays []client.Stray) {
 func (j *Readers) hidden(c *model.Cell, p *course.Process, at time.Duration) bool {
 	return slices.ContainsFunc(j.Files(c.Store, c.Key), func(f openaitest.StoreFile) bool {
 		shown := j.Attached(f.FileID)
-		return j.Maker(f.FileID) != p.N && len(shown) > 0 && shown[len(shown)-1]+time.Duration(j.Plan.Sea.NotFound) >= at
+		return j.Maker(f.FileID) != p.N && len(shown) > 0 && shown[len(shown)-1]+time.Duration(j.Plan.API.NotFound) >= at
 	})
 }
 
@@ -165,7 +165,7 @@ func (j *Readers) unsearchable(p *course.Process, c *model.Cell, from time.Durat
 	for _, i := range j.Srv.History(j.Stores[c.Store]) {
 		since := from - judge.Watched
 		if j.Maker(i.FileID) == p.N {
-			since = from - time.Duration(j.Plan.Sea.NotFound)
+			since = from - time.Duration(j.Plan.API.NotFound)
 		}
 		if i.FileID != id && i.To.IsZero() && j.Since(i.From) < since && j.Owner(i.FileID, i.Attributes, i.Filename) == c.Key {
 			j.Find(course.KindAnswer, "process %d: at %v %s %s finds File %s, which is not searchable, and %s is", p.N, now, name, trail.Shown(c.Key), id, i.FileID)
@@ -201,7 +201,7 @@ func (j *Readers) Listed(p *course.Process, from time.Duration, list []client.Se
 	for _, i := range j.Srv.History(j.Stores[p.Store]) {
 		since := now - judge.Watched
 		if j.Maker(i.FileID) == p.N && !slices.ContainsFunc(j.Of(i.FileID), func(e *trail.Entry) bool { return e.Method == http.MethodDelete }) {
-			since = from - time.Duration(j.Plan.Sea.NotFound) // a client lists its own before the listing shows them
+			since = from - time.Duration(j.Plan.API.NotFound) // a client lists its own before the listing shows them
 		}
 		k := slices.Index(j.Keys, j.Owner(i.FileID, i.Attributes, i.Filename))
 		changing := k >= 0 && j.Cells[[2]int{p.Store, k}].UnderWay(p.N, from) // its own Delete may have begun

@@ -114,7 +114,7 @@ func (p *Project) removeFile(f *File, now time.Time, keepAttached bool) {
 	}
 	for len(f.attached) > 0 {
 		sf := f.attached[0]
-		p.settle(sf.Store, now)
+		p.refresh(sf.Store, now)
 		counted := sf.Status
 		p.detach(sf, now)
 		if p.rules.DeleteLeavesCounts {

@@ -107,7 +107,7 @@ func (p *Project) Store(id string) *Store {
 	now := p.tick()
 	st := p.stores[id]
 	if st != nil {
-		p.settle(st, now)
+		p.refresh(st, now)
 	}
 	return st
 }
@@ -116,16 +116,16 @@ func (p *Project) Store(id string) *Store {
 func (p *Project) StoreCount() int { return p.storeList.count }
 
 // Stores yields all stores in their present state, oldest first.
-func (p *Project) Stores() iter.Seq[*Store] { return p.settled(p.storeList.ascend(nil)) }
+func (p *Project) Stores() iter.Seq[*Store] { return p.refreshed(p.storeList.ascend(nil)) }
 
 // NewestStores yields all stores in their present state, newest first.
-func (p *Project) NewestStores() iter.Seq[*Store] { return p.settled(p.storeList.descend(nil)) }
+func (p *Project) NewestStores() iter.Seq[*Store] { return p.refreshed(p.storeList.descend(nil)) }
 
-func (p *Project) settled(stores iter.Seq[*Store]) iter.Seq[*Store] {
+func (p *Project) refreshed(stores iter.Seq[*Store]) iter.Seq[*Store] {
 	now := p.tick()
 	return func(yield func(*Store) bool) {
 		for st := range stores {
-			if p.settle(st, now); !yield(st) {
+			if p.refresh(st, now); !yield(st) {
 				return
 			}
 		}
@@ -144,7 +144,7 @@ func (p *Project) ListStores(page Page) (Listing[*Store], *BadCursor) {
 		return pl, ok && !p.rules.DeletedCursorRefused
 	})
 	for _, st := range l.Items {
-		p.settle(st, now)
+		p.refresh(st, now)
 	}
 	return l, bad
 }
@@ -195,7 +195,7 @@ func (p *Project) History(id string) []Interval {
 	if st == nil {
 		return nil
 	}
-	p.settle(st, now)
+	p.refresh(st, now)
 	return st.intervals
 }
 
@@ -229,8 +229,8 @@ func (p *Project) remember(st *Store, at time.Time) {
 	}
 }
 
-// settle brings a store up to now: it expires, indexing ends, ghosts vanish.
-func (p *Project) settle(st *Store, now time.Time) {
+// refresh brings a store up to now: it expires, indexing ends, ghosts vanish.
+func (p *Project) refresh(st *Store, now time.Time) {
 	if at := st.expiry(); !at.IsZero() && !st.Expired && !now.Before(at) {
 		p.finishIndexing(st, at)
 		st.Expired = true

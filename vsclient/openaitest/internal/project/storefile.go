@@ -225,14 +225,14 @@ func (p *Project) Detach(f *StoreFile) {
 		return
 	}
 	for _, a := range slices.Clone(f.File.attached) {
-		p.settle(a.Store, now)
+		p.refresh(a.Store, now)
 		if a.detachedAt.IsZero() {
 			p.detach(a, now)
 		}
 	}
 }
 
-// detach removes f from its store. The store must be settled.
+// detach removes f from its store. The store must be refreshed.
 func (p *Project) detach(f *StoreFile, now time.Time) {
 	st := f.Store
 	*st.counts.of(f.Status)--

@@ -237,7 +237,7 @@ OPENAI_BASE_URL, OPENAI_ORG_ID and OPENAI_PROJECT_ID, then from .vsctl.yaml.
   vsctl --emulate=./docs search "travel costs"   search a folder in the same way
   vsctl plan ./docs --owner handbook             show the changes
   vsctl sync ./docs --owner handbook             show it, ask, and do it
-  psql -At -c 'select id from page' | vsctl sync keys:- --complete --owner pages -y`,
+  vsctl sync keys:ids.txt --owner pages          remove the documents whose keys a list lacks`,
 		SilenceErrors: true,
 		SilenceUsage:  true,
 		Args: func(_ *cobra.Command, given []string) error {

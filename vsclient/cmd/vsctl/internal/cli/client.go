@@ -202,7 +202,7 @@ func (a *app) chosen(given []string) (spec string, named config.Source, err erro
 		return "", named, environment(err)
 	}
 	if ok {
-		if err := a.apart(spec, named); err != nil {
+		if err := a.disjoint(spec, named); err != nil {
 			return "", named, environment(err)
 		}
 		spec = named.Source
@@ -210,10 +210,10 @@ func (a *app) chosen(given []string) (spec string, named config.Source, err erro
 	return spec, named, nil
 }
 
-// apart returns an error when another source of the file has the owner, the store, and keys
+// disjoint returns an error when another source of the file has the owner, the store, and keys
 // that may be the named one's: each would remove the documents of the other. A list of keys
 // may stand beside the source that puts them.
-func (a *app) apart(name string, named config.Source) error {
+func (a *app) disjoint(name string, named config.Source) error {
 	kind, _ := source.Split(named.Source)
 	mine, err := a.resolved(named.Store)
 	if err != nil {

@@ -32,8 +32,8 @@ type diagnosis struct {
 }
 
 const (
-	// patience is how long indexing may take before a document counts as stuck.
-	patience = 10 * time.Minute
+	// stuckTime is how long indexing may take before a document counts as stuck.
+	stuckTime = 10 * time.Minute
 	// notice is how long before its end an expiry counts as a fault.
 	notice = 24 * time.Hour
 	// lag is how late a listing may be, and pause the time between two looks at it.
@@ -112,7 +112,7 @@ func diagnose(ctx context.Context, c *vsclient.Client) (d diagnosis, late bool, 
 		switch {
 		case i.Status == vsclient.Failed || i.Status == vsclient.Cancelled:
 			add("failed", i.Key, i.FileID, strings.TrimSuffix(string(i.Status)+", "+reason(i), ", "))
-		case i.Status == vsclient.InProgress && now.Sub(i.AttachedAt) > patience:
+		case i.Status == vsclient.InProgress && now.Sub(i.AttachedAt) > stuckTime:
 			add("stuck", i.Key, i.FileID, "it is being indexed since "+show.Time(i.AttachedAt))
 		}
 		if i.Key == "" {

@@ -10,50 +10,15 @@ import (
 	"testing"
 
 	"github.com/conduitio-labs/conduit-connector-openai-vectorstore/vsclient"
-	"github.com/conduitio-labs/conduit-connector-openai-vectorstore/vsclient/openaitest"
+	"github.com/conduitio-labs/conduit-connector-openai-vectorstore/vsclient/internal/worldtest"
 	"github.com/conduitio-labs/conduit-connector-openai-vectorstore/vsclient/plan"
 )
 
-// world is an emulated project with one store.
-type world struct {
-	t     testing.TB
-	srv   *openaitest.Server
-	store string
-}
-
-func newWorld(t testing.TB, cfg openaitest.Config) *world {
-	t.Helper()
-	srv := openaitest.New(cfg)
-	return &world{t: t, srv: srv, store: srv.NewVectorStore("docs")}
-}
-
-var noLimits = vsclient.Limits{UploadsPerMinute: vsclient.NoLimit, AttachRequestsPerMinute: vsclient.NoLimit, AttachedFilesPerMinute: vsclient.NoLimit}
-
-// client makes a client of the store; opts change its configuration.
-func (w *world) client(opts ...func(*vsclient.Config)) *vsclient.Client {
-	w.t.Helper()
-	cfg := vsclient.Config{APIKey: "sk-test", VectorStoreID: w.store, BaseURL: w.srv.URL(), HTTPClient: w.srv.Client(), Limits: noLimits}
-	for _, o := range opts {
-		o(&cfg)
-	}
-	c, err := vsclient.New(cfg)
-	if err != nil {
-		w.t.Fatal(err)
-	}
-	w.t.Cleanup(func() { _ = c.Close() })
-	return c
-}
-
-// doc is a document of text.
-func doc(key, content string) vsclient.Document {
-	return vsclient.Document{Key: key, Content: vsclient.Bytes([]byte(content))}
-}
-
-// with is the document with attributes.
-func with(d vsclient.Document, a vsclient.Attributes) vsclient.Document {
-	d.Attributes = a
-	return d
-}
+// Documents as all tests of the module write them.
+var (
+	doc  = worldtest.Doc
+	with = worldtest.With
+)
 
 // source yields documents.
 func source(docs ...vsclient.Document) iter.Seq2[vsclient.Document, error] {
@@ -80,47 +45,47 @@ func cut(docs ...vsclient.Document) iter.Seq2[vsclient.Document, error] {
 	}
 }
 
-// make makes a plan.
-func (w *world) make(c *vsclient.Client, docs iter.Seq2[vsclient.Document, error], o plan.Options) *plan.Plan {
-	w.t.Helper()
+// makePlan makes a plan.
+func makePlan(w *worldtest.World, c *vsclient.Client, docs iter.Seq2[vsclient.Document, error], o plan.Options) *plan.Plan {
+	w.T.Helper()
 	p, err := plan.Make(context.Background(), c, docs, o)
 	if err != nil {
-		w.t.Fatal(err)
+		w.T.Fatal(err)
 	}
 	return p
 }
 
-// put puts documents as a run of another time or another tool would.
-func (w *world) put(docs ...vsclient.Document) {
-	w.t.Helper()
-	c := w.client()
+// putAll puts documents as a run of another time or another tool would.
+func putAll(w *worldtest.World, docs ...vsclient.Document) {
+	w.T.Helper()
+	c := w.Client()
 	for _, d := range docs {
 		if _, err := c.Put(context.Background(), d); err != nil {
-			w.t.Fatal(err)
+			w.T.Fatal(err)
 		}
 	}
 	_ = c.Close()
 }
 
 // run executes a plan.
-func (w *world) run(c *vsclient.Client, p *plan.Plan, o plan.ExecuteOptions) plan.Report {
-	w.t.Helper()
+func run(w *worldtest.World, c *vsclient.Client, p *plan.Plan, o plan.ExecuteOptions) plan.Report {
+	w.T.Helper()
 	r, err := p.Execute(context.Background(), c, o, nil)
 	if err != nil {
-		w.t.Fatal(err)
+		w.T.Fatal(err)
 	}
 	return r
 }
 
 // stored are the searchable documents of the store, as "key: content".
-func (w *world) stored() (out []string) {
-	for _, f := range w.srv.Snapshot().Store(w.store).Files {
+func stored(w *worldtest.World) (out []string) {
+	for _, f := range w.Server.Snapshot().Store(w.Store).Files {
 		key, ok := vsclient.KeyOf(f.Attributes)
 		if !ok {
 			key = "(" + f.Filename + ")"
 		}
 		if f.Status == "completed" {
-			out = append(out, key+": "+string(w.srv.Content(f.FileID)))
+			out = append(out, key+": "+string(w.Server.Content(f.FileID)))
 		}
 	}
 	slices.Sort(out)

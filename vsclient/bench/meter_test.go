@@ -15,6 +15,7 @@ import (
 	"github.com/openai/openai-go/v3/option"
 
 	"github.com/conduitio-labs/conduit-connector-openai-vectorstore/vsclient"
+	"github.com/conduitio-labs/conduit-connector-openai-vectorstore/vsclient/internal/worldtest"
 	"github.com/conduitio-labs/conduit-connector-openai-vectorstore/vsclient/openaitest"
 )
 
@@ -24,22 +25,19 @@ const (
 	indexTime = 500 * time.Millisecond
 )
 
-// world is an emulated project with one vector store.
-type world struct {
-	t          *testing.T
-	srv        *openaitest.Server
-	store      string
+// meter is a slow world that measures the requests and the time of some work.
+type meter struct {
+	*worldtest.World
 	background *atomic.Int64 // looks at the newest store files, which belong to no call
 }
 
-func newWorld(t *testing.T, cfg openaitest.Config) *world {
+func newMeter(t *testing.T, cfg openaitest.Config) *meter {
 	t.Helper()
 	cfg.Latency, cfg.IndexTime = latency, indexTime
-	w := &world{t: t, srv: openaitest.New(cfg), background: new(atomic.Int64)}
-	w.store = w.srv.NewVectorStore("docs")
-	w.srv.OnRequest(func(_ int, r *http.Request) {
+	w := &meter{worldtest.New(t, cfg), new(atomic.Int64)}
+	w.Server.OnRequest(func(_ int, r *http.Request) {
 		// Calls read the store's listing from its beginning, these from its end.
-		if r.Method == http.MethodGet && strings.HasSuffix(r.URL.Path, w.store+"/files") && r.URL.Query().Get("order") == "desc" {
+		if r.Method == http.MethodGet && strings.HasSuffix(r.URL.Path, w.Store+"/files") && r.URL.Query().Get("order") == "desc" {
 			w.background.Add(1)
 		}
 	})
@@ -47,27 +45,10 @@ func newWorld(t *testing.T, cfg openaitest.Config) *world {
 }
 
 // sdk is openai-go's own client, without retries, as none is needed here.
-func (w *world) sdk() openai.Client {
+func (w *meter) sdk() openai.Client {
 	return openai.NewClient(
-		option.WithAPIKey("sk-bench"), option.WithBaseURL(w.srv.URL()), option.WithHTTPClient(w.srv.Client()), option.WithMaxRetries(0),
+		option.WithAPIKey("sk-bench"), option.WithBaseURL(w.Server.URL()), option.WithHTTPClient(w.Server.Client()), option.WithMaxRetries(0),
 	)
-}
-
-var noLimits = vsclient.Limits{
-	UploadsPerMinute: vsclient.NoLimit, AttachRequestsPerMinute: vsclient.NoLimit, AttachedFilesPerMinute: vsclient.NoLimit,
-}
-
-// client is a client of this package's with its defaults, but for the limits.
-func (w *world) client(limits vsclient.Limits) *vsclient.Client {
-	w.t.Helper()
-	c, err := vsclient.New(vsclient.Config{
-		APIKey: "sk-bench", VectorStoreID: w.store, BaseURL: w.srv.URL(), HTTPClient: w.srv.Client(), Limits: limits,
-	})
-	if err != nil {
-		w.t.Fatal(err)
-	}
-	w.t.Cleanup(func() { _ = c.Close() })
-	return c
 }
 
 // cost is the time and the requests of some work.
@@ -78,12 +59,12 @@ type cost struct {
 	counts     map[string]int // all requests by endpoint
 }
 
-// measure runs work and tells its cost.
-func (w *world) measure(work func()) cost {
-	before, requests, background, began := w.srv.Counts(), w.srv.RequestCount(), w.background.Load(), time.Now()
+// measure runs work and returns its cost.
+func (w *meter) measure(work func()) cost {
+	before, requests, background, began := w.Server.Counts(), w.Server.RequestCount(), w.background.Load(), time.Now()
 	work()
-	c := cost{time: time.Since(began), background: int(w.background.Load() - background), counts: w.srv.Counts()}
-	c.requests = w.srv.RequestCount() - requests - c.background
+	c := cost{time: time.Since(began), background: int(w.background.Load() - background), counts: w.Server.Counts()}
+	c.requests = w.Server.RequestCount() - requests - c.background
 	for endpoint, n := range before {
 		c.counts[endpoint] -= n
 	}
@@ -91,13 +72,13 @@ func (w *world) measure(work func()) cost {
 }
 
 // apply makes the changes and fails the test unless each has the outcome.
-func (w *world) apply(c *vsclient.Client, changes []vsclient.Change, want func(i int) vsclient.Outcome) cost {
-	w.t.Helper()
+func (w *meter) apply(c *vsclient.Client, changes []vsclient.Change, want func(i int) vsclient.Outcome) cost {
+	w.T.Helper()
 	var results []vsclient.Result
 	cost := w.measure(func() { results = c.Apply(context.Background(), changes, nil) })
 	for i, r := range results {
 		if r.Err != nil || r.Outcome != want(i) {
-			w.t.Fatalf("change %d of %d: %v, %v; want %v", i, len(results), r.Outcome, r.Err, want(i))
+			w.T.Fatalf("change %d of %d: %v, %v; want %v", i, len(results), r.Outcome, r.Err, want(i))
 		}
 	}
 	return cost

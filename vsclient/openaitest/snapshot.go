@@ -2,81 +2,12 @@ package openaitest
 
 import (
 	"bytes"
-	"crypto/sha256"
-	"encoding/hex"
 	"encoding/json"
-	"fmt"
-	"maps"
 	"reflect"
-	"slices"
 	"time"
-	"unicode/utf8"
 
 	"github.com/conduitio-labs/conduit-connector-openai-vectorstore/vsclient/openaitest/internal/project"
 )
-
-// Request is a line of the request log.
-type Request struct {
-	N        int           `json:"n"`    // from 1, in order of arrival
-	Time     time.Time     `json:"time"` // of arrival
-	Took     time.Duration `json:"took_ns"`
-	Method   string        `json:"method"`
-	Path     string        `json:"path"` // escaped, with /v1
-	Query    string        `json:"query,omitzero"`
-	Endpoint string        `json:"endpoint"`       // e.g. "POST /vector_stores/{vector_store_id}/files"
-	Done     bool          `json:"done"`           // false: still under way
-	Status   int           `json:"status"`         // 0: no reply was sent
-	Fault    string        `json:"fault,omitzero"` // the one that struck, if any
-	// LateEffect is when a request that was over took effect, see
-	// [Fault.EffectAfter]; zero: it did not, or not yet.
-	LateEffect time.Time `json:"late_effect,omitzero"`
-	BytesIn    int64     `json:"bytes_in"` // of the body
-	BytesOut   int64     `json:"bytes_out"`
-	RequestID  string    `json:"request_id"`
-}
-
-func (s *Server) appendLog(r Request) {
-	if n := s.cfg.LogSize; n > 0 && len(s.log) >= 2*n {
-		s.log = append(s.log[:0], s.log[len(s.log)-n:]...)
-	}
-	s.log = append(s.log, r)
-}
-
-// logEntry returns the log's entry of request n; nil when the log has dropped it.
-func (s *Server) logEntry(n int) *Request {
-	i := n - 1 - (s.logged - len(s.log))
-	if i < 0 {
-		return nil
-	}
-	return &s.log[i]
-}
-
-// Requests returns the log of requests in order of arrival, including requests
-// under way.
-func (s *Server) Requests() []Request {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	log := s.log
-	if n := s.cfg.LogSize; n > 0 && len(log) > n {
-		log = log[len(log)-n:]
-	}
-	return slices.Clone(log)
-}
-
-// Counts returns how many requests arrived for each endpoint, such as
-// "POST /files" and "GET /vector_stores/{vector_store_id}/files/{file_id}".
-func (s *Server) Counts() map[string]int {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	return maps.Clone(s.counts)
-}
-
-// RequestCount returns how many requests arrived.
-func (s *Server) RequestCount() int {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	return s.logged
-}
 
 // FileInfo describes a File.
 type FileInfo struct {
@@ -231,92 +162,4 @@ func (s *Server) Content(fileID string) []byte {
 		return nil
 	}
 	return bytes.Clone(f.Kept)
-}
-
-// ExpireVectorStore lets a store expire once the server's clock has moved on by
-// after, even if it is used until then; 0 is at once. It panics when the store does
-// not exist or after is negative.
-func (s *Server) ExpireVectorStore(id string, after time.Duration) {
-	if err := s.expireVectorStore(id, after); err != nil {
-		panic("openaitest: " + err.Error())
-	}
-}
-
-func (s *Server) expireVectorStore(id string, after time.Duration) error {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	return s.state.ExpireStore(id, after)
-}
-
-// NewVectorStore adds an empty store without a request, and returns its id.
-func (s *Server) NewVectorStore(name string) string {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	return s.state.NewStore(project.StoreSettings{Name: &name, Metadata: map[string]any{}}).ID
-}
-
-// NewFile is a File to plant with [Server.AddFile].
-type NewFile struct {
-	Name      string
-	Purpose   string    // empty: assistants
-	Content   []byte    // nil: unknown content of size Bytes
-	Bytes     int64     // used when Content is nil
-	CreatedAt time.Time // zero: now
-	ExpiresAt time.Time // zero: never
-}
-
-// AddFile plants a File without a request or a check, and returns its id.
-func (s *Server) AddFile(n NewFile) string {
-	f := &project.File{Name: n.Name, Purpose: orElse(n.Purpose, "assistants"), CreatedAt: n.CreatedAt, Content: project.Content{Size: n.Bytes}}
-	if n.Content != nil {
-		sum := sha256.Sum256(n.Content)
-		f.Content = project.Content{Size: int64(len(n.Content)), SHA256: hex.EncodeToString(sum[:]), Kept: bytes.Clone(n.Content)}
-	}
-	if !n.ExpiresAt.IsZero() {
-		f.ExpiresAt = n.ExpiresAt.Unix()
-	}
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	s.state.AddFile(f)
-	return f.ID
-}
-
-// AddStoreFile attaches a File to a store as completed, without a request. It does not
-// check name and content. A File that is already attached gets these attributes. It
-// panics when store or File does not exist, or when the API would refuse the attributes.
-func (s *Server) AddStoreFile(storeID, fileID string, attributes map[string]any) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	st, f := s.state.Store(storeID), s.state.File(fileID)
-	if st == nil || f == nil {
-		panic(fmt.Sprintf("openaitest: no store %q or no file %q", storeID, fileID))
-	}
-	attributes = plain(attributes)
-	if refused := checkPlanted(attributes, &s.cfg.Quirks); refused != nil {
-		panic("openaitest: " + refused.message)
-	}
-	s.state.Plant(st, f, attributes)
-}
-
-func checkPlanted(attributes map[string]any, quirks *Quirks) *apiError {
-	for k, v := range attributes {
-		if text, _ := v.(string); !utf8.ValidString(k) || !utf8.ValidString(text) {
-			return badRequest("", "attributes", "attribute %q is not UTF-8, and JSON must be", k)
-		}
-	}
-	b := &fields{path: "attributes.", m: attributes}
-	b.checkAttributes(quirks)
-	return b.err
-}
-
-// DetachStoreFile detaches a File from a store without a request, as another client
-// of the project might. It does nothing when the File is not attached.
-func (s *Server) DetachStoreFile(storeID, fileID string) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	if st := s.state.Store(storeID); st != nil {
-		if f := st.File(fileID); f != nil {
-			s.state.Detach(f)
-		}
-	}
 }

@@ -18,10 +18,10 @@ import (
 	"github.com/conduitio-labs/conduit-connector-openai-vectorstore/vsclient/openaitest"
 )
 
-// world is an emulated project with the store under test, with Files of other
+// project is an emulated project with the store under test, with Files of other
 // people that bear the names of our documents, and with a ledger of the changes
 // that were asked for.
-type world struct {
+type project struct {
 	srv     *openaitest.Server
 	store   string
 	other   string // somebody else's store
@@ -44,11 +44,11 @@ type span struct{ from, to time.Time }
 // legacyKey has a document of the earlier connector's to begin with.
 const legacyKey = "legacy.md"
 
-// newWorld makes a project in which every tempting mistake is possible: for each
+// newProject makes a project in which every tempting mistake is possible: for each
 // key, Files of the name that its document gets.
-func newWorld(cfg openaitest.Config, keys []string) *world {
+func newProject(cfg openaitest.Config, keys []string) *project {
 	srv := openaitest.New(cfg)
-	w := &world{
+	w := &project{
 		srv: srv, store: srv.NewVectorStore("ours"), other: srv.NewVectorStore("theirs"),
 		keys: keys, virtual: cfg.Now == nil, now: time.Now, want: make(map[string]*step), absent: make(map[string][]span),
 	}
@@ -95,7 +95,7 @@ func newWorld(cfg openaitest.Config, keys []string) *world {
 
 // sleep lets virtual time pass; of real time only so much that a File is older than
 // it was, in whole seconds, by OpenAI's clock.
-func (w *world) sleep(t time.Duration) {
+func (w *project) sleep(t time.Duration) {
 	if !w.virtual {
 		t = 1100 * time.Millisecond
 	}
@@ -104,7 +104,7 @@ func (w *world) sleep(t time.Duration) {
 
 // holds reports whether the store has the File as a document of the earlier
 // connector's.
-func (w *world) holds(id string) bool {
+func (w *project) holds(id string) bool {
 	for _, f := range w.srv.Snapshot().Store(w.store).Files {
 		if f.FileID == id {
 			return len(f.Attributes) == 0 && f.Filename == legacyKey
@@ -114,7 +114,7 @@ func (w *world) holds(id string) bool {
 }
 
 // describe tells all of each File that a careless client could change.
-func (w *world) describe(which func(openaitest.FileInfo) bool) map[string]string {
+func (w *project) describe(which func(openaitest.FileInfo) bool) map[string]string {
 	snap := w.srv.Snapshot()
 	attached := make(map[string]string)
 	for _, st := range snap.Stores {
@@ -155,7 +155,7 @@ func fileNameOf(key string) string {
 }
 
 // client makes a client of the store that reaches it over that transport.
-func (w *world) client(transport http.RoundTripper, opts ...func(*client.Settings)) *client.Client {
+func (w *project) client(transport http.RoundTripper, opts ...func(*client.Settings)) *client.Client {
 	if transport == nil {
 		transport = w.srv.Client().Transport
 	}
@@ -171,13 +171,13 @@ func (w *world) client(transport http.RoundTripper, opts ...func(*client.Setting
 }
 
 // mayMiss reports whether a key may go missing at that time.
-func (w *world) mayMiss(key string, at time.Time) bool {
+func (w *project) mayMiss(key string, at time.Time) bool {
 	return slices.ContainsFunc(w.absent[key], func(p span) bool {
 		return !at.Before(p.from) && (p.to.IsZero() || !at.After(p.to))
 	})
 }
 
-// findings are the faults of a world, by kind.
+// findings are the faults of a project, by kind.
 type findings struct {
 	wrong     []string // not exactly one version of a key, or not the right one
 	gaps      []string // times at which a reader missed a key
@@ -197,8 +197,8 @@ func (f findings) String() string {
 	return b.String()
 }
 
-// examine compares the world with the changes that were asked for.
-func (w *world) examine() findings {
+// examine compares the project with the changes that were asked for.
+func (w *project) examine() findings {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	var out findings
@@ -232,7 +232,7 @@ func (w *world) examine() findings {
 }
 
 // loose are the Files of ours that are attached nowhere.
-func (w *world) loose() (loose []openaitest.FileInfo) {
+func (w *project) loose() (loose []openaitest.FileInfo) {
 	snap := w.srv.Snapshot()
 	attached := make(map[string]bool)
 	for _, st := range snap.Stores {
@@ -277,7 +277,7 @@ func judge(key string, want *step, found []openaitest.StoreFile) (wrong []string
 
 // gaps are the times at which a true reader did not find the key, once it was
 // there and not being deleted. The caller holds mu.
-func (w *world) gaps(key string) (gaps []string) {
+func (w *project) gaps(key string) (gaps []string) {
 	var covered time.Time // until then
 	open, begun := false, false
 	for _, i := range w.srv.History(w.store) {
@@ -308,8 +308,8 @@ func shown(key string) string {
 	return fmt.Sprintf("%q", key)
 }
 
-// requestLog is the log of a world, for a report.
-func (w *world) requestLog(t *testing.T) {
+// requestLog is the log of a project, for a report.
+func (w *project) requestLog(t *testing.T) {
 	for _, r := range w.srv.Requests() {
 		t.Logf("%4d %8v %7v %-6s %s?%s %d %s", r.N, r.Time.Sub(w.start).Round(time.Millisecond), r.Took.Round(time.Millisecond), r.Method, r.Path, r.Query, r.Status, r.Fault)
 	}

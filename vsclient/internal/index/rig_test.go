@@ -34,8 +34,8 @@ const (
 	singleLook   = "GET /vector_stores/{vector_store_id}/files/{file_id}"
 )
 
-// world is an emulated store, and an Indexer that writes to it.
-type world struct {
+// rig is an emulated store, and an Indexer that writes to it.
+type rig struct {
 	t     *testing.T
 	srv   *openaitest.Server
 	store string
@@ -52,7 +52,7 @@ type world struct {
 
 // answering is the way to the server.
 type answering struct {
-	w  *world
+	w  *rig
 	to http.RoundTripper
 }
 
@@ -79,14 +79,14 @@ func (a *answering) RoundTrip(r *http.Request) (*http.Response, error) {
 // unlimited are limits that hold up nothing.
 var unlimited = pace.Limits{UploadsPerMinute: pace.NoLimit, AttachRequestsPerMinute: pace.NoLimit, AttachedFilesPerMinute: pace.NoLimit}
 
-func newWorld(t *testing.T, cfg openaitest.Config, opts ...func(*index.Config)) *world {
+func newRig(t *testing.T, cfg openaitest.Config, opts ...func(*index.Config)) *rig {
 	t.Helper()
-	return newPacedWorld(t, cfg, unlimited, opts...)
+	return newPacedRig(t, cfg, unlimited, opts...)
 }
 
-func newPacedWorld(t *testing.T, cfg openaitest.Config, limits pace.Limits, opts ...func(*index.Config)) *world {
+func newPacedRig(t *testing.T, cfg openaitest.Config, limits pace.Limits, opts ...func(*index.Config)) *rig {
 	t.Helper()
-	w := &world{t: t, srv: openaitest.New(cfg)}
+	w := &rig{t: t, srv: openaitest.New(cfg)}
 	w.store = w.srv.NewVectorStore("docs")
 	reach := w.srv.Client()
 	reach.Transport = &answering{w, reach.Transport}
@@ -133,25 +133,25 @@ type result struct {
 }
 
 // file plants a File and returns its id.
-func (w *world) file(name string) string {
+func (w *rig) file(name string) string {
 	return w.srv.AddFile(openaitest.NewFile{Name: name, Content: []byte("text of " + name)})
 }
 
 // index indexes one planted File, announced beforehand.
-func (w *world) index(ctx context.Context, name, id string) result {
+func (w *rig) index(ctx context.Context, name, id string) result {
 	return w.indexAnnounced(ctx, name, id, w.Expect())
 }
 
-func (w *world) indexAnnounced(ctx context.Context, name, id string, arrived func()) result {
+func (w *rig) indexAnnounced(ctx context.Context, name, id string, arrived func()) result {
 	r := result{name: name, id: id}
 	r.fate, r.err = w.Index(ctx, wire.Attachment{FileID: id, Attributes: map[string]any{"name": name}}, arrived, func() { r.accepted++ })
 	return r
 }
 
 // all indexes n Files side by side.
-func (w *world) all(n int) []result { return w.each(w.t.Context(), numbered(n)...) }
+func (w *rig) all(n int) []result { return w.each(w.t.Context(), numbered(n)...) }
 
-func (w *world) each(ctx context.Context, names ...string) []result {
+func (w *rig) each(ctx context.Context, names ...string) []result {
 	results := make([]result, len(names))
 	var calls sync.WaitGroup
 	announced := make([]func(), len(names))
@@ -175,7 +175,7 @@ func numbered(n int) (names []string) {
 
 // wantSearchable fails the test unless each File is searchable, was told to be
 // accepted once, and has been attached once.
-func (w *world) wantSearchable(results []result) {
+func (w *rig) wantSearchable(results []result) {
 	w.t.Helper()
 	searchable := make(map[string]bool)
 	for _, f := range w.srv.Snapshot().Store(w.store).Files {
@@ -190,7 +190,7 @@ func (w *world) wantSearchable(results []result) {
 }
 
 // attaches is how often each File was attached.
-func (w *world) attaches() map[string]int {
+func (w *rig) attaches() map[string]int {
 	n := make(map[string]int)
 	for _, f := range w.srv.Snapshot().Files {
 		n[f.ID] = f.Attaches
@@ -198,10 +198,10 @@ func (w *world) attaches() map[string]int {
 	return n
 }
 
-func (w *world) counts() map[string]int { return w.srv.Counts() }
+func (w *rig) counts() map[string]int { return w.srv.Counts() }
 
 // times are those of the requests to the endpoint.
-func (w *world) times(endpoint string) (at []time.Time) {
+func (w *rig) times(endpoint string) (at []time.Time) {
 	if endpoint == batchAttach {
 		at = slices.Clone(w.instead)
 	}

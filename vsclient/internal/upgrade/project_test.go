@@ -51,8 +51,8 @@ var (
 	theNewest = release{"the newest client", startNewest}
 )
 
-// world is a project in the emulator, which listens on a port.
-type world struct {
+// project is a project in the emulator, which listens on a port.
+type project struct {
 	t     *testing.T
 	srv   *openaitest.Server
 	url   string
@@ -69,13 +69,13 @@ type world struct {
 // lag is longer than the time for which the emulator's views are behind.
 const lag = 10 * time.Second
 
-// newWorld makes a project. The clocks of the releases are ahead of OpenAI's.
-func newWorld(t *testing.T, ahead time.Duration) *world {
+// newProject makes a project. The clocks of the releases are ahead of OpenAI's.
+func newProject(t *testing.T, ahead time.Duration) *project {
 	t.Helper()
 	if *older == "" {
 		t.Skip("give -older the commit of the older release, as make test-upgrade does")
 	}
-	w := &world{t: t, docs: make(map[string]doc), alien: make(map[string]bool), lives: make(map[string]int), asked: make(map[string]int)}
+	w := &project{t: t, docs: make(map[string]doc), alien: make(map[string]bool), lives: make(map[string]int), asked: make(map[string]int)}
 	w.srv = openaitest.New(openaitest.Config{
 		Now:       func() time.Time { return time.Now().Add(-ahead) },
 		IndexTime: 20 * time.Millisecond, IndexJitter: 100 * time.Millisecond, NotFoundWindow: 100 * time.Millisecond, GhostWindow: 100 * time.Millisecond,
@@ -98,7 +98,7 @@ func newWorld(t *testing.T, ahead time.Duration) *world {
 }
 
 // turn runs a process of a release. Another may begin after it.
-func (w *world) turn(r release, rest time.Duration, steps func(p process)) {
+func (w *project) turn(r release, rest time.Duration, steps func(p process)) {
 	w.t.Helper()
 	before := w.srv.RequestCount()
 	p := r.start(w.t, w.url, w.store)
@@ -116,7 +116,7 @@ func (w *world) turn(r release, rest time.Duration, steps func(p process)) {
 
 // gaps tells each key that had no searchable version for a while between its creation and
 // its deletion.
-func (w *world) gaps() (wrong []string) {
+func (w *project) gaps() (wrong []string) {
 	until := make(map[string]time.Time)
 	runs := make(map[string]int)
 	for _, i := range w.srv.History(w.store) { // in order of beginning
@@ -139,12 +139,12 @@ func (w *world) gaps() (wrong []string) {
 	return wrong
 }
 
-// patience bounds the wait for a store that never settles. The older release looks for
+// settleTime bounds the wait for a store that never settles. The older release looks for
 // three minutes in the background.
-const patience = 5 * time.Minute
+const settleTime = 5 * time.Minute
 
 // settles waits until the store holds the documents and nothing else.
-func (w *world) settles(r release) {
+func (w *project) settles(r release) {
 	w.t.Helper()
 	tick := time.NewTicker(20 * time.Millisecond)
 	defer tick.Stop()
@@ -153,14 +153,14 @@ func (w *world) settles(r release) {
 		if len(wrong) == 0 {
 			return
 		}
-		if time.Since(began) > patience {
+		if time.Since(began) > settleTime {
 			w.t.Fatalf("after a turn of %s: %s", r.name, strings.Join(wrong, "\n"))
 		}
 	}
 }
 
 // wrong tells each way in which the project is not as it has to be.
-func (w *world) wrong() (wrong []string) {
+func (w *project) wrong() (wrong []string) {
 	snap := w.srv.Snapshot()
 	attached := make(map[string]bool)
 	found := make(map[string]int)
@@ -214,7 +214,7 @@ func (w *world) wrong() (wrong []string) {
 }
 
 // unattached are the ids of the Files that are attached nowhere and are nobody else's.
-func (w *world) unattached() (ids []string) {
+func (w *project) unattached() (ids []string) {
 	snap := w.srv.Snapshot()
 	for _, f := range snap.Files {
 		in := func(s openaitest.StoreFile) bool { return s.FileID == f.ID }
@@ -227,7 +227,7 @@ func (w *world) unattached() (ids []string) {
 
 // addNamesakes gives each File of the store two of somebody else's, a day old, with the
 // same name and content: one in another store and one in none.
-func (w *world) addNamesakes() {
+func (w *project) addNamesakes() {
 	snap := w.srv.Snapshot()
 	for _, f := range snap.Store(w.store).Files {
 		for _, store := range []string{w.other, ""} {
@@ -242,7 +242,7 @@ func (w *world) addNamesakes() {
 
 // beside does something for each document, side by side. It ends the test when anything
 // was wrong.
-func (w *world) beside(docs []doc, do func(d doc)) {
+func (w *project) beside(docs []doc, do func(d doc)) {
 	w.t.Helper()
 	var wait sync.WaitGroup
 	for _, d := range docs {
@@ -256,7 +256,7 @@ func (w *world) beside(docs []doc, do func(d doc)) {
 
 // each carries out a command for each document and checks its outcome. The older release
 // tells none of a deletion.
-func (w *world) each(p process, outcome string, of func(d doc) command) {
+func (w *project) each(p process, outcome string, of func(d doc) command) {
 	w.t.Helper()
 	w.beside(slices.Collect(maps.Values(w.docs)), func(d doc) {
 		cmd := of(d)
@@ -268,7 +268,7 @@ func (w *world) each(p process, outcome string, of func(d doc) command) {
 }
 
 // reads has a process find, list and leave unchanged each document.
-func (w *world) reads(p process) {
+func (w *project) reads(p process) {
 	w.t.Helper()
 	ctx := context.Background()
 	before := w.writes()
@@ -304,7 +304,7 @@ func (w *world) reads(p process) {
 }
 
 // compare compares a document that a release tells with the one that was asked for.
-func (w *world) compare(by string, s shown) {
+func (w *project) compare(by string, s shown) {
 	w.t.Helper()
 	d, ok := w.docs[s.Key]
 	if !ok {
@@ -317,7 +317,7 @@ func (w *world) compare(by string, s shown) {
 }
 
 // writes counts the requests so far that change something, by endpoint.
-func (w *world) writes() string {
+func (w *project) writes() string {
 	counts := w.srv.Counts()
 	maps.DeleteFunc(counts, func(endpoint string, _ int) bool { return strings.HasPrefix(endpoint, "GET ") })
 	return fmt.Sprint(counts)

@@ -1,5 +1,0 @@
-//go:build !race
-
-package vsclient_test
-
-const underRace = false

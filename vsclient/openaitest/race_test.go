@@ -1,5 +1,0 @@
-//go:build race
-
-package openaitest_test
-
-const underRace = true
