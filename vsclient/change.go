@@ -47,7 +47,8 @@ func SetAttributes(key string, a Attributes) Change {
 func Delete(key string) Change { return Change{op: opDelete, doc: Document{Key: key}} }
 
 // If adds a condition: the change fails with [ErrConflict] unless the stored document has these
-// attributes. A key without a document, or with a File of another tool, meets every condition.
+// attributes, and not those whose value is nil. A key without a document, or with a File of
+// another tool, meets every condition.
 // A version that was attached just now is waited for, up to half a minute. If it cannot be seen
 // by then and this client has put it, the error has class [Transient].
 func (ch Change) If(stored Attributes) Change {
@@ -170,7 +171,7 @@ func (c *Client) prepare(ch Change) (*prepared, error) {
 	p := &prepared{Doc: c.view.Doc(d.Key), op: ch.op, content: d.Content.is, chunking: naming.Chunking(d.Chunking), ext: d.Extension, wait: ch.wait || !c.cfg.Async, seen: ch.wait}
 	var err error
 	if ch.cond != nil {
-		if p.stored, err = naming.Normalize(d.Key, ch.cond); err != nil {
+		if p.stored, err = naming.Condition(d.Key, ch.cond); err != nil {
 			return nil, err
 		}
 		p.cond = c.view.Prints(p.stored)

@@ -377,3 +377,22 @@ func TestAConditionHoldsAlsoWhereTheDocumentIsReplacedAgainAndAgain(t *testing.T
 		w.Expect(map[string]string{"a.md": "version 29"})
 	})
 }
+
+func TestAConditionCanAskThatAnAttributeIsNotSet(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		is := is.New(t)
+		w := worldtest.New(t, openaitest.Config{})
+		c := w.Client()
+		free := vsclient.Attributes{"owner": nil}
+		changes := []vsclient.Change{
+			put("a.md", "nobody's").If(free),
+			put("a.md", "nobody's again").If(free),
+			vsclient.Put(with(doc("a.md", "theirs"), vsclient.Attributes{"owner": "they"})).If(free),
+			put("a.md", "ours").If(free),
+		}
+		for i, r := range c.Apply(t.Context(), changes, nil) {
+			is.Equal(errors.Is(r.Err, vsclient.ErrConflict), i == 3)
+		}
+		w.Expect(map[string]string{"a.md": "theirs"})
+	})
+}

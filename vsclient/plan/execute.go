@@ -6,6 +6,7 @@ import (
 	"crypto/rand"
 	"errors"
 	"fmt"
+	"maps"
 	"sync"
 
 	"github.com/conduitio-labs/conduit-connector-openai-vectorstore/vsclient"
@@ -269,12 +270,10 @@ func (x *execution) put(ctx context.Context, e Entry) (vsclient.Result, end) {
 	return r, how
 }
 
-// change makes a change, provided that the document is still the owner's. Without an owner it
-// has to have the attributes that the look just before shows, if any, or be absent when it is to
-// be created. When it does not, that is no failure: the store has changed since the plan was made.
+// change makes a change, provided that the document is still the owner's. Without an owner it has
+// to have the attributes that the look just before shows, or be absent when it is to be created.
 func (x *execution) change(ctx context.Context, e Entry, ch vsclient.Change, owner any) (vsclient.Result, end) {
-	var stored vsclient.Info
-	var how end
+	stored, how := vsclient.Info{}, end{}
 	owned := x.plan.Scope.Owner != "" && !e.Unowned
 	if x.plan.client == nil || e.Action == Remove || e.FileID != "" && !owned {
 		if stored, how = x.stands(ctx, e, owner); how != (end{}) {
@@ -287,7 +286,9 @@ func (x *execution) change(ctx context.Context, e Entry, ch vsclient.Change, own
 	case stored.FileID == "": // no stored document meets this condition
 		ch = ch.If(vsclient.Attributes{x.plan.OwnerAttribute: rand.Text()})
 	case stored.Version > 0: // not a file of another tool
-		ch = ch.If(stored.Attributes)
+		as := vsclient.Attributes{x.plan.OwnerAttribute: nil}
+		maps.Copy(as, stored.Attributes)
+		ch = ch.If(as)
 	}
 	r := x.c.Apply(ctx, []vsclient.Change{ch}, nil)[0]
 	if !errors.Is(r.Err, vsclient.ErrConflict) {

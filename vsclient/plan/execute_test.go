@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"iter"
+	"net/http"
 	"slices"
 	"strings"
 	"testing"
@@ -458,6 +459,33 @@ func TestAPlanWithoutAnOwnerLeavesTheDocumentsThatOthersHavePutSince(t *testing.
 		is.True(strings.Contains(withheld(r.Stale)["a.md"], "by now"))
 		is.True(strings.Contains(withheld(r.Stale)["b.md"], "by now"))
 		is.Equal(stored(w), []string{"a.md: theirs", "b.md: theirs", "c.md: ours", "d.md: ours"})
+	})
+}
+
+func TestAPlanWithoutAnOwnerLeavesADocumentThatGetsAnOwnerWhileItIsChanged(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		is := is.New(t)
+		w := worldtest.New(t, openaitest.Config{Latency: 100 * time.Millisecond})
+		putAll(w, worldtest.With(doc("a.md", "a"), vsclient.Attributes{"lang": "en"}))
+		other, armed := w.Client(), false
+		c := w.Client(func(cfg *vsclient.Config) {
+			next := cfg.HTTPClient.Transport
+			cfg.HTTPClient = &http.Client{Transport: worldtest.RoundTrip(func(r *http.Request) (*http.Response, error) {
+				reply, err := next.RoundTrip(r)
+				if armed && r.Method == http.MethodGet && strings.Contains(r.URL.Path, w.Store+"/files/") { // the look
+					armed = false
+					_, err := other.SetAttributes(t.Context(), "a.md", vsclient.Attributes{"lang": "en", "owner": "they"})
+					is.NoErr(err)
+				}
+				return reply, err
+			})}
+		})
+		p := makePlan(w, c, source(doc("a.md", "ours")), plan.Options{})
+		armed = true
+		r := run(w, c, p, plan.ExecuteOptions{})
+		is.Equal(len(r.Failed), 0)
+		is.Equal(stored(w), []string{"a.md: a"})
+		is.Equal(len(r.Stale), 1)
 	})
 }
 

@@ -67,6 +67,23 @@ func Normalize(key string, a map[string]any) (map[string]any, error) {
 	return out, nil
 }
 
+// Condition checks the attributes that a stored document must have, and returns them as
+// Normalize does. A nil value stands for an attribute that it must not have.
+func Condition(key string, a map[string]any) (map[string]any, error) {
+	set := maps.Clone(a)
+	maps.DeleteFunc(set, func(_ string, value any) bool { return value == nil })
+	out, err := Normalize(key, set)
+	if err != nil {
+		return nil, err
+	}
+	for name, value := range a {
+		if value == nil {
+			out[name] = nil
+		}
+	}
+	return out, nil
+}
+
 func normalizeValue(value any) (any, error) {
 	switch v := value.(type) {
 	case bool:
