@@ -20,7 +20,7 @@ type SweepOptions struct {
 	// them from a dry run, whatever the evidence. nil: all but those [NamedAlike].
 	Files []string
 	// MinAge is the least age of an unattached File, by OpenAI's clock; 0: [DefaultMinAge]. Below
-	// 0 it is none: then nothing else may upload files into the project meanwhile.
+	// 0 it is none: no program may have uploaded or attached a file within three minutes then.
 	MinAge time.Duration
 	// Keys are keys that the caller vouches for: an unattached File that bears the name
 	// of one of them, and was made at or after Since, is this caller's.

@@ -296,9 +296,23 @@ func TestALeftoverOfJustNowIsListedOnDemand(t *testing.T) {
 	is.True(!strings.Contains(out, lost))
 	is.True(strings.Contains(out, "see --young"))
 	is.True(strings.Contains(w.must(cli.Done, "leftovers", "--young"), lost))
+	is.Equal(w.slept, 3*time.Minute)
 	w.must(cli.Usage, "leftovers", "--remove", "-y", lost)
 	w.must(cli.Done, "leftovers", "--young", "--remove", "-y", lost)
 	is.Equal(len(w.srv.Snapshot().Files), 3)
+}
+
+func TestADocumentWhoseAttachDoesNotShowYetIsNoLeftover(t *testing.T) {
+	is := is.New(t)
+	w := newWorld(t, openaitest.Config{NotFoundWindow: 20 * time.Second, ListLag: openaitest.Lag{Attach: 2 * time.Minute}})
+	w.must(cli.Done, "sync", w.dir, "--owner", "hb", "-y", "--wait=false")
+	w.srv.Advance(time.Hour)
+	w.write("-a.md", "another") // its name is like that of a.md
+	w.must(cli.Done, "sync", w.dir, "--owner", "hb", "-y", "--wait=false")
+	files := len(w.srv.Snapshot().Files)
+	is.Equal(w.must(cli.Done, "leftovers", "--young", "--remove", "-y"), "0 strays, 0 removed\n")
+	is.Equal(w.slept, 3*time.Minute)
+	is.Equal(len(w.srv.Snapshot().Files), files)
 }
 
 type full struct{}

@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"io"
+	"slices"
 	"strings"
 	"time"
 
@@ -38,6 +39,8 @@ const (
 	notice = 24 * time.Hour
 	// lag is how late a listing may be, and pause the time between two looks at it.
 	lag, pause = 2 * time.Minute, 10 * time.Second
+	// showTime is how long an attach may not show, in a listing or to a GET.
+	showTime = 3 * time.Minute
 )
 
 func (a *app) doctorCommand() *cobra.Command {
@@ -212,12 +215,13 @@ have seen the list on a terminal and say yes. Versions that a sweep removes go w
 
 A File is listed when the newest File of the project was made an hour later or more: an upload
 under way is none. OpenAI tells its time by its Files alone, so that after the last upload none
-becomes older. When nothing uploads files into the project, --young lists the others as well.`,
+becomes older. When no program uploads files into the project, --young lists the others as well.
+It takes three minutes, since an attach may not show before.`,
 		Example: "  vsctl leftovers\n  vsctl leftovers --young\n  vsctl leftovers --remove file-abc123 file-def456 -y",
 	}
 	cmd.Flags().BoolVar(&remove, "remove", false, "remove them: those with these ids, or all that you say yes to")
 	cmd.Flags().BoolVarP(&yes, "yes", "y", false, "do not ask; needed without a terminal")
-	cmd.Flags().BoolVar(&young, "young", false, "also Files that may be younger than an hour; nothing may upload meanwhile")
+	cmd.Flags().BoolVar(&young, "young", false, "also Files that may be younger than an hour; no program may upload meanwhile")
 	cmd.RunE = a.runs(func(ctx context.Context, ids []string) (outcome, error) {
 		age := time.Duration(0)
 		if young {
@@ -234,6 +238,9 @@ becomes older. When nothing uploads files into the project, --young lists the ot
 		}
 		defer end()
 		all, err := c.Sweep(ctx, vsclient.SweepOptions{DryRun: true, MinAge: age})
+		if err == nil && young && len(all) > 0 {
+			all, err = a.still(ctx, c, all)
+		}
 		if err != nil {
 			return outcome{}, err
 		}
@@ -281,4 +288,16 @@ becomes older. When nothing uploads files into the project, --young lists the ot
 		return out, nil
 	})
 	return cmd
+}
+
+// still returns the strays that are strays when showTime has passed.
+func (a *app) still(ctx context.Context, c *vsclient.Client, before []vsclient.Stray) ([]vsclient.Stray, error) {
+	a.progress.Waiting(fmt.Sprintf("an attach may not show for %v: looking again then", showTime))
+	a.Sleep(ctx, showTime)
+	was := make(map[string]bool)
+	for _, s := range before {
+		was[s.FileID] = true
+	}
+	now, err := c.Sweep(ctx, vsclient.SweepOptions{DryRun: true, MinAge: -1})
+	return slices.DeleteFunc(now, func(s vsclient.Stray) bool { return !was[s.FileID] }), err
 }
