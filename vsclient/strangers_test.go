@@ -219,3 +219,33 @@ func TestADocumentThatWasGivenAnotherKeyIsThatKeys(t *testing.T) {
 		})
 	}
 }
+
+// A document of the earlier connector, or of a person, may be another store's as well. It is
+// detached when its key is put, and stays when the other store has let it go.
+func TestAFileThatAPutHasDetachedStaysWhenItIsAttachedNowhere(t *testing.T) {
+	for sentence, later := range map[string]func(t *testing.T, c *vsclient.Client) error{
+		"after a sweep":                 calls["a sweep"],
+		"after the next process's look": calls["the same put"],
+	} {
+		t.Run(sentence, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				is := is.New(t)
+				w := newWorld(t, openaitest.Config{})
+				other := w.srv.NewVectorStore("other")
+				theirs := w.attached("a.md", "by hand", nil)
+				w.srv.AddStoreFile(other, theirs, nil)
+				time.Sleep(time.Hour)
+				c := w.client()
+				is.NoErr(onlyErr(c.Put(t.Context(), doc("a.md", "same"))))
+				is.NoErr(c.Close())
+				w.expect(map[string]string{"a.md": "same"})
+				w.srv.DetachStoreFile(other, theirs)
+				time.Sleep(3 * time.Hour)
+				w.file("new.md", "tells the time")
+				is.NoErr(later(t, w.client()))
+				time.Sleep(time.Hour)
+				is.True(w.exists(theirs))
+			})
+		})
+	}
+}
