@@ -394,8 +394,8 @@ func TestOlderContentThatIsPutAgainOutranksSeveralVersionsOfAHostWhoseClockIsLat
 	})
 }
 
-// The listing hides the last changes of a process that was killed while the next process
-// begins. Later it shows more of them than the newest 200.
+// The listing hides the last change of a process that was killed while the next process
+// begins, and many documents of others. Later it shows more of them than the newest 200.
 func TestTheNextProcessSettlesAVersionThatShowsLateBehindManyOthers(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		is := is.New(t)
@@ -405,11 +405,11 @@ func TestTheNextProcessSettlesAVersionThatShowsLateBehindManyOthers(t *testing.T
 		is.NoErr(first.Flush(t.Context()))
 		time.Sleep(time.Hour)
 		is.NoErr(onlyErr(first.Put(t.Context(), doc("a.md", "new"))))
-		time.Sleep(2 * time.Second)
-		for _, r := range first.Apply(t.Context(), many("d", 300), nil) {
-			is.NoErr(r.Err)
-		}
 		kill()
+		time.Sleep(2 * time.Second)
+		for i := range 300 {
+			w.attached(fmt.Sprintf("other-%d.md", i), "of somebody", nil)
+		}
 		time.Sleep(5 * time.Second)
 		w.file("other.md", "of somebody") // shows OpenAI's time
 		is.NoErr(onlyErr(w.client().Put(t.Context(), doc("b.md", "text"))))
