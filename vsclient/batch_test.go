@@ -408,3 +408,35 @@ func TestAServerThatTakesNoBatchesIsWrittenToWithSingleAttaches(t *testing.T) {
 		})
 	}
 }
+
+// A batch that was accepted has lost a File. The server answers the File's own attach with
+// 503, and carries it out after the put has failed.
+func TestAnAttachThatWasAcceptedAndLostGoesForwardWhenItsRepetitionIsCarriedOutLate(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		is := is.New(t)
+		w := worldtest.New(t, slow)
+		c := w.Client()
+		is.NoErr(onlyErr(c.Put(t.Context(), doc("a.md", "old"))))
+		time.Sleep(time.Hour)
+		w.Strike(http.MethodPost, pathAttach, openaitest.Fault{Kind: openaitest.FaultStatus, Status: 503, Times: -1, EffectAfter: seconds(600)})
+		var once sync.Once
+		w.Server.OnRequest(func(_ int, r *http.Request) {
+			if r.Method != http.MethodGet || !strings.Contains(r.URL.Path, "/file_batches/") {
+				return
+			}
+			once.Do(func() {
+				for _, f := range w.Server.Snapshot().Store(w.Store).Files {
+					if string(w.Server.Content(f.FileID)) == "new" {
+						w.Server.DetachStoreFile(w.Store, f.FileID)
+					}
+				}
+			})
+		})
+		r := c.Apply(t.Context(), []vsclient.Change{put("a.md", "new"), put("b.md", "text")}, nil)
+		is.Equal(vsclient.ClassOf(r[0].Err), vsclient.Transient)
+		is.NoErr(r[1].Err)
+		w.Expect(map[string]string{"a.md": "old", "b.md": "text"})
+		time.Sleep(time.Hour)
+		w.Expect(map[string]string{"a.md": "new", "b.md": "text"})
+	})
+}

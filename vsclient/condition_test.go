@@ -396,3 +396,21 @@ func TestAConditionCanAskThatAnAttributeIsNotSet(t *testing.T) {
 		w.Expect(map[string]string{"a.md": "theirs"})
 	})
 }
+
+func TestAConditionIsJudgedByTheAttributesThatAnEarlierPutOfTheSameCallGives(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		is := is.New(t)
+		w := worldtest.New(t, openaitest.Config{})
+		c := w.Client()
+		numbered := func(text string, n int) vsclient.Change {
+			return vsclient.Put(with(doc("a.md", text), vsclient.Attributes{"n": n}))
+		}
+		stored := vsclient.Attributes{"n": 0}
+		r := c.Apply(t.Context(), []vsclient.Change{numbered("zero", 0)}, nil)
+		is.NoErr(r[0].Err)
+		r = c.Apply(t.Context(), []vsclient.Change{numbered("one", 1).If(stored), numbered("two", 2).If(stored)}, nil)
+		is.NoErr(r[0].Err)
+		is.True(errors.Is(r[1].Err, vsclient.ErrConflict))
+		w.Expect(map[string]string{"a.md": "one"})
+	})
+}

@@ -421,3 +421,20 @@ func TestAnUpdateIsTakenWithinMinutesOfADeletionThatWasGivenUp(t *testing.T) {
 		w.Expect(map[string]string{"a.md": "text"})
 	})
 }
+
+// A version of an earlier process shows after the deletion. An update does not bring it back.
+func TestAnUpdateAfterADeletionFindsNoVersionThatShowsLate(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		is := is.New(t)
+		w := worldtest.New(t, openaitest.Config{NotFoundWindow: 50 * time.Second, ListLag: openaitest.Lag{Attach: 2 * time.Minute}})
+		first, kill := w.Process(async)
+		is.NoErr(onlyErr(first.Put(t.Context(), doc("a.md", "text"))))
+		kill()
+		c := w.Client()
+		is.NoErr(onlyErr(c.Delete(t.Context(), "a.md")))
+		is.Equal(w.files(), 1) // it does not show yet
+		time.Sleep(time.Minute)
+		is.True(errors.Is(onlyErr(c.SetAttributes(t.Context(), "a.md", vsclient.Attributes{"n": 1})), vsclient.ErrNotFound))
+		is.Equal(w.files(), 0)
+	})
+}

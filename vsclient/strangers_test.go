@@ -220,3 +220,33 @@ func TestADocumentThatWasGivenAnotherKeyIsThatKeys(t *testing.T) {
 		})
 	}
 }
+
+// A document of the earlier connector, or of a person, may be another store's as well. It is
+// detached when its key is put, and stays when the other store has let it go.
+func TestAFileThatAPutHasDetachedStaysWhenItIsAttachedNowhere(t *testing.T) {
+	for sentence, later := range map[string]func(t *testing.T, c *vsclient.Client) error{
+		"after a sweep":                 calls["a sweep"],
+		"after the next process's look": calls["the same put"],
+	} {
+		t.Run(sentence, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				is := is.New(t)
+				w := worldtest.New(t, openaitest.Config{})
+				other := w.Server.NewVectorStore("other")
+				theirs := w.Attached("a.md", "by hand", nil)
+				w.Server.AddStoreFile(other, theirs, nil)
+				time.Sleep(time.Hour)
+				c := w.Client()
+				is.NoErr(onlyErr(c.Put(t.Context(), doc("a.md", "same"))))
+				is.NoErr(c.Close())
+				w.Expect(map[string]string{"a.md": "same"})
+				w.Server.DetachStoreFile(other, theirs)
+				time.Sleep(3 * time.Hour)
+				w.File("new.md", "tells the time")
+				is.NoErr(later(t, w.Client()))
+				time.Sleep(time.Hour)
+				is.True(w.exists(theirs))
+			})
+		})
+	}
+}

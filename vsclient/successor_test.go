@@ -373,3 +373,49 @@ func TestTheNextProcessOutranksAVersionOfAHostWhoseClockIsLate(t *testing.T) {
 		}
 	}
 }
+
+// Nothing shows the versions yet that a process which was killed has attached. A put of this
+// process is the latest change all the same.
+func TestOlderContentThatIsPutAgainOutranksSeveralVersionsOfAHostWhoseClockIsLate(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		is := is.New(t)
+		w := worldtest.New(t, openaitest.Config{NotFoundWindow: 20 * time.Second, ListLag: openaitest.Lag{Attach: time.Minute}})
+		slowHost := new(atomic.Bool)
+		host := behind(4*time.Second, slowHost)
+		a, kill := w.Process(async, host)
+		is.NoErr(onlyErr(a.Put(t.Context(), doc("a.md", "one"))))
+		time.Sleep(time.Second)
+		slowHost.Store(true)
+		is.NoErr(onlyErr(a.Put(t.Context(), doc("a.md", "two"))))
+		is.NoErr(onlyErr(a.Put(t.Context(), doc("a.md", "three"))))
+		kill()
+		time.Sleep(2 * time.Second)
+		is.NoErr(onlyErr(w.Client(host).Put(t.Context(), doc("a.md", "one"))))
+		time.Sleep(time.Hour)
+		w.Expect(map[string]string{"a.md": "one"})
+	})
+}
+
+// The listing hides the last change of a process that was killed while the next process
+// begins, and many documents of others. Later it shows more of them than the newest 200.
+func TestTheNextProcessSettlesAVersionThatShowsLateBehindManyOthers(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		is := is.New(t)
+		w := worldtest.New(t, openaitest.Config{IndexTime: 20 * time.Second, ListLag: openaitest.Lag{Attach: time.Minute}})
+		first, kill := w.Process(async)
+		is.NoErr(onlyErr(first.Put(t.Context(), doc("a.md", "old"))))
+		is.NoErr(first.Flush(t.Context()))
+		time.Sleep(time.Hour)
+		is.NoErr(onlyErr(first.Put(t.Context(), doc("a.md", "new"))))
+		kill()
+		time.Sleep(2 * time.Second)
+		for i := range 300 {
+			w.Attached(fmt.Sprintf("other-%d.md", i), "of somebody", nil)
+		}
+		time.Sleep(5 * time.Second)
+		w.File("other.md", "of somebody") // shows OpenAI's time
+		is.NoErr(onlyErr(w.Client().Put(t.Context(), doc("b.md", "text"))))
+		time.Sleep(time.Hour)
+		is.Equal(w.Holds()["a.md"], "new")
+	})
+}

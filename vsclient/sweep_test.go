@@ -280,3 +280,21 @@ func TestAVouchedKeyDoesNotStandForNamesThatAreLikeIt(t *testing.T) {
 		is.Equal(w.Files(), 5)
 	})
 }
+
+func TestASweepWithoutAGracePeriodLeavesTheFileOfAPutUnderWayAlone(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		is := is.New(t)
+		w := worldtest.New(t, openaitest.Config{Latency: 10 * time.Millisecond})
+		c := w.Client()
+		w.Strike(http.MethodPost, pathAttach, openaitest.Fault{Kind: openaitest.FaultDelay, Delay: seconds(20)})
+		done := make(chan error, 1)
+		go func() { done <- onlyErr(c.Put(t.Context(), doc("a.md", "text"))) }()
+		time.Sleep(3 * time.Second) // the File is uploaded, and attached nowhere
+		is.Equal(w.files(), 1)
+		found, err := c.Sweep(t.Context(), vsclient.SweepOptions{MinAge: time.Nanosecond, Keys: []string{"a.md"}})
+		is.NoErr(err)
+		is.Equal(len(found), 0)
+		is.Equal(w.files(), 1)
+		is.NoErr(<-done)
+	})
+}

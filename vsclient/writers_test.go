@@ -7,6 +7,7 @@ import (
 	"net/http"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -289,5 +290,35 @@ func TestAnUpdateThatChangesNothingFindsADocumentGoneThatAnotherProcessHasDelete
 		is.NoErr(onlyErr(b.Delete(t.Context(), "a.md")))
 		time.Sleep(time.Minute)
 		is.True(errors.Is(onlyErr(a.SetAttributes(t.Context(), "a.md", attributes)), vsclient.ErrNotFound))
+	})
+}
+
+// The store is taken for gone while a newer version is waited for. A look finds the version
+// again in that moment.
+func TestAnOlderVersionGoesAlsoWhenTheStoreWasMissingForAMoment(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		is := is.New(t)
+		w := worldtest.New(t, openaitest.Config{IndexTime: 5 * time.Minute})
+		w.Attached("a.md", "old", map[string]any{"vs_key": "a.md", "vs_version": "0000000000000001"})
+		newer := w.File("a.md", "new")
+		attach := fmt.Sprintf(`{"file_id":%q,"attributes":{"vs_key":"a.md","vs_version":"0000000000000002"}}`, newer)
+		is.Equal(w.Request(http.MethodPost, "/vector_stores/"+w.Store+"/files", attach), http.StatusOK)
+		began := time.Now()
+		var missing atomic.Bool
+		c := w.Client(async, over(func(next http.RoundTripper, r *http.Request) (*http.Response, error) {
+			look := r.Method == http.MethodGet && strings.HasSuffix(r.URL.Path, "/"+newer)
+			if since := time.Since(began); look && since > 2*time.Minute && since < 3*time.Minute {
+				time.Sleep(3*time.Minute + 2*time.Second - since) // the look at the listing comes meanwhile
+				missing.Store(true)
+				time.AfterFunc(8*time.Second, func() { missing.Store(false) })
+			}
+			if missing.Load() && (look || strings.HasSuffix(r.URL.Path, "/"+w.Store)) {
+				r.URL.Path = strings.Replace(r.URL.Path, w.Store, "vs_none", 1)
+			}
+			return next.RoundTrip(r)
+		}))
+		is.NoErr(onlyErr(c.Put(t.Context(), doc("b.md", "text"))))
+		time.Sleep(time.Hour)
+		w.Expect(map[string]string{"a.md": "new", "b.md": "text"})
 	})
 }
