@@ -432,9 +432,9 @@ func TestAnUpdateAfterADeletionFindsNoVersionThatShowsLate(t *testing.T) {
 		kill()
 		c := w.Client()
 		is.NoErr(onlyErr(c.Delete(t.Context(), "a.md")))
-		is.Equal(w.files(), 1) // it does not show yet
+		is.Equal(w.Files(), 1) // it does not show yet
 		time.Sleep(time.Minute)
 		is.True(errors.Is(onlyErr(c.SetAttributes(t.Context(), "a.md", vsclient.Attributes{"n": 1})), vsclient.ErrNotFound))
-		is.Equal(w.files(), 0)
+		is.Equal(w.Files(), 0)
 	})
 }

@@ -245,7 +245,7 @@ func TestAFileThatAPutHasDetachedStaysWhenItIsAttachedNowhere(t *testing.T) {
 				w.File("new.md", "tells the time")
 				is.NoErr(later(t, w.Client()))
 				time.Sleep(time.Hour)
-				is.True(w.exists(theirs))
+				is.True(w.Exists(theirs))
 			})
 		})
 	}

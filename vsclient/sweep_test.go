@@ -290,11 +290,11 @@ func TestASweepWithoutAGracePeriodLeavesTheFileOfAPutUnderWayAlone(t *testing.T)
 		done := make(chan error, 1)
 		go func() { done <- onlyErr(c.Put(t.Context(), doc("a.md", "text"))) }()
 		time.Sleep(3 * time.Second) // the File is uploaded, and attached nowhere
-		is.Equal(w.files(), 1)
+		is.Equal(w.Files(), 1)
 		found, err := c.Sweep(t.Context(), vsclient.SweepOptions{MinAge: time.Nanosecond, Keys: []string{"a.md"}})
 		is.NoErr(err)
 		is.Equal(len(found), 0)
-		is.Equal(w.files(), 1)
+		is.Equal(w.Files(), 1)
 		is.NoErr(<-done)
 	})
 }
