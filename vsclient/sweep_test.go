@@ -298,3 +298,23 @@ func TestASweepWithoutAGracePeriodLeavesTheFileOfAPutUnderWayAlone(t *testing.T)
 		is.NoErr(<-done)
 	})
 }
+
+// A client has heard OpenAI's time two hours ago. A File that somebody has made since does
+// not turn the time back.
+func TestASweepRemovesAFileThatIsOlderThanItsGracePeriodBesideAYoungerOne(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		is := is.New(t)
+		w := worldtest.New(t, openaitest.Config{})
+		c := w.Client()
+		is.NoErr(onlyErr(c.Put(t.Context(), doc("a.md", "text"))))
+		time.Sleep(10 * time.Minute)
+		leftover := w.File("b.md", "of a lost reply")
+		time.Sleep(10 * time.Minute)
+		w.File("other.md", "of somebody")
+		time.Sleep(100 * time.Minute)
+		found, err := c.Sweep(t.Context(), vsclient.SweepOptions{Keys: []string{"b.md"}, MinAge: time.Hour})
+		is.NoErr(err)
+		is.Equal(len(found), 1)
+		is.True(!w.Exists(leftover))
+	})
+}
