@@ -11,7 +11,6 @@ import (
 	"net/http"
 	"runtime"
 	"strings"
-	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -165,25 +164,42 @@ func TestAPlanTakesLessThanAKilobyteADocument(t *testing.T) {
 			d.Attributes = vsclient.Attributes{"title": "The title of " + d.Key, "lang": "en", "path": d.Key}
 		},
 	} {
-		t.Run(sentence, func(t *testing.T) { takesLessThanAKilobyte(t, alter) })
+		t.Run(sentence, func(t *testing.T) { takesLessThanAKilobyte(t, openaitest.Config{LogSize: 10}, alter, func(func()) {}) })
 	}
+	t.Run("unchanged, in more than three minutes", func(t *testing.T) {
+		synctest.Test(t, func(t *testing.T) {
+			slow := openaitest.Config{LogSize: 10, Latency: 10 * time.Millisecond}
+			takesLessThanAKilobyte(t, slow, func(*vsclient.Document) {}, func(measure func()) {
+				time.Sleep(3*time.Minute - 5*time.Second)
+				for range 20 { // meanwhile the client looks at the newest in the store: here all is new
+					time.Sleep(500 * time.Millisecond)
+					measure()
+				}
+			})
+		})
+	})
 }
 
-func takesLessThanAKilobyte(t *testing.T, alter func(*vsclient.Document)) {
+// takesLessThanAKilobyte makes a plan of documents, and halts it after half of them.
+func takesLessThanAKilobyte(t *testing.T, cfg openaitest.Config, alter func(*vsclient.Document), halt func(measure func())) {
 	is := is.New(t)
 	n := *documents
 	if race.Enabled {
 		n /= 2
 	}
-	w := worldtest.New(t, openaitest.Config{LogSize: 10})
+	w := worldtest.New(t, cfg)
 	plant(w, n)
 	c := w.Client()
 	before := worldtest.Heap()
-	var most atomic.Uint64
+	var most uint64
+	measure := func() { most = max(most, worldtest.Heap()) }
 	sampled := func(yield func(vsclient.Document, error) bool) {
 		for i := range n {
 			if i%(n/4) == n/4-1 {
-				most.Store(max(most.Load(), worldtest.Heap()))
+				measure()
+			}
+			if i == n/2 {
+				halt(measure)
 			}
 			d := numbered(i)
 			alter(&d)
@@ -193,8 +209,8 @@ func takesLessThanAKilobyte(t *testing.T, alter func(*vsclient.Document)) {
 		}
 	}
 	p := makePlan(w, c, sampled, plan.Options{Scope: plan.Scope{Owner: "us"}, Reopen: true})
-	most.Store(max(most.Load(), worldtest.Heap()))
-	used := most.Load() - before
+	measure()
+	used := most - before
 	t.Logf("%d MB for %d documents, with the client's own books", used>>20, len(p.Entries))
 	is.True(len(p.Entries) >= n)
 	is.True(used < uint64(1000*n))

@@ -3,7 +3,6 @@ package keep
 import (
 	"context"
 	"errors"
-	"slices"
 	"sync"
 	"time"
 
@@ -170,27 +169,31 @@ func (r *recent) look(ctx context.Context, since int64) (began int64, ok bool) {
 	}
 	began = k.view.Now()
 	var (
-		at     = k.view.Tick()
-		read   []view.Entry
+		found  []view.Entry // those that settle may do something with
+		keys   []string     // of the others, which may be many thousands
 		failed bool
 	)
-	for page, err := range k.wire.NewestStoreFiles(ctx) {
+	for page, err := range k.view.Newest(ctx) {
 		if failed = err != nil; failed {
 			break
 		}
 		last := int64(0)
-		for _, s := range page {
-			id := k.view.Listed(s, at)
-			read = append(read, view.Entry{StoreFile: s, Key: id.Key, Identity: id})
-			last = s.CreatedAt
+		for _, e := range page {
+			if last = e.CreatedAt; r.matters(e) {
+				found = append(found, e)
+			} else {
+				keys = append(keys, e.Key)
+			}
 		}
-		at = k.view.Tick()
-		if len(read) >= newestLooked && (since == 0 || last < since-int64(lists.ShowTime/time.Second)) {
+		if len(found)+len(keys) >= newestLooked && (since == 0 || last < since-int64(lists.ShowTime/time.Second)) {
 			break
 		}
 	}
-	for _, e := range read { // when all are known: an older version comes later in the listing
+	for _, e := range found { // when all are known: an older version comes later in the listing
 		r.settle(ctx, e)
+	}
+	for d := range k.view.Doubled(keys) {
+		k.tend(d, false)
 	}
 	if failed {
 		return since, false // the next look reads as far back
@@ -203,6 +206,13 @@ func (r *recent) look(ctx context.Context, since int64) (began int64, ok bool) {
 		}
 	}
 	return began, true
+}
+
+// matters reports whether settle may do something with an entry beside that of its key's other versions.
+func (r *recent) matters(e view.Entry) bool {
+	_, late := r.find(watch{e.ID, ledger.KeyOf(e.Identity.Digest)})
+	watching, _ := r.state()
+	return late || watching && e.Key == "" || lists.StatusOf(e.Status) == ledger.Failed || len(r.k.ledger.Left(e.Identity.Source.Replaces)) > 0
 }
 
 // settle has the key of a store file settled, where there may be something to settle.
@@ -222,7 +232,7 @@ func (r *recent) settle(ctx context.Context, e view.Entry) {
 	case id.Key == "":
 	default:
 		d := k.view.Doc(id.Key)
-		if h := k.ledger.Holdings(d.ID, d.Names); len(h.Versions) > 1 || lists.StatusOf(s.Status) == ledger.Failed {
+		if len(k.view.Known(d).Versions) > 1 || lists.StatusOf(s.Status) == ledger.Failed {
 			k.tend(d, false)
 		}
 		k.removeReplaced(ctx, d, s, id)
@@ -243,7 +253,7 @@ func (k *Keeper) removeLate(ctx context.Context, w watched, id string) error {
 			return nil
 		case v.Status <= ledger.Absent:
 			return errEarly
-		case !k.among(w.Doc, id):
+		case !k.view.Among(w.Doc, id):
 			return nil
 		}
 		now, still := k.recent.find(watch{id, w.ID})
@@ -289,27 +299,19 @@ func (r *recent) bare(s wire.StoreFile) (w watched, found bool) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	for at, w := range r.watched {
-		if at.id == s.ID && s.CreatedAt <= w.at && r.k.among(w.Doc, s.ID) {
+		if at.id == s.ID && s.CreatedAt <= w.at && r.k.view.Among(w.Doc, s.ID) {
 			return w, true
 		}
 	}
 	return w, false
 }
 
-// among reports whether the File is a version of the key.
-func (k *Keeper) among(d view.Doc, id string) bool {
-	return slices.ContainsFunc(k.ledger.Holdings(d.ID, d.Names).Versions, func(v ledger.Version) bool { return v.ID == id })
-}
-
 // removeReplaced deletes Files that a searchable version names as those that it has
 // replaced, and that a process which was cut off has detached and not deleted.
-func (k *Keeper) removeReplaced(ctx context.Context, d view.Doc, s wire.StoreFile, id naming.Identity) (gone []string) {
-	left := slices.DeleteFunc(slices.Clone(id.Source.Replaces), func(id string) bool {
-		v, known := k.ledger.Find(id)
-		return !known || v.Key != (ledger.Key{}) || v.Made
-	})
+func (k *Keeper) removeReplaced(ctx context.Context, d view.Doc, s wire.StoreFile, id naming.Identity) {
+	left := k.ledger.Left(id.Source.Replaces)
 	if len(left) == 0 || lists.StatusOf(s.Status) != ledger.Completed {
-		return nil
+		return
 	}
 	err := k.AtTurn(ctx, d, func() error {
 		for _, old := range append([]string{s.ID}, left...) {
@@ -332,14 +334,12 @@ func (k *Keeper) removeReplaced(ctx context.Context, d view.Doc, s wire.StoreFil
 				k.tend(d, false)
 				return err
 			}
-			gone = append(gone, old)
 		}
 		return nil
 	})
 	if err != nil {
 		k.cfg.Logger.DebugContext(ctx, "a replaced File could not be removed", "error", err.Error())
 	}
-	return gone
 }
 
 // AtTurn runs f when it is the key's turn.

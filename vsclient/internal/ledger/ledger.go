@@ -400,6 +400,19 @@ func (l *Ledger) Replaced(id string, m Marks) bool {
 	return true
 }
 
+// Left returns those of the Files that are there, and that others have made and no key has. A
+// version names them as those that it has replaced.
+func (l *Ledger) Left(replaced []string) (left []string) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	for _, id := range replaced {
+		if r := l.byID[id]; r != nil && r.key == (Key{}) && !r.made {
+			left = append(left, id)
+		}
+	}
+	return left
+}
+
 // mark records the attributes. The caller holds mu.
 func (l *Ledger) mark(r *record, m Marks, marked bool) {
 	if r.key != m.Key {

@@ -69,6 +69,26 @@ func (v *View) Entries(ctx context.Context) iter.Seq2[Entry, error] {
 	}
 }
 
+// Newest reads the listing page by page, the newest entries first. They come without the
+// attributes, which are most of an entry's memory.
+func (v *View) Newest(ctx context.Context) iter.Seq2[[]Entry, error] {
+	return func(yield func([]Entry, error) bool) {
+		at := v.Tick()
+		for page, err := range v.cfg.Wire.NewestStoreFiles(ctx) {
+			entries := make([]Entry, len(page))
+			for i, s := range page {
+				id := v.Listed(s, at)
+				s.Attributes, id.Own = nil, nil
+				entries[i] = Entry{StoreFile: s, Key: id.Key, Identity: id}
+			}
+			if !yield(entries, err) {
+				return
+			}
+			at = v.Tick()
+		}
+	}
+}
+
 // mostUnseen bounds the looks at Files of others that the listing does not show: they
 // may be attached to other stores.
 const mostUnseen = 100

@@ -5,7 +5,9 @@ package view
 import (
 	"context"
 	"errors"
+	"iter"
 	"log/slog"
+	"slices"
 	"time"
 
 	"golang.org/x/sync/semaphore"
@@ -130,6 +132,22 @@ func (v *View) Over(id string) { v.ledger.Over(id, v.Tick()) }
 
 // Known returns the versions of a key without a request.
 func (v *View) Known(d Doc) ledger.Holdings { return v.ledger.Holdings(d.ID, d.Names) }
+
+// Doubled returns those of the keys that have more than one known version.
+func (v *View) Doubled(keys []string) iter.Seq[Doc] {
+	return func(yield func(Doc) bool) {
+		for _, key := range keys {
+			if d := v.Doc(key); key != "" && len(v.Known(d).Versions) > 1 && !yield(d) {
+				return
+			}
+		}
+	}
+}
+
+// Among reports whether the File is a known version of the key.
+func (v *View) Among(d Doc, id string) bool {
+	return slices.ContainsFunc(v.Known(d).Versions, func(f ledger.Version) bool { return f.ID == id })
+}
 
 // Absent records that the store was seen without the File. Just after an attach this proves
 // nothing about a version that a reply has shown. It is an error when this client made the File.

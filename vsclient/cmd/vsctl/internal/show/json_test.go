@@ -92,6 +92,25 @@ func TestColumnsOfATableAreEvenlyWide(t *testing.T) {
 	show.Table(&to, "A\tB\tC", []string{"é\t\tx", "long\t\ty"})
 	is.Equal(to.String(), "A     B  C\né        x\nlong     y\n")
 	to.Reset()
+	show.Table(&to, "A\tB", nil)
+	is.Equal(to.String(), "A  B\n")
+	to.Reset()
 	show.Table(&to, "", nil)
 	is.Equal(to.String(), "")
+}
+
+func TestALongTableIsAlignedInBlocks(t *testing.T) {
+	is := is.New(t)
+	const n = 10_000
+	rows := make([]string, n)
+	for i := range rows {
+		rows[i] = "ok\tb"
+	}
+	rows[n-1] = "unknown\tb"
+	var to strings.Builder
+	show.Table(&to, "A\tB", rows)
+	lines := strings.Split(strings.TrimSuffix(to.String(), "\n"), "\n")
+	is.Equal(len(lines), n+1)
+	is.Equal(lines[:3], []string{"A   B", "ok  b", "ok  b"}) // its block has no wider cell
+	is.Equal(lines[n-1:], []string{"ok       b", "unknown  b"})
 }

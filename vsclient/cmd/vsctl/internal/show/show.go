@@ -8,11 +8,12 @@ import (
 	"fmt"
 	"io"
 	"iter"
+	"slices"
 	"strconv"
 	"strings"
+	"text/tabwriter"
 	"time"
 	"unicode"
-	"unicode/utf8"
 )
 
 // Envelope is the whole output of a command under --json.
@@ -107,42 +108,25 @@ func encoded(v any, indent string) (string, error) {
 	return text.String(), err
 }
 
-// Table writes rows whose cells tabs separate, below a head where there is one. It does without
-// a tabwriter, which holds all rows.
+// tableBlock is how many rows of a table are in memory as cells. The columns of the next block
+// may have other widths.
+const tableBlock = 2000
+
+// Table writes rows whose cells tabs separate, below a head where there is one.
 func Table(w io.Writer, head string, rows []string) {
-	var widths []int
 	out := bufio.NewWriter(w)
-	defer out.Flush() //nolint:errcheck // no caller is left to receive this error
-	each := func(do func(column int, cell string, last bool)) {
-		for i := -1; i < len(rows); i++ {
-			row := head
-			if i >= 0 {
-				row = rows[i]
-			} else if head == "" {
-				continue
-			}
-			for column := 0; ; column++ {
-				cell, more, follows := strings.Cut(row, "\t")
-				do(column, cell, !follows)
-				if row = more; !follows {
-					break
-				}
-			}
-		}
+	t := tabwriter.NewWriter(out, 0, 0, 2, ' ', 0)
+	if head != "" {
+		fmt.Fprintln(t, head)
 	}
-	each(func(column int, cell string, _ bool) {
-		if column == len(widths) {
-			widths = append(widths, 0)
+	for block := range slices.Chunk(rows, tableBlock) {
+		for _, row := range block {
+			fmt.Fprintln(t, row)
 		}
-		widths[column] = max(widths[column], utf8.RuneCountInString(cell))
-	})
-	each(func(column int, cell string, last bool) {
-		if last {
-			fmt.Fprintln(out, cell)
-			return
-		}
-		fmt.Fprintf(out, "%-*s", widths[column]+2, cell)
-	})
+		t.Flush() //nolint:errcheck // no caller is left to receive this error
+	}
+	t.Flush()   //nolint:errcheck // of a head without rows
+	out.Flush() //nolint:errcheck // no caller is left to receive this error
 }
 
 // Text returns the text as it can stand on a line of a terminal: quoted where it

@@ -8,6 +8,7 @@ import (
 	"maps"
 	"slices"
 	"strings"
+	"sync"
 	"time"
 
 	"github.com/goccy/go-yaml"
@@ -82,9 +83,14 @@ func nested(text string) bool {
 	return false
 }
 
+// readers have a buffer that every file would need anew.
+var readers = sync.Pool{New: func() any { return bufio.NewReaderSize(nil, maxFrontMatter) }}
+
 // head returns the text of the front matter, or "" where there is none.
 func head(r io.Reader) (string, error) {
-	lines := bufio.NewReaderSize(r, maxFrontMatter)
+	lines := readers.Get().(*bufio.Reader)
+	lines.Reset(r)
+	defer readers.Put(lines)
 	if mark, err := lines.Peek(3); err != nil && err != io.EOF {
 		return "", err
 	} else if bom, _ := lines.Peek(6); string(mark) != "---" && string(bom) != "\ufeff---" {
