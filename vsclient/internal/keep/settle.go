@@ -281,7 +281,7 @@ func (t *tending) run(ctx context.Context, d view.Doc, it tended) {
 	}
 }
 
-// abandonedTime is how long a version is waited for that nobody tries to index any more.
+// abandonedTime is the wait for a version after its last attempt to be indexed has ended.
 func (k *Keeper) abandonedTime() time.Duration {
 	return k.cfg.RetryTimeout + max(openTime, k.cfg.AttachTime)
 }
