@@ -55,8 +55,8 @@ type stage uint8
 
 const (
 	settled stage = iota // others made it, or this client has seen its end
-	opened               // this client made it, and has seen neither its end nor its being searchable
-	going                // its removal has begun
+	opened               // Version.Open
+	going                // Version.Going
 )
 
 // File is an object of /files.
