@@ -438,3 +438,22 @@ func TestAnUpdateAfterADeletionFindsNoVersionThatShowsLate(t *testing.T) {
 		is.Equal(w.Files(), 0)
 	})
 }
+
+func TestADeletionThatWasGivenUpAfterItsEffectIsEnded(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		is := is.New(t)
+		w := worldtest.New(t, openaitest.Config{ListLag: openaitest.Lag{Detach: 2 * time.Minute}})
+		c := w.Client()
+		is.NoErr(onlyErr(c.Put(t.Context(), doc("a.md", "text"))))
+		w.Strike(http.MethodDelete, pathAttached, openaitest.Fault{Kind: openaitest.FaultHang, AfterEffect: true})
+		ctx, cancel := context.WithTimeout(t.Context(), 5*time.Second)
+		defer cancel()
+		is.True(onlyErr(c.Delete(ctx, "a.md")) != nil)
+		time.Sleep(time.Minute + 45*time.Second)
+		for _, err := range c.List(t.Context()) { // it shows the document yet
+			is.NoErr(err)
+		}
+		time.Sleep(10 * time.Minute)
+		is.Equal(w.Files(), 0)
+	})
+}

@@ -332,7 +332,7 @@ func (t *tending) settle(ctx context.Context, d view.Doc, named, late, closing b
 		switch {
 		case !known:
 			continue
-		case now.Going && now.Status > ledger.Absent && !waiting && k.view.Since(now.Over) > lists.ShowTime:
+		case now.Going && now.Seen == ledger.Read && now.Status > ledger.Absent && !waiting && k.view.Since(now.Over) > lists.ShowTime:
 			k.ledger.Stays(v.ID) // unless there is a newer one
 			continue
 		case !waiting && (!searchable || closing || len(versions) < 2):

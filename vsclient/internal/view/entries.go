@@ -24,13 +24,18 @@ type Entry struct {
 // client's own attaches that it does not show yet.
 func (v *View) Entries(ctx context.Context) iter.Seq2[Entry, error] {
 	return func(yield func(Entry, error) bool) {
-		if err := v.Relist(ctx); err != nil {
-			yield(Entry{}, err)
-			return
-		}
-		unseen := v.ledger.Fresh(v.TickAt(time.Now().Add(-lists.ShowTime)), v.Now()-int64(lists.ShowTime/time.Second), mostUnseen)
+		ctx, cancel := context.WithCancel(ctx)
+		files := make(chan error, 1)
+		go func() { files <- v.Relist(ctx) }() // beside the first page
+		defer func() { cancel(); <-files }()
+		var unseen map[string]bool
 		at, empty := v.Tick(), true
 		for page, err := range v.cfg.Wire.StoreFiles(ctx) {
+			if err == nil && unseen == nil {
+				err = <-files
+				files <- err
+				unseen = v.ledger.Fresh(v.TickAt(time.Now().Add(-lists.ShowTime)), v.Now()-int64(lists.ShowTime/time.Second), mostUnseen)
+			}
 			if err != nil {
 				yield(Entry{}, err)
 				return
