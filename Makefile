@@ -163,11 +163,11 @@ RECORDS ?=
 FIRST ?= 1
 
 .PHONY: histories
-histories: ## Run 10,000 random histories (20 minutes of CPU), and write the table in vsclient/docs/faults.md
+histories: ## Run 10,000 random histories (takes long), and write the table in vsclient/docs/faults.md
 	go -C vsclient test -count=1 -v -timeout 6h ./internal/histories -run '^TestHistories$$' -args -first $(FIRST) -n 10000 -workers $$(nproc) -page ../../docs/faults.md $(if $(RECORDS),-records $(abspath $(RECORDS)))
 
 .PHONY: mutants
-mutants: ## Break each clause in a copy (15 minutes of CPU), check that tests fail, and write the table in vsclient/docs/mutants.md
+mutants: ## Break each clause in a copy (takes long), check that tests fail, and write the table in vsclient/docs/mutants.md
 	go -C vsclient run ./internal/mutants -page docs/mutants.md
 
 .PHONY: some-mutants

@@ -53,7 +53,7 @@ type Config struct {
 	// `refuse` refuses the record, and the document stays.
 	EmptyContent string `json:"empty_content" default:"delete" validate:"inclusion=delete|refuse"`
 	// Extension of the file when the key has no extension that OpenAI indexes
-	// (e.g. `.md`). Empty means `.json` for JSON and `.txt` for other text.
+	// (e.g. `.md`). Empty means by content: `.pdf`, `.json` or `.txt`.
 	FileExtension string `json:"file_extension"`
 	// Whether the key of a document begins with the collection of its record
 	// (e.g. the table), as in `users/{"id":7}`. Set it when records of several

@@ -88,9 +88,9 @@ const (
 type Result struct {
 	Key     string
 	Outcome Outcome // empty where Err is set
-	FileID  string
-	Version int64
-	Err     error // set by Apply alone; the other methods return it
+	FileID  string  // of the version that was made or kept; after Deleted, of the newest that was removed; empty after Absent
+	Version int64   // its vs_version; 0 after Absent
+	Err     error   // set by Apply alone; the other methods return it
 }
 
 // Put makes the document the only one of its key. When it returns without an error,
@@ -103,10 +103,10 @@ type Result struct {
 // becomes searchable and the older one goes, by this client or by the next one that changes
 // the key.
 //
-// Putting the same document again makes at most one request. The same content with other
-// attributes makes one more, to update them. A document that OpenAI
-// refuses is uploaded at each call: a caller that is handed the same document again and
-// again remembers its digest.
+// Putting the same document again within ten minutes makes at most one request. A new client
+// first reads the list of Files, and the store file or the store's listing. Other attributes
+// take one more request. A document that OpenAI refuses is uploaded at each call: a caller that
+// is handed the same document again and again remembers its digest.
 func (c *Client) Put(ctx context.Context, d Document) (Result, error) {
 	return c.change(ctx, Put(d))
 }

@@ -49,8 +49,8 @@ type Config struct {
 	IndexTimeout   time.Duration // how long OpenAI may take to index one file; 0: 10 min. A file that takes longer is uploaded once more.
 	RetryTimeout   time.Duration // how long one request is tried again; 0: 5 min. After an endpoint has failed for this long, each request to it is tried once for 2 minutes.
 	RequestTimeout time.Duration // how long one attempt may go without a sign of life; 0: 1 min
-	FileExtension  string        // for keys without an indexed extension, as ".md"; "": by content
-	Purpose        string        // of the Files, as "user_data"; "": "assistants". Documents under this purpose and under "assistants" are found
+	FileExtension  string        // for keys without an indexed extension, such as ".md"; "": by content
+	Purpose        string        // of the Files, such as "user_data"; "": "assistants". Documents under this purpose and under "assistants" are found
 
 	Limits Limits // of this client alone; ignored when Pacer is set
 	Pacer  *Pacer // shared by the clients of one API key; nil: one of its own
@@ -64,7 +64,7 @@ type Config struct {
 
 // RequestEvent describes one attempt at a request, for counters and timings.
 type RequestEvent struct {
-	Endpoint string        // method and path, as "GET /vector_stores/{id}/files"
+	Endpoint string        // method and path, such as "GET /vector_stores/{id}/files"
 	Try      int           // from 1
 	Status   int           // 0: no reply came
 	Waited   time.Duration // for leave to be sent: pacing, and pauses that a 429 asked for

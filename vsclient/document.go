@@ -28,7 +28,7 @@ type Document struct {
 	Content    Content
 	Attributes Attributes
 	Chunking   Chunking
-	// Extension, as ".md", is for a key without an indexed extension; "" means
+	// Extension, such as ".md", is for a key without an indexed extension; "" means
 	// Config.FileExtension and, without that, ".pdf", ".json" or ".txt" by content.
 	Extension string
 }

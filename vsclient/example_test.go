@@ -41,7 +41,7 @@ func ExampleClient_Put() {
 }
 
 // A second Put of a key replaces its document. The new version is searchable
-// before the old one goes; the same document again costs nothing.
+// before the old one goes; the same document again uploads nothing.
 func ExampleClient_Put_replace() {
 	client := newClient()
 	defer func() { _ = client.Close() }()

@@ -160,7 +160,7 @@ func (c *Client) ended(id string, fate index.Fate) {
 
 // upload makes the document a File. POST /files knows no idempotency key: where a reply was
 // lost, the upload is repeated, and the copy that may have arrived is neither used nor
-// deleted, since nothing shows whose it is. It is a leftover.
+// deleted, since nothing shows whose it is. A sweep lists it.
 func (c *Client) upload(ctx context.Context, p *prepared) (wire.File, error) {
 	weight := min(p.sum.Size, c.cfg.BytesInFlight)
 	if err := c.bytes.Acquire(ctx, weight); err != nil {

@@ -16,7 +16,7 @@ import (
 type SearchOptions struct {
 	Limit    int           // the most hits, 1 to 50; 0: OpenAI's default of 10
 	MinScore float64       // the least score, 0 to 1
-	Filter   filter.Filter // the attributes that documents must have, as filter.Eq("lang", "en")
+	Filter   filter.Filter // the attributes that documents must have, such as filter.Eq("lang", "en")
 	Rewrite  bool          // OpenAI may put the query in other words
 }
 
@@ -29,7 +29,7 @@ type Hit struct {
 	Name       string // of the File
 	FileID     string
 	Score      float64 // 0 to 1, as OpenAI says
-	Text       string
+	Text       string  // of the piece
 	Attributes Attributes
 }
 

@@ -12,9 +12,9 @@ import (
 type Store struct {
 	ID         string
 	Name       string
-	Status     string // expired, in_progress or completed
-	Files      int    // attached, by the store's own count, which may lag
-	UsageBytes int64
+	Status     string    // expired, in_progress or completed
+	Files      int       // attached, by the store's own count, which may lag
+	UsageBytes int64     // storage that OpenAI counts
 	ExpiresAt  time.Time // zero: never
 }
 

@@ -36,7 +36,7 @@ const (
 	Superseded Why = keep.Superseded // an older version of a key
 	Unindexed  Why = keep.Unindexed  // a version that OpenAI could not index
 	Recorded   Why = keep.Recorded   // unattached, and a document records it as replaced
-	Vouched    Why = keep.Vouched
+	Vouched    Why = keep.Vouched    // unattached, named like a key of SweepOptions.Keys, and made at or after Since
 	NamedAlike Why = keep.NamedAlike // unattached, and named like a document or a lost upload; it may be anybody's
 )
 

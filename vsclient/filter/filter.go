@@ -3,7 +3,8 @@
 //
 //	filter.And(filter.Eq("lang", "en"), filter.Gte("year", 2024))
 //
-// A document without the attribute passes [Ne] and [NotIn] alone.
+// OpenAI does not document whether a document without the attribute passes [Ne] and [NotIn].
+// It passes no other comparison.
 package filter
 
 import (

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"maps"
 	"math"
 	"mime"
 	"net/http"
@@ -117,7 +118,7 @@ func (b *fields) fail(err *apiError) {
 
 // only refuses members that are not known.
 func (b *fields) only(known ...string) {
-	for _, name := range slices.Sorted(keysOf(b.m)) {
+	for _, name := range slices.Sorted(maps.Keys(b.m)) {
 		if slices.Contains(known, name) {
 			continue
 		}
@@ -126,16 +127,6 @@ func (b *fields) only(known ...string) {
 			continue
 		}
 		b.fail(badRequest("unknown_parameter", b.path+name, "Unknown parameter: '%s'.", b.path+name))
-	}
-}
-
-func keysOf[V any](m map[string]V) func(func(string) bool) {
-	return func(yield func(string) bool) {
-		for k := range m {
-			if !yield(k) {
-				return
-			}
-		}
 	}
 }
 
@@ -375,7 +366,7 @@ func (b *fields) pairs(longest int, length func(string) int, want string, valid 
 			"Invalid '%s': too many properties. Expected an object with at most 16 properties, but got an object with %d properties instead.", whole, len(b.m)))
 		return
 	}
-	for _, k := range slices.Sorted(keysOf(b.m)) {
+	for _, k := range slices.Sorted(maps.Keys(b.m)) {
 		v := b.m[k]
 		if n := length(k); n > 64 {
 			b.fail(badRequest("string_above_max_length", whole,

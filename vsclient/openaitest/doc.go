@@ -14,7 +14,7 @@
 //
 // # Three doors
 //
-// A [Server] is an [net/http.Handler]. [Server.Client] is an http.Client that
+// A [Server] is a [net/http.Handler]. [Server.Client] is an http.Client that
 // reaches it without a socket; in a testing/synctest bubble its waits take no
 // real time, so that a test of a ten-minute indexing ends at once.
 // [Server.Listen] serves on a TCP address, as the program cmd/openaitest does,
@@ -53,8 +53,8 @@
 //	w · n/(n + 0.25 + 0.75·length/mean length),  w = ln(1 + (chunks+1)/(chunks with the word+0.5))
 //
 // A word in the file's name counts as one more occurrence. The sum is divided by
-// the sum of all w, so that a score is between 0 and 1. A filter on an attribute
-// that the file lacks never passes. Values of different types are never equal.
+// the sum of all w, so that a score is between 0 and 1. A file without the
+// attribute passes no filter by it. Values of different types are never equal.
 //
 // # Awkwardness
 //
@@ -78,5 +78,5 @@
 // POST /-/advance with {"by":"24h"}, POST /-/expire with
 // {"vector_store_id":"vs_…","after":"5m"}, POST /-/faults with an array of faults,
 // and DELETE /-/faults. The names in the JSON are those of the fields, in lower case
-// with underscores.
+// with underscores, but that of Took is took_ns.
 package openaitest

@@ -228,6 +228,14 @@ func TestTheAPIBehavesHereAsOthersHaveSeenIt(t *testing.T) {
 			},
 		},
 		{
+			fact: "a file without the attribute passes ne where the switch says so, and no other comparison", source: "OpenAI's documents are silent",
+			cfg: openaitest.Config{Quirks: openaitest.Quirks{UnequalPassesAbsent: true}}, steps: []step{
+				{request: "POST /vector_stores/{vs}/files", body: `{"file_id":"{file}"}`, status: 200},
+				{request: "POST /vector_stores/{vs}/search", body: `{"query":"cats","filters":{"type":"ne","key":"a","value":1}}`, status: 200, has: []string{`"file_id":"{file}"`}},
+				{request: "POST /vector_stores/{vs}/search", body: `{"query":"cats","filters":{"type":"lt","key":"a","value":1}}`, status: 200, has: []string{`"data":[]`}},
+			},
+		},
+		{
 			fact: "another server loses attributes", source: "the mock openai-responses 0.13.1",
 			cfg: openaitest.Config{Quirks: openaitest.Quirks{AttributesDropped: true}}, steps: []step{
 				{request: "POST /vector_stores/{vs}/files", body: `{"file_id":"{file}","attributes":{"a":1}}`, status: 200, has: []string{`"attributes":{}`}},

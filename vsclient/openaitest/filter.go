@@ -82,7 +82,7 @@ func (b *fields) anyFilter() filter {
 	}
 	return func(attributes map[string]any) bool {
 		v, ok := attributes[key]
-		return ok && passes(typ, v, many)
+		return (ok || b.c.s.cfg.Quirks.UnequalPassesAbsent) && passes(typ, v, many)
 	}
 }
 

@@ -254,6 +254,7 @@ func (cfg *Config) settings() []string {
 		{"latency", cfg.Latency},
 		{"indexing", cfg.IndexTime},
 		{"indexing jitter", cfg.IndexJitter},
+		{"poll after", cfg.PollAfter},
 		{"list lag after attach", cfg.ListLag.Attach},
 		{"list lag after detach", cfg.ListLag.Detach},
 		{"list lag after update", cfg.ListLag.Update},
@@ -273,6 +274,11 @@ func (cfg *Config) settings() []string {
 	add("attached files/min", l.AttachedFilesPerMinute, l.AttachedFilesPerMinute > 0)
 	add("reads/min", l.ReadsPerMinute, l.ReadsPerMinute > 0)
 	add("deletes/min", l.DeletesPerMinute, l.DeletesPerMinute > 0)
+	add("limits counted by", l.Kind, l.Kind != "")
+	add("burst", l.Burst, l.Burst > 0)
+	add("bytes kept of a file", cfg.KeepBytes, cfg.KeepBytes != defaultKeepBytes)
+	add("storage in bytes", cfg.StorageQuota, cfg.StorageQuota > 0)
+	add("tokens in a file", cfg.MaxFileTokens, cfg.MaxFileTokens > 0)
 	add("index rules", len(cfg.IndexRules), len(cfg.IndexRules) > 0)
 	quirks := map[string]any{}
 	data, err := json.Marshal(cfg.Quirks)
@@ -282,7 +288,7 @@ func (cfg *Config) settings() []string {
 	if err != nil {
 		panic("openaitest: " + err.Error()) // Quirks are plain values
 	}
-	for _, name := range slices.Sorted(keysOf(quirks)) {
+	for _, name := range slices.Sorted(maps.Keys(quirks)) {
 		if on, ok := quirks[name].(bool); ok && on {
 			all = append(all, strings.ReplaceAll(name, "_", " "))
 		} else {

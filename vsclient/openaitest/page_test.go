@@ -25,7 +25,7 @@ func TestThePageShowsStoresFilesAndRequests(t *testing.T) {
 	is := is.New(t)
 	s := openaitest.New(openaitest.Config{
 		IndexTime: 1, Quirks: openaitest.ReportedQuirks(), Limits: openaitest.PublishedLimits(),
-		Faults: []openaitest.Fault{{Path: "/files", Kind: openaitest.FaultCut, AfterEffect: true}},
+		StorageQuota: 5000, Faults: []openaitest.Fault{{Path: "/files", Kind: openaitest.FaultCut, AfterEffect: true}},
 	})
 	vs := s.NewVectorStore("<b>docs</b>")
 	s.AddStoreFile(vs, s.AddFile(openaitest.NewFile{Name: "<i>cats</i>.md", Content: []byte("Cats sleep.")}), map[string]any{"lang": "en"})
@@ -37,7 +37,7 @@ func TestThePageShowsStoresFilesAndRequests(t *testing.T) {
 	status, html := page(t, s, "/")
 	is.Equal(status, http.StatusOK)
 	for _, want := range []string{
-		"&lt;b&gt;docs&lt;/b&gt;", "&lt;i&gt;cats&lt;/i&gt;.md", vs, "/stores/" + vs, "cut after effect", "uploads/min 1000", "cancel batch 500",
+		"&lt;b&gt;docs&lt;/b&gt;", "&lt;i&gt;cats&lt;/i&gt;.md", vs, "/stores/" + vs, "cut after effect", "uploads/min 1000", "storage in bytes 5000", "cancel batch 500",
 	} {
 		is.True(strings.Contains(html, want))
 	}

@@ -2,6 +2,7 @@ package openaitest
 
 import (
 	"bytes"
+	"cmp"
 	"crypto/sha256"
 	"encoding/hex"
 	"fmt"
@@ -45,7 +46,7 @@ type NewFile struct {
 
 // AddFile plants a File without a request or a check, and returns its id.
 func (s *Server) AddFile(n NewFile) string {
-	f := &project.File{Name: n.Name, Purpose: orElse(n.Purpose, "assistants"), CreatedAt: n.CreatedAt, Content: project.Content{Size: n.Bytes}}
+	f := &project.File{Name: n.Name, Purpose: cmp.Or(n.Purpose, "assistants"), CreatedAt: n.CreatedAt, Content: project.Content{Size: n.Bytes}}
 	if n.Content != nil {
 		sum := sha256.Sum256(n.Content)
 		f.Content = project.Content{Size: int64(len(n.Content)), SHA256: hex.EncodeToString(sum[:]), Kept: bytes.Clone(n.Content)}

@@ -38,6 +38,8 @@ type Quirks struct {
 	// SearchKeepsAttributes makes searches filter by and show the attributes of the
 	// attach, without later updates, as OGX does.
 	SearchKeepsAttributes bool `json:"search_keeps_attributes,omitempty"`
+	// UnequalPassesAbsent lets a file without the attribute pass a filter of type ne or nin.
+	UnequalPassesAbsent bool `json:"unequal_passes_absent,omitempty"`
 	// AttributeValueMax is the greatest length of an attribute value; 0 is 512, as in
 	// the OpenAPI document. The retrieval guide says 256.
 	AttributeValueMax int `json:"attribute_value_max,omitempty"`

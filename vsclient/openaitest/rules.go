@@ -1,6 +1,7 @@
 package openaitest
 
 import (
+	"cmp"
 	"path"
 
 	"github.com/conduitio-labs/conduit-connector-openai-vectorstore/vsclient/openaitest/internal/project"
@@ -27,7 +28,7 @@ func (s *Server) rules() project.Rules {
 func (s *Server) decide(f *project.StoreFile) (end project.Outcome, decided bool) {
 	stuck := project.Outcome{Stuck: true}
 	fails := func(code, message string) (project.Outcome, bool) {
-		return project.Outcome{Code: code, Message: orElse(message, "An internal error occurred.")}, true
+		return project.Outcome{Code: code, Message: cmp.Or(message, "An internal error occurred.")}, true
 	}
 	for _, r := range s.cfg.IndexRules {
 		if r.Name != "" {
@@ -62,11 +63,4 @@ func (s *Server) decide(f *project.StoreFile) (end project.Outcome, decided bool
 		return fails("unsupported_file", project.UnsupportedContent)
 	}
 	return end, false
-}
-
-func orElse(s, other string) string {
-	if s == "" {
-		return other
-	}
-	return s
 }

@@ -44,6 +44,8 @@ type Server struct {
 	url      string
 }
 
+const defaultKeepBytes = 16 << 20
+
 // New returns a server without files or stores. It panics on a Config that
 // contradicts itself.
 func New(cfg Config) *Server {
@@ -51,7 +53,7 @@ func New(cfg Config) *Server {
 		cfg.Now = time.Now
 	}
 	if cfg.KeepBytes == 0 {
-		cfg.KeepBytes = 16 << 20
+		cfg.KeepBytes = defaultKeepBytes
 	}
 	if err := cfg.Check(); err != nil {
 		panic("openaitest: " + err.Error())

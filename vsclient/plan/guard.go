@@ -45,10 +45,10 @@ func (g Guard) withDefaults() Guard {
 	return Guard{cmp.Or(g.Free, DefaultFree), cmp.Or(g.Most, DefaultMost), cmp.Or(g.Share, DefaultShare)}
 }
 
-// nearlyAll reports whether so many documents that go leave next to none of a store.
+// nearlyAll reports whether the documents that would go are more than three quarters of all.
 func nearlyAll(gone, owned int) bool { return gone > 1 && 4*gone > 3*owned }
 
-// refuses says why n removals, gone of them of contents that are lost, are too many; empty: they are not.
+// refuses says why n removals are too many; empty: they are not. gone is the number of those whose content the source lacks.
 func (g Guard) refuses(n, gone, owned int) string {
 	switch {
 	case n <= g.Free && (g.Share < 0 || !nearlyAll(gone, owned)):

@@ -28,8 +28,7 @@ type Options struct {
 	Exists func(ctx context.Context, key string) (bool, error)
 	// Limits are those of the client, for [Totals.Minutes].
 	Limits vsclient.Limits
-	// Refusals are documents that OpenAI has refused in earlier runs, which are not tried
-	// again. nil: none.
+	// Refusals are documents that OpenAI has refused in earlier runs. nil: each is tried.
 	Refusals *Refusals
 	// OwnerAttribute is the attribute that carries [Scope.Owner]; "": "owner".
 	OwnerAttribute string
@@ -38,10 +37,10 @@ type Options struct {
 	// quarters of all, or more than half while most contents of the source are new, or no document
 	// stays under its key. [ExecuteOptions.Approve] lifts that.
 	Overlap bool
-	// Doubt says in words why the source may be another one, as "the last run has read /docs"; "": it
-	// is not. Every change is then withheld as well when a document would go, also with NoRemove,
-	// unless more than half of the scope's documents are in the source unchanged, or one of two.
-	// With Strict it is withheld also then. [ExecuteOptions.Approve] lifts that.
+	// Doubt says in words why the source may be another one, such as "the last run has read /docs"; "":
+	// it is not. While a document would go, it withholds every change, unless more than half of the
+	// scope's documents (or one of two) are in the source unchanged. It does so with NoRemove too.
+	// Strict withholds every change even then. [ExecuteOptions.Approve] lifts both.
 	Doubt  string
 	Strict bool
 	// Reopen leaves the documents out of the plan, which is smaller then. [ExecuteOptions.Source]

@@ -1,5 +1,5 @@
-// Package plan makes a vector store equal to a source of documents, as a folder, a site
-// or a table, and shows the changes before it makes them.
+// Package plan makes a vector store equal to a source of documents, such as a folder,
+// a site or a table, and shows the changes before it makes them.
 //
 //	p, err := plan.Make(ctx, client, documents, plan.Options{Scope: plan.Scope{Owner: "handbook"}})
 //	// show p.Entries and p.Totals, and ask

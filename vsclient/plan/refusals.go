@@ -1,6 +1,7 @@
 package plan
 
 import (
+	"crypto/rand"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -29,12 +30,10 @@ type refusal struct {
 	Until    time.Time `json:"until,omitzero"` // when it is tried again, in UTC; zero: never
 }
 
-// again is when a document is tried again that a request was refused for: the reason need
-// not have been its content.
+// again is the wait after a refused request: the reason need not have been the content.
 const again = 24 * time.Hour
 
-// LoadRefusals reads the file that [Refusals.Save] has written. A file that does not
-// exist holds none.
+// LoadRefusals reads the file that [Refusals.Save] has written. A file that is missing holds none.
 func LoadRefusals(path string) (*Refusals, error) {
 	r := new(Refusals)
 	data, err := os.ReadFile(path) //nolint:gosec // the caller names it
@@ -54,12 +53,14 @@ func LoadRefusals(path string) (*Refusals, error) {
 func (r *Refusals) Save(path string) error {
 	r.mu.Lock()
 	defer r.mu.Unlock()
+	written := path + "." + rand.Text() + ".new" // another run may save beside this one
+	defer func() { _ = os.Remove(written) }()
 	data, err := json.MarshalIndent(r.byKey, "", "\t")
 	if err == nil {
-		err = os.WriteFile(path+".new", append(data, '\n'), 0o600)
+		err = os.WriteFile(written, append(data, '\n'), 0o600)
 	}
 	if err == nil {
-		err = os.Rename(path+".new", path)
+		err = os.Rename(written, path)
 	}
 	if err != nil {
 		return fmt.Errorf("plan: the record of refusals cannot be written: %w", err)

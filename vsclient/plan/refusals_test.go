@@ -59,6 +59,23 @@ func TestADocumentThatOpenAIRefusesIsUploadedOnce(t *testing.T) {
 	}
 }
 
+// TestTwoRunsSaveRefusalsSideBySide has the file of another save that is under way, and looks
+// for files that a save leaves behind.
+func TestTwoRunsSaveRefusalsSideBySide(t *testing.T) {
+	is := is.New(t)
+	folder := t.TempDir()
+	file := filepath.Join(folder, "refusals.json")
+	is.NoErr(os.Mkdir(file+".new", 0o700)) // no save can write or rename it
+	is.NoErr(new(plan.Refusals).Save(file))
+	is.NoErr(new(plan.Refusals).Save(file))
+	_, err := plan.LoadRefusals(file)
+	is.NoErr(err)
+	is.NoErr(os.Remove(file + ".new"))
+	left, err := os.ReadDir(folder)
+	is.NoErr(err)
+	is.Equal(len(left), 1)
+}
+
 func TestAFailureOfTheServiceIsNoRefusal(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		is := is.New(t)

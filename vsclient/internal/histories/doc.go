@@ -5,7 +5,6 @@
 // each key. A history that ends wrong is cut down to the fewest steps and faults
 // that still fail, and comes back when it is run again from its record.
 //
-// The package itself runs a history and sums up many. The rooms below it hold the plan,
-// the gate, the trail of requests, the client, the model of each key, the other people of the
-// project, and the judges of answers and of deeds.
+// The package itself runs a history and sums up many. The rooms below it are plan, gate, trail,
+// client, model, course, people, rare, and the judges: readers, deeds and judge.
 package histories

@@ -12,6 +12,7 @@ import (
 // undrawn are the switches that no history has, with the reason.
 var undrawn = map[string]string{
 	"search_keeps_attributes": "the judge compares a search with the attributes that a store file has now",
+	"unequal_passes_absent":   "no history searches with a filter of type ne or nin",
 	"content_not_found":       "a reader is to find the text of each document",
 	"store_files_max=10000":   "a store of a history has a few hundred files",
 	"octet_stream_uploads":    "no content of a history is large enough to be uploaded in parts",

@@ -93,12 +93,12 @@ func (s *Summary) Table() string {
 	for _, name := range rare.EveryState() {
 		row("reached: "+name, s.States[name])
 	}
-	fmt.Fprintf(&b, "\n%d requests in %v of virtual time. Once nothing failed any more, %d histories were healthy within %v, and %d others only after a sweep.\n",
+	fmt.Fprintf(&b, "\n%d requests in %v of virtual time. Once nothing failed any more, %d histories were healthy within %v, and %d more only after a sweep.\n",
 		s.Requests, s.Virtual.Round(time.Hour), s.Histories-s.Never, s.Healthy, s.Never)
 	return b.String()
 }
 
-// WriteInto writes the table into a page, between its marks. first is the seed of the first
+// WriteInto writes the table into a page, between its comment lines. first is the seed of the first
 // history.
 func (s *Summary) WriteInto(ctx context.Context, path string, first uint64) error {
 	return page.Publish(ctx, path, "histories", fmt.Sprintf("make histories FIRST=%d", first), s.Table())

@@ -255,7 +255,7 @@ func (w *watch) lookAt(ctx context.Context, files []*attaching) (news bool) {
 	return news
 }
 
-// final reports whether no look gets better until a person has acted. A 400 may pass: some
+// final reports whether looking again is useless until a person has acted. A 400 may pass: some
 // servers answer it while another file is being removed.
 func final(err error) bool {
 	f, ok := errors.AsType[*reply.Failure](err)
@@ -263,8 +263,8 @@ func final(err error) bool {
 		errors.Is(err, fail.Endpoint) && ok && f.Status != http.StatusBadRequest
 }
 
-// missing reports whether a File that a look has not found was not taken with those of
-// its request. A batch that has ended may not have taken as many Files as it counts as
+// missing reports whether the server left a File that a look has not found out of the attach
+// request. A batch that has ended may not have taken as many Files as it counts as
 // failed or not at all; when more are open, it is just not showing them. A 404 shortly
 // after an attach that was accepted by itself is normal.
 func (w *watch) missing() bool {

@@ -1,6 +1,6 @@
-// Package keep removes the versions that no key needs, and nothing else: under the
-// key's turn, by [ledger.Settle] alone, at once or in the background. It never uploads or
-// attaches.
+// Package keep removes Files that no key needs. Of several versions of a key [ledger.Settle]
+// alone decides; a Delete, the watch after it, and a sweep of unattached Files have rules of
+// their own. It never uploads or attaches.
 package keep
 
 import (

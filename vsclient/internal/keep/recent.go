@@ -48,7 +48,7 @@ const (
 	newestLooked = 200 // store files that a look reads, at least
 	firstWatch   = 15 * time.Second
 	longestWatch = time.Minute
-	listAge      = 10 * time.Minute // of the list of Files that a look asks for; any will do
+	anyList      = 10 * time.Minute // of the list of Files that a look asks for; any will do
 )
 
 func (r *recent) init(k *Keeper) {
@@ -164,7 +164,7 @@ func (r *recent) state() (watching bool, due time.Time) {
 // however long this one waits for a key's turn. It returns OpenAI's time.
 func (r *recent) look(ctx context.Context, since int64) (began int64, ok bool) {
 	k, start := r.k, time.Now()
-	if k.view.Renew(ctx, listAge) != nil {
+	if k.view.Renew(ctx, anyList) != nil {
 		return since, false
 	}
 	began = k.view.Now()

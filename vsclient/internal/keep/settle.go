@@ -16,8 +16,8 @@ import (
 	"github.com/conduitio-labs/conduit-connector-openai-vectorstore/vsclient/internal/view"
 )
 
-// A removal rests on a version alone that was uploaded just now, and was seen searchable
-// a moment ago: in so short a time no other process has found a newer one and removed it.
+// A version that was uploaded within just and seen searchable within moment is reason enough
+// for a removal: in so short a time no other process has found a newer one and removed it.
 const (
 	just   = 10 * time.Second
 	moment = 2 * time.Second
@@ -132,8 +132,8 @@ func (k *Keeper) Remove(ctx context.Context, versions []ledger.Version) (moved b
 	return moved, err
 }
 
-// remove detaches a File and then deletes it. Nothing else in this package removes
-// anything. A File whose content vsclient has not uploaded is deleted only
+// remove detaches a File and then deletes it. Only a sweep deletes Files without it, those that
+// are attached nowhere. A File whose content vsclient has not uploaded is deleted only
 // when no other store has it. When remove returns nil, the File is gone, or detached
 // and another store's.
 func (k *Keeper) remove(ctx context.Context, v ledger.Version) (there bool, err error) {
@@ -281,7 +281,7 @@ func (t *tending) run(ctx context.Context, d view.Doc, it tended) {
 	}
 }
 
-// abandonedTime is how long a version is waited for that nobody tries to index any more.
+// abandonedTime is the wait for a version after its last attempt to be indexed has ended.
 func (k *Keeper) abandonedTime() time.Duration {
 	return k.cfg.RetryTimeout + max(openTime, k.cfg.AttachTime)
 }

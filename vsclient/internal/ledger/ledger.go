@@ -21,7 +21,7 @@ import (
 // Key is the first half of the SHA-256 of a key.
 type Key [16]byte
 
-// KeyOf is the half of the SHA-256 of a key by which the ledger knows it.
+// KeyOf returns the first half of the SHA-256 of a key.
 func KeyOf(sha256 [32]byte) Key { return Key(sha256[:16]) }
 
 // Print is a fingerprint of content and chunking. The zero Print belongs to
@@ -55,8 +55,8 @@ type stage uint8
 
 const (
 	settled stage = iota // others made it, or this client has seen its end
-	opened               // this client made it, and has seen neither its end nor its being searchable
-	going                // its removal has begun
+	opened               // Version.Open
+	going                // Version.Going
 )
 
 // File is an object of /files.
@@ -317,34 +317,34 @@ func (l *Ledger) Uploaded(f File, m Marks, known, at uint32) bool {
 
 // Observe records a reply that shows the store file: its attributes, where marked,
 // and its status. A weaker reply does not take the place of a stronger one of the
-// same tick or later, nor a GET that of a later one. It reports false for a File that is
-// known to be gone.
-func (l *Ledger) Observe(id string, m Marks, marked bool, s Status, seen Seen, at uint32) bool {
+// same tick or later, nor a GET that of a later one. A File that is known to be gone has no
+// record.
+func (l *Ledger) Observe(id string, m Marks, marked bool, s Status, seen Seen, at uint32) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	if _, gone := l.gone[id]; gone {
-		return false
+		return
 	}
 	if _, spared := l.spared[id]; spared {
-		return true // a reply may show for a while what was detached
+		return // a reply may show a detached File for a while
 	}
 	r := l.byID[id]
 	if r == nil {
 		r = l.add(id)
 	}
 	if r.seen > Listed && (r.at > at || r.at == at && (seen == Listed || s == InProgress && r.status == Completed)) {
-		return true
+		return
 	}
 	// A listing lags; it takes back no end that this client has seen itself. A version of this
 	// client's that has failed, or that it has given up, goes also where it is in progress.
 	ended := seen == Listed && r.seen > Listed && r.status >= Completed
 	if ended && s < r.status || r.made && r.status == Failed && s == InProgress {
-		return true
+		return
 	}
 	// Nor does it tell another end, or take marks off: a GET has to show that.
 	if ended && s > r.status || seen == Listed && !marked && r.marked {
 		r.seen = NotSeen
-		return true
+		return
 	}
 	r.status, r.seen, r.at = s, seen, at
 	if r.stage == opened && s >= Completed && seen >= Read {
@@ -364,7 +364,6 @@ func (l *Ledger) Observe(id string, m Marks, marked bool, s Status, seen Seen, a
 	case doubted:
 		r.own = replacedOwn // the update may be carried out yet
 	}
-	return true
 }
 
 // replacedOwn equals no attributes of a caller, so that the next change sets them.

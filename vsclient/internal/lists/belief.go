@@ -8,7 +8,7 @@ import (
 	"github.com/conduitio-labs/conduit-connector-openai-vectorstore/vsclient/internal/wire"
 )
 
-// How long replies are believed, and how long the absence of something is not.
+// How long a reply is believed, and how long absence is not.
 const (
 	// trustedFor is how long a reply about a File is believed. The client records its
 	// own changes; this is for changes by others.
@@ -16,13 +16,13 @@ const (
 	// ShowTime is how long an attach may stay unseen: listings lag by up to two
 	// minutes, and a look may answer 404 for a while.
 	ShowTime = 3 * time.Minute
-	// redelivered is how many versions are looked at although a listing shows them, while
-	// it may be behind the changes of a process before this one. A process that was
-	// killed has its last batch delivered again, before all else.
+	// redelivered is the number of versions that a new client asks for by GET although the
+	// listing shows them: for three minutes the listing may lag behind the process before it.
+	// A killed process has its last batch delivered first.
 	redelivered = 100
-	// fewLooks are made singly before the store's listing is read instead, and more
-	// in a large project.
-	fewLooks = 4
+	// singleLooks is the number of single looks after which the store's listing is read
+	// instead; a large project allows more.
+	singleLooks = 4
 )
 
 // Young reports whether a File is so new that somebody's attach of it may not show.
@@ -57,9 +57,9 @@ func (l *Lists) Sure(file ledger.Version) bool {
 	return false
 }
 
-// Inspect returns when a reply about the File is there that is believed: a page of the
-// store's listing, where it is read, or look's. over reports that the listing has been read
-// completely without showing it.
+// Inspect waits until a believed reply about the File has arrived: a page of the store's
+// listing while one is being read, else the reply that look gets. over reports that a complete
+// listing has not shown the File.
 func (l *Lists) Inspect(ctx context.Context, file ledger.Version, look func(context.Context, string) error) (over bool, err error) {
 	for joined := (*flight)(nil); ; {
 		now, known := l.ledger.Find(file.ID)
@@ -75,7 +75,7 @@ func (l *Lists) Inspect(ctx context.Context, file ledger.Version, look func(cont
 		case !reading && now.Status == ledger.Unknown && l.passedOver(now):
 			l.mu.Unlock()
 			return true, nil
-		case !reading && now.Status == ledger.Unknown && l.looks >= max(fewLooks, l.ledger.Len()/wire.StoreFilesPage/2) && time.Since(l.tried) > trustedFor:
+		case !reading && now.Status == ledger.Unknown && l.looks >= max(singleLooks, l.ledger.Len()/wire.StoreFilesPage/2) && time.Since(l.tried) > trustedFor:
 			joined = l.join(&l.walk, l.readStore)
 			defer l.leave(joined)
 		case !reading || now.Status != ledger.Unknown:

@@ -61,9 +61,10 @@ func New(l *ledger.Ledger, cfg Config) *Lists { return &Lists{cfg: cfg, born: ti
 // Kept reports whether the store was seen to hold a document with marks.
 func (l *Lists) Kept() bool { return l.kept.Load() }
 
-// Tick is the time in the ledger's grain, tenths of a second; never zero.
+// Tick returns the present time in the ledger's unit: tenths of a second since New, from 1 on.
 func (l *Lists) Tick() uint32 { return l.TickAt(time.Now()) }
 
+// TickAt returns the tick of t.
 func (l *Lists) TickAt(t time.Time) uint32 {
 	return uint32(max(0, t.Sub(l.born)/(100*time.Millisecond))) + 1 //nolint:gosec // 13 years
 }

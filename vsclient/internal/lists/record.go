@@ -44,6 +44,7 @@ func (l *Lists) altered(id string) {
 	l.ledger.Alter()
 }
 
+// Marks returns the ledger's form of the attributes.
 func (l *Lists) Marks(id naming.Identity) ledger.Marks {
 	return ledger.Marks{Key: ledger.KeyOf(id.Digest), Number: id.Version, Content: id.Source.Fingerprint(), Own: l.Prints(id.Own)}
 }
@@ -57,7 +58,7 @@ func (l *Lists) Prints(own map[string]any) string {
 	})
 }
 
-// StatusOf is the state that a reply shows.
+// StatusOf returns the ledger's status for that of a reply.
 func StatusOf(s wire.Status) ledger.Status {
 	switch s {
 	case wire.Completed:
@@ -68,7 +69,7 @@ func StatusOf(s wire.Status) ledger.Status {
 	return ledger.InProgress
 }
 
-// FileOf is a File as the ledger takes it.
+// FileOf returns the ledger's form of a File.
 func FileOf(f wire.File) ledger.File {
 	stem, ext := naming.Listed(f.Filename)
 	file := ledger.File{ID: f.ID, Name: f.Filename, Stem: naming.Fold(stem), Ext: ext, Created: f.CreatedAt}
@@ -78,8 +79,8 @@ func FileOf(f wire.File) ledger.File {
 	return file
 }
 
-// Uploaded records a File that the client has made as a version of a key. It reports false
-// for one that is not new: so many Files were known when the upload began.
+// Uploaded records a File that the client has made as a version of a key. known is the number
+// of Files when the upload began (View.Files). It reports false for a File that is not new.
 func (l *Lists) Uploaded(f wire.File, next naming.Identity, known uint32) bool {
 	file := FileOf(f)
 	if stems := naming.NamesOf(next.Key, l.cfg.Extension).Stems; !slices.Contains(stems, file.Stem) {

@@ -8,7 +8,7 @@
 //	Edit: an older version goes before the newer one is searchable
 //	Tests: ./internal/ledger -run TestSettle
 //
-// The table of results goes into a page between its marks.
+// The table of results goes into a page between its comment lines.
 package main
 
 import (
@@ -24,6 +24,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/conduitio-labs/conduit-connector-openai-vectorstore/vsclient/internal/page"
@@ -108,7 +109,7 @@ func run(module string, mutants []mutant, into string) error {
 	if err != nil {
 		commit = "no commit"
 	}
-	text := table(mutants, commit)
+	text := table(mutants, commit, time.Duration(cpu.Load()))
 	fmt.Print("\n", text)
 	for _, m := range mutants {
 		if m.err != nil || !m.killed {
@@ -197,8 +198,16 @@ func try(dir, patch string, tests []string) (red bool, err error) {
 	return failed != nil, err
 }
 
+// cpu is the CPU time of all runs of tests, with their compilation, in nanoseconds.
+var cpu atomic.Int64
+
 func test(dir string, tests []string) ([]byte, error) {
-	return command(dir, "go", append([]string{"test", "-count=1", "-failfast", "-timeout=5m", "-vet=off", "-ldflags=-s -w"}, tests...)...).CombinedOutput()
+	cmd := command(dir, "go", append([]string{"test", "-count=1", "-failfast", "-timeout=5m", "-vet=off", "-ldflags=-s -w"}, tests...)...)
+	out, err := cmd.CombinedOutput()
+	if s := cmd.ProcessState; s != nil {
+		cpu.Add(int64(s.UserTime() + s.SystemTime()))
+	}
+	return out, err
 }
 
 func command(dir, name string, args ...string) *exec.Cmd {
@@ -232,13 +241,13 @@ func copyModule(from, to string) error {
 	})
 }
 
-func table(mutants []mutant, commit string) string {
+func table(mutants []mutant, commit string, cpu time.Duration) string {
 	var b strings.Builder
 	b.WriteString("| clause | edit | found by | result |\n|---|---|---|---|\n")
 	for _, m := range mutants {
 		found := strings.ReplaceAll(strings.Join(m.tests, " "), "|", "\\|")
 		fmt.Fprintf(&b, "| %s | %s | `%s` | %s |\n", m.clause, m.edit, found, m.fate())
 	}
-	fmt.Fprintf(&b, "\nOf %s, at commit %s.\n", time.Now().Format(time.DateOnly), commit)
+	fmt.Fprintf(&b, "\n%d patches in %.0f minutes of CPU, on %s at commit %s.\n", len(mutants), cpu.Minutes(), time.Now().Format(time.DateOnly), commit)
 	return b.String()
 }

@@ -3,7 +3,7 @@ package pace
 import "testing"
 
 func BenchmarkPassAGate(b *testing.B) {
-	g := NewGate(1 << 30)
+	g := newGate(1 << 30)
 	b.ReportAllocs()
 	for b.Loop() {
 		leave, err := g.Pass(b.Context(), 1)

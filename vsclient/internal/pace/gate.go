@@ -48,10 +48,10 @@ func NewPacer(l Limits) *Pacer {
 	}
 	files := or(l.AttachedFilesPerMinute, published.AttachedFilesPerMinute)
 	return &Pacer{
-		Uploads:        NewGate(or(l.UploadsPerMinute, published.UploadsPerMinute)),
-		Attached:       NewGate(files),
+		Uploads:        newGate(or(l.UploadsPerMinute, published.UploadsPerMinute)),
+		Attached:       newGate(files),
 		Changes:        newLearningGate(or(l.ChangesPerMinute, published.ChangesPerMinute)),
-		Others:         NewGate(NoLimit),
+		Others:         newGate(NoLimit),
 		Batch:          files,
 		attachRequests: or(l.AttachRequestsPerMinute, published.AttachRequestsPerMinute),
 		attaches:       make(map[string]*Gate),
@@ -64,7 +64,7 @@ func (p *Pacer) AttachRequests(store string) *Gate {
 	defer p.mu.Unlock()
 	g := p.attaches[store]
 	if g == nil {
-		g = NewGate(p.attachRequests)
+		g = newGate(p.attachRequests)
 		p.attaches[store] = g
 	}
 	return g
@@ -97,8 +97,8 @@ type passage struct {
 	units int
 }
 
-// NewGate returns a Gate; NoLimit lets everything through.
-func NewGate(limit int) *Gate {
+// newGate returns a Gate; NoLimit lets everything through.
+func newGate(limit int) *Gate {
 	return &Gate{limit: limit, turn: make(chan struct{}, 1), changed: make(chan struct{})}
 }
 
@@ -106,9 +106,9 @@ func NewGate(limit int) *Gate {
 // first time, and keeps to the limit from then on.
 func newLearningGate(limit int) *Gate {
 	if limit == NoLimit {
-		return NewGate(NoLimit)
+		return newGate(NoLimit)
 	}
-	g := NewGate(math.MaxInt32)
+	g := newGate(math.MaxInt32)
 	g.learn = limit
 	return g
 }

@@ -10,7 +10,7 @@ import (
 	"time"
 )
 
-// Write puts a table into a page, between the marks of that name.
+// Write puts a table into a page, between the comment lines of that name.
 func Write(path, name, table string) error {
 	text, err := os.ReadFile(path) //nolint:gosec // the caller names the page
 	if err != nil {
@@ -20,24 +20,24 @@ func Write(path, name, table string) error {
 	head, rest, ok := strings.Cut(string(text), begin)
 	_, tail, ok2 := strings.Cut(rest, end)
 	if !ok || !ok2 {
-		return fmt.Errorf("%s has no marks for the table of the %s", path, name)
+		return fmt.Errorf("%s has no comment lines for the table of the %s", path, name)
 	}
 	return os.WriteFile(path, []byte(head+begin+table+end+tail), 0o644) //nolint:gosec // likewise
 }
 
-// Publish writes a table into a page, between the marks of that name, below the line that
-// Measured makes.
+// Publish writes a table into a page, between the comment lines of that name, below the line
+// that measured makes.
 func Publish(ctx context.Context, path, name, command, table string) error {
-	stamp, err := Measured(ctx, command)
+	stamp, err := measured(ctx, command)
 	if err != nil {
 		return err
 	}
 	return Write(path, name, stamp+".\n\n"+table)
 }
 
-// Measured is the line that stands above figures: the command that made them, the day and
+// measured returns the line that stands above figures: the command that made them, the day and
 // the commit of the checkout.
-func Measured(ctx context.Context, command string) (string, error) {
+func measured(ctx context.Context, command string) (string, error) {
 	commit, err := Commit(ctx, ".")
 	if err != nil {
 		return "", err

@@ -39,8 +39,8 @@ type Named interface{ Named() string }
 // errSecretID keeps an id out of errors, logs and paths.
 var errSecretID = errors.New("it gives an object an id that holds the API key or the password of the base URL")
 
-// Trimmed is implemented by an object that, once it is read, drops the parts of it that nobody needs.
-type Trimmed interface{ Trim() }
+// trimmed is implemented by an object that, once it is read, drops the parts of it that nobody needs.
+type trimmed interface{ Trim() }
 
 // Element is an object of a listing. Limits returns how many a reply may list, and how
 // many bytes each may have: JSON takes a few bytes for a value that takes dozens in memory.
@@ -71,7 +71,7 @@ func (j Judge) Decode(r io.Reader, most int64, into any) error {
 	if o, ok := into.(Named); ok && j.holds(o.Named()) {
 		return errSecretID
 	}
-	if o, ok := into.(Trimmed); ok {
+	if o, ok := into.(trimmed); ok {
 		o.Trim()
 	}
 	body.piece = maxTail
@@ -178,7 +178,7 @@ func (r Rows[T]) readRows(d *json.Decoder, body *limited) error {
 		if len(*r.All) == most {
 			return errTooLong
 		}
-		if o, ok := any(&v).(Trimmed); ok {
+		if o, ok := any(&v).(trimmed); ok {
 			o.Trim()
 		}
 		*r.All = append(*r.All, v)

@@ -62,8 +62,8 @@ func (v *View) Holdings(ctx context.Context, d Doc) (h ledger.Holdings, young []
 	return h, v.unseenOf(v.ledger.Candidates(d.ID, d.Names)), nil
 }
 
-// unseenOf are those of the Files that the store was seen without, and that are so new
-// that this proves nothing.
+// unseenOf returns the Files that no reply has shown in the store, and that are so new that
+// their attach may still show.
 func (v *View) unseenOf(files []ledger.Version) (young []string) {
 	for _, file := range files { // a look may have shown it since
 		if now, known := v.ledger.Find(file.ID); known && now.Status <= ledger.Absent && v.Young(now.Created) {
@@ -74,7 +74,8 @@ func (v *View) unseenOf(files []ledger.Version) (young []string) {
 }
 
 // Hidden reports whether a young File may be a newer version than cur that is not visible
-// yet. With others, it may be anybody's; otherwise it is the previous process's.
+// yet. With others, any File of the last half minute may be; without, only one that a process
+// before this one may have attached.
 func (v *View) Hidden(cur ledger.Version, young []string, others bool) bool {
 	since := v.Running()
 	return slices.ContainsFunc(young, func(id string) bool {
@@ -124,8 +125,8 @@ func (v *View) listedHoldings(ctx context.Context, d Doc) (h ledger.Holdings, yo
 	return v.ledger.Holdings(d.ID, d.Names), v.unseenOf(newest), nil
 }
 
-// HoldingsNow is Holdings where it matters that there is nothing else: an attach may show
-// by now, or somebody else may have put the document since the list of Files was read.
+// HoldingsNow is Holdings for a caller that must not miss a version: it looks at young Files
+// again, and lists the Files again when the key seems to have no document.
 func (v *View) HoldingsNow(ctx context.Context, d Doc) (ledger.Holdings, []string, error) {
 	h, young, err := v.Holdings(ctx, d)
 	_, found := h.Current()

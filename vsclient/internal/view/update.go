@@ -23,7 +23,7 @@ var errUnseen = errors.New("the store file cannot be seen")
 func (v *View) Update(ctx context.Context, id string, next naming.Identity) error {
 	var s wire.StoreFile
 	attributes := next.Encode()
-	err := v.Shows(ctx, id, func() (err error) {
+	err := v.shows(ctx, id, func() (err error) {
 		s, err = v.cfg.Wire.UpdateStoreFile(ctx, id, attributes)
 		return err
 	})
@@ -62,9 +62,9 @@ func (v *View) updated(ctx context.Context, id string, attributes map[string]any
 	return fail.New(fail.Endpoint, "the server does not keep the attributes of store files; nothing was set")
 }
 
-// Shows makes a request about a store file again as long as the answer is 404 and
+// shows makes a request about a store file again as long as the answer is 404 and
 // the File exists: just after an attach that is normal. It gives up after a while.
-func (v *View) Shows(ctx context.Context, id string, ask func() error) error {
+func (v *View) shows(ctx context.Context, id string, ask func() error) error {
 	var last error
 	_, err := pace.Poll(ctx, Patience, func() (bool, error) {
 		last = ask()
@@ -88,9 +88,9 @@ func (v *View) Shows(ctx context.Context, id string, ask func() error) error {
 	return last
 }
 
-// Shown asks for a store file, as [View.Shows] does. One whose File is gone is not found.
+// Shown asks for a store file, as [View.shows] does. One whose File is gone is not found.
 func (v *View) Shown(ctx context.Context, id string) (s wire.StoreFile, err error) {
-	err = v.Shows(ctx, id, func() (err error) {
+	err = v.shows(ctx, id, func() (err error) {
 		s, _, err = v.cfg.Wire.StoreFile(ctx, id)
 		return err
 	})

@@ -51,6 +51,7 @@ type Doc struct {
 	Names naming.Names
 }
 
+// Doc returns the key with its digest and its names.
 func (v *View) Doc(key string) Doc {
 	return Doc{key, ledger.KeyOf(naming.DigestOf(key)), naming.NamesOf(key, v.cfg.Extension)}
 }
@@ -64,6 +65,7 @@ func (v *View) Look(ctx context.Context, id string) error {
 	return v.LookWith(ctx, v.cfg.Wire, id)
 }
 
+// LookWith is Look by another wire client, which bounds the tries.
 func (v *View) LookWith(ctx context.Context, w *wire.Client, id string) error {
 	s, _, err := w.StoreFile(ctx, id)
 	switch {
@@ -82,7 +84,7 @@ func (v *View) LookWith(ctx context.Context, w *wire.Client, id string) error {
 
 // See asks for a store file until it is shown, for a while after its attach.
 func (v *View) See(ctx context.Context, id string) error {
-	err := v.Shows(ctx, id, func() error {
+	err := v.shows(ctx, id, func() error {
 		if err := v.Look(ctx, id); err != nil {
 			return err
 		}

@@ -19,7 +19,7 @@ func BenchmarkMultipartBody(b *testing.B) {
 	}
 	b.ReportAllocs()
 	for b.Loop() {
-		body, err := u.body(b.Context(), DefaultPurpose, io.Reader.Read)
+		body, err := u.body(b.Context(), defaultPurpose, io.Reader.Read)
 		if err != nil {
 			b.Fatal(err)
 		}

@@ -20,7 +20,7 @@ import (
 type Config struct {
 	exchange.Config
 	StoreID string // the vector store of the methods that name no other
-	Purpose string // of the Files; "": DefaultPurpose
+	Purpose string // of the Files; "": defaultPurpose
 }
 
 // Client makes requests. It is safe for concurrent use.
@@ -36,7 +36,7 @@ func New(cfg Config) (*Client, error) {
 		return nil, fmt.Errorf("%q is not a vector store id; OpenAI's look like vs_abc123", fail.Line(cfg.StoreID, reply.MaxCode))
 	}
 	if cfg.Purpose == "" {
-		cfg.Purpose = DefaultPurpose
+		cfg.Purpose = defaultPurpose
 	}
 	x, err := exchange.New(cfg.Config)
 	if err != nil {

@@ -41,8 +41,8 @@ const (
 	storesPage     = 100
 )
 
-// DefaultPurpose is the purpose for which documents are uploaded.
-const DefaultPurpose = "assistants"
+// defaultPurpose is the purpose for which documents are uploaded.
+const defaultPurpose = "assistants"
 
 // Attachment is one store file to be.
 type Attachment struct {
@@ -94,12 +94,12 @@ func (c *Client) File(ctx context.Context, id string) (File, error) {
 }
 
 // Files lists Files of the purpose for which documents are uploaded, and of
-// DefaultPurpose, page by page, for each the newest first, at least down to those made
+// defaultPurpose, page by page, for each the newest first, at least down to those made
 // a minute before the second that since has for the purpose: the API's hosts need not have
 // one clock. The first page of each has at most first of them, the others FilesPage.
 func (c *Client) Files(ctx context.Context, first int, since map[string]int64) iter.Seq2[[]File, error] {
 	return func(yield func([]File, error) bool) {
-		for _, purpose := range slices.Compact([]string{c.cfg.Purpose, DefaultPurpose}) {
+		for _, purpose := range slices.Compact([]string{c.cfg.Purpose, defaultPurpose}) {
 			for page, err := range c.filesOf(ctx, purpose, first) {
 				if !yield(page, err) || err != nil {
 					return

@@ -335,10 +335,10 @@ func (j *Judge) excusedBack(c *model.Cell, found []openaitest.StoreFile) bool {
 	return true
 }
 
-// BackAgain has the model know of a deleted document that has come back, where nobody
+// backAgain has the model know of a deleted document that has come back, where nobody
 // can prevent that, and reports whether one has: a change may have found it. The caller
 // holds mu.
-func (j *Judge) BackAgain(c *model.Cell) bool {
+func (j *Judge) backAgain(c *model.Cell) bool {
 	found := j.Files(c.Store, c.Key)
 	watched := func() bool { // and nothing else can be there
 		return slices.Equal(c.States, []model.Value{model.Nothing}) &&

@@ -56,7 +56,7 @@ func (j *Judge) Answered(p *course.Process, c *model.Cell, call *model.Call, a c
 		j.unkept(p, c, call, a)
 		return
 	}
-	back := j.BackAgain(c)
+	back := j.backAgain(c)
 	before := c.Before(call)
 	mustRefuse := call.Op != plan.OpDelete && refused(c.Key, call.Doc)
 	switch {

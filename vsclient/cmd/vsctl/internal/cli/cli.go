@@ -32,8 +32,8 @@ const (
 )
 
 const exitCodes = `Exit codes: 0 done, 1 something failed, 2 wrong usage, 3 the environment (key, store,
-network, settings), 4 removals were withheld or the source is incomplete, 10 changes are
-pending (plan --exit-code).`
+network, settings, a source that cannot be opened), 4 removals were withheld or the source is
+incomplete, 10 changes are pending (plan --exit-code).`
 
 // Streams is the surroundings of the program.
 type Streams struct {
