@@ -283,6 +283,7 @@ func (c *Client) holdings(ctx context.Context, p *prepared, look func(context.Co
 		return h, nil, err
 	}
 	var refused error
+	began := time.Now()
 	seen, err := pace.Poll(ctx, 2*view.Patience, func() (bool, error) {
 		if h, young, err = look(ctx, p.Doc); err != nil {
 			return false, err
@@ -295,10 +296,10 @@ func (c *Client) holdings(ctx context.Context, p *prepared, look func(context.Co
 		cur, has := h.Current()
 		p.above = c.view.Above(young)
 		young = slices.DeleteFunc(young, func(id string) bool { return c.keep.Deleted(p.Doc, id) })
-		return (has || !had) && !c.view.Hidden(cur, young, true), nil // others may have replaced it meanwhile
+		return (has || !had) && !c.view.Awaited(ctx, cur, young, time.Since(began)), nil // others may have replaced it
 	})
 	if !seen && refused == nil {
-		refused = fail.New(fail.Unavailable, "the document is replaced again and again, and its newest version cannot be seen yet")
+		refused = fail.New(fail.Unavailable, "a File of the document's name is uploaded again and again, and the newest cannot be seen in the store yet")
 	}
 	return h, nil, cmp.Or(err, refused)
 }

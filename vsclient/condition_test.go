@@ -414,3 +414,26 @@ func TestAConditionIsJudgedByTheAttributesThatAnEarlierPutOfTheSameCallGives(t *
 		w.Expect(map[string]string{"a.md": "one"})
 	})
 }
+
+func TestAConditionalChangeIsMadeWhileAnotherStoreGetsDocumentsOfItsName(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		is := is.New(t)
+		w := worldtest.New(t, openaitest.Config{Latency: 20 * time.Millisecond})
+		ours := vsclient.Attributes{"owner": "we"}
+		is.NoErr(onlyErr(w.Client().Put(t.Context(), with(doc("a.md", "ours"), ours))))
+		other := w.Client(inStore(w.Server.NewVectorStore("other")))
+		ended := make(chan struct{})
+		go func() {
+			defer close(ended)
+			for i := range 90 {
+				is.NoErr(onlyErr(other.Put(t.Context(), doc("a.md", fmt.Sprint("theirs ", i)))))
+				time.Sleep(time.Second)
+			}
+		}()
+		time.Sleep(10 * time.Second)
+		r := w.Client().Apply(t.Context(), []vsclient.Change{vsclient.Put(with(doc("a.md", "ours anew"), ours)).If(ours)}, nil)
+		is.NoErr(r[0].Err)
+		<-ended
+		w.Expect(map[string]string{"a.md": "ours anew"})
+	})
+}

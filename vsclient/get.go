@@ -166,7 +166,7 @@ func (c *Client) text(ctx context.Context, key string) (string, error) {
 		if text == "" && err == nil && info.Status != Completed {
 			e := &fail.Error{Kind: fail.Indexing, Reason: fmt.Sprintf("File %s is %q and has no text", info.FileID, info.Status)}
 			if info.Status == InProgress {
-				e.Err = fail.Unavailable
+				e.Kind, e.Err = fail.Unavailable, fail.Indexing
 			}
 			return "", e
 		}

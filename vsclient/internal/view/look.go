@@ -85,6 +85,23 @@ func (v *View) Hidden(cur ledger.Version, young []string, others bool) bool {
 	})
 }
 
+// Awaited is Hidden, with others, for a call that has waited so long. In the end it asks for
+// each File, and in the other stores of the project: a File that is gone, or that one of them
+// has, is no version that this store does not show yet.
+func (v *View) Awaited(ctx context.Context, cur ledger.Version, young []string, waited time.Duration) bool {
+	if waited > Patience && v.Hidden(cur, young, true) {
+		young = slices.DeleteFunc(slices.Clone(young), func(id string) bool {
+			_, there, err := File(ctx, v.cfg.Wire, id)
+			if err == nil && there {
+				there, err = v.cfg.Wire.Elsewhere(ctx, id)
+				return err == nil && there
+			}
+			return err == nil
+		})
+	}
+	return v.Hidden(cur, young, true)
+}
+
 // listedHoldings is Holdings where names do not lead to a document: the store's listing
 // decides. It lags, so that young Files of which no reply says whose they are, are looked
 // at: those whose names have no fold, or all where the server alters names.

@@ -204,6 +204,8 @@ func codeOf(err error) int {
 		return known.code
 	case errors.As(err, &bad):
 		return Usage
+	case errors.Is(err, vsclient.ErrIndexing):
+		return Failed // the document's, whatever its class
 	case errors.As(err, new(*vsclient.Error)):
 		switch vsclient.ClassOf(err) {
 		case vsclient.Fatal, vsclient.Transient:

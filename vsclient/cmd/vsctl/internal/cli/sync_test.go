@@ -531,3 +531,19 @@ func TestARecordOfRefusalsThatCannotBeReadStopsNoRun(t *testing.T) {
 	w.must(cli.Failed, "sync", w.dir, "--owner", "hb", "-y") // it writes the record anew
 	is.True(strings.Contains(w.must(cli.Done, "plan", w.dir, "--owner", "hb"), "? a.md  (OpenAI has refused this content before"))
 }
+
+func TestAManifestThatIsRewrittenWhileSyncAsksGivesNoKeyTheAttributesOfAnother(t *testing.T) {
+	is := is.New(t)
+	w := newWorld(t, openaitest.Config{})
+	line := func(key, reader string) string {
+		return fmt.Sprintf(`{"key":%q,"text":"same","attributes":{"reader":%q}}`, key, reader) + "\n"
+	}
+	end := `{"end":true,"count":2}` + "\n"
+	w.write("m.jsonl", line("p1", "alice")+line("p2", "bobby")+end)
+	w.tty, w.in = true, "y\n"
+	w.asked = func() { w.write("m.jsonl", line("p2", "bobby")+line("p1", "alice")+end) }
+	_, errs, code := w.run("sync", "manifest:"+filepath.Join(w.dir, "m.jsonl"), "--owner", "us")
+	is.Equal(code, cli.Failed)
+	is.True(strings.Contains(errs, "the manifest has changed since it was read"))
+	is.Equal(len(w.srv.Snapshot().Files), 0)
+}

@@ -7,6 +7,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"hash/maphash"
 	"io"
 	"iter"
 	"os"
@@ -29,7 +30,14 @@ type manifest struct {
 	at    map[string]span // of each key; nil before the first iteration
 }
 
-type span struct{ from, to int64 }
+// span is the place of a line, and a hash of its bytes.
+type span struct {
+	from, to int64
+	hash     uint64
+}
+
+// seed is of the hashes of this process.
+var seed = maphash.MakeSeed()
 
 type line struct {
 	Key        string              `json:"key"`
@@ -77,7 +85,7 @@ func (m *manifest) Documents(context.Context) iter.Seq2[vsclient.Document, error
 				return
 			}
 			to := m.from + values.InputOffset()
-			where := span{to - int64(len(raw)), to}
+			where := span{to - int64(len(raw)), to, maphash.Bytes(seed, raw)}
 			l, err := parse(raw)
 			if err == nil && l.End {
 				if err := m.end(values, *l.Count, count); err != nil {
@@ -226,11 +234,10 @@ func (m *manifest) read(where span) (line, error) {
 	if err != nil {
 		return line{}, err
 	}
-	l, err := parse(raw)
-	if err == nil && l.Text == nil && l.Path == nil {
-		err = errors.New("the manifest has changed while it was read")
+	if maphash.Bytes(seed, raw) != where.hash {
+		return line{}, errors.New("the manifest has changed since it was read: run the command again")
 	}
-	return l, err
+	return parse(raw)
 }
 
 // Again is Document: a line leads to its document for as long as the manifest is open.
