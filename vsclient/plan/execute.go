@@ -17,9 +17,8 @@ type ExecuteOptions struct {
 	// Approve is the number of removals that are approved although the guard refuses
 	// them: they go on when they are no more than that.
 	Approve int
-	// Source opens the document of a key again; false: the source no longer has it. It is
-	// called from many goroutines. It is needed for a plan that was read from JSON, and for one of
-	// [Options.Reopen]. Other plans hold their documents.
+	// Source opens the document of a key again; false: the source no longer has it. It is called
+	// from many goroutines. A plan of [Options.Reopen], or that was read from JSON, needs it.
 	Source func(ctx context.Context, key string) (vsclient.Document, bool, error)
 	// Exists asks the source whether it has a document of the key, before each removal.
 	// It is called from many goroutines. nil: the source cannot be asked.
@@ -273,7 +272,8 @@ func (x *execution) put(ctx context.Context, e Entry) (vsclient.Result, end) {
 // change makes a change, provided that the document is still the owner's. Without an owner it has
 // to have the attributes that the look just before shows, or be absent when it is to be created.
 func (x *execution) change(ctx context.Context, e Entry, ch vsclient.Change, owner any) (vsclient.Result, end) {
-	stored, how := vsclient.Info{}, end{}
+	var stored vsclient.Info
+	var how end
 	owned := x.plan.Scope.Owner != "" && !e.Unowned
 	if x.plan.client == nil || e.Action == Remove || e.FileID != "" && !owned {
 		if stored, how = x.stands(ctx, e, owner); how != (end{}) {

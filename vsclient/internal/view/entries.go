@@ -25,15 +25,16 @@ type Entry struct {
 func (v *View) Entries(ctx context.Context) iter.Seq2[Entry, error] {
 	return func(yield func(Entry, error) bool) {
 		ctx, cancel := context.WithCancel(ctx)
-		files := make(chan error, 1)
-		go func() { files <- v.Relist(ctx) }() // beside the first page
-		defer func() { cancel(); <-files }()
+		var files error
+		listed := make(chan struct{})
+		go func() { files = v.Relist(ctx); close(listed) }() // beside the first page
+		defer func() { cancel(); <-listed }()
 		var unseen map[string]bool
 		at, empty := v.Tick(), true
 		for page, err := range v.cfg.Wire.StoreFiles(ctx) {
 			if err == nil && unseen == nil {
-				err = <-files
-				files <- err
+				<-listed
+				err = files
 				unseen = v.ledger.Fresh(v.TickAt(time.Now().Add(-lists.ShowTime)), v.Now()-int64(lists.ShowTime/time.Second), mostUnseen)
 			}
 			if err != nil {
