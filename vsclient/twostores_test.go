@@ -3,6 +3,7 @@ package vsclient_test
 import (
 	"net/http"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -171,10 +172,9 @@ func TestADocumentOfAnotherStoreStaysThatAReplyHasShownAsThisStores(t *testing.T
 				second := w.Server.NewVectorStore("second")
 				is.NoErr(onlyErr(w.Client().Put(t.Context(), doc("a.md", "text"))))
 				time.Sleep(20 * time.Minute)
-				done := false
+				var done atomic.Bool
 				c := w.Client(inStore(second), over(func(next http.RoundTripper, r *http.Request) (*http.Response, error) {
-					if r.Method == http.MethodGet && !done && mixed(r.URL.Path, second) {
-						done = true
+					if r.Method == http.MethodGet && mixed(r.URL.Path, second) && done.CompareAndSwap(false, true) {
 						r = r.Clone(r.Context())
 						r.URL.Path = strings.Replace(r.URL.Path, second, w.Store, 1)
 					}
@@ -184,7 +184,7 @@ func TestADocumentOfAnotherStoreStaysThatAReplyHasShownAsThisStores(t *testing.T
 					is.NoErr(err)
 				}
 				is.NoErr(onlyErr(c.Delete(t.Context(), "a.md")))
-				is.True(done)
+				is.True(done.Load())
 				time.Sleep(20 * time.Minute)
 				w.Expect(map[string]string{"a.md": "text"})
 			})

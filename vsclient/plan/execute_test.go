@@ -8,6 +8,7 @@ import (
 	"net/http"
 	"slices"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -467,13 +468,14 @@ func TestAPlanWithoutAnOwnerLeavesADocumentThatGetsAnOwnerWhileItIsChanged(t *te
 		is := is.New(t)
 		w := worldtest.New(t, openaitest.Config{Latency: 100 * time.Millisecond})
 		putAll(w, worldtest.With(doc("a.md", "a"), vsclient.Attributes{"lang": "en"}))
-		other, armed := w.Client(), false
+		var armed atomic.Bool
+		other := w.Client()
 		c := w.Client(func(cfg *vsclient.Config) {
 			next := cfg.HTTPClient.Transport
 			cfg.HTTPClient = &http.Client{Transport: worldtest.RoundTrip(func(r *http.Request) (*http.Response, error) {
 				reply, err := next.RoundTrip(r)
-				if armed && r.Method == http.MethodGet && strings.Contains(r.URL.Path, w.Store+"/files/") { // the look
-					armed = false
+				look := r.Method == http.MethodGet && strings.Contains(r.URL.Path, w.Store+"/files/")
+				if look && armed.CompareAndSwap(true, false) {
 					_, err := other.SetAttributes(t.Context(), "a.md", vsclient.Attributes{"lang": "en", "owner": "they"})
 					is.NoErr(err)
 				}
@@ -481,7 +483,7 @@ func TestAPlanWithoutAnOwnerLeavesADocumentThatGetsAnOwnerWhileItIsChanged(t *te
 			})}
 		})
 		p := makePlan(w, c, source(doc("a.md", "ours")), plan.Options{})
-		armed = true
+		armed.Store(true)
 		r := run(w, c, p, plan.ExecuteOptions{})
 		is.Equal(len(r.Failed), 0)
 		is.Equal(stored(w), []string{"a.md: a"})

@@ -230,6 +230,8 @@ func (d *deeds) misnamed(p *course.Process, id string, early bool) string {
 // may have waited for its request to be sent.
 func (d *deeds) changing(p *course.Process, id string) bool {
 	i := slices.Index(d.Keys, d.OwnerOf(id))
+	d.Mu.Lock()
+	defer d.Mu.Unlock()
 	return i >= 0 && p.Store >= 0 && slices.ContainsFunc(d.Cells[[2]int{p.Store, i}].Calls, func(call *model.Call) bool {
 		return call.P == p.N && call.From <= p.Ending && (!call.Ended || call.To >= p.Ending)
 	})
