@@ -261,7 +261,7 @@ It takes three minutes, since an attach may not show before.`,
 		}
 		out := strays(found)
 		if len(ids) > len(choice) {
-			return outcome{}, usagef("%d of these ids are no leftovers: vsctl leftovers lists them", len(ids)-len(choice))
+			return outcome{}, usagef("%d of these ids are no leftovers: vsctl leftovers lists them, with --young those of the last hour as well", len(ids)-len(choice))
 		}
 		if len(found) == 0 && !young {
 			list := out.text
