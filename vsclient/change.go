@@ -48,9 +48,9 @@ func Delete(key string) Change { return Change{op: opDelete, doc: Document{Key: 
 
 // If adds a condition: the change fails with [ErrConflict] unless the stored document has these
 // attributes, and not those whose value is nil. A key without a document, or with a File of
-// another tool, meets every condition.
-// A version that was attached just now is waited for, up to half a minute. If it cannot be seen
-// by then and this client has put it, the error has class [Transient].
+// another tool, meets every condition. A version that was attached just now is waited for, up to
+// half a minute, and one that comes meanwhile for half a minute more. If it cannot be seen by then
+// and this client has put it, or newer ones still come, the error has class [Transient].
 func (ch Change) If(stored Attributes) Change {
 	ch.cond = stored
 	return ch
