@@ -34,6 +34,9 @@ const (
 	lostTime  = 4 * time.Second
 	firstLook = 500 * time.Millisecond
 
+	// aloneTime is how long a server that takes no batches is not offered one.
+	aloneTime = time.Hour
+
 	// fewLooks is how many Files are asked for one by one before more are.
 	fewLooks = 4
 )
@@ -70,8 +73,8 @@ func (i *Indexer) deliver(files []*attaching, leave func()) bool {
 	switch {
 	case len(files) == 0:
 		return true
-	case len(files) > 1 && i.alone():
-		i.enqueue(files)
+	case len(files) > 1 && i.batchSize() == 1:
+		i.queue.Add(files...)
 		return false
 	}
 	p := i.newPost(files)
@@ -126,6 +129,28 @@ func (i *Indexer) part(files []*attaching, f *reply.Failure) bool {
 		i.goAlone(nil) // neither File was the reason
 	}
 	return accepted
+}
+
+// batchSize is how many Files the next request may hold.
+func (i *Indexer) batchSize() int {
+	i.mu.Lock()
+	defer i.mu.Unlock()
+	if time.Now().Before(i.until) {
+		return 1
+	}
+	return i.most
+}
+
+// goAlone has every File attached in a request of its own for aloneTime, beginning with
+// these.
+func (i *Indexer) goAlone(files []*attaching) {
+	i.mu.Lock()
+	if !time.Now().Before(i.until) {
+		i.until = time.Now().Add(aloneTime)
+		i.cfg.Logger.Warn("the server takes no batches of files; each file is attached in a request of its own")
+	}
+	i.mu.Unlock()
+	i.queue.Add(files...)
 }
 
 // refusal returns the failure of a request that was refused for a reason that may be

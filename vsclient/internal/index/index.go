@@ -8,11 +8,13 @@ import (
 	"fmt"
 	"log/slog"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"golang.org/x/sync/semaphore"
 
 	"github.com/conduitio-labs/conduit-connector-openai-vectorstore/vsclient/internal/fail"
+	"github.com/conduitio-labs/conduit-connector-openai-vectorstore/vsclient/internal/gather"
 	"github.com/conduitio-labs/conduit-connector-openai-vectorstore/vsclient/internal/pace"
 	"github.com/conduitio-labs/conduit-connector-openai-vectorstore/vsclient/internal/wire"
 )
@@ -54,23 +56,27 @@ type Indexer struct {
 	cfg     Config
 	wire    *wire.Client
 	typical pace.Estimate
-	// requests bounds those that attach. Calls does not: an attach makes looks.
-	requests *semaphore.Weighted
+	queue   *gather.Queue[*attaching]
 
-	mu      sync.Mutex // guards the fields below, and the state of each attaching
-	most    int        // Files of one request
-	until   time.Time  // each File is attached in a request of its own until then
-	ready   []*attaching
-	coming  int // uploads that have been announced and have not ended
-	timer   *time.Timer
-	sending bool    // a sender waits for leave; it takes the Files that are ready then
-	keeps   [2]bool // the server was seen to keep marks: of a File alone, and of a batch
+	mu    sync.Mutex // guards the fields below, and the state of each attaching
+	most  int        // Files of one request
+	until time.Time  // each File is attached in a request of its own until then
+	keeps [2]bool    // the server was seen to keep marks: of a File alone, and of a batch
 }
 
 // New returns an Indexer. It makes no request.
 func New(w *wire.Client, cfg Config) *Indexer {
-	return &Indexer{cfg: cfg, wire: w, most: cfg.BatchSize, requests: semaphore.NewWeighted(sideBySide)}
+	i := &Indexer{cfg: cfg, wire: w, most: cfg.BatchSize}
+	i.queue = gather.New(gather.Config[*attaching]{
+		Size: i.batchSize, Gone: i.abandoned, Admit: w.AdmitAttach,
+		Send: func(files []*attaching, leave func()) { i.deliver(files, leave) }, Life: cfg.Life, Go: cfg.Go,
+	})
+	return i
 }
+
+// Expect announces a File. The caller calls arrived when the File is uploaded, or will
+// not come; Index calls it as well.
+func (i *Indexer) Expect() (arrived func()) { return i.queue.Expect() }
 
 // attaching is one File that is to become a store file.
 type attaching struct {
@@ -81,7 +87,6 @@ type attaching struct {
 	ended    chan struct{}   // closed when fate and err are set
 
 	// Guarded by Indexer.mu.
-	ready    time.Time // when it was put among those that wait for a request
 	gone     bool      // its caller has given up: it is in no request from now on
 	sent     bool      // a request with it is under way, or unsure
 	unsure   bool      // the reply to a request with it was lost
@@ -115,7 +120,7 @@ func (i *Indexer) Index(ctx context.Context, a wire.Attachment, arrived, accepte
 	defer cancel(nil)
 	defer context.AfterFunc(i.cfg.Life, func() { cancel(context.Cause(i.cfg.Life)) })()
 	at := &attaching{Attachment: a, ctx: ctx, answered: make(chan struct{}), taken: make(chan struct{}), ended: make(chan struct{})}
-	i.enqueue([]*attaching{at})
+	i.queue.Add(at)
 	arrived()
 	select {
 	case <-at.answered:
@@ -164,6 +169,13 @@ func (i *Indexer) leave(at *attaching, cause error) (Fate, error) {
 		return Uncertain, cause
 	}
 	return NotAttached, cause
+}
+
+// abandoned reports whether the caller of the File has given up.
+func (i *Indexer) abandoned(at *attaching) bool {
+	i.mu.Lock()
+	defer i.mu.Unlock()
+	return at.gone
 }
 
 // end sets the fate of the File.
@@ -217,4 +229,26 @@ func (i *Indexer) each(ctx context.Context, files []*attaching, f func(at *attac
 		})
 	}
 	calls.Wait()
+}
+
+// together is a context for work that the Files share. It ends with the Indexer's life
+// and when nobody waits for any of them.
+func (i *Indexer) together(files []*attaching) (context.Context, context.CancelFunc) {
+	ctx, cancel := context.WithCancelCause(i.cfg.Life)
+	var left atomic.Int64
+	left.Store(int64(len(files)))
+	unhook := make([]func() bool, len(files))
+	for n, at := range files {
+		unhook[n] = context.AfterFunc(at.ctx, func() {
+			if left.Add(-1) == 0 {
+				cancel(context.Cause(at.ctx))
+			}
+		})
+	}
+	return ctx, func() {
+		for _, u := range unhook {
+			u()
+		}
+		cancel(nil)
+	}
 }
