@@ -104,7 +104,7 @@ func (c *Client) replace(ctx context.Context, p *prepared, h ledger.Holdings, yo
 		stuck := fate == index.Accepted && errors.Is(err, fail.Timeout) && try == 0
 		vanished := r.FileID != "" && errors.Is(err, fail.NotFound)
 		if vanished {
-			err = fail.New(fail.Unavailable, "File %s was gone before it could be attached; another process may have deleted it", r.FileID)
+			err = fail.New(fail.Unavailable, "File %s was gone before it was searchable; another process may have deleted it", r.FileID)
 		}
 		again := stuck || (vanished || fate >= index.Uncertain && index.Passing(err)) && try < len(freshUploads)
 		if again {

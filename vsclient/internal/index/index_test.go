@@ -929,6 +929,53 @@ func TestACloseEndsEveryCallAndEveryGoroutine(t *testing.T) {
 	}
 }
 
+// Another process that puts or deletes the key removes the version.
+func TestAWaitEndsWhenItsFileIsDeleted(t *testing.T) {
+	for _, row := range []struct {
+		sentence string
+		files    int
+		within   time.Duration // of the deletion
+	}{
+		{"of a File that was attached alone at the next look", 1, 10 * time.Second},
+		{"of a File of a batch once the batch should have shown it", 3, 4 * time.Minute},
+	} {
+		t.Run(row.sentence, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				is := is.New(t)
+				w := newRig(t, openaitest.Config{IndexTime: 9 * time.Minute})
+				var deleted time.Time
+				time.AfterFunc(20*time.Second, func() {
+					deleted = time.Now()
+					w.remove(w.srv.Snapshot().Store(w.store).Files[0].FileID)
+				})
+				results := w.all(row.files)
+				is.True(!deleted.IsZero())
+				there := w.srv.Snapshot().Store(w.store).Files
+				for _, r := range results {
+					if slices.ContainsFunc(there, func(f openaitest.StoreFile) bool { return f.FileID == r.id }) {
+						is.NoErr(r.err)
+						continue
+					}
+					is.Equal(r.fate, index.Failed)
+					is.True(errors.Is(r.err, fail.NotFound))
+					is.True(r.ended.Sub(deleted) <= row.within)
+				}
+			})
+		})
+	}
+}
+
+// A store file that is not shown any more may only lag.
+func TestAFileWhoseStoreFileIsNotShownForAWhileIsWaitedFor(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newRig(t, openaitest.Config{IndexTime: time.Minute})
+		time.AfterFunc(20*time.Second, func() {
+			w.srv.Inject(openaitest.Fault{Method: "GET", Path: "/vector_stores/*/files/*", Times: 5, Kind: openaitest.FaultStatus, Status: 404})
+		})
+		w.wantSearchable(w.all(1))
+	})
+}
+
 // No reply shows the fate of the Files.
 func TestAWaitEndsAlsoWhenNoReplyShowsWhetherTheAttachWasAccepted(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {

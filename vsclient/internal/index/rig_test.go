@@ -130,11 +130,27 @@ type result struct {
 	fate     index.Fate
 	err      error
 	accepted int // calls of accepted
+	ended    time.Time
 }
 
 // file plants a File and returns its id.
 func (w *rig) file(name string) string {
 	return w.srv.AddFile(openaitest.NewFile{Name: name, Content: []byte("text of " + name)})
+}
+
+// remove deletes a File, as another client of the project might.
+func (w *rig) remove(id string) {
+	r, err := http.NewRequestWithContext(w.t.Context(), http.MethodDelete, w.srv.URL()+"/files/"+id, nil)
+	if err == nil {
+		r.Header.Set("Authorization", "Bearer sk-other")
+		var resp *http.Response
+		if resp, err = w.srv.Client().Do(r); err == nil {
+			err = resp.Body.Close()
+		}
+	}
+	if err != nil {
+		w.t.Error(err)
+	}
 }
 
 // index indexes one planted File, announced beforehand.
@@ -145,6 +161,7 @@ func (w *rig) index(ctx context.Context, name, id string) result {
 func (w *rig) indexAnnounced(ctx context.Context, name, id string, arrived func()) result {
 	r := result{name: name, id: id}
 	r.fate, r.err = w.Index(ctx, wire.Attachment{FileID: id, Attributes: map[string]any{"name": name}}, arrived, func() { r.accepted++ })
+	r.ended = time.Now()
 	return r
 }
 

@@ -69,7 +69,7 @@ func (w *watch) run(ctx context.Context) {
 			w.ask(ctx)
 			if w.worthReading() {
 				w.readListing(ctx)
-				w.look(ctx, w.ended || !w.heard)
+				w.look(ctx, w.ended || !w.heard || time.Since(w.began) >= unseenTime)
 			}
 		}
 		if len(w.open) == 0 {
@@ -173,7 +173,7 @@ func (w *watch) finish(s wire.StoreFile, get bool) (news bool) {
 	keeps := &w.i.keeps[min(len(w.batch), 1)]
 	lost := naming.Lost(at.Attributes, s.Attributes, *keeps || w.i.cfg.Kept() && (w.batch == "" || len(s.Attributes) > 0))
 	*keeps = *keeps || !lost && (get || w.batch != "") // the reply to an attach may be an echo
-	news = at.take()
+	news, at.shown = at.take(), true
 	if lost && get && at.bare.IsZero() {
 		at.bare = time.Now()
 	}
@@ -205,7 +205,7 @@ func indexingError(s wire.StoreFile) error {
 }
 
 // look asks for single Files: those that were attached without a batch, and those that the
-// batch's listing, which lags by up to two minutes, should show and does not. Without all it
+// batch's listing, which lags by up to two minutes, should show by now and does not. Without all it
 // asks only for Files that no reply has shown to be accepted. It asks for a few, then for
 // more, and stops after one page, or when a reply brings no news.
 func (w *watch) look(ctx context.Context, all bool) {
@@ -225,6 +225,7 @@ func (w *watch) lookAt(ctx context.Context, files []*attaching) (news bool) {
 	heard := false
 	w.i.each(ctx, files, func(at *attaching) {
 		s, hint, err := w.i.wire.StoreFile(ctx, at.FileID)
+		gone := errors.Is(err, fail.NotFound) && w.gone(ctx, at)
 		mu.Lock()
 		defer mu.Unlock()
 		switch {
@@ -234,6 +235,10 @@ func (w *watch) lookAt(ctx context.Context, files []*attaching) (news bool) {
 				w.heardAt, w.hint = time.Now(), max(w.hint, hint)
 			}
 			news = w.finish(s, true) || news
+		case gone:
+			heard, news = true, true
+			delete(w.open, at.FileID)
+			w.i.end(at, Failed, err)
 		case errors.Is(err, fail.NotFound):
 			heard = true
 			if w.missing() {
@@ -253,6 +258,19 @@ func (w *watch) lookAt(ctx context.Context, files []*attaching) (news bool) {
 		w.heard = heard
 	}
 	return news
+}
+
+// gone reports whether a File is deleted whose store file a reply has shown before and
+// another has not. Only a reply about the File itself tells that from a look that lags.
+func (w *watch) gone(ctx context.Context, at *attaching) bool {
+	w.i.mu.Lock()
+	shown := at.shown
+	w.i.mu.Unlock()
+	if !shown {
+		return false
+	}
+	_, err := w.i.wire.File(ctx, at.FileID)
+	return errors.Is(err, fail.NotFound)
 }
 
 // final reports whether looking again is useless until a person has acted. A 400 may pass: some
