@@ -15,6 +15,7 @@ import (
 	"github.com/conduitio-labs/conduit-connector-openai-vectorstore/vsclient/internal/keep"
 	"github.com/conduitio-labs/conduit-connector-openai-vectorstore/vsclient/internal/ledger"
 	"github.com/conduitio-labs/conduit-connector-openai-vectorstore/vsclient/internal/life"
+	"github.com/conduitio-labs/conduit-connector-openai-vectorstore/vsclient/internal/lists"
 	"github.com/conduitio-labs/conduit-connector-openai-vectorstore/vsclient/internal/reply"
 	"github.com/conduitio-labs/conduit-connector-openai-vectorstore/vsclient/internal/view"
 	"github.com/conduitio-labs/conduit-connector-openai-vectorstore/vsclient/internal/wire"
@@ -61,15 +62,15 @@ func New(cfg Config) (*Client, error) {
 	}
 	cfg.APIKey, cfg.BaseURL = "", reply.SafeURL(cfg.BaseURL)
 	c.cfg = cfg
+	book, attachTime := ledger.New(), max(cfg.IndexTimeout, cfg.RetryTimeout)
+	readings := lists.New(book, lists.Config{
+		Wire: c.wire, Extension: cfg.FileExtension, AttachTime: attachTime, Life: c.life.Context(), Go: c.life.Go, Logger: c.log,
+	})
 	c.index = index.New(c.wire, index.Config{
 		BatchSize: cfg.batchSize(), IndexTimeout: cfg.IndexTimeout, Life: c.life.Context(), Calls: c.lookups, Logger: c.log,
-		Go: func(f func()) bool { return c.life.Go(func(context.Context) { f() }) }, Kept: func() bool { return c.view.Kept() },
+		Go: func(f func()) bool { return c.life.Go(func(context.Context) { f() }) }, Kept: readings.Kept,
 	})
-	book, attachTime := ledger.New(), max(cfg.IndexTimeout, cfg.RetryTimeout)
-	c.view = view.New(book, view.Config{
-		Wire: c.wire, Extension: cfg.FileExtension, AttachTime: attachTime,
-		Life: c.life.Context(), Go: c.life.Go, Calls: c.lookups, Logger: c.log,
-	})
+	c.view = view.New(book, readings, view.Config{Wire: c.wire, Extension: cfg.FileExtension, Calls: c.lookups})
 	c.keep = keep.New(c.wire, book, c.view, keep.Config{
 		AttachTime: attachTime, RetryTimeout: cfg.RetryTimeout,
 		Go: c.life.Go, Removed: c.removed, Calls: semaphore.NewWeighted(int64(cfg.Concurrency)), Logger: c.log,
@@ -77,10 +78,11 @@ func New(cfg Config) (*Client, error) {
 	return c, nil
 }
 
-// closeTime bounds Close, and cutTime the wait for calls that it has cut.
+// Bounds of Close.
 const (
-	closeTime = 10 * time.Second
-	cutTime   = 2 * time.Second
+	closeTime    = 10 * time.Second // of all of it
+	cutTime      = 2 * time.Second  // of the wait for calls that it has cut
+	maxLeftShown = 20               // of the ids in its error
 )
 
 // Close ends the client. Calls under way return [ErrClosed] at once. Close takes
@@ -123,6 +125,3 @@ func (c *Client) shutdown(ctx context.Context, cut bool) error {
 		"%d versions were neither seen searchable nor removed: %s%s; the next process to change their keys, or Sweep, settles them",
 		len(left), strings.Join(shown, ", "), more)})
 }
-
-// maxLeftShown bounds the ids in the error of Close.
-const maxLeftShown = 20

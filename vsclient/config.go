@@ -1,6 +1,7 @@
 package vsclient
 
 import (
+	"cmp"
 	"fmt"
 	"log/slog"
 	"net/http"
@@ -128,24 +129,13 @@ func (c *Config) complete() error {
 	case c.FileExtension != "" && naming.Ext("x"+c.FileExtension) == "":
 		return fmt.Errorf("Config.FileExtension is %q; OpenAI indexes %s", c.FileExtension, strings.Join(Extensions(), " "))
 	}
-	if c.BaseURL == "" {
-		c.BaseURL = DefaultBaseURL
-	}
-	orDefault(&c.Concurrency, DefaultConcurrency)
-	orDefault(&c.BytesInFlight, defaultBytesInFlight)
-	orDefault(&c.BatchSize, DefaultBatchSize)
-	orDefault(&c.IndexTimeout, defaultIndexTimeout)
-	orDefault(&c.RetryTimeout, DefaultRetryTimeout)
-	orDefault(&c.RequestTimeout, defaultRequestTimeout)
-	if c.Logger == nil {
-		c.Logger = slog.New(slog.DiscardHandler)
-	}
+	c.BaseURL = cmp.Or(c.BaseURL, DefaultBaseURL)
+	c.Concurrency = cmp.Or(c.Concurrency, DefaultConcurrency)
+	c.BytesInFlight = cmp.Or(c.BytesInFlight, defaultBytesInFlight)
+	c.BatchSize = cmp.Or(c.BatchSize, DefaultBatchSize)
+	c.IndexTimeout = cmp.Or(c.IndexTimeout, defaultIndexTimeout)
+	c.RetryTimeout = cmp.Or(c.RetryTimeout, DefaultRetryTimeout)
+	c.RequestTimeout = cmp.Or(c.RequestTimeout, defaultRequestTimeout)
+	c.Logger = cmp.Or(c.Logger, slog.New(slog.DiscardHandler))
 	return nil
-}
-
-func orDefault[T comparable](v *T, def T) {
-	var zero T
-	if *v == zero {
-		*v = def
-	}
 }

@@ -79,7 +79,7 @@ var rooms = []room{
 	{"internal/lists", []string{"fail", "pace", "wire", "naming", "ledger"}, 1000},
 	{"internal/view", []string{"fail", "pace", "reply", "wire", "naming", "ledger", "lists", "semaphore", "errgroup"}, 1000},
 	{"internal/keep", []string{"fail", "pace", "life", "wire", "naming", "ledger", "lists", "view", "semaphore"}, 1000},
-	{".", []string{"fail", "pace", "life", "reply", "exchange", "wire", "filter", "index", "naming", "content", "ledger", "view", "keep", "semaphore"}, 2000},
+	{".", []string{"fail", "pace", "life", "reply", "exchange", "wire", "filter", "index", "naming", "content", "ledger", "lists", "view", "keep", "semaphore"}, 2000},
 }
 
 // proof are the packages that make up the random histories, from the bottom up, in the

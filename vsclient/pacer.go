@@ -12,6 +12,9 @@ type Limits struct {
 	ChangesPerMinute        int // removals, and likewise updates of attributes: in force once the server has answered 429; users report 300
 }
 
+// PublishedLimits returns the limits that 0 stands for.
+func PublishedLimits() Limits { return Limits(pace.Published) }
+
 // NoLimit turns a limit off.
 const NoLimit = pace.NoLimit
 

@@ -1,6 +1,7 @@
 package openaitest
 
 import (
+	"encoding/json"
 	"fmt"
 	"iter"
 	"reflect"
@@ -156,6 +157,19 @@ type Quirks struct {
 	CompleteTwiceOK bool `json:"complete_twice_ok,omitempty"`
 	// IgnoreUnknownFields ignores unknown fields of a body, instead of answering 400.
 	IgnoreUnknownFields bool `json:"ignore_unknown_fields,omitempty"`
+}
+
+// Set sets the quirk of that name in JSON. The value is JSON, or a text without quotes.
+func (q *Quirks) Set(name, value string) error {
+	raw := json.RawMessage(value)
+	if !json.Valid(raw) {
+		raw, _ = json.Marshal(value) // a text always can be
+	}
+	data, err := json.Marshal(map[string]json.RawMessage{name: raw})
+	if err != nil {
+		return err
+	}
+	return decodeStrictly(data, q)
 }
 
 // MissingExtension is the fate of a file whose name has no extension.

@@ -16,7 +16,7 @@ import (
 // reaches the page and the control door, too. Inside a testing/synctest bubble its waits
 // are virtual. Errors are those of TCP: a cut connection is io.EOF or ECONNRESET in a
 // *url.Error, and a cut reply is io.ErrUnexpectedEOF in the middle of the body. A request
-// whose context ends returns at once, as over TCP, and the server may still read its body
+// whose context ends returns the cause at once, as over TCP, and the server may still read its body
 // and let it take effect.
 func (s *Server) Client() *http.Client { return &http.Client{Transport: transport{s}} }
 
@@ -24,7 +24,7 @@ type transport struct{ s *Server }
 
 func (t transport) RoundTrip(req *http.Request) (*http.Response, error) {
 	ctx := req.Context()
-	if err := ctx.Err(); err != nil {
+	if ctx.Err() != nil {
 		if req.Body != nil {
 			req.Body.Close()
 		}
@@ -81,10 +81,10 @@ func (t transport) RoundTrip(req *http.Request) (*http.Response, error) {
 	}()
 	select {
 	case <-ctx.Done():
-		return nil, ctx.Err()
+		return nil, context.Cause(ctx)
 	case o := <-done:
-		if err := ctx.Err(); err != nil {
-			return nil, err
+		if ctx.Err() != nil {
+			return nil, context.Cause(ctx)
 		}
 		if o.err != nil {
 			return nil, o.err

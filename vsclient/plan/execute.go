@@ -112,10 +112,9 @@ func (p *Plan) Execute(ctx context.Context, c *vsclient.Client, o ExecuteOptions
 	return x.report(), x.fatal
 }
 
-// How many keys are worked on side by side. So many puts fill one attach request while
-// the one before is indexed, as [vsclient.Client.Apply] has it.
+// How many keys are worked on side by side.
 const (
-	putters  = 10 * vsclient.DefaultBatchSize
+	putters  = 10 * vsclient.DefaultBatchSize // enough to fill attach requests while others are indexed
 	removers = vsclient.DefaultConcurrency
 	readers  = 16 // documents that are opened and digested
 )

@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"iter"
 	"net/http"
-	"slices"
 	"sync"
 	"testing"
 	"testing/synctest"
@@ -79,31 +78,6 @@ func killed(w *worldtest.World, at kill, docs iter.Seq2[vsclient.Document, error
 	return n
 }
 
-// gaps are the times at which a document was missing: from its first version on, until now.
-func gaps(w *worldtest.World, keys ...string) (gaps []string) {
-	var covered time.Time // until then
-	for _, i := range w.Server.History(w.Store) {
-		key, _ := vsclient.KeyOf(i.Attributes)
-		if !slices.Contains(keys, key) {
-			continue
-		}
-		if !covered.IsZero() && i.From.After(covered) {
-			gaps = append(gaps, fmt.Sprintf("%v for %v", keys, i.From.Sub(covered)))
-		}
-		to := i.To
-		if to.IsZero() {
-			to = time.Now()
-		}
-		if to.After(covered) {
-			covered = to
-		}
-	}
-	if covered.Before(time.Now()) {
-		gaps = append(gaps, fmt.Sprintf("%v is missing", keys))
-	}
-	return gaps
-}
-
 // TestAKillAtAnyRequestIsMadeGoodByTheNextRun ends a process at each request of Make and
 // Execute, or with the race detector at one of four. The next one makes the store right, and no document is missing meanwhile: one
 // that moves is there under either key.
@@ -133,7 +107,7 @@ func TestAKillAtAnyRequestIsMadeGoodByTheNextRun(t *testing.T) {
 				is.NoErr(r.Err())
 				is.Equal(stored(w), want)
 				for _, keys := range [][]string{{"same.md"}, {"changed.md"}, {"marked.md"}, {"wandering.md", "moved.md"}, {"theirs.md"}} {
-					is.Equal(gaps(w, keys...), nil)
+					w.NoGap(keys...)
 				}
 				time.Sleep(5 * time.Minute)
 				is.Equal(makePlan(w, w.Client(), docs, us).Pending(), 0)

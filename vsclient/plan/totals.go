@@ -6,15 +6,10 @@ import (
 	"github.com/conduitio-labs/conduit-connector-openai-vectorstore/vsclient"
 )
 
-// Of the published limits and prices, those that a plan is summed up by.
 const (
-	uploadsPerMinute        = 1000
-	attachRequestsPerMinute = 300
-	attachedFilesPerMinute  = 2000
-	filesPerAttach          = vsclient.DefaultBatchSize
-
+	filesPerAttach  = vsclient.DefaultBatchSize
 	gigabyte        = 1 << 30
-	pricePerDayOfGB = 0.10 // US dollars
+	pricePerDayOfGB = 0.10 // US dollars, as OpenAI publishes it
 )
 
 // sum adds up the entries.
@@ -50,10 +45,11 @@ func (p *Plan) sum(m *maker, store vsclient.Store) {
 	}
 	attaches := (t.Uploads + filesPerAttach - 1) / filesPerAttach
 	t.Requests = t.Uploads + attaches + changes
+	published := vsclient.PublishedLimits()
 	for _, l := range [][3]int{
-		{t.Uploads, m.o.Limits.UploadsPerMinute, uploadsPerMinute},
-		{attaches, m.o.Limits.AttachRequestsPerMinute, attachRequestsPerMinute},
-		{t.Uploads, m.o.Limits.AttachedFilesPerMinute, attachedFilesPerMinute},
+		{t.Uploads, m.o.Limits.UploadsPerMinute, published.UploadsPerMinute},
+		{attaches, m.o.Limits.AttachRequestsPerMinute, published.AttachRequestsPerMinute},
+		{t.Uploads, m.o.Limits.AttachedFilesPerMinute, published.AttachedFilesPerMinute},
 	} {
 		if n, limit := l[0], cmp.Or(l[1], l[2]); n > 0 && limit > 0 {
 			t.Minutes = max(t.Minutes, (n-1)/limit) // a minute's worth goes at once

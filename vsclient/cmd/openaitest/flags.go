@@ -1,8 +1,6 @@
 package main
 
 import (
-	"bytes"
-	"encoding/json"
 	"errors"
 	"flag"
 	"fmt"
@@ -161,21 +159,5 @@ func setQuirk(q *openaitest.Quirks, nameAndValue string) error {
 	if !given {
 		value = "true"
 	}
-	if !json.Valid([]byte(value)) {
-		value = string(must(json.Marshal(value)))
-	}
-	return decodeStrict([]byte(`{`+string(must(json.Marshal(name)))+`:`+value+`}`), q)
-}
-
-func must(data []byte, err error) []byte {
-	if err != nil {
-		panic(err) // a string can always be marshalled
-	}
-	return data
-}
-
-func decodeStrict(data []byte, to any) error {
-	dec := json.NewDecoder(bytes.NewReader(data))
-	dec.DisallowUnknownFields()
-	return dec.Decode(to)
+	return q.Set(name, value)
 }

@@ -15,6 +15,7 @@ import (
 	"github.com/conduitio-labs/conduit-connector-openai-vectorstore/vsclient/internal/histories/client"
 	"github.com/conduitio-labs/conduit-connector-openai-vectorstore/vsclient/internal/histories/plan"
 	"github.com/conduitio-labs/conduit-connector-openai-vectorstore/vsclient/internal/histories/trail"
+	"github.com/conduitio-labs/conduit-connector-openai-vectorstore/vsclient/internal/worldtest"
 	"github.com/conduitio-labs/conduit-connector-openai-vectorstore/vsclient/openaitest"
 )
 
@@ -278,25 +279,13 @@ func judge(key string, want *step, found []openaitest.StoreFile) (wrong []string
 // gaps are the times at which a true reader did not find the key, once it was
 // there and not being deleted. The caller holds mu.
 func (w *project) gaps(key string) (gaps []string) {
-	var covered time.Time // until then
-	open, begun := false, false
-	for _, i := range w.srv.History(w.store) {
-		if w.foreign[i.FileID] != "" || trail.KeyOf(i.Attributes, i.Filename) != key {
-			continue
+	of := slices.DeleteFunc(w.srv.History(w.store), func(i openaitest.Interval) bool {
+		return w.foreign[i.FileID] != "" || trail.KeyOf(i.Attributes, i.Filename) != key
+	})
+	for _, gap := range worldtest.Gaps(of) {
+		if !w.mayMiss(key, gap.From) {
+			gaps = append(gaps, fmt.Sprintf("%s, %v after the beginning: %v", shown(key), gap.From.Sub(w.start), gap))
 		}
-		if begun && !open && i.From.After(covered) && !w.mayMiss(key, covered) {
-			gaps = append(gaps, fmt.Sprintf("%s from %v for %v", shown(key), covered.Sub(w.start), i.From.Sub(covered)))
-		}
-		begun = true
-		switch {
-		case i.To.IsZero():
-			open = true
-		case i.To.After(covered):
-			covered = i.To
-		}
-	}
-	if begun && !open && !w.mayMiss(key, covered) {
-		gaps = append(gaps, fmt.Sprintf("%s from %v on", shown(key), covered.Sub(w.start)))
 	}
 	return gaps
 }

@@ -399,13 +399,13 @@ func (l *Ledger) Replaced(id string, m Marks) bool {
 	return true
 }
 
-// Left returns those of the Files that are there, and that others have made and no key has. A
-// version names them as those that it has replaced.
+// Left returns those of the Files that are there and that no key has. A version names them as
+// those that it has replaced.
 func (l *Ledger) Left(replaced []string) (left []string) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	for _, id := range replaced {
-		if r := l.byID[id]; r != nil && r.key == (Key{}) && !r.made {
+		if r := l.byID[id]; r != nil && r.key == (Key{}) {
 			left = append(left, id)
 		}
 	}

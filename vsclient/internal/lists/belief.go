@@ -30,6 +30,11 @@ func (l *Lists) Young(created int64) bool {
 	return created > 0 && l.Age(created) < l.cfg.AttachTime+ShowTime
 }
 
+// Unknown returns the young Files of which no reply says whose they are.
+func (l *Lists) Unknown() []ledger.Version {
+	return l.ledger.Young(l.Now() - int64((l.cfg.AttachTime+ShowTime)/time.Second))
+}
+
 // Trusted reports whether the last reply about a File is still believed.
 func (l *Lists) Trusted(file ledger.Version) bool {
 	since := l.Since(file.At)

@@ -68,11 +68,3 @@ func (l *Lists) shared(ctx context.Context, p **flight, read func(context.Contex
 		return context.Cause(ctx)
 	}
 }
-
-// StoreThere returns an error when the vector store is missing or has expired.
-func (l *Lists) StoreThere(ctx context.Context) error {
-	return l.shared(ctx, &l.store, func(ctx context.Context) error {
-		_, err := l.cfg.Wire.Store(ctx)
-		return err
-	})
-}

@@ -153,3 +153,11 @@ func (l *Lists) readNewest(ctx context.Context) error {
 	l.renewed = began
 	return nil
 }
+
+// StoreThere returns an error when the vector store is missing or has expired.
+func (l *Lists) StoreThere(ctx context.Context) error {
+	return l.shared(ctx, &l.store, func(ctx context.Context) error {
+		_, err := l.cfg.Wire.Store(ctx)
+		return err
+	})
+}

@@ -20,9 +20,9 @@ type Limits struct {
 // NoLimit turns a limit off.
 const NoLimit = -1
 
-// published are the limits that OpenAI publishes, and the one of changes as users report
+// Published are the limits that OpenAI publishes, and the one of changes as users report
 // it.
-var published = Limits{UploadsPerMinute: 1000, AttachRequestsPerMinute: 300, AttachedFilesPerMinute: 2000, ChangesPerMinute: 300}
+var Published = Limits{UploadsPerMinute: 1000, AttachRequestsPerMinute: 300, AttachedFilesPerMinute: 2000, ChangesPerMinute: 300}
 
 // Pacer holds the gates that requests pass.
 type Pacer struct {
@@ -46,14 +46,14 @@ func NewPacer(l Limits) *Pacer {
 		}
 		return max(v, NoLimit)
 	}
-	files := or(l.AttachedFilesPerMinute, published.AttachedFilesPerMinute)
+	files := or(l.AttachedFilesPerMinute, Published.AttachedFilesPerMinute)
 	return &Pacer{
-		Uploads:        newGate(or(l.UploadsPerMinute, published.UploadsPerMinute)),
+		Uploads:        newGate(or(l.UploadsPerMinute, Published.UploadsPerMinute)),
 		Attached:       newGate(files),
-		Changes:        newLearningGate(or(l.ChangesPerMinute, published.ChangesPerMinute)),
+		Changes:        newLearningGate(or(l.ChangesPerMinute, Published.ChangesPerMinute)),
 		Others:         newGate(NoLimit),
 		Batch:          files,
-		attachRequests: or(l.AttachRequestsPerMinute, published.AttachRequestsPerMinute),
+		attachRequests: or(l.AttachRequestsPerMinute, Published.AttachRequestsPerMinute),
 		attaches:       make(map[string]*Gate),
 	}
 }

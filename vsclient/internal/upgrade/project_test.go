@@ -14,6 +14,7 @@ import (
 	"time"
 
 	"github.com/conduitio-labs/conduit-connector-openai-vectorstore/vsclient/internal/histories/trail"
+	"github.com/conduitio-labs/conduit-connector-openai-vectorstore/vsclient/internal/worldtest"
 	"github.com/conduitio-labs/conduit-connector-openai-vectorstore/vsclient/openaitest"
 )
 
@@ -117,23 +118,20 @@ func (w *project) turn(r release, rest time.Duration, steps func(p process)) {
 // gaps tells each key that had no searchable version for a while between its creation and
 // its deletion.
 func (w *project) gaps() (wrong []string) {
-	until := make(map[string]time.Time)
-	runs := make(map[string]int)
-	for _, i := range w.srv.History(w.store) { // in order of beginning
+	of := make(map[string][]openaitest.Interval)
+	for _, i := range w.srv.History(w.store) {
 		key := trail.KeyOf(i.Attributes, i.Filename)
-		if end, ok := until[key]; !ok || i.From.After(end) {
-			runs[key]++
-		}
-		switch end := until[key]; {
-		case i.To.IsZero():
-			until[key] = w.srv.Snapshot().Time
-		case i.To.After(end):
-			until[key] = i.To
-		}
+		of[key] = append(of[key], i)
 	}
 	for key, n := range w.lives {
-		if runs[key] != n {
-			wrong = append(wrong, fmt.Sprintf("%s was created %d times and appeared %d times", trail.Shown(key), n, runs[key]))
+		appeared := min(len(of[key]), 1)
+		for _, gap := range worldtest.Gaps(of[key]) {
+			if !gap.To.IsZero() {
+				appeared++
+			}
+		}
+		if appeared != n {
+			wrong = append(wrong, fmt.Sprintf("%s was created %d times and appeared %d times", trail.Shown(key), n, appeared))
 		}
 	}
 	return wrong

@@ -7,6 +7,8 @@ import (
 	"sync"
 	"time"
 
+	"golang.org/x/sync/errgroup"
+
 	"github.com/conduitio-labs/conduit-connector-openai-vectorstore/vsclient/internal/fail"
 	"github.com/conduitio-labs/conduit-connector-openai-vectorstore/vsclient/internal/lists"
 	"github.com/conduitio-labs/conduit-connector-openai-vectorstore/vsclient/internal/naming"
@@ -62,10 +64,14 @@ func (v *View) Entries(ctx context.Context) iter.Seq2[Entry, error] {
 				return
 			}
 		}
-		for e, err := range v.unseen(ctx, unseen) {
-			if !yield(e, err) || err != nil {
+		found, err := v.unseen(ctx, unseen)
+		for _, e := range found {
+			if !yield(e, nil) {
 				return
 			}
+		}
+		if err != nil {
+			yield(Entry{}, err)
 		}
 	}
 }
@@ -94,45 +100,36 @@ func (v *View) Newest(ctx context.Context) iter.Seq2[[]Entry, error] {
 // may be attached to other stores.
 const mostUnseen = 100
 
-// unseen looks at Files that the listing has not shown, side by side.
-func (v *View) unseen(ctx context.Context, ids map[string]bool) iter.Seq2[Entry, error] {
-	return func(yield func(Entry, error) bool) {
-		ctx, cancel := context.WithCancel(ctx)
-		var looks sync.WaitGroup
-		defer looks.Wait()
-		defer cancel()
-		type answer struct {
-			Entry
-			there bool
-			err   error
-		}
-		answers := make(chan answer, len(ids))
-		for id := range ids {
-			looks.Go(func() {
-				var a answer
-				if v.cfg.Calls.Acquire(ctx, 1) != nil {
-					a.err = context.Cause(ctx)
-				} else {
-					defer v.cfg.Calls.Release(1)
-					s, err := v.Shown(ctx, id)
-					switch {
-					case err == nil:
-						v.Read(s)
-						a.Entry, a.there, a.err = v.entry(ctx, s, v.TickAt(s.Asked))
-					case !errors.Is(err, fail.NotFound):
-						a.err = err
-					}
-				}
-				answers <- a
-			})
-		}
-		for range ids {
-			a := <-answers
-			if (a.there || a.err != nil) && !yield(a.Entry, a.err) {
-				return
+// unseen looks at Files that the listing has not shown, side by side. It returns those that
+// are there, also with an error.
+func (v *View) unseen(ctx context.Context, ids map[string]bool) (found []Entry, err error) {
+	looks, ctx := errgroup.WithContext(ctx)
+	var mu sync.Mutex
+	for id := range ids {
+		looks.Go(func() error {
+			if v.cfg.Calls.Acquire(ctx, 1) != nil {
+				return context.Cause(ctx)
 			}
-		}
+			defer v.cfg.Calls.Release(1)
+			s, err := v.Shown(ctx, id)
+			switch {
+			case errors.Is(err, fail.NotFound):
+				return nil
+			case err != nil:
+				return err
+			}
+			v.Read(s)
+			e, there, err := v.entry(ctx, s, v.TickAt(s.Asked))
+			if there {
+				mu.Lock()
+				defer mu.Unlock()
+				found = append(found, e)
+			}
+			return err
+		})
 	}
+	err = looks.Wait()
+	return found, err
 }
 
 // entry finds the key of an entry of the listing. It is not there when its File is

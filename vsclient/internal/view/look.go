@@ -111,7 +111,7 @@ func (v *View) listedHoldings(ctx context.Context, d Doc) (h ledger.Holdings, yo
 	}
 	newest := slices.DeleteFunc(v.ledger.Candidates(d.ID, d.Names), func(f ledger.Version) bool { return !v.Young(f.Created) && !f.Bare() })
 	if v.ledger.Altered() {
-		newest = append(newest, v.ledger.Young(v.Now()-int64((v.cfg.AttachTime+lists.ShowTime)/time.Second))...)
+		newest = append(newest, v.Unknown()...)
 	}
 	var looks errgroup.Group
 	for _, file := range append(v.ledger.Holdings(d.ID, d.Names).Versions, newest...) {

@@ -6,9 +6,7 @@ import (
 	"context"
 	"errors"
 	"iter"
-	"log/slog"
 	"slices"
-	"time"
 
 	"golang.org/x/sync/semaphore"
 
@@ -21,13 +19,9 @@ import (
 
 // Config is the configuration of a View. All of it but Extension is required.
 type Config struct {
-	Wire       *wire.Client
-	Extension  string                           // for keys without an extension that OpenAI indexes; "": by content
-	AttachTime time.Duration                    // how long after its upload a File may still be attached
-	Life       context.Context                  // ends all reading
-	Go         func(func(context.Context)) bool // runs a function in a goroutine that ends with Life; false: it has ended
-	Calls      *semaphore.Weighted              // bounds the requests that are made side by side
-	Logger     *slog.Logger
+	Wire      *wire.Client
+	Extension string              // for keys without an extension that OpenAI indexes; "": by content
+	Calls     *semaphore.Weighted // bounds the requests that are made side by side
 }
 
 // View adds the single looks to the lists. It is safe for concurrent use.
@@ -37,11 +31,9 @@ type View struct {
 	ledger *ledger.Ledger
 }
 
-// New returns a View that enters replies in the ledger. It makes no request.
-func New(l *ledger.Ledger, cfg Config) *View {
-	return &View{cfg: cfg, ledger: l, Lists: lists.New(l, lists.Config{
-		Wire: cfg.Wire, Extension: cfg.Extension, AttachTime: cfg.AttachTime, Life: cfg.Life, Go: cfg.Go, Logger: cfg.Logger,
-	})}
+// New returns a View that enters replies in the ledger of the lists. It makes no request.
+func New(l *ledger.Ledger, of *lists.Lists, cfg Config) *View {
+	return &View{Lists: of, cfg: cfg, ledger: l}
 }
 
 // Doc is a key with the ways that lead to its document.

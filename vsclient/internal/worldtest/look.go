@@ -1,6 +1,7 @@
 package worldtest
 
 import (
+	"fmt"
 	"maps"
 	"slices"
 	"strings"
@@ -58,30 +59,60 @@ func (w *World) Expect(want map[string]string) {
 	}
 }
 
-// NoGap fails the test when at some moment, since the key was searchable first, it
-// was not.
-func (w *World) NoGap(key string) {
+// NoGap fails the test when at some moment, since one of the keys was searchable first,
+// none was.
+func (w *World) NoGap(keys ...string) {
 	w.T.Helper()
+	intervals := w.Intervals(keys...)
+	if len(intervals) == 0 {
+		w.T.Errorf("%v was never searchable", keys)
+	}
+	for _, gap := range Gaps(intervals) {
+		w.T.Errorf("%v was missing %v", keys, gap)
+	}
+}
+
+// Gap is a time without a searchable version.
+type Gap struct {
+	From, To time.Time // To: zero, until now
+}
+
+func (g Gap) String() string {
+	if g.To.IsZero() {
+		return fmt.Sprintf("from %v on", g.From)
+	}
+	return fmt.Sprintf("from %v for %v", g.From, g.To.Sub(g.From))
+}
+
+// Gaps returns the times that none of the intervals covers, from the first one on. They
+// are in order of beginning, as [openaitest.Server.History] returns them.
+func Gaps(intervals []openaitest.Interval) (gaps []Gap) {
 	var until time.Time
-	for i, in := range w.Intervals(key) {
-		if i > 0 && until.Before(in.From) {
-			w.T.Errorf("%s was missing for %v", key, in.From.Sub(until))
+	for i, in := range intervals {
+		if i > 0 && in.From.After(until) {
+			gaps = append(gaps, Gap{until, in.From})
 		}
 		if in.To.IsZero() {
-			return
+			return gaps
 		}
 		if in.To.After(until) {
 			until = in.To
 		}
 	}
-	w.T.Errorf("%s is missing since %v", key, until)
+	if len(intervals) > 0 {
+		gaps = append(gaps, Gap{From: until})
+	}
+	return gaps
 }
 
-// Intervals are those of a key, or of a store file of that name without a key.
-func (w *World) Intervals(key string) []openaitest.Interval {
+// Intervals are those of the keys, or of store files of those names without a key.
+func (w *World) Intervals(keys ...string) []openaitest.Interval {
 	return slices.DeleteFunc(w.Server.History(w.Store), func(in openaitest.Interval) bool {
-		k, ok := vsclient.KeyOf(in.Attributes)
-		return k != key && (ok || in.Filename != key)
+		key, ok := vsclient.KeyOf(in.Attributes)
+		if !ok {
+			key = in.Filename
+		}
+		return !slices.Contains(keys, key)
 	})
 }
 
