@@ -33,13 +33,13 @@ func (c *Client) attachAsync(ctx context.Context, p *prepared, at wire.Attachmen
 	end := c.awaited.Begin()
 	started := c.life.Go(func(life context.Context) {
 		// Until the attach is accepted, the caller's context has a say.
-		own, cancel := context.WithCancelCause(context.WithoutCancel(ctx))
+		inner, cancel := context.WithCancelCause(context.WithoutCancel(ctx))
 		defer cancel(nil)
 		release := c.awaited.Hold(at.FileID, cancel)
 		defer context.AfterFunc(life, func() { cancel(ErrClosed) })()
 		unhook := context.AfterFunc(ctx, func() { cancel(context.Cause(ctx)) })
 		accepted := false
-		fate, err := c.index.Index(own, at, arrived, func() {
+		fate, err := c.index.Index(inner, at, arrived, func() {
 			c.view.Ended(at.FileID, ledger.InProgress, ledger.Listed)
 			if accepted = unhook(); accepted {
 				first <- result{index.Accepted, nil}
@@ -60,7 +60,7 @@ func (c *Client) attachAsync(ctx context.Context, p *prepared, at wire.Attachmen
 				err = fmt.Errorf("%w; %d other changes of the key that were merged with it are not made", err, p.merged)
 			}
 		}
-		if life.Err() != nil || errors.Is(context.Cause(own), errReplaced) {
+		if life.Err() != nil || errors.Is(context.Cause(inner), errReplaced) {
 			err = nil // nothing is known to have failed
 		}
 		err = wrap(string(opPut), p.Key, err)

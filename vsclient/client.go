@@ -68,7 +68,7 @@ func New(cfg Config) (*Client, error) {
 	})
 	c.index = index.New(c.wire, index.Config{
 		BatchSize: cfg.batchSize(), IndexTimeout: cfg.IndexTimeout, Life: c.life.Context(), Calls: c.lookups, Logger: c.log,
-		Go: func(f func()) bool { return c.life.Go(func(context.Context) { f() }) }, Kept: readings.Kept,
+		Go: func(f func()) bool { return c.life.Go(func(context.Context) { f() }) }, Kept: readings.KeepsAttributes,
 	})
 	c.view = view.New(book, readings, view.Config{Wire: c.wire, Extension: cfg.FileExtension, Calls: c.lookups})
 	c.keep = keep.New(c.wire, book, c.view, keep.Config{

@@ -44,7 +44,7 @@ func (c *Client) put(ctx context.Context, p *prepared) (Result, error) {
 // retain makes the current version, which has the content already, the key's only one,
 // with the attributes that are asked for.
 func (c *Client) retain(ctx context.Context, p *prepared, h ledger.Holdings, cur ledger.Version, young []string) (Result, error) {
-	c.keep.Keep(p.Doc, cur.ID)
+	c.keep.Unwatch(p.Doc, cur.ID)
 	r := Result{Outcome: Unchanged, FileID: cur.ID, Version: cur.Number}
 	same := cur.Own == c.view.Prints(p.own) && cur.Key != (ledger.Key{})
 	if p.updated != cur.ID && (!same || c.view.Above(young) > cur.Number) { // the number has to be above that of a version which shows late

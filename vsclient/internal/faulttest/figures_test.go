@@ -122,7 +122,7 @@ func modesOf(nth int) []mode {
 
 var verbose = flag.Bool("requests", false, "show the logs of the clients, and the requests of a run that went wrong")
 
-var into = flag.String("page", "", "write the table of figures into this page, between its marks")
+var into = flag.String("page", "", "write the table of figures into this page, between its comment lines")
 
 func TestMain(m *testing.M) {
 	flag.Parse()

@@ -25,7 +25,7 @@ var (
 	number  = flag.Int("n", 0, "how many histories; 0: a few")
 	workers = flag.Int("workers", 1, "processes that share the histories")
 	sum     = flag.String("sum", "", "write the summary into this file, as JSON")
-	page    = flag.String("page", "", "write the table into this page, between its marks, when all is right")
+	page    = flag.String("page", "", "write the table into this page, between its comment lines, when all is right")
 	verbose = flag.Bool("requests", false, "show steps, logs and requests")
 	shrink  = flag.Int("shrink", 200, "cut a red history down, in at most so many runs of it")
 	folder  = flag.String("records", "", "the folder for the records of red histories; empty: a new one")

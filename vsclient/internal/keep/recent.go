@@ -79,8 +79,8 @@ func (k *Keeper) Deleted(d view.Doc, id string) bool {
 	return watched && w.number == 0
 }
 
-// Keep ends the watch for a version: it is the key's document.
-func (k *Keeper) Keep(d view.Doc, id string) {
+// Unwatch ends the watch for a version: it is the key's document.
+func (k *Keeper) Unwatch(d view.Doc, id string) {
 	k.recent.mu.Lock()
 	defer k.recent.mu.Unlock()
 	delete(k.recent.watched, watch{id, d.ID})
@@ -169,7 +169,7 @@ func (r *recent) look(ctx context.Context, since int64) (began int64, ok bool) {
 	}
 	began = k.view.Now()
 	var (
-		found  []view.Entry // those that settle may do something with
+		found  []view.Entry // those that consider may do something with
 		keys   []string     // of the others, which may be many thousands
 		failed bool
 	)
@@ -190,7 +190,7 @@ func (r *recent) look(ctx context.Context, since int64) (began int64, ok bool) {
 		}
 	}
 	for _, e := range found { // when all are known: an older version comes later in the listing
-		r.settle(ctx, e)
+		r.consider(ctx, e)
 	}
 	for d := range k.view.Doubled(keys) {
 		k.tend(d, false)
@@ -208,15 +208,15 @@ func (r *recent) look(ctx context.Context, since int64) (began int64, ok bool) {
 	return began, true
 }
 
-// matters reports whether settle may do something with an entry beside that of its key's other versions.
+// matters reports whether consider may do something with an entry beside that of its key's other versions.
 func (r *recent) matters(e view.Entry) bool {
 	_, late := r.find(watch{e.ID, ledger.KeyOf(e.Identity.Digest)})
 	watching, _ := r.state()
 	return late || watching && e.Key == "" || lists.StatusOf(e.Status) == ledger.Failed || len(r.k.ledger.Left(e.Identity.Source.Replaces)) > 0
 }
 
-// settle has the key of a store file settled, where there may be something to settle.
-func (r *recent) settle(ctx context.Context, e view.Entry) {
+// consider has the key of a store file settled, where it has more than its document.
+func (r *recent) consider(ctx context.Context, e view.Entry) {
 	k, s, id := r.k, e.StoreFile, e.Identity
 	w, late := r.find(watch{s.ID, ledger.KeyOf(id.Digest)})
 	if !id.Ours {
@@ -257,9 +257,9 @@ func (k *Keeper) removeLate(ctx context.Context, w watched, id string) error {
 			return nil
 		}
 		now, still := k.recent.find(watch{id, w.ID})
-		kept := still && now.number == 0
+		goes := still && now.number == 0
 		for _, other := range k.ledger.Holdings(w.ID, w.Names).Versions {
-			if kept || other.ID == id || other.Going || other.Status != ledger.Completed {
+			if goes || other.ID == id || other.Going || other.Status != ledger.Completed {
 				continue
 			}
 			if err := k.view.Look(ctx, other.ID); err != nil {
@@ -270,9 +270,9 @@ func (k *Keeper) removeLate(ctx context.Context, w watched, id string) error {
 			if err != nil {
 				return err
 			}
-			kept = there && known && still && seen.Key == w.ID && seen.Number >= max(now.number, v.Number) && seen.Status == ledger.Completed && seen.Seen == ledger.Read
+			goes = there && known && still && seen.Key == w.ID && seen.Number >= max(now.number, v.Number) && seen.Status == ledger.Completed && seen.Seen == ledger.Read
 		}
-		if !kept {
+		if !goes {
 			k.Tend(w.Doc)
 			return errEarly
 		}

@@ -306,13 +306,13 @@ func (t *tending) round(ctx context.Context, d view.Doc, named, late, closing bo
 		return true
 	}
 	err := t.k.AtTurn(ctx, d, func() error {
-		done = t.settle(ctx, d, named, late, closing)
+		done = t.lookRound(ctx, d, named, late, closing)
 		return nil
 	})
 	return done || err != nil
 }
 
-func (t *tending) settle(ctx context.Context, d view.Doc, named, late, closing bool) (done bool) {
+func (t *tending) lookRound(ctx context.Context, d view.Doc, named, late, closing bool) (done bool) {
 	k, w := t.k, t.k.wire.For(tendRequest)
 	versions := k.ledger.Holdings(d.ID, d.Names).Versions
 	for _, v := range versions {

@@ -83,7 +83,7 @@ func (s *sweep) run(ctx context.Context) error {
 		}
 		h := s.ledger.Holdings(d.ID, d.Names).Written()
 		if len(h.Versions) > 1 || slices.ContainsFunc(h.Versions, func(v ledger.Version) bool { return v.Status == ledger.Failed }) {
-			if err := s.settle(ctx, d); err != nil {
+			if err := s.versions(ctx, d); err != nil {
 				return err
 			}
 		}
@@ -116,8 +116,8 @@ func note(listed map[string]bool, names ...[]string) {
 	}
 }
 
-// settle removes the versions of one key that may go.
-func (s *sweep) settle(ctx context.Context, d view.Doc) error {
+// versions removes the versions of one key that may go, and adds them to the strays.
+func (s *sweep) versions(ctx context.Context, d view.Doc) error {
 	return s.AtTurn(ctx, d, func() error {
 		for _, v := range s.ledger.Holdings(d.ID, d.Names).Versions {
 			if err := s.view.Look(ctx, v.ID); err != nil {

@@ -54,9 +54,9 @@ const (
 type stage uint8
 
 const (
-	settled stage = iota // others made it, or this client has seen its end
-	opened               // Version.Open
-	going                // Version.Going
+	closed stage = iota // others made it, or this client has seen its end
+	opened              // Version.Open
+	going               // Version.Going
 )
 
 // File is an object of /files.
@@ -348,10 +348,10 @@ func (l *Ledger) Observe(id string, m Marks, marked bool, s Status, seen Seen, a
 	}
 	r.status, r.seen, r.at = s, seen, at
 	if r.stage == opened && s >= Completed && seen >= Read {
-		r.stage = settled
+		r.stage = closed
 	}
 	switch {
-	case r.made && (!marked || m.Key != r.key && r.stage != settled):
+	case r.made && (!marked || m.Key != r.key && r.stage != closed):
 		r.own = replacedOwn // a tool or the server has altered them; the version is the key's all the same
 	case seen == Read && marked && m.Key == r.key && m.Number < r.number:
 		r.own = replacedOwn // the reply is older than it seems, or a tool has set older ones
@@ -369,9 +369,9 @@ func (l *Ledger) Observe(id string, m Marks, marked bool, s Status, seen Seen, a
 // replacedOwn equals no attributes of a caller, so that the next change sets them.
 const replacedOwn = "?"
 
-// Marked records that the attributes of a store file were replaced, by a reply that may show
+// Updated records that the attributes of a store file were replaced, by a reply that may show
 // the version to be in progress yet.
-func (l *Ledger) Marked(id string, m Marks, inProgress bool, at uint32) {
+func (l *Ledger) Updated(id string, m Marks, inProgress bool, at uint32) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	r := l.byID[id]
@@ -391,7 +391,7 @@ func (l *Ledger) Replaced(id string, m Marks) bool {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	r := l.byID[id]
-	if r == nil || r.stage != settled || r.key != (Key{}) && r.key != m.Key {
+	if r == nil || r.stage != closed || r.key != (Key{}) && r.key != m.Key {
 		return false
 	}
 	r.stage = going
@@ -480,7 +480,7 @@ func (l *Ledger) Stays(id string) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	if r := l.byID[id]; r != nil && r.stage == going {
-		r.stage = settled
+		r.stage = closed
 	}
 }
 
@@ -491,7 +491,7 @@ func (l *Ledger) Spared(id string, at uint32) {
 	defer l.mu.Unlock()
 	if r := l.byID[id]; r != nil {
 		l.mark(r, Marks{}, false)
-		r.stage, r.status, r.seen, r.at = settled, Absent, Read, at
+		r.stage, r.status, r.seen, r.at = closed, Absent, Read, at
 		l.spared[id] = at
 	}
 }
@@ -554,7 +554,7 @@ func (l *Ledger) Young(created int64) (found []Version) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	for _, r := range l.byID {
-		if r.listed && int64(r.created) >= created && r.key == (Key{}) && !r.marked && r.stage == settled && !r.made {
+		if r.listed && int64(r.created) >= created && r.key == (Key{}) && !r.marked && r.stage == closed && !r.made {
 			found = append(found, r.version())
 		}
 	}

@@ -159,7 +159,7 @@ func TestAListingTakesBackNoNewerAttributes(t *testing.T) {
 	l := ledger.New()
 	key := ledger.Key{1}
 	l.Observe("file-a", ledger.Marks{Key: key, Number: 1, Own: "old"}, true, ledger.Completed, ledger.Read, 1)
-	l.Marked("file-a", ledger.Marks{Key: key, Number: 2, Own: "new"}, false, 1)
+	l.Updated("file-a", ledger.Marks{Key: key, Number: 2, Own: "new"}, false, 1)
 	l.Doubt("file-a")
 	l.Observe("file-a", ledger.Marks{Key: key, Number: 1, Own: "old"}, true, ledger.Completed, ledger.Listed, 2)
 	v, known := l.Find("file-a")
@@ -173,7 +173,7 @@ func TestAnUpdateShowsAVersionInProgress(t *testing.T) {
 	is := is.New(t)
 	l := ledger.New()
 	l.Observe("file-a", ledger.Marks{Key: ledger.Key{1}, Number: 1}, true, ledger.Completed, ledger.Listed, 1)
-	l.Marked("file-a", ledger.Marks{Key: ledger.Key{1}, Number: 2}, true, 2)
+	l.Updated("file-a", ledger.Marks{Key: ledger.Key{1}, Number: 2}, true, 2)
 	v, _ := l.Find("file-a")
 	is.Equal(v.Status, ledger.InProgress)
 }
@@ -242,7 +242,7 @@ func TestALateReplyTakesNothingBack(t *testing.T) {
 		return l
 	}
 	l := made()
-	l.Marked("file-a", updated, false, 4)
+	l.Updated("file-a", updated, false, 4)
 	l.Observe("file-a", old, true, ledger.Completed, ledger.Read, 3)
 	v, _ := l.Find("file-a")
 	is.Equal(v.Own, "new")

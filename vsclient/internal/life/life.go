@@ -65,13 +65,13 @@ func (l *Life) Begin(ctx context.Context) (_ context.Context, over func(), err e
 		return nil, nil, fail.Closed
 	}
 	l.calls.Add(1)
-	own, cancel := context.WithCancelCause(context.WithoutCancel(ctx))
+	inner, cancel := context.WithCancelCause(context.WithoutCancel(ctx))
 	unhook := context.AfterFunc(l.calls.ctx, func() { cancel(fail.Closed) })
 	release := context.AfterFunc(ctx, func() { cancel(EndedError{context.Cause(ctx)}) })
 	if ctx.Err() != nil {
 		cancel(EndedError{context.Cause(ctx)})
 	}
-	return own, func() {
+	return inner, func() {
 		unhook()
 		release()
 		cancel(nil)

@@ -36,7 +36,7 @@ type Lists struct {
 	cfg    Config
 	born   time.Time
 	ledger *ledger.Ledger
-	kept   atomic.Bool // a store file with marks was seen
+	keeps  atomic.Bool // a store file with marks was seen
 
 	mu      sync.Mutex
 	clock   pace.Clock
@@ -58,8 +58,8 @@ type Lists struct {
 // New returns Lists that enter replies in the ledger. It makes no request.
 func New(l *ledger.Ledger, cfg Config) *Lists { return &Lists{cfg: cfg, born: time.Now(), ledger: l} }
 
-// Kept reports whether the store was seen to hold a document with marks.
-func (l *Lists) Kept() bool { return l.kept.Load() }
+// KeepsAttributes reports whether the store was seen to hold a document with marks.
+func (l *Lists) KeepsAttributes() bool { return l.keeps.Load() }
 
 // Tick returns the present time in the ledger's unit: tenths of a second since New, from 1 on.
 func (l *Lists) Tick() uint32 { return l.TickAt(time.Now()) }

@@ -24,7 +24,7 @@ func (l *Lists) observe(s wire.StoreFile, seen ledger.Seen, at uint32) naming.Id
 	id := naming.Decode(s.Attributes)
 	marks, marked := l.Marks(id), naming.Marked(s.Attributes)
 	before, _ := l.ledger.Find(s.ID)
-	l.kept.CompareAndSwap(false, marked)
+	l.keeps.CompareAndSwap(false, marked)
 	l.ledger.Observe(s.ID, marks, marked, StatusOf(s.Status), seen, at)
 	if seen == ledger.Listed && before.Status == ledger.Absent && l.Since(before.At) < ShowTime {
 		l.ledger.Doubt(s.ID) // the listing may be behind, or the GET
@@ -97,5 +97,5 @@ func (l *Lists) Uploaded(f wire.File, next naming.Identity, known uint32) bool {
 func (l *Lists) Ended(id string, s ledger.Status, seen ledger.Seen) {
 	file, _ := l.ledger.Find(id)
 	l.ledger.Observe(id, file.Marks, true, s, seen, l.Tick())
-	l.kept.CompareAndSwap(false, s == ledger.Completed)
+	l.keeps.CompareAndSwap(false, s == ledger.Completed)
 }

@@ -55,8 +55,8 @@ func Normalize(key string, a map[string]any) (map[string]any, error) {
 			return nil, fail.New(fail.InvalidAttributes, "the attribute name %q is not valid UTF-8", fail.Shorten(name, maxNameShown))
 		case n > maxAttributeName:
 			return nil, fail.New(fail.InvalidAttributes, "the attribute name %q has %d characters; %d are allowed", fail.Shorten(name, maxNameShown), n, maxAttributeName)
-		case strings.HasPrefix(name, reservedMark):
-			return nil, fail.New(fail.InvalidAttributes, "the attribute name %q begins with %q, which is reserved; rename it", fail.Shorten(name, maxNameShown), reservedMark)
+		case strings.HasPrefix(name, reservedPrefix):
+			return nil, fail.New(fail.InvalidAttributes, "the attribute name %q begins with %q, which is reserved; rename it", fail.Shorten(name, maxNameShown), reservedPrefix)
 		}
 		v, err := normalizeValue(a[name])
 		if err != nil {

@@ -12,11 +12,11 @@ import (
 // The attributes that the client writes on each store file. A document is known
 // by them, never by its name alone.
 const (
-	attrKey       = "vs_key"        // the key; its further parts in vs_key_2, …
-	attrKeyDigest = "vs_key_sha256" // instead, from releases before 0.2, for a key that was too long
-	attrVersion   = "vs_version"    // 16 decimal digits, so that text order is number order
-	attrContent   = "vs_content"    // "sha256=…;size=…;chunking=…;replaces=…"
-	reservedMark  = "vs_"
+	attrKey        = "vs_key"        // the key; its further parts in vs_key_2, …
+	attrKeyDigest  = "vs_key_sha256" // instead, from releases before 0.2, for a key that was too long
+	attrVersion    = "vs_version"    // 16 decimal digits, so that text order is number order
+	attrContent    = "vs_content"    // "sha256=…;size=…;chunking=…;replaces=…"
+	reservedPrefix = "vs_"
 )
 
 // Source describes the content that a store file was made from. It is kept in attrContent.
@@ -109,7 +109,7 @@ func (id Identity) Encode() map[string]any {
 func Decode(all map[string]any) Identity {
 	id := Identity{Own: map[string]any{}}
 	for name, v := range all {
-		if !strings.HasPrefix(name, reservedMark) {
+		if !strings.HasPrefix(name, reservedPrefix) {
 			id.Own[name] = v
 		}
 	}
@@ -145,7 +145,7 @@ func Decode(all map[string]any) Identity {
 // is not one of the earlier connector's.
 func Marked(all map[string]any) bool {
 	for name := range all {
-		if strings.HasPrefix(name, reservedMark) {
+		if strings.HasPrefix(name, reservedPrefix) {
 			return true
 		}
 	}

@@ -162,11 +162,11 @@ func signed(safe, key string) string {
 	if safe != "" {
 		safe += "-"
 	}
-	return safe + keyMark(key)
+	return safe + keyDigest(key)
 }
 
-// keyMark is the digest that makes a name the key's own.
-func keyMark(key string) string {
+// keyDigest is the digest that makes a name the key's own.
+func keyDigest(key string) string {
 	digest := DigestOf(key)
 	return hex.EncodeToString(digest[:4])
 }

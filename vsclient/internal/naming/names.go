@@ -27,7 +27,7 @@ func NamesOf(key, extension string) Names {
 		n.Ext = ""
 	}
 	for _, name := range []struct{ base, ext string }{{base, ext}, {older, olderExt}} {
-		if !strings.HasSuffix(name.base, keyMark(key)) {
+		if !strings.HasSuffix(name.base, keyDigest(key)) {
 			continue // another key may have the name as well
 		}
 		for _, e := range extensionsFor(name.ext, extension) {
@@ -55,11 +55,11 @@ const (
 	ExtHTML = ".html"
 )
 
-// extensionsFor are the extensions that the File of a key may have; own is that of the key.
-func extensionsFor(own, configured string) []string {
+// extensionsFor are the extensions that the File of a key may have; ext is that of the key.
+func extensionsFor(ext, configured string) []string {
 	switch {
-	case own != "":
-		return []string{own}
+	case ext != "":
+		return []string{ext}
 	case configured != "":
 		return []string{ExtText, ExtJSON, ExtPDF, ExtHTML, strings.ToLower(configured)}
 	}

@@ -161,7 +161,7 @@ func TestTheNamesOfAKeyAreThoseOfEveryRelease(t *testing.T) {
 	is.Equal(NamesOf("notes", ".md").Whole, []string{"notes"}) // "notes.txt" is another key's name as well
 	whole := []string{"a/notes"}
 	for _, ext := range []string{".txt", ".json", ".pdf", ".html", ".md"} {
-		whole = append(whole, "a_notes-"+keyMark("a/notes")+ext)
+		whole = append(whole, "a_notes-"+keyDigest("a/notes")+ext)
 	}
 	is.Equal(NamesOf("a/notes", ".md").Whole, whole)
 }

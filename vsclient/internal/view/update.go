@@ -27,12 +27,12 @@ func (v *View) Update(ctx context.Context, id string, next naming.Identity) erro
 		s, err = v.cfg.Wire.UpdateStoreFile(ctx, id, attributes)
 		return err
 	})
-	if err == nil && (!v.Kept() || naming.Lost(attributes, s.Attributes, false)) {
+	if err == nil && (!v.KeepsAttributes() || naming.Lost(attributes, s.Attributes, false)) {
 		err = v.updated(ctx, id, attributes) // the reply may be an echo, or of before
 	}
 	switch f, known := errors.AsType[*reply.Failure](err); {
 	case err == nil:
-		v.ledger.Marked(id, v.Marks(next), s.Status == wire.InProgress, v.Tick())
+		v.ledger.Updated(id, v.Marks(next), s.Status == wire.InProgress, v.Tick())
 		return nil
 	case errors.Is(err, fail.NotFound):
 		v.ledger.Absent(id, v.Tick())
@@ -56,7 +56,7 @@ func (v *View) updated(ctx context.Context, id string, attributes map[string]any
 	switch {
 	case err != nil || shown:
 		return err
-	case v.Kept():
+	case v.KeepsAttributes():
 		return fail.New(fail.Unavailable, "the attributes of File %s were set, and cannot be seen %v later", id, Patience)
 	}
 	return fail.New(fail.Endpoint, "the server does not keep the attributes of store files; nothing was set")

@@ -50,7 +50,7 @@ func pages[T reply.Element](id func(T) string, fetch func(after string) (Page[T]
 			if refused && vain < 3 && fresh < maxFresh {
 				vain++
 				fresh++
-				after, t.mark = "", ""
+				after, t.before = "", ""
 				if t.more(0) == nil {
 					continue
 				}
@@ -87,7 +87,7 @@ func pages[T reply.Element](id func(T) string, fetch func(after string) (Page[T]
 // trail distinguishes a listing that goes on from one that never ends. The zero value is ready.
 type trail struct {
 	pages, objects int
-	mark           string // a cursor from before; it moves on less and less often
+	before         string // a cursor that was followed; it moves on less and less often
 	since, until   int    // steps since it was set, and from it to the next
 }
 
@@ -116,11 +116,11 @@ func (t *trail) step(cursor string) error {
 	if cursor == "" {
 		return endless("it has more objects, and no cursor to the next page")
 	}
-	if cursor == t.mark {
+	if cursor == t.before {
 		return endless(fmt.Sprintf("it comes back to where it has been, after %d pages", t.pages))
 	}
 	if t.since++; t.since >= t.until {
-		t.mark, t.since, t.until = cursor, 0, 2*t.until+1
+		t.before, t.since, t.until = cursor, 0, 2*t.until+1
 	}
 	return nil
 }
