@@ -2,6 +2,7 @@ package source
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -17,7 +18,7 @@ import (
 	"syscall"
 	"unicode/utf8"
 
-	"github.com/bmatcuk/doublestar/v4"
+	"github.com/go-git/go-git/v6/plumbing/format/gitignore"
 )
 
 // gitFiles lists the files of a folder in a work tree as git does: those that are
@@ -120,15 +121,15 @@ func (g gitFiles) gone(string) error { return nil }
 // .gitignore files in it, and to those above it in a work tree.
 type walked struct {
 	*dir
-	tree  bool      // it is in a work tree, or a copy of one, and may have submodules
-	subs  []string  // the folders of submodules that .gitmodules names
-	part  bool      // a sparse checkout may leave files out
-	way   []string  // from the root of the work tree to the folder
-	above []pattern // of the folders on the way
+	tree  bool             // it is in a work tree, or a copy of one, and may have submodules
+	subs  []string         // the folders of submodules that .gitmodules names
+	part  bool             // a sparse checkout may leave files out
+	way   []string         // from the root of the work tree to the folder
+	above *gitignore.Scope // the patterns of the folders on the way
 }
 
 func newWalked(d *dir) (w walked, err error) {
-	w = walked{dir: d}
+	w = walked{dir: d, above: gitignore.NewScope(nil)}
 	place, err := filepath.Abs(d.path)
 	if err == nil {
 		place, err = filepath.EvalSymlinks(place)
@@ -160,14 +161,12 @@ func newWalked(d *dir) (w walked, err error) {
 		return w, err
 	}
 	way := strings.Split(filepath.ToSlash(from), "/")
-	var above []pattern
+	above := w.above
 	for i := range way {
-		more, err := ignores(os.DirFS(root), path.Join(append([]string{"."}, way[:i]...)...), way[:i])
-		if err != nil {
+		if above, err = descend(above, os.DirFS(root), path.Join(append([]string{"."}, way[:i]...)...), way[:i]); err != nil {
 			return w, err
 		}
-		above = append(above, more...)
-		if names(above, way[:i+1], true) {
+		if above.Match(way[:i+1], true) {
 			return w, nil // the folder is ignored itself, as the output of a site generator may be
 		}
 	}
@@ -222,23 +221,23 @@ func (w walked) gone(name string) error {
 	return nil
 }
 
-// ignored reports whether the patterns name a file or folder.
-func (w walked) ignored(patterns []pattern, parts []string, folder bool) bool {
-	return parts[len(parts)-1] == ".git" || names(patterns, slices.Concat(w.way, parts), folder)
+// descend returns the patterns that hold in a folder. above are those that hold in the folder
+// above it, and parts its path below the root of the work tree.
+func descend(above *gitignore.Scope, files fs.FS, folder string, parts []string) (*gitignore.Scope, error) {
+	return above.Descend(parts, func() ([]gitignore.Pattern, error) { return ignores(files, folder, len(parts)) })
 }
 
-// ignores returns the patterns of a folder's .gitignore.
-func (w walked) ignores(folder string) ([]pattern, error) {
-	domain := w.way
-	if folder != "." {
-		domain = slices.Concat(w.way, strings.Split(folder, "/"))
+// parts returns the path of a file or folder below the root of the work tree.
+func (w walked) parts(name string) []string {
+	if name == "." {
+		return w.way
 	}
-	return ignores(w.files, folder, domain)
+	return slices.Concat(w.way, strings.Split(name, "/"))
 }
 
 func (w walked) all(context.Context) iter.Seq2[string, error] {
 	return func(yield func(string, error) bool) {
-		patterns := slices.Clone(w.above)
+		scopes := map[string]*gitignore.Scope{} // of the folders
 		err := fs.WalkDir(w.files, ".", func(name string, entry fs.DirEntry, err error) error {
 			if err != nil {
 				if !yield("", err) {
@@ -246,7 +245,11 @@ func (w walked) all(context.Context) iter.Seq2[string, error] {
 				}
 				return nil
 			}
-			if name != "." && w.ignored(patterns, strings.Split(name, "/"), entry.IsDir()) {
+			scope, parts := w.above, w.parts(name)
+			if name != "." {
+				scope = scopes[path.Dir(name)]
+			}
+			if entry.Name() == ".git" || scope.Match(parts, entry.IsDir()) {
 				if entry.IsDir() {
 					return fs.SkipDir
 				}
@@ -260,8 +263,8 @@ func (w walked) all(context.Context) iter.Seq2[string, error] {
 				return fs.SkipDir
 			}
 			if entry.IsDir() {
-				more, err := w.ignores(name)
-				patterns = append(patterns, more...)
+				inner, err := descend(scope, w.files, name, parts)
+				scopes[name] = cmp.Or(inner, scope)
 				if err != nil && !yield("", err) {
 					return fs.SkipAll
 				}
@@ -288,18 +291,18 @@ func (w walked) other(folder string) bool {
 // file all the same, also where the folder is a copy of a work tree, and cannot be asked
 // here: it is an error.
 func (w walked) has(_ context.Context, name string) (bool, error) {
-	patterns := slices.Clone(w.above)
-	parts := strings.Split(name, "/")
-	for i := range parts {
-		more, err := w.ignores(path.Join(append([]string{"."}, parts[:i]...)...))
-		if err != nil {
+	names := strings.Split(name, "/")
+	if slices.Contains(names, ".git") {
+		return false, nil
+	}
+	scope, folder := w.above, "."
+	for _, one := range names {
+		var err error
+		if scope, err = descend(scope, w.files, folder, w.parts(folder)); err != nil {
 			return false, err
 		}
-		patterns = append(patterns, more...)
-		if w.ignored(patterns, parts[:i+1], i+1 < len(parts)) {
-			if slices.Contains(parts, ".git") {
-				return false, nil
-			}
+		folder = path.Join(folder, one)
+		if scope.Match(w.parts(folder), folder != name) {
 			return false, fmt.Errorf("a .gitignore names %s, and git cannot tell whether it keeps it; --exclude it to have its document removed", name)
 		}
 	}
@@ -318,69 +321,69 @@ func settings(files fs.FS, name string) ([]byte, error) {
 	return data, err
 }
 
-// pattern is a line of a .gitignore.
+// pattern is a line of a .gitignore. It names a file or a folder, and not the contents of the folder.
 type pattern struct {
-	glob   string
-	domain []string
-	keep   bool // it begins with "!", and takes back a match of an earlier line
-	folder bool // it ends in "/", and names folders alone
-	name   bool // it has no other slash, and names a file or folder in any folder
+	names  []gitignore.Pattern   // of a path below the folder of the .gitignore; nil: any number of names
+	depth  int                   // of that folder
+	folder bool                  // it names folders alone
+	result gitignore.MatchResult // for a path that it names
 }
 
-// names reports whether the last pattern that matches the path names it.
-func names(patterns []pattern, parts []string, folder bool) bool {
-	for _, p := range slices.Backward(patterns) {
-		if len(parts) <= len(p.domain) || !slices.Equal(parts[:len(p.domain)], p.domain) || p.folder && !folder {
-			continue
-		}
-		at := strings.Join(parts[len(p.domain):], "/")
-		if p.name {
-			at = path.Base(at)
-		}
-		if match, _ := doublestar.Match(p.glob, at); match { // as in git, a bad pattern matches nothing
-			return !p.keep
+// newPattern reads a line of a .gitignore. go-git matches each name of a path alone: its own
+// reading of a whole path takes the first place for "**", and names what is below a folder as well.
+func newPattern(line string, depth int) pattern {
+	p := pattern{depth: depth, result: gitignore.Exclude}
+	if rest, ok := strings.CutPrefix(line, "!"); ok {
+		line, p.result = rest, gitignore.Include
+	}
+	line, p.folder = strings.CutSuffix(line, "/")
+	if !strings.Contains(line, "/") {
+		line = "**/" + line
+	}
+	for name := range strings.SplitSeq(strings.TrimPrefix(line, "/"), "/") {
+		if len(name) > 1 && strings.Trim(name, "*") == "" {
+			p.names = append(p.names, nil)
+		} else {
+			p.names = append(p.names, gitignore.ParsePattern("/"+name+"/", nil))
 		}
 	}
-	return false
-}
-
-// literal are the signs of a pattern that git and doublestar read in two ways: git has no
-// braces, and has names of classes of characters.
-var literal = strings.NewReplacer(`\{`, `\{`, `\}`, `\}`, `{`, `\{`, `}`, `\}`,
-	"[:alnum:]", "a-zA-Z0-9", "[:alpha:]", "a-zA-Z", "[:blank:]", " \t", "[:digit:]", "0-9", "[:lower:]", "a-z",
-	"[:space:]", " \t\n\r", "[:upper:]", "A-Z", "[:xdigit:]", "0-9a-fA-F",
-	"[:punct:]", ":-@!-/\\[-`\\{-~", "[:graph:]", `"-~!`, "[:print:]", " -~", "[:cntrl:]", "\x01-\x1f\x7f")
-
-// newPattern reads a line of a .gitignore in the domain.
-func newPattern(line string, domain []string) pattern {
-	p := pattern{domain: domain}
-	line, p.keep = strings.CutPrefix(line, "!")
-	line, p.folder = strings.CutSuffix(line, "/")
-	p.name = !strings.Contains(line, "/")
-	p.glob = literal.Replace(strings.TrimPrefix(line, "/"))
-	if p.glob == "**" && !p.name || strings.HasSuffix(p.glob, "/**") {
-		p.glob += "/*" // it names the contents of a folder, and not the folder
+	if p.names[len(p.names)-1] == nil {
+		p.names = append(p.names, gitignore.ParsePattern("*", nil))
 	}
 	return p
 }
 
-// ignores returns the patterns of the folder's .gitignore, which hold below the domain.
-func ignores(files fs.FS, folder string, domain []string) ([]pattern, error) {
+// Match returns NoMatch for a path that the pattern does not name.
+func (p pattern) Match(parts []string, folder bool) gitignore.MatchResult {
+	if p.folder && !folder || !match(p.names, parts[p.depth:]) {
+		return gitignore.NoMatch
+	}
+	return p.result
+}
+
+func match(names []gitignore.Pattern, parts []string) bool {
+	switch {
+	case len(names) == 0:
+		return len(parts) == 0
+	case names[0] == nil:
+		return match(names[1:], parts) || len(parts) > 0 && match(names, parts[1:])
+	}
+	return len(parts) > 0 && names[0].Match(parts[:1], true) != gitignore.NoMatch && match(names[1:], parts[1:])
+}
+
+// ignores returns the patterns of the folder's .gitignore.
+func ignores(files fs.FS, folder string, depth int) (patterns []gitignore.Pattern, err error) {
 	data, err := settings(files, path.Join(folder, ".gitignore"))
 	if err != nil {
 		return nil, fmt.Errorf("the files to ignore: %w", err)
 	}
-	var patterns []pattern
 	for line := range strings.Lines(strings.TrimPrefix(string(data), "\ufeff")) {
-		line = strings.TrimRight(line, "\r\n")
-		if text := strings.TrimRight(line, " "); strings.HasSuffix(text, `\`) && text != line {
-			line = text + " " // a space that is meant
-		} else {
-			line = text
-		}
-		if strings.TrimSpace(line) != "" && !strings.HasPrefix(line, "#") {
-			patterns = append(patterns, newPattern(line, domain))
+		if !strings.HasPrefix(line, "#") {
+			patterns = append(patterns, newPattern(meant.FindString(line), depth))
 		}
 	}
 	return patterns, nil
 }
+
+// meant is a line without the blanks and the line feed at its end. A blank after a backslash is meant.
+var meant = regexp.MustCompile(`^(\\.|[^\\\r\n])*(\\.|[^\\\r\n ])`)

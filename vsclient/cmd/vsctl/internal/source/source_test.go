@@ -158,6 +158,10 @@ func TestIgnoredFilesAreLeftOutWithGitAndWithout(t *testing.T) {
 		"[[:digit:][:upper:]c].md\nhidden.md\n":   "a.md b/d.md e/f/g.md",
 		"[[:punct:]].md\nhidden.md\n":             "a.md b/c.md b/d.md e/f/g.md",
 		"{a,c}.md\n[a\nhidden.md\n":               "a.md b/c.md b/d.md e/f/g.md",
+		"[]a].md\n[!]a-c].md\n[]\nhidden.md\n":    "b/c.md",
+		"hid****\n[^a]***/c.md\na[/]md\n":         "a.md b/d.md e/f/g.md",
+		"**/f/*.md\n**/*/*.md\n!/b/d.md\n":        "a.md b/d.md hidden.md",
+		"b/**/\n**/e/**/f/**\n":                   "a.md b/c.md b/d.md hidden.md",
 	} {
 		t.Run(fmt.Sprintf("the patterns %q", lines), func(t *testing.T) {
 			is := is.New(t)
@@ -187,54 +191,84 @@ func TestIgnoredFilesAreLeftOutWithGitAndWithout(t *testing.T) {
 	})
 }
 
-// TestNoPatternsNameOtherFilesWithoutGit has lines of random parts in a .gitignore.
-func TestNoPatternsNameOtherFilesWithoutGit(t *testing.T) {
-	is := is.New(t)
-	path := folder(t)
-	for _, name := range []string{"b/x y.md", "b/{a}.md", "e/A1.md", "e/a/b/c.md", "b/b/!x.md"} {
-		write(t, path, name, name)
+// lists returns the files that git lists, and those that are listed without git, under the .gitignore.
+func lists(t *testing.T, path, ignore string) (git, without []string) {
+	t.Helper()
+	write(t, path, ".gitignore", ignore)
+	s := open(t, path, Options{})
+	w, err := newWalked(s.(*dir))
+	if err != nil {
+		t.Fatal(err)
 	}
-	repositories(path)
 	list := func(l lister) (out []string) {
 		for name, err := range l.all(t.Context()) {
-			is.NoErr(err)
+			if err != nil {
+				t.Fatalf("%q: %v", ignore, err)
+			}
 			out = append(out, name)
 		}
 		slices.Sort(out)
 		return out
 	}
-	s := open(t, path, Options{})
-	classes := strings.Fields("alnum alpha blank cntrl digit graph lower print punct space upper xdigit")
+	return list(gitFiles{path}), list(w)
+}
+
+// TestNoPatternsNameOtherFilesWithoutGit has lines of random parts in a .gitignore.
+func TestNoPatternsNameOtherFilesWithoutGit(t *testing.T) {
+	is := is.New(t)
+	path := folder(t)
+	for _, name := range []string{"b/x y.md", "b/{a}.md", "e/A1.md", "e/a/b/c.md", "b/b/!x.md", "b/].md", "e/é.md", "é/c.md", "e/b/a/b/c.md", "#a.md", "e/a ", "e/[a"} {
+		write(t, path, name, name)
+	}
+	write(t, path, "e/a/.gitignore", "c.md\n!/b\n")
+	repositories(path)
 	for c := rune(1); c < 0x7f; c++ {
-		if c != '/' {
+		if c != '/' && c != '\v' && c != '\f' { // see the forms below
 			write(t, path, "classes/"+string(c)+".md", "one")
 		}
 	}
-	for _, class := range classes {
-		write(t, path, ".gitignore", fmt.Sprintf("/classes/[[:%s:]].md\n/classes/x[![:%s:]].md\n", class, class))
-		w, err := newWalked(s.(*dir))
-		is.NoErr(err)
-		if !slices.Equal(list(w), list(gitFiles{path})) {
+	for class := range strings.FieldsSeq("alnum alpha blank cntrl digit graph lower print punct space upper xdigit none") {
+		git, without := lists(t, path, fmt.Sprintf("/classes/[[:%s:]].md\n/classes/x[![:%s:]].md\n", class, class))
+		if !slices.Equal(git, without) {
 			t.Errorf("the class %s is another one than git's", class)
 		}
 	}
 	is.NoErr(os.RemoveAll(filepath.Join(path, "classes")))
-	parts := []string{"a", "b", "e", "*", "**", "?.md", "*.md", "**.md", "e**", "[ab]*", "[!a]", "[[:upper:]]*", "{a}.md", "x y.md", "c.md", "f"}
+	parts := []string{
+		"a", "b", "e", "f", "c.md", "x y.md", "*", "**", "***", "?.md", "*.md", "**.md", "[^a]***", "[ab]*", "[!a]", "[!a][!a]*", "[]a].md", "[]a]*", "[!]a]*",
+		"[[:upper:]]*", "[b-a]*", "{a}.md", `\{a\}.md`, `\#a.md`, `\a`, `a\ `, `x\ y.md`, "é.md", "?", "#a.md", "!x.md", `\!x.md`,
+	}
 	r := rand.New(rand.NewPCG(1, 2))
-	for range 150 {
+	for range 300 {
 		lines := ""
 		for range 1 + r.IntN(3) {
 			line := parts[r.IntN(len(parts))]
-			for range r.IntN(3) {
+			for range r.IntN(4) {
 				line += "/" + parts[r.IntN(len(parts))]
 			}
-			lines += []string{"", "!"}[r.IntN(2)] + []string{"", "/"}[r.IntN(2)] + line + []string{"", "/", " "}[r.IntN(3)] + "\n"
+			lines += []string{"", "!"}[r.IntN(2)] + []string{"", "/"}[r.IntN(2)] + line + []string{"", "/", " ", "  ", "/ "}[r.IntN(5)] + []string{"\n", "\r\n"}[r.IntN(2)]
 		}
-		write(t, path, ".gitignore", "*.md\n"[:5*r.IntN(2)]+lines)
-		w, err := newWalked(s.(*dir))
-		is.NoErr(err)
-		if want, got := list(gitFiles{path}), list(w); !slices.Equal(got, want) {
-			t.Errorf("%q: %q, and git has %q", lines, got, want)
+		lines = "*.md\n"[:5*r.IntN(2)] + lines
+		if git, without := lists(t, path, lines); !slices.Equal(git, without) {
+			t.Errorf("%q: %q, and git has %q", lines, without, git)
+		}
+	}
+}
+
+// TestPatternsThatNameOtherFilesWithoutGit has the forms that the README excepts.
+func TestPatternsThatNameOtherFilesWithoutGit(t *testing.T) {
+	path := folder(t)
+	write(t, path, "bxd.md", "one")
+	write(t, path, "\vx.md", "one")
+	repositories(path)
+	for line, reason := range map[string]string{
+		`b\/c.md`:          "a slash has a backslash before it",
+		"/b[!y/]d.md":      "a slash is in a class",
+		"e**/g.md":         "two stars after letters stand for folders too, which git's manual denies",
+		"[![:space:]]x.md": "a vertical tab and a form feed are no space",
+	} {
+		if git, without := lists(t, path, line+"\n"); len(without) != len(git)+1 {
+			t.Errorf("%q, where %s: %q, and git has %q", line, reason, without, git)
 		}
 	}
 }
