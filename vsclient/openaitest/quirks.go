@@ -161,11 +161,11 @@ type Quirks struct {
 
 // Set sets the quirk of that name in JSON. The value is JSON, or a text without quotes.
 func (q *Quirks) Set(name, value string) error {
-	raw := json.RawMessage(value)
-	if !json.Valid(raw) {
-		raw, _ = json.Marshal(value) // a text always can be
+	var given any = json.RawMessage(value)
+	if !json.Valid([]byte(value)) {
+		given = value
 	}
-	data, err := json.Marshal(map[string]json.RawMessage{name: raw})
+	data, err := json.Marshal(map[string]any{name: given})
 	if err != nil {
 		return err
 	}
