@@ -329,8 +329,9 @@ type pattern struct {
 	result gitignore.MatchResult // for a path that it names
 }
 
-// newPattern reads a line of a .gitignore. go-git matches each name of a path alone: its own
-// reading of a whole path takes the first place for "**", and names what is below a folder as well.
+// newPattern reads a line of a .gitignore. go-git's matcher gets one name of a path at a time. With a
+// whole path it differs from git: it never goes back to a later place for "**", and a line that
+// takes a folder back takes back all that is below it.
 func newPattern(line string, depth int) pattern {
 	p := pattern{depth: depth, result: gitignore.Exclude}
 	if rest, ok := strings.CutPrefix(line, "!"); ok {
@@ -361,6 +362,7 @@ func (p pattern) Match(parts []string, folder bool) gitignore.MatchResult {
 	return p.result
 }
 
+// match reports whether the parts are those that the names stand for.
 func match(names []gitignore.Pattern, parts []string) bool {
 	switch {
 	case len(names) == 0:
