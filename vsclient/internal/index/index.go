@@ -91,7 +91,6 @@ type attaching struct {
 	sent     bool      // a request with it is under way, or unsure
 	unsure   bool      // the reply to a request with it was lost
 	tried    time.Time // the first request with it
-	shown    bool      // a reply has shown its store file
 	bare     time.Time // when a GET has shown it without its marks first
 	attached time.Time // when the last request with it was answered
 	fate     Fate

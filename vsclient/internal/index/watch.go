@@ -173,7 +173,7 @@ func (w *watch) finish(s wire.StoreFile, get bool) (news bool) {
 	keeps := &w.i.keeps[min(len(w.batch), 1)]
 	lost := naming.Lost(at.Attributes, s.Attributes, *keeps || w.i.cfg.Kept() && (w.batch == "" || len(s.Attributes) > 0))
 	*keeps = *keeps || !lost && (get || w.batch != "") // the reply to an attach may be an echo
-	news, at.shown = at.take(), true
+	news = at.take()
 	if lost && get && at.bare.IsZero() {
 		at.bare = time.Now()
 	}
@@ -260,13 +260,10 @@ func (w *watch) lookAt(ctx context.Context, files []*attaching) (news bool) {
 	return news
 }
 
-// gone reports whether a File is deleted whose store file a reply has shown before and
-// another has not. Only a reply about the File itself tells that from a look that lags.
+// gone reports whether a File is deleted whose attach was accepted and which a look has not
+// found. Only a reply about the File itself tells that from a look that lags.
 func (w *watch) gone(ctx context.Context, at *attaching) bool {
-	w.i.mu.Lock()
-	shown := at.shown
-	w.i.mu.Unlock()
-	if !shown {
+	if !closed(at.taken) {
 		return false
 	}
 	_, err := w.i.wire.File(ctx, at.FileID)
