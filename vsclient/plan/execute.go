@@ -10,6 +10,7 @@ import (
 	"sync"
 
 	"github.com/conduitio-labs/conduit-connector-openai-vectorstore/vsclient"
+	"github.com/conduitio-labs/conduit-connector-openai-vectorstore/vsclient/plan/internal/digest"
 )
 
 // ExecuteOptions say how a plan is executed.
@@ -331,8 +332,7 @@ func (x *execution) stands(ctx context.Context, e Entry, owner any) (vsclient.In
 	return info, end{}
 }
 
-// open opens the document of an entry again, with its owner, and compares its content with
-// the plan's.
+// open opens the document of an entry again, with its owner, and compares it with the plan's.
 func (x *execution) open(ctx context.Context, e Entry) (vsclient.Document, end) {
 	select {
 	case x.reading <- struct{}{}:
@@ -361,6 +361,8 @@ func (x *execution) open(ctx context.Context, e Entry) (vsclient.Document, end) 
 		return d, end{err: err}
 	case info.SHA256 != e.SHA256:
 		return d, stale("the source's content has changed since the plan was made")
+	case digest.Settings(info.Attributes, info.Chunking) != e.Settings:
+		return d, stale("the source's attributes or chunking have changed since the plan was made")
 	}
 	d.Attributes = info.Attributes // as the store has them
 	return d, end{}

@@ -219,6 +219,18 @@ func TestAChangeSinceThePlanIsStale(t *testing.T) {
 			map[string]string{"kept.md": "content has changed"},
 		},
 		{
+			"the attributes to put have changed",
+			func(*worldtest.World) {},
+			plan.ExecuteOptions{Source: opener(with(kept, vsclient.Attributes{"n": 1}))},
+			map[string]string{"kept.md": "attributes or chunking have changed"},
+		},
+		{
+			"the chunking to put has changed",
+			func(*worldtest.World) {},
+			plan.ExecuteOptions{Source: opener(vsclient.Document{Key: "kept.md", Content: kept.Content, Chunking: vsclient.Chunking{MaxTokens: 200}})},
+			map[string]string{"kept.md": "attributes or chunking have changed"},
+		},
+		{
 			"the document to put is gone from the source",
 			func(*worldtest.World) {},
 			plan.ExecuteOptions{Source: opener()},

@@ -242,7 +242,7 @@ func (m *maker) judge(ctx context.Context, e *Entry, h *held, d vsclient.Documen
 	if err != nil {
 		return err
 	}
-	e.Bytes, e.SHA256 = info.Size, info.SHA256
+	e.Bytes, e.SHA256, e.Settings = info.Size, info.SHA256, digest.Settings(info.Attributes, info.Chunking)
 	if other != "" {
 		e.Action, e.Reason = Conflict, other
 		return nil

@@ -37,6 +37,7 @@ package plan
 import (
 	"encoding/json"
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/conduitio-labs/conduit-connector-openai-vectorstore/vsclient"
@@ -64,12 +65,7 @@ const (
 
 // Puts reports whether the action puts a document of the source.
 func (a Action) Puts() bool {
-	switch a {
-	case Create, Replace, Rechunk, Attributes, Repair, Duplicate:
-		return true
-	case Remove, Conflict, Refused, Unchanged:
-	}
-	return false
+	return slices.Contains([]Action{Create, Replace, Rechunk, Attributes, Repair, Duplicate}, a)
 }
 
 // Uploads reports whether the action uploads content.
@@ -80,14 +76,15 @@ func (a Action) Changes() bool { return a.Puts() || a == Remove }
 
 // Entry is one step of a [Plan], or a document for which there is none to take.
 type Entry struct {
-	Action  Action `json:"action"`
-	Key     string `json:"key"`
-	Reason  string `json:"reason,omitempty"`  // in words, on one line
-	Bytes   int64  `json:"bytes,omitempty"`   // of the source's content; of the stored one for Duplicate and Remove
-	SHA256  string `json:"sha256,omitempty"`  // of the same content, hex; empty where it is not known
-	FileID  string `json:"file_id,omitempty"` // of the stored version; empty: the store has none
-	Version int64  `json:"version,omitempty"` // of the stored version
-	Unowned bool   `json:"unowned,omitempty"` // the stored document has no owner yet, and becomes the source's
+	Action   Action `json:"action"`
+	Key      string `json:"key"`
+	Reason   string `json:"reason,omitempty"`          // in words, on one line
+	Bytes    int64  `json:"bytes,omitempty"`           // of the source's content; of the stored one for Duplicate and Remove
+	SHA256   string `json:"sha256,omitempty"`          // of the same content, hex; empty where it is not known
+	Settings uint64 `json:"settings,omitempty,string"` // a digest of the source's attributes and chunking
+	FileID   string `json:"file_id,omitempty"`         // of the stored version; empty: the store has none
+	Version  int64  `json:"version,omitempty"`         // of the stored version
+	Unowned  bool   `json:"unowned,omitempty"`         // the stored document has no owner yet, and becomes the source's
 	// Withheld says why the entry is not executed; empty: it is. Approval lifts a reason
 	// that is the guard's ([Plan.Guarded]).
 	Withheld string `json:"withheld,omitempty"`

@@ -3,6 +3,7 @@ package digest
 
 import (
 	"crypto/sha256"
+	"encoding/binary"
 	"encoding/hex"
 	"fmt"
 )
@@ -30,4 +31,10 @@ func (d Digest) String() string {
 func Attributes(a map[string]any) [16]byte {
 	sum := sha256.Sum256(fmt.Appendf(nil, "%#v", a))
 	return [16]byte(sum[:16])
+}
+
+// Settings is the beginning of a digest of attributes and a chunking.
+func Settings(a map[string]any, chunking any) uint64 {
+	sum := sha256.Sum256(fmt.Appendf(nil, "%#v %#v", a, chunking))
+	return binary.BigEndian.Uint64(sum[:])
 }

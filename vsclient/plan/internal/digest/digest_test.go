@@ -26,3 +26,11 @@ func TestAttributesOfOtherTypesAreOthers(t *testing.T) {
 	is.True(digest.Attributes(map[string]any{"a": 1.0, "b": true}) != one)
 	is.True(digest.Attributes(map[string]any{"a": "1", "b": "true"}) != one)
 }
+
+func TestSettingsAreOthersWhenAttributesOrChunkingAre(t *testing.T) {
+	is := is.New(t)
+	one := digest.Settings(map[string]any{"a": "1", "b": true}, [2]int{200, 100})
+	is.Equal(digest.Settings(map[string]any{"b": true, "a": "1"}, [2]int{200, 100}), one)
+	is.True(digest.Settings(map[string]any{"a": "2", "b": true}, [2]int{200, 100}) != one)
+	is.True(digest.Settings(map[string]any{"a": "1", "b": true}, [2]int{200, 50}) != one)
+}
