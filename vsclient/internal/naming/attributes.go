@@ -129,7 +129,21 @@ func normalizeValue(value any) (any, error) {
 	case reflect.Bool:
 		return v.Bool(), nil
 	}
-	return nil, fmt.Errorf("a value of type %T is not allowed; use a string, a number or a bool", value)
+	return nil, fmt.Errorf("%s is not allowed; use a string, a number or a bool", typeOf(value))
+}
+
+// typeOf returns the JSON type of a value, or the one of Go when it has none.
+func typeOf(value any) string {
+	switch kind := reflect.ValueOf(value).Kind(); kind {
+	case reflect.Invalid:
+		return "null"
+	case reflect.Slice, reflect.Array:
+		return "an array"
+	case reflect.Map:
+		return "an object"
+	default:
+		return fmt.Sprintf("a value of type %T", value)
+	}
 }
 
 func exact(i int64) (any, error) {

@@ -14,6 +14,7 @@ import (
 	"time"
 
 	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
 
 	"github.com/conduitio-labs/conduit-connector-openai-vectorstore/vsclient"
 	"github.com/conduitio-labs/conduit-connector-openai-vectorstore/vsclient/cmd/vsctl/internal/config"
@@ -80,14 +81,24 @@ type app struct {
 	emulate string
 	json    bool
 
-	command  string
-	begun    bool // the command has been found and its flags read
-	out      outcome
-	cfg      config.Config
-	progress show.Progress
-	gate     gate
-	storeID  string          // of the client
-	limits   vsclient.Limits // likewise
+	command    string
+	begun      bool // the command has been found and its flags read
+	completing bool // a shell asks for completions of a line, which may have --json
+	out        outcome
+	cfg        config.Config
+	progress   show.Progress
+	gate       gate
+	storeID    string          // of the client
+	limits     vsclient.Limits // likewise
+	texts      strings.Builder // help and completion scripts, under --json
+}
+
+// Write takes the output of cobra: help, scripts for completion, and the completions themselves.
+func (a *app) Write(p []byte) (int, error) {
+	if a.json && !a.completing {
+		return a.texts.Write(p)
+	}
+	return a.Out.Write(p)
 }
 
 // Run runs the program and returns its exit code.
@@ -96,13 +107,11 @@ func Run(ctx context.Context, args []string, s Streams) int {
 	s.Out = out
 	s.In = until{ctx, s.In}
 	a := &app{Streams: s}
+	a.completing = len(args) > 0 && strings.HasPrefix(args[0], cobra.ShellCompRequestCmd)
 	a.gate.next = transport()
 	a.progress = show.Progress{W: s.Err, Terminal: s.ErrTerminal, Width: s.ErrWidth, Now: time.Now}
 	root := a.root()
 	root.SetArgs(args)
-	root.SetIn(s.In)
-	root.SetOut(s.Out)
-	root.SetErr(s.Err)
 	cmd, err := root.ExecuteContextC(ctx)
 	if a.command == "" {
 		a.command = strings.TrimPrefix(strings.TrimPrefix(cmd.CommandPath(), "vsctl"), " ")
@@ -123,6 +132,9 @@ func Run(ctx context.Context, args []string, s Streams) int {
 		a.json = a.json || arg == "--json" || arg == "--json=true"
 	}
 	a.progress.End()
+	if a.texts.Len() > 0 {
+		a.out.result = map[string]string{"text": a.texts.String()}
+	}
 	if a.json && (a.out.result != nil || err != nil) {
 		a.envelope(code, err)
 	} else if err != nil {
@@ -253,6 +265,9 @@ OPENAI_BASE_URL, OPENAI_ORG_ID and OPENAI_PROJECT_ID, then from .vsctl.yaml.
 		},
 		RunE: func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
 	}
+	root.SetIn(a.In)
+	root.SetOut(a) // the command completion keeps it from here on
+	root.SetErr(a.Err)
 	root.SetFlagErrorFunc(func(cmd *cobra.Command, err error) error {
 		return usagef("%w; %s --help lists the flags", err, cmd.CommandPath())
 	})
@@ -270,6 +285,13 @@ OPENAI_BASE_URL, OPENAI_ORG_ID and OPENAI_PROJECT_ID, then from .vsctl.yaml.
 		a.getCommand(), a.textCommand(), a.putCommand(), a.rmCommand(), a.lsCommand(), a.searchCommand(),
 		a.doctorCommand(), a.sweepCommand(), a.leftoversCommand(), a.versionCommand())
 	groups(root)
+	for _, cmd := range root.Commands() {
+		cmd.Flags().VisitAll(func(f *pflag.Flag) {
+			if kind := f.Value.Type(); kind == "int" || kind == "uint" || kind == "float64" {
+				f.Value = decimal{f.Value}
+			}
+		})
+	}
 	root.InitDefaultCompletionCmd()
 	if completion, _, err := root.Find([]string{"completion"}); err == nil {
 		completion.RunE = func(*cobra.Command, []string) error {
@@ -294,6 +316,19 @@ type folder string
 func (f *folder) String() string         { return string(*f) }
 func (f *folder) Set(value string) error { *f = folder(value); return nil }
 func (f *folder) Type() string           { return "bool" }
+
+// decimal is the value of a flag for a number. Without it, 010 is 8 and 0x10 is 16.
+type decimal struct{ pflag.Value }
+
+// digits are a decimal number.
+var digits = regexp.MustCompile(`^(0|[1-9][0-9]*)(\.[0-9]+)?$`)
+
+func (d decimal) Set(text string) error {
+	if !digits.MatchString(text) {
+		return errors.New("give a decimal number, as 40")
+	}
+	return d.Value.Set(text)
+}
 
 func groups(root *cobra.Command) {
 	root.AddGroup(&cobra.Group{ID: "source", Title: "A store and its source:"},

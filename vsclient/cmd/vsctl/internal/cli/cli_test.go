@@ -120,6 +120,74 @@ func TestAKeyThatLooksLikeAFlagIsAKey(t *testing.T) {
 	is.Equal(out, "")
 }
 
+func TestANumberIsDecimal(t *testing.T) {
+	w := newWorld(t, openaitest.Config{})
+	for _, line := range [][]string{
+		{"sync", w.dir, "-n", "--approve-removals"}, {"plan", w.dir, "--max-remove"}, {"search", "alpha", "--limit"}, {"search", "alpha", "--min-score"},
+	} {
+		for _, number := range []string{"010", "0x10", "0b1", "1_0", "1e1", "+1", "-1", "01.0", "0x1p-1", " 1", ""} {
+			if number == "" && line[2] == "--max-remove" { // as without the flag
+				continue
+			}
+			_, errs, code := w.run(append(line, number)...)
+			if code != cli.Usage || !strings.Contains(errs, line[len(line)-1]) {
+				t.Errorf("%q %q ends with %d: %s", line, number, code, errs)
+			}
+		}
+		w.must(cli.Done, append(line, "1")...)
+	}
+}
+
+func TestHelpAndCompletionWriteOneEnvelope(t *testing.T) {
+	is := is.New(t)
+	w := newWorld(t, openaitest.Config{})
+	for _, args := range [][]string{{}, {"help"}, {"help", "sync"}, {"sync", "--help"}, {"completion", "bash"}, {"completion", "zsh"}, {"completion", "bash", "-h"}} {
+		text := w.must(cli.Done, args...)
+		e := w.envelope(cli.Done, args...)
+		is.True(e.OK && text != "")
+		is.Equal(e.Result, map[string]any{"text": text})
+	}
+	out := w.must(cli.Done, "__complete", "plan", "--json", "--own") // a shell asks
+	is.True(strings.HasPrefix(out, "--owner\t"))
+}
+
+func TestAnErrorNamesTheFlagAndTheTypeOfJSON(t *testing.T) {
+	w := newWorld(t, openaitest.Config{})
+	w.write("m.jsonl", `{"key":"n","text":"t","attributes":{"a":null}}`+"\n"+`{"key":"l","text":"t","attributes":{"b":[1]}}`+"\n"+`{"key":"o","text":"t","attributes":{"c":{}}}`+"\n"+`{"end":true,"count":3}`+"\n")
+	manifest := "manifest:" + filepath.Join(w.dir, "m.jsonl")
+	for _, c := range []struct {
+		args []string
+		code int
+		says []string
+	}{
+		{[]string{"plan", w.dir, "--owner", strings.Repeat("o", 600)}, cli.Usage, []string{"--owner or --owner-attribute: ", "600"}},
+		{[]string{"plan", w.dir, "--chunking", "1/0"}, cli.Usage, []string{"vsctl: --chunking: "}},
+		{[]string{"plan", manifest}, cli.Done, []string{"? n ", `"a": null is not allowed`, `"b": an array is not allowed`, `"c": an object is not allowed`}},
+	} {
+		out, errs, code := w.run(c.args...)
+		for _, part := range c.says {
+			if code != c.code || !strings.Contains(out+errs, part) {
+				t.Errorf("%.60q ends with %d and does not say %q:\n%s%s", c.args, code, part, out, errs)
+			}
+		}
+		for _, part := range []string{"any.md", "<nil>", "interface"} {
+			if strings.Contains(out+errs, part) {
+				t.Errorf("%.60q says %q:\n%s%s", c.args, part, out, errs)
+			}
+		}
+	}
+}
+
+func TestAFileThatDoesNotShowYetIsNoTryAgain(t *testing.T) {
+	is := is.New(t)
+	w := newWorld(t, openaitest.Config{IndexTime: 3 * time.Second, NotFoundWindow: 2 * time.Second})
+	w.tty = true
+	_, errs, code := w.run("put", "k.md", filepath.Join(w.dir, "a.md"))
+	is.Equal(code, cli.Done)
+	is.True(strings.Contains(errs, "waiting for OpenAI to index"))
+	is.True(!strings.Contains(errs, "trying again"))
+}
+
 func TestEachCommandWritesOneEnvelope(t *testing.T) {
 	is := is.New(t)
 	w := newWorld(t, openaitest.Config{})

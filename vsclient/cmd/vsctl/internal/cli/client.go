@@ -164,7 +164,7 @@ func (a *app) waiting(e vsclient.RequestEvent) {
 	switch {
 	case e.Status == http.StatusTooManyRequests:
 		reason = "OpenAI asks to wait"
-	case e.Err != nil:
+	case e.Err != nil && e.Status != http.StatusNotFound: // the client expects 404 of a File that does not show yet
 		reason = fmt.Sprintf("trying again, %d: %s", e.Try, show.Text(message(e.Err)))
 	case method == http.MethodPost && path == "/files":
 		reason = "uploading"

@@ -97,7 +97,7 @@ func guard(text string) (plan.Guard, error) {
 	number, percent := strings.CutSuffix(text, "%")
 	n, err := strconv.ParseFloat(number, 64)
 	switch {
-	case err != nil || !(n >= 0) || n > math.MaxInt32 || percent && n > 100 || !percent && n != math.Trunc(n):
+	case err != nil || !digits.MatchString(number) || n > math.MaxInt32 || percent && n > 100 || !percent && n != math.Trunc(n):
 		return plan.Guard{}, usagef("--max-remove %q: give a number, as 40, or a share, as 10%%", text)
 	case n == 0: // a zero of a guard is its default
 		return plan.Guard{Free: -1, Share: -1}, nil
@@ -155,17 +155,8 @@ func (a *app) make(ctx context.Context, c *vsclient.Client, opened source.Source
 		}
 		m.Spec.Relative = relative(s.Source)
 	}
-	sample := vsclient.Document{Key: "any.md", Content: vsclient.Bytes([]byte("text"))}
-	if sample.Chunking, err = parseChunking(s.Chunking); err != nil {
+	if err := s.check(ctx, c); err != nil {
 		return made{}, err
-	}
-	if s.Owner != "" {
-		sample.Attributes = vsclient.Attributes{s.OwnerAttribute: s.Owner}
-	}
-	if _, err := c.Describe(ctx, sample); vsclient.ClassOf(err) == vsclient.Stopped {
-		return made{}, err
-	} else if err != nil { // no document could be put
-		return made{}, usagef("--owner, --owner-attribute or --chunking: %w", err)
 	}
 	m.refusals = a.refusals(a.storeID, m.Spec)
 	m.Folder = m.Spec.folder()
@@ -191,6 +182,29 @@ func (a *app) make(ctx context.Context, c *vsclient.Client, opened source.Source
 		}
 	}
 	return m, nil
+}
+
+// check returns an error when no document can be put with the owner or the chunking.
+func (s spec) check(ctx context.Context, c *vsclient.Client) error {
+	chunking, err := parseChunking(s.Chunking)
+	if err != nil {
+		return err
+	}
+	sample := vsclient.Document{Key: "any.md", Content: vsclient.Bytes([]byte("text"))}
+	chunked, owned := sample, sample
+	chunked.Chunking = chunking
+	if s.Owner != "" {
+		owned.Attributes = vsclient.Attributes{s.OwnerAttribute: s.Owner}
+	}
+	for flags, d := range map[string]vsclient.Document{"--chunking": chunked, "--owner or --owner-attribute": owned} {
+		_, err := c.Describe(ctx, d)
+		if bad, ok := errors.AsType[*vsclient.Error](err); ok && bad.Class == vsclient.BadDocument {
+			return usagef("%s: %s", flags, bad.Reason)
+		} else if err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // exists asks the source for a key.
