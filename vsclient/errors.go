@@ -32,7 +32,7 @@ var (
 	ErrQuota             = fail.Quota             // of requests or of storage
 	ErrStoreGone         = fail.StoreGone         // the vector store is missing or has expired
 	ErrStoreFull         = fail.StoreFull         // the vector store takes no more files
-	ErrIncompatible      = fail.Endpoint          // the server lacks something that this package needs
+	ErrIncompatible      = fail.Incompatible      // the server lacks something that this package needs
 	ErrRateLimited       = fail.RateLimited       // 429 for as long as the request was tried
 	ErrUnavailable       = fail.Unavailable       // OpenAI gives no reply, one that cannot be used, or 5xx
 	ErrTimeout           = fail.Timeout           // a request was tried, or a document waited for, as long as the configuration allows
@@ -63,7 +63,7 @@ var classes = []struct {
 	kinds []error
 }{
 	{Stopped, []error{fail.Closed}},
-	{Fatal, []error{fail.Unauthorized, fail.Quota, fail.StoreGone, fail.StoreFull, fail.Endpoint}},
+	{Fatal, []error{fail.Unauthorized, fail.Quota, fail.StoreGone, fail.StoreFull, fail.Incompatible}},
 	{Transient, []error{fail.RateLimited, fail.Unavailable, fail.Timeout}},
 	{BadDocument, []error{
 		fail.NotFound, fail.InvalidKey, fail.InvalidAttributes, fail.InvalidChunking, fail.Content, fail.Empty, fail.TooLarge,

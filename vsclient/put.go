@@ -133,7 +133,7 @@ func (c *Client) attempt(ctx context.Context, p *prepared, r *Result) (index.Fat
 		Version: max(f.CreatedAt*1e6, c.view.Known(p.Doc).Highest()+1, p.above), // OpenAI's clock, and an order of our own within the second
 	}
 	if !c.view.Uploaded(f, next, known) {
-		return index.NotAttached, fail.New(fail.Endpoint, "the server answers the upload with File %s, which it had already; each upload has to make a File of its own", f.ID)
+		return index.NotAttached, fail.New(fail.Incompatible, "the server answers the upload with File %s, which it had already; each upload has to make a File of its own", f.ID)
 	}
 	r.FileID, r.Version = f.ID, next.Version
 	at := wire.Attachment{FileID: f.ID, Name: f.Filename, Attributes: next.Encode(), Chunking: p.chunking.Param()}

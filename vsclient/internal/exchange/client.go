@@ -110,7 +110,7 @@ func proxyRefuses(_ context.Context, _ *url.URL, _ *http.Request, resp *http.Res
 	case status < 300, status >= 500, status == http.StatusRequestTimeout, status == http.StatusTooManyRequests:
 		return nil
 	default:
-		return fail.New(fail.Endpoint, "the proxy refuses to connect to it: %d %s; check the proxy's address, user and rules", status, http.StatusText(status))
+		return fail.New(fail.Incompatible, "the proxy refuses to connect to it: %d %s; check the proxy's address, user and rules", status, http.StatusText(status))
 	}
 }
 

@@ -184,7 +184,7 @@ func (c *Client) send(ctx context.Context, r Request, into func() any) (time.Dur
 			f.Retry = refused < maxRefused && !r.Query.Has("after") // a listing whose cursor is refused begins anew
 		}
 		if f != nil && r.Method == http.MethodGet && f.Status > 0 && slices.Contains(ofDocuments, f.Kind) {
-			f.Kind = fail.Endpoint // no document is to blame
+			f.Kind = fail.Incompatible // no document is to blame
 		}
 		unknown = unknown || f != nil && f.Unknown
 		if f != nil && r.Failed != nil {

@@ -33,6 +33,6 @@ func TestAProxyThatRefusesIsAskedOnce(t *testing.T) {
 	is.NoErr(err)
 	c.own.Transport.(*http.Transport).Proxy = http.ProxyURL(at)
 	_, _, err = Send[struct{}](t.Context(), c, Request{Method: http.MethodGet, Path: "files"})
-	is.True(errors.Is(err, fail.Endpoint))
+	is.True(errors.Is(err, fail.Incompatible))
 	is.Equal(asked, 1)
 }

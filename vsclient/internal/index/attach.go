@@ -161,7 +161,7 @@ func refusal(err error) *reply.Failure {
 	if !ok || f.Retry {
 		return nil
 	}
-	for _, kind := range []error{fail.Rejected, fail.UnsupportedType, fail.TooLarge, fail.NotFound, fail.StoreGone, fail.Endpoint} {
+	for _, kind := range []error{fail.Rejected, fail.UnsupportedType, fail.TooLarge, fail.NotFound, fail.StoreGone, fail.Incompatible} {
 		if errors.Is(f.Kind, kind) {
 			return f
 		}

@@ -475,7 +475,7 @@ func TestAnAttachThatWasSurelyRefusedLeavesNothing(t *testing.T) {
 }
 
 func TestAFailureThatNeedsAPersonEndsTheWait(t *testing.T) {
-	for status, kind := range map[int]error{http.StatusUnauthorized: fail.Unauthorized, http.StatusPaymentRequired: fail.Quota, http.StatusMethodNotAllowed: fail.Endpoint} {
+	for status, kind := range map[int]error{http.StatusUnauthorized: fail.Unauthorized, http.StatusPaymentRequired: fail.Quota, http.StatusMethodNotAllowed: fail.Incompatible} {
 		for _, n := range []int{1, 30} {
 			t.Run(fmt.Sprint(status, n), func(t *testing.T) {
 				synctest.Test(t, func(t *testing.T) {

@@ -181,7 +181,7 @@ func (w *watch) finish(s wire.StoreFile, get bool) (news bool) {
 	w.i.mu.Unlock()
 	switch {
 	case s.Status == wire.Completed && lost && get && certain:
-		w.i.end(at, Failed, fail.New(fail.Endpoint, "the server does not keep the attributes of store files, by which documents are found again; nothing is written to it"))
+		w.i.end(at, Failed, fail.New(fail.Incompatible, "the server does not keep the attributes of store files, by which documents are found again; nothing is written to it"))
 	case s.Status == wire.Completed && !lost:
 		if since := w.heardAt.Sub(at.attached); since > 0 {
 			w.i.typical.Learn(since)
@@ -275,7 +275,7 @@ func (w *watch) gone(ctx context.Context, at *attaching) bool {
 func final(err error) bool {
 	f, ok := errors.AsType[*reply.Failure](err)
 	return errors.Is(err, fail.StoreGone) || errors.Is(err, fail.Unauthorized) || errors.Is(err, fail.Quota) ||
-		errors.Is(err, fail.Endpoint) && ok && f.Status != http.StatusBadRequest
+		errors.Is(err, fail.Incompatible) && ok && f.Status != http.StatusBadRequest
 }
 
 // missing reports whether the server left a File that a look has not found out of the attach

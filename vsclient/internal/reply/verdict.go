@@ -134,7 +134,7 @@ func (j Judge) Verdict(ctx context.Context, got Received, err error, now time.Ti
 	}
 	switch status := got.Status; {
 	case status == 0 && hopeless(err):
-		return failed(fail.Endpoint, false, "%v; check the base URL", f.Err)
+		return failed(fail.Incompatible, false, "%v; check the base URL", f.Err)
 	case status == 0 && noHTTP(err):
 		f.Unknown, f.Garbled = true, true
 		return failed(fail.Unavailable, true, "the reply is no HTTP: %v; check the base URL", f.Err)
@@ -142,12 +142,12 @@ func (j Judge) Verdict(ctx context.Context, got Received, err error, now time.Ti
 		f.Unknown = !undialed(err)
 		return failed(fail.Unavailable, true, "no reply: %v", f.Err)
 	case status < 200:
-		return failed(fail.Endpoint, false, "it answers %d, which the API never does; check the base URL", status)
+		return failed(fail.Incompatible, false, "it answers %d, which the API never does; check the base URL", status)
 	case status < 300:
 		f.Unknown = true
 		switch {
 		case got.HTML && !errors.Is(err, ErrNoObject):
-			return failed(fail.Endpoint, false, "it answers with a web page; check the base URL")
+			return failed(fail.Incompatible, false, "it answers with a web page; check the base URL")
 		case errors.Is(err, errTooLong):
 			return failed(fail.Unavailable, false, "the reply cannot be read: %v", f.Err)
 		}
@@ -155,11 +155,11 @@ func (j Judge) Verdict(ctx context.Context, got Received, err error, now time.Ti
 		f.Garbled = f.Garbled || errors.Is(err, ErrOther)
 		return failed(fail.Unavailable, true, "the reply to a successful request could not be read: %v", f.Err)
 	case status < 400:
-		return failed(fail.Endpoint, false, "it redirects to %q, which is not followed; set the base URL to where the API is", got.Location)
+		return failed(fail.Incompatible, false, "it redirects to %q, which is not followed; set the base URL to where the API is", got.Location)
 	case status == http.StatusUnauthorized, status == http.StatusForbidden, status == http.StatusProxyAuthRequired:
 		f.Kind = fail.Unauthorized
 	case (status == http.StatusNotFound || status == http.StatusBadRequest) && got.HTML:
-		return failed(fail.Endpoint, false, "it answers %d with a web page; check the base URL", status)
+		return failed(fail.Incompatible, false, "it answers %d with a web page; check the base URL", status)
 	case status == http.StatusNotFound:
 		f.Kind = fail.NotFound
 	case status == http.StatusPaymentRequired, status < 500 && (said.coded(unpaid...) || budget.MatchString(said.words.String())), status == http.StatusTooManyRequests && usedUp(said.Message):
@@ -173,7 +173,7 @@ func (j Judge) Verdict(ctx context.Context, got Received, err error, now time.Ti
 	case slices.Contains(passing, status), status >= 500, status == http.StatusBadRequest && said.coded(ownFault...):
 		f.Kind, f.Retry, f.Unknown = fail.Unavailable, true, true
 	case !slices.Contains(ofDocuments, status), said.coded(misled...), said.Param == "purpose", strings.Contains(said.Message, "'purpose'") && !slices.Contains(texts, "purpose"):
-		f.Kind = fail.Endpoint // it takes no request of this form, whatever its document
+		f.Kind = fail.Incompatible // it takes no request of this form, whatever its document
 	case got.Cut != nil:
 		return failed(fail.Unavailable, true, "the reply, a %d, could not be read: %v", status, j.clean(got.Cut))
 	default:
@@ -266,7 +266,7 @@ func (h heard) kind() error {
 	case suspended.MatchString(m), has("authentication error", "authenticationerror", "incorrect api key"):
 		return fail.Unauthorized
 	case has("http request to an https server", "plain http request", "api version", "api-version", "files_settings"):
-		return fail.Endpoint
+		return fail.Incompatible
 	case has("connection error"):
 		return fail.Unavailable // a gateway's, to the service behind it
 	case has("file is empty"):

@@ -59,7 +59,7 @@ func (v *View) updated(ctx context.Context, id string, attributes map[string]any
 	case v.KeepsAttributes():
 		return fail.New(fail.Unavailable, "the attributes of File %s were set, and cannot be seen %v later", id, Patience)
 	}
-	return fail.New(fail.Endpoint, "the server does not keep the attributes of store files; nothing was set")
+	return fail.New(fail.Incompatible, "the server does not keep the attributes of store files; nothing was set")
 }
 
 // shows makes a request about a store file again as long as the answer is 404 and

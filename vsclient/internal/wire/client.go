@@ -112,7 +112,7 @@ func (c *Client) absent(ctx context.Context, r request, f *reply.Failure) *reply
 	case slices.ContainsFunc(asked, about), !inStore && len(asked) > 0:
 		return of(fail.NotFound)
 	case !inStore:
-		return of(fail.Endpoint)
+		return of(fail.Incompatible)
 	case r.Path == "vector_stores/%s":
 		return of(fail.StoreGone)
 	}
@@ -129,5 +129,5 @@ func (c *Client) absent(ctx context.Context, r request, f *reply.Failure) *reply
 	case len(asked) > 0 && !r.many:
 		return of(fail.NotFound)
 	}
-	return of(fail.Endpoint)
+	return of(fail.Incompatible)
 }

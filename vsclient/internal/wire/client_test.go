@@ -63,7 +63,7 @@ func TestARedirectIsNotFollowed(t *testing.T) {
 		return answer(307, ``, "Location", "https://other.example/v1/files/file-1")(r)
 	}))
 	_, err := c.File(t.Context(), "file-1")
-	is.True(errors.Is(err, fail.Endpoint))
+	is.True(errors.Is(err, fail.Incompatible))
 	is.Equal(hosts, []string{"api.example"})
 }
 
@@ -85,23 +85,23 @@ var absences = []struct {
 	{"a 400 that names the file in another's name", 400, "File file-12 not found.", "UpdateStoreFile", fail.Rejected, 0},
 	{"a 400 that names another file", 400, "File 'file-2' not found.", "UpdateStoreFile", fail.Rejected, 0},
 	{"a 400 that names the file, and does not miss it", 400, "File 'file-1' is being indexed.", "UpdateStoreFile", fail.Rejected, 0},
-	{"a 400 about a file that is called so", 400, "File file-1 (unknown file not found.md) is in use by another request.", "StoreFile", fail.Endpoint, 0},
-	{"a 400 about a document that is called so", 400, "Document not found.md (file-1) is locked.", "StoreFile", fail.Endpoint, 0},
+	{"a 400 about a file that is called so", 400, "File file-1 (unknown file not found.md) is in use by another request.", "StoreFile", fail.Incompatible, 0},
+	{"a 400 about a document that is called so", 400, "Document not found.md (file-1) is locked.", "StoreFile", fail.Incompatible, 0},
 	{"a 400 that quotes an attribute", 400, "The value 'not found' of attribute 'state' of file file-1 is not allowed.", "UpdateStoreFile", fail.Rejected, 0},
-	{"a 400 about an unknown error", 400, "File file-1 cannot be removed now because of an unknown error.", "StoreFile", fail.Endpoint, 0},
-	{"a 400 whose other sentence misses something", 400, "File file-1 is locked. No such lock owner.", "StoreFile", fail.Endpoint, 0},
+	{"a 400 about an unknown error", 400, "File file-1 cannot be removed now because of an unknown error.", "StoreFile", fail.Incompatible, 0},
+	{"a 400 whose other sentence misses something", 400, "File file-1 is locked. No such lock owner.", "StoreFile", fail.Incompatible, 0},
 	{"a 400 whose error object names the file", 400, `Error code: 404 - {'error': {'message': "No such File object: file-1", 'code': None}}`, "File", fail.NotFound, 0},
 	{"a 400 that names nothing", 400, "No such file.", "UpdateStoreFile", fail.Rejected, 0},
 	{"a 404 for a File", 404, "", "File", fail.NotFound, 0},
 	{"a 400 for a File", 400, "No such File object: file-1", "File", fail.NotFound, 0},
-	{"a 404 for the list of Files", 404, "Not Found", "Files", fail.Endpoint, 0},
-	{"a 404 for the list of store files", 404, "Not Found", "StoreFiles", fail.Endpoint, 1},
-	{"a 404 for an upload", 404, "Not Found", "Upload", fail.Endpoint, 0},
+	{"a 404 for the list of Files", 404, "Not Found", "Files", fail.Incompatible, 0},
+	{"a 404 for the list of store files", 404, "Not Found", "StoreFiles", fail.Incompatible, 1},
+	{"a 404 for an upload", 404, "Not Found", "Upload", fail.Incompatible, 0},
 	{"a 404 for an attach that names the File", 404, "No such File object: file-1", "CreateStoreFile", fail.NotFound, 0},
 	{"a 404 for an attach that names nothing", 404, "Not Found", "CreateStoreFile", fail.NotFound, 1},
 	{"a 400 for an attach that names the File", 400, "The file file-1 does not exist", "CreateStoreFile", fail.NotFound, 0},
 	{"a 404 for a batch that names a File", 404, "No such File object: file-1", "CreateBatch", fail.NotFound, 0},
-	{"a 404 for a batch that names nothing", 404, "Invalid URL (POST /v1/vector_stores/vs_1/file_batches)", "CreateBatch", fail.Endpoint, 1},
+	{"a 404 for a batch that names nothing", 404, "Invalid URL (POST /v1/vector_stores/vs_1/file_batches)", "CreateBatch", fail.Incompatible, 1},
 }
 
 func TestAbsenceIsOfTheObjectThatWasAskedFor(t *testing.T) {
@@ -136,7 +136,7 @@ func TestAbsenceIsOfTheObjectThatWasAskedFor(t *testing.T) {
 					if !errors.Is(err, want) || errors.Is(want, fail.StoreGone) && errors.Is(err, fail.NotFound) {
 						t.Errorf("%v is not %v", err, want)
 					}
-					if tries := map[bool]int{true: 6, false: 1}[errors.Is(want, fail.Endpoint) && row.status == 400]; others != tries || (asked > 0) != (row.storeToo > 0) {
+					if tries := map[bool]int{true: 6, false: 1}[errors.Is(want, fail.Incompatible) && row.status == 400]; others != tries || (asked > 0) != (row.storeToo > 0) {
 						t.Errorf("%d requests, and %d for the store", others, asked)
 					}
 				})
@@ -168,7 +168,7 @@ func TestARemovalThatA400CallsAbsentIsDoneWhenAGetSaysTheSame(t *testing.T) {
 		"a refusal behind":  {inTurn(answer(200, `{"id":"file-1"}`), answer(401, `{}`)), fail.Unauthorized},
 		"an outage":         {answer(503, `{}`), fail.Unavailable},
 		"a refusal of it":   {answer(401, `{}`), fail.Unauthorized},
-		"a 400 about other": {answer(400, `{"error":{"message":"Field required"}}`), fail.Endpoint},
+		"a 400 about other": {answer(400, `{"error":{"message":"Field required"}}`), fail.Incompatible},
 	} {
 		t.Run(sentence, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
@@ -241,7 +241,7 @@ func TestAListingWhoseCursorsAreAllRefusedFails(t *testing.T) {
 			return answer(200, `{"object":"list","data":[{"id":"file-1"}],"has_more":true}`)(r)
 		}))
 		err := all(c.StoreFiles(t.Context()))
-		if !errors.Is(err, fail.Endpoint) || errors.Is(err, fail.NotFound) || n > 10 {
+		if !errors.Is(err, fail.Incompatible) || errors.Is(err, fail.NotFound) || n > 10 {
 			t.Errorf("%v after %d requests", err, n)
 		}
 	}
@@ -258,7 +258,7 @@ func TestAListingWhoseCursorsAreAllRefusedFailsAlsoWhereItAlwaysBeginsWithAnothe
 		}
 		return answer(200, fmt.Sprintf(`{"object":"list","data":[%s{"id":"file-%d"}],"has_more":true}`, strings.Repeat(fmt.Sprintf(`{"id":"file-%d"},`, n), 99), n))(r)
 	})))
-	if err := all(c.StoreFiles(t.Context())); !errors.Is(err, fail.Endpoint) || n > maxFresh+1 {
+	if err := all(c.StoreFiles(t.Context())); !errors.Is(err, fail.Incompatible) || n > maxFresh+1 {
 		t.Errorf("%v after %d beginnings", err, n)
 	}
 }

@@ -217,19 +217,19 @@ var hostile = []struct {
 	{"an array in place of an object", func() transport { return answer(200, `[1,2,3]`) }, fail.Unavailable, "", 0},
 	{"a web page", func() transport {
 		return answer(200, `<html>sign in</html>`, "Content-Type", "text/html; charset=utf-8")
-	}, fail.Endpoint, "base URL", 1},
-	{"a web page for a 404", func() transport { return answer(404, `<html>nginx</html>`, "Content-Type", "text/html") }, fail.Endpoint, "base URL", 1},
-	{"a redirect to another host", func() transport { return answer(301, ``, "Location", "https://u:p@evil.example/v1?k="+secretKey) }, fail.Endpoint, "https://[redacted]@evil.example/v1?k=[redacted]", 1},
-	{"a redirect to a place that is none", func() transport { return answer(302, ``, "Location", "https://u:"+secretKey+"@evil"+ansi) }, fail.Endpoint, "redirects to \"https://[redacted]@evil", 1},
-	{"a redirect without a place", func() transport { return answer(307, ``) }, fail.Endpoint, "redirects", 1},
+	}, fail.Incompatible, "base URL", 1},
+	{"a web page for a 404", func() transport { return answer(404, `<html>nginx</html>`, "Content-Type", "text/html") }, fail.Incompatible, "base URL", 1},
+	{"a redirect to another host", func() transport { return answer(301, ``, "Location", "https://u:p@evil.example/v1?k="+secretKey) }, fail.Incompatible, "https://[redacted]@evil.example/v1?k=[redacted]", 1},
+	{"a redirect to a place that is none", func() transport { return answer(302, ``, "Location", "https://u:"+secretKey+"@evil"+ansi) }, fail.Incompatible, "redirects to \"https://[redacted]@evil", 1},
+	{"a redirect without a place", func() transport { return answer(307, ``) }, fail.Incompatible, "redirects", 1},
 	{"another protocol, and a body that nothing ends", func() transport {
 		return func(r *http.Request) (*http.Response, error) {
 			resp, err := answer(101, "")(r)
 			resp.Body = io.NopCloser(readFunc(func([]byte) (int, error) { select {} }))
 			return resp, err
 		}
-	}, fail.Endpoint, "101", 1},
-	{"not modified", func() transport { return answer(304, ``) }, fail.Endpoint, "", 1},
+	}, fail.Incompatible, "101", 1},
+	{"not modified", func() transport { return answer(304, ``) }, fail.Incompatible, "", 1},
 	{"an endless object", func() transport { return body(200, &endlessText{text: `{"a":`}) }, fail.Unavailable, "", 0},
 	{"an endless string", func() transport {
 		return body(200, io.MultiReader(strings.NewReader(`{"id":"`), &endlessText{text: `x`}))
@@ -262,21 +262,21 @@ var hostile = []struct {
 	{"forbidden", func() transport { return answer(403, `<html>`) }, fail.Unauthorized, "403", 1},
 	{"no account", func() transport { return answer(402, `{}`) }, fail.Quota, "402", 1},
 	{"a proxy that wants to know who asks", func() transport { return answer(407, `<html>`) }, fail.Unauthorized, "407", 1},
-	{"an API that is gone", func() transport { return answer(410, `{}`) }, fail.Endpoint, "410", 1},
-	{"a host that is not meant", func() transport { return answer(421, `{}`) }, fail.Endpoint, "421", 1},
-	{"another version of HTTP", func() transport { return answer(426, `{}`) }, fail.Endpoint, "426", 1},
-	{"headers that are too long", func() transport { return answer(431, `{}`) }, fail.Endpoint, "431", 1},
-	{"a teapot", func() transport { return answer(418, `{}`) }, fail.Endpoint, "418", 1},
-	{"a condition that was not asked for", func() transport { return answer(412, `{}`) }, fail.Endpoint, "412", 1},
-	{"a URL that is too long", func() transport { return answer(414, `{}`) }, fail.Endpoint, "414", 1},
+	{"an API that is gone", func() transport { return answer(410, `{}`) }, fail.Incompatible, "410", 1},
+	{"a host that is not meant", func() transport { return answer(421, `{}`) }, fail.Incompatible, "421", 1},
+	{"another version of HTTP", func() transport { return answer(426, `{}`) }, fail.Incompatible, "426", 1},
+	{"headers that are too long", func() transport { return answer(431, `{}`) }, fail.Incompatible, "431", 1},
+	{"a teapot", func() transport { return answer(418, `{}`) }, fail.Incompatible, "418", 1},
+	{"a condition that was not asked for", func() transport { return answer(412, `{}`) }, fail.Incompatible, "412", 1},
+	{"a URL that is too long", func() transport { return answer(414, `{}`) }, fail.Incompatible, "414", 1},
 	{"something that is locked", func() transport { return answer(423, `{}`) }, fail.Unavailable, "423", 0},
 	{"a request that came too early", func() transport { return answer(425, `{}`) }, fail.Unavailable, "425", 0},
 	{"a web page for a 400", func() transport {
 		return answer(400, `<html><title>400 The plain HTTP request was sent to HTTPS port`, "Content-Type", "text/html")
-	}, fail.Endpoint, "base URL", 1},
+	}, fail.Incompatible, "base URL", 1},
 	{"plain HTTP to a port of TLS", func() transport {
 		return answer(400, "Client sent an HTTP request to an HTTPS server.\n", "Content-Type", "text/plain")
-	}, fail.Endpoint, "HTTPS server", 1},
+	}, fail.Incompatible, "HTTPS server", 1},
 	{"a bill that is not paid", func() transport {
 		return answer(400, `{"error":{"message":"Billing hard limit has been reached","code":"billing_hard_limit_reached"}}`)
 	}, fail.Quota, "Billing", 1},
@@ -309,21 +309,21 @@ var hostile = []struct {
 	}, fail.Unauthorized, "archived", 1},
 	{"another region's host", func() transport {
 		return answer(400, `{"error":{"message":"use eu.api.openai.com","code":"incorrect_hostname"}}`)
-	}, fail.Endpoint, "eu.api", 1},
+	}, fail.Incompatible, "eu.api", 1},
 	{"a gateway that does not reach the service behind it", func() transport {
 		return answer(400, `{"error":{"message":"litellm.APIError: OpenAIException - Connection error."}}`)
 	}, fail.Unavailable, "Connection", 0},
 	{"a gateway without a place for files", func() transport {
 		return answer(400, `{"error":{"message":"files_settings is not set, set it on your config.yaml file."}}`)
-	}, fail.Endpoint, "config.yaml", 1},
+	}, fail.Incompatible, "config.yaml", 1},
 	{"another version of the API", func() transport {
 		return answer(400, `{"error":{"message":"API version not supported","code":"BadRequest"}}`)
-	}, fail.Endpoint, "version", 1},
+	}, fail.Incompatible, "version", 1},
 	{"a purpose that is none", func() transport {
 		return answer(400, `{"error":{"message":"'docs' is not one of ['assistants', 'user_data'] - 'purpose'"}}`)
-	}, fail.Endpoint, "purpose", 1},
-	{"a status of a proxy about its certificate", func() transport { return answer(495, `<html>`) }, fail.Endpoint, "495", 1},
-	{"reasons of law", func() transport { return answer(451, ``) }, fail.Endpoint, "451", 1},
+	}, fail.Incompatible, "purpose", 1},
+	{"a status of a proxy about its certificate", func() transport { return answer(495, `<html>`) }, fail.Incompatible, "495", 1},
+	{"reasons of law", func() transport { return answer(451, ``) }, fail.Incompatible, "451", 1},
 	{"a request that a proxy gave up", func() transport { return answer(499, ``) }, fail.Unavailable, "499", 0},
 	{"an account that was closed", func() transport {
 		return answer(429, `{"error":{"message":"Your access was terminated","type":"access_terminated"}}`)
@@ -331,7 +331,7 @@ var hostile = []struct {
 	{"another organization than the key's", func() transport {
 		return answer(400, `{"error":{"message":"OpenAI-Organization header should match organization for API key","code":"mismatched_organization"}}`)
 	}, fail.Unauthorized, "match", 1},
-	{"no such method", func() transport { return answer(405, ``) }, fail.Endpoint, "405", 1},
+	{"no such method", func() transport { return answer(405, ``) }, fail.Incompatible, "405", 1},
 	{"not implemented", func() transport { return answer(501, ``) }, fail.Unavailable, "501", 0},
 	{"no quota", func() transport { return answer(429, `{"error":{"code":"insufficient_quota"}}`) }, fail.Quota, "", 1},
 	{"a full storage", func() transport {
@@ -358,18 +358,18 @@ var hostile = []struct {
 		return func(*http.Request) (*http.Response, error) {
 			return nil, &tls.CertificateVerificationError{Err: errors.New("unknown " + secretKey)}
 		}
-	}, fail.Endpoint, "unknown [redacted]", 1},
+	}, fail.Incompatible, "unknown [redacted]", 1},
 	{"plain HTTP in place of TLS", func() transport {
 		return func(*http.Request) (*http.Response, error) { return nil, http.ErrSchemeMismatch }
-	}, fail.Endpoint, "HTTP response to HTTPS", 1},
+	}, fail.Incompatible, "HTTP response to HTTPS", 1},
 	{"something else in place of TLS", func() transport {
 		return func(*http.Request) (*http.Response, error) { return nil, tls.RecordHeaderError{Msg: "no TLS"} }
-	}, fail.Endpoint, "no TLS", 1},
+	}, fail.Incompatible, "no TLS", 1},
 	{"a server that asks for a certificate", func() transport {
 		return func(*http.Request) (*http.Response, error) {
 			return nil, &net.OpError{Op: "remote error", Err: errors.New("tls: certificate required")}
 		}
-	}, fail.Endpoint, "certificate required", 1},
+	}, fail.Incompatible, "certificate required", 1},
 	{"a server with a fault in TLS", func() transport {
 		return func(*http.Request) (*http.Response, error) {
 			return nil, &net.OpError{Op: "remote error", Err: errors.New("tls: internal error")}
@@ -431,7 +431,7 @@ func TestEveryEndpointSurvivesHostileReplies(t *testing.T) {
 							row.tries = 6
 						}
 						if method == http.MethodGet {
-							row.kind = fail.Endpoint // no document is to blame
+							row.kind = fail.Incompatible // no document is to blame
 						}
 					}
 					if row.kind != nil && !errors.Is(err, row.kind) {
@@ -542,7 +542,7 @@ func TestAnIDThatHoldsASecretIsNeitherUsedNorShown(t *testing.T) {
 func TestNoDocumentIsToBlameForAListingThatIsRefusedUntilTheTimeIsOver(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		c := newClient(t, answer(400, `{}`), func(cfg *Config) { cfg.RetryTimeout = time.Second })
-		if err := all(c.StoreFiles(t.Context())); !errors.Is(err, fail.Endpoint) || errors.Is(err, fail.Rejected) {
+		if err := all(c.StoreFiles(t.Context())); !errors.Is(err, fail.Incompatible) || errors.Is(err, fail.Rejected) {
 			t.Error(err)
 		}
 	})
@@ -966,7 +966,7 @@ func (f closeFunc) Close() error { return f() }
 func TestARefusalOfAListingIsNoDocumentsFault(t *testing.T) {
 	for status, message := range map[int]string{413: "", 400: "limit 10000 is too large", 415: ""} {
 		err := all(newClient(t, answer(status, `{"error":{"message":"`+message+`"}}`)).StoreFiles(t.Context()))
-		if !errors.Is(err, fail.Endpoint) {
+		if !errors.Is(err, fail.Incompatible) {
 			t.Error(err)
 		}
 	}

@@ -46,7 +46,7 @@ func pages[T reply.Element](id func(T) string, fetch func(after string) (Page[T]
 		)
 		for {
 			p, err := fetch(after)
-			refused := after != "" && (errors.Is(err, fail.Endpoint) || errors.Is(err, fail.NotFound))
+			refused := after != "" && (errors.Is(err, fail.Incompatible) || errors.Is(err, fail.NotFound))
 			if refused && vain < 3 && fresh < maxFresh {
 				vain++
 				fresh++
@@ -57,7 +57,7 @@ func pages[T reply.Element](id func(T) string, fetch func(after string) (Page[T]
 			}
 			if err != nil {
 				if f, ok := errors.AsType[*reply.Failure](err); ok && refused {
-					f.Kind = fail.Endpoint // the absence of a cursor is none of a document
+					f.Kind = fail.Incompatible // the absence of a cursor is none of a document
 				}
 				yield(nil, err)
 				return

@@ -44,7 +44,7 @@ func (c *Client) Upload(ctx context.Context, u Upload) (File, error) {
 		err = unread
 	}
 	if err == nil && f.Bytes != nil && *f.Bytes > 0 && *f.Bytes != u.Size { // a cache or a proxy may answer with another File
-		err = fail.New(fail.Endpoint, "the server answers an upload of %d bytes with File %s, which has %d", u.Size, f.ID, *f.Bytes)
+		err = fail.New(fail.Incompatible, "the server answers an upload of %d bytes with File %s, which has %d", u.Size, f.ID, *f.Bytes)
 	}
 	return f, err
 }
