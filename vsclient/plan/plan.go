@@ -78,13 +78,13 @@ func (a Action) Changes() bool { return a.Puts() || a == Remove }
 type Entry struct {
 	Action   Action `json:"action"`
 	Key      string `json:"key"`
-	Reason   string `json:"reason,omitempty"`          // in words, on one line
-	Bytes    int64  `json:"bytes,omitempty"`           // of the source's content; of the stored one for Duplicate and Remove
-	SHA256   string `json:"sha256,omitempty"`          // of the same content, hex; empty where it is not known
-	Settings uint64 `json:"settings,omitempty,string"` // a digest of the source's attributes and chunking
-	FileID   string `json:"file_id,omitempty"`         // of the stored version; empty: the store has none
-	Version  int64  `json:"version,omitempty"`         // of the stored version
-	Unowned  bool   `json:"unowned,omitempty"`         // the stored document has no owner yet, and becomes the source's
+	Reason   string `json:"reason,omitempty"`   // in words, on one line
+	Bytes    int64  `json:"bytes,omitempty"`    // of the source's content; of the stored one for Duplicate and Remove
+	SHA256   string `json:"sha256,omitempty"`   // of the same content, hex; empty where it is not known
+	FileID   string `json:"file_id,omitempty"`  // of the stored version; empty: the store has none
+	Version  int64  `json:"version,omitempty"`  // of the stored version
+	Unowned  bool   `json:"unowned,omitempty"`  // the stored document has no owner yet, and becomes the source's
+	Settings uint32 `json:"settings,omitempty"` // a digest of the source's attributes and chunking
 	// Withheld says why the entry is not executed; empty: it is. Approval lifts a reason
 	// that is the guard's ([Plan.Guarded]).
 	Withheld string `json:"withheld,omitempty"`

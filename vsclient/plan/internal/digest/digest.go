@@ -34,7 +34,8 @@ func Attributes(a map[string]any) [16]byte {
 }
 
 // Settings is the beginning of a digest of attributes and a chunking.
-func Settings(a map[string]any, chunking any) uint64 {
-	sum := sha256.Sum256(fmt.Appendf(nil, "%#v %#v", a, chunking))
-	return binary.BigEndian.Uint64(sum[:])
+func Settings(a map[string]any, chunking any) uint32 {
+	sum := sha256.New()
+	fmt.Fprintf(sum, "%#v %#v", a, chunking)
+	return binary.BigEndian.Uint32(sum.Sum(nil))
 }
