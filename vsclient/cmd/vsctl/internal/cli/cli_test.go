@@ -378,7 +378,7 @@ func TestADocumentWhoseAttachDoesNotShowYetIsNoLeftover(t *testing.T) {
 	w.write("-a.md", "another") // its name is like that of a.md
 	w.must(cli.Done, "sync", w.dir, "--owner", "hb", "-y", "--wait=false")
 	files := len(w.srv.Snapshot().Files)
-	is.Equal(w.must(cli.Done, "leftovers", "--young", "--remove", "-y"), "0 strays, 0 removed\n")
+	is.Equal(w.must(cli.Done, "leftovers", "--young", "--remove", "-y"), "0 leftovers, 0 removed\n")
 	is.Equal(w.slept, 3*time.Minute)
 	is.Equal(len(w.srv.Snapshot().Files), files)
 }

@@ -160,8 +160,8 @@ type stray struct {
 	Removed   bool         `json:"removed"`
 }
 
-// strays is the outcome of a sweep.
-func strays(found []vsclient.Stray) outcome {
+// swept is the outcome of a sweep. One and many name its Files.
+func swept(found []vsclient.Stray, one, many string) outcome {
 	list := make([]stray, len(found))
 	rows := make([]string, len(found))
 	removed := 0
@@ -174,7 +174,7 @@ func strays(found []vsclient.Stray) outcome {
 		}
 		rows[i] = strings.Join([]string{sign, s.FileID, show.Bytes(s.Size), show.Time(s.CreatedAt), string(s.Why), show.Text(s.Key + s.Name)}, "\t")
 	}
-	out := outcome{result: list, summary: fmt.Sprintf("%s, %d removed", show.Count(len(list), "stray", "strays"), removed)}
+	out := outcome{result: list, summary: fmt.Sprintf("%s, %d removed", show.Count(len(list), one, many), removed)}
 	out.text = func(w io.Writer) {
 		show.Table(w, "", rows)
 		fmt.Fprintln(w, out.summary)
@@ -185,7 +185,7 @@ func strays(found []vsclient.Stray) outcome {
 func (a *app) sweepCommand() *cobra.Command {
 	var dry bool
 	cmd := &cobra.Command{
-		Use: "sweep", Short: "Remove Files that no key needs", Args: args(0, 0, "no argument"),
+		Use: "sweep", Short: "Remove strays: Files that no key needs", Args: args(0, 0, "no argument"),
 		Long: `Sweep removes the remains of crashes: older versions of a key whose newer one is searchable,
 versions that OpenAI could not index, and unattached Files that a document names as replaced.
 It lists unattached Files that only look like this program's: vsctl leftovers is for them.`,
@@ -195,7 +195,7 @@ It lists unattached Files that only look like this program's: vsctl leftovers is
 	cmd.RunE = a.stored(func(ctx context.Context, c *vsclient.Client, _ []string) (outcome, error) {
 		a.gate.writing.Store(!dry)
 		found, err := c.Sweep(ctx, vsclient.SweepOptions{DryRun: dry})
-		out := strays(found)
+		out := swept(found, "stray", "strays")
 		if err != nil {
 			out.code, out.err = codeOf(err), err
 		}
@@ -208,7 +208,7 @@ func (a *app) leftoversCommand() *cobra.Command {
 	var remove, yes, young bool
 	cmd := &cobra.Command{
 		Use: "leftovers [FILE-ID...]", Short: "List Files that are attached nowhere, and remove those that you choose",
-		Long: `Leftovers lists Files that are attached to no store and look like uploads that were cut off:
+		Long: `Leftovers lists strays that are attached to no store and look like uploads that were cut off:
 a document of the store has their name. OpenAI keeps no owner of a File, so that a name proves
 nothing: with --remove, Files that are only named alike go when you name their ids, or when you
 have seen the list on a terminal and say yes. Versions that a sweep removes go with them.
@@ -259,7 +259,7 @@ It takes three minutes, since an attach may not show before.`,
 				choice = append(choice, s.FileID)
 			}
 		}
-		out := strays(found)
+		out := swept(found, "leftover", "leftovers")
 		if len(ids) > len(choice) {
 			return outcome{}, usagef("%d of these ids are no leftovers: vsctl leftovers lists them, with --young those of the last hour as well", len(ids)-len(choice))
 		}
@@ -281,7 +281,7 @@ It takes three minutes, since an attach may not show before.`,
 		}
 		a.gate.writing.Store(true)
 		all, err = c.Sweep(ctx, vsclient.SweepOptions{Files: choice, MinAge: age})
-		out = strays(all)
+		out = swept(all, "leftover", "leftovers")
 		if err != nil {
 			out.code, out.err = codeOf(err), err
 		}
