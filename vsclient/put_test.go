@@ -200,6 +200,31 @@ func TestAnUpdateThatTakesEffectLateIsSetRightByTheNextPut(t *testing.T) {
 	})
 }
 
+// The reply to an update is lost, its repetition succeeds, and the first attempt takes effect
+// after the next update. Listings show that, and a listing takes no attributes back.
+func TestAnUpdateThatTakesEffectLateIsSetRightAlsoWhereItsRepetitionSucceeded(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		is := is.New(t)
+		w := worldtest.New(t, openaitest.Config{})
+		c := w.Client()
+		put := func(n string) vsclient.Outcome {
+			r, err := c.Put(t.Context(), with(doc("a.md", "text"), vsclient.Attributes{"n": n}))
+			is.NoErr(err)
+			return r.Outcome
+		}
+		put("0")
+		w.Strike(http.MethodPost, pathAttached, openaitest.Fault{Kind: openaitest.FaultStatus, Status: 504, EffectAfter: seconds(60)})
+		put("1")
+		put("2")
+		for range 3 { // a look at the newest store files follows each
+			time.Sleep(4 * time.Minute)
+			put("2")
+		}
+		is.Equal(w.Server.Snapshot().Store(w.Store).Files[0].Attributes["n"], "2")
+		is.Equal(put("2"), vsclient.Unchanged)
+	})
+}
+
 func TestSetAttributesOfAKeyWithoutADocumentFails(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		is := is.New(t)

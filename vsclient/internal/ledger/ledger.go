@@ -341,8 +341,9 @@ func (l *Ledger) Observe(id string, m Marks, marked bool, s Status, seen Seen, a
 	if ended && s < r.status || r.made && r.status == Failed && s == InProgress {
 		return
 	}
-	// Nor does it tell another end, or take marks off: a GET has to show that.
-	if ended && s > r.status || seen == Listed && !marked && r.marked {
+	// Nor does it tell another end, take marks off, or take attributes back: a GET has to show that.
+	back := r.marked && (!marked || m.Key == r.key && m.Number < r.number)
+	if ended && s > r.status || seen == Listed && back {
 		r.seen = NotSeen
 		return
 	}
@@ -355,7 +356,7 @@ func (l *Ledger) Observe(id string, m Marks, marked bool, s Status, seen Seen, a
 		r.own = replacedOwn // a tool or the server has altered them; the version is the key's all the same
 	case seen == Read && marked && m.Key == r.key && m.Number < r.number:
 		r.own = replacedOwn // the reply is older than it seems, or a tool has set older ones
-	case seen == Read || m.Number >= r.number: // a listing takes back no attributes: their number only grows
+	default:
 		l.mark(r, m, marked)
 	}
 	switch asked, doubted := l.asked[id]; {

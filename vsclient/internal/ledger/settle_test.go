@@ -269,6 +269,22 @@ func TestALateReplyTakesNothingBack(t *testing.T) {
 	is.Equal(v.Status, ledger.Absent)
 }
 
+// A listing may be behind, and an older update may have taken effect late.
+func TestOlderAttributesInAListingTakeNothingBackAndAreNotBelievedEither(t *testing.T) {
+	is := is.New(t)
+	key := ledger.Key{1}
+	l := ledger.New()
+	l.Uploaded(ledger.File{ID: "file-a"}, ledger.Marks{Key: key, Number: 1, Own: "old"}, 0, 1)
+	l.Updated("file-a", ledger.Marks{Key: key, Number: 2, Own: "new"}, false, 2)
+	l.Observe("file-a", ledger.Marks{Key: key, Number: 1, Own: "old"}, true, ledger.Completed, ledger.Listed, 3)
+	v, _ := l.Find("file-a")
+	is.Equal(v.Own, "new")
+	is.Equal(v.Seen, ledger.NotSeen) // a GET shows the ones that it has
+	l.Observe("file-a", ledger.Marks{Key: key, Number: 2, Own: "new"}, true, ledger.Completed, ledger.Listed, 4)
+	v, _ = l.Find("file-a")
+	is.Equal(v.Seen, ledger.Listed)
+}
+
 // A reader may look at a version between the decision that it is stuck and its removal.
 func TestAVersionThatWasGivenUpStaysSoWhileItIsInProgress(t *testing.T) {
 	is := is.New(t)
