@@ -53,11 +53,18 @@ func (g Guard) refuses(n, gone, owned int) string {
 	switch {
 	case n <= g.Free && (g.Share < 0 || !nearlyAll(gone, owned)):
 	case g.Share < 0:
-		return fmt.Sprintf("%d documents would be removed, which is more than %d", n, max(g.Free, 0))
+		return fmt.Sprintf("%s would be removed, which is more than %d", documents(n), max(g.Free, 0))
 	case float64(n) > g.Share*float64(owned)+1e-6: // 0.29 of 100 are less than 29
 		return fmt.Sprintf("%d of %d documents would be removed, which is more than %.4g %%", n, owned, 100*g.Share)
 	case n > g.Most:
-		return fmt.Sprintf("%d documents would be removed, which is more than %d", n, g.Most)
+		return fmt.Sprintf("%s would be removed, which is more than %d", documents(n), g.Most)
 	}
 	return ""
+}
+
+func documents(n int) string {
+	if n == 1 {
+		return "1 document"
+	}
+	return fmt.Sprintf("%d documents", n)
 }

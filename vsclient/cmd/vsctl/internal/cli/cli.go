@@ -121,7 +121,7 @@ func Run(ctx context.Context, args []string, s Streams) int {
 		err = fmt.Errorf("stopped: %w", context.Cause(ctx))
 	case err == nil:
 		err = a.out.err
-	case !a.begun && codeOf(err) == Failed: // cobra's own errors
+	case !a.begun && out.err == nil && codeOf(err) == Failed: // cobra's own errors
 		err = &exit{Usage, err}
 	}
 	code := cmp.Or(a.out.code, codeOf(err))
@@ -137,7 +137,7 @@ func Run(ctx context.Context, args []string, s Streams) int {
 	}
 	if a.json && (a.out.result != nil || err != nil) {
 		a.envelope(code, err)
-	} else if err != nil {
+	} else if err != nil && (out.err == nil || !errors.Is(err, out.err)) {
 		fmt.Fprintln(s.Err, "vsctl: "+show.Text(message(err)))
 	}
 	if out.err != nil {

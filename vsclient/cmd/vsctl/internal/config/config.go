@@ -3,6 +3,7 @@
 package config
 
 import (
+	"bytes"
 	"cmp"
 	"errors"
 	"fmt"
@@ -57,7 +58,7 @@ func Load(path string) (Config, error) {
 		return c, err
 	}
 	path = cmp.Or(path, File)
-	if err := yaml.UnmarshalWithOptions(data, &c, yaml.DisallowUnknownField()); err != nil {
+	if err := yaml.UnmarshalWithOptions(bytes.TrimPrefix(data, []byte("\ufeff")), &c, yaml.DisallowUnknownField()); err != nil {
 		return c, fmt.Errorf("%s: %s", path, firstLine(err))
 	}
 	for name, s := range c.Sources {

@@ -45,6 +45,13 @@ func TestFlagsComeBeforeTheEnvironmentAndThatBeforeTheFile(t *testing.T) {
 	is.Equal(got.Organization, "o")
 }
 
+func TestTheFileMayBeginWithAByteOrderMark(t *testing.T) {
+	is := is.New(t)
+	c, _, err := load(t, "\ufeffsources:\n  h:\n    source: docs\n")
+	is.NoErr(err)
+	is.True(strings.HasSuffix(c.Sources["h"].Source, "docs"))
+}
+
 func TestAVariableOfTheFileMustBeSet(t *testing.T) {
 	is := is.New(t)
 	c, _, err := load(t, "api_key: ${KEY}\n")
