@@ -7,7 +7,9 @@ import (
 	"errors"
 	"fmt"
 	"maps"
+	"strings"
 	"sync"
+	"time"
 
 	"github.com/conduitio-labs/conduit-connector-openai-vectorstore/vsclient"
 	"github.com/conduitio-labs/conduit-connector-openai-vectorstore/vsclient/plan/internal/digest"
@@ -24,6 +26,10 @@ type ExecuteOptions struct {
 	// Exists asks the source whether it has a document of the key, before each removal.
 	// It is called from many goroutines. nil: the source cannot be asked.
 	Exists func(ctx context.Context, key string) (bool, error)
+	// Attached leaves documents that are being indexed as they are, for a client with
+	// [vsclient.Config.Async]. Otherwise they are waited for, five minutes at the most, and
+	// uploaded anew when they are not searchable then.
+	Attached bool
 	// Refusals takes in the documents that OpenAI refuses, for [Options.Refusals] of the
 	// next run. nil: nothing remembers them.
 	Refusals *Refusals
@@ -33,8 +39,8 @@ type ExecuteOptions struct {
 type Progress struct {
 	Entry  Entry           // Entry.Withheld says why it was not executed
 	Result vsclient.Result // Result.Err is why it has failed
-	Done   int             // entries that have ended, of those that change the store
-	Total  int             // entries that change the store
+	Done   int             // entries that have ended, of Total
+	Total  int             // entries that change the store, or are waited for
 	Bytes  int64           // content uploaded so far
 }
 
@@ -91,7 +97,7 @@ func (p *Plan) Execute(ctx context.Context, c *vsclient.Client, o ExecuteOptions
 			main = i
 		}
 		switch {
-		case !e.Action.Changes():
+		case !e.acts():
 			continue
 		case e.Action == Remove:
 			removals = append(removals, group{main, []int{i}})
@@ -209,7 +215,7 @@ func (x *execution) end(i int, how end, r vsclient.Result) {
 	how.idle = !failed && e.Action != Duplicate && (r.Outcome == vsclient.Unchanged || r.Outcome == vsclient.Absent)
 	x.ends[i] = how
 	switch {
-	case failed && e.Action.Puts() && e.SHA256 != "":
+	case failed && e.acts() && e.SHA256 != "":
 		x.unput[e.SHA256] = e.Key
 	case !failed && !how.idle && e.Action.Uploads():
 		x.bytes += e.Bytes
@@ -258,15 +264,50 @@ func (x *execution) beforeRemovals(ctx context.Context) string {
 
 // put puts the document of the entry.
 func (x *execution) put(ctx context.Context, e Entry) (vsclient.Result, end) {
+	if e.indexing() {
+		if how := x.wait(ctx, e); how != (end{}) {
+			return vsclient.Result{}, how
+		}
+	}
 	d, how := x.open(ctx, e)
 	if how != (end{}) {
 		return vsclient.Result{}, how
 	}
+	chunking := chunkingText(d.Chunking)
+	if why := x.o.Refusals.reason(e.Key, e.SHA256, chunking); e.Action.Uploads() && why != "" { // since the plan was made
+		return vsclient.Result{}, end{withheld: refusedBefore + why}
+	}
 	r, how := x.change(ctx, e, vsclient.Put(d), d.Attributes[x.plan.OwnerAttribute])
-	if e.Action.Uploads() && !how.stale {
-		x.o.Refusals.record(e.Key, e.SHA256, chunkingText(d.Chunking), how.err)
+	switch code, failed := strings.CutPrefix(e.Reason, unindexed); {
+	case x.o.Attached && how == (end{}) && failed && code != "server_error": // nobody waits for what comes of it
+		x.o.Refusals.suspect(e.Key, e.SHA256, chunking, code)
+	case (e.Action.Uploads() || e.indexing()) && !how.stale:
+		x.o.Refusals.record(e.Key, e.SHA256, chunking, how.err)
 	}
 	return r, how
+}
+
+// wait returns when the version is no longer being indexed, or after five minutes.
+func (x *execution) wait(ctx context.Context, e Entry) end {
+	if x.o.Attached {
+		return end{withheld: "it is still being indexed"}
+	}
+	began := time.Now()
+	for pause := time.Second; time.Since(began) < 5*time.Minute; pause = min(2*pause, 15*time.Second) {
+		info, err := x.c.Get(ctx, e.Key)
+		switch {
+		case errors.Is(err, vsclient.ErrNotFound), err == nil && info.Version >= e.Version && info.Status != vsclient.InProgress:
+			return end{}
+		case err != nil:
+			return end{err: err}
+		}
+		select {
+		case <-time.After(pause):
+		case <-ctx.Done():
+			return end{err: context.Cause(ctx)}
+		}
+	}
+	return end{}
 }
 
 // change makes a change, provided that the document is still the owner's. Without an owner it has
@@ -400,7 +441,7 @@ func (x *execution) report() Report {
 	for i, e := range x.plan.Entries {
 		how, reached := x.ends[i]
 		switch {
-		case !e.Action.Changes():
+		case !e.acts():
 			continue
 		case !reached:
 			how.withheld = fmt.Sprintf("the execution ended before: %v", x.fatal)
@@ -413,9 +454,13 @@ func (x *execution) report() Report {
 			out.Stale = append(out.Stale, e)
 		case how.withheld != "":
 			out.Withheld = append(out.Withheld, e)
+		case how.idle && e.indexing(): // it was waited for
 		case how.idle:
 			out.Idle++
 		default:
+			if e.indexing() {
+				e.Action = Repair
+			}
 			out.Counts[e.Action]++
 			out.Done++
 		}

@@ -91,8 +91,9 @@ func TestAKillAtAnyRequestIsMadeGoodByTheNextRun(t *testing.T) {
 	}{
 		{"at once", openaitest.Config{}, 0},
 		{"over a listing that lags", openaitest.Config{ListLag: openaitest.Lag{Attach: 30 * time.Second, Detach: 30 * time.Second, Update: 30 * time.Second}}, 5 * time.Minute},
+		{"while documents are being indexed", openaitest.Config{IndexTime: time.Minute}, 0},
 	} {
-		api.cfg.Latency, api.cfg.IndexTime = 50*time.Millisecond, 500*time.Millisecond
+		api.cfg.Latency, api.cfg.IndexTime = 50*time.Millisecond, max(api.cfg.IndexTime, 500*time.Millisecond)
 		run := func(t *testing.T, at kill) (requests int) {
 			synctest.Test(t, func(t *testing.T) {
 				is := is.New(t)

@@ -210,18 +210,22 @@ func (m *maker) take(ctx context.Context, d vsclient.Document) error {
 	}
 	h.seen, e.Reason = true, unique.Make(e.Reason).Value() // most are the same
 	m.plan.Entries = append(m.plan.Entries, e)
-	if !m.o.Reopen && (e.Action.Puts() || e.Action == Unchanged && len(m.older[d.Key]) > 0) {
+	if !m.o.Reopen && (e.Action.Puts() || e.indexing() || e.Action == Unchanged && len(m.older[d.Key]) > 0) {
 		m.plan.documents[d.Key] = d
 	}
 	if len(m.older[d.Key]) == 0 && (h.fileID == "" || e.Action == Unchanged || e.Action.Uploads()) {
 		m.byKey[d.Key] = taken
 	}
-	if !e.Action.Puts() && e.Action != Unchanged || h.unsearchable != nil {
+	reason := "a newer version of the key is searchable"
+	switch {
+	case e.indexing():
+		reason = "a newer version of the key is being indexed"
+	case !e.Action.Puts() && e.Action != Unchanged, h.unsearchable != nil:
 		return nil
 	}
 	for _, old := range m.older[d.Key] {
 		m.plan.Entries = append(m.plan.Entries, Entry{
-			Action: Duplicate, Key: d.Key, Reason: "a newer version of the key is searchable",
+			Action: Duplicate, Key: d.Key, Reason: reason,
 			Bytes: old.size, SHA256: old.content.String(), FileID: old.fileID, Version: old.version,
 		})
 	}
@@ -249,7 +253,7 @@ func (m *maker) judge(ctx context.Context, e *Entry, h *held, d vsclient.Documen
 	}
 	e.Action, e.Reason = m.compare(h, info)
 	if why := m.o.Refusals.reason(d.Key, info.SHA256, chunkingText(info.Chunking)); e.Action.Uploads() && why != "" {
-		e.Action, e.Reason = Refused, "OpenAI has refused this content before: "+why
+		e.Action, e.Reason = Refused, refusedBefore+why
 	}
 	e.Unowned = m.o.Scope.Owner != "" && h.fileID != "" && h.owner.Value() == nil && e.Action.Puts()
 	return nil
@@ -293,7 +297,7 @@ func (m *maker) compare(h *held, want vsclient.Info) (Action, string) {
 	case h.content != digest.Of(want.SHA256):
 		return Replace, ""
 	case stuck != nil && (stuck.Status == vsclient.Failed || stuck.Status == vsclient.Cancelled):
-		return Repair, "OpenAI could not index the stored document: " + cmp.Or(stuck.Code, string(stuck.Status))
+		return Repair, unindexed + cmp.Or(stuck.Code, string(stuck.Status))
 	case stuck != nil && time.Since(stuck.AttachedAt) > 10*time.Minute: // as a client has it
 		return Repair, fmt.Sprintf("the stored document is stuck: it is %s since %s", stuck.Status, stuck.AttachedAt.UTC().Format(time.RFC3339))
 	case h.chunking.Value() != want.Chunking:
@@ -305,9 +309,6 @@ func (m *maker) compare(h *held, want vsclient.Info) (Action, string) {
 	}
 	return Unchanged, ""
 }
-
-// indexed is the reason of a document that is as it should be, and not searchable yet.
-const indexed = "it is being indexed"
 
 func chunkingText(c vsclient.Chunking) string {
 	if c == (vsclient.Chunking{}) {
@@ -346,11 +347,8 @@ func (m *maker) remove(ctx context.Context) error {
 	}
 	unput := make(map[string]string) // why keys do not have the contents of the source
 	for _, e := range p.Entries[:first] {
-		switch {
-		case e.Action == Refused, e.Action == Conflict:
+		if e.Action == Refused || e.Action == Conflict {
 			unput[e.SHA256] = fmt.Sprintf("%q, which cannot be put", e.Key)
-		case e.Action == Unchanged && e.Reason == indexed, e.Action == Attributes && m.byKey[e.Key].unsearchable != nil:
-			unput[e.SHA256] = fmt.Sprintf("%q, which is still being indexed", e.Key)
 		}
 	}
 	gone, news, stays := m.losses(p.Entries[:first], removals)
@@ -367,7 +365,7 @@ func (m *maker) remove(ctx context.Context) error {
 	}
 	p.Guarded = cmp.Or(another, p.Guard.refuses(p.Removals, gone, p.Owned))
 	for i, e := range p.Entries[:first] {
-		if e.Action.Puts() {
+		if e.Action.Puts() || e.indexing() {
 			p.Entries[i].Withheld = another
 		}
 	}

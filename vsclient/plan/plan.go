@@ -60,7 +60,7 @@ const (
 	Remove     Action = "remove"     // the source no longer has the document
 	Conflict   Action = "conflict"   // the document is another owner's; nothing is done
 	Refused    Action = "refused"    // the document cannot be put; nothing is done
-	Unchanged  Action = "unchanged"  // nothing is to be done
+	Unchanged  Action = "unchanged"  // nothing is to be done, but to wait while it is being indexed
 )
 
 // Puts reports whether the action puts a document of the source.
@@ -73,6 +73,18 @@ func (a Action) Uploads() bool { return a.Puts() && a != Attributes && a != Dupl
 
 // Changes reports whether the action changes the store.
 func (a Action) Changes() bool { return a.Puts() || a == Remove }
+
+// indexing reports whether the stored version is as it should be and not searchable yet.
+func (e Entry) indexing() bool { return e.Action == Unchanged && e.Reason == indexed }
+
+// The reasons of entries whose stored version is being indexed, or has failed.
+const (
+	indexed   = "it is being indexed"
+	unindexed = "OpenAI could not index the stored document: " // and the code
+)
+
+// acts reports whether [Plan.Execute] has to do with the entry.
+func (e Entry) acts() bool { return e.Action.Changes() || e.indexing() }
 
 // Entry is one step of a [Plan], or a document for which there is none to take.
 type Entry struct {

@@ -16,8 +16,9 @@ import (
 
 // Refusals remember documents that OpenAI has refused, so that another run over the same
 // source does not upload them again. A document is tried again once its content or its
-// chunking has changed, and after a day when OpenAI has refused a request rather than to
-// index it. The zero value is empty and ready. It is safe for concurrent use.
+// chunking has changed. It is tried again after a day when OpenAI has refused a request rather
+// than to index it, and when nobody has waited for its last upload ([ExecuteOptions.Attached]).
+// The zero value is empty and ready. It is safe for concurrent use.
 type Refusals struct {
 	mu    sync.Mutex
 	byKey map[string]refusal
@@ -30,7 +31,7 @@ type refusal struct {
 	Until    time.Time `json:"until,omitzero"` // when it is tried again, in UTC; zero: never
 }
 
-// again is the wait after a refused request: the reason need not have been the content.
+// again is the wait when the reason need not have been the content.
 const again = 24 * time.Hour
 
 // LoadRefusals reads the file that [Refusals.Save] has written. A file that is missing holds none.
@@ -88,26 +89,41 @@ func (r *Refusals) reason(key, sha256, chunking string) string {
 	return ""
 }
 
+// refusedBefore begins the reason of an entry whose content was refused.
+const refusedBefore = "OpenAI has refused this content before: "
+
 // record takes in how a put has ended.
 func (r *Refusals) record(key, sha256, chunking string, err error) {
 	if r == nil {
 		return
 	}
+	// Faults of the content, which another upload of it would meet again.
+	faults := []error{vsclient.ErrIndexing, vsclient.ErrUnsupportedType, vsclient.ErrTooLarge}
+	switch {
+	case err == nil:
+		r.mu.Lock()
+		defer r.mu.Unlock()
+		delete(r.byKey, key)
+	case vsclient.ClassOf(err) != vsclient.BadDocument:
+	case errors.Is(err, vsclient.ErrRejected):
+		r.suspect(key, sha256, chunking, reasonOf(err))
+	case slices.ContainsFunc(faults, func(kind error) bool { return errors.Is(err, kind) }):
+		r.add(key, refusal{SHA256: sha256, Chunking: chunking, Reason: reasonOf(err)})
+	}
+}
+
+// suspect records a refusal that need not be the content's, so that it is tried again after a day.
+func (r *Refusals) suspect(key, sha256, chunking, reason string) {
+	if r != nil {
+		r.add(key, refusal{SHA256: sha256, Chunking: chunking, Reason: reason, Until: time.Now().UTC().Add(again).Truncate(time.Second)})
+	}
+}
+
+func (r *Refusals) add(key string, one refusal) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	if err == nil {
-		delete(r.byKey, key)
+	if r.byKey == nil {
+		r.byKey = make(map[string]refusal)
 	}
-	// Faults of the content, which another upload of it would meet again.
-	faults := []error{vsclient.ErrIndexing, vsclient.ErrRejected, vsclient.ErrUnsupportedType, vsclient.ErrTooLarge}
-	if vsclient.ClassOf(err) == vsclient.BadDocument && slices.ContainsFunc(faults, func(kind error) bool { return errors.Is(err, kind) }) {
-		if r.byKey == nil {
-			r.byKey = make(map[string]refusal)
-		}
-		one := refusal{SHA256: sha256, Chunking: chunking, Reason: reasonOf(err)}
-		if errors.Is(err, vsclient.ErrRejected) {
-			one.Until = time.Now().UTC().Add(again).Truncate(time.Second)
-		}
-		r.byKey[key] = one
-	}
+	r.byKey[key] = one
 }

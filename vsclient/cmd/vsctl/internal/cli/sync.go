@@ -325,12 +325,15 @@ func (a *app) lines(out io.Writer, p *plan.Plan) {
 
 // summary is the plan in one sentence.
 func summary(p *plan.Plan) string {
-	counts, unput := map[plan.Action]int{}, 0
+	counts, unput, indexing := map[plan.Action]int{}, 0, 0
 	for _, e := range p.Entries {
 		if e.Withheld == "" {
 			counts[e.Action]++
 		} else if e.Action.Puts() {
 			unput++
+		}
+		if e.Action == plan.Unchanged && e.Reason != "" {
+			indexing++
 		}
 	}
 	parts := []string{}
@@ -347,6 +350,7 @@ func summary(p *plan.Plan) string {
 		{len(withheld(p)), "not removed"},
 		{counts[plan.Conflict] + counts[plan.Refused], "left alone"},
 		{counts[plan.Unchanged], "unchanged"},
+		{indexing, "of these not searchable yet"},
 	} {
 		if one.n > 0 {
 			parts = append(parts, fmt.Sprintf("%d %s", one.n, one.verb))
@@ -411,10 +415,11 @@ func removals(entries []plan.Entry) (n int) {
 }
 
 // unasked returns the changes that are withheld although nobody has asked for that. asked
-// tells that removals are turned off.
+// tells that removals, those of older versions too, are turned off.
 func unasked(entries []plan.Entry, asked bool) (kept []plan.Entry) {
 	for _, e := range entries {
-		if e.Withheld != "" && (e.Action.Puts() || e.Action == plan.Remove && !asked) {
+		removes := e.Action == plan.Remove || e.Action == plan.Duplicate
+		if e.Withheld != "" && e.Action.Changes() && !(asked && removes) {
 			kept = append(kept, e)
 		}
 	}
@@ -740,7 +745,7 @@ func (a *app) execute(ctx context.Context, c *vsclient.Client, m made, opened so
 		}
 	}
 	o := plan.ExecuteOptions{
-		Approve: x.most(), Refusals: m.refusals, Exists: exists(opened), Source: opened.Again,
+		Approve: x.most(), Refusals: m.refusals, Exists: exists(opened), Source: opened.Again, Attached: !x.wait,
 	}
 	if saved {
 		o.Source = opened.Document

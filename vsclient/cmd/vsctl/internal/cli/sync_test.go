@@ -8,6 +8,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/matryer/is"
 
@@ -436,6 +437,24 @@ func TestWithoutWaitingRemovalsAreLeft(t *testing.T) {
 	out := w.must(cli.Done, "sync", w.dir, "--owner", "hb", "-y", "--wait=false")
 	is.True(strings.Contains(out, "- sub/b.md  (withheld: removals are turned off)"))
 	is.True(strings.Contains(strings.Join(w.keys(), " "), "sub/b.md"))
+}
+
+func TestWithoutWaitingDocumentsThatAreBeingIndexedAreLeft(t *testing.T) {
+	is := is.New(t)
+	w := newWorld(t, openaitest.Config{IndexTime: 5 * time.Minute})
+	w.must(cli.Done, "sync", w.dir, "--owner", "hb", "-y", "--wait=false")
+	is.True(strings.Contains(w.must(cli.Done, "plan", w.dir, "--owner", "hb", "--exit-code"), "3 unchanged, 3 of these not searchable yet"))
+	w.srv.Advance(6 * time.Minute)
+	w.write("a.md", "changed")
+	w.must(cli.Done, "sync", w.dir, "--owner", "hb", "-y", "--wait=false")
+	uploads := w.srv.Counts()["POST /files"]
+	out := w.must(cli.Done, "sync", w.dir, "--owner", "hb", "-y", "--wait=false")
+	is.True(strings.Contains(out, "! a.md  (a newer version of the key is being indexed)"))
+	w.must(cli.Pending, "plan", w.dir, "--owner", "hb", "--exit-code")
+	w.srv.Advance(6 * time.Minute)
+	w.must(cli.Done, "sync", w.dir, "--owner", "hb", "-y")
+	is.Equal(w.srv.Counts()["POST /files"], uploads)
+	is.Equal(w.keys(), []string{"a.md", "sub/b.md", "sub/c.md"})
 }
 
 func TestTheEmulatedStoreNeedsNoKey(t *testing.T) {

@@ -1,0 +1,146 @@
+package plan_test
+
+import (
+	"context"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/matryer/is"
+
+	"github.com/conduitio-labs/conduit-connector-openai-vectorstore/vsclient"
+	"github.com/conduitio-labs/conduit-connector-openai-vectorstore/vsclient/internal/worldtest"
+	"github.com/conduitio-labs/conduit-connector-openai-vectorstore/vsclient/openaitest"
+	"github.com/conduitio-labs/conduit-connector-openai-vectorstore/vsclient/plan"
+)
+
+// leaveIndexing replaces a.md and creates b.md in a process that ends before they are searchable.
+func leaveIndexing(w *worldtest.World) {
+	c := w.Client(func(cfg *vsclient.Config) { cfg.Async = true })
+	for _, d := range []vsclient.Document{doc("a.md", "new"), doc("b.md", "b")} {
+		if _, err := c.Put(context.Background(), ofUs(d)); err != nil {
+			w.T.Fatal(err)
+		}
+	}
+	_ = c.Close()
+}
+
+func TestTheNextRunWaitsForDocumentsThatAreBeingIndexedAndRemovesTheirOlderVersions(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		is := is.New(t)
+		w := worldtest.New(t, openaitest.Config{IndexTime: 2 * time.Minute})
+		putAll(w, ofUs(doc("a.md", "old")))
+		leaveIndexing(w)
+		p := makePlan(w, w.Client(), source(doc("a.md", "new"), doc("b.md", "b")), us)
+		is.Equal(lines(p), []string{"unchanged a.md", "duplicate a.md", "unchanged b.md"})
+		is.Equal(p.Pending(), 1)
+		uploads := w.Server.Counts()["POST /files"]
+		r := run(w, w.Client(), p, plan.ExecuteOptions{})
+		is.NoErr(r.Err())
+		is.Equal(r.Counts, map[plan.Action]int{plan.Duplicate: 1})
+		is.Equal(r.Idle+len(r.Stale)+len(r.Withheld), 0)
+		is.Equal(stored(w), []string{"a.md: new", "b.md: b"})
+		is.Equal(w.Server.Counts()["POST /files"], uploads)
+		w.NoGap("a.md")
+		is.Equal(makePlan(w, w.Client(), source(doc("a.md", "new"), doc("b.md", "b")), us).Pending(), 0)
+	})
+}
+
+func TestTheNextRunPutsDocumentsAnewThatAreNotIndexedInTheEnd(t *testing.T) {
+	for sentence, lead := range map[string]func(cfg *openaitest.Config, broken func() bool){
+		"they fail": func(cfg *openaitest.Config, broken func() bool) {
+			cfg.FailIndexing = func(openaitest.FileInfo) (code, message string) {
+				if broken() {
+					code = "server_error"
+				}
+				return code, ""
+			}
+		},
+		"they hang": func(cfg *openaitest.Config, broken func() bool) {
+			cfg.StickIndexing = func(openaitest.FileInfo) bool { return broken() }
+		},
+	} {
+		t.Run(sentence, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				is := is.New(t)
+				cfg, broken := openaitest.Config{IndexTime: time.Minute}, false
+				lead(&cfg, func() bool { return broken })
+				w := worldtest.New(t, cfg)
+				putAll(w, ofUs(doc("a.md", "old")))
+				broken = true
+				leaveIndexing(w)
+				broken = false
+				p := makePlan(w, w.Client(), source(doc("a.md", "new"), doc("b.md", "b")), us)
+				r := run(w, w.Client(), p, plan.ExecuteOptions{})
+				is.NoErr(r.Err())
+				is.Equal(r.Counts[plan.Repair], 2)
+				is.Equal(stored(w), []string{"a.md: new", "b.md: b"})
+				w.NoGap("a.md")
+			})
+		})
+	}
+}
+
+func TestARunThatDoesNotWaitLeavesDocumentsThatAreBeingIndexed(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		is := is.New(t)
+		w := worldtest.New(t, openaitest.Config{IndexTime: time.Minute})
+		putAll(w, ofUs(doc("a.md", "old")))
+		leaveIndexing(w)
+		began := time.Now()
+		p := makePlan(w, w.Client(), source(doc("a.md", "new"), doc("b.md", "b")), us)
+		_, writes := requests(w, func() {
+			r := run(w, w.Client(), p, plan.ExecuteOptions{Attached: true})
+			is.Equal(r.Done, 0)
+			is.Equal(withheld(r.Withheld), map[string]string{"a.md": "it is still being indexed", "b.md": "it is still being indexed"})
+		})
+		is.Equal(writes, 0)
+		is.True(time.Since(began) < time.Second)
+	})
+}
+
+// Nobody waits for the documents, so that no put tells of a refusal.
+func TestARunThatDoesNotWaitTriesARefusedDocumentAnewOnceADay(t *testing.T) {
+	for code, daily := range map[string]bool{"invalid_file": true, "unsupported_file": true, "server_error": false} {
+		t.Run(code, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				is := is.New(t)
+				w := worldtest.New(t, openaitest.Config{IndexTime: time.Minute, FailIndexing: func(openaitest.FileInfo) (string, string) { return code, "" }})
+				refusals := new(plan.Refusals)
+				o := us
+				o.Refusals = refusals
+				changes := 0
+				sync := func() {
+					c := w.Client(func(cfg *vsclient.Config) { cfg.Async = true })
+					changes += run(w, c, makePlan(w, c, source(doc("a.md", "a")), o), plan.ExecuteOptions{Attached: true, Refusals: refusals}).Done
+					_ = c.Close()
+					time.Sleep(time.Hour)
+				}
+				for range 20 {
+					sync()
+				}
+				want := 20
+				if daily {
+					want = 2 // the first, and the one that finds that it has failed
+				}
+				is.Equal(changes, want)
+				time.Sleep(24 * time.Hour)
+				sync()
+				is.Equal(changes, want+1)
+			})
+		})
+	}
+}
+
+func TestASavedPlanPutsNoDocumentThatWasRefusedSince(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		is := is.New(t)
+		w := worldtest.New(t, openaitest.Config{FailIndexing: func(openaitest.FileInfo) (string, string) { return "invalid_file", "" }})
+		p := makePlan(w, w.Client(), source(doc("a.md", "a")), us)
+		o := plan.ExecuteOptions{Refusals: new(plan.Refusals), Source: opener(doc("a.md", "a"))}
+		is.Equal(len(run(w, w.Client(), again(t, p), o).Failed), 1)
+		uploads := w.Server.Counts()["POST /files"]
+		is.Equal(len(run(w, w.Client(), again(t, p), o).Withheld), 1)
+		is.Equal(w.Server.Counts()["POST /files"], uploads)
+	})
+}
