@@ -7,7 +7,6 @@ import (
 	"io"
 	"io/fs"
 	"iter"
-	"maps"
 	"os"
 	"path"
 	"regexp"
@@ -31,9 +30,10 @@ type dir struct {
 	list    lister
 	refused map[string]string
 
-	first sync.Once
-	names map[string]string // of the last listing; nil before the first
-	shut  map[string]string // of the last listing: names that may be of folders whose files it leaves out
+	first   sync.Once
+	names   []string          // of the last listing, sorted; nil before the first
+	reasons map[string]string // why some of them are refused
+	shut    map[string]string // of the last listing: names that may be of folders whose files it leaves out
 }
 
 // A lister lists the files of a folder that are to be considered. It yields an error
@@ -77,18 +77,15 @@ func (d *dir) Refused() map[string]string { return d.refused }
 func (d *dir) Documents(ctx context.Context) iter.Seq2[vsclient.Document, error] {
 	return func(yield func(vsclient.Document, error) bool) {
 		d.refused = map[string]string{}
-		names, errs := d.chosen(ctx)
-		for _, err := range errs {
+		for _, err := range d.chosen(ctx) {
 			if !yield(vsclient.Document{}, err) {
 				return
 			}
 		}
-		sorted := slices.AppendSeq(make([]string, 0, len(names)), maps.Keys(names))
-		slices.Sort(sorted)
-		for _, name := range sorted {
+		for _, name := range d.names {
 			doc := vsclient.Document{}
 			var err error
-			reason := names[name]
+			reason := d.reasons[name]
 			switch reason {
 			case "":
 				doc, err = d.document(name)
@@ -106,8 +103,8 @@ func (d *dir) Documents(ctx context.Context) iter.Seq2[vsclient.Document, error]
 				return
 			}
 		}
-		err := d.unchanged(ctx, sorted)
-		if err == nil && len(names) > 0 && len(d.refused) == len(names) && !d.o.AllowEmpty {
+		err := d.unchanged(ctx)
+		if err == nil && len(d.names) > 0 && len(d.refused) == len(d.names) && !d.o.AllowEmpty {
 			err = fmt.Errorf("%s has no file that can be put", d.path)
 		}
 		if err != nil {
@@ -142,17 +139,29 @@ const NotIndexed = "OpenAI does not index files with this extension"
 // NotCheckedOut is the reason for a file that a sparse checkout leaves out.
 const NotCheckedOut = "git keeps it, and does not check it out here"
 
-// chosen returns the files that the globs choose, each with the reason for which it
-// is refused or "", and an error for each part that could not be read.
-func (d *dir) chosen(ctx context.Context) (names map[string]string, errs []error) {
-	names = map[string]string{}
-	d.names = names
-	errs = d.choose(ctx, func(name, reason string) { names[name] = reason })
-	return names, errs
+// chosen lists the files that the globs choose, and returns an error for each part that could
+// not be read.
+func (d *dir) chosen(ctx context.Context) (errs []error) {
+	d.names, d.reasons = []string{}, map[string]string{}
+	errs = d.choose(ctx, func(name, reason string) {
+		d.names = append(d.names, name)
+		d.refusedFor(name, reason)
+	})
+	slices.Sort(d.names)
+	d.names = slices.Compact(d.names)
+	return errs
 }
 
-// choose calls take with each file that the globs choose, as chosen returns it. A folder is
-// shut whatever the globs say of its own name: they may choose files below it.
+// refusedFor keeps the reason for which a file is refused, or "".
+func (d *dir) refusedFor(name, reason string) {
+	if delete(d.reasons, name); reason != "" {
+		d.reasons[name] = reason
+	}
+}
+
+// choose calls take with each file that the globs choose, and the reason for which it is
+// refused or "". A folder is shut whatever the globs say of its own name: they may choose
+// files below it.
 func (d *dir) choose(ctx context.Context, take func(name, reason string)) (errs []error) {
 	d.shut = map[string]string{}
 	for name, err := range d.list.all(ctx) {
@@ -250,25 +259,25 @@ func Pointer(open func() (io.ReadCloser, error)) string {
 
 // unchanged returns an error when the folder is another one than before, or when a
 // file has gone or come since. before is sorted. No second map of the files is made.
-func (d *dir) unchanged(ctx context.Context, before []string) error {
+func (d *dir) unchanged(ctx context.Context) error {
 	if err := d.same(); err != nil {
 		return err
 	}
-	there, came := make([]bool, len(before)), ""
+	there, came := make([]bool, len(d.names)), ""
 	errs := d.choose(ctx, func(name, reason string) {
-		i, ok := slices.BinarySearch(before, name)
+		i, ok := slices.BinarySearch(d.names, name)
 		if ok {
 			there[i] = true
 		} else {
 			came = name
 		}
-		d.names[name] = reason
+		d.refusedFor(name, reason)
 	})
 	if len(errs) > 0 {
 		return errs[0]
 	}
 	if i := slices.Index(there, false); i >= 0 {
-		return fmt.Errorf("%s went away while the folder was read: run it again", before[i])
+		return fmt.Errorf("%s went away while the folder was read: run it again", d.names[i])
 	}
 	if came != "" {
 		return fmt.Errorf("%s came while the folder was read: run it again", came)
@@ -327,7 +336,7 @@ func (d *dir) Document(ctx context.Context, key string) (vsclient.Document, bool
 	}
 	d.first.Do(func() {
 		if d.names == nil {
-			_, _ = d.chosen(ctx)
+			_ = d.chosen(ctx)
 		}
 	})
 	for above := path.Dir(name); above != "."; above = path.Dir(above) {
@@ -336,7 +345,7 @@ func (d *dir) Document(ctx context.Context, key string) (vsclient.Document, bool
 		}
 	}
 	switch info, err := fs.Lstat(d.files, name); {
-	case absent(err) && d.names[name] == NotCheckedOut:
+	case absent(err) && d.reasons[name] == NotCheckedOut:
 		return none, false, fmt.Errorf("%s: %w", name, errSparse)
 	case absent(err) && d.away(name):
 		return none, false, fmt.Errorf("iCloud has put %s away: download it", name)
@@ -347,7 +356,7 @@ func (d *dir) Document(ctx context.Context, key string) (vsclient.Document, bool
 	case err != nil:
 		return none, false, err
 	}
-	if _, ok := d.names[name]; !ok {
+	if _, ok := slices.BinarySearch(d.names, name); !ok {
 		if ok, err := d.list.has(ctx, name); !ok || err != nil {
 			return none, false, err
 		}
@@ -359,7 +368,7 @@ func (d *dir) Document(ctx context.Context, key string) (vsclient.Document, bool
 // Again opens a file of the folder that was listed.
 func (d *dir) Again(_ context.Context, key string) (vsclient.Document, bool, error) {
 	name, ok := strings.CutPrefix(key, d.o.Prefix)
-	if reason, listed := d.names[name]; !ok || !listed || reason != "" {
+	if _, listed := slices.BinarySearch(d.names, name); !ok || !listed || d.reasons[name] != "" {
 		return vsclient.Document{}, false, nil
 	}
 	doc, err := d.document(name)
