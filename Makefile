@@ -45,6 +45,12 @@ test-connector: ## Run the tests of the connector
 test-vsclient test-vsctl test-connector: test-%:
 	go -C $(call folder,$*) test -race -parallel $(call parallel,$*) -timeout 40m ./...
 
+.PHONY: test-whole whole-vsclient whole-vsctl whole-connector
+test-whole: ## Run the tests of all modules in full, without the race detector
+	@$(MAKE) --no-print-directory -j2 $(MODULES:%=whole-%)
+whole-vsclient whole-vsctl whole-connector: whole-%:
+	go -C $(call folder,$*) test -count=1 -parallel $(call parallel,$*) -timeout 30m ./...
+
 .PHONY: e2e
 e2e: ## Run the plugin in a real Conduit, with generator and PostgreSQL pipelines
 	go -C connector test -tags e2e -count=1 -v -timeout 30m ./e2e
@@ -179,12 +185,8 @@ conformance: ## Check the emulator and all recorded exchanges against OpenAI's d
 	@test -f "$(SPEC)" || { echo "set SPEC to OpenAI's OpenAPI document: openapi.json of github.com/openai/openai-openapi" >&2; exit 1; }
 	SPEC=$(abspath $(SPEC)) GOWORK=off go -C vsclient/conformance test ./...
 	@dir=$$(mktemp -d) && trap 'rm -rf "$$dir"' EXIT && export OPENAITEST_RECORD=$$dir && \
-	$(MAKE) --no-print-directory -j2 $(MODULES:%=record-%) && \
+	$(MAKE) --no-print-directory test-whole && \
 	GOWORK=off go -C vsclient/conformance run . -whole -spec $(abspath $(SPEC)) $$dir
-
-.PHONY: record-vsclient record-vsctl record-connector
-record-vsclient record-vsctl record-connector: record-%:
-	go -C $(call folder,$*) test -count=1 -parallel $(call parallel,$*) -timeout 30m ./...
 
 .PHONY: test-node
 test-node: ## Run OpenAI's Node SDK against the emulator

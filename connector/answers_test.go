@@ -41,9 +41,8 @@ var answers = func() map[string]openaitest.Quirks {
 	return all
 }()
 
-// few are the answers that affect most of the connector's work: names, attributes, attaches
-// and deletes.
-var few = []string{"alter_filenames=underscore_unsafe", "attribute_value_max=256", "batches_not_taken=not_found", "absent_400"}
+// few are two of the answers that affect most of the connector's work: names and attaches.
+var few = []string{"alter_filenames=underscore_unsafe", "batches_not_taken=not_found"}
 
 // TestTheSuiteHoldsUnderEachAnswer runs the suite under each answer except the default. With
 // -short or the race detector, which makes it much slower, it runs only few of them.

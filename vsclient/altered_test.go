@@ -192,6 +192,7 @@ func TestAServerThatLosesAttributesIsRefused(t *testing.T) {
 							for _, err := range c.List(ctx) {
 								is.True(err == nil || ctx.Err() != nil)
 							}
+							time.Sleep(race.Pick(0, 100*time.Millisecond))
 						}
 					})
 				}
@@ -312,6 +313,7 @@ func TestAServerThatKeepsAttributesInPartIsRefused(t *testing.T) {
 						for _, err := range c.List(ctx) {
 							is.True(err == nil || ctx.Err() != nil)
 						}
+						time.Sleep(race.Pick(0, 100*time.Millisecond))
 					}
 				})
 				for i := range 3 {

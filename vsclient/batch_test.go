@@ -97,15 +97,15 @@ func TestAServerThatTakesSmallerBatchesCostsRequestsButNoDocument(t *testing.T) 
 		}
 		t.Run(fmt.Sprint(most), func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
-				is := is.New(t)
+				is, n := is.New(t), race.Pick(1500, 600)
 				cfg := slow
 				cfg.Quirks.BatchMax = most
 				w := worldtest.New(t, cfg)
 				c := w.Client(func(cfg *vsclient.Config) { cfg.BatchSize = 1000 })
-				for _, r := range c.Apply(t.Context(), many("d", 1500), nil) {
+				for _, r := range c.Apply(t.Context(), many("d", n), nil) {
 					is.NoErr(r.Err)
 				}
-				is.Equal(len(w.Searchable()), 1500)
+				is.Equal(len(w.Searchable()), n)
 				is.True(w.Answered(400) <= 8) // it learns
 			})
 		})
@@ -311,15 +311,15 @@ func TestNoResultIsLostWhenTheBatchCannotBeAskedFor(t *testing.T) {
 		}
 		t.Run(row.sentence, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
-				is := is.New(t)
+				is, n := is.New(t), race.Pick(300, 100)
 				cfg := slow
 				cfg.IndexTime = 2 * time.Second
-				cfg.IndexRules = []openaitest.IndexRule{{Name: "d-0150.md", Code: "unsupported_file", Message: "No."}}
+				cfg.IndexRules = []openaitest.IndexRule{{Name: "d-0050.md", Code: "unsupported_file", Message: "No."}}
 				row.change(&cfg)
 				w := worldtest.New(t, cfg)
 				failed := 0
-				for _, r := range w.Client().Apply(t.Context(), many("d", 300), nil) {
-					if r.Key == "d-0150.md" {
+				for _, r := range w.Client().Apply(t.Context(), many("d", n), nil) {
+					if r.Key == "d-0050.md" {
 						is.True(errors.Is(r.Err, vsclient.ErrIndexing))
 						failed++
 					} else {
@@ -327,10 +327,10 @@ func TestNoResultIsLostWhenTheBatchCannotBeAskedFor(t *testing.T) {
 					}
 				}
 				is.Equal(failed, 1)
-				is.Equal(len(w.Searchable()), 299)
+				is.Equal(len(w.Searchable()), n-1)
 				counts := w.Server.Counts()
 				looks := counts[batchStatus] + counts[batchListing] + counts[singleLook]
-				is.True(looks <= 600) // two a file at the very worst, and not one a second
+				is.True(looks <= 2*n) // two a file at the very worst, and not one a second
 			})
 		})
 	}

@@ -116,7 +116,7 @@ func TestCloseReturnsWithinTenSecondsWhateverTheServerDoes(t *testing.T) {
 	for sentence, f := range map[string]openaitest.Fault{
 		"hangs": {Kind: openaitest.FaultHang}, "refuses": {Kind: openaitest.FaultStatus, Status: 503}, "asks to wait": {Kind: openaitest.FaultStatus, Status: 429, RetryAfter: seconds(60)}, "cuts": {Kind: openaitest.FaultCut},
 	} {
-		for moment := 10 * time.Millisecond; moment < 900*time.Millisecond; moment += 120 * time.Millisecond {
+		for moment := 10 * time.Millisecond; moment < 900*time.Millisecond; moment += race.Pick(120*time.Millisecond, 240*time.Millisecond) {
 			t.Run(fmt.Sprint("it ", sentence, " after ", moment), func(t *testing.T) {
 				synctest.Test(t, func(t *testing.T) {
 					is := is.New(t)

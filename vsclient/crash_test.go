@@ -31,10 +31,7 @@ func killed(w *worldtest.World, after time.Duration, d vsclient.Document, opts .
 // one gets the same document again.
 func TestAKillAtAnyMomentOfAReplacementLeavesOneVersionOnceTheDocumentIsPutAgain(t *testing.T) {
 	t.Parallel()
-	step := 40 * time.Millisecond
-	if race.Enabled {
-		step = 110 * time.Millisecond
-	}
+	step := race.Pick(40*time.Millisecond, 110*time.Millisecond)
 	for moment := 5 * time.Millisecond; moment < 1200*time.Millisecond; moment += step {
 		synctest.Test(t, func(t *testing.T) {
 			is := is.New(t)

@@ -14,6 +14,7 @@ import (
 	"github.com/matryer/is"
 
 	"github.com/conduitio-labs/conduit-connector-openai-vectorstore/vsclient"
+	"github.com/conduitio-labs/conduit-connector-openai-vectorstore/vsclient/internal/race"
 	"github.com/conduitio-labs/conduit-connector-openai-vectorstore/vsclient/internal/worldtest"
 	"github.com/conduitio-labs/conduit-connector-openai-vectorstore/vsclient/openaitest"
 )
@@ -92,13 +93,13 @@ func TestAttributesThatAnotherProcessHasSetAreNoticedAfterTenMinutes(t *testing.
 func TestAFreshClientKnowsTheDocumentsOfAnother(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
-		is := is.New(t)
+		is, n := is.New(t), race.Pick(300, 100)
 		w := worldtest.New(t, slow)
 		for _, round := range []struct {
 			content string
 			want    vsclient.Outcome
 		}{{"x", vsclient.Created}, {"x", vsclient.Unchanged}, {"y", vsclient.Replaced}} {
-			changes := make([]vsclient.Change, 300)
+			changes := make([]vsclient.Change, n)
 			for i := range changes {
 				changes[i] = put(fmt.Sprintf("%d.md", i), round.content)
 			}
@@ -107,8 +108,8 @@ func TestAFreshClientKnowsTheDocumentsOfAnother(t *testing.T) {
 				is.Equal(r.Outcome, round.want)
 			}
 		}
-		is.Equal(len(w.Searchable()), 300)
-		is.Equal(w.Files(), 300)
+		is.Equal(len(w.Searchable()), n)
+		is.Equal(w.Files(), n)
 	})
 }
 

@@ -21,6 +21,7 @@ import (
 	"github.com/matryer/is"
 
 	"github.com/conduitio-labs/conduit-connector-openai-vectorstore/vsclient"
+	"github.com/conduitio-labs/conduit-connector-openai-vectorstore/vsclient/internal/race"
 	"github.com/conduitio-labs/conduit-connector-openai-vectorstore/vsclient/internal/worldtest"
 	"github.com/conduitio-labs/conduit-connector-openai-vectorstore/vsclient/openaitest"
 )
@@ -483,11 +484,11 @@ func TestTheTextOfADocumentIsFoundWhileItIsReplaced(t *testing.T) {
 		is.NoErr(onlyErr(writer.Put(t.Context(), doc("a.md", "0"))))
 		var puts sync.WaitGroup
 		puts.Go(func() {
-			for n := range 50 {
+			for n := range race.Pick(50, 15) {
 				is.NoErr(onlyErr(writer.Put(t.Context(), doc("a.md", strconv.Itoa(n)))))
 			}
 		})
-		for began := time.Now(); time.Since(began) < time.Minute; time.Sleep(7 * time.Millisecond) {
+		for began := time.Now(); time.Since(began) < race.Pick(time.Minute, 20*time.Second); time.Sleep(7 * time.Millisecond) {
 			is.NoErr(onlyErr(reader.Text(t.Context(), "a.md")))
 		}
 		puts.Wait()

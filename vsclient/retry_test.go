@@ -24,18 +24,18 @@ import (
 func TestAnOutageOfAllIsReportedAfterTheTimeForOne(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
-		is := is.New(t)
+		is, n := is.New(t), race.Pick(300, 100)
 		w := worldtest.New(t, openaitest.Config{})
 		w.Strike(http.MethodPost, "", openaitest.Fault{Times: -1, Kind: openaitest.FaultStatus, Status: 503})
 		c := w.Client()
 		began := time.Now()
-		for _, r := range c.Apply(t.Context(), many("doc", 300), nil) {
+		for _, r := range c.Apply(t.Context(), many("doc", n), nil) {
 			is.Equal(vsclient.ClassOf(r.Err), vsclient.Transient)
 			is.True(errors.Is(r.Err, vsclient.ErrTimeout) && errors.Is(r.Err, vsclient.ErrUnavailable)) // the limit and the last cause
 		}
 		is.True(time.Since(began) < 2*vsclient.DefaultRetryTimeout)
 		w.Server.ClearFaults()
-		for _, r := range c.Apply(t.Context(), many("doc", 300), nil) {
+		for _, r := range c.Apply(t.Context(), many("doc", n), nil) {
 			is.NoErr(r.Err)
 		}
 	})

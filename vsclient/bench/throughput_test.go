@@ -10,7 +10,6 @@ import (
 	"time"
 
 	"github.com/conduitio-labs/conduit-connector-openai-vectorstore/vsclient"
-	"github.com/conduitio-labs/conduit-connector-openai-vectorstore/vsclient/internal/race"
 	"github.com/conduitio-labs/conduit-connector-openai-vectorstore/vsclient/openaitest"
 )
 
@@ -149,11 +148,7 @@ func withinLimits(t *testing.T) row {
 	const n = 3000
 	limit := openaitest.PublishedLimits().UploadsPerMinute
 	worst, refused := 1.0, 0
-	kinds := []openaitest.LimitKind{openaitest.SlidingWindow, openaitest.FixedWindow, openaitest.Bucket}
-	if race.Enabled {
-		kinds = kinds[:1] // the strictest
-	}
-	for _, kind := range kinds {
+	for _, kind := range []openaitest.LimitKind{openaitest.SlidingWindow, openaitest.FixedWindow, openaitest.Bucket} {
 		synctest.Test(t, func(t *testing.T) {
 			limits := openaitest.PublishedLimits()
 			limits.Kind = kind

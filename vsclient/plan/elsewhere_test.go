@@ -11,6 +11,7 @@ import (
 	"github.com/matryer/is"
 
 	"github.com/conduitio-labs/conduit-connector-openai-vectorstore/vsclient"
+	"github.com/conduitio-labs/conduit-connector-openai-vectorstore/vsclient/internal/race"
 	"github.com/conduitio-labs/conduit-connector-openai-vectorstore/vsclient/internal/worldtest"
 	"github.com/conduitio-labs/conduit-connector-openai-vectorstore/vsclient/openaitest"
 	"github.com/conduitio-labs/conduit-connector-openai-vectorstore/vsclient/plan"
@@ -142,7 +143,7 @@ func TestNoRandomFolderElsewhereRemovesADocument(t *testing.T) {
 		}
 		return docs
 	}
-	for seed := range uint64(300) {
+	for seed := range race.Pick[uint64](300, 100) {
 		r := rand.New(rand.NewPCG(seed, 16))
 		right := folders(r, "")
 		other, o := folders(r, "beside "), elsewhere
@@ -176,7 +177,7 @@ func TestNoRandomFolderElsewhereRemovesADocument(t *testing.T) {
 
 // TestAnyRandomCheckoutElsewhereIsTheSameSource edits some files, adds some, and removes one.
 func TestAnyRandomCheckoutElsewhereIsTheSameSource(t *testing.T) {
-	for seed := range uint64(100) {
+	for seed := range race.Pick[uint64](100, 40) {
 		r := rand.New(rand.NewPCG(seed, 17))
 		synctest.Test(t, func(t *testing.T) {
 			w := worldtest.New(t, openaitest.Config{})

@@ -79,8 +79,8 @@ func killed(w *worldtest.World, at kill, docs iter.Seq2[vsclient.Document, error
 }
 
 // TestAKillAtAnyRequestIsMadeGoodByTheNextRun ends a process at each request of Make and
-// Execute, or with the race detector at one of four. The next one makes the store right, and no document is missing meanwhile: one
-// that moves is there under either key.
+// Execute, or with the race detector at one of four. The next one makes the store right, and no
+// document is missing meanwhile: one that moves is there under either key.
 func TestAKillAtAnyRequestIsMadeGoodByTheNextRun(t *testing.T) {
 	docs := source(doc("same.md", "s"), doc("changed.md", "new"), with(doc("marked.md", "m"), vsclient.Attributes{"n": 1}), doc("moved.md", "wanders"), doc("new.md", "n"))
 	want := []string{"changed.md: new", "marked.md: m", "moved.md: wanders", "new.md: n", "same.md: s", "theirs.md: t"}
@@ -117,10 +117,7 @@ func TestAKillAtAnyRequestIsMadeGoodByTheNextRun(t *testing.T) {
 		}
 		t.Run(api.name, func(t *testing.T) {
 			t.Parallel()
-			all, step := run(t, kill{}), 1
-			if race.Enabled {
-				step = 4
-			}
+			all, step := run(t, kill{}), race.Pick(1, 4)
 			for n := 1; n <= all; n += step {
 				for _, after := range []bool{false, true} {
 					at := kill{n, after}

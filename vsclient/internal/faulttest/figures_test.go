@@ -94,8 +94,8 @@ var all = flag.Bool("all", false, "try everything everywhere; otherwise a share 
 
 var share = flag.Int("share", 20, "without -all: strike one request of so many, times the sparseness of the runs' kind")
 
-// sparing reports whether a tenth of the share is enough. The race detector makes each
-// run many times as long, and looks for something that a tenth shows as well, as do
+// sparing reports whether a twentieth of the share is enough. The race detector makes each
+// run many times as long, and looks for something that a twentieth shows as well, as do
 // runs that are -short.
 func sparing() bool { return !*all && race.EnabledOrShort() }
 
@@ -105,7 +105,7 @@ func every(sparse, whole int) int {
 	case *all:
 		return whole
 	case sparing():
-		return 10 * *share * sparse
+		return 20 * *share * sparse
 	}
 	return *share * sparse
 }

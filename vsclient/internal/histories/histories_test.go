@@ -45,10 +45,7 @@ func TestHistories(t *testing.T) {
 		t.Fatalf("-page needs %d histories or more, from which on each rare state has to be reached; -n is %d", whole, n)
 	}
 	if n == 0 {
-		n = 150
-		if race.Enabled {
-			n = 25
-		}
+		n = race.Pick(150, 12)
 		if testing.Short() {
 			n /= 10
 		}

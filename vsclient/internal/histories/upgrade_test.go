@@ -174,7 +174,7 @@ func each(t *testing.T, test func(is *is.I, o *oldStore, c *client.Client, d wri
 		t.Fatal(err)
 	}
 	for i, d := range data.Documents {
-		if tooLong(d) || race.Enabled && i%3 != 0 {
+		if tooLong(d) || race.Enabled && i%6 != 0 {
 			continue
 		}
 		t.Run(d.Why, func(t *testing.T) {

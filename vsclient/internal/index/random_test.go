@@ -57,12 +57,9 @@ func awkward(r *rand.Rand) openaitest.Config {
 
 // Every call ends, and nothing goes on without a caller.
 func TestIndexReportsTheTrueFateOfAFile(t *testing.T) {
-	rounds := 400
-	if race.Enabled {
-		rounds = 50
-	}
+	rounds := race.Pick(400, 30)
 	if testing.Short() {
-		rounds = 60
+		rounds = min(rounds, 60)
 	}
 	for seed := range rounds {
 		t.Run(fmt.Sprint(seed), func(t *testing.T) {

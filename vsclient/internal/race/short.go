@@ -7,3 +7,11 @@ import "testing"
 // EnabledOrShort reports whether the long tests do a share of their work: with the race
 // detector, and with -short.
 func EnabledOrShort() bool { return Enabled || testing.Short() }
+
+// Pick returns full, or with the race detector share: how much of its work a long test does.
+func Pick[T any](full, share T) T {
+	if Enabled {
+		return share
+	}
+	return full
+}

@@ -14,6 +14,7 @@ import (
 	"github.com/matryer/is"
 
 	"github.com/conduitio-labs/conduit-connector-openai-vectorstore/vsclient/cmd/vsctl/internal/cli"
+	"github.com/conduitio-labs/conduit-connector-openai-vectorstore/vsclient/internal/race"
 	"github.com/conduitio-labs/conduit-connector-openai-vectorstore/vsclient/openaitest"
 )
 
@@ -399,7 +400,7 @@ func TestNoRandomWorkingDirectoryRemovesADocument(t *testing.T) {
 	is := is.New(t)
 	w := newWorld(t, openaitest.Config{})
 	top, others := t.TempDir(), t.TempDir()
-	known := make([]bool, 32)
+	known := make([]bool, race.Pick(32, 12))
 	for seed := range known {
 		r := rand.New(rand.NewPCG(uint64(seed), 16))
 		right, wrong := make(map[string]string), make(map[string]string)
