@@ -88,7 +88,7 @@ func (p *Plan) Execute(ctx context.Context, c *vsclient.Client, o ExecuteOptions
 	}
 	x := &execution{
 		plan: p, c: c, o: o, progress: progress, reading: make(chan struct{}, readers),
-		ends: make(map[int]end), unput: make(map[string]string),
+		ended: make([]bool, len(p.Entries)), ends: make(map[int]end), unput: make(map[string]string),
 	}
 	var puts, removals []group
 	main := 0
@@ -143,7 +143,9 @@ type execution struct {
 	halt     string // why nothing is removed; empty: it may be
 
 	mu    sync.Mutex
-	ends  map[int]end       // of entries, by their place
+	ended []bool            // entries, by their place
+	done  int               // their number
+	ends  map[int]end       // how entries have ended that have not changed the store, by their place
 	unput map[string]string // keys by the content that they did not get
 	bytes int64
 	fatal error
@@ -213,7 +215,10 @@ func (x *execution) end(i int, how end, r vsclient.Result) {
 	e.Withheld = how.withheld
 	failed := how != (end{})
 	how.idle = !failed && e.Action != Duplicate && (r.Outcome == vsclient.Unchanged || r.Outcome == vsclient.Absent)
-	x.ends[i] = how
+	if x.ended[i] = true; how != (end{}) {
+		x.ends[i] = how
+	}
+	x.done++
 	switch {
 	case failed && e.acts() && e.SHA256 != "":
 		x.unput[e.SHA256] = e.Key
@@ -222,7 +227,7 @@ func (x *execution) end(i int, how end, r vsclient.Result) {
 	}
 	if x.progress != nil {
 		r.Key, r.Err = e.Key, how.err
-		x.progress(Progress{Entry: e, Result: r, Done: len(x.ends), Total: x.total, Bytes: x.bytes})
+		x.progress(Progress{Entry: e, Result: r, Done: x.done, Total: x.total, Bytes: x.bytes})
 	}
 }
 
@@ -439,11 +444,11 @@ func (x *execution) report() Report {
 	defer x.mu.Unlock()
 	out := Report{Counts: make(map[Action]int)}
 	for i, e := range x.plan.Entries {
-		how, reached := x.ends[i]
+		how := x.ends[i]
 		switch {
 		case !e.acts():
 			continue
-		case !reached:
+		case !x.ended[i]:
 			how.withheld = fmt.Sprintf("the execution ended before: %v", x.fatal)
 		}
 		e.Withheld = how.withheld
