@@ -109,6 +109,49 @@ func TestAServerThatAltersNamesBeyondRecognitionIsNoticedWhenOneIsSeen(t *testin
 	})
 }
 
+// A process before this one has attached the document.
+func TestADocumentIsReplacedThatIsInNoListingYetOnAServerThatAltersNamesBeyondRecognition(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		is := is.New(t)
+		w := worldtest.New(t, openaitest.Config{ListLag: openaitest.Lag{Attach: 2 * time.Minute}})
+		truncated := over(func(next http.RoundTripper, r *http.Request) (*http.Response, error) {
+			resp, err := next.RoundTrip(r)
+			if err == nil && resp.Body != nil {
+				resp = rewritten(resp, `"filename":"a-long-name.md"`, `"filename":"a-lo.md"`)
+				resp = rewritten(resp, `"filename":"b-long-name.md"`, `"filename":"b-lo.md"`)
+			}
+			return resp, err
+		})
+		is.NoErr(onlyErr(w.Client(truncated).Put(t.Context(), doc("a-long-name.md", "one"))))
+		c := w.Client(truncated)
+		is.NoErr(onlyErr(c.Put(t.Context(), doc("b-long-name.md", "text")))) // it shows that the server alters names
+		r, err := c.Put(t.Context(), doc("a-long-name.md", "two"))
+		is.NoErr(err)
+		is.Equal(r.Outcome, vsclient.Replaced)
+	})
+}
+
+// No name leads to the document, since its fold is empty, and no listing shows its key.
+func TestADocumentIsReplacedThatOnlyALookShowsToBeTheKeys(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		is := is.New(t)
+		w := worldtest.New(t, openaitest.Config{})
+		bare := over(func(next http.RoundTripper, r *http.Request) (*http.Response, error) {
+			resp, err := next.RoundTrip(r)
+			if err != nil || r.Method != http.MethodGet || !strings.HasSuffix(r.URL.Path, w.Store+"/files") {
+				return resp, err
+			}
+			return reshown(resp, func(a map[string]any) { clear(a) })
+		})
+		is.NoErr(onlyErr(w.Client(bare).Put(t.Context(), doc("日本語", "one"))))
+		time.Sleep(time.Hour)
+		w.File("new.md", "tells the time")
+		r, err := w.Client(bare).Put(t.Context(), doc("日本語", "two"))
+		is.NoErr(err)
+		is.Equal(r.Outcome, vsclient.Replaced)
+	})
+}
+
 // A store file without attributes is the key's document, once the key is touched, when
 // its File bears the key, as the earlier connector named it, or a name that this client
 // gives no other key.

@@ -439,6 +439,22 @@ func TestAnUpdateAfterADeletionFindsNoVersionThatShowsLate(t *testing.T) {
 	})
 }
 
+// The server refuses to detach a File that is gone by a 400, and a GET shows the store file yet.
+func TestAPutAfterADeletionThatWasGivenUpFindsTheOlderFileGone(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		is := is.New(t)
+		w := worldtest.New(t, openaitest.Config{IndexTime: time.Second, GhostWindow: time.Minute, Quirks: openaitest.Quirks{Absent400: true}})
+		c := w.Client()
+		is.NoErr(onlyErr(c.Put(t.Context(), doc("a.md", "one"))))
+		w.Strike(http.MethodDelete, pathFile, openaitest.Fault{Kind: openaitest.FaultHang, AfterEffect: true})
+		ctx, cancel := context.WithTimeout(t.Context(), 5*time.Second)
+		defer cancel()
+		is.True(onlyErr(c.Delete(ctx, "a.md")) != nil)
+		is.NoErr(onlyErr(c.Put(t.Context(), doc("a.md", "two"))))
+		w.Expect(map[string]string{"a.md": "two"})
+	})
+}
+
 func TestADeletionThatWasGivenUpAfterItsEffectIsEnded(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		is := is.New(t)

@@ -90,6 +90,30 @@ func TestAttributesThatAnotherProcessHasSetAreNoticedAfterTenMinutes(t *testing.
 	})
 }
 
+// The look at the newest store files, three minutes after each put, shows attributes of a lower number.
+func TestAttributesThatAnotherProcessHasSetAreNoticedAlsoWhereEachPutIsLookedAtAfterwards(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		is := is.New(t)
+		w := worldtest.New(t, openaitest.Config{})
+		a, b := w.Client(), w.Client()
+		n := func(n int) vsclient.Document { return with(doc("a.md", "text"), vsclient.Attributes{"n": n}) }
+		for _, put := range []struct {
+			c *vsclient.Client
+			n int
+		}{{a, 1}, {b, 1}, {a, 2}, {a, 3}} {
+			is.NoErr(onlyErr(put.c.Put(t.Context(), n(put.n))))
+		}
+		time.Sleep(2 * time.Minute)
+		is.NoErr(onlyErr(b.Put(t.Context(), n(4)))) // it believes its own reply, and so counts on from 1
+		is.NoErr(onlyErr(a.Put(t.Context(), n(3))))
+		for range 3 {
+			time.Sleep(5 * time.Minute)
+			is.NoErr(onlyErr(a.Put(t.Context(), n(3))))
+		}
+		is.Equal(w.Server.Snapshot().Store(w.Store).Files[0].Attributes["n"], 3.0)
+	})
+}
+
 func TestAFreshClientKnowsTheDocumentsOfAnother(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {

@@ -226,6 +226,91 @@ func TestDocumentsCanBeDeletedAsTheyAreListed(t *testing.T) {
 	})
 }
 
+// The first document of the listing is a.md; b.md is replaced when the loop has it.
+func TestAListingHasADocumentThatIsReplacedMeanwhile(t *testing.T) {
+	late := openaitest.Lag{Attach: 2 * time.Minute}
+	for name, tt := range map[string]struct {
+		cfg     openaitest.Config
+		between int  // documents
+		old     bool // listings show b.md
+		other   bool // process, which makes the changes
+		known   bool // the reader has looked at b.md
+		more    int  // documents that are new after it, and then the reader looks at it
+	}{
+		"that is on the same page":                           {old: true},
+		"that is on the same page, before listings show it":  {old: true, cfg: openaitest.Config{ListLag: late}},
+		"that is on a later page, before listings show it":   {old: true, cfg: openaitest.Config{ListLag: late}, between: 120},
+		"that listings do not show yet":                      {cfg: openaitest.Config{ListLag: late}},
+		"by another process":                                 {cfg: openaitest.Config{ListLag: late}, other: true},
+		"by another process, after a look":                   {cfg: openaitest.Config{ListLag: late}, other: true, known: true},
+		"by another process, which goes on to others":        {old: true, cfg: openaitest.Config{ListLag: late}, other: true, more: 120},
+		"by another process, that is gone from a later page": {old: true, cfg: openaitest.Config{ListLag: late, Latency: 20 * time.Second}, between: 120, other: true},
+	} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				is := is.New(t)
+				w := worldtest.New(t, tt.cfg)
+				reader := w.Client()
+				writer := reader
+				if tt.other {
+					writer = w.Client()
+				}
+				is.NoErr(onlyErr(writer.Put(t.Context(), doc("a.md", "text"))))
+				for _, r := range writer.Apply(t.Context(), many("d", tt.between), nil) {
+					is.NoErr(r.Err)
+				}
+				time.Sleep(5 * time.Minute)
+				is.NoErr(onlyErr(writer.Put(t.Context(), doc("b.md", "one"))))
+				if tt.old {
+					time.Sleep(5 * time.Minute)
+				}
+				if tt.known {
+					is.NoErr(onlyErr(reader.Get(t.Context(), "b.md")))
+				}
+				listed := make(map[string]int)
+				for i, err := range reader.List(t.Context()) {
+					is.NoErr(err)
+					if listed[i.Key]++; i.Key == "a.md" {
+						is.NoErr(onlyErr(writer.Put(t.Context(), doc("b.md", "two"))))
+						time.Sleep(time.Second)
+						for _, r := range writer.Apply(t.Context(), many("e", tt.more), nil) {
+							is.NoErr(r.Err)
+						}
+						if tt.more > 0 {
+							is.NoErr(onlyErr(reader.Get(t.Context(), "b.md")))
+						}
+					}
+				}
+				is.Equal(listed["b.md"], 1)
+				is.True(len(listed) >= tt.between+2)
+				w.NoGap("b.md")
+			})
+		})
+	}
+}
+
+func TestAListingHasADocumentWhoseReplacementIsReplaced(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		is := is.New(t)
+		w := worldtest.New(t, openaitest.Config{ListLag: openaitest.Lag{Attach: 2 * time.Minute}})
+		c := w.Client()
+		is.NoErr(onlyErr(c.Put(t.Context(), doc("a.md", "text"))))
+		is.NoErr(onlyErr(c.Put(t.Context(), doc("b.md", "one"))))
+		time.Sleep(5 * time.Minute)
+		listed := make(map[string]int)
+		for i, err := range c.List(t.Context()) {
+			is.NoErr(err)
+			if listed[i.Key]++; i.Key == "a.md" {
+				r, err := c.Put(t.Context(), doc("b.md", "two"))
+				is.NoErr(err)
+				w.OnFirst(http.MethodGet, "/"+r.FileID, func() { is.NoErr(onlyErr(c.Put(t.Context(), doc("b.md", "three")))) })
+			}
+		}
+		is.Equal(listed["b.md"], 1)
+		w.NoGap("b.md")
+	})
+}
+
 // A list of Files that was asked for before the deletion, and comes after it, still
 // has the File; and the store still shows a ghost of it.
 func TestADeletedDocumentIsGoneWhateverIsBeingListed(t *testing.T) {

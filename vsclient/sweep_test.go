@@ -318,3 +318,30 @@ func TestASweepRemovesAFileThatIsOlderThanItsGracePeriodBesideAYoungerOne(t *tes
 		is.True(!w.Exists(leftover))
 	})
 }
+
+func TestASweepThatIsLimitedToChosenFilesRemovesNoOther(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		is := is.New(t)
+		w := worldtest.New(t, openaitest.Config{})
+		chosen, other := w.File("a.md", "one"), w.File("a.md", "two")
+		time.Sleep(2 * time.Hour)
+		w.File("new.md", "tells the time")
+		_, err := w.Client().Sweep(t.Context(), vsclient.SweepOptions{Keys: []string{"a.md"}, Files: []string{chosen}})
+		is.NoErr(err)
+		is.True(!w.Exists(chosen))
+		is.True(w.Exists(other))
+	})
+}
+
+func TestASweepRemovesAFileOfAVouchedKeyThatTheServerListsUnderAnotherName(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		is := is.New(t)
+		w := worldtest.New(t, openaitest.Config{})
+		leftover := w.File("two_words.md", "of a lost reply")
+		time.Sleep(2 * time.Hour)
+		w.File("new.md", "tells the time")
+		_, err := w.Client().Sweep(t.Context(), vsclient.SweepOptions{Keys: []string{"two words.md"}})
+		is.NoErr(err)
+		is.True(!w.Exists(leftover))
+	})
+}

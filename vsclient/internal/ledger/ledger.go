@@ -310,7 +310,8 @@ func (l *Ledger) Uploaded(f File, m Marks, known, at uint32) bool {
 		return false
 	}
 	r := l.file(f)
-	r.stage, r.made, r.status, r.at = opened, true, Unknown, at
+	l.files++ // it comes to be known as this client's
+	r.nth, r.stage, r.made, r.status, r.at = l.files, opened, true, Unknown, at
 	l.mark(r, m, true)
 	return true
 }
@@ -525,26 +526,46 @@ func (l *Ledger) Named(id string) bool {
 	return r != nil && r.listed && (r.round == l.round || r.round == l.ended)
 }
 
-// Fresh returns the Files that a listing may not show yet: those that this client
-// has seen in the store at or after the tick, and of the others that were created at
-// or after a time, by OpenAI's clock, the newest ones, so many at the most.
-func (l *Ledger) Fresh(tick uint32, created int64, most int) map[string]bool {
+// Fresh returns the Files that a listing may not show yet, each with the key that a reply has
+// shown: those that this client has seen in the store at or after the tick, and of the others
+// that were created at or after a time, by OpenAI's clock, the newest ones, so many at the most.
+func (l *Ledger) Fresh(tick uint32, created int64, most int) map[string]Key {
+	return l.some(most, func(r *record) bool { return r.made && r.at >= tick || !r.made && int64(r.created) >= created })
+}
+
+// Newer returns the Files that have come to be known after the first known ones, in the form of
+// [Ledger.Fresh]: all that this client has made, and the newest of the others.
+func (l *Ledger) Newer(known uint32, most int) map[string]Key {
+	return l.some(most, func(r *record) bool { return r.nth > known })
+}
+
+// IsNewer reports whether the File has come to be known after the first known ones.
+func (l *Ledger) IsNewer(id string, known uint32) bool {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	fresh := make(map[string]bool)
+	r := l.byID[id]
+	return r != nil && r.nth > known
+}
+
+// some returns the wanted Files whose removal has not begun: all that this client has made, and
+// of the others that were listed the newest ones, so many at the most.
+func (l *Ledger) some(most int, wanted func(*record) bool) map[string]Key {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	fresh := make(map[string]Key)
 	var others []*record
 	for id, r := range l.byID {
 		switch {
-		case r.stage == going:
-		case r.made && r.at >= tick:
-			fresh[id] = true
-		case !r.made && r.listed && int64(r.created) >= created:
+		case r.stage == going || !wanted(r):
+		case r.made:
+			fresh[id] = r.key
+		case r.listed:
 			others = append(others, r)
 		}
 	}
 	slices.SortFunc(others, func(a, b *record) int { return cmp.Or(cmp.Compare(b.created, a.created), cmp.Compare(a.id, b.id)) })
 	for _, r := range others[:min(most, len(others))] {
-		fresh[r.id] = true
+		fresh[r.id] = r.key
 	}
 	return fresh
 }

@@ -4,12 +4,14 @@ import (
 	"context"
 	"errors"
 	"iter"
+	"maps"
 	"sync"
 	"time"
 
 	"golang.org/x/sync/errgroup"
 
 	"github.com/conduitio-labs/conduit-connector-openai-vectorstore/vsclient/internal/fail"
+	"github.com/conduitio-labs/conduit-connector-openai-vectorstore/vsclient/internal/ledger"
 	"github.com/conduitio-labs/conduit-connector-openai-vectorstore/vsclient/internal/lists"
 	"github.com/conduitio-labs/conduit-connector-openai-vectorstore/vsclient/internal/naming"
 	"github.com/conduitio-labs/conduit-connector-openai-vectorstore/vsclient/internal/wire"
@@ -23,7 +25,8 @@ type Entry struct {
 }
 
 // Entries reads the listing without entries whose File is gone, and with this
-// client's own attaches that it does not show yet.
+// client's own attaches that it does not show yet. A document that is replaced meanwhile comes
+// in one of its versions at least.
 func (v *View) Entries(ctx context.Context) iter.Seq2[Entry, error] {
 	return func(yield func(Entry, error) bool) {
 		ctx, cancel := context.WithCancel(ctx)
@@ -31,25 +34,26 @@ func (v *View) Entries(ctx context.Context) iter.Seq2[Entry, error] {
 		listed := make(chan struct{})
 		go func() { files = v.Relist(ctx); close(listed) }() // beside the first page
 		defer func() { cancel(); <-listed }()
-		var unseen map[string]bool
+		var r *rest
 		at, empty := v.Tick(), true
 		for page, err := range v.cfg.Wire.StoreFiles(ctx) {
-			if err == nil && unseen == nil {
+			if err == nil && r == nil {
 				<-listed
 				err = files
-				unseen = v.ledger.Fresh(v.TickAt(time.Now().Add(-lists.ShowTime)), v.Now()-int64(lists.ShowTime/time.Second), mostUnseen)
+				r = &rest{View: v, known: v.Files(), looked: make(map[string]bool), missed: make(map[ledger.Key]string)}
+				r.unseen = v.ledger.Fresh(v.TickAt(time.Now().Add(-lists.ShowTime)), v.Now()-int64(lists.ShowTime/time.Second), mostUnseen)
 			}
 			if err != nil {
 				yield(Entry{}, err)
 				return
 			}
 			for _, s := range page {
-				delete(unseen, s.ID)
 				e, there, err := v.entry(ctx, s, at)
 				if err != nil {
 					yield(Entry{}, err)
 					return
 				}
+				r.shown(e, there)
 				if there && !yield(e, nil) {
 					return
 				}
@@ -64,7 +68,43 @@ func (v *View) Entries(ctx context.Context) iter.Seq2[Entry, error] {
 				return
 			}
 		}
-		found, err := v.unseen(ctx, unseen)
+		r.yield(ctx, yield)
+	}
+}
+
+// rest is the part of the store's documents that the pages of a listing do not show: attaches
+// that they do not show yet, and versions that have replaced those that they show.
+type rest struct {
+	*View
+	known  uint32                // how many Files were known when unseen was made
+	unseen map[string]ledger.Key // Files to look at, with the key that a reply has shown
+	looked map[string]bool       // Files that were looked at, and those beyond known that a page has shown
+	missed map[ledger.Key]string // keys of versions that were gone; "": the digest alone is known
+}
+
+// shown takes in an entry of a page.
+func (r *rest) shown(e Entry, there bool) {
+	delete(r.unseen, e.ID)
+	if r.ledger.IsNewer(e.ID, r.known) {
+		r.looked[e.ID] = true
+	}
+	switch key := ledger.KeyOf(e.Identity.Digest); {
+	case there:
+		delete(r.missed, key)
+	case e.Identity.Ours:
+		r.missed[key] = e.Key
+	}
+}
+
+// yield looks at the rest. The second round takes in all changes since the first page, those
+// that the loop has made among them. The others follow keys that are being replaced.
+func (r *rest) yield(ctx context.Context, yield func(Entry, error) bool) {
+	for round := 0; round < 2 || len(r.missed) > 0; round++ {
+		err := r.replacements(ctx, round)
+		var found []Entry
+		if err == nil {
+			found, err = r.look(ctx, round)
+		}
 		for _, e := range found {
 			if !yield(e, nil) {
 				return
@@ -72,8 +112,40 @@ func (v *View) Entries(ctx context.Context) iter.Seq2[Entry, error] {
 		}
 		if err != nil {
 			yield(Entry{}, err)
+			return
 		}
 	}
+}
+
+// replacements adds Files to those that are unseen: the known versions of the missed keys and,
+// in the second round, Files that have come to be known since the first page.
+func (r *rest) replacements(ctx context.Context, round int) error {
+	age := lists.ListAge
+	if len(r.missed) > 0 && round > 0 {
+		age = 0 // another process may have replaced them
+	}
+	if err := r.Renew(ctx, age); err != nil {
+		return err
+	}
+	if round == 1 {
+		maps.Copy(r.unseen, r.ledger.Newer(r.known, mostUnseen))
+	}
+	for id, key := range r.missed {
+		h := r.ledger.Holdings(id, naming.Names{})
+		if key != "" {
+			var err error
+			if h, _, err = r.Holdings(ctx, r.Doc(key)); err != nil {
+				return err
+			}
+		}
+		for _, version := range h.Versions {
+			if version.Key == id && !version.Going {
+				r.unseen[version.ID] = id
+			}
+		}
+	}
+	maps.DeleteFunc(r.unseen, func(id string, _ ledger.Key) bool { return r.looked[id] })
+	return nil
 }
 
 // Newest reads the listing page by page, the newest entries first. They come without the
@@ -100,48 +172,62 @@ func (v *View) Newest(ctx context.Context) iter.Seq2[[]Entry, error] {
 // may be attached to other stores.
 const mostUnseen = 100
 
-// unseen looks at Files that the listing has not shown, side by side. It returns those that
-// are there, also with an error.
-func (v *View) unseen(ctx context.Context, ids map[string]bool) (found []Entry, err error) {
+// look looks at the unseen Files side by side. It returns those that are there, also with an
+// error. A key is missed where a version of it was gone and no other is there.
+func (r *rest) look(ctx context.Context, round int) (found []Entry, err error) {
 	looks, ctx := errgroup.WithContext(ctx)
 	var mu sync.Mutex
-	for id := range ids {
+	missed := make(map[ledger.Key]string)
+	if round == 0 {
+		missed = maps.Clone(r.missed) // another process may have replaced them
+	}
+	for id, key := range r.unseen {
 		looks.Go(func() error {
-			if v.cfg.Calls.Acquire(ctx, 1) != nil {
+			if r.cfg.Calls.Acquire(ctx, 1) != nil {
 				return context.Cause(ctx)
 			}
-			defer v.cfg.Calls.Release(1)
-			s, err := v.Shown(ctx, id)
-			switch {
-			case errors.Is(err, fail.NotFound):
-				return nil
-			case err != nil:
-				return err
-			}
-			v.Read(s)
-			e, there, err := v.entry(ctx, s, v.TickAt(s.Asked))
+			defer r.cfg.Calls.Release(1)
+			var e Entry
+			s, err := r.Shown(ctx, id)
+			there := err == nil
 			if there {
-				mu.Lock()
-				defer mu.Unlock()
+				r.Read(s)
+				e, there, err = r.entry(ctx, s, r.TickAt(s.Asked))
+			}
+			mu.Lock()
+			defer mu.Unlock()
+			r.looked[id] = true
+			switch {
+			case there:
 				found = append(found, e)
+			case err == nil, errors.Is(err, fail.NotFound):
+				if round == 0 || key != (ledger.Key{}) {
+					missed[key] = r.missed[key]
+				}
+				return nil
 			}
 			return err
 		})
 	}
 	err = looks.Wait()
+	for _, e := range found {
+		delete(missed, ledger.KeyOf(e.Identity.Digest))
+	}
+	r.missed = missed
+	clear(r.unseen)
 	return found, err
 }
 
 // entry finds the key of an entry of the listing. It is not there when its File is
 // gone: then the listing is behind.
 func (v *View) entry(ctx context.Context, s wire.StoreFile, at uint32) (e Entry, there bool, err error) {
-	if v.ledger.IsGone(s.ID) {
-		return e, false, nil
-	}
 	known := v.ledger.Named(s.ID)
 	e = Entry{StoreFile: s, Identity: v.Listed(s, at)}
 	e.Key = e.Identity.Key
-	if known && e.Identity.Ours {
+	switch {
+	case v.ledger.IsGone(s.ID):
+		return e, false, nil
+	case known && e.Identity.Ours:
 		return e, true, nil
 	}
 	// No list of Files has shown it, or its name is its key.

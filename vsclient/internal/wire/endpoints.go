@@ -200,8 +200,8 @@ func (c *Client) Detach(ctx context.Context, id string) (there, maybe bool, err 
 
 // remove sends a DELETE and reports whether the object existed. maybe: an earlier attempt
 // without a reply may have removed it. A 400 that says "not found" counts as absence when a GET
-// says so too. A GET may still show a removed object, so the request is repeated, as after any
-// other 400.
+// of the object, or of its File, says so too. A GET may still show a removed object, so the
+// request is repeated, as after any other 400.
 func (c *Client) remove(ctx context.Context, path string, ids ...string) (there, maybe bool, err error) {
 	r := request{Request: exchange.Request{Method: http.MethodDelete, Path: path, IDs: ids, About: ids[len(ids)-1], Gate: c.cfg.Pacer.Changes}}
 	shown := false // by the GET after the latest refusal
@@ -211,12 +211,13 @@ func (c *Client) remove(ctx context.Context, path string, ids ...string) (there,
 			return f
 		}
 		_, _, err := get[File](ctx, c, path, ids...)
+		if err == nil && len(ids) > 1 {
+			_, err = c.File(ctx, ids[1])
+		}
 		f.Kind, shown = fail.Rejected, err == nil
-		other, failed := errors.AsType[*reply.Failure](err)
-		switch {
-		case errors.Is(err, fail.NotFound):
+		if other, failed := errors.AsType[*reply.Failure](err); errors.Is(err, fail.NotFound) {
 			f.Kind = fail.NotFound
-		case failed:
+		} else if failed {
 			other.Retry = false // it has been tried for as long as anything is
 			return other
 		}
