@@ -180,7 +180,8 @@ func (c *Client) text(ctx context.Context, key string) (string, error) {
 // List iterates over all documents of the store, files of other tools included. It
 // asks for a hundred at a time as the loop goes on. Just after a replacement, or a
 // crash in one, a key may come twice, with different versions. A document that this client
-// replaces meanwhile comes in one of them at least. An error ends the loop.
+// replaces meanwhile comes in one of them at least. Where OpenAI refuses to go on from a document
+// that was removed, the listing begins anew, and a version may come twice. An error ends the loop.
 func (c *Client) List(ctx context.Context) iter.Seq2[Info, error] {
 	return func(yield func(Info, error) bool) {
 		ctx, over, err := c.life.Begin(ctx)

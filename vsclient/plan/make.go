@@ -163,7 +163,11 @@ func (m *maker) list(ctx context.Context, c *vsclient.Client) error {
 		} else if h.size > 0 {
 			m.size, m.usage = m.size+h.size, m.usage+h.usage
 		}
-		if other := m.byKey[info.Key]; other != nil {
+		other := m.byKey[info.Key]
+		if other != nil && other.fileID == h.fileID {
+			continue // a listing that began anew shows it twice
+		}
+		if other != nil {
 			if newestFirst(other, h) < 0 {
 				h, other = other, h
 			}

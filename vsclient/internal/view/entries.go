@@ -224,6 +224,9 @@ func (v *View) entry(ctx context.Context, s wire.StoreFile, at uint32) (e Entry,
 	known := v.ledger.Named(s.ID)
 	e = Entry{StoreFile: s, Identity: v.Listed(s, at)}
 	e.Key = e.Identity.Key
+	if file, ok := v.ledger.Find(s.ID); ok {
+		e.ID = file.ID // the same string, so that a caller who keeps the entry does not keep another
+	}
 	switch {
 	case v.ledger.IsGone(s.ID):
 		return e, false, nil

@@ -110,6 +110,9 @@ func diagnose(ctx context.Context, c *vsclient.Client) (d diagnosis, late bool, 
 		if err != nil {
 			return d, false, err
 		}
+		if listed[i.FileID] {
+			continue // a listing that began anew shows it twice
+		}
 		d.Documents++
 		listed[i.FileID] = true
 		switch {
