@@ -102,7 +102,7 @@ var proof = []room{
 // above are packages that stand on the public face, and on the emulator, alone.
 var above = []room{
 	{"plan/internal/digest", nil, 100},
-	{"plan", []string{"vsclient", "plan/internal/digest"}, 1400},
+	{"plan", []string{"vsclient", "plan/internal/digest"}, 1450},
 	{"internal/worldtest", []string{"vsclient", "openaitest"}, 1000},
 }
 

@@ -311,6 +311,53 @@ func TestAListingHasADocumentWhoseReplacementIsReplaced(t *testing.T) {
 	})
 }
 
+// The look at the newer version comes before its attach, and that at the older one after its removal.
+func TestAListingHasADocumentThatIsReplacedBetweenTwoLooks(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		is := is.New(t)
+		w := worldtest.New(t, openaitest.Config{Latency: 50 * time.Millisecond, IndexTime: 500 * time.Millisecond, ListLag: openaitest.Lag{Attach: 2 * time.Minute}})
+		c := w.Client()
+		r, err := c.Put(t.Context(), doc("b.md", "one"))
+		is.NoErr(err)
+		w.Strike(http.MethodPost, pathAttach, openaitest.Fault{Kind: openaitest.FaultDelay, Delay: openaitest.Duration(500 * time.Millisecond)})
+		w.Strike(http.MethodGet, "/vector_stores/*/files/"+r.FileID, openaitest.Fault{Kind: openaitest.FaultDelay, Delay: seconds(3)})
+		var put sync.WaitGroup
+		put.Go(func() { is.NoErr(onlyErr(c.Put(t.Context(), doc("b.md", "two")))) })
+		time.Sleep(60 * time.Millisecond) // it is uploaded, and not attached yet
+		listed := 0
+		for i, err := range c.List(t.Context()) {
+			is.NoErr(err)
+			is.Equal(i.Key, "b.md")
+			listed++
+		}
+		put.Wait()
+		is.Equal(listed, 1)
+		w.NoGap("b.md")
+	})
+}
+
+func TestAListingHasADocumentOnceBesideAnUploadOfIt(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		is := is.New(t)
+		w := worldtest.New(t, openaitest.Config{})
+		c := w.Client()
+		is.NoErr(onlyErr(c.Put(t.Context(), doc("b.md", "one"))))
+		time.Sleep(10 * time.Minute)
+		w.Strike(http.MethodPost, pathAttach, openaitest.Fault{Kind: openaitest.FaultDelay, Delay: seconds(5)})
+		var put sync.WaitGroup
+		put.Go(func() { is.NoErr(onlyErr(c.Put(t.Context(), doc("b.md", "two")))) })
+		time.Sleep(time.Second)
+		before, listed := w.Server.Counts()[singleLook], 0
+		for _, err := range c.List(t.Context()) {
+			is.NoErr(err)
+			listed++
+		}
+		is.Equal(listed, 1)
+		is.Equal(w.Server.Counts()[singleLook], before+1) // whether the newer one is attached
+		put.Wait()
+	})
+}
+
 // A list of Files that was asked for before the deletion, and comes after it, still
 // has the File; and the store still shows a ghost of it.
 func TestADeletedDocumentIsGoneWhateverIsBeingListed(t *testing.T) {

@@ -90,7 +90,7 @@ func (p *Plan) Execute(ctx context.Context, c *vsclient.Client, o ExecuteOptions
 		plan: p, c: c, o: o, progress: progress, reading: make(chan struct{}, readers),
 		ended: make([]bool, len(p.Entries)), ends: make(map[int]end), unput: make(map[string]string),
 	}
-	var puts, removals []group
+	var puts, waits, removals []group
 	main := 0
 	for i, e := range p.Entries {
 		if e.Action != Duplicate {
@@ -98,9 +98,16 @@ func (p *Plan) Execute(ctx context.Context, c *vsclient.Client, o ExecuteOptions
 		}
 		switch {
 		case !e.acts():
+			if e.Action == Unchanged { // and searchable
+				o.Refusals.record(e.Key, "", "", nil)
+			}
 			continue
 		case e.Action == Remove:
 			removals = append(removals, group{main, []int{i}})
+		case e.indexing():
+			waits = append(waits, group{main, []int{i}})
+		case len(waits) > 0 && waits[len(waits)-1].main == main:
+			waits[len(waits)-1].entries = append(waits[len(waits)-1].entries, i)
 		case len(puts) > 0 && puts[len(puts)-1].main == main:
 			puts[len(puts)-1].entries = append(puts[len(puts)-1].entries, i)
 		default:
@@ -108,12 +115,14 @@ func (p *Plan) Execute(ctx context.Context, c *vsclient.Client, o ExecuteOptions
 		}
 		x.total++
 	}
-	if len(puts) > 0 && o.Source == nil && len(p.documents) == 0 {
+	if len(puts)+len(waits) > 0 && o.Source == nil && len(p.documents) == 0 {
 		return Report{}, errors.New("plan: the plan does not hold its documents; set ExecuteOptions.Source, so that they can be opened")
 	}
 	x.each(ctx, putters, puts, x.put)
+	x.await(ctx, waits)
+	x.each(ctx, putters, waits, x.put)
 	if len(removals) > 0 {
-		x.halt = x.beforeRemovals(ctx)
+		x.halt = cmp.Or(x.beforeRemovals(ctx), x.outdated(ctx, removals))
 	}
 	x.each(ctx, removers, removals, x.remove)
 	return x.report(), x.fatal
@@ -140,7 +149,8 @@ type execution struct {
 	progress func(Progress)
 	reading  chan struct{}
 	total    int
-	halt     string // why nothing is removed; empty: it may be
+	halt     string            // why nothing is removed; empty: it may be
+	newer    map[string]string // keys to remove that have a newer version by now, with its File
 
 	mu    sync.Mutex
 	ended []bool            // entries, by their place
@@ -267,12 +277,29 @@ func (x *execution) beforeRemovals(ctx context.Context) string {
 	return none
 }
 
+// outdated finds the documents to remove that have a newer version by now: a Get shows none that
+// is being indexed beside an older one. It says why it cannot tell.
+func (x *execution) outdated(ctx context.Context, removals []group) string {
+	seen := make(map[string]int64, len(removals))
+	for _, g := range removals {
+		seen[x.plan.Entries[g.main].Key] = x.plan.Entries[g.main].Version
+	}
+	x.newer = make(map[string]string)
+	for info, err := range x.c.List(ctx) {
+		if err != nil {
+			return fmt.Sprintf("the store cannot be listed: %v", err)
+		}
+		if version, removed := seen[info.Key]; removed && info.Version > version {
+			x.newer[info.Key] = info.FileID
+		}
+	}
+	return ""
+}
+
 // put puts the document of the entry.
 func (x *execution) put(ctx context.Context, e Entry) (vsclient.Result, end) {
-	if e.indexing() {
-		if how := x.wait(ctx, e); how != (end{}) {
-			return vsclient.Result{}, how
-		}
+	if e.indexing() && x.o.Attached {
+		return vsclient.Result{}, end{withheld: "it is still being indexed"}
 	}
 	d, how := x.open(ctx, e)
 	if how != (end{}) {
@@ -292,27 +319,36 @@ func (x *execution) put(ctx context.Context, e Entry) (vsclient.Result, end) {
 	return r, how
 }
 
-// wait returns when the version is no longer being indexed, or after five minutes.
-func (x *execution) wait(ctx context.Context, e Entry) end {
-	if x.o.Attached {
-		return end{withheld: "it is still being indexed"}
+// await returns when none of the documents is being indexed any more, or after five minutes. A
+// put is right whatever has come of them.
+func (x *execution) await(ctx context.Context, waits []group) {
+	if len(waits) == 0 || x.o.Attached {
+		return
+	}
+	files := make(map[string]bool, len(waits))
+	for _, g := range waits {
+		files[x.plan.Entries[g.main].FileID] = true
 	}
 	began := time.Now()
-	for pause := time.Second; time.Since(began) < 5*time.Minute; pause = min(2*pause, 15*time.Second) {
-		info, err := x.c.Get(ctx, e.Key)
-		switch {
-		case errors.Is(err, vsclient.ErrNotFound), err == nil && info.Version >= e.Version && info.Status != vsclient.InProgress:
-			return end{}
-		case err != nil:
-			return end{err: err}
-		}
+	for pause := time.Second; time.Since(began) < 5*time.Minute && x.indexing(ctx, files); pause = min(2*pause, 30*time.Second) {
 		select {
 		case <-time.After(pause):
 		case <-ctx.Done():
-			return end{err: context.Cause(ctx)}
 		}
 	}
-	return end{}
+}
+
+// indexing reports whether one of the Files is being indexed.
+func (x *execution) indexing(ctx context.Context, files map[string]bool) bool {
+	for info, err := range x.c.List(ctx) {
+		if err != nil {
+			return false
+		}
+		if files[info.FileID] && info.Status == vsclient.InProgress {
+			return true
+		}
+	}
+	return false
 }
 
 // change makes a change, provided that the document is still the owner's. Without an owner it has
@@ -331,6 +367,8 @@ func (x *execution) change(ctx context.Context, e Entry, ch vsclient.Change, own
 		ch = ch.If(vsclient.Attributes{x.plan.OwnerAttribute: x.plan.Scope.Owner})
 	case stored.FileID == "": // no stored document meets this condition
 		ch = ch.If(vsclient.Attributes{x.plan.OwnerAttribute: rand.Text()})
+	case stored.Version < e.Version: // an older one shows, and the newest has attributes of its own
+		ch = ch.If(vsclient.Attributes{x.plan.OwnerAttribute: owner})
 	case stored.Version > 0: // not a file of another tool
 		as := vsclient.Attributes{x.plan.OwnerAttribute: nil}
 		maps.Copy(as, stored.Attributes)
@@ -349,7 +387,7 @@ func (x *execution) change(ctx context.Context, e Entry, ch vsclient.Change, own
 // puts reports whether the entry puts the content that is stored: an earlier execution of
 // the plan did so.
 func (e Entry) puts(stored vsclient.Info) bool {
-	return e.Action.Puts() && e.SHA256 != "" && stored.SHA256 == e.SHA256
+	return (e.Action.Puts() || e.indexing()) && e.SHA256 != "" && stored.SHA256 == e.SHA256
 }
 
 // stands compares the store with an entry, whose document is to have the owner. A put with a
@@ -370,8 +408,8 @@ func (x *execution) stands(ctx context.Context, e Entry, owner any) (vsclient.In
 	case e.puts(info):
 	case e.FileID == "":
 		return info, stale("the store has a document of the key by now, File %s", info.FileID)
-	case info.Version > e.Version || info.Version == e.Version && info.FileID != e.FileID: // an older one shows when the newest is not searchable
-		return info, stale("the stored document is another version by now, File %s", info.FileID)
+	case x.newer[e.Key] != "", info.Version > e.Version, info.Version == e.Version && info.FileID != e.FileID: // an older one shows when the newest is not searchable
+		return info, stale("the stored document is another version by now, File %s", cmp.Or(x.newer[e.Key], info.FileID))
 	case e.Action == Remove && (info.Version == 0 || !x.plan.Scope.has(e.Key, is)):
 		return info, stale("the stored document is not the source's by now")
 	}
@@ -384,7 +422,7 @@ func (x *execution) open(ctx context.Context, e Entry) (vsclient.Document, end) 
 	case x.reading <- struct{}{}:
 		defer func() { <-x.reading }()
 	case <-ctx.Done():
-		return vsclient.Document{}, end{err: context.Cause(ctx)}
+		return vsclient.Document{}, end{withheld: fmt.Sprintf("it was stopped: %v", context.Cause(ctx))}
 	}
 	d, there := x.plan.documents[e.Key]
 	if x.o.Source != nil {
@@ -454,6 +492,9 @@ func (x *execution) report() Report {
 		e.Withheld = how.withheld
 		switch {
 		case how.err != nil:
+			if e.indexing() {
+				e.Action = Repair
+			}
 			out.Failed = append(out.Failed, Failure{e, how.err})
 		case how.stale:
 			out.Stale = append(out.Stale, e)

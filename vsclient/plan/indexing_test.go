@@ -81,6 +81,90 @@ func TestTheNextRunPutsDocumentsAnewThatAreNotIndexedInTheEnd(t *testing.T) {
 	}
 }
 
+// The document has no owner, and its older version other attributes, which readers find.
+func TestADocumentWithoutAnOwnerIsPutAnewWhoseNewestVersionHangs(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		is := is.New(t)
+		broken := false
+		w := worldtest.New(t, openaitest.Config{StickIndexing: func(openaitest.FileInfo) bool { return broken }})
+		titled := func(text, title string) vsclient.Document {
+			return with(doc("a.md", text), vsclient.Attributes{"title": title})
+		}
+		putAll(w, titled("old", "Old"))
+		broken = true
+		c := w.Client(func(cfg *vsclient.Config) { cfg.Async = true })
+		_, err := c.Put(context.Background(), titled("new", "New"))
+		is.NoErr(err)
+		_ = c.Close()
+		broken = false
+		for _, age := range []time.Duration{0, time.Hour} {
+			time.Sleep(age)
+			r := run(w, w.Client(), makePlan(w, w.Client(), source(titled("new", "New")), plan.Options{}), plan.ExecuteOptions{})
+			is.NoErr(r.Err())
+			is.Equal(len(r.Stale), 0)
+		}
+		is.Equal(stored(w), []string{"a.md: new"})
+		w.NoGap("a.md")
+	})
+}
+
+func TestAThousandDocumentsThatAreBeingIndexedCostAFewListings(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		is := is.New(t)
+		w := worldtest.New(t, openaitest.Config{IndexTime: 2 * time.Minute})
+		c := w.Client(func(cfg *vsclient.Config) { cfg.Async = true })
+		docs := collect(many(1000))
+		changes := make([]vsclient.Change, len(docs))
+		for i, d := range docs {
+			changes[i] = vsclient.Put(ofUs(d))
+		}
+		for _, r := range c.Apply(context.Background(), changes, nil) {
+			is.NoErr(r.Err)
+		}
+		_ = c.Close()
+		next := w.Client()
+		p := makePlan(w, next, source(docs...), us)
+		all, writes := requests(w, func() { is.NoErr(run(w, next, p, plan.ExecuteOptions{}).Err()) })
+		is.Equal(writes, 0)
+		is.True(all < 1500) // a look at each document at the end, and eight listings of ten pages
+	})
+}
+
+func TestASavedPlanOfDocumentsThatAreBeingIndexedFitsTwice(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		is := is.New(t)
+		broken := false
+		w := worldtest.New(t, openaitest.Config{StickIndexing: func(openaitest.FileInfo) bool { return broken }})
+		putAll(w, ofUs(doc("a.md", "old")))
+		broken = true
+		leaveIndexing(w)
+		broken = false
+		docs := []vsclient.Document{doc("a.md", "new"), doc("b.md", "b")}
+		p := makePlan(w, w.Client(), source(docs...), us)
+		for range 2 {
+			r := run(w, w.Client(), again(t, p), plan.ExecuteOptions{Source: opener(docs...)})
+			is.NoErr(r.Err())
+			is.Equal(len(r.Stale)+len(r.Withheld), 0)
+		}
+		is.Equal(stored(w), []string{"a.md: new", "b.md: b"})
+	})
+}
+
+func TestADocumentStaysThatHasANewerVersionWhichIsBeingIndexed(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		is := is.New(t)
+		w := worldtest.New(t, openaitest.Config{IndexTime: 2 * time.Minute})
+		putAll(w, ofUs(doc("a.md", "old")), ofUs(doc("same.md", "s")))
+		p := makePlan(w, w.Client(), source(doc("same.md", "s")), us)
+		leaveIndexing(w)
+		r := run(w, w.Client(), again(t, p), plan.ExecuteOptions{Source: opener(doc("same.md", "s"))})
+		is.Equal(len(r.Stale), 1)
+		is.Equal(r.Done, 0)
+		time.Sleep(time.Hour)
+		is.Equal(stored(w), []string{"a.md: new", "b.md: b", "same.md: s"})
+	})
+}
+
 func TestARunThatDoesNotWaitLeavesDocumentsThatAreBeingIndexed(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		is := is.New(t)
@@ -130,6 +214,31 @@ func TestARunThatDoesNotWaitTriesARefusedDocumentAnewOnceADay(t *testing.T) {
 			})
 		})
 	}
+}
+
+func TestADocumentThatIsSearchableIsSuspectedNoMore(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		is := is.New(t)
+		broken := true
+		w := worldtest.New(t, openaitest.Config{IndexTime: time.Minute, FailIndexing: func(openaitest.FileInfo) (code, message string) {
+			if broken {
+				code = "invalid_file"
+			}
+			return code, ""
+		}})
+		o, x := us, plan.ExecuteOptions{Attached: true, Refusals: new(plan.Refusals)}
+		o.Refusals = x.Refusals
+		for range 3 { // it fails, it is put anew, it is searchable
+			c := w.Client(func(cfg *vsclient.Config) { cfg.Async = true })
+			run(w, c, makePlan(w, c, source(doc("a.md", "a")), o), x)
+			_ = c.Close()
+			time.Sleep(time.Hour)
+			broken = false
+		}
+		_, err := w.Client().Delete(context.Background(), "a.md")
+		is.NoErr(err)
+		is.Equal(lines(makePlan(w, w.Client(), source(doc("a.md", "a")), o)), []string{"create a.md"})
+	})
 }
 
 func TestASavedPlanPutsNoDocumentThatWasRefusedSince(t *testing.T) {

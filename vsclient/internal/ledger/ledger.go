@@ -342,10 +342,13 @@ func (l *Ledger) Observe(id string, m Marks, marked bool, s Status, seen Seen, a
 	if ended && s < r.status || r.made && r.status == Failed && s == InProgress {
 		return
 	}
-	// Nor does it tell another end, take marks off, or take attributes back: a GET has to show that.
-	back := r.marked && (!marked || m.Key == r.key && m.Number < r.number)
-	if ended && s > r.status || seen == Listed && back {
+	// Nor does it tell another end, or take marks off: a GET has to show that.
+	if ended && s > r.status || seen == Listed && !marked && r.marked {
 		r.seen = NotSeen
+		return
+	}
+	// Nor does it take attributes back, whose number only grows, or show that they are there.
+	if seen == Listed && marked && m.Key == r.key && m.Number < r.number {
 		return
 	}
 	r.status, r.seen, r.at = s, seen, at

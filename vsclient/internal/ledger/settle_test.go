@@ -270,7 +270,7 @@ func TestALateReplyTakesNothingBack(t *testing.T) {
 }
 
 // A listing may be behind, and an older update may have taken effect late.
-func TestOlderAttributesInAListingTakeNothingBackAndAreNotBelievedEither(t *testing.T) {
+func TestOlderAttributesInAListingTakeNothingBackAndRenewNoBelief(t *testing.T) {
 	is := is.New(t)
 	key := ledger.Key{1}
 	l := ledger.New()
@@ -279,10 +279,10 @@ func TestOlderAttributesInAListingTakeNothingBackAndAreNotBelievedEither(t *test
 	l.Observe("file-a", ledger.Marks{Key: key, Number: 1, Own: "old"}, true, ledger.Completed, ledger.Listed, 3)
 	v, _ := l.Find("file-a")
 	is.Equal(v.Own, "new")
-	is.Equal(v.Seen, ledger.NotSeen) // a GET shows the ones that it has
+	is.Equal(v.At, uint32(2))
 	l.Observe("file-a", ledger.Marks{Key: key, Number: 2, Own: "new"}, true, ledger.Completed, ledger.Listed, 4)
 	v, _ = l.Find("file-a")
-	is.Equal(v.Seen, ledger.Listed)
+	is.Equal(v.At, uint32(4))
 }
 
 // A reader may look at a version between the decision that it is stuck and its removal.

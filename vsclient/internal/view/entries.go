@@ -14,6 +14,7 @@ import (
 	"github.com/conduitio-labs/conduit-connector-openai-vectorstore/vsclient/internal/ledger"
 	"github.com/conduitio-labs/conduit-connector-openai-vectorstore/vsclient/internal/lists"
 	"github.com/conduitio-labs/conduit-connector-openai-vectorstore/vsclient/internal/naming"
+	"github.com/conduitio-labs/conduit-connector-openai-vectorstore/vsclient/internal/pace"
 	"github.com/conduitio-labs/conduit-connector-openai-vectorstore/vsclient/internal/wire"
 )
 
@@ -40,8 +41,11 @@ func (v *View) Entries(ctx context.Context) iter.Seq2[Entry, error] {
 			if err == nil && r == nil {
 				<-listed
 				err = files
-				r = &rest{View: v, known: v.Files(), looked: make(map[string]bool), missed: make(map[ledger.Key]string)}
+				r = &rest{View: v, known: v.Files(), wanted: make(map[ledger.Key]bool), looked: make(map[string]bool), missed: make(map[ledger.Key]string)}
 				r.unseen = v.ledger.Fresh(v.TickAt(time.Now().Add(-lists.ShowTime)), v.Now()-int64(lists.ShowTime/time.Second), mostUnseen)
+				for _, key := range r.unseen {
+					r.wanted[key] = true
+				}
 			}
 			if err != nil {
 				yield(Entry{}, err)
@@ -78,8 +82,9 @@ type rest struct {
 	*View
 	known  uint32                // how many Files were known when unseen was made
 	unseen map[string]ledger.Key // Files to look at, with the key that a reply has shown
-	looked map[string]bool       // Files that were looked at, and those beyond known that a page has shown
-	missed map[ledger.Key]string // keys of versions that were gone; "": the digest alone is known
+	wanted map[ledger.Key]bool   // keys of these, as long as no version of them has come
+	looked map[string]bool       // Files that have come or are gone, and those beyond known that a page has shown
+	missed map[ledger.Key]string // keys of versions that were not there, and of which none has come; "": the digest alone is known
 }
 
 // shown takes in an entry of a page.
@@ -89,18 +94,27 @@ func (r *rest) shown(e Entry, there bool) {
 		r.looked[e.ID] = true
 	}
 	switch key := ledger.KeyOf(e.Identity.Digest); {
-	case there:
+	case there && e.Identity.Ours:
 		delete(r.missed, key)
+		delete(r.wanted, key)
 	case e.Identity.Ours:
 		r.missed[key] = e.Key
 	}
 }
 
 // yield looks at the rest. The second round takes in all changes since the first page, those
-// that the loop has made among them. The others follow keys that are being replaced.
+// that the loop has made among them. The others follow keys that are being replaced, for half a
+// minute at the most.
 func (r *rest) yield(ctx context.Context, yield func(Entry, error) bool) {
-	for round := 0; round < 2 || len(r.missed) > 0; round++ {
-		err := r.replacements(ctx, round)
+	began := time.Now()
+	for round := 0; round < 2 || len(r.missed) > 0 && time.Since(began) < Patience; round++ {
+		var err error
+		if round > 1 {
+			err = pace.Pause(ctx, time.Duration(min(round, 10))*100*time.Millisecond, nil)
+		}
+		if err == nil {
+			err = r.replacements(ctx, round)
+		}
 		var found []Entry
 		if err == nil {
 			found, err = r.look(ctx, round)
@@ -196,13 +210,13 @@ func (r *rest) look(ctx context.Context, round int) (found []Entry, err error) {
 			}
 			mu.Lock()
 			defer mu.Unlock()
-			r.looked[id] = true
+			r.looked[id] = there || r.ledger.IsGone(id)
 			switch {
 			case there:
 				found = append(found, e)
 			case err == nil, errors.Is(err, fail.NotFound):
-				if round == 0 || key != (ledger.Key{}) {
-					missed[key] = r.missed[key]
+				if name, is := r.missed[key]; is || r.wanted[key] {
+					missed[key] = name
 				}
 				return nil
 			}
@@ -213,6 +227,7 @@ func (r *rest) look(ctx context.Context, round int) (found []Entry, err error) {
 	for _, e := range found {
 		delete(missed, ledger.KeyOf(e.Identity.Digest))
 	}
+	clear(r.wanted) // a File that was not there and whose key is not missed needs no other look
 	r.missed = missed
 	clear(r.unseen)
 	return found, err

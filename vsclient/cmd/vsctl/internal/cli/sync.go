@@ -323,6 +323,11 @@ func (a *app) lines(out io.Writer, p *plan.Plan) {
 	fmt.Fprintf(w, "? %s that OpenAI does not index (%s)\n", show.Count(n, "file", "files"), strings.Join(kinds, ", "))
 }
 
+// awaited reports whether the entry's document is being indexed, and an execution waits for it.
+func awaited(e plan.Entry) bool {
+	return e.Action == plan.Unchanged && e.Reason != "" && e.Withheld == ""
+}
+
 // summary is the plan in one sentence.
 func summary(p *plan.Plan) string {
 	counts, unput, indexing := map[plan.Action]int{}, 0, 0
@@ -332,7 +337,7 @@ func summary(p *plan.Plan) string {
 		} else if e.Action.Puts() {
 			unput++
 		}
-		if e.Action == plan.Unchanged && e.Reason != "" {
+		if awaited(e) {
 			indexing++
 		}
 	}
@@ -729,18 +734,30 @@ func (a *app) execute(ctx context.Context, c *vsclient.Client, m made, opened so
 	going, pending := p.Counts()[plan.Remove]-len(withheld(p)), p.Pending()
 	if x.approves(p) {
 		for _, e := range p.Entries {
-			if e.Withheld == p.Guarded {
+			if e.Withheld == p.Guarded && e.Action.Changes() {
 				pending++
 			}
 		}
 		going = p.Removals
 	}
-	if pending > 0 {
-		among := ""
+	waits := 0
+	for _, e := range p.Entries {
+		if x.wait && awaited(e) {
+			waits++
+		}
+	}
+	if pending+waits > 0 {
+		question, among, anew := "Make "+show.Count(pending, "change", "changes"), "", "put "+show.Count(waits, "document", "documents")+" anew if OpenAI does not index them"
 		if going > 0 {
 			among = ", " + show.Count(going, "removal", "removals") + " among them"
 		}
-		if !a.ask(x.yes, "Make "+show.Count(pending, "change", "changes")+among+"?") {
+		switch question += among; {
+		case pending == 0:
+			question = "P" + anew[1:]
+		case waits > 0:
+			question += ", and " + anew
+		}
+		if !a.ask(x.yes, question+"?") {
 			return outcome{summary: "nothing was changed", result: m, text: func(w io.Writer) { fmt.Fprintln(w, "nothing was changed") }}, nil
 		}
 	}

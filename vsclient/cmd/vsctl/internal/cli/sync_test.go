@@ -457,6 +457,17 @@ func TestWithoutWaitingDocumentsThatAreBeingIndexedAreLeft(t *testing.T) {
 	is.Equal(w.keys(), []string{"a.md", "sub/b.md", "sub/c.md"})
 }
 
+func TestARunAsksBeforeItMayPutDocumentsAnewThatAreBeingIndexed(t *testing.T) {
+	is := is.New(t)
+	w := newWorld(t, openaitest.Config{IndexTime: 5 * time.Minute})
+	w.must(cli.Done, "sync", w.dir, "--owner", "hb", "-y", "--wait=false")
+	w.tty, w.in = true, "n\n"
+	out, errs, code := w.run("sync", w.dir, "--owner", "hb")
+	is.Equal(code, cli.Done)
+	is.True(strings.Contains(errs, "Put 3 documents anew if OpenAI does not index them? [y/N]"))
+	is.True(strings.Contains(out, "nothing was changed"))
+}
+
 func TestTheEmulatedStoreNeedsNoKey(t *testing.T) {
 	is := is.New(t)
 	w := newWorld(t, openaitest.Config{})
