@@ -336,6 +336,27 @@ func TestAListingHasADocumentThatIsReplacedBetweenTwoLooks(t *testing.T) {
 	})
 }
 
+func TestAListingOfAStoreThatExpiresMeanwhileEndsWithAnError(t *testing.T) {
+	for name, n := range map[string]int{"between two pages": 250, "before a look": 1} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				is := is.New(t)
+				w := worldtest.New(t, openaitest.Config{ListLag: openaitest.Lag{Attach: time.Minute}})
+				c := w.Client()
+				c.Apply(t.Context(), many("old", n), nil)
+				time.Sleep(2 * time.Minute)
+				c.Apply(t.Context(), many("new", 5), nil)
+				var last error
+				for _, err := range c.List(t.Context()) {
+					w.Server.ExpireVectorStore(w.Store, 0)
+					last = err
+				}
+				is.True(errors.Is(last, vsclient.ErrStoreGone))
+			})
+		})
+	}
+}
+
 func TestAListingHasADocumentOnceBesideAnUploadOfIt(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		is := is.New(t)

@@ -51,6 +51,7 @@ func (v *View) Entries(ctx context.Context) iter.Seq2[Entry, error] {
 				yield(Entry{}, err)
 				return
 			}
+			empty = true
 			for _, s := range page {
 				e, there, err := v.entry(ctx, s, at)
 				if err != nil {
@@ -65,14 +66,19 @@ func (v *View) Entries(ctx context.Context) iter.Seq2[Entry, error] {
 			}
 			at = v.Tick()
 		}
+		// The end of a store that has expired must not pass for that of its documents.
 		if empty {
-			// The emptiness of a store that has expired must not pass for that of a store.
 			if err := v.StoreThere(ctx); err != nil {
 				yield(Entry{}, err)
 				return
 			}
 		}
-		r.yield(ctx, yield)
+		if !r.yield(ctx, yield) || !r.denied {
+			return
+		}
+		if err := v.StoreThere(ctx); err != nil {
+			yield(Entry{}, err)
+		}
 	}
 }
 
@@ -84,6 +90,7 @@ type rest struct {
 	unseen map[string]ledger.Key // Files to look at, with the key that a reply has shown
 	wanted map[ledger.Key]bool   // keys of these, as long as no version of them has come
 	looked map[string]bool       // Files that have come or are gone, and those beyond known that a page has shown
+	denied bool                  // a File that was looked at is not there
 	missed map[ledger.Key]string // keys of versions that were not there, and of which none has come; "": the digest alone is known
 }
 
@@ -104,8 +111,8 @@ func (r *rest) shown(e Entry, there bool) {
 
 // yield looks at the rest. The second round takes in all changes since the first page, those
 // that the loop has made among them. The others follow keys that are being replaced, for half a
-// minute at the most.
-func (r *rest) yield(ctx context.Context, yield func(Entry, error) bool) {
+// minute at the most. It returns whether the loop goes on.
+func (r *rest) yield(ctx context.Context, yield func(Entry, error) bool) bool {
 	began := time.Now()
 	for round := 0; round < 2 || len(r.missed) > 0 && time.Since(began) < Patience; round++ {
 		var err error
@@ -121,14 +128,15 @@ func (r *rest) yield(ctx context.Context, yield func(Entry, error) bool) {
 		}
 		for _, e := range found {
 			if !yield(e, nil) {
-				return
+				return false
 			}
 		}
 		if err != nil {
 			yield(Entry{}, err)
-			return
+			return false
 		}
 	}
+	return true
 }
 
 // replacements adds Files to those that are unseen: the known versions of the missed keys and,
@@ -215,6 +223,7 @@ func (r *rest) look(ctx context.Context, round int) (found []Entry, err error) {
 			case there:
 				found = append(found, e)
 			case err == nil, errors.Is(err, fail.NotFound):
+				r.denied = true
 				if name, is := r.missed[key]; is || r.wanted[key] {
 					missed[key] = name
 				}
