@@ -96,22 +96,23 @@ func (p *Plan) Execute(ctx context.Context, c *vsclient.Client, o ExecuteOptions
 		if e.Action != Duplicate {
 			main = i
 		}
-		switch {
-		case !e.acts():
+		if !e.acts() {
 			if e.Action == Unchanged { // and searchable
 				o.Refusals.record(e.Key, "", "", nil)
 			}
 			continue
+		}
+		groups := &puts
+		switch {
 		case e.Action == Remove:
-			removals = append(removals, group{main, []int{i}})
-		case e.indexing():
-			waits = append(waits, group{main, []int{i}})
-		case len(waits) > 0 && waits[len(waits)-1].main == main:
-			waits[len(waits)-1].entries = append(waits[len(waits)-1].entries, i)
-		case len(puts) > 0 && puts[len(puts)-1].main == main:
-			puts[len(puts)-1].entries = append(puts[len(puts)-1].entries, i)
-		default:
-			puts = append(puts, group{main, []int{i}})
+			groups = &removals
+		case p.Entries[main].Indexing():
+			groups = &waits
+		}
+		if last := len(*groups) - 1; last >= 0 && (*groups)[last].main == main {
+			(*groups)[last].entries = append((*groups)[last].entries, i)
+		} else {
+			*groups = append(*groups, group{main, []int{i}})
 		}
 		x.total++
 	}
@@ -298,7 +299,7 @@ func (x *execution) outdated(ctx context.Context, removals []group) string {
 
 // put puts the document of the entry.
 func (x *execution) put(ctx context.Context, e Entry) (vsclient.Result, end) {
-	if e.indexing() && x.o.Attached {
+	if e.Indexing() && x.o.Attached {
 		return vsclient.Result{}, end{withheld: "it is still being indexed"}
 	}
 	d, how := x.open(ctx, e)
@@ -313,7 +314,7 @@ func (x *execution) put(ctx context.Context, e Entry) (vsclient.Result, end) {
 	switch code, failed := strings.CutPrefix(e.Reason, unindexed); {
 	case x.o.Attached && how == (end{}) && failed && code != "server_error": // nobody waits for what comes of it
 		x.o.Refusals.suspect(e.Key, e.SHA256, chunking, code)
-	case (e.Action.Uploads() || e.indexing()) && !how.stale:
+	case (e.Action.Uploads() || e.Indexing()) && !how.stale:
 		x.o.Refusals.record(e.Key, e.SHA256, chunking, how.err)
 	}
 	return r, how
@@ -387,7 +388,7 @@ func (x *execution) change(ctx context.Context, e Entry, ch vsclient.Change, own
 // puts reports whether the entry puts the content that is stored: an earlier execution of
 // the plan did so.
 func (e Entry) puts(stored vsclient.Info) bool {
-	return (e.Action.Puts() || e.indexing()) && e.SHA256 != "" && stored.SHA256 == e.SHA256
+	return e.mayPut() && e.SHA256 != "" && stored.SHA256 == e.SHA256
 }
 
 // stands compares the store with an entry, whose document is to have the owner. A put with a
@@ -490,23 +491,21 @@ func (x *execution) report() Report {
 			how.withheld = fmt.Sprintf("the execution ended before: %v", x.fatal)
 		}
 		e.Withheld = how.withheld
+		waited := e.Indexing()
+		if waited && (how.err != nil || how == (end{})) {
+			e.Action = Repair // it was put anew
+		}
 		switch {
 		case how.err != nil:
-			if e.indexing() {
-				e.Action = Repair
-			}
 			out.Failed = append(out.Failed, Failure{e, how.err})
 		case how.stale:
 			out.Stale = append(out.Stale, e)
 		case how.withheld != "":
 			out.Withheld = append(out.Withheld, e)
-		case how.idle && e.indexing(): // it was waited for
+		case how.idle && waited:
 		case how.idle:
 			out.Idle++
 		default:
-			if e.indexing() {
-				e.Action = Repair
-			}
 			out.Counts[e.Action]++
 			out.Done++
 		}

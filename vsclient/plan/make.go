@@ -214,7 +214,7 @@ func (m *maker) take(ctx context.Context, d vsclient.Document) error {
 	}
 	h.seen, e.Reason = true, unique.Make(e.Reason).Value() // most are the same
 	m.plan.Entries = append(m.plan.Entries, e)
-	if !m.o.Reopen && (e.Action.Puts() || e.indexing() || e.Action == Unchanged && len(m.older[d.Key]) > 0) {
+	if !m.o.Reopen && (e.mayPut() || e.Action == Unchanged && len(m.older[d.Key]) > 0) {
 		m.plan.documents[d.Key] = d
 	}
 	if len(m.older[d.Key]) == 0 && (h.fileID == "" || e.Action == Unchanged || e.Action.Uploads()) {
@@ -222,7 +222,7 @@ func (m *maker) take(ctx context.Context, d vsclient.Document) error {
 	}
 	reason := "a newer version of the key is searchable"
 	switch {
-	case e.indexing():
+	case e.Indexing():
 		reason = "a newer version of the key is being indexed"
 	case !e.Action.Puts() && e.Action != Unchanged, h.unsearchable != nil:
 		return nil
@@ -369,7 +369,7 @@ func (m *maker) remove(ctx context.Context) error {
 	}
 	p.Guarded = cmp.Or(another, p.Guard.refuses(p.Removals, gone, p.Owned))
 	for i, e := range p.Entries[:first] {
-		if e.Action.Puts() || e.indexing() {
+		if e.mayPut() {
 			p.Entries[i].Withheld = another
 		}
 	}

@@ -74,8 +74,9 @@ func (a Action) Uploads() bool { return a.Puts() && a != Attributes && a != Dupl
 // Changes reports whether the action changes the store.
 func (a Action) Changes() bool { return a.Puts() || a == Remove }
 
-// indexing reports whether the stored version is as it should be and not searchable yet.
-func (e Entry) indexing() bool { return e.Action == Unchanged && e.Reason == indexed }
+// Indexing reports whether the stored version is as it should be and not searchable yet.
+// [Plan.Execute] waits for it.
+func (e Entry) Indexing() bool { return e.Action == Unchanged && e.Reason == indexed }
 
 // The reasons of entries whose stored version is being indexed, or has failed.
 const (
@@ -83,8 +84,11 @@ const (
 	unindexed = "OpenAI could not index the stored document: " // and the code
 )
 
+// mayPut reports whether [Plan.Execute] may put the document of the entry.
+func (e Entry) mayPut() bool { return e.Action.Puts() || e.Indexing() }
+
 // acts reports whether [Plan.Execute] has to do with the entry.
-func (e Entry) acts() bool { return e.Action.Changes() || e.indexing() }
+func (e Entry) acts() bool { return e.mayPut() || e.Action == Remove }
 
 // Entry is one step of a [Plan], or a document for which there is none to take.
 type Entry struct {

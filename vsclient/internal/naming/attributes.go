@@ -134,7 +134,7 @@ func normalizeValue(value any) (any, error) {
 
 // typeOf returns the JSON type of a value, or the one of Go when it has none.
 func typeOf(value any) string {
-	switch kind := reflect.ValueOf(value).Kind(); kind {
+	switch reflect.ValueOf(value).Kind() {
 	case reflect.Invalid:
 		return "null"
 	case reflect.Slice, reflect.Array:

@@ -323,11 +323,6 @@ func (a *app) lines(out io.Writer, p *plan.Plan) {
 	fmt.Fprintf(w, "? %s that OpenAI does not index (%s)\n", show.Count(n, "file", "files"), strings.Join(kinds, ", "))
 }
 
-// awaited reports whether the entry's document is being indexed, and an execution waits for it.
-func awaited(e plan.Entry) bool {
-	return e.Action == plan.Unchanged && e.Reason != "" && e.Withheld == ""
-}
-
 // summary is the plan in one sentence.
 func summary(p *plan.Plan) string {
 	counts, unput, indexing := map[plan.Action]int{}, 0, 0
@@ -337,7 +332,7 @@ func summary(p *plan.Plan) string {
 		} else if e.Action.Puts() {
 			unput++
 		}
-		if awaited(e) {
+		if e.Indexing() && e.Withheld == "" {
 			indexing++
 		}
 	}
@@ -742,20 +737,21 @@ func (a *app) execute(ctx context.Context, c *vsclient.Client, m made, opened so
 	}
 	waits := 0
 	for _, e := range p.Entries {
-		if x.wait && awaited(e) {
+		if x.wait && e.Indexing() && e.Withheld == "" {
 			waits++
 		}
 	}
 	if pending+waits > 0 {
-		question, among, anew := "Make "+show.Count(pending, "change", "changes"), "", "put "+show.Count(waits, "document", "documents")+" anew if OpenAI does not index them"
+		among, anew := "", show.Count(waits, "document", "documents")+" anew if OpenAI does not index them"
 		if going > 0 {
 			among = ", " + show.Count(going, "removal", "removals") + " among them"
 		}
-		switch question += among; {
-		case pending == 0:
-			question = "P" + anew[1:]
-		case waits > 0:
-			question += ", and " + anew
+		question := "Put " + anew
+		if pending > 0 {
+			question = "Make " + show.Count(pending, "change", "changes") + among
+			if waits > 0 {
+				question += ", and put " + anew
+			}
 		}
 		if !a.ask(x.yes, question+"?") {
 			return outcome{summary: "nothing was changed", result: m, text: func(w io.Writer) { fmt.Fprintln(w, "nothing was changed") }}, nil

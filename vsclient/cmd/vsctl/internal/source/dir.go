@@ -258,7 +258,7 @@ func Pointer(open func() (io.ReadCloser, error)) string {
 }
 
 // unchanged returns an error when the folder is another one than before, or when a
-// file has gone or come since. before is sorted. No second map of the files is made.
+// file has gone or come since. No second list of the files is made.
 func (d *dir) unchanged(ctx context.Context) error {
 	if err := d.same(); err != nil {
 		return err
