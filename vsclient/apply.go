@@ -158,7 +158,7 @@ func (c *Client) merge(steps []step, alone bool) merged {
 	for i := 1; i < len(steps); i++ {
 		before, s := steps[i-1], steps[i]
 		kept := s.stored == nil || before.op == opDelete || ledger.Includes(c.view.Prints(before.own), s.cond)
-		if (s.stored == nil) != (before.stored == nil) || s.cond != before.cond || !kept {
+		if (s.stored == nil) != (before.stored == nil) || s.cond != before.cond || s.version != before.version || !kept {
 			steps = steps[:i]
 		}
 	}

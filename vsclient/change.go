@@ -29,10 +29,11 @@ const (
 
 // Change is one change to one key's document, for [Client.Apply].
 type Change struct {
-	op   op
-	doc  Document
-	cond Attributes
-	wait bool // see Searchable
+	op      op
+	doc     Document
+	cond    Attributes
+	version *int64 // see IfVersion
+	wait    bool   // see Searchable
 }
 
 // Put is the change that [Client.Put] makes.
@@ -53,6 +54,15 @@ func Delete(key string) Change { return Change{op: opDelete, doc: Document{Key: 
 // and this client has put it, or newer ones still come, the error has class [Transient].
 func (ch Change) If(stored Attributes) Change {
 	ch.cond = stored
+	return ch
+}
+
+// IfVersion adds a condition: the change fails with [ErrConflict] unless the key's newest version,
+// searchable or not, has this number ([Info.Version]), or the content and the chunking of the Put.
+// 0: unless the key has no version. If is then about that version. Files of other tools are no
+// versions. The change waits as with If.
+func (ch Change) IfVersion(number int64) Change {
+	ch.version = &number
 	return ch
 }
 
@@ -142,6 +152,7 @@ type prepared struct {
 	seen     bool           // until it was seen searchable, also where it is there already
 	cond     string         // packed attributes that the stored document must have
 	stored   map[string]any // the same; nil: no condition
+	version  *int64         // of the newest version, whatever its status; nil: any
 	above    int64          // the number of a new version is at least this
 	merged   int            // other changes that succeed with this one
 	updated  string         // the File whose attributes this change has updated; "": none
@@ -170,7 +181,7 @@ func (c *Client) prepare(ch Change) (*prepared, error) {
 	}
 	p := &prepared{Doc: c.view.Doc(d.Key), op: ch.op, content: d.Content.is, chunking: naming.Chunking(d.Chunking), ext: d.Extension, wait: ch.wait || !c.cfg.Async, seen: ch.wait}
 	var err error
-	if ch.cond != nil {
+	if p.version = ch.version; ch.cond != nil || p.version != nil {
 		if p.stored, err = naming.Condition(d.Key, ch.cond); err != nil {
 			return nil, err
 		}
@@ -304,15 +315,15 @@ func (c *Client) holdings(ctx context.Context, p *prepared, look func(context.Co
 	return h, nil, cmp.Or(err, refused)
 }
 
-// check reads the newest version that is there, refuses the change when it lacks the
-// attributes that are asked for, and returns the versions as they are known then.
+// check reads the newest version that is there, refuses the change when it lacks the number or
+// the attributes that are asked for, and returns the versions as they are known then.
 func (c *Client) check(ctx context.Context, p *prepared, h ledger.Holdings) (ledger.Holdings, error) {
 	for _, v := range h.Versions {
-		if v.Key == (ledger.Key{}) || v.Status == ledger.Failed || v.Going || c.keep.Deleted(p.Doc, v.ID) {
+		if v.Key == (ledger.Key{}) || v.Status == ledger.Failed && p.version == nil || v.Going || c.keep.Deleted(p.Doc, v.ID) {
 			continue
 		}
-		if v.ID == p.updated || v.Open && ledger.Includes(v.Own, p.cond) {
-			break
+		if v.ID == p.updated || v.Open && p.version == nil && ledger.Includes(v.Own, p.cond) {
+			return c.view.Known(p.Doc), nil
 		}
 		s, err := c.view.Shown(ctx, v.ID)
 		if errors.Is(err, fail.NotFound) {
@@ -324,12 +335,19 @@ func (c *Client) check(ctx context.Context, p *prepared, h ledger.Holdings) (led
 			return h, err
 		}
 		id := c.view.Read(s)
+		same := p.op == opPut && id.Source.SHA256 == p.source.SHA256 && id.Source.Chunking == p.source.Chunking
+		if p.version != nil && id.Version != *p.version && !same {
+			return h, fail.New(fail.Conflict, "the newest version of the key is %d, File %s, and the change asks for %d", id.Version, v.ID, *p.version)
+		}
 		for _, name := range slices.Sorted(maps.Keys(p.stored)) {
 			if id.Own[name] != p.stored[name] {
 				return h, fail.New(fail.Conflict, "the attribute %q of the stored document is %s, and the change asks for %s", name, c.shown(id.Own[name]), c.shown(p.stored[name]))
 			}
 		}
-		break
+		return c.view.Known(p.Doc), nil
+	}
+	if p.version != nil && *p.version != 0 {
+		return h, fail.New(fail.Conflict, "the key has no version, and the change asks for %d", *p.version)
 	}
 	return c.view.Known(p.Doc), nil
 }

@@ -18,7 +18,7 @@ import (
 	"github.com/conduitio-labs/conduit-connector-openai-vectorstore/vsclient/openaitest"
 )
 
-// The tests in this file are about changes on condition: Change.If.
+// The tests in this file are about changes on condition: Change.If and Change.IfVersion.
 
 // ownedBy makes changes to the one key that two tables share, each on condition
 // that the stored document is its own.
@@ -435,5 +435,88 @@ func TestAConditionalChangeIsMadeWhileAnotherStoreGetsDocumentsOfItsName(t *test
 		is.NoErr(r[0].Err)
 		<-ended
 		w.Expect(map[string]string{"a.md": "ours anew"})
+	})
+}
+
+// TestAConditionOnTheVersionIsAboutTheNewestWhateverItsStatus has another process make a newer
+// version, of another owner, and end.
+func TestAConditionOnTheVersionIsAboutTheNewestWhateverItsStatus(t *testing.T) {
+	owned := func(owner string) vsclient.Attributes { return vsclient.Attributes{"owner": owner} }
+	for sentence, c := range map[string]struct {
+		cfg   openaitest.Config
+		fails bool
+		wait  time.Duration
+	}{
+		"it is searchable":         {openaitest.Config{IndexTime: time.Second}, false, time.Minute},
+		"it is being indexed":      {openaitest.Config{IndexTime: 5 * time.Minute}, false, time.Minute},
+		"it cannot be seen yet":    {openaitest.Config{NotFoundWindow: 20 * time.Second, ListLag: openaitest.Lag{Attach: time.Minute}}, false, time.Second},
+		"OpenAI cannot index it":   {openaitest.Config{IndexTime: time.Second}, true, time.Minute},
+		"it fails and is not seen": {openaitest.Config{NotFoundWindow: 20 * time.Second, ListLag: openaitest.Lag{Attach: time.Minute}}, true, time.Second},
+	} {
+		t.Run(sentence, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				is := is.New(t)
+				fails := false
+				c.cfg.FailIndexing = func(openaitest.FileInfo) (code, message string) {
+					if fails {
+						code = "server_error"
+					}
+					return code, ""
+				}
+				w := worldtest.New(t, c.cfg)
+				older, err := w.Client().Put(t.Context(), with(doc("a.md", "one"), owned("A")))
+				is.NoErr(err)
+				time.Sleep(time.Hour)
+				fails = c.fails
+				another, kill := w.Process(async)
+				newer, err := another.Put(t.Context(), with(doc("a.md", "two"), owned("B")))
+				is.NoErr(err)
+				kill()
+				time.Sleep(c.wait)
+				apply := func(ch vsclient.Change) vsclient.Result {
+					return w.Client().Apply(t.Context(), []vsclient.Change{ch}, nil)[0]
+				}
+				fails = false
+				for _, ch := range []vsclient.Change{vsclient.Delete("a.md"), put("a.md", "three")} {
+					for _, refused := range []vsclient.Change{ch.IfVersion(older.Version), ch.IfVersion(0), ch.IfVersion(newer.Version).If(owned("A"))} {
+						is.True(errors.Is(apply(refused).Err, vsclient.ErrConflict))
+					}
+				}
+				r := apply(vsclient.Put(with(doc("a.md", "two"), owned("B"))).IfVersion(older.Version).If(owned("B"))) // it is there
+				is.NoErr(r.Err)
+				w.Expect(map[string]string{"a.md": "two"})
+				w.NoGap("a.md")
+				is.NoErr(apply(vsclient.Delete("a.md").IfVersion(r.Version).If(owned("B"))).Err)
+				is.Equal(len(w.Holds()), 0)
+			})
+		})
+	}
+}
+
+func TestAConditionOnNoVersionIsMetByAnEmptyKeyAndByAFileOfAnotherTool(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		is := is.New(t)
+		w := worldtest.New(t, openaitest.Config{})
+		w.Attached("b.md", "of another tool", nil)
+		c := w.Client()
+		for _, key := range []string{"a.md", "b.md"} {
+			apply := func(ch vsclient.Change) error { return c.Apply(t.Context(), []vsclient.Change{ch}, nil)[0].Err }
+			is.True(errors.Is(apply(put(key, "text").IfVersion(1)), vsclient.ErrConflict))
+			is.NoErr(apply(put(key, "text").IfVersion(0)))
+			is.True(errors.Is(apply(put(key, "other").IfVersion(0)), vsclient.ErrConflict))
+		}
+		w.Expect(map[string]string{"a.md": "text", "b.md": "text"})
+	})
+}
+
+func TestChangesOfOneCallOnConditionOfAVersionAreMadeOneByOne(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		is := is.New(t)
+		w := worldtest.New(t, openaitest.Config{})
+		c := w.Client()
+		r := c.Apply(t.Context(), []vsclient.Change{put("a.md", "one").IfVersion(0), put("a.md", "two").IfVersion(0)}, nil)
+		is.NoErr(r[0].Err)
+		is.True(errors.Is(r[1].Err, vsclient.ErrConflict))
+		w.Expect(map[string]string{"a.md": "one"})
 	})
 }

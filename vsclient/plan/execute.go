@@ -3,13 +3,13 @@ package plan
 import (
 	"cmp"
 	"context"
-	"crypto/rand"
 	"errors"
 	"fmt"
-	"maps"
+	"slices"
 	"strings"
 	"sync"
 	"time"
+	"unique"
 
 	"github.com/conduitio-labs/conduit-connector-openai-vectorstore/vsclient"
 	"github.com/conduitio-labs/conduit-connector-openai-vectorstore/vsclient/plan/internal/digest"
@@ -77,18 +77,19 @@ func (r Report) Err() error {
 // or nothing succeeds until a person has acted. The entries that were not reached are then
 // withheld.
 func (p *Plan) Execute(ctx context.Context, c *vsclient.Client, o ExecuteOptions, progress func(Progress)) (Report, error) {
-	if c != p.client {
-		store, err := c.Check(ctx)
-		if err != nil {
-			return Report{}, err
-		}
-		if store.ID != p.StoreID {
-			return Report{}, fmt.Errorf("plan: the plan is for the store %s, and the client's is %s", p.StoreID, store.ID)
-		}
-	}
 	x := &execution{
 		plan: p, c: c, o: o, progress: progress, reading: make(chan struct{}, readers),
 		ended: make([]bool, len(p.Entries)), ends: make(map[int]end), unput: make(map[string]string),
+	}
+	for _, e := range p.Entries {
+		if e.acts() {
+			x.total++
+		}
+	}
+	if c != p.client {
+		if err := x.look(ctx); err != nil {
+			return Report{}, err
+		}
 	}
 	var puts, waits, removals []group
 	main := 0
@@ -96,14 +97,16 @@ func (p *Plan) Execute(ctx context.Context, c *vsclient.Client, o ExecuteOptions
 		if e.Action != Duplicate {
 			main = i
 		}
-		if !e.acts() {
-			if e.Action == Unchanged { // and searchable
-				o.Refusals.record(e.Key, "", "", nil)
-			}
-			continue
-		}
 		groups := &puts
 		switch {
+		case e.Action == Unchanged && !e.Indexing() && x.ends[i] == (end{}): // it is searchable
+			o.Refusals.record(e.Key, "", "", nil)
+			continue
+		case !e.acts(), x.ended[i]:
+			continue
+		case o.Attached && p.Entries[main].Action == Unchanged && p.Entries[main].Indexing():
+			x.end(i, end{withheld: "it is still being indexed"}, vsclient.Result{})
+			continue
 		case e.Action == Remove:
 			groups = &removals
 		case p.Entries[main].Indexing():
@@ -114,7 +117,6 @@ func (p *Plan) Execute(ctx context.Context, c *vsclient.Client, o ExecuteOptions
 		} else {
 			*groups = append(*groups, group{main, []int{i}})
 		}
-		x.total++
 	}
 	if len(puts)+len(waits) > 0 && o.Source == nil && len(p.documents) == 0 {
 		return Report{}, errors.New("plan: the plan does not hold its documents; set ExecuteOptions.Source, so that they can be opened")
@@ -123,7 +125,8 @@ func (p *Plan) Execute(ctx context.Context, c *vsclient.Client, o ExecuteOptions
 	x.await(ctx, waits)
 	x.each(ctx, putters, waits, x.put)
 	if len(removals) > 0 {
-		x.halt = cmp.Or(x.beforeRemovals(ctx), x.outdated(ctx, removals))
+		x.halt = x.beforeRemovals(ctx)
+		x.moved = p.moved(removals)
 	}
 	x.each(ctx, removers, removals, x.remove)
 	return x.report(), x.fatal
@@ -135,6 +138,40 @@ const (
 	removers = vsclient.DefaultConcurrency
 	readers  = 16 // documents that are opened and digested
 )
+
+// look compares the plan with the store's listing. Entries that no longer fit end here.
+func (x *execution) look(ctx context.Context) error {
+	p := x.plan
+	store, err := x.c.Check(ctx)
+	if err != nil {
+		return err
+	}
+	if store.ID != p.StoreID {
+		return fmt.Errorf("plan: the plan is for the store %s, and the client's is %s", p.StoreID, store.ID)
+	}
+	m := newMaker(new(Plan), Options{Scope: p.Scope, OwnerAttribute: p.OwnerAttribute})
+	if err := m.list(ctx, x.c); err != nil {
+		return err
+	}
+	for i, e := range p.Entries {
+		h := cmp.Or(m.byKey[e.Key], &held{owner: unique.Make[any](nil)})
+		owner := h.owner.Value()
+		switch {
+		case e.acts() && !e.Unowned && owner != nil && owner != p.Scope.Owner && (p.Scope.Owner != "" || e.Action == Remove):
+			x.end(i, stale("the stored document has the %s by now", m.shown(h)), vsclient.Result{})
+		case e.Action == Duplicate && !slices.ContainsFunc(m.older[e.Key], func(old *held) bool { return old.fileID == e.FileID }):
+			x.end(i, end{idle: true}, vsclient.Result{})
+		case e.Action == Unchanged && !e.Indexing() && h.version != e.Version && h.content != digest.Of(e.SHA256):
+			switch info, err := x.c.Get(ctx, e.Key); { // the listing may be late
+			case errors.Is(err, vsclient.ErrNotFound):
+				x.ends[i] = stale("the stored document is gone")
+			case err == nil && info.SHA256 != e.SHA256:
+				x.ends[i] = stale("the stored document is another version by now, File %s", info.FileID)
+			}
+		}
+	}
+	return nil
+}
 
 // group is the entries of one key that change the store, by their places.
 type group struct {
@@ -150,8 +187,8 @@ type execution struct {
 	progress func(Progress)
 	reading  chan struct{}
 	total    int
-	halt     string            // why nothing is removed; empty: it may be
-	newer    map[string]string // keys to remove that have a newer version by now, with its File
+	halt     string              // why nothing is removed; empty: it may be
+	moved    map[string][]string // the source's keys that have a content to remove
 
 	mu    sync.Mutex
 	ended []bool            // entries, by their place
@@ -168,6 +205,14 @@ type end struct {
 	stale    bool
 	idle     bool // nothing was left to do
 	err      error
+}
+
+// of returns the entry as it has ended: a document that was waited for may have been put anew.
+func (how end) of(e Entry) Entry {
+	if e.Withheld = how.withheld; e.Indexing() && e.Action == Unchanged && e.Withheld == "" && !how.idle {
+		e.Action = Repair
+	}
+	return e
 }
 
 func stale(format string, args ...any) end {
@@ -223,19 +268,19 @@ func (x *execution) end(i int, how end, r vsclient.Result) {
 	if vsclient.ClassOf(how.err) == vsclient.Stopped {
 		how = end{withheld: fmt.Sprintf("it was stopped, and may take effect: %v", how.err)}
 	}
-	e.Withheld = how.withheld
-	failed := how != (end{})
-	how.idle = !failed && e.Action != Duplicate && (r.Outcome == vsclient.Unchanged || r.Outcome == vsclient.Absent)
+	failed := how.err != nil || how.withheld != ""
+	how.idle = how.idle || !failed && e.Action != Duplicate && (r.Outcome == vsclient.Unchanged || r.Outcome == vsclient.Absent)
 	if x.ended[i] = true; how != (end{}) {
 		x.ends[i] = how
 	}
 	x.done++
 	switch {
-	case failed && e.acts() && e.SHA256 != "":
+	case failed && e.SHA256 != "":
 		x.unput[e.SHA256] = e.Key
-	case !failed && !how.idle && e.Action.Uploads():
+	case e.Action != Duplicate && (r.Outcome == vsclient.Created || r.Outcome == vsclient.Replaced):
 		x.bytes += e.Bytes
 	}
+	e = how.of(e)
 	if x.progress != nil {
 		r.Key, r.Err = e.Key, how.err
 		x.progress(Progress{Entry: e, Result: r, Done: x.done, Total: x.total, Bytes: x.bytes})
@@ -253,11 +298,25 @@ func (x *execution) withheld(g group) end {
 	return end{}
 }
 
+// moved returns the contents of the removals that the source has under other keys, with these keys.
+func (p *Plan) moved(removals []group) map[string][]string {
+	removed, keys := make(map[string]bool), make(map[string][]string)
+	for _, g := range removals {
+		removed[p.Entries[g.main].SHA256] = p.Entries[g.main].SHA256 != ""
+	}
+	for _, e := range p.Entries {
+		if e.Action != Remove && e.Action != Duplicate && removed[e.SHA256] {
+			keys[e.SHA256] = append(keys[e.SHA256], e.Key)
+		}
+	}
+	return keys
+}
+
 // beforeRemovals says why nothing may be removed: documents that were attached under
 // Config.Async are not searchable, or the source has none of those that the plan saw in it.
 func (x *execution) beforeRemovals(ctx context.Context) string {
-	if err := x.c.Flush(ctx); err != nil {
-		return fmt.Sprintf("documents that were put are not searchable: %v", err)
+	if failed := x.flush(ctx); failed != nil {
+		return fmt.Sprintf("a document that was put is not searchable: %v", failed)
 	}
 	if x.o.Exists == nil {
 		return ""
@@ -278,36 +337,43 @@ func (x *execution) beforeRemovals(ctx context.Context) string {
 	return none
 }
 
-// outdated finds the documents to remove that have a newer version by now: a Get shows none that
-// is being indexed beside an older one. It says why it cannot tell.
-func (x *execution) outdated(ctx context.Context, removals []group) string {
-	seen := make(map[string]int64, len(removals))
-	for _, g := range removals {
-		seen[x.plan.Entries[g.main].Key] = x.plan.Entries[g.main].Version
+// flush waits for the documents that were attached under Config.Async. Their entries have the
+// errors of those that came to nothing. It returns the first.
+func (x *execution) flush(ctx context.Context) error {
+	var all []error
+	switch err := x.c.Flush(ctx).(type) { //nolint:errorlint // the errors of a join one by one
+	case nil:
+		return nil
+	case interface{ Unwrap() []error }:
+		all = err.Unwrap()
+	default:
+		all = []error{err}
 	}
-	x.newer = make(map[string]string)
-	for info, err := range x.c.List(ctx) {
-		if err != nil {
-			return fmt.Sprintf("the store cannot be listed: %v", err)
-		}
-		if version, removed := seen[info.Key]; removed && info.Version > version {
-			x.newer[info.Key] = info.FileID
+	byKey := make(map[string]error, len(all))
+	for _, err := range all {
+		if one, ok := errors.AsType[*vsclient.Error](err); ok {
+			byKey[one.Key] = err
 		}
 	}
-	return ""
+	for i, e := range x.plan.Entries {
+		if err := byKey[e.Key]; err != nil && e.mayPut() && x.ends[i] == (end{}) {
+			x.ends[i] = end{err: err}
+			if d, how := x.open(ctx, e); how == (end{}) && e.Action != Duplicate {
+				x.o.Refusals.record(e.Key, e.SHA256, chunkingText(d.Chunking), err)
+			}
+		}
+	}
+	return all[0]
 }
 
 // put puts the document of the entry.
 func (x *execution) put(ctx context.Context, e Entry) (vsclient.Result, end) {
-	if e.Indexing() && x.o.Attached {
-		return vsclient.Result{}, end{withheld: "it is still being indexed"}
-	}
 	d, how := x.open(ctx, e)
 	if how != (end{}) {
 		return vsclient.Result{}, how
 	}
 	chunking := chunkingText(d.Chunking)
-	if why := x.o.Refusals.reason(e.Key, e.SHA256, chunking); e.Action.Uploads() && why != "" { // since the plan was made
+	if why := x.o.Refusals.reason(e.Key, e.SHA256, chunking); why != "" && (e.Action.Uploads() || e.Indexing()) { // since the plan was made
 		return vsclient.Result{}, end{withheld: refusedBefore + why}
 	}
 	r, how := x.change(ctx, e, vsclient.Put(d), d.Attributes[x.plan.OwnerAttribute])
@@ -323,15 +389,17 @@ func (x *execution) put(ctx context.Context, e Entry) (vsclient.Result, end) {
 // await returns when none of the documents is being indexed any more, or after five minutes. A
 // put is right whatever has come of them.
 func (x *execution) await(ctx context.Context, waits []group) {
-	if len(waits) == 0 || x.o.Attached {
+	if x.o.Attached || x.stopped(ctx) != nil {
 		return
 	}
 	files := make(map[string]bool, len(waits))
 	for _, g := range waits {
-		files[x.plan.Entries[g.main].FileID] = true
+		if x.withheld(g) == (end{}) {
+			files[x.plan.Entries[g.main].FileID] = true
+		}
 	}
 	began := time.Now()
-	for pause := time.Second; time.Since(began) < 5*time.Minute && x.indexing(ctx, files); pause = min(2*pause, 30*time.Second) {
+	for pause := time.Second; len(files) > 0 && time.Since(began) < 5*time.Minute && x.indexing(ctx, files); pause = min(2*pause, 30*time.Second) {
 		select {
 		case <-time.After(pause):
 		case <-ctx.Done():
@@ -352,65 +420,63 @@ func (x *execution) indexing(ctx context.Context, files map[string]bool) bool {
 	return false
 }
 
-// change makes a change, provided that the document is still the owner's. Without an owner it has
-// to have the attributes that the look just before shows, or be absent when it is to be created.
+// change makes a change, provided that the newest version of the key and its owner are those that
+// the plan has seen. A put of a document that the owner had already replaces each version of the
+// owner, unless the plan is of an earlier process. Where a reader finds another version that is
+// right too, as after a run that was cut off, the change is made provided that it is there.
 func (x *execution) change(ctx context.Context, e Entry, ch vsclient.Change, owner any) (vsclient.Result, end) {
-	var stored vsclient.Info
-	var how end
-	owned := x.plan.Scope.Owner != "" && !e.Unowned
-	if x.plan.client == nil || e.Action == Remove || e.FileID != "" && !owned {
-		if stored, how = x.stands(ctx, e, owner); how != (end{}) {
-			return vsclient.Result{}, how
+	provided := func(version int64, owner any) vsclient.Change {
+		is := ch.If(vsclient.Attributes{x.plan.OwnerAttribute: owner})
+		if x.plan.Scope.Owner != "" && !e.Unowned && e.Action != Remove && x.c == x.plan.client {
+			return is
 		}
+		return is.IfVersion(version)
 	}
-	switch {
-	case owned:
-		ch = ch.If(vsclient.Attributes{x.plan.OwnerAttribute: x.plan.Scope.Owner})
-	case stored.FileID == "": // no stored document meets this condition
-		ch = ch.If(vsclient.Attributes{x.plan.OwnerAttribute: rand.Text()})
-	case stored.Version < e.Version: // an older one shows, and the newest has attributes of its own
-		ch = ch.If(vsclient.Attributes{x.plan.OwnerAttribute: owner})
-	case stored.Version > 0: // not a file of another tool
-		as := vsclient.Attributes{x.plan.OwnerAttribute: nil}
-		maps.Copy(as, stored.Attributes)
-		ch = ch.If(as)
+	first := owner
+	if e.Unowned || owner == "" {
+		first = nil
 	}
-	r := x.c.Apply(ctx, []vsclient.Change{ch}, nil)[0]
+	r := x.apply(ctx, provided(e.Version, first))
 	if !errors.Is(r.Err, vsclient.ErrConflict) {
 		return r, end{err: r.Err}
 	}
-	if stored, how = x.stands(ctx, e, owner); how == (end{}) && e.FileID == "" && stored.FileID != "" {
-		return vsclient.Result{Outcome: vsclient.Unchanged, FileID: stored.FileID, Version: stored.Version}, how
+	stored, how := x.stands(ctx, e, owner)
+	if how != (end{}) {
+		return r, how
 	}
-	return r, cmp.Or(how, stale("the store has changed: %s", reasonOf(r.Err)))
+	why := reasonOf(r.Err)
+	for _, as := range []any{owner, stored.Attributes[x.plan.OwnerAttribute]} {
+		if r = x.apply(ctx, provided(stored.Version, as)); !errors.Is(r.Err, vsclient.ErrConflict) {
+			return r, end{err: r.Err}
+		}
+	}
+	return r, stale("the store has changed: %s", why)
 }
 
-// puts reports whether the entry puts the content that is stored: an earlier execution of
-// the plan did so.
-func (e Entry) puts(stored vsclient.Info) bool {
-	return e.mayPut() && e.SHA256 != "" && stored.SHA256 == e.SHA256
+func (x *execution) apply(ctx context.Context, ch vsclient.Change) vsclient.Result {
+	return x.c.Apply(ctx, []vsclient.Change{ch}, nil)[0]
 }
 
-// stands compares the store with an entry, whose document is to have the owner. A put with a
-// condition on the owner, or on the absence of a document, needs that only when the plan is an old one.
+// stands compares the document that a reader finds with an entry, whose document is to have the
+// owner. An older version shows where the newest is not searchable.
 func (x *execution) stands(ctx context.Context, e Entry, owner any) (vsclient.Info, end) {
 	info, err := x.c.Get(ctx, e.Key)
-	gone, is := errors.Is(err, vsclient.ErrNotFound), info.Attributes[x.plan.OwnerAttribute]
+	is, ownerless := info.Attributes[x.plan.OwnerAttribute], x.plan.Scope.Owner == "" || e.Unowned
 	switch {
-	case gone && (e.FileID == "" || e.Action == Repair || e.Action == Remove):
-	case gone:
+	case errors.Is(err, vsclient.ErrNotFound) && (e.FileID == "" || e.Action == Repair || e.Action == Remove || e.Indexing()):
+	case errors.Is(err, vsclient.ErrNotFound):
 		return info, stale("the stored document is gone")
 	case err != nil:
 		return info, end{err: err}
-	case is == nil && x.plan.Scope.Owner != "" && !e.Unowned:
+	case is == nil && !ownerless && info.Version >= e.Version:
 		return info, stale("the stored document has no %s by now", x.plan.OwnerAttribute)
 	case is != nil && is != owner:
 		return info, stale("the stored document has the %s %q by now", x.plan.OwnerAttribute, fmt.Sprint(is))
-	case e.puts(info):
+	case e.Action != Remove && e.SHA256 != "" && info.SHA256 == e.SHA256: // an earlier execution of the plan has put it
 	case e.FileID == "":
 		return info, stale("the store has a document of the key by now, File %s", info.FileID)
-	case x.newer[e.Key] != "", info.Version > e.Version, info.Version == e.Version && info.FileID != e.FileID: // an older one shows when the newest is not searchable
-		return info, stale("the stored document is another version by now, File %s", cmp.Or(x.newer[e.Key], info.FileID))
+	case info.Version > e.Version, info.Version == e.Version && info.FileID != e.FileID:
+		return info, stale("the stored document is another version by now, File %s", info.FileID)
 	case e.Action == Remove && (info.Version == 0 || !x.plan.Scope.has(e.Key, is)):
 		return info, stale("the stored document is not the source's by now")
 	}
@@ -463,6 +529,8 @@ func (x *execution) remove(ctx context.Context, e Entry) (vsclient.Result, end) 
 		return vsclient.Result{}, end{withheld: x.halt}
 	case e.SHA256 != "" && unput != "":
 		return vsclient.Result{}, end{withheld: fmt.Sprintf("the source has its content under %q, which was not put", unput)}
+	case !x.arrived(ctx, e.SHA256):
+		return vsclient.Result{}, end{withheld: fmt.Sprintf("the source has its content under %q, which is not searchable yet", x.moved[e.SHA256][0])}
 	}
 	switch there, untold := ask(ctx, x.o.Exists, e.Key); {
 	case untold != "":
@@ -477,24 +545,29 @@ func (x *execution) remove(ctx context.Context, e Entry) (vsclient.Result, end) 
 	return r, how
 }
 
+// arrived reports whether a Get shows a content under one of the source's keys that have it. A
+// listing may show a document as searchable too early, and one that was removed just now.
+func (x *execution) arrived(ctx context.Context, content string) bool {
+	for _, key := range x.moved[content] {
+		info, err := x.c.Get(ctx, key)
+		if err == nil && info.SHA256 == content && info.Status == vsclient.Completed {
+			return true
+		}
+	}
+	return len(x.moved[content]) == 0
+}
+
 // report sums up. Entries that were not reached are withheld.
 func (x *execution) report() Report {
 	x.mu.Lock()
 	defer x.mu.Unlock()
 	out := Report{Counts: make(map[Action]int)}
 	for i, e := range x.plan.Entries {
-		how := x.ends[i]
-		switch {
-		case !e.acts():
-			continue
-		case !x.ended[i]:
+		how, acts, waited := x.ends[i], e.acts(), e.Action == Unchanged
+		if acts && !x.ended[i] {
 			how.withheld = fmt.Sprintf("the execution ended before: %v", x.fatal)
 		}
-		e.Withheld = how.withheld
-		waited := e.Indexing()
-		if waited && (how.err != nil || how == (end{})) {
-			e.Action = Repair // it was put anew
-		}
+		e = how.of(e)
 		switch {
 		case how.err != nil:
 			out.Failed = append(out.Failed, Failure{e, how.err})
@@ -502,7 +575,7 @@ func (x *execution) report() Report {
 			out.Stale = append(out.Stale, e)
 		case how.withheld != "":
 			out.Withheld = append(out.Withheld, e)
-		case how.idle && waited:
+		case !acts, how.idle && waited:
 		case how.idle:
 			out.Idle++
 		default:

@@ -83,28 +83,110 @@ func TestTheNextRunPutsDocumentsAnewThatAreNotIndexedInTheEnd(t *testing.T) {
 
 // The document has no owner, and its older version other attributes, which readers find.
 func TestADocumentWithoutAnOwnerIsPutAnewWhoseNewestVersionHangs(t *testing.T) {
+	for sentence, o := range map[string]plan.Options{
+		"the plan has no owner":            {},
+		"the document becomes the owner's": us,
+	} {
+		t.Run(sentence, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				is := is.New(t)
+				titled := func(text, title string) vsclient.Document {
+					return with(doc("a.md", text), vsclient.Attributes{"title": title})
+				}
+				w := hanging(t, titled("old", "Old"), titled("new", "New"))
+				for _, age := range []time.Duration{0, time.Hour} {
+					time.Sleep(age)
+					r := run(w, w.Client(), makePlan(w, w.Client(), source(titled("new", "New")), o), plan.ExecuteOptions{})
+					is.NoErr(r.Err())
+					is.Equal(len(r.Stale), 0)
+				}
+				is.Equal(stored(w), []string{"a.md: new"})
+				w.NoGap("a.md")
+			})
+		})
+	}
+}
+
+// hanging returns a world that holds the old document, and the new one, which is never indexed.
+func hanging(t *testing.T, old, anew vsclient.Document) *worldtest.World {
+	is := is.New(t)
+	broken := false
+	w := worldtest.New(t, openaitest.Config{StickIndexing: func(openaitest.FileInfo) bool { return broken }})
+	putAll(w, old)
+	broken = true
+	c := w.Client(func(cfg *vsclient.Config) { cfg.Async = true })
+	_, err := c.Put(context.Background(), anew)
+	is.NoErr(err)
+	_ = c.Close()
+	broken = false
+	return w
+}
+
+func TestADocumentWhoseNewestVersionHangsIsRemoved(t *testing.T) {
+	for sentence, c := range map[string]struct {
+		scope plan.Scope
+		of    func(vsclient.Document) vsclient.Document
+	}{
+		"within an owner's documents": {plan.Scope{Owner: "us"}, ofUs},
+		"below a prefix":              {plan.Scope{Prefix: "p/"}, func(d vsclient.Document) vsclient.Document { return d }},
+	} {
+		t.Run(sentence, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				is := is.New(t)
+				w := hanging(t, c.of(doc("p/a.md", "old")), c.of(doc("p/a.md", "new")))
+				putAll(w, c.of(doc("p/b.md", "b")))
+				r := run(w, w.Client(), makePlan(w, w.Client(), source(doc("p/b.md", "b")), plan.Options{Scope: c.scope}), plan.ExecuteOptions{})
+				is.NoErr(r.Err())
+				is.Equal(len(r.Stale), 0)
+				is.Equal(stored(w), []string{"p/b.md: b"})
+			})
+		})
+	}
+}
+
+// TestAnExecutionDoesNotWaitForDocumentsThatItMayNotPut has a document be indexed for an hour.
+func TestAnExecutionDoesNotWaitForDocumentsThatItMayNotPut(t *testing.T) {
+	doubtful := us
+	doubtful.Doubt, doubtful.Strict = "the last run has read another folder", true
+	for sentence, c := range map[string]struct {
+		o     plan.Options
+		fault openaitest.Fault
+	}{
+		"it is withheld":       {doubtful, openaitest.Fault{}},
+		"nothing succeeds now": {us, openaitest.Fault{Kind: openaitest.FaultStatus, Status: 401, Times: -1}},
+	} {
+		t.Run(sentence, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				is := is.New(t)
+				w := worldtest.New(t, openaitest.Config{IndexTime: time.Hour})
+				leaveIndexing(w)
+				p := makePlan(w, w.Client(), source(doc("a.md", "new"), doc("c.md", "c")), c.o)
+				if c.fault != (openaitest.Fault{}) {
+					w.Strike("POST", "/files", c.fault)
+				}
+				began := time.Now()
+				r, _ := p.Execute(context.Background(), w.Client(), plan.ExecuteOptions{}, nil)
+				is.True(time.Since(began) < time.Minute)
+				is.Equal(r.Done, 0)
+			})
+		})
+	}
+}
+
+func TestOtherAttributesOfADocumentThatIsBeingIndexedAreGivenOnceItIsSearchable(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		is := is.New(t)
-		broken := false
-		w := worldtest.New(t, openaitest.Config{StickIndexing: func(openaitest.FileInfo) bool { return broken }})
-		titled := func(text, title string) vsclient.Document {
-			return with(doc("a.md", text), vsclient.Attributes{"title": title})
-		}
-		putAll(w, titled("old", "Old"))
-		broken = true
-		c := w.Client(func(cfg *vsclient.Config) { cfg.Async = true })
-		_, err := c.Put(context.Background(), titled("new", "New"))
-		is.NoErr(err)
-		_ = c.Close()
-		broken = false
-		for _, age := range []time.Duration{0, time.Hour} {
-			time.Sleep(age)
-			r := run(w, w.Client(), makePlan(w, w.Client(), source(titled("new", "New")), plan.Options{}), plan.ExecuteOptions{})
-			is.NoErr(r.Err())
-			is.Equal(len(r.Stale), 0)
-		}
-		is.Equal(stored(w), []string{"a.md: new"})
-		w.NoGap("a.md")
+		w := worldtest.New(t, openaitest.Config{IndexTime: 2 * time.Minute})
+		leaveIndexing(w)
+		titled := with(doc("a.md", "new"), vsclient.Attributes{"title": "A"})
+		p := makePlan(w, w.Client(), source(titled, doc("b.md", "b")), us)
+		is.Equal(lines(p), []string{"attributes a.md", "unchanged b.md"})
+		before := w.Server.Counts()["POST /files"]
+		r := run(w, w.Client(), p, plan.ExecuteOptions{})
+		is.NoErr(r.Err())
+		is.Equal(r.Counts, map[plan.Action]int{plan.Attributes: 1})
+		is.Equal(w.Server.Counts()["POST /files"]-before, p.Totals.Uploads)
+		is.Equal(makePlan(w, w.Client(), source(titled, doc("b.md", "b")), us).Pending(), 0)
 	})
 }
 

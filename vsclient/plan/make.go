@@ -65,12 +65,11 @@ const DefaultOwnerAttribute = "owner"
 // The plan holds the documents to put, until it is gone: content in memory stays there,
 // and content that is opened is opened again by [Plan.Execute]. With [Options.Reopen] it holds none.
 func Make(ctx context.Context, c *vsclient.Client, docs iter.Seq2[vsclient.Document, error], o Options) (*Plan, error) {
-	m := &maker{o: o, byKey: make(map[string]*held), older: make(map[string][]*held)}
-	m.o.OwnerAttribute = cmp.Or(o.OwnerAttribute, DefaultOwnerAttribute)
-	m.plan = &Plan{
+	o.OwnerAttribute = cmp.Or(o.OwnerAttribute, DefaultOwnerAttribute)
+	m := newMaker(&Plan{
 		Format: Format, MadeAt: time.Now().UTC().Truncate(time.Second), Scope: o.Scope, Guard: o.Guard.withDefaults(),
-		OwnerAttribute: m.o.OwnerAttribute, Entries: []Entry{}, documents: make(map[string]vsclient.Document), client: c,
-	}
+		OwnerAttribute: o.OwnerAttribute, Entries: []Entry{}, documents: make(map[string]vsclient.Document), client: c,
+	}, o)
 	var store vsclient.Store
 	checked := make(chan error, 1)
 	listing, stop := context.WithCancel(ctx)
@@ -120,6 +119,10 @@ type maker struct {
 	size, usage int64 // of the store's documents whose size is known
 }
 
+func newMaker(p *Plan, o Options) *maker {
+	return &maker{o: o, plan: p, byKey: make(map[string]*held), older: make(map[string][]*held)}
+}
+
 // held is a key of the store or of the source. The zero held is stored nowhere. There is
 // one for each document of the store, so that it keeps no more than is compared, in 128 bytes.
 type held struct {
@@ -155,7 +158,7 @@ func (m *maker) list(ctx context.Context, c *vsclient.Client) error {
 		}
 		h := &held{
 			fileID: info.FileID, content: digest.Of(info.SHA256), size: info.Size, usage: info.UsageBytes, version: info.Version,
-			chunking: unique.Make(info.Chunking), attributes: digest.Attributes(info.Attributes), owner: unique.Make(info.Attributes[m.o.OwnerAttribute]),
+			chunking: unique.Make(info.Chunking), attributes: digest.Attributes(info.Attributes), owner: unique.Make(m.ownerOf(info.Attributes)),
 		}
 		if info.Status != vsclient.Completed {
 			kept := info
@@ -177,8 +180,8 @@ func (m *maker) list(ctx context.Context, c *vsclient.Client) error {
 	}
 	for key, h := range m.byKey {
 		slices.SortFunc(m.older[key], newestFirst)
-		for _, old := range m.older[key] { // a file that another tool has attached goes with the key: its owner counts
-			if other := old.owner.Value(); old.version == 0 && other != nil && other != m.o.Scope.Owner {
+		for _, old := range m.older[key] { // they go with the key
+			if other := old.owner.Value(); other != nil && other != m.o.Scope.Owner {
 				h.owner = old.owner
 			}
 		}
@@ -187,6 +190,43 @@ func (m *maker) list(ctx context.Context, c *vsclient.Client) error {
 		}
 	}
 	return nil
+}
+
+// conduits is the attribute in which the Conduit connector keeps the owner of a document.
+const conduits = "collection"
+
+// foreign is an owner that another usual attribute holds.
+type foreign struct {
+	attribute string
+	value     any
+}
+
+// ownerOf returns the owner of a stored document; nil: it has none.
+func (m *maker) ownerOf(a vsclient.Attributes) any {
+	for _, name := range []string{DefaultOwnerAttribute, conduits} {
+		if a[m.o.OwnerAttribute] == nil && a[name] != nil {
+			return foreign{name, a[name]}
+		}
+	}
+	return a[m.o.OwnerAttribute]
+}
+
+// ownerBeside returns the owner of the stored document. Where the source's document has the other
+// usual attribute too, that is no owner.
+func (h *held) ownerBeside(want vsclient.Info) any {
+	if other, is := h.owner.Value().(foreign); is && want.Attributes[other.attribute] != nil {
+		return nil
+	}
+	return h.owner.Value()
+}
+
+// shown names the owner of a stored document.
+func (m *maker) shown(h *held) string {
+	other, is := h.owner.Value().(foreign)
+	if !is {
+		other = foreign{m.o.OwnerAttribute, h.owner.Value()}
+	}
+	return fmt.Sprintf("%s %q", other.attribute, fmt.Sprint(other.value))
 }
 
 // newestFirst is the order of the versions of a key, as the client has it.
@@ -224,8 +264,10 @@ func (m *maker) take(ctx context.Context, d vsclient.Document) error {
 	switch {
 	case e.Indexing():
 		reason = "a newer version of the key is being indexed"
-	case !e.Action.Puts() && e.Action != Unchanged, h.unsearchable != nil:
+	case !e.Action.Puts() && e.Action != Unchanged:
 		return nil
+	case h.unsearchable != nil:
+		reason = "the key gets a newer version"
 	}
 	for _, old := range m.older[d.Key] {
 		m.plan.Entries = append(m.plan.Entries, Entry{
@@ -259,7 +301,7 @@ func (m *maker) judge(ctx context.Context, e *Entry, h *held, d vsclient.Documen
 	if why := m.o.Refusals.reason(d.Key, info.SHA256, chunkingText(info.Chunking)); e.Action.Uploads() && why != "" {
 		e.Action, e.Reason = Refused, refusedBefore+why
 	}
-	e.Unowned = m.o.Scope.Owner != "" && h.fileID != "" && h.owner.Value() == nil && e.Action.Puts()
+	e.Unowned = info.Attributes[m.o.OwnerAttribute] != nil && h.fileID != "" && h.ownerBeside(info) == nil && e.mayPut()
 	return nil
 }
 
@@ -291,11 +333,11 @@ func (m *maker) compare(h *held, want vsclient.Info) (Action, string) {
 		return Create, ""
 	}
 	stuck := h.unsearchable
-	switch was, is := h.owner.Value(), want.Attributes[m.o.OwnerAttribute]; {
+	switch was, is := h.ownerBeside(want), want.Attributes[m.o.OwnerAttribute]; {
 	case was != nil && was != is && (is == nil || m.o.Scope.Owner != ""):
-		return Conflict, fmt.Sprintf("the stored document has the %s %q", m.o.OwnerAttribute, fmt.Sprint(was))
+		return Conflict, "the stored document has the " + m.shown(h)
 	case was != nil && was != is:
-		return Conflict, fmt.Sprintf("the stored document has the %s %q, and the source gives it %q", m.o.OwnerAttribute, fmt.Sprint(was), fmt.Sprint(is))
+		return Conflict, fmt.Sprintf("the stored document has the %s, and the source gives it %q", m.shown(h), fmt.Sprint(is))
 	case h.content == (digest.Digest{}):
 		return Replace, "the store does not tell the stored content"
 	case h.content != digest.Of(want.SHA256):
@@ -306,12 +348,15 @@ func (m *maker) compare(h *held, want vsclient.Info) (Action, string) {
 		return Repair, fmt.Sprintf("the stored document is stuck: it is %s since %s", stuck.Status, stuck.AttachedAt.UTC().Format(time.RFC3339))
 	case h.chunking.Value() != want.Chunking:
 		return Rechunk, fmt.Sprintf("from %s to %s", chunkingText(h.chunking.Value()), chunkingText(want.Chunking))
-	case h.attributes != digest.Attributes(want.Attributes):
-		return Attributes, ""
-	case stuck != nil:
-		return Unchanged, indexed
 	}
-	return Unchanged, ""
+	action, reason := Unchanged, ""
+	if h.attributes != digest.Attributes(want.Attributes) {
+		action = Attributes
+	}
+	if stuck != nil {
+		reason = indexed
+	}
+	return action, reason
 }
 
 func chunkingText(c vsclient.Chunking) string {

@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"io"
 	"iter"
-	"slices"
 	"strings"
 	"testing"
 	"testing/iotest"
@@ -246,19 +245,19 @@ func TestOfTwoVersionsWithOneNumberThePlanTakesTheClientsForTheNewest(t *testing
 		w := worldtest.New(t, openaitest.Config{})
 		for i := range 20 {
 			key := fmt.Sprintf("%d.md", i)
-			for _, owner := range []string{"us", "them"} {
-				id := w.Server.AddFile(openaitest.NewFile{Name: key, Content: []byte(owner)})
-				w.Server.AddStoreFile(w.Store, id, map[string]any{"vs_key": key, "vs_version": fmt.Sprintf("%016d", 1000), "owner": owner})
+			for _, content := range []string{"one", "two"} {
+				id := w.Server.AddFile(openaitest.NewFile{Name: key, Content: []byte(content)})
+				w.Server.AddStoreFile(w.Store, id, map[string]any{"vs_key": key, "vs_version": fmt.Sprintf("%016d", 1000), "owner": "us"})
 			}
 		}
 		time.Sleep(time.Hour)
 		c := w.Client()
-		planned := lines(makePlan(w, c, source(), plan.Options{Scope: us.Scope, Empty: true, Guard: plan.Guard{Share: 1}}))
-		for i := range 20 {
-			key := fmt.Sprintf("%d.md", i)
-			info, err := c.Get(context.Background(), key)
+		planned := makePlan(w, c, source(), plan.Options{Scope: us.Scope, Empty: true, Guard: plan.Guard{Share: 1}}).Entries
+		is.Equal(len(planned), 20)
+		for _, e := range planned {
+			info, err := c.Get(context.Background(), e.Key)
 			is.NoErr(err)
-			is.Equal(slices.Contains(planned, "remove "+key), info.Attributes["owner"] == "us")
+			is.Equal(e.FileID, info.FileID)
 		}
 	})
 }

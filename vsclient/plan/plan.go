@@ -74,9 +74,9 @@ func (a Action) Uploads() bool { return a.Puts() && a != Attributes && a != Dupl
 // Changes reports whether the action changes the store.
 func (a Action) Changes() bool { return a.Puts() || a == Remove }
 
-// Indexing reports whether the stored version is as it should be and not searchable yet.
-// [Plan.Execute] waits for it.
-func (e Entry) Indexing() bool { return e.Action == Unchanged && e.Reason == indexed }
+// Indexing reports whether the stored version has the content and the chunking of the source,
+// and is not searchable yet. [Plan.Execute] waits for it.
+func (e Entry) Indexing() bool { return !e.Action.Uploads() && e.Reason == indexed }
 
 // The reasons of entries whose stored version is being indexed, or has failed.
 const (

@@ -71,6 +71,9 @@ func (r *Refusals) Save(path string) error {
 
 // Len returns the number of documents.
 func (r *Refusals) Len() int {
+	if r == nil {
+		return 0
+	}
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	return len(r.byKey)
