@@ -10,8 +10,8 @@ import (
 	"github.com/conduitio-labs/conduit-connector-openai-vectorstore/vsclient/internal/life"
 )
 
-// applyWorkers is how many keys are worked on at once, in batches: enough to fill
-// one attach request while the next one gathers; at least as many as are uploaded.
+// applyWorkers is how many batches of keys Apply works on at once: some gather for an attach
+// request while others are being indexed. It works on Config.Concurrency keys at least.
 const applyWorkers = 10
 
 // Apply makes many changes, and returns a result for each, in their order. Those of one key

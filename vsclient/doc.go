@@ -57,9 +57,10 @@
 //
 // # Retries
 //
-// Connection errors, 408, 409, 429 and 5xx are tried again, with exponential waits and
-// never sooner than Retry-After says, until Config.RetryTimeout or the context ends. A
-// 429 holds up all requests of its kind. Requests are paced beforehand to the limits that
+// Connection errors, 429, 5xx and such refusals as pass (408, 409, 423, 425, 460, 499) are tried
+// again, with exponential waits and never sooner than Retry-After says, until
+// Config.RetryTimeout or the context ends. A GET or DELETE that is refused with a 400 of unknown
+// reason is tried six times in all. A 429 holds up all requests of its kind. Requests are paced beforehand to the limits that
 // OpenAI publishes; clients of one API key share a [Pacer].
 //
 // A reply that was lost is no failure. An attach is repeated only after a look has found
@@ -69,8 +70,8 @@
 //
 // # Errors
 //
-// Every error is an [*Error], which names the operation and the key. [ClassOf] says who
-// has to act:
+// Every error is an [*Error], which names the operation and the key, or joins several
+// ([Client.Flush], [Client.Shutdown], [Client.Close]). [ClassOf] says who has to act:
 //
 //	switch vsclient.ClassOf(err) {
 //	case vsclient.BadDocument: // set this one aside and go on

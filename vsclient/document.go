@@ -28,8 +28,9 @@ type Document struct {
 	Content    Content
 	Attributes Attributes
 	Chunking   Chunking
-	// Extension, such as ".md", is for a key without an indexed extension; "" means
-	// Config.FileExtension and, without that, ".pdf", ".json" or ".txt" by content.
+	// Extension, such as ".md", is for a key without an indexed extension. "" means
+	// Config.FileExtension. Where that is "" too, the content decides: it is ".pdf", ".json",
+	// ".html" (of a key that ends in ".htm") or ".txt".
 	Extension string
 }
 

@@ -99,13 +99,14 @@ func classify(err error) Class {
 	return Fatal
 }
 
-// Error is the error of every method of [Client]. It names the operation and the key once.
-// [errors.Is] finds its kind, and [errors.As] an [*APIError] when OpenAI has answered.
+// Error is the error of New and of each method of [Client]; Flush, Shutdown and Close join
+// several. It names the operation and the key once. [errors.Is] finds its kind, and
+// [errors.As] an [*APIError] when OpenAI has answered.
 type Error struct {
 	Op         string // "put", "delete", …
 	Key        string // empty for an operation on no single key
 	Class      Class
-	Kind       error         // one of the kinds of this package; nil when the caller's context has ended
+	Kind       error         // one of the kinds of this package; nil for an error of New, and when the caller's context has ended
 	Reason     string        // the fault and, for bad input, the remedy; one line
 	Tries      int           // attempts made at the request that failed; 0 when none was made
 	RetryAfter time.Duration // the wait that the server asked for last; 0: none

@@ -27,7 +27,7 @@ const (
 
 // Info describes a document as the store holds it.
 type Info struct {
-	Key        string // empty for a document of an earlier release whose key is longer than 1,024 bytes
+	Key        string // empty where an earlier release has kept a digest alone: the key was too long, or without room beside many attributes
 	FileID     string
 	Size       int64  // in bytes; 0: not known, as for a file of the earlier connector
 	SHA256     string // of the content, hex; empty likewise

@@ -13,8 +13,8 @@ import (
 	"testing"
 )
 
-// TestTheLibraryPullsInNothingButItsOwn guards the dependencies of everyone who
-// imports the package: OpenAI's SDK, the backoff, a semaphore and a group of goroutines, and nothing of Conduit.
+// TestTheLibraryPullsInNothingButItsOwn guards the dependencies of everyone who imports the
+// package: OpenAI's SDK with its own, cenkalti/backoff, and golang.org/x/sync.
 func TestTheLibraryPullsInNothingButItsOwn(t *testing.T) {
 	allowed := []string{
 		module,
