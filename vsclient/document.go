@@ -47,6 +47,9 @@ type Chunking struct {
 	OverlapTokens int // 0 to half of MaxTokens
 }
 
+// String returns "auto" for the zero value, and else the two sizes, such as "800/400".
+func (c Chunking) String() string { return naming.Chunking(c).String() }
+
 // Content is the bytes of a document: something that can be opened again, since a
 // request that failed is repeated. The zero Content is empty.
 type Content struct{ is content.Content }

@@ -306,7 +306,7 @@ func (x *execution) put(ctx context.Context, e Entry) (vsclient.Result, end) {
 	if how != (end{}) {
 		return vsclient.Result{}, how
 	}
-	chunking := chunkingText(d.Chunking)
+	chunking := d.Chunking.String()
 	if why := x.o.Refusals.reason(e.Key, e.SHA256, chunking); e.Action.Uploads() && why != "" { // since the plan was made
 		return vsclient.Result{}, end{withheld: refusedBefore + why}
 	}
