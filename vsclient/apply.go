@@ -123,7 +123,7 @@ func (a *apply) bring(ctx context.Context, l *line) {
 	alone := false // a put goes without the updates behind it, whose attributes may be at fault
 	for len(l.steps) > 0 {
 		m := a.c.merge(l.steps, alone)
-		m.merged = m.rest - 1
+		m.others = m.rest - 1
 		m.wait = slices.ContainsFunc(l.steps[:m.rest], func(s step) bool { return s.wait })
 		r, err := a.c.make(ctx, m.prepared)
 		r.Err = err

@@ -143,7 +143,7 @@ type prepared struct {
 	cond     string         // packed attributes that the stored document must have
 	stored   map[string]any // the same; nil: no condition
 	above    int64          // the number of a new version is at least this
-	merged   int            // other changes that succeed with this one
+	others   int            // how many other changes are merged into this one
 	updated  string         // the File whose attributes this change has updated; "": none
 
 	// known once the content has been read

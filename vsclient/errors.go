@@ -23,7 +23,7 @@ var (
 	ErrInvalidChunking   = fail.InvalidChunking   // sizes that OpenAI does not take
 	ErrContent           = fail.Content           // it cannot be read, or changes while it is read
 	ErrEmpty             = fail.Empty             // the content has no bytes
-	ErrTooLarge          = fail.TooLarge          // the content, or a request, has more bytes than OpenAI takes
+	ErrTooLarge          = fail.TooLarge          // the content or a request has more bytes than OpenAI takes, or a parsed text has more than 64 MB
 	ErrUnsupportedType   = fail.UnsupportedType   // OpenAI does not index such an extension or such content
 	ErrConflict          = fail.Conflict          // the condition of a change does not hold
 	ErrIndexing          = fail.Indexing          // OpenAI could not index the document

@@ -170,6 +170,9 @@ func (c *Client) For(limit time.Duration) *Client {
 	return &other
 }
 
+// Once returns a client that shares everything with c and tries each request once.
+func (c *Client) Once() *Client { return c.For(once) }
+
 // Line is [reply.Judge.Line].
 func (c *Client) Line(text string, n int) string { return c.judge.Line(text, n) }
 

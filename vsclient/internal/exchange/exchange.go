@@ -286,7 +286,7 @@ func (c *Client) roundTrip(ctx context.Context, r Request, into any) (got reply.
 		resp, err := next(req)
 		if resp != nil {
 			got.Status, got.Header = resp.StatusCode, resp.Header
-			resp.Body = &lively{resp.Body, dog}
+			resp.Body = &watchedBody{resp.Body, dog}
 			if got.HTML = reply.IsHTML(resp.Header.Get("Content-Type"), nil); got.Status >= 400 {
 				c.judge.Tame(resp, &got)
 				got.Sent = func() (ids, texts []string) { return r.ids(), r.words(body) }

@@ -45,7 +45,7 @@ func (w *waits) NextBackOff() time.Duration {
 type outage struct{ at sync.Map } // when, by endpoint
 
 const (
-	once       = time.Nanosecond // the limit of requests that are tried once
+	once       = time.Nanosecond // the limit of a request that is tried once: no wait ends within it
 	outageTime = 2 * time.Minute
 )
 
@@ -148,16 +148,16 @@ func (w *watchdog) release() {
 	w.cancel(nil)
 }
 
-// lively reports each piece of a reply to the watchdog.
-type lively struct {
+// watchedBody tells the watchdog of each piece of a reply.
+type watchedBody struct {
 	io.ReadCloser
 	dog *watchdog
 }
 
-func (l *lively) Read(p []byte) (int, error) {
-	n, err := l.ReadCloser.Read(p)
+func (b *watchedBody) Read(p []byte) (int, error) {
+	n, err := b.ReadCloser.Read(p)
 	if n > 0 {
-		l.dog.alive()
+		b.dog.alive()
 	}
 	return n, err
 }

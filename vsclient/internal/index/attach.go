@@ -189,7 +189,7 @@ func (p *post) run() error {
 			}
 		}
 	}
-	for wait := 250 * time.Millisecond; ; wait *= 2 {
+	for wait := pace.FirstPause; ; wait *= 2 {
 		err := p.attach(w)
 		f := refusal(err)
 		if f != nil && !p.single && !aboutAFile(f, p.files) && (f.Status == http.StatusNotFound || f.Status == http.StatusMethodNotAllowed) {
@@ -307,7 +307,7 @@ func (p *post) landed(context.Context) (bool, error) {
 	if there || err != nil || p.single || !refusing {
 		return there, err
 	}
-	once := p.i.wire.For(time.Nanosecond)
+	once := p.i.wire.Once()
 	if p.probe(once) != nil {
 		return p.look(p.i.wire)
 	}

@@ -328,7 +328,7 @@ func (t *tending) lookRound(ctx context.Context, d view.Doc, named, late, closin
 		now, known := k.ledger.Find(v.ID)
 		searchable := now.Status == ledger.Completed && now.Seen == ledger.Read
 		waiting := now.Made && (now.Open || now.Going) && now.Status != ledger.Completed
-		late := now.Over != 0 && k.view.Since(now.Over) > k.abandonedTime()
+		abandoned := now.Over != 0 && k.view.Since(now.Over) > k.abandonedTime()
 		switch {
 		case !known:
 			continue
@@ -341,7 +341,7 @@ func (t *tending) lookRound(ctx context.Context, d view.Doc, named, late, closin
 		// A GET shows a store file for a while after another process has removed it.
 		_, there, err := view.File(ctx, w, v.ID)
 		switch {
-		case err != nil || there && !(waiting && late):
+		case err != nil || there && !(waiting && abandoned):
 		case there:
 			k.view.Ended(v.ID, ledger.Failed, ledger.Read)
 		case searchable || now.Status == ledger.Absent:

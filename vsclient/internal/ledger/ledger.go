@@ -730,9 +730,9 @@ func (l *Ledger) Altered() bool {
 	return l.altered
 }
 
-// Stem reports whether a list of Files has shown the File, and whether its name is
-// one of the stems.
-func (l *Ledger) Stem(id string, stems []string) (known, among bool) {
+// HasStem reports whether a list of Files has shown the File, and whether the stem of its name
+// is one of the stems.
+func (l *Ledger) HasStem(id string, stems []string) (known, among bool) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	r := l.byID[id]

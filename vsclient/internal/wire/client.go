@@ -50,6 +50,9 @@ func New(cfg Config) (*Client, error) {
 // at the most, instead of Config.RetryTimeout.
 func (c *Client) For(limit time.Duration) *Client { return &Client{c.exchange.For(limit), c.cfg} }
 
+// Once returns a client that shares everything with c and tries each request once.
+func (c *Client) Once() *Client { return &Client{c.exchange.Once(), c.cfg} }
+
 // Line is [reply.Judge.Line].
 func (c *Client) Line(text string, n int) string { return c.exchange.Line(text, n) }
 

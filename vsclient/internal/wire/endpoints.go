@@ -146,8 +146,7 @@ func (c *Client) storeFileIn(ctx context.Context, store, id string) (StoreFile, 
 	return s, wait, err
 }
 
-// Elsewhere reports whether another vector store of the project has the File. It asks
-// each.
+// Elsewhere reports whether another vector store of the project has the File. It asks each.
 func (c *Client) Elsewhere(ctx context.Context, id string) (bool, error) {
 	for page, err := range c.Stores(ctx) {
 		if err != nil {
@@ -171,8 +170,7 @@ func (c *Client) StoreFiles(ctx context.Context) iter.Seq2[[]StoreFile, error] {
 	return c.storeFiles(ctx, "asc")
 }
 
-// NewestStoreFiles lists the files of the client's vector store page by page, the newest
-// first.
+// NewestStoreFiles lists the files of the client's vector store page by page, newest first.
 func (c *Client) NewestStoreFiles(ctx context.Context) iter.Seq2[[]StoreFile, error] {
 	return c.storeFiles(ctx, "desc")
 }
@@ -365,7 +363,7 @@ func (c *Client) Text(ctx context.Context, id string) (string, error) {
 		}
 		for _, part := range p.Data {
 			if text.Len()+len(part.Text) >= maxContentText {
-				return "", endless("the text has more than 64 MB")
+				return "", fail.New(fail.TooLarge, "the parsed text has more than 64 MB, and no longer one is read")
 			}
 			if text.Len() > 0 {
 				text.WriteByte('\n')

@@ -644,6 +644,19 @@ func TestAListingThatDoesNotEndIsAnError(t *testing.T) {
 	}
 }
 
+func TestATextThatIsTooLongIsNotTakenForAServiceThatFails(t *testing.T) {
+	is := is.New(t)
+	n, part := 0, `{"data":[{"text":"`+strings.Repeat("x", maxContentText/3)+`"}],"has_more":true,"next_page":"p`
+	c := newClient(t, transport(func(r *http.Request) (*http.Response, error) {
+		n++
+		return answer(200, part+fmt.Sprint(n)+`"}`)(r)
+	}))
+	_, err := c.Text(t.Context(), "file-1")
+	is.True(errors.Is(err, fail.TooLarge))
+	is.True(!errors.Is(err, fail.Unavailable))
+	is.Equal(n, 3)
+}
+
 func TestTextThatDoesNotEndIsAnError(t *testing.T) {
 	for sentence, page := range map[string]func(n int) string{
 		"the same page for ever": func(int) string { return "p" },
