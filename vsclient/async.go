@@ -90,5 +90,5 @@ func (c *Client) Flush(ctx context.Context) error {
 	if err := c.awaited.Wait(ctx); err != nil {
 		return wrap("flush", "", err)
 	}
-	return c.awaited.Told()
+	return c.awaited.TakeErrors()
 }

@@ -112,7 +112,7 @@ func (c *Client) shutdown(ctx context.Context, cut bool) error {
 	left := c.keep.Finish(ctx)
 	c.life.End()
 	c.wire.Close()
-	failed := c.awaited.Told()
+	failed := c.awaited.TakeErrors()
 	if again || len(left) == 0 {
 		return failed
 	}

@@ -78,11 +78,11 @@ func (c *Config) wire() wire.Config {
 	return wire.Config{StoreID: c.VectorStoreID, Purpose: c.Purpose, Config: exchange.Config{
 		BaseURL: c.BaseURL, APIKey: c.APIKey, Organization: c.Organization, Project: c.Project,
 		HTTPClient: c.HTTPClient, Connections: 2*c.Concurrency + 8, RetryTimeout: c.RetryTimeout, RequestTimeout: c.RequestTimeout,
-		Pacer: c.Pacer.gates, Logger: c.Logger, OnRequest: c.told(),
+		Pacer: c.Pacer.gates, Logger: c.Logger, OnRequest: c.onRequest(),
 	}}
 }
 
-func (c *Config) told() func(exchange.Event) {
+func (c *Config) onRequest() func(exchange.Event) {
 	if c.OnRequest == nil {
 		return nil
 	}

@@ -149,11 +149,11 @@ func (c *Client) newestShown(ctx context.Context, key string, h ledger.Holdings)
 func (c *Client) Text(ctx context.Context, key string) (string, error) {
 	ctx, over, err := c.reading(ctx, key)
 	if err != nil {
-		return "", wrap("read", key, err)
+		return "", wrap("text", key, err)
 	}
 	defer over()
 	text, err := c.text(ctx, key)
-	return text, wrap("read", key, err)
+	return text, wrap("text", key, err)
 }
 
 func (c *Client) text(ctx context.Context, key string) (string, error) {

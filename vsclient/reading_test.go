@@ -734,6 +734,7 @@ func TestADocumentThatIsNotSearchableHasNoText(t *testing.T) {
 				is.Equal(text, "")
 				is.True(errors.Is(err, vsclient.ErrIndexing))
 				is.Equal(vsclient.ClassOf(err), row.class)
+				is.True(strings.HasPrefix(err.Error(), fmt.Sprintf("vsclient: text %q: ", row.file)))
 			})
 		})
 	}

@@ -353,8 +353,8 @@ func (c *Client) read(resp *http.Response, r Request, into any, got *reply.Recei
 	if err := c.judge.Decode(resp.Body, most, into); err != nil {
 		return err
 	}
-	if o, ok := into.(reply.Named); ok && r.About != "" && o.Named() != "" && o.Named() != r.About { // a cache may mix them up
-		return fmt.Errorf("%w, %q in place of %q", reply.ErrOther, o.Named(), r.About)
+	if o, ok := into.(reply.WithID); ok && r.About != "" && o.ObjectID() != "" && o.ObjectID() != r.About { // a cache may mix them up
+		return fmt.Errorf("%w, %q in place of %q", reply.ErrOther, o.ObjectID(), r.About)
 	}
 	if o, ok := into.(reply.Shown); ok {
 		o.Show(c.judge.Line)

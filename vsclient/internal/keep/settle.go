@@ -16,11 +16,11 @@ import (
 	"github.com/conduitio-labs/conduit-connector-openai-vectorstore/vsclient/internal/view"
 )
 
-// A version that was uploaded within just and seen searchable within moment is reason enough
-// for a removal: in so short a time no other process has found a newer one and removed it.
+// A version that was just made and just seen is reason enough for a removal: in so short a time
+// no other process has found a newer one and removed it.
 const (
-	just   = 10 * time.Second
-	moment = 2 * time.Second
+	justMade = 10 * time.Second // since its upload
+	justSeen = 2 * time.Second  // since it was seen searchable
 )
 
 // Settle removes the versions of a key that may go by [ledger.Settle]. The caller
@@ -47,7 +47,7 @@ func (k *Keeper) settleKey(ctx context.Context, d view.Doc, named bool) error {
 		// this client has just made a version and seen it searchable, that is enough: as long
 		// as it is there, everything older may go.
 		sure := slices.ContainsFunc(h.Versions, func(v ledger.Version) bool {
-			return v.ID == keep && v.Made && v.Seen == ledger.Read && k.view.Since(v.At) <= moment && k.view.Age(v.Created) <= just
+			return v.ID == keep && v.Made && v.Seen == ledger.Read && k.view.Since(v.At) <= justSeen && k.view.Age(v.Created) <= justMade
 		})
 		var unread []string
 		for _, v := range h.Versions {

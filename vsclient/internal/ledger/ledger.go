@@ -521,8 +521,8 @@ func (l *Ledger) IsGone(id string) bool {
 	return gone
 }
 
-// Named reports whether the last list of Files has shown the File.
-func (l *Ledger) Named(id string) bool {
+// InFileList reports whether the last list of Files has shown the File.
+func (l *Ledger) InFileList(id string) bool {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	r := l.byID[id]
@@ -641,7 +641,7 @@ func (l *Ledger) Holdings(k Key, n naming.Names) Holdings {
 			h.asked = max(h.asked, l.asked[r.id])
 		}
 	}
-	l.named(n, func(r *record) {
+	l.eachNamed(n, func(r *record) {
 		if r.key == (Key{}) && !r.marked && (r.status > Absent || r.stage == going) && slices.ContainsFunc(n.Whole, func(name string) bool { return l.hash(name) == r.name }) {
 			h.Versions = append(h.Versions, r.version())
 		}
@@ -652,9 +652,9 @@ func (l *Ledger) Holdings(k Key, n naming.Names) Holdings {
 	return h
 }
 
-// named calls f for each record whose name could be one of the key's. The caller
+// eachNamed calls f for each record whose name could be one of the key's. The caller
 // holds mu.
-func (l *Ledger) named(n naming.Names, f func(*record)) {
+func (l *Ledger) eachNamed(n naming.Names, f func(*record)) {
 	ext := l.extension(n.Ext)
 	for _, stem := range n.Stems {
 		for r := l.byStem[l.hash(stem)]; r != nil; r = r.nextStem {
@@ -671,7 +671,7 @@ func (l *Ledger) Candidates(k Key, n naming.Names) []Version {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	var found []Version
-	l.named(n, func(r *record) {
+	l.eachNamed(n, func(r *record) {
 		if r.stage != opened && r.stage != going && (r.key == (Key{}) || r.key == k) {
 			found = append(found, r.version())
 		}

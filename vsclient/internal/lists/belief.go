@@ -43,7 +43,7 @@ func (l *Lists) Trusted(file ledger.Version) bool {
 		return false
 	case file.Seen == ledger.Listed && file.Status != ledger.Completed:
 		return false // the listing may be behind
-	case file.Seen == ledger.Listed && !file.Made && !l.ledger.Named(file.ID):
+	case file.Seen == ledger.Listed && !file.Made && !l.ledger.InFileList(file.ID):
 		return false // its File may be gone
 	case file.Status == ledger.Absent && since > ShowTime && file.Created > 0 && l.Age(file.Created)-since < l.cfg.AttachTime+ShowTime:
 		return false // it was too new for a 404 to be conclusive

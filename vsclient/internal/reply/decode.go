@@ -33,8 +33,8 @@ type Shown interface {
 	Show(line func(text string, most int) string)
 }
 
-// Named is implemented by an object with an id, which errors and logs show as it is.
-type Named interface{ Named() string }
+// WithID is implemented by an object with an id, which errors and logs show as it is.
+type WithID interface{ ObjectID() string }
 
 // errSecretID keeps an id out of errors, logs and paths.
 var errSecretID = errors.New("it gives an object an id that holds the API key or the password of the base URL")
@@ -68,7 +68,7 @@ func (j Judge) Decode(r io.Reader, most int64, into any) error {
 	if o, ok := into.(Empty); ok && o.Empty() {
 		return ErrNoObject
 	}
-	if o, ok := into.(Named); ok && j.holds(o.Named()) {
+	if o, ok := into.(WithID); ok && j.holds(o.ObjectID()) {
 		return errSecretID
 	}
 	if o, ok := into.(trimmed); ok {
@@ -172,7 +172,7 @@ func (r Rows[T]) readRows(d *json.Decoder, body *limited) error {
 		if o, ok := any(v).(Empty); ok && o.Empty() {
 			return errors.New("it lists an object without an id")
 		}
-		if o, ok := any(v).(Named); ok && body.holds(o.Named()) {
+		if o, ok := any(v).(WithID); ok && body.holds(o.ObjectID()) {
 			return errSecretID
 		}
 		if len(*r.All) == most {

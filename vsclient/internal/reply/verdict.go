@@ -79,7 +79,7 @@ func hear(said refusal, ids, texts []string) heard {
 
 // coded reports whether the refusal, or one within it, has one of the codes.
 func (h heard) coded(codes ...string) bool {
-	return slices.ContainsFunc(codes, func(code string) bool { return code == h.Code || code == h.Type || h.words.Tell(code) })
+	return slices.ContainsFunc(codes, func(code string) bool { return code == h.Code || code == h.Type || h.words.HasError(code) })
 }
 
 // Says reports whether the last refusal has the words, in lower case, among those that are

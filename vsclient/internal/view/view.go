@@ -95,7 +95,7 @@ func (v *View) See(ctx context.Context, id string) error {
 // fileThere reports whether the File of a store file exists. A store file is shown for a
 // while after its File is gone.
 func (v *View) fileThere(ctx context.Context, w *wire.Client, id string) (bool, error) {
-	if file, _ := v.ledger.Find(id); file.Made || v.ledger.Named(id) {
+	if file, _ := v.ledger.Find(id); file.Made || v.ledger.InFileList(id) {
 		return true, nil
 	}
 	f, there, err := File(ctx, w, id)

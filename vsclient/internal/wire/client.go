@@ -73,12 +73,12 @@ func send[T any](ctx context.Context, c *Client, r request) (T, time.Duration, e
 }
 
 // get makes a request that reads the object with the last of the ids.
-func get[T reply.Named](ctx context.Context, c *Client, path string, ids ...string) (T, time.Duration, error) {
+func get[T reply.WithID](ctx context.Context, c *Client, path string, ids ...string) (T, time.Duration, error) {
 	return sendFor[T](ctx, c, request{Request: exchange.Request{Method: http.MethodGet, Path: path, IDs: ids}})
 }
 
 // sendFor makes a request for the object with the last of its ids.
-func sendFor[T reply.Named](ctx context.Context, c *Client, r request) (T, time.Duration, error) {
+func sendFor[T reply.WithID](ctx context.Context, c *Client, r request) (T, time.Duration, error) {
 	r.About = r.IDs[len(r.IDs)-1]
 	return send[T](ctx, c, r)
 }

@@ -81,7 +81,7 @@ func (c *Client) Store(ctx context.Context) (Store, error) {
 
 // Stores lists the vector stores of the project, page by page.
 func (c *Client) Stores(ctx context.Context) iter.Seq2[[]Store, error] {
-	return pages(Store.Named, func(after string) (Page[Store], error) {
+	return pages(Store.ObjectID, func(after string) (Page[Store], error) {
 		return list[Store](ctx, c, "vector_stores", nil, listQuery(storesPage, "asc", after), maxStores)
 	})
 }
@@ -113,7 +113,7 @@ func (c *Client) Files(ctx context.Context, first int, since map[string]int64) i
 }
 
 func (c *Client) filesOf(ctx context.Context, purpose string, first int) iter.Seq2[[]File, error] {
-	return pages(File.Named, func(after string) (Page[File], error) {
+	return pages(File.ObjectID, func(after string) (Page[File], error) {
 		limit := FilesPage
 		if after == "" {
 			limit = first
@@ -176,7 +176,7 @@ func (c *Client) NewestStoreFiles(ctx context.Context) iter.Seq2[[]StoreFile, er
 }
 
 func (c *Client) storeFiles(ctx context.Context, order string) iter.Seq2[[]StoreFile, error] {
-	return pages(StoreFile.Named, func(after string) (Page[StoreFile], error) {
+	return pages(StoreFile.ObjectID, func(after string) (Page[StoreFile], error) {
 		return list[StoreFile](ctx, c, "vector_stores/%s/files", []string{c.cfg.StoreID}, listQuery(StoreFilesPage, order, after), maxStoreFiles)
 	})
 }
@@ -310,7 +310,7 @@ func (c *Client) Batch(ctx context.Context, id string) (Batch, time.Duration, er
 
 // BatchFiles lists the files of a batch that have the status, page by page.
 func (c *Client) BatchFiles(ctx context.Context, batch string, status Status) iter.Seq2[[]StoreFile, error] {
-	return pages(StoreFile.Named, func(after string) (Page[StoreFile], error) {
+	return pages(StoreFile.ObjectID, func(after string) (Page[StoreFile], error) {
 		q := listQuery(StoreFilesPage, "asc", after)
 		q.Set("filter", string(status))
 		return list[StoreFile](ctx, c, "vector_stores/%s/file_batches/%s/files", []string{c.cfg.StoreID, batch}, q, maxStoreFiles)

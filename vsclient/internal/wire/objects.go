@@ -204,12 +204,12 @@ func trim(attributes map[string]any) {
 	})
 }
 
-func (f File) Named() string      { return f.ID }
-func (s Store) Named() string     { return s.ID }
-func (s StoreFile) Named() string { return s.ID }
-func (b Batch) Named() string     { return b.ID }
-func (h Hit) Named() string       { return h.FileID }
-func (d deletion) Named() string  { return d.ID }
+func (f File) ObjectID() string      { return f.ID }
+func (s Store) ObjectID() string     { return s.ID }
+func (s StoreFile) ObjectID() string { return s.ID }
+func (b Batch) ObjectID() string     { return b.ID }
+func (h Hit) ObjectID() string       { return h.FileID }
+func (d deletion) ObjectID() string  { return d.ID }
 
 // Field returns where the value of a field goes; nil means nowhere.
 func (p *Page[T]) Field(name string) any {

@@ -58,8 +58,8 @@ func Of(message string, ids, texts []string) Words {
 // String returns the words. A text of an error object has a line of its own.
 func (w Words) String() string { return w.plain }
 
-// Tell reports whether an error object within the message has exactly this text.
-func (w Words) Tell(text string) bool { return strings.Contains(w.marked, spoken+text+spoken) }
+// HasError reports whether an error object within the message has exactly this text.
+func (w Words) HasError(text string) bool { return strings.Contains(w.marked, spoken+text+spoken) }
 
 // absence matches words such as "not found". clauses matches the end of a clause. asides
 // matches a clause inside another.
