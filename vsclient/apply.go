@@ -27,8 +27,7 @@ const applyWorkers = 10
 func (c *Client) Apply(ctx context.Context, changes []Change, done func(i int, r Result)) []Result {
 	a := &apply{c: c, results: make([]Result, len(changes)), done: done}
 	lines := a.sort(changes)
-	// Every key takes its place now, so that a call made after this one comes
-	// after it.
+	// Every key takes its place now, so that a call made after this one comes after it.
 	for _, l := range lines {
 		l.turn = c.keep.Ask(l.key)
 	}

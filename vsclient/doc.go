@@ -29,8 +29,9 @@
 //
 // A name proves nothing. The client writes "vs_key", "vs_version" and "vs_content" into
 // the attributes of the store file, and knows the document by them. A File of somebody
-// else that bears the same name is left alone. A file of this store that has no such
-// attributes and bears a name of the key is the key's: the earlier connector wrote it.
+// else that has the same name is left alone. A file of this store that has no such
+// attributes, and has a name of the key, counts as the key's document: the earlier connector,
+// which did not use this package, wrote such files.
 //
 // # Replacing
 //
@@ -82,9 +83,9 @@
 //
 // [errors.Is] tells the kind ([ErrTooLarge], [ErrIndexing], [ErrStoreGone], …), and
 // [errors.As] finds an [*APIError] with the status and the request id where OpenAI has
-// answered. No error, log or printed Config holds the API key. Go's net/http itself
-// prints to the standard logger the beginning of bytes that a server sends after a reply;
-// a program whose server may repeat the key there sets log.SetOutput.
+// answered. No error, log or printed Config holds the API key. Package net/http prints to
+// the standard logger the beginning of bytes that a server sends after a reply. If your
+// server may repeat the key there, redirect that logger with log.SetOutput.
 //
 // # Searching
 //

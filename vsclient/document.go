@@ -67,7 +67,8 @@ func Path(path string) Content {
 // Open is content that open yields from its beginning, each time the same: once for its digest
 // and once for each attempt at the upload. It is never held in memory. If it changes in between,
 // or gives nothing for Config.RequestTimeout during the upload, Put fails with [ErrContent]. A
-// call whose context has ended waits a few seconds for open and Read: they have to outlast it.
+// call whose context has ended waits a few seconds for open and Read to return. If they take
+// longer, they must be able to go on after the call.
 func Open(open func() (io.ReadCloser, error)) Content { return Content{content.Reopen(open)} }
 
 // Extensions returns the file extensions that OpenAI indexes, each with its dot

@@ -38,7 +38,7 @@ type Config struct {
 
 // Event describes one attempt at a request.
 type Event struct {
-	Endpoint string        // method and path, as "GET /vector_stores/{id}/files"
+	Endpoint string        // method and path, such as "GET /vector_stores/{id}/files"
 	Try      int           // from 1
 	Status   int           // 0: no reply came
 	Waited   time.Duration // for leave to be sent

@@ -132,8 +132,8 @@ func (k *Keeper) Remove(ctx context.Context, versions []ledger.Version) (moved b
 	return moved, err
 }
 
-// remove detaches a File and then deletes it. Only a sweep deletes Files without it, those that
-// are attached nowhere. A File whose content vsclient has not uploaded is deleted only
+// remove detaches a File and then deletes it. Only a sweep deletes Files without a detach: those
+// that are attached nowhere. A File whose content vsclient has not uploaded is deleted only
 // when no other store has it. When remove returns nil, the File is gone, or detached
 // and another store's.
 func (k *Keeper) remove(ctx context.Context, v ledger.Version) (there bool, err error) {
@@ -215,8 +215,7 @@ func (t *tending) init(k *Keeper) {
 	close(t.empty)
 }
 
-// Tend has the key, which a call has named, looked at in the background until nothing of
-// it is open.
+// Tend looks at the key in the background until nothing of it is open. A call has named the key.
 func (k *Keeper) Tend(d view.Doc) { k.tend(d, true) }
 
 func (k *Keeper) tend(d view.Doc, named bool) {

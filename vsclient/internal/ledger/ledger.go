@@ -404,8 +404,8 @@ func (l *Ledger) Replaced(id string, m Marks) bool {
 	return true
 }
 
-// Left returns those of the Files that are there and that no key has. A version names them as
-// those that it has replaced.
+// Left returns those of the replaced Files that the ledger knows and that belong to no key. A
+// version names the Files that it has replaced.
 func (l *Ledger) Left(replaced []string) (left []string) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -451,8 +451,8 @@ func (l *Ledger) Doubt(ids ...string) {
 }
 
 // DoubtAttributes marks the attributes as unknown. The next change of the document then sets
-// them again, with a number above number, unless a reply shows that number before.
-// Until a GET shows the version's number, it outranks no other.
+// them again, with a number above number, unless a reply shows number first. Until a GET has
+// shown its number, the version is not kept over another.
 func (l *Ledger) DoubtAttributes(id string, number int64) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -629,7 +629,7 @@ func (r *record) version() Version {
 }
 
 // Holdings returns the versions of a key: the store files whose attributes name
-// it, those without attributes of vsclient that bear one of its names,
+// it, those without attributes of vsclient that have one of its names,
 // and the Files that this client has made or begun to remove for it.
 func (l *Ledger) Holdings(k Key, n naming.Names) Holdings {
 	l.mu.Lock()

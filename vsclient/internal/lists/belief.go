@@ -25,7 +25,7 @@ const (
 	singleLooks = 4
 )
 
-// Young reports whether a File is so new that somebody's attach of it may not show.
+// Young reports whether a File is so new that an attach of it may not be visible yet.
 func (l *Lists) Young(created int64) bool {
 	return created > 0 && l.Age(created) < l.cfg.AttachTime+ShowTime
 }

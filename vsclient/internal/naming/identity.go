@@ -81,7 +81,7 @@ func parseSource(v string) Source {
 
 // Identity holds the facts of a store file's reserved attributes.
 type Identity struct {
-	Ours    bool   // it bears a key at all
+	Ours    bool   // it names a key at all
 	Key     string // "" where an older release has kept the digest alone
 	Digest  Digest
 	Version int64

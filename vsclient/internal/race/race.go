@@ -1,5 +1,5 @@
-// Package race reports whether the race detector is on. It makes the long tests take many
-// times as long, and finds the same races in a share of their work.
+// Package race reports whether the race detector is on. The detector slows the long tests down
+// many times, and finds the same races in a share of their work.
 package race
 
 import "testing"

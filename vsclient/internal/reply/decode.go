@@ -15,13 +15,13 @@ const (
 )
 
 var (
-	errTooLong = errors.New("it is longer than any that was asked for")
+	errTooLong = errors.New("it is longer than the longest reply to such a request")
 
-	// ErrNoObject says that a reply holds no object.
-	ErrNoObject = errors.New("it holds no object")
+	// ErrNoObject says that a reply has no object.
+	ErrNoObject = errors.New("it has no object")
 
-	// ErrOther says that a reply is about another object than the one that was asked for.
-	ErrOther = errors.New("it is about another object")
+	// ErrOther says that a reply describes another object than the one that was asked for.
+	ErrOther = errors.New("it describes another object")
 )
 
 // Empty is implemented by an object that knows whether a reply held one.
@@ -51,8 +51,8 @@ type Element interface {
 // fields is implemented by an object that is read field by field.
 type fields interface{ Field(name string) any }
 
-// Decode reads a reply into an object, and no more than so many bytes of it. It refuses ids
-// that hold a secret.
+// Decode reads a reply into an object. It fails behind the first most bytes of it, and refuses
+// ids that hold a secret.
 func (j Judge) Decode(r io.Reader, most int64, into any) error {
 	body := &limited{r: r, left: most, piece: most, holds: j.holds}
 	d := json.NewDecoder(body)
@@ -84,8 +84,8 @@ func (j Judge) Decode(r io.Reader, most int64, into any) error {
 	return nil
 }
 
-// limited fails after so many bytes, and within a piece after so many. The decoder holds
-// each piece whole.
+// limited fails when it has read left more bytes in all, or piece more bytes of the present
+// piece. The decoder keeps each piece in memory.
 type limited struct {
 	r           io.Reader
 	left, piece int64

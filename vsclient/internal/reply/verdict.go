@@ -95,7 +95,7 @@ func (f *Failure) Names(id string) bool {
 
 // Lacks reports whether the last refusal says that an object is not there whose id the
 // request names.
-func (f *Failure) Lacks(id string) bool { return f.heard != nil && f.heard().words.Lack(id) }
+func (f *Failure) Lacks(id string) bool { return f.heard != nil && f.heard().words.Lacks(id) }
 
 // Verdict turns the outcome of one attempt into a verdict; nil means success. This
 // is the one place in which a status becomes an error.

@@ -93,10 +93,10 @@ func (c *Client) File(ctx context.Context, id string) (File, error) {
 	return f, err
 }
 
-// Files lists Files of the purpose for which documents are uploaded, and of
-// defaultPurpose, page by page, for each the newest first, at least down to those made
-// a minute before the second that since has for the purpose: the API's hosts need not have
-// one clock. The first page of each has at most first of them, the others FilesPage.
+// Files lists the Files of Config.Purpose, and then those of defaultPurpose, page by page and
+// newest first. Of each purpose it reads at least down to a minute before since[purpose],
+// because the API's hosts need not have one clock. The first page of each has at most first
+// Files, the others FilesPage.
 func (c *Client) Files(ctx context.Context, first int, since map[string]int64) iter.Seq2[[]File, error] {
 	return func(yield func([]File, error) bool) {
 		for _, purpose := range slices.Compact([]string{c.cfg.Purpose, defaultPurpose}) {
@@ -124,8 +124,7 @@ func (c *Client) filesOf(ctx context.Context, purpose string, first int) iter.Se
 	})
 }
 
-// DeleteFile deletes a File, and reports whether it was there. It succeeds when it
-// was not.
+// DeleteFile deletes a File, and reports whether it was there. It succeeds when it was not.
 func (c *Client) DeleteFile(ctx context.Context, id string) (there bool, err error) {
 	there, _, err = c.remove(ctx, "files/%s", id)
 	return there, err
