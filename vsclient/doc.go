@@ -58,11 +58,11 @@
 //
 // # Retries
 //
-// Connection errors, 429, 5xx and such refusals as pass (408, 409, 423, 425, 460, 499) are tried
-// again, with exponential waits and never sooner than Retry-After says, until
+// Connection errors, 429, 5xx and refusals that may pass (408, 409, 423, 425, 460, 499) are
+// tried again, with exponential waits and never sooner than Retry-After says, until
 // Config.RetryTimeout or the context ends. A GET or DELETE that is refused with a 400 of unknown
-// reason is tried six times in all. A 429 holds up all requests of its kind. Requests are paced beforehand to the limits that
-// OpenAI publishes; clients of one API key share a [Pacer].
+// reason is tried six times in all. A 429 holds up all requests of its kind. Requests are paced
+// beforehand to the limits that OpenAI publishes; clients of one API key share a [Pacer].
 //
 // A reply that was lost is no failure. An attach is repeated only after a look has found
 // the File absent. An upload is repeated as well; the copy that may have arrived is
