@@ -128,7 +128,7 @@ fmt-unpublished: $(TOOLS)/tools
 .PHONY: bench
 bench: ## Compare the throughput with that of simpler programs, and write the table in vsclient/docs/performance.md
 	go -C vsclient test -count=1 -run '^TestTheTableHoldsItsFigures$$' ./bench -full -loop 1000 -write ../docs/performance.md -v
-	go -C vsclient test -run '^$$' -bench . -benchmem .
+	go -C vsclient test -run '^$$' -bench . -benchmem . ./internal/...
 	go -C connector test -run '^$$' -bench . -benchtime 1x ./...
 
 .PHONY: install

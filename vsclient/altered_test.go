@@ -153,8 +153,8 @@ func TestADocumentIsReplacedThatOnlyALookShowsToBeTheKeys(t *testing.T) {
 }
 
 // A store file without attributes is the key's document, once the key is touched, when
-// its File bears the key, as the earlier connector named it, or a name that this client
-// gives no other key.
+// its File has the key as its name, as the earlier connector named it, or a name that this
+// client gives no other key.
 func TestAFileWithoutAttributesUnderTheKeysOwnNameIsTheKeysDocument(t *testing.T) {
 	for _, key := range []string{"a.md", "docs/a.md", "docs/notes", `{"id":7}`, "two words.md"} {
 		t.Run(fmt.Sprintf("%x", key), func(t *testing.T) {

@@ -10,8 +10,8 @@ import (
 	"github.com/conduitio-labs/conduit-connector-openai-vectorstore/vsclient/internal/life"
 )
 
-// applyWorkers is how many keys are worked on at once, in batches: enough to fill
-// one attach request while the next one gathers; at least as many as are uploaded.
+// applyWorkers is how many batches of keys Apply works on at once: some gather for an attach
+// request while others are being indexed. It works on Config.Concurrency keys at least.
 const applyWorkers = 10
 
 // Apply makes many changes, and returns a result for each, in their order. Those of one key
@@ -27,8 +27,7 @@ const applyWorkers = 10
 func (c *Client) Apply(ctx context.Context, changes []Change, done func(i int, r Result)) []Result {
 	a := &apply{c: c, results: make([]Result, len(changes)), done: done}
 	lines := a.sort(changes)
-	// Every key takes its place now, so that a call made after this one comes
-	// after it.
+	// Every key takes its place now, so that a call made after this one comes after it.
 	for _, l := range lines {
 		l.turn = c.keep.Ask(l.key)
 	}
@@ -123,7 +122,7 @@ func (a *apply) bring(ctx context.Context, l *line) {
 	alone := false // a put goes without the updates behind it, whose attributes may be at fault
 	for len(l.steps) > 0 {
 		m := a.c.merge(l.steps, alone)
-		m.merged = m.rest - 1
+		m.others = m.rest - 1
 		m.wait = slices.ContainsFunc(l.steps[:m.rest], func(s step) bool { return s.wait })
 		r, err := a.c.make(ctx, m.prepared)
 		r.Err = err

@@ -56,8 +56,8 @@ func (c *Client) attachAsync(ctx context.Context, p *prepared, at wire.Attachmen
 			err = c.keep.AtTurn(life, p.Doc, func() error { return c.keep.Settle(life, p.Doc) })
 		} else {
 			c.keep.Tend(p.Doc) // which Close waits for
-			if p.merged > 0 {
-				err = fmt.Errorf("%w; %d other changes of the key that were merged with it are not made", err, p.merged)
+			if p.others > 0 {
+				err = fmt.Errorf("%w; %d other changes of the key that were merged with it are not made", err, p.others)
 			}
 		}
 		if life.Err() != nil || errors.Is(context.Cause(inner), errReplaced) {
@@ -90,5 +90,5 @@ func (c *Client) Flush(ctx context.Context) error {
 	if err := c.awaited.Wait(ctx); err != nil {
 		return wrap("flush", "", err)
 	}
-	return c.awaited.Told()
+	return c.awaited.TakeErrors()
 }

@@ -49,9 +49,9 @@ func Delete(key string) Change { return Change{op: opDelete, doc: Document{Key: 
 
 // If adds a condition: the change fails with [ErrConflict] unless the stored document has these
 // attributes, and not those whose value is nil. A key without a document, or with a File of
-// another tool, meets every condition. A version that was attached just now is waited for, up to
-// half a minute, and one that comes meanwhile for half a minute more. If it cannot be seen by then
-// and this client has put it, or newer ones still come, the error has class [Transient].
+// another tool, meets every condition. The change waits up to half a minute for a version that was
+// attached just now, and half a minute more for one that is attached meanwhile. The error has class
+// [Transient] if a version that this client has put still cannot be seen, or if newer ones keep coming.
 func (ch Change) If(stored Attributes) Change {
 	ch.cond = stored
 	return ch
@@ -66,8 +66,8 @@ func (ch Change) IfVersion(number int64) Change {
 	return ch
 }
 
-// Searchable returns the change so that a put ends when its version was seen searchable,
-// also with Config.Async. A caller that removes another document afterwards needs that.
+// Searchable returns a change whose put ends only when its version was seen searchable, also
+// with Config.Async. Use it before the removal of another document that this one replaces.
 func (ch Change) Searchable() Change {
 	ch.wait = true
 	return ch
@@ -84,14 +84,14 @@ func (ch Change) String() string {
 // Outcome is the result of a change.
 type Outcome string
 
-// The outcomes. Absent: the key to be deleted did not exist.
+// The outcomes.
 const (
 	Created           Outcome = "created"
 	Replaced          Outcome = "replaced"
 	Unchanged         Outcome = "unchanged"
 	AttributesUpdated Outcome = "attributes updated"
 	Deleted           Outcome = "deleted"
-	Absent            Outcome = "absent"
+	Absent            Outcome = "absent" // the key to be deleted had no document
 )
 
 // Result describes a change that was made, or the error that kept it from being made.
@@ -115,8 +115,8 @@ type Result struct {
 //
 // Putting the same document again within ten minutes makes at most one request. A new client
 // first reads the list of Files, and the store file or the store's listing. Other attributes
-// take one more request. A document that OpenAI refuses is uploaded at each call: a caller that
-// is handed the same document again and again remembers its digest.
+// take one more request. A document that OpenAI refuses is uploaded again at each call. A caller
+// that gets the same document repeatedly should remember its digest ([Client.Describe]).
 func (c *Client) Put(ctx context.Context, d Document) (Result, error) {
 	return c.change(ctx, Put(d))
 }
@@ -154,7 +154,7 @@ type prepared struct {
 	stored   map[string]any // the same; nil: no condition
 	version  *int64         // of the newest version, whatever its status; nil: any
 	above    int64          // the number of a new version is at least this
-	merged   int            // other changes that succeed with this one
+	others   int            // how many other changes are merged into this one
 	updated  string         // the File whose attributes this change has updated; "": none
 
 	// known once the content has been read
@@ -172,8 +172,7 @@ func (c *Client) change(ctx context.Context, ch Change) (Result, error) {
 	return c.changeAt(ctx, c.keep.Ask(p.Key), p)
 }
 
-// prepare checks everything that can be checked without a request and without
-// reading the content.
+// prepare checks everything that can be checked without a request and without reading the content.
 func (c *Client) prepare(ch Change) (*prepared, error) {
 	d := ch.doc
 	if err := naming.CheckKey(d.Key); err != nil {
@@ -310,7 +309,7 @@ func (c *Client) holdings(ctx context.Context, p *prepared, look func(context.Co
 		return (has || !had) && !c.view.Awaited(ctx, cur, young, time.Since(began)), nil // others may have replaced it
 	})
 	if !seen && refused == nil {
-		refused = fail.New(fail.Unavailable, "a File of the document's name is uploaded again and again, and the newest cannot be seen in the store yet")
+		refused = fail.New(fail.Unavailable, "another program keeps uploading Files of the document's name, and the newest cannot be seen in the store yet")
 	}
 	return h, nil, cmp.Or(err, refused)
 }

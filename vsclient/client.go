@@ -36,7 +36,7 @@ type Client struct {
 
 	uploads *semaphore.Weighted
 	bytes   *semaphore.Weighted // of content being uploaded
-	lookups *semaphore.Weighted // looks; a removal, which may be tried for minutes, takes no place of theirs
+	lookups *semaphore.Weighted // bounds looks at store files; removals have a bound of their own, since one may be tried for minutes
 
 	awaited life.Awaited // documents that Config.Async leaves to be waited for
 }
@@ -80,16 +80,16 @@ func New(cfg Config) (*Client, error) {
 
 // Bounds of Close.
 const (
-	closeTime    = 10 * time.Second // of all of it
-	cutTime      = 2 * time.Second  // of the wait for calls that it has cut
-	maxLeftShown = 20               // of the ids in its error
+	closeTime    = 10 * time.Second // the longest time that Close takes
+	cutTime      = 2 * time.Second  // the longest wait for calls that were cut off
+	maxLeftShown = 20               // the most ids in its error
 )
 
 // Close ends the client. Calls under way return [ErrClosed] at once. Close takes
 // nothing back that was acknowledged or accepted. It removes the Files that those calls have
-// uploaded and not yet attached, for which it takes at most ten seconds. Its error
-// names the Files that may be left; the next process finds the versions among them.
-// After Close the client makes no request. Closing twice is harmless.
+// uploaded and not attached. It returns within ten seconds. Its error names up to 20 Files that
+// may be left. The next process finds those among them that are versions. After Close the
+// client makes no request. Closing twice is harmless.
 func (c *Client) Close() error {
 	ctx, cancel := context.WithTimeout(context.Background(), closeTime)
 	defer cancel()
@@ -112,7 +112,7 @@ func (c *Client) shutdown(ctx context.Context, cut bool) error {
 	left := c.keep.Finish(ctx)
 	c.life.End()
 	c.wire.Close()
-	failed := c.awaited.Told()
+	failed := c.awaited.TakeErrors()
 	if again || len(left) == 0 {
 		return failed
 	}

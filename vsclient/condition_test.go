@@ -225,7 +225,7 @@ func TestAConditionIsNotAboutADocumentThatTheClientHasDeleted(t *testing.T) {
 }
 
 // TestAConditionalPutOutranksAVersionThatTheClientHasDeleted has the version of a dead
-// process, which cannot be seen yet, bear a number ahead of its time, since a namesake in
+// process, which cannot be seen yet, have a number ahead of its time, since a namesake in
 // another store might have been an older version of it.
 func TestAConditionalPutOutranksAVersionThatTheClientHasDeleted(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {

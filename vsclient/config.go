@@ -41,17 +41,17 @@ type Config struct {
 	HTTPClient    *http.Client // nil: one of its own. It must not retry.
 
 	Concurrency   int   // uploads, and likewise removals, side by side; 0: 32
-	BytesInFlight int64 // content being uploaded at once, in bytes; 0: 256 MiB. A larger document goes alone.
-	BatchSize     int   // files in one attach request; 0: 100, which one page of a listing shows; at most 2,000
+	BytesInFlight int64 // content being uploaded at once, in bytes; 0: 256 MiB. A larger document is uploaded alone.
+	BatchSize     int   // files in one attach request, at most 2,000; 0: 100, which one page of a listing shows
 	// Async has Put return once the new version is attached, unless [Change.Searchable] is
-	// asked for. Indexing goes on in the background; the older version stays searchable
-	// until the new one is, and goes then. [Client.Flush] waits for that.
+	// asked for. Indexing goes on in the background. The older version stays searchable
+	// until the new one is, and is then removed. [Client.Flush] waits for that.
 	Async          bool
 	IndexTimeout   time.Duration // how long OpenAI may take to index one file; 0: 10 min. A file that takes longer is uploaded once more.
 	RetryTimeout   time.Duration // how long one request is tried again; 0: 5 min. After an endpoint has failed for this long, each request to it is tried once for 2 minutes.
 	RequestTimeout time.Duration // how long one attempt may go without a sign of life; 0: 1 min
 	FileExtension  string        // for keys without an indexed extension, such as ".md"; "": by content
-	Purpose        string        // of the Files, such as "user_data"; "": "assistants". Documents under this purpose and under "assistants" are found
+	Purpose        string        // of uploaded Files, such as "user_data"; "": "assistants". Documents of either purpose are found.
 
 	Limits Limits // of this client alone; ignored when Pacer is set
 	Pacer  *Pacer // shared by the clients of one API key; nil: one of its own
@@ -78,11 +78,11 @@ func (c *Config) wire() wire.Config {
 	return wire.Config{StoreID: c.VectorStoreID, Purpose: c.Purpose, Config: exchange.Config{
 		BaseURL: c.BaseURL, APIKey: c.APIKey, Organization: c.Organization, Project: c.Project,
 		HTTPClient: c.HTTPClient, Connections: 2*c.Concurrency + 8, RetryTimeout: c.RetryTimeout, RequestTimeout: c.RequestTimeout,
-		Pacer: c.Pacer.gates, Logger: c.Logger, OnRequest: c.told(),
+		Pacer: c.Pacer.gates, Logger: c.Logger, OnRequest: c.onRequest(),
 	}}
 }
 
-func (c *Config) told() func(exchange.Event) {
+func (c *Config) onRequest() func(exchange.Event) {
 	if c.OnRequest == nil {
 		return nil
 	}

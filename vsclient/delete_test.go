@@ -20,7 +20,7 @@ import (
 
 // The tests in this file are about Delete.
 
-func TestDeleteSaysWhatItHasFound(t *testing.T) {
+func TestDeleteTellsDeletedFromAbsent(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		is := is.New(t)
 		w := worldtest.New(t, slow)

@@ -29,8 +29,9 @@
 //
 // A name proves nothing. The client writes "vs_key", "vs_version" and "vs_content" into
 // the attributes of the store file, and knows the document by them. A File of somebody
-// else that bears the same name is left alone. A file of this store that has no such
-// attributes and bears a name of the key is the key's: the earlier connector wrote it.
+// else that has the same name is left alone. A file of this store that has no such
+// attributes, and has a name of the key, counts as the key's document: the earlier connector,
+// which did not use this package, wrote such files.
 //
 // # Replacing
 //
@@ -57,10 +58,11 @@
 //
 // # Retries
 //
-// Connection errors, 408, 409, 429 and 5xx are tried again, with exponential waits and
-// never sooner than Retry-After says, until Config.RetryTimeout or the context ends. A
-// 429 holds up all requests of its kind. Requests are paced beforehand to the limits that
-// OpenAI publishes; clients of one API key share a [Pacer].
+// Connection errors, 429, 5xx and refusals that may pass (408, 409, 423, 425, 460, 499) are
+// tried again, with exponential waits and never sooner than Retry-After says, until
+// Config.RetryTimeout or the context ends. A GET or DELETE that is refused with a 400 of unknown
+// reason is tried six times in all. A 429 holds up all requests of its kind. Requests are paced
+// beforehand to the limits that OpenAI publishes; clients of one API key share a [Pacer].
 //
 // A reply that was lost is no failure. An attach is repeated only after a look has found
 // the File absent. An upload is repeated as well; the copy that may have arrived is
@@ -69,8 +71,8 @@
 //
 // # Errors
 //
-// Every error is an [*Error], which names the operation and the key. [ClassOf] says who
-// has to act:
+// Every error is an [*Error], which names the operation and the key, or joins several
+// ([Client.Flush], [Client.Shutdown], [Client.Close]). [ClassOf] says who has to act:
 //
 //	switch vsclient.ClassOf(err) {
 //	case vsclient.BadDocument: // set this one aside and go on
@@ -81,9 +83,9 @@
 //
 // [errors.Is] tells the kind ([ErrTooLarge], [ErrIndexing], [ErrStoreGone], …), and
 // [errors.As] finds an [*APIError] with the status and the request id where OpenAI has
-// answered. No error, log or printed Config holds the API key. Go's net/http itself
-// prints to the standard logger the beginning of bytes that a server sends after a reply;
-// a program whose server may repeat the key there sets log.SetOutput.
+// answered. No error, log or printed Config holds the API key. Package net/http prints to
+// the standard logger the beginning of bytes that a server sends after a reply. If your
+// server may repeat the key there, redirect that logger with log.SetOutput.
 //
 // # Searching
 //

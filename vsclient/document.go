@@ -28,8 +28,9 @@ type Document struct {
 	Content    Content
 	Attributes Attributes
 	Chunking   Chunking
-	// Extension, such as ".md", is for a key without an indexed extension; "" means
-	// Config.FileExtension and, without that, ".pdf", ".json" or ".txt" by content.
+	// Extension, such as ".md", is for a key without an indexed extension. "" means
+	// Config.FileExtension. Where that is "" too, the content decides: it is ".pdf", ".json",
+	// ".html" (of a key that ends in ".htm") or ".txt".
 	Extension string
 }
 
@@ -45,6 +46,9 @@ type Chunking struct {
 	MaxTokens     int // 100 to 4,096
 	OverlapTokens int // 0 to half of MaxTokens
 }
+
+// String returns "auto" for the zero value, and else the two sizes, such as "800/400".
+func (c Chunking) String() string { return naming.Chunking(c).String() }
 
 // Content is the bytes of a document: something that can be opened again, since a
 // request that failed is repeated. The zero Content is empty.
@@ -63,7 +67,8 @@ func Path(path string) Content {
 // Open is content that open yields from its beginning, each time the same: once for its digest
 // and once for each attempt at the upload. It is never held in memory. If it changes in between,
 // or gives nothing for Config.RequestTimeout during the upload, Put fails with [ErrContent]. A
-// call whose context has ended waits a few seconds for open and Read: they have to outlast it.
+// call whose context has ended waits a few seconds for open and Read to return. If they take
+// longer, they must be able to go on after the call.
 func Open(open func() (io.ReadCloser, error)) Content { return Content{content.Reopen(open)} }
 
 // Extensions returns the file extensions that OpenAI indexes, each with its dot

@@ -18,24 +18,24 @@ import (
 // one of them, or for the cause with which the caller's context has ended.
 var (
 	ErrNotFound          = fail.NotFound          // the key has no document
-	ErrInvalidKey        = fail.InvalidKey        // it is empty, too long or not UTF-8
+	ErrInvalidKey        = fail.InvalidKey        // the key is empty, too long or not UTF-8
 	ErrInvalidAttributes = fail.InvalidAttributes // a name, a value or their number that OpenAI does not take
 	ErrInvalidChunking   = fail.InvalidChunking   // sizes that OpenAI does not take
-	ErrContent           = fail.Content           // it cannot be read, or changes while it is read
+	ErrContent           = fail.Content           // the content cannot be read, or changes while it is read
 	ErrEmpty             = fail.Empty             // the content has no bytes
-	ErrTooLarge          = fail.TooLarge          // the content, or a request, has more bytes than OpenAI takes
+	ErrTooLarge          = fail.TooLarge          // the content or a request has more bytes than OpenAI takes, or a parsed text has more than 64 MB
 	ErrUnsupportedType   = fail.UnsupportedType   // OpenAI does not index such an extension or such content
 	ErrConflict          = fail.Conflict          // the condition of a change does not hold
 	ErrIndexing          = fail.Indexing          // OpenAI could not index the document
 	ErrRejected          = fail.Rejected          // OpenAI refused the request for another reason
 	ErrUnauthorized      = fail.Unauthorized      // the API key is missing, wrong or lacks a right
-	ErrQuota             = fail.Quota             // of requests or of storage
+	ErrQuota             = fail.Quota             // a quota of requests or of storage is used up
 	ErrStoreGone         = fail.StoreGone         // the vector store is missing or has expired
 	ErrStoreFull         = fail.StoreFull         // the vector store takes no more files
 	ErrIncompatible      = fail.Incompatible      // the server lacks something that this package needs
 	ErrRateLimited       = fail.RateLimited       // 429 for as long as the request was tried
 	ErrUnavailable       = fail.Unavailable       // OpenAI gives no reply, one that cannot be used, or 5xx
-	ErrTimeout           = fail.Timeout           // a request was tried, or a document waited for, as long as the configuration allows
+	ErrTimeout           = fail.Timeout           // a time limit, such as RetryTimeout or IndexTimeout, has passed without success
 	ErrClosed            = fail.Closed            // the client is closed
 )
 
@@ -99,13 +99,14 @@ func classify(err error) Class {
 	return Fatal
 }
 
-// Error is the error of every method of [Client]. It names the operation and the key once.
-// [errors.Is] finds its kind, and [errors.As] an [*APIError] when OpenAI has answered.
+// Error is the error of New and of each method of [Client]; Flush, Shutdown and Close join
+// several. It names the operation and the key once. [errors.Is] finds its kind, and
+// [errors.As] an [*APIError] when OpenAI has answered.
 type Error struct {
 	Op         string // "put", "delete", …
 	Key        string // empty for an operation on no single key
 	Class      Class
-	Kind       error         // one of the kinds of this package; nil when the caller's context has ended
+	Kind       error         // one of the kinds of this package; nil for an error of New, and when the caller's context has ended
 	Reason     string        // the fault and, for bad input, the remedy; one line
 	Tries      int           // attempts made at the request that failed; 0 when none was made
 	RetryAfter time.Duration // the wait that the server asked for last; 0: none

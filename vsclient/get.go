@@ -27,7 +27,7 @@ const (
 
 // Info describes a document as the store holds it.
 type Info struct {
-	Key        string // empty for a document of an earlier release whose key is longer than 1,024 bytes
+	Key        string // empty where an earlier release has kept a digest alone: the key was too long, or without room beside many attributes
 	FileID     string
 	Size       int64  // in bytes; 0: not known, as for a file of the earlier connector
 	SHA256     string // of the content, hex; empty likewise
@@ -139,21 +139,21 @@ func (c *Client) newestShown(ctx context.Context, key string, h ledger.Holdings)
 	return Info{}, fail.New(fail.NotFound, "the store holds no document of that key")
 }
 
-// Text returns the text that OpenAI parsed out of the key's document: of a PDF the
-// text that was read, of text the text, not always to the byte. The uploaded bytes
-// cannot be downloaded: OpenAI refuses that for Files of this purpose. A text of more than
-// 64 MB is an error, and so is a reply of more than 33 MB. A document that is not searchable and
-// has no text is [ErrIndexing], of class [Transient] while it is being indexed. Where OpenAI
-// answers 404 for the text of a document that is there, as users have reported (openai-node
-// issue 1691), the error is [ErrNotFound] too.
+// Text returns the text that OpenAI has parsed out of the key's document. It may differ from
+// the text that was uploaded. The uploaded bytes cannot be downloaded: OpenAI refuses that for
+// purposes such as "assistants". A text of more than 64 MB is [ErrTooLarge], and a reply of more
+// than 33 MB is [ErrUnavailable]. A document that is not searchable and has no text is
+// [ErrIndexing], of class [Transient] while it is being indexed. Where OpenAI answers 404 for the
+// text of a document that is there, as users have reported (openai-node issue 1691), the error is
+// [ErrNotFound] too.
 func (c *Client) Text(ctx context.Context, key string) (string, error) {
 	ctx, over, err := c.reading(ctx, key)
 	if err != nil {
-		return "", wrap("read", key, err)
+		return "", wrap("text", key, err)
 	}
 	defer over()
 	text, err := c.text(ctx, key)
-	return text, wrap("read", key, err)
+	return text, wrap("text", key, err)
 }
 
 func (c *Client) text(ctx context.Context, key string) (string, error) {
@@ -180,7 +180,7 @@ func (c *Client) text(ctx context.Context, key string) (string, error) {
 // List iterates over all documents of the store, files of other tools included. It
 // asks for a hundred at a time as the loop goes on. Just after a replacement, or a
 // crash in one, a key may come twice, with different versions. A document that this client
-// replaces meanwhile comes in one of them at least. Where OpenAI refuses to go on from a document
+// replaces during the loop comes at least once. Where OpenAI refuses to go on from a document
 // that was removed, the listing begins anew, and a version may come twice. An error ends the loop.
 func (c *Client) List(ctx context.Context) iter.Seq2[Info, error] {
 	return func(yield func(Info, error) bool) {

@@ -123,6 +123,13 @@ func TestNothingElseOfACallIsLostForWrongInput(t *testing.T) {
 	})
 }
 
+func TestAChunkingPrintsAsAutoOrAsItsTwoSizes(t *testing.T) {
+	is := is.New(t)
+	is.Equal(vsclient.Chunking{}.String(), "auto")
+	is.Equal(vsclient.Chunking{MaxTokens: 800, OverlapTokens: 400}.String(), "800/400")
+	is.Equal(fmt.Sprint(vsclient.Chunking{MaxTokens: 100}), "100/0")
+}
+
 func TestInputThatIsJustRightGoesThrough(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		is := is.New(t)

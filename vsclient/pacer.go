@@ -9,7 +9,7 @@ type Limits struct {
 	UploadsPerMinute        int // per user; OpenAI: 1,000
 	AttachRequestsPerMinute int // per vector store; OpenAI: 300
 	AttachedFilesPerMinute  int // per organization; OpenAI: 2,000
-	ChangesPerMinute        int // removals, and likewise updates of attributes: in force once the server has answered 429; users report 300
+	ChangesPerMinute        int // removals and updates of attributes together; in force after the first 429. OpenAI publishes none; users report 300
 }
 
 // PublishedLimits returns the limits that 0 stands for.

@@ -133,7 +133,7 @@ func (c *Client) attempt(ctx context.Context, p *prepared, r *Result) (index.Fat
 		Version: max(f.CreatedAt*1e6, c.view.Known(p.Doc).Highest()+1, p.above), // OpenAI's clock, and an order of our own within the second
 	}
 	if !c.view.Uploaded(f, next, known) {
-		return index.NotAttached, fail.New(fail.Incompatible, "the server answers the upload with File %s, which it had already; each upload has to make a File of its own", f.ID)
+		return index.NotAttached, fail.New(fail.Incompatible, "the server answered the upload with the existing File %s; each upload has to make a new File", f.ID)
 	}
 	r.FileID, r.Version = f.ID, next.Version
 	at := wire.Attachment{FileID: f.ID, Name: f.Filename, Attributes: next.Encode(), Chunking: p.chunking.Param()}
@@ -193,12 +193,12 @@ func (c *Client) setAttributes(ctx context.Context, p *prepared) (Result, error)
 		cur, ok := h.Current()
 		switch {
 		case !ok && slices.ContainsFunc(h.Versions, func(v ledger.Version) bool { return v.Status == ledger.Completed }):
-			return false, fail.New(fail.Unavailable, "the removal of the key's document has begun and has not ended; delete it again, or put it whole")
+			return false, fail.New(fail.Unavailable, "the removal of the key's document has begun and has not ended; delete the key again, or put the document")
 		case !ok && (len(young) == 0 || time.Since(began) > view.Patience):
 			if err := c.view.StoreThere(ctx); err != nil {
 				return false, err
 			}
-			return false, fail.New(fail.NotFound, "the key has no document to update; put it whole")
+			return false, fail.New(fail.NotFound, "the key has no document to update; use Put")
 		case !ok, c.view.Hidden(cur, young, false):
 			return false, nil // a version that another process has attached may show yet
 		case c.keep.Deleted(p.Doc, cur.ID):

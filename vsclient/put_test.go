@@ -256,7 +256,7 @@ func TestSetAttributesOfAKeyWithoutADocumentFails(t *testing.T) {
 		w := worldtest.New(t, slow)
 		_, err := w.Client().SetAttributes(t.Context(), "never.md", vsclient.Attributes{"lang": "en"})
 		is.Equal(vsclient.ClassOf(err), vsclient.BadDocument)
-		is.Equal(err.Error(), `vsclient: set attributes of "never.md": not found: the key has no document to update; put it whole`)
+		is.Equal(err.Error(), `vsclient: set attributes of "never.md": not found: the key has no document to update; use Put`)
 	})
 }
 

@@ -127,8 +127,6 @@ func TestAReaderDoesNotWaitForANewerVersionBesideASearchableOne(t *testing.T) {
 	})
 }
 
-// TestAReaderLeavesOneVersionOfADocumentThatManyNewFilesFollow has a process die before it
-// removes the older version, and others attach more Files than a look reads at least.
 func TestAReaderFindsTheOlderVersionWhileTheNewOneOfThisClientCannotBeSeen(t *testing.T) {
 	for name, opts := range map[string][]func(*vsclient.Config){"put": nil, "acknowledged": {async}} {
 		t.Run(name, func(t *testing.T) {
@@ -153,6 +151,8 @@ func TestAReaderFindsTheOlderVersionWhileTheNewOneOfThisClientCannotBeSeen(t *te
 	}
 }
 
+// TestAReaderLeavesOneVersionOfADocumentThatManyNewFilesFollow has a process die before it
+// removes the older version, and others attach more Files than a look reads at least.
 func TestAReaderLeavesOneVersionOfADocumentThatManyNewFilesFollow(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		is := is.New(t)
@@ -734,6 +734,7 @@ func TestADocumentThatIsNotSearchableHasNoText(t *testing.T) {
 				is.Equal(text, "")
 				is.True(errors.Is(err, vsclient.ErrIndexing))
 				is.Equal(vsclient.ClassOf(err), row.class)
+				is.True(strings.HasPrefix(err.Error(), fmt.Sprintf("vsclient: text %q: ", row.file)))
 			})
 		})
 	}

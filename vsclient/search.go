@@ -34,9 +34,9 @@ type Hit struct {
 }
 
 // Search asks OpenAI for the pieces of documents that answer the query, the best first.
-// While a document is replaced, a store holds two versions of it: of those that are
-// found, the newest one's hits are returned. It makes one request. A store may show a
-// document a moment after its Put has returned, and a moment after its Delete.
+// While a document is being replaced, the store holds two versions of it. Search returns only
+// hits of the newest version that it has found. It makes one request. A store may show a
+// document only a moment after its Put has returned, and still a moment after its Delete.
 //
 // A query that is empty is [ErrRejected], and a filter on a value that no attribute can
 // have is [ErrInvalidAttributes].
@@ -48,7 +48,7 @@ func (c *Client) Search(ctx context.Context, query string, o SearchOptions) ([]H
 func (c *Client) search(ctx context.Context, query string, o SearchOptions) ([]Hit, error) {
 	switch {
 	case strings.TrimSpace(query) == "":
-		return nil, fail.New(fail.Rejected, "the query is empty; put into words the thing to look for")
+		return nil, fail.New(fail.Rejected, "the query is empty")
 	case o.Limit < 0 || o.Limit > maxHits:
 		return nil, fail.New(fail.Rejected, "SearchOptions.Limit is %d; 1 to %d are allowed", o.Limit, maxHits)
 	case !(o.MinScore >= 0 && o.MinScore <= 1):

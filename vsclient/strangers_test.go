@@ -55,7 +55,7 @@ func TestAFileThatIsNotInTheStoreIsLeftAlone(t *testing.T) {
 	}
 }
 
-// A store file that bears another key is that key's, whatever its File's name.
+// A store file that names another key is that key's, whatever its File's name.
 func TestAStoreFileThatBearsAnotherKeyIsLeftAlone(t *testing.T) {
 	for sentence, call := range calls {
 		t.Run(sentence, func(t *testing.T) {

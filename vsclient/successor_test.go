@@ -295,8 +295,7 @@ func TestOlderContentThatIsPutAgainOutranksAHiddenVersion(t *testing.T) {
 	})
 }
 
-// behind has the Files that are uploaded while on holds bear the time of a host whose clock
-// is late.
+// behind gives the Files that are uploaded while on holds the time of a host whose clock is late.
 func behind(late time.Duration, on *atomic.Bool) func(*vsclient.Config) {
 	seconds := func(match string) int64 { n, _ := strconv.ParseInt(match, 10, 64); return n }
 	created := regexp.MustCompile(`"created_at": ?(\d+)`)
@@ -328,8 +327,8 @@ func behind(late time.Duration, on *atomic.Bool) func(*vsclient.Config) {
 	})
 }
 
-// TestTheNextProcessOutranksAVersionOfAHostWhoseClockIsLate has the newest version bear an
-// earlier time than the one before it, and stay unseen for a while.
+// TestTheNextProcessOutranksAVersionOfAHostWhoseClockIsLate gives the newest version an
+// earlier time than the one before it, and hides it for a while.
 func TestTheNextProcessOutranksAVersionOfAHostWhoseClockIsLate(t *testing.T) {
 	t.Parallel()
 	hosts := []time.Duration{0, 2 * time.Second, 4 * time.Second}

@@ -16,14 +16,15 @@ const DefaultMinAge = time.Hour
 type SweepOptions struct {
 	// DryRun lists the strays and removes nothing.
 	DryRun bool
-	// Files limits the removal of unattached Files to these, as a person has chosen
-	// them from a dry run, whatever the evidence. nil: all but those [NamedAlike].
+	// Files names the unattached Files to remove, whatever the evidence: those that a person
+	// has chosen from a dry run. nil: all except those that are [NamedAlike].
 	Files []string
-	// MinAge is the least age of an unattached File, by OpenAI's clock; 0: [DefaultMinAge]. Below
-	// 0 it is none: no program may have uploaded or attached a file within three minutes then.
+	// MinAge is the least age of an unattached File, by OpenAI's clock; 0: [DefaultMinAge]. A
+	// negative MinAge is none. Then no program may have uploaded or attached a file in the last
+	// three minutes.
 	MinAge time.Duration
-	// Keys are keys that the caller vouches for: an unattached File that bears the name
-	// of one of them, and was made at or after Since, is this caller's.
+	// Keys are keys that the caller vouches for: an unattached File that has the name of one
+	// of them, and was made at or after Since, is this caller's.
 	Keys  []string
 	Since time.Time // the zero time: always
 }
@@ -54,8 +55,8 @@ type Stray struct {
 // Sweep goes over the whole store and the project's Files, and removes Files that no key
 // needs, or lists them: older versions where a newer one was seen searchable, versions that
 // OpenAI could not index, and Files of this package's kind that are attached to no vector
-// store. It leaves alone every store file that has no attributes of this package, unless a
-// newer File is its key's document, and every version that may yet become searchable.
+// store. It leaves every version that may yet become searchable. It leaves a store file
+// without attributes of this package, unless its key has a newer document.
 //
 // A File carries no owner and no attributes, so that a name proves nothing: a File
 // that has nothing but its name is listed as [NamedAlike] and removed only when

@@ -25,7 +25,7 @@ type rules struct {
 	source     []byte // the part of the document that is validated against
 	plain      *reading
 	amended    []*reading // one for each exception
-	operations []string   // of the document, as "GET /files"
+	operations []string   // of the document, such as "GET /files"
 }
 
 // checker validates exchanges and counts its findings.

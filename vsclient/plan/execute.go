@@ -359,7 +359,7 @@ func (x *execution) flush(ctx context.Context) error {
 		if err := byKey[e.Key]; err != nil && e.mayPut() && x.ends[i] == (end{}) {
 			x.ends[i] = end{err: err}
 			if d, how := x.open(ctx, e); how == (end{}) && e.Action != Duplicate {
-				x.o.Refusals.record(e.Key, e.SHA256, chunkingText(d.Chunking), err)
+				x.o.Refusals.record(e.Key, e.SHA256, d.Chunking.String(), err)
 			}
 		}
 	}
@@ -372,7 +372,7 @@ func (x *execution) put(ctx context.Context, e Entry) (vsclient.Result, end) {
 	if how != (end{}) {
 		return vsclient.Result{}, how
 	}
-	chunking := chunkingText(d.Chunking)
+	chunking := d.Chunking.String()
 	if why := x.o.Refusals.reason(e.Key, e.SHA256, chunking); why != "" && (e.Action.Uploads() || e.Indexing()) { // since the plan was made
 		return vsclient.Result{}, end{withheld: refusedBefore + why}
 	}

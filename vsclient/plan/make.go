@@ -298,7 +298,7 @@ func (m *maker) judge(ctx context.Context, e *Entry, h *held, d vsclient.Documen
 		return nil
 	}
 	e.Action, e.Reason = m.compare(h, info)
-	if why := m.o.Refusals.reason(d.Key, info.SHA256, chunkingText(info.Chunking)); e.Action.Uploads() && why != "" {
+	if why := m.o.Refusals.reason(d.Key, info.SHA256, info.Chunking.String()); e.Action.Uploads() && why != "" {
 		e.Action, e.Reason = Refused, refusedBefore+why
 	}
 	e.Unowned = info.Attributes[m.o.OwnerAttribute] != nil && h.fileID != "" && h.ownerBeside(info) == nil && e.mayPut()
@@ -347,7 +347,7 @@ func (m *maker) compare(h *held, want vsclient.Info) (Action, string) {
 	case stuck != nil && time.Since(stuck.AttachedAt) > 10*time.Minute: // as a client has it
 		return Repair, fmt.Sprintf("the stored document is stuck: it is %s since %s", stuck.Status, stuck.AttachedAt.UTC().Format(time.RFC3339))
 	case h.chunking.Value() != want.Chunking:
-		return Rechunk, fmt.Sprintf("from %s to %s", chunkingText(h.chunking.Value()), chunkingText(want.Chunking))
+		return Rechunk, fmt.Sprintf("from %s to %s", h.chunking.Value(), want.Chunking)
 	}
 	action, reason := Unchanged, ""
 	if h.attributes != digest.Attributes(want.Attributes) {
@@ -357,13 +357,6 @@ func (m *maker) compare(h *held, want vsclient.Info) (Action, string) {
 		reason = indexed
 	}
 	return action, reason
-}
-
-func chunkingText(c vsclient.Chunking) string {
-	if c == (vsclient.Chunking{}) {
-		return "auto"
-	}
-	return fmt.Sprintf("%d/%d", c.MaxTokens, c.OverlapTokens)
 }
 
 // reasonOf is the reason of an error without the operation and the key, which the entry tells.

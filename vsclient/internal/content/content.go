@@ -66,7 +66,7 @@ const readTime = 2 * time.Second
 func within[T any](ctx context.Context, f func() (T, error)) (T, error) {
 	var (
 		value  T
-		err    = fail.New(fail.Content, "reading it ended its goroutine")
+		err    = fail.New(fail.Content, "its reader called runtime.Goexit")
 		thrown any
 		done   = make(chan struct{})
 	)
@@ -167,17 +167,17 @@ func checkSize(size int64) error {
 
 // NameFor returns the name under which the content of a key is uploaded. extension is
 // for a key that has none that OpenAI indexes; "" means by content: ".pdf" for a PDF, ".json"
-// for a JSON object or array, ".txt" for other text, and ".html" for that of a key in ".htm".
+// for a JSON object or array, ".txt" for other text, and ".html" for text whose key ends in ".htm".
 //
 // Text has to be UTF-8, or UTF-16 with a byte order mark (guide "Retrieval", supported
-// files). Text in which there is nothing to find, as white space or bare markup, is
-// taken: a page that was blanked must no longer be found with its old text.
+// files). Text without words is accepted, such as white space or bare markup, so that a page
+// that was blanked is no longer found with its old text.
 func NameFor(key, extension string, s Summary) (string, error) {
 	base, ext := naming.FileName(key)
 	if ext == "" {
 		ext = strings.ToLower(extension)
 	}
-	const remedy = "; give the key an extension that OpenAI indexes, or set the document's Extension, if it is not"
+	const remedy = "; if it is not text, give the key an extension that OpenAI indexes, or set the document's Extension"
 	f := s.form
 	switch {
 	case ext != "" && f.encoding == binary && isText(ext):
@@ -186,9 +186,9 @@ func NameFor(key, extension string, s Summary) (string, error) {
 	case f.pdf:
 		ext = naming.ExtPDF
 	case f.encoding == binary:
-		return "", fail.New(fail.UnsupportedType, "the content is neither UTF-8 nor UTF-16 with a byte order mark: %s; convert it to UTF-8 if it is text%s", f.fault, remedy)
+		return "", fail.New(fail.UnsupportedType, "the content is neither UTF-8 nor UTF-16 with a byte order mark: %s; if it is text, convert it to UTF-8%s", f.fault, remedy)
 	case f.nul:
-		return "", fail.New(fail.UnsupportedType, "the content holds a NUL, which text does not; remove it if this is text%s", remedy)
+		return "", fail.New(fail.UnsupportedType, "the content holds a NUL, which text does not; if it is text, remove the NUL%s", remedy)
 	case strings.EqualFold(path.Ext(key), ".htm"):
 		ext = naming.ExtHTML
 	case f.json:
@@ -263,4 +263,4 @@ func (r *sameReader) Read(p []byte) (int, error) {
 	return n, err
 }
 
-var errContentChanged = errors.New("it changed while it was read; open must yield the same bytes each time")
+var errContentChanged = errors.New("it changed while it was read; it must have the same bytes at each reading")

@@ -38,7 +38,7 @@ type Config struct {
 
 // Event describes one attempt at a request.
 type Event struct {
-	Endpoint string        // method and path, as "GET /vector_stores/{id}/files"
+	Endpoint string        // method and path, such as "GET /vector_stores/{id}/files"
 	Try      int           // from 1
 	Status   int           // 0: no reply came
 	Waited   time.Duration // for leave to be sent
@@ -169,6 +169,9 @@ func (c *Client) For(limit time.Duration) *Client {
 	other.limit = limit
 	return &other
 }
+
+// Once returns a client that shares everything with c and tries each request once.
+func (c *Client) Once() *Client { return c.For(once) }
 
 // Line is [reply.Judge.Line].
 func (c *Client) Line(text string, n int) string { return c.judge.Line(text, n) }

@@ -95,7 +95,7 @@ func (r Request) url() (string, error) {
 	ids := make([]any, len(r.IDs))
 	for i, id := range r.IDs {
 		if !IsID(id) {
-			return "", fail.New(fail.Rejected, "%q is no id", fail.Line(id, reply.MaxCode))
+			return "", fail.New(fail.Rejected, "%q is not a valid id", fail.Line(id, reply.MaxCode))
 		}
 		ids[i] = id
 	}
@@ -109,12 +109,12 @@ func (r Request) url() (string, error) {
 // maxReply is the largest reply to a request that names no other limit, in bytes.
 const maxReply = 512 << 10
 
-// maxGarbled is how often a request is made whose reply is garbled, which hardly gets
-// better, and an upload whose reply came and could not be read: each may have made a File.
+// maxGarbled is the most attempts at a request whose replies are garbled, which hardly gets
+// better, and at an upload whose replies cannot be read: each attempt may have made a File.
 const maxGarbled = 3
 
-// maxRefused is how often a GET or a DELETE is made although it is refused with a 400:
-// some servers refuse both while another file is being removed.
+// maxRefused is the most attempts at a GET or a DELETE that is refused with a 400: some
+// servers refuse both while another file is being removed.
 const maxRefused = 6
 
 // ofDocuments are the kinds of refusals for which the document of a request is to blame.
@@ -286,7 +286,7 @@ func (c *Client) roundTrip(ctx context.Context, r Request, into any) (got reply.
 		resp, err := next(req)
 		if resp != nil {
 			got.Status, got.Header = resp.StatusCode, resp.Header
-			resp.Body = &lively{resp.Body, dog}
+			resp.Body = &watchedBody{resp.Body, dog}
 			if got.HTML = reply.IsHTML(resp.Header.Get("Content-Type"), nil); got.Status >= 400 {
 				c.judge.Tame(resp, &got)
 				got.Sent = func() (ids, texts []string) { return r.ids(), r.words(body) }
@@ -353,8 +353,8 @@ func (c *Client) read(resp *http.Response, r Request, into any, got *reply.Recei
 	if err := c.judge.Decode(resp.Body, most, into); err != nil {
 		return err
 	}
-	if o, ok := into.(reply.Named); ok && r.About != "" && o.Named() != "" && o.Named() != r.About { // a cache may mix them up
-		return fmt.Errorf("%w, %q in place of %q", reply.ErrOther, o.Named(), r.About)
+	if o, ok := into.(reply.WithID); ok && r.About != "" && o.ObjectID() != "" && o.ObjectID() != r.About { // a cache may mix them up
+		return fmt.Errorf("%w, %q in place of %q", reply.ErrOther, o.ObjectID(), r.About)
 	}
 	if o, ok := into.(reply.Shown); ok {
 		o.Show(c.judge.Line)

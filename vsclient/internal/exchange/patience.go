@@ -40,12 +40,13 @@ func (w *waits) NextBackOff() time.Duration {
 }
 
 // outage remembers of each endpoint that a request has failed for the whole of
-// Config.RetryTimeout. Until one is answered, the others are tried once: of
-// many that wait for each other, each would be tried for as long again.
+// Config.RetryTimeout. For outageTime, or until a request to the endpoint is answered, each
+// further one is tried once. Otherwise each of many calls that wait for one another would try
+// for the whole time.
 type outage struct{ at sync.Map } // when, by endpoint
 
 const (
-	once       = time.Nanosecond // the limit of requests that are tried once
+	once       = time.Nanosecond // the limit of a request that is tried once: no wait ends within it
 	outageTime = 2 * time.Minute
 )
 
@@ -60,8 +61,8 @@ func (o *outage) lately(endpoint string) bool {
 }
 
 // watchdog ends an attempt that shows no progress for its patience, and one that takes
-// much too long although it does. That is the fault of the caller's content where most of
-// the time went into calls of it, and else the server's.
+// much too long although it does. If most of that time was spent in calls of the caller's
+// content, the content is to blame, otherwise the server.
 type watchdog struct {
 	patience time.Duration
 	timer    *time.Timer
@@ -69,9 +70,9 @@ type watchdog struct {
 	cancel   context.CancelCauseFunc
 
 	mu      sync.Mutex
-	entered time.Time     // when the call of the content began that is under way; zero: none is
-	spent   time.Duration // in those that have ended
-	moved   time.Duration // in all until something moved last
+	entered time.Time     // start of the present call of the content; zero: none is under way
+	spent   time.Duration // time in calls of the content that have ended
+	moved   time.Duration // inContent at the last progress
 }
 
 const (
@@ -97,12 +98,12 @@ func watch(ctx context.Context, patience time.Duration, size int64) (context.Con
 			cancel(fmt.Errorf(ofServer, limit))
 		})
 	}
-	w.timer = after(patience, &w.moved, "nothing came of it for %v", "no sign of life from the server for %v")
-	w.whole = after(limit, new(time.Duration), "it had not ended after %v", "the reply was not complete after %v")
+	w.timer = after(patience, &w.moved, "it gave no bytes for %v", "no sign of life from the server for %v")
+	w.whole = after(limit, new(time.Duration), "reading it took longer than %v", "the reply was not complete after %v")
 	return ctx, w
 }
 
-// inContent is how long calls of the content have taken. The caller holds mu.
+// inContent returns how long calls of the content have taken. The caller holds mu.
 func (w *watchdog) inContent() time.Duration {
 	if w.entered.IsZero() {
 		return w.spent
@@ -148,16 +149,16 @@ func (w *watchdog) release() {
 	w.cancel(nil)
 }
 
-// lively reports each piece of a reply to the watchdog.
-type lively struct {
+// watchedBody tells the watchdog of each piece of a reply.
+type watchedBody struct {
 	io.ReadCloser
 	dog *watchdog
 }
 
-func (l *lively) Read(p []byte) (int, error) {
-	n, err := l.ReadCloser.Read(p)
+func (b *watchedBody) Read(p []byte) (int, error) {
+	n, err := b.ReadCloser.Read(p)
 	if n > 0 {
-		l.dog.alive()
+		b.dog.alive()
 	}
 	return n, err
 }

@@ -37,8 +37,8 @@ var (
 	StoreGone = errors.New("vector store expired or gone")
 	// StoreFull: the vector store takes no further files. No document is to blame.
 	StoreFull = errors.New("vector store is full")
-	// Incompatible: the server at base_url does not answer as the API does.
-	Incompatible = errors.New("the server at base_url cannot be used")
+	// Incompatible: the server at the base URL does not answer as the API does.
+	Incompatible = errors.New("incompatible server")
 )
 
 // Error is a failure that no request has reported: a fault of a document or of a

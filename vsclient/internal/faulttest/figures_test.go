@@ -92,7 +92,7 @@ func table() string {
 
 var all = flag.Bool("all", false, "try everything everywhere; otherwise a share of it, spread evenly")
 
-var share = flag.Int("share", 20, "without -all: strike one request of so many, times the sparseness of the runs' kind")
+var share = flag.Int("share", 20, "without -all: strike every Nth request, times a factor of the kind of run")
 
 // sparing reports whether a twentieth of the share is enough. The race detector makes each
 // run many times as long, and looks for something that a twentieth shows as well, as do

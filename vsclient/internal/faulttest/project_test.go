@@ -20,7 +20,7 @@ import (
 )
 
 // project is an emulated project with the store under test, with Files of other
-// people that bear the names of our documents, and with a ledger of the changes
+// people that have the names of our documents, and with a ledger of the changes
 // that were asked for.
 type project struct {
 	srv     *openaitest.Server

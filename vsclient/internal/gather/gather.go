@@ -14,9 +14,9 @@ import (
 )
 
 const (
-	linger     = time.Second            // for which an item that is ready waits for those that are announced
-	breath     = 100 * time.Microsecond // before a request: a caller that has just delivered announces its next item
-	sideBySide = 32                     // groups that are sent, which may be of one item each
+	linger       = time.Second            // for which an item that is ready waits for those that are announced
+	announceTime = 100 * time.Microsecond // before a request, in which a caller that has just delivered announces its next item
+	sideBySide   = 32                     // groups that are sent, which may be of one item each
 )
 
 // Config is the configuration of a Queue. All of it is required.
@@ -103,7 +103,7 @@ func (q *Queue[T]) due() bool {
 // send sends the items that are ready by the time that a request may be made.
 func (q *Queue[T]) send() {
 	var leave func()
-	err := pace.Pause(q.cfg.Life, breath, nil)
+	err := pace.Pause(q.cfg.Life, announceTime, nil)
 	if err == nil {
 		err = q.groups.Acquire(q.cfg.Life, 1)
 	}

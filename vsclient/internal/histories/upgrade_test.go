@@ -313,7 +313,7 @@ func TestAListingHasEveryDocumentOfAnOlderRelease(t *testing.T) {
 	})
 }
 
-func TestASweepSettlesWhatAnOlderReleaseHasLeft(t *testing.T) {
+func TestASweepSettlesTheFilesOfAnOlderRelease(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		is := is.New(t)
 		o := open(t)

@@ -19,7 +19,7 @@ const (
 	// A File that was just uploaded may for a while be unknown to the vector stores, as
 	// users have seen. These bound the wait for that, from the first request on.
 	unknownFileTime    = 20 * time.Second
-	unknownInBatchTime = 4 * time.Second // then the batch is parted
+	unknownInBatchTime = 4 * time.Second // then the batch is split
 
 	// refusingTime is how long batches fail before one File is tried alone, to see
 	// whether the server takes no batches or is out of service.
@@ -67,7 +67,7 @@ func (i *Indexer) newPost(files []*attaching) *post {
 }
 
 // deliver attaches the Files in one request and has those accepted watched. A batch
-// that is refused because of one File is parted until that File stands alone. deliver
+// that is refused because of one File is split until that File stands alone. deliver
 // reports whether all were accepted.
 func (i *Indexer) deliver(files []*attaching, leave func()) bool {
 	switch {
@@ -92,14 +92,14 @@ func (i *Indexer) deliver(files []*attaching, leave func()) bool {
 	case f == nil || p.single || errors.Is(f.Kind, fail.StoreGone):
 		i.refuse(p.files, err)
 	default:
-		return i.part(p.files, f)
+		return i.split(p.files, f)
 	}
 	return false
 }
 
-// part attaches the Files that the refusal names apart from the others, or, when it
+// split attaches the Files that the refusal names apart from the others, or, when it
 // names none, each half by itself. It reports whether all were accepted.
-func (i *Indexer) part(files []*attaching, f *reply.Failure) bool {
+func (i *Indexer) split(files []*attaching, f *reply.Failure) bool {
 	if f.Says("array too long") {
 		i.mu.Lock()
 		i.most = min(i.most, len(files)/2)
@@ -189,7 +189,7 @@ func (p *post) run() error {
 			}
 		}
 	}
-	for wait := 250 * time.Millisecond; ; wait *= 2 {
+	for wait := pace.FirstPause; ; wait *= 2 {
 		err := p.attach(w)
 		f := refusal(err)
 		if f != nil && !p.single && !aboutAFile(f, p.files) && (f.Status == http.StatusNotFound || f.Status == http.StatusMethodNotAllowed) {
@@ -307,7 +307,7 @@ func (p *post) landed(context.Context) (bool, error) {
 	if there || err != nil || p.single || !refusing {
 		return there, err
 	}
-	once := p.i.wire.For(time.Nanosecond)
+	once := p.i.wire.Once()
 	if p.probe(once) != nil {
 		return p.look(p.i.wire)
 	}

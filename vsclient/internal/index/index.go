@@ -37,7 +37,7 @@ const (
 	NotAttached Fate = iota // never sent, or surely refused: the store will not show the File
 	Uncertain               // sent, and the reply was lost or not waited for: the File may be attached, also later
 	Accepted                // the attach was accepted; indexing had not ended when the wait did
-	Failed                  // indexing has failed, or the File is missing after an accepted attach and was refused then
+	Failed                  // indexing has failed, or the attach was accepted and the File then vanished or was refused
 	Searchable              // indexing has succeeded
 )
 

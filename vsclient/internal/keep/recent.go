@@ -35,7 +35,7 @@ type watch struct {
 	key ledger.Key
 }
 
-// watched is a File that bears one of the key's names and was too young for a 404
+// watched is a File that has one of the key's names and was too young for a 404
 // to be conclusive.
 type watched struct {
 	view.Doc
@@ -158,10 +158,10 @@ func (r *recent) state() (watching bool, due time.Time) {
 	return len(r.watched) > 0, r.due
 }
 
-// look reads the newest entries of the store's listing: so many as a look reads at
-// least, and all that were attached since the look before and may have been hidden
-// by the listing's lag. A File that is watched when it begins is watched by one look more,
-// however long this one waits for a key's turn. It returns OpenAI's time.
+// look reads the newest entries of the store's listing: at least newestLooked, and on until
+// those that were attached before since, less the listing's lag. It ends the watch of a File
+// only if the watch was over before this look began, however long the look waits for a key's
+// turn. It returns OpenAI's time.
 func (r *recent) look(ctx context.Context, since int64) (began int64, ok bool) {
 	k, start := r.k, time.Now()
 	if k.view.Renew(ctx, anyList) != nil {

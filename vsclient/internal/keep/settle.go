@@ -16,11 +16,11 @@ import (
 	"github.com/conduitio-labs/conduit-connector-openai-vectorstore/vsclient/internal/view"
 )
 
-// A version that was uploaded within just and seen searchable within moment is reason enough
-// for a removal: in so short a time no other process has found a newer one and removed it.
+// A version that was just made and just seen is reason enough for a removal: in so short a time
+// no other process has found a newer one and removed it.
 const (
-	just   = 10 * time.Second
-	moment = 2 * time.Second
+	justMade = 10 * time.Second // since its upload
+	justSeen = 2 * time.Second  // since it was seen searchable
 )
 
 // Settle removes the versions of a key that may go by [ledger.Settle]. The caller
@@ -47,7 +47,7 @@ func (k *Keeper) settleKey(ctx context.Context, d view.Doc, named bool) error {
 		// this client has just made a version and seen it searchable, that is enough: as long
 		// as it is there, everything older may go.
 		sure := slices.ContainsFunc(h.Versions, func(v ledger.Version) bool {
-			return v.ID == keep && v.Made && v.Seen == ledger.Read && k.view.Since(v.At) <= moment && k.view.Age(v.Created) <= just
+			return v.ID == keep && v.Made && v.Seen == ledger.Read && k.view.Since(v.At) <= justSeen && k.view.Age(v.Created) <= justMade
 		})
 		var unread []string
 		for _, v := range h.Versions {
@@ -132,8 +132,8 @@ func (k *Keeper) Remove(ctx context.Context, versions []ledger.Version) (moved b
 	return moved, err
 }
 
-// remove detaches a File and then deletes it. Only a sweep deletes Files without it, those that
-// are attached nowhere. A File whose content vsclient has not uploaded is deleted only
+// remove detaches a File and then deletes it. Only a sweep deletes Files without a detach: those
+// that are attached nowhere. A File whose content vsclient has not uploaded is deleted only
 // when no other store has it. When remove returns nil, the File is gone, or detached
 // and another store's.
 func (k *Keeper) remove(ctx context.Context, v ledger.Version) (there bool, err error) {
@@ -215,8 +215,7 @@ func (t *tending) init(k *Keeper) {
 	close(t.empty)
 }
 
-// Tend has the key, which a call has named, looked at in the background until nothing of
-// it is open.
+// Tend looks at the key in the background until nothing of it is open. A call has named the key.
 func (k *Keeper) Tend(d view.Doc) { k.tend(d, true) }
 
 func (k *Keeper) tend(d view.Doc, named bool) {
@@ -328,7 +327,7 @@ func (t *tending) lookRound(ctx context.Context, d view.Doc, named, late, closin
 		now, known := k.ledger.Find(v.ID)
 		searchable := now.Status == ledger.Completed && now.Seen == ledger.Read
 		waiting := now.Made && (now.Open || now.Going) && now.Status != ledger.Completed
-		late := now.Over != 0 && k.view.Since(now.Over) > k.abandonedTime()
+		abandoned := now.Over != 0 && k.view.Since(now.Over) > k.abandonedTime()
 		switch {
 		case !known:
 			continue
@@ -341,7 +340,7 @@ func (t *tending) lookRound(ctx context.Context, d view.Doc, named, late, closin
 		// A GET shows a store file for a while after another process has removed it.
 		_, there, err := view.File(ctx, w, v.ID)
 		switch {
-		case err != nil || there && !(waiting && late):
+		case err != nil || there && !(waiting && abandoned):
 		case there:
 			k.view.Ended(v.ID, ledger.Failed, ledger.Read)
 		case searchable || now.Status == ledger.Absent:

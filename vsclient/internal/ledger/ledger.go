@@ -404,8 +404,8 @@ func (l *Ledger) Replaced(id string, m Marks) bool {
 	return true
 }
 
-// Left returns those of the Files that are there and that no key has. A version names them as
-// those that it has replaced.
+// Left returns those of the replaced Files that the ledger knows and that belong to no key. A
+// version names the Files that it has replaced.
 func (l *Ledger) Left(replaced []string) (left []string) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -451,8 +451,8 @@ func (l *Ledger) Doubt(ids ...string) {
 }
 
 // DoubtAttributes marks the attributes as unknown. The next change of the document then sets
-// them again, with a number above number, unless a reply shows that number before.
-// Until a GET shows the version's number, it outranks no other.
+// them again, with a number above number, unless a reply shows number first. Until a GET has
+// shown its number, the version is not kept over another.
 func (l *Ledger) DoubtAttributes(id string, number int64) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -521,8 +521,8 @@ func (l *Ledger) IsGone(id string) bool {
 	return gone
 }
 
-// Named reports whether the last list of Files has shown the File.
-func (l *Ledger) Named(id string) bool {
+// InFileList reports whether the last list of Files has shown the File.
+func (l *Ledger) InFileList(id string) bool {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	r := l.byID[id]
@@ -629,7 +629,7 @@ func (r *record) version() Version {
 }
 
 // Holdings returns the versions of a key: the store files whose attributes name
-// it, those without attributes of vsclient that bear one of its names,
+// it, those without attributes of vsclient that have one of its names,
 // and the Files that this client has made or begun to remove for it.
 func (l *Ledger) Holdings(k Key, n naming.Names) Holdings {
 	l.mu.Lock()
@@ -641,7 +641,7 @@ func (l *Ledger) Holdings(k Key, n naming.Names) Holdings {
 			h.asked = max(h.asked, l.asked[r.id])
 		}
 	}
-	l.named(n, func(r *record) {
+	l.eachNamed(n, func(r *record) {
 		if r.key == (Key{}) && !r.marked && (r.status > Absent || r.stage == going) && slices.ContainsFunc(n.Whole, func(name string) bool { return l.hash(name) == r.name }) {
 			h.Versions = append(h.Versions, r.version())
 		}
@@ -652,9 +652,9 @@ func (l *Ledger) Holdings(k Key, n naming.Names) Holdings {
 	return h
 }
 
-// named calls f for each record whose name could be one of the key's. The caller
+// eachNamed calls f for each record whose name could be one of the key's. The caller
 // holds mu.
-func (l *Ledger) named(n naming.Names, f func(*record)) {
+func (l *Ledger) eachNamed(n naming.Names, f func(*record)) {
 	ext := l.extension(n.Ext)
 	for _, stem := range n.Stems {
 		for r := l.byStem[l.hash(stem)]; r != nil; r = r.nextStem {
@@ -671,7 +671,7 @@ func (l *Ledger) Candidates(k Key, n naming.Names) []Version {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	var found []Version
-	l.named(n, func(r *record) {
+	l.eachNamed(n, func(r *record) {
 		if r.stage != opened && r.stage != going && (r.key == (Key{}) || r.key == k) {
 			found = append(found, r.version())
 		}
@@ -730,9 +730,9 @@ func (l *Ledger) Altered() bool {
 	return l.altered
 }
 
-// Stem reports whether a list of Files has shown the File, and whether its name is
-// one of the stems.
-func (l *Ledger) Stem(id string, stems []string) (known, among bool) {
+// HasStem reports whether a list of Files has shown the File, and whether the stem of its name
+// is one of the stems.
+func (l *Ledger) HasStem(id string, stems []string) (known, among bool) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	r := l.byID[id]

@@ -18,12 +18,11 @@ package ledger
 // remove lists the oldest version first, so that a reader who comes in the middle
 // finds the newest.
 func Settle(h Holdings) (keep string, remove, wait []string) {
-	kept := false
 	for _, v := range h.Versions {
 		switch {
-		case !kept && v.searchable():
-			keep, kept = v.ID, true
-		case v.Status == Failed && v.Seen == Read, kept, v.Going && h.keeps(), v.Going && v.Status == Absent:
+		case keep == "" && v.searchable():
+			keep = v.ID
+		case v.Status == Failed && v.Seen == Read, keep != "", v.Going && h.keeps(), v.Going && v.Status == Absent:
 			remove = append([]string{v.ID}, remove...)
 		default:
 			wait = append(wait, v.ID)

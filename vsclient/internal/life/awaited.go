@@ -13,7 +13,7 @@ import (
 type Awaited struct {
 	mu     sync.Mutex
 	open   []chan struct{} // each is closed when its document is searchable, or has failed
-	failed []error         // of documents that failed since Told, maxFailed at the most
+	failed []error         // of documents that failed since TakeErrors, maxFailed at the most
 	more   int             // how many others failed
 	waits  sync.Map        // by File, how to end the wait for it
 }
@@ -58,8 +58,8 @@ func (a *Awaited) Wait(ctx context.Context) error {
 	return nil
 }
 
-// Told returns the errors of documents that failed, once.
-func (a *Awaited) Told() error {
+// TakeErrors returns the errors of documents that failed since its last call.
+func (a *Awaited) TakeErrors() error {
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	if a.more > 0 {

@@ -11,7 +11,7 @@ import (
 	"github.com/conduitio-labs/conduit-connector-openai-vectorstore/vsclient/internal/life"
 )
 
-func TestToldCountsTheErrorsBeyondTenThousand(t *testing.T) {
+func TestTheErrorsBeyondTenThousandAreCounted(t *testing.T) {
 	is := is.New(t)
 	var a life.Awaited
 	for i := range 10_003 {
@@ -19,9 +19,9 @@ func TestToldCountsTheErrorsBeyondTenThousand(t *testing.T) {
 		end(fmt.Errorf("document %d", i))
 	}
 	a.Begin()(nil)
-	told := a.Told().Error()
-	is.Equal(strings.Count(told, "\ndocument"), 9_999)
-	is.True(strings.HasSuffix(told, "\n3 more documents failed"))
+	text := a.TakeErrors().Error()
+	is.Equal(strings.Count(text, "\ndocument"), 9_999)
+	is.True(strings.HasSuffix(text, "\n3 more documents failed"))
 	a.Begin()(errors.New("another"))
-	is.Equal(a.Told().Error(), "another")
+	is.Equal(a.TakeErrors().Error(), "another")
 }

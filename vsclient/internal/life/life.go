@@ -11,7 +11,7 @@ import (
 	"github.com/conduitio-labs/conduit-connector-openai-vectorstore/vsclient/internal/fail"
 )
 
-// Life is the life of one client.
+// Life tracks the calls and the goroutines of one client.
 type Life struct {
 	ending sync.RWMutex // held while a call or a goroutine begins, so that none is missed
 	closed bool

@@ -25,7 +25,7 @@ const (
 	singleLooks = 4
 )
 
-// Young reports whether a File is so new that somebody's attach of it may not show.
+// Young reports whether a File is so new that an attach of it may not be visible yet.
 func (l *Lists) Young(created int64) bool {
 	return created > 0 && l.Age(created) < l.cfg.AttachTime+ShowTime
 }
@@ -43,7 +43,7 @@ func (l *Lists) Trusted(file ledger.Version) bool {
 		return false
 	case file.Seen == ledger.Listed && file.Status != ledger.Completed:
 		return false // the listing may be behind
-	case file.Seen == ledger.Listed && !file.Made && !l.ledger.Named(file.ID):
+	case file.Seen == ledger.Listed && !file.Made && !l.ledger.InFileList(file.ID):
 		return false // its File may be gone
 	case file.Status == ledger.Absent && since > ShowTime && file.Created > 0 && l.Age(file.Created)-since < l.cfg.AttachTime+ShowTime:
 		return false // it was too new for a 404 to be conclusive

@@ -46,9 +46,9 @@ type Lists struct {
 	walked  time.Time        // when the last complete reading of the store's listing began
 	renewed time.Time        // when its newest entries were read last
 	tried   time.Time        // when the last reading ended, well or not
+	looks   int              // single looks since then
 	first   time.Time        // when the first list of Files was read
 	sure    int              // how many versions Sure has had looked at
-	looks   int              // single looks since then
 	files   *flight
 	walk    *flight
 	store   *flight

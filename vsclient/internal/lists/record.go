@@ -31,7 +31,7 @@ func (l *Lists) observe(s wire.StoreFile, seen ledger.Seen, at uint32) naming.Id
 	}
 	if id.Key != "" && marks.Content != (ledger.Print{}) && !l.ledger.Altered() {
 		stems := naming.NamesOf(id.Key, l.cfg.Extension).Stems
-		if known, among := l.ledger.Stem(s.ID, stems); known && !among {
+		if known, among := l.ledger.HasStem(s.ID, stems); known && !among {
 			l.altered(s.ID)
 		}
 	}

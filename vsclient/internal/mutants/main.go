@@ -35,7 +35,7 @@ func main() {
 	only := flag.String("only", "", "the mutants whose name contains this")
 	into := flag.String("page", "", "write the table into this page")
 	some := flag.Int("some", 0, "how many mutants to try; 0: all")
-	turn := flag.Int("turn", 0, "which of them: those after turn times as many, in a circle")
+	turn := flag.Int("turn", 0, "which of them: turn N begins at mutant N times -some, and wraps around")
 	flag.Parse()
 	mutants, err := load(filepath.Join(*module, "internal/mutants/patches"), *only)
 	if *some > 0 && *some < len(mutants) {

@@ -27,7 +27,7 @@ func (c Chunking) Check() error {
 	return nil
 }
 
-// String is "auto", or the two sizes as ParseChunking reads them.
+// String returns "auto", or the two sizes as ParseChunking reads them.
 func (c Chunking) String() string {
 	if c == (Chunking{}) {
 		return "auto"

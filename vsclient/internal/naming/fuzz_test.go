@@ -91,7 +91,7 @@ func FuzzTwoKeys(f *testing.F) {
 	})
 }
 
-// FuzzAttributes decodes whatever a store file may bear.
+// FuzzAttributes decodes whatever attributes a store file may have.
 func FuzzAttributes(f *testing.F) {
 	for _, s := range []string{
 		`{}`, `null`, `{"vs_key":"a.md","vs_version":"0000000000000001","vs_content":"sha256=ab;size=3;chunking=200/50;replaces=file-1,file-2"}`,

@@ -13,7 +13,7 @@ import (
 // by them, never by its name alone.
 const (
 	attrKey        = "vs_key"        // the key; its further parts in vs_key_2, …
-	attrKeyDigest  = "vs_key_sha256" // instead, from releases before 0.2, for a key that was too long
+	attrKeyDigest  = "vs_key_sha256" // instead, from v0.1.0, for a key that was too long
 	attrVersion    = "vs_version"    // 16 decimal digits, so that text order is number order
 	attrContent    = "vs_content"    // "sha256=…;size=…;chunking=…;replaces=…"
 	reservedPrefix = "vs_"
@@ -81,7 +81,7 @@ func parseSource(v string) Source {
 
 // Identity holds the facts of a store file's reserved attributes.
 type Identity struct {
-	Ours    bool   // it bears a key at all
+	Ours    bool   // it names a key at all
 	Key     string // "" where an older release has kept the digest alone
 	Digest  Digest
 	Version int64

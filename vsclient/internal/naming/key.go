@@ -1,5 +1,5 @@
-// Package naming maps keys to file names and to attributes, and judges content. It
-// makes no requests.
+// Package naming maps keys to file names and to attributes, and checks keys, attributes and
+// chunking. It makes no requests.
 package naming
 
 import (
@@ -138,7 +138,7 @@ func FileName(key string) (base, ext string) {
 	return signed(safe, key), Ext(key)
 }
 
-// olderName is FileName as it was in releases before 0.2. They knew extensions in lower
+// olderName is FileName as it was in v0.1.0, which knew extensions in lower
 // case alone, and kept names that a server could take for a path.
 func olderName(key string) (base, ext string) {
 	base = key

@@ -30,7 +30,8 @@ type Pacer struct {
 	Attached *Gate // files that are attached
 	Changes  *Gate // removals and attribute updates
 	Others   *Gate // no limit of its own: it only keeps the pauses that a 429 asks for
-	// Batch is how many files one attach request may have to go at once; NoLimit: any.
+	// Batch is the most files of one attach request that the limit on attached files can ever
+	// let through; NoLimit: any.
 	Batch int
 
 	attachRequests int

@@ -15,13 +15,13 @@ const (
 )
 
 var (
-	errTooLong = errors.New("it is longer than any that was asked for")
+	errTooLong = errors.New("it is longer than the longest reply to such a request")
 
-	// ErrNoObject says that a reply holds no object.
-	ErrNoObject = errors.New("it holds no object")
+	// ErrNoObject says that a reply has no object.
+	ErrNoObject = errors.New("it has no object")
 
-	// ErrOther says that a reply is about another object than the one that was asked for.
-	ErrOther = errors.New("it is about another object")
+	// ErrOther says that a reply describes another object than the one that was asked for.
+	ErrOther = errors.New("it describes another object")
 )
 
 // Empty is implemented by an object that knows whether a reply held one.
@@ -33,8 +33,8 @@ type Shown interface {
 	Show(line func(text string, most int) string)
 }
 
-// Named is implemented by an object with an id, which errors and logs show as it is.
-type Named interface{ Named() string }
+// WithID is implemented by an object with an id, which errors and logs show as it is.
+type WithID interface{ ObjectID() string }
 
 // errSecretID keeps an id out of errors, logs and paths.
 var errSecretID = errors.New("it gives an object an id that holds the API key or the password of the base URL")
@@ -51,8 +51,8 @@ type Element interface {
 // fields is implemented by an object that is read field by field.
 type fields interface{ Field(name string) any }
 
-// Decode reads a reply into an object, and no more than so many bytes of it. It refuses ids
-// that hold a secret.
+// Decode reads a reply into an object. It fails behind the first most bytes of it, and refuses
+// ids that hold a secret.
 func (j Judge) Decode(r io.Reader, most int64, into any) error {
 	body := &limited{r: r, left: most, piece: most, holds: j.holds}
 	d := json.NewDecoder(body)
@@ -68,7 +68,7 @@ func (j Judge) Decode(r io.Reader, most int64, into any) error {
 	if o, ok := into.(Empty); ok && o.Empty() {
 		return ErrNoObject
 	}
-	if o, ok := into.(Named); ok && j.holds(o.Named()) {
+	if o, ok := into.(WithID); ok && j.holds(o.ObjectID()) {
 		return errSecretID
 	}
 	if o, ok := into.(trimmed); ok {
@@ -84,8 +84,8 @@ func (j Judge) Decode(r io.Reader, most int64, into any) error {
 	return nil
 }
 
-// limited fails after so many bytes, and within a piece after so many. The decoder holds
-// each piece whole.
+// limited fails when it has read left more bytes in all, or piece more bytes of the present
+// piece. The decoder keeps each piece in memory.
 type limited struct {
 	r           io.Reader
 	left, piece int64
@@ -172,7 +172,7 @@ func (r Rows[T]) readRows(d *json.Decoder, body *limited) error {
 		if o, ok := any(v).(Empty); ok && o.Empty() {
 			return errors.New("it lists an object without an id")
 		}
-		if o, ok := any(v).(Named); ok && body.holds(o.Named()) {
+		if o, ok := any(v).(WithID); ok && body.holds(o.ObjectID()) {
 			return errSecretID
 		}
 		if len(*r.All) == most {

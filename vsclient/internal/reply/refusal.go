@@ -7,11 +7,13 @@ import (
 	"io"
 	"mime"
 	"net/http"
+
+	"github.com/conduitio-labs/conduit-connector-openai-vectorstore/vsclient/internal/fail"
 )
 
 // The most that is kept of a text that a server sends, in bytes.
 const (
-	MaxMessage   = 400
+	MaxMessage   = fail.MaxReason
 	MaxCode      = 100
 	maxRequestID = 100
 )

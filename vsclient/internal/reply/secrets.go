@@ -27,7 +27,7 @@ type Judge struct {
 const redacted = "[redacted]"
 
 // keyLike is the form of keys of OpenAI, also half masked, as some of its errors quote
-// them. A word that ends in "sk-", as "disk-usage", is none.
+// them. A word that ends in "sk-", such as "disk-usage", is none.
 var keyLike = regexp.MustCompile(`(?:\b|_)sk-[A-Za-z0-9_*-]{4,}`)
 
 // NewJudge returns a Judge that hides the key and the password of the base URL. It hides the

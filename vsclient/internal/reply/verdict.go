@@ -79,7 +79,7 @@ func hear(said refusal, ids, texts []string) heard {
 
 // coded reports whether the refusal, or one within it, has one of the codes.
 func (h heard) coded(codes ...string) bool {
-	return slices.ContainsFunc(codes, func(code string) bool { return code == h.Code || code == h.Type || h.words.Tell(code) })
+	return slices.ContainsFunc(codes, func(code string) bool { return code == h.Code || code == h.Type || h.words.HasError(code) })
 }
 
 // Says reports whether the last refusal has the words, in lower case, among those that are
@@ -95,7 +95,7 @@ func (f *Failure) Names(id string) bool {
 
 // Lacks reports whether the last refusal says that an object is not there whose id the
 // request names.
-func (f *Failure) Lacks(id string) bool { return f.heard != nil && f.heard().words.Lack(id) }
+func (f *Failure) Lacks(id string) bool { return f.heard != nil && f.heard().words.Lacks(id) }
 
 // Verdict turns the outcome of one attempt into a verdict; nil means success. This
 // is the one place in which a status becomes an error.

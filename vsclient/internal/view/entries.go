@@ -245,7 +245,7 @@ func (r *rest) look(ctx context.Context, round int) (found []Entry, err error) {
 // entry finds the key of an entry of the listing. It is not there when its File is
 // gone: then the listing is behind.
 func (v *View) entry(ctx context.Context, s wire.StoreFile, at uint32) (e Entry, there bool, err error) {
-	known := v.ledger.Named(s.ID)
+	known := v.ledger.InFileList(s.ID)
 	e = Entry{StoreFile: s, Identity: v.Listed(s, at)}
 	e.Key = e.Identity.Key
 	if file, ok := v.ledger.Find(s.ID); ok {

@@ -22,7 +22,7 @@ const (
 )
 
 // Holdings returns the versions that the store holds of a key's document, and the Files that
-// bear one of its names and are so young that their attach may not have shown.
+// have one of its names and are so young that their attach may not have shown.
 func (v *View) Holdings(ctx context.Context, d Doc) (h ledger.Holdings, young []string, err error) {
 	if err := v.Renew(ctx, lists.ListAge); err != nil {
 		return h, nil, err
@@ -85,9 +85,9 @@ func (v *View) Hidden(cur ledger.Version, young []string, others bool) bool {
 	})
 }
 
-// Awaited is Hidden, with others, for a call that has waited so long. In the end it asks for
-// each File, and in the other stores of the project: a File that is gone, or that one of them
-// has, is no version that this store does not show yet.
+// Awaited is Hidden with others. Once a call has waited for Patience, Awaited also asks whether
+// each File is still there, and whether another store of the project has it: a File that is
+// gone, or that another store has, is no version that this store does not show yet.
 func (v *View) Awaited(ctx context.Context, cur ledger.Version, young []string, waited time.Duration) bool {
 	if waited > Patience && v.Hidden(cur, young, true) {
 		young = slices.DeleteFunc(slices.Clone(young), func(id string) bool {
@@ -103,8 +103,8 @@ func (v *View) Awaited(ctx context.Context, cur ledger.Version, young []string, 
 }
 
 // listedHoldings is Holdings where names do not lead to a document: the store's listing
-// decides. It lags, so that young Files of which no reply says whose they are, are looked
-// at: those whose names have no fold, or all where the server alters names.
+// decides. The listing lags, so listedHoldings also looks at young Files whose key is unknown:
+// those whose names have an empty fold, or all of them where the server alters names.
 func (v *View) listedHoldings(ctx context.Context, d Doc) (h ledger.Holdings, young []string, err error) {
 	if err := v.Walk(ctx); err != nil {
 		return h, nil, err

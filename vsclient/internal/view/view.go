@@ -95,7 +95,7 @@ func (v *View) See(ctx context.Context, id string) error {
 // fileThere reports whether the File of a store file exists. A store file is shown for a
 // while after its File is gone.
 func (v *View) fileThere(ctx context.Context, w *wire.Client, id string) (bool, error) {
-	if file, _ := v.ledger.Find(id); file.Made || v.ledger.Named(id) {
+	if file, _ := v.ledger.Find(id); file.Made || v.ledger.InFileList(id) {
 		return true, nil
 	}
 	f, there, err := File(ctx, w, id)
@@ -159,8 +159,9 @@ func (v *View) Absent(id string) error {
 	return fail.New(fail.Unavailable, "File %s was seen in the store, and cannot be seen now", id)
 }
 
-// Above returns a number above those of all versions among the Files: the second in which
-// a File was made, in millionths, and an order. A process that sees more comes later.
+// Above returns a number above those of all versions among the Files: the created_at of the newest
+// in microseconds, apart and one second more, and 1,000 more for each File, so that a process that
+// sees more Files gets a higher number. Without a File it is 0.
 func (v *View) Above(ids []string) int64 {
 	newest := int64(0)
 	for _, id := range ids {

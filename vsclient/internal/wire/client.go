@@ -50,6 +50,9 @@ func New(cfg Config) (*Client, error) {
 // at the most, instead of Config.RetryTimeout.
 func (c *Client) For(limit time.Duration) *Client { return &Client{c.exchange.For(limit), c.cfg} }
 
+// Once returns a client that shares everything with c and tries each request once.
+func (c *Client) Once() *Client { return &Client{c.exchange.Once(), c.cfg} }
+
 // Line is [reply.Judge.Line].
 func (c *Client) Line(text string, n int) string { return c.exchange.Line(text, n) }
 
@@ -70,12 +73,12 @@ func send[T any](ctx context.Context, c *Client, r request) (T, time.Duration, e
 }
 
 // get makes a request that reads the object with the last of the ids.
-func get[T reply.Named](ctx context.Context, c *Client, path string, ids ...string) (T, time.Duration, error) {
+func get[T reply.WithID](ctx context.Context, c *Client, path string, ids ...string) (T, time.Duration, error) {
 	return sendFor[T](ctx, c, request{Request: exchange.Request{Method: http.MethodGet, Path: path, IDs: ids}})
 }
 
 // sendFor makes a request for the object with the last of its ids.
-func sendFor[T reply.Named](ctx context.Context, c *Client, r request) (T, time.Duration, error) {
+func sendFor[T reply.WithID](ctx context.Context, c *Client, r request) (T, time.Duration, error) {
 	r.About = r.IDs[len(r.IDs)-1]
 	return send[T](ctx, c, r)
 }

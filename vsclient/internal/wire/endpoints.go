@@ -81,7 +81,7 @@ func (c *Client) Store(ctx context.Context) (Store, error) {
 
 // Stores lists the vector stores of the project, page by page.
 func (c *Client) Stores(ctx context.Context) iter.Seq2[[]Store, error] {
-	return pages(Store.Named, func(after string) (Page[Store], error) {
+	return pages(Store.ObjectID, func(after string) (Page[Store], error) {
 		return list[Store](ctx, c, "vector_stores", nil, listQuery(storesPage, "asc", after), maxStores)
 	})
 }
@@ -93,10 +93,10 @@ func (c *Client) File(ctx context.Context, id string) (File, error) {
 	return f, err
 }
 
-// Files lists Files of the purpose for which documents are uploaded, and of
-// defaultPurpose, page by page, for each the newest first, at least down to those made
-// a minute before the second that since has for the purpose: the API's hosts need not have
-// one clock. The first page of each has at most first of them, the others FilesPage.
+// Files lists the Files of Config.Purpose, and then those of defaultPurpose, page by page and
+// newest first. Of each purpose it reads at least down to a minute before since[purpose],
+// because the API's hosts need not have one clock. The first page of each has at most first
+// Files, the others FilesPage.
 func (c *Client) Files(ctx context.Context, first int, since map[string]int64) iter.Seq2[[]File, error] {
 	return func(yield func([]File, error) bool) {
 		for _, purpose := range slices.Compact([]string{c.cfg.Purpose, defaultPurpose}) {
@@ -113,7 +113,7 @@ func (c *Client) Files(ctx context.Context, first int, since map[string]int64) i
 }
 
 func (c *Client) filesOf(ctx context.Context, purpose string, first int) iter.Seq2[[]File, error] {
-	return pages(File.Named, func(after string) (Page[File], error) {
+	return pages(File.ObjectID, func(after string) (Page[File], error) {
 		limit := FilesPage
 		if after == "" {
 			limit = first
@@ -124,8 +124,7 @@ func (c *Client) filesOf(ctx context.Context, purpose string, first int) iter.Se
 	})
 }
 
-// DeleteFile deletes a File, and reports whether it was there. It succeeds when it
-// was not.
+// DeleteFile deletes a File, and reports whether it was there. It succeeds when it was not.
 func (c *Client) DeleteFile(ctx context.Context, id string) (there bool, err error) {
 	there, _, err = c.remove(ctx, "files/%s", id)
 	return there, err
@@ -146,8 +145,7 @@ func (c *Client) storeFileIn(ctx context.Context, store, id string) (StoreFile, 
 	return s, wait, err
 }
 
-// Elsewhere reports whether another vector store of the project has the File. It asks
-// each.
+// Elsewhere reports whether another vector store of the project has the File. It asks each.
 func (c *Client) Elsewhere(ctx context.Context, id string) (bool, error) {
 	for page, err := range c.Stores(ctx) {
 		if err != nil {
@@ -171,14 +169,13 @@ func (c *Client) StoreFiles(ctx context.Context) iter.Seq2[[]StoreFile, error] {
 	return c.storeFiles(ctx, "asc")
 }
 
-// NewestStoreFiles lists the files of the client's vector store page by page, the newest
-// first.
+// NewestStoreFiles lists the files of the client's vector store page by page, newest first.
 func (c *Client) NewestStoreFiles(ctx context.Context) iter.Seq2[[]StoreFile, error] {
 	return c.storeFiles(ctx, "desc")
 }
 
 func (c *Client) storeFiles(ctx context.Context, order string) iter.Seq2[[]StoreFile, error] {
-	return pages(StoreFile.Named, func(after string) (Page[StoreFile], error) {
+	return pages(StoreFile.ObjectID, func(after string) (Page[StoreFile], error) {
 		return list[StoreFile](ctx, c, "vector_stores/%s/files", []string{c.cfg.StoreID}, listQuery(StoreFilesPage, order, after), maxStoreFiles)
 	})
 }
@@ -312,7 +309,7 @@ func (c *Client) Batch(ctx context.Context, id string) (Batch, time.Duration, er
 
 // BatchFiles lists the files of a batch that have the status, page by page.
 func (c *Client) BatchFiles(ctx context.Context, batch string, status Status) iter.Seq2[[]StoreFile, error] {
-	return pages(StoreFile.Named, func(after string) (Page[StoreFile], error) {
+	return pages(StoreFile.ObjectID, func(after string) (Page[StoreFile], error) {
 		q := listQuery(StoreFilesPage, "asc", after)
 		q.Set("filter", string(status))
 		return list[StoreFile](ctx, c, "vector_stores/%s/file_batches/%s/files", []string{c.cfg.StoreID, batch}, q, maxStoreFiles)
@@ -365,7 +362,7 @@ func (c *Client) Text(ctx context.Context, id string) (string, error) {
 		}
 		for _, part := range p.Data {
 			if text.Len()+len(part.Text) >= maxContentText {
-				return "", endless("the text has more than 64 MB")
+				return "", fail.New(fail.TooLarge, "the parsed text has more than 64 MB, and no longer one is read")
 			}
 			if text.Len() > 0 {
 				text.WriteByte('\n')

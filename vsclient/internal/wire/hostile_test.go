@@ -233,11 +233,11 @@ var hostile = []struct {
 	{"an endless object", func() transport { return body(200, &endlessText{text: `{"a":`}) }, fail.Unavailable, "", 0},
 	{"an endless string", func() transport {
 		return body(200, io.MultiReader(strings.NewReader(`{"id":"`), &endlessText{text: `x`}))
-	}, fail.Unavailable, "longer than any", 1},
-	{"endless space", func() transport { return body(200, &endlessText{text: " "}) }, fail.Unavailable, "longer than any", 1},
+	}, fail.Unavailable, "longer than the longest", 1},
+	{"endless space", func() transport { return body(200, &endlessText{text: " "}) }, fail.Unavailable, "longer than the longest", 1},
 	{"an object with an endless tail", func() transport {
 		return body(200, io.MultiReader(strings.NewReader(`{"id":"file-1","object":"list","data":[]}`), &endlessText{text: "\n"}))
-	}, fail.Unavailable, "longer than any", 1},
+	}, fail.Unavailable, "longer than the longest", 1},
 	{"a body that trickles", func() transport { return body(200, trickle(30*time.Second)) }, fail.Unavailable, "not complete after 5m0s", 0},
 	{"a body that stops", func() transport { return body(200, trickle(24*time.Hour)) }, fail.Unavailable, "no sign of life from the server for 1m0s", 0},
 	{"a refusal that trickles", func() transport { return body(400, trickle(30*time.Second)) }, fail.Unavailable, "", 0},
@@ -415,7 +415,7 @@ func TestEveryEndpointSurvivesHostileReplies(t *testing.T) {
 				if spared(e.name) || race.EnabledOrShort() && slices.Contains(long, row.sentence) && e.name != "Upload" {
 					continue
 				}
-				if row.says == "longer than any" && e.name != "Store" && e.name != "StoreFiles" {
+				if row.says == "longer than the longest" && e.name != "Store" && e.name != "StoreFiles" {
 					continue // TestAnEndlessReplyIsReadInBounds reads to the limit of every endpoint
 				}
 				synctest.Test(t, func(t *testing.T) {
@@ -642,6 +642,19 @@ func TestAListingThatDoesNotEndIsAnError(t *testing.T) {
 			})
 		}
 	}
+}
+
+func TestATextThatIsTooLongIsNotTakenForAServiceThatFails(t *testing.T) {
+	is := is.New(t)
+	n, part := 0, `{"data":[{"text":"`+strings.Repeat("x", maxContentText/3)+`"}],"has_more":true,"next_page":"p`
+	c := newClient(t, transport(func(r *http.Request) (*http.Response, error) {
+		n++
+		return answer(200, part+fmt.Sprint(n)+`"}`)(r)
+	}))
+	_, err := c.Text(t.Context(), "file-1")
+	is.True(errors.Is(err, fail.TooLarge))
+	is.True(!errors.Is(err, fail.Unavailable))
+	is.Equal(n, 3)
 }
 
 func TestTextThatDoesNotEndIsAnError(t *testing.T) {
@@ -895,13 +908,13 @@ var stuckContent = map[string]struct {
 	"it does not open": {func(ctx context.Context, _ chan struct{}) (io.ReadCloser, error) {
 		<-ctx.Done()
 		return nil, context.Cause(ctx)
-	}, "nothing came of it for 1m0s"},
+	}, "it gave no bytes for 1m0s"},
 	"a read does not return": {func(_ context.Context, closed chan struct{}) (io.ReadCloser, error) {
 		return hung{readFunc(func([]byte) (int, error) { <-closed; return 0, io.ErrClosedPipe }), closed}, nil
-	}, "nothing came of it for 1m0s"},
+	}, "it gave no bytes for 1m0s"},
 	"it trickles": {func(_ context.Context, closed chan struct{}) (io.ReadCloser, error) {
 		return hung{trickle(30 * time.Second), closed}, nil
-	}, "it had not ended after 6m4s"},
+	}, "reading it took longer than 6m4s"},
 }
 
 // hung is content that tells when it is closed.

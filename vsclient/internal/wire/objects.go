@@ -139,8 +139,8 @@ type deletion struct {
 	Error   any    `json:"error"` // some servers send one with a 200
 }
 
-// A reply that holds no object is as good as none: an upload that "{}" answers has
-// made a File all the same, and a listing that is "{}" does not say that there are none.
+// A reply without an object counts as lost: an upload that was answered with "{}" may have
+// made a File, and a listing "{}" does not prove that the list is empty.
 
 func (f File) Empty() bool      { return !exchange.IsID(f.ID) }
 func (s Store) Empty() bool     { return !exchange.IsID(s.ID) }
@@ -180,7 +180,7 @@ func seconds(t int64) int64 {
 // Trim makes a usable time of the one that was sent.
 func (f *File) Trim() { f.CreatedAt = seconds(f.CreatedAt) }
 
-// Trim does the same, and drops values that no attribute has, as lists: they may be of any
+// Trim does the same, and drops values that no attribute has, such as lists: they may be of any
 // size.
 func (s *StoreFile) Trim() {
 	s.CreatedAt = seconds(s.CreatedAt)
@@ -204,12 +204,12 @@ func trim(attributes map[string]any) {
 	})
 }
 
-func (f File) Named() string      { return f.ID }
-func (s Store) Named() string     { return s.ID }
-func (s StoreFile) Named() string { return s.ID }
-func (b Batch) Named() string     { return b.ID }
-func (h Hit) Named() string       { return h.FileID }
-func (d deletion) Named() string  { return d.ID }
+func (f File) ObjectID() string      { return f.ID }
+func (s Store) ObjectID() string     { return s.ID }
+func (s StoreFile) ObjectID() string { return s.ID }
+func (b Batch) ObjectID() string     { return b.ID }
+func (h Hit) ObjectID() string       { return h.FileID }
+func (d deletion) ObjectID() string  { return d.ID }
 
 // Field returns where the value of a field goes; nil means nowhere.
 func (p *Page[T]) Field(name string) any {

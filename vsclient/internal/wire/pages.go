@@ -84,11 +84,11 @@ func pages[T reply.Element](id func(T) string, fetch func(after string) (Page[T]
 	}
 }
 
-// trail distinguishes a listing that goes on from one that never ends. The zero value is ready.
+// trail tells a listing that goes on from one without end, by Brent's cycle detection. Zero is ready.
 type trail struct {
 	pages, objects int
 	before         string // a cursor that was followed; it moves on less and less often
-	since, until   int    // steps since it was set, and from it to the next
+	since, until   int    // steps since before was set, and after how many it is set again
 }
 
 const (

@@ -11,8 +11,8 @@ import (
 	"unicode/utf8"
 )
 
-// Words are those of a message that are the server's own, in lower case. The zero Words are
-// none.
+// Words is a message without the parts that repeat the request, in lower case. The zero Words
+// is empty.
 type Words struct {
 	marked string   // with a mark in place of each id, and spoken around texts of error objects
 	plain  string   // with quotes in place of these
@@ -58,11 +58,11 @@ func Of(message string, ids, texts []string) Words {
 // String returns the words. A text of an error object has a line of its own.
 func (w Words) String() string { return w.plain }
 
-// Tell reports whether an error object within the message has exactly this text.
-func (w Words) Tell(text string) bool { return strings.Contains(w.marked, spoken+text+spoken) }
+// HasError reports whether an error object within the message has exactly this text.
+func (w Words) HasError(text string) bool { return strings.Contains(w.marked, spoken+text+spoken) }
 
-// absence matches words such as "not found". clauses matches the end of a clause. asides
-// matches a clause inside another.
+// absence matches words such as "not found". asides matches a clause inside another. clauses
+// matches the end of a clause.
 var (
 	absence = regexp.MustCompile(`(?:not|n't) (?:be )?found|(?:not|n't|no longer) exist|\bno such\b|(?:not|n't) find\b|` +
 		`\bno (?:vector[ _]store|file|vector[ _]store file|row|record|entry|object)s? (?:was |were )?found|` +
@@ -71,8 +71,8 @@ var (
 	clauses = regexp.MustCompile(`[.;!?]\s|[\n\x01]|\b(?:because|since|while|but|whose|its)\b`)
 )
 
-// Lack reports whether a clause says of an id of the request that its object is not there.
-func (w Words) Lack(id string) bool {
+// Lacks reports whether a clause says of an id of the request that its object is not there.
+func (w Words) Lacks(id string) bool {
 	i := slices.Index(w.ids, strings.ToLower(id))
 	return i >= 0 && slices.ContainsFunc(clauses.Split(asides.ReplaceAllString(w.marked, ""), -1), func(clause string) bool {
 		return strings.Contains(clause, mark(i)) && absence.MatchString(clause)

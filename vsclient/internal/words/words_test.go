@@ -51,7 +51,7 @@ func TestAnObjectIsLackedWhereAClauseSaysSoOfItsID(t *testing.T) {
 		`Bad request {"file_id": "file-1", "title": "not found"}`:                  false,
 	} {
 		w := Of(message, []string{"vs_1", "file-1"}, []string{"title", "not found"})
-		if w.Lack("file-1") != lacked {
+		if w.Lacks("file-1") != lacked {
 			t.Errorf("%s: %q", message, w)
 		}
 	}
@@ -65,7 +65,7 @@ func TestAnIDThatLooksLikeAWordIsFoundWhereItIsPointedAt(t *testing.T) {
 		"The id quota is that of no store": "the id '' is that of no store",
 	} {
 		w := Of(message, []string{"quota"}, nil)
-		if w.String() != words || w.Lack("quota") != strings.HasSuffix(message, "not found") {
+		if w.String() != words || w.Lacks("quota") != strings.HasSuffix(message, "not found") {
 			t.Errorf("%s: %q", message, w)
 		}
 	}

@@ -23,7 +23,7 @@ type Class int
 const (
 	NoError     Class = iota
 	BadDocument       // this document alone
-	Service           // the service, for now
+	Service           // the service; the same call may succeed later
 	Everybody         // every call fails until a person acts
 	Stopped           // the caller's context, or Close
 )

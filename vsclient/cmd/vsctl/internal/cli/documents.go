@@ -40,7 +40,7 @@ type document struct {
 func newDocument(i vsclient.Info) document {
 	return document{
 		Key: i.Key, FileID: i.FileID, Status: i.Status, Error: reason(i), Bytes: i.Size, UsageBytes: i.UsageBytes, SHA256: i.SHA256,
-		Version: i.Version, AttachedAt: i.AttachedAt.UTC(), Chunking: chunkingText(i.Chunking), Attributes: i.Attributes,
+		Version: i.Version, AttachedAt: i.AttachedAt.UTC(), Chunking: i.Chunking.String(), Attributes: i.Attributes,
 	}
 }
 
@@ -52,19 +52,12 @@ func reason(i vsclient.Info) string {
 	return strings.TrimSuffix(i.Code+": "+i.Reason, ": ")
 }
 
-func chunkingText(c vsclient.Chunking) string {
-	if c == (vsclient.Chunking{}) {
-		return "auto"
-	}
-	return fmt.Sprintf("%d/%d", c.MaxTokens, c.OverlapTokens)
-}
-
 // parseChunking reads "auto" or MAX/OVERLAP.
 func parseChunking(text string) (c vsclient.Chunking, err error) {
 	if text == "" || text == "auto" {
 		return c, nil
 	}
-	if _, err := fmt.Sscanf(text, "%d/%d", &c.MaxTokens, &c.OverlapTokens); err != nil || chunkingText(c) != text {
+	if _, err := fmt.Sscanf(text, "%d/%d", &c.MaxTokens, &c.OverlapTokens); err != nil || c.String() != text {
 		return c, usagef("the chunking is %q: give auto or MAX/OVERLAP tokens, as 800/400", text)
 	}
 	return c, nil
