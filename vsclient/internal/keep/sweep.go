@@ -174,9 +174,6 @@ func (s *sweep) unattached(ctx context.Context) error {
 			}
 		}
 	}
-	if len(candidates) == 0 {
-		return nil
-	}
 	for _, stray := range candidates {
 		there, err := s.attachedAnywhere(ctx, stray.FileID)
 		if err != nil {
