@@ -392,7 +392,7 @@ func warned(out outcome, p *plan.Plan, withheld []plan.Entry) outcome {
 		return out
 	case reason == p.Guarded:
 		reason += fmt.Sprintf(" (--approve-removals %d if that is meant)", p.Removals)
-	case reason == emptySource:
+	case reason == plan.SourceEmpty:
 		reason += " (--allow-empty if that is meant)"
 	}
 	out.code, out.err = Withheld, errors.New(reason)
@@ -401,9 +401,6 @@ func warned(out outcome, p *plan.Plan, withheld []plan.Entry) outcome {
 	}
 	return out
 }
-
-// emptySource is the reason that package plan gives.
-const emptySource = "the source is empty"
 
 func removals(entries []plan.Entry) (n int) {
 	for _, e := range entries {
