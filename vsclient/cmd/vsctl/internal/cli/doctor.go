@@ -251,9 +251,7 @@ It takes three minutes, since an attach may not show before.`,
 		choice := []string{}
 		for _, s := range all {
 			chosen := len(ids) == 0 && (!yes || s.Why != vsclient.NamedAlike)
-			for _, id := range ids {
-				chosen = chosen || id == s.FileID
-			}
+			chosen = chosen || slices.Contains(ids, s.FileID)
 			if s.Why == vsclient.Superseded || s.Why == vsclient.Unindexed || len(ids) > 0 && !chosen {
 				continue
 			}
@@ -263,8 +261,9 @@ It takes three minutes, since an attach may not show before.`,
 			}
 		}
 		out := swept(found, "leftover", "leftovers")
-		if len(ids) > len(choice) {
-			return outcome{}, usagef("%d of these ids are no leftovers: vsctl leftovers lists them, with --young those of the last hour as well", len(ids)-len(choice))
+		others := slices.DeleteFunc(slices.Clone(ids), func(id string) bool { return slices.Contains(choice, id) })
+		if len(others) > 0 {
+			return outcome{}, usagef("not among the leftovers: %s; vsctl leftovers lists them, with --young those of the last hour as well", strings.Join(others, ", "))
 		}
 		if len(found) == 0 && !young {
 			list := out.text

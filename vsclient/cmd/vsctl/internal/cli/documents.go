@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"maps"
 	"os"
 	"path"
 	"slices"
@@ -86,7 +87,7 @@ func (a *app) getCommand() *cobra.Command {
 					"size\t" + show.Bytes(d.Bytes), "storage\t" + show.Bytes(d.UsageBytes), "sha256\t" + cmp.Or(d.SHA256, "-"),
 					"attached\t" + show.Time(d.AttachedAt), "chunking\t" + d.Chunking,
 				}
-				for _, name := range sorted(d.Attributes) {
+				for _, name := range slices.Sorted(maps.Keys(d.Attributes)) {
 					rows = append(rows, "@"+show.Text(name)+"\t"+show.Text(valueText(d.Attributes[name])))
 				}
 				show.Table(w, "", rows)
@@ -102,15 +103,6 @@ func valueText(value any) string {
 	}
 	text, _ := json.Marshal(value) //nolint:errchkjson // a number or a bool
 	return string(text)
-}
-
-func sorted(attributes vsclient.Attributes) []string {
-	names := make([]string, 0, len(attributes))
-	for name := range attributes {
-		names = append(names, name)
-	}
-	slices.Sort(names)
-	return names
 }
 
 func (a *app) textCommand() *cobra.Command {
@@ -394,8 +386,13 @@ func (a *app) searchCommand() *cobra.Command {
 		if o.Filter, err = parseFilters(filters); err != nil {
 			return outcome{}, err
 		}
-		if o.Limit < 1 || o.Limit > 50 || !(o.MinScore >= 0 && o.MinScore <= 1) || strings.TrimSpace(args[0]) == "" {
-			return outcome{}, usagef("give a QUERY, a --limit from 1 to 50 and a --min-score from 0 to 1")
+		switch {
+		case strings.TrimSpace(args[0]) == "":
+			return outcome{}, usagef("the QUERY is empty")
+		case o.Limit < 1 || o.Limit > 50:
+			return outcome{}, usagef("--limit %d: give 1 to 50", o.Limit)
+		case !(o.MinScore >= 0 && o.MinScore <= 1):
+			return outcome{}, usagef("--min-score %v: give 0 to 1", o.MinScore)
 		}
 		c, end, err := a.client(ctx, "", false)
 		if err != nil {
@@ -462,12 +459,6 @@ func parseFilters(texts []string) (filter.Filter, error) {
 			return filter.Filter{}, err
 		}
 		all = append(all, one)
-	}
-	switch len(all) {
-	case 0:
-		return filter.Filter{}, nil
-	case 1:
-		return all[0], nil
 	}
 	return filter.And(all...), nil
 }
