@@ -50,7 +50,7 @@ func (a *app) doctorCommand() *cobra.Command {
   failed    documents that OpenAI could not index
   stuck     documents that are being indexed for more than ten minutes
   doubled   keys with two versions
-  gone      files that the store counts and does not list, as when a File was deleted
+  gone      files that the store counts and does not list, such as after a File was deleted
   leftover  Files that no key needs, attached or not (vsctl sweep, vsctl leftovers); of those
             that are not attached, the ones an hour older than the newest File of the project
   expiry    a store that expires within a day
@@ -292,7 +292,7 @@ It takes three minutes, since an attach may not show before.`,
 	return cmd
 }
 
-// still returns the strays that are strays when showTime has passed.
+// still waits for showTime and returns the strays that a second look finds again.
 func (a *app) still(ctx context.Context, c *vsclient.Client, before []vsclient.Stray) ([]vsclient.Stray, error) {
 	a.progress.Waiting(fmt.Sprintf("an attach may not show for %v: looking again then", showTime))
 	a.Sleep(ctx, showTime)

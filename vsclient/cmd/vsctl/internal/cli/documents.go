@@ -66,7 +66,7 @@ func parseChunking(text string) (c vsclient.Chunking, err error) {
 		return c, nil
 	}
 	if _, err := fmt.Sscanf(text, "%d/%d", &c.MaxTokens, &c.OverlapTokens); err != nil || chunkingText(c) != text {
-		return c, usagef("the chunking is %q: give auto or MAX/OVERLAP tokens, as 800/400", text)
+		return c, usagef("the chunking is %q: give auto or MAX/OVERLAP tokens, such as 800/400", text)
 	}
 	return c, nil
 }
@@ -107,8 +107,8 @@ func valueText(value any) string {
 
 func (a *app) textCommand() *cobra.Command {
 	return &cobra.Command{
-		Use: "text KEY", Short: "Print the text that OpenAI has read out of a document", Args: args(1, 1, "a KEY"),
-		Long:    "Text prints the text that OpenAI has read out of a document. The bytes that were\nuploaded cannot be had back: OpenAI refuses that.",
+		Use: "text KEY", Short: "Print the text that OpenAI has parsed out of a document", Args: args(1, 1, "a KEY"),
+		Long:    "Text prints the text that OpenAI has parsed out of a document. OpenAI does not return the\nbytes that were uploaded.",
 		Example: "  vsctl text handbook/travel.pdf | less",
 		RunE: a.stored(func(ctx context.Context, c *vsclient.Client, args []string) (outcome, error) {
 			text, err := c.Text(ctx, args[0])
@@ -442,7 +442,7 @@ func typed(text string) any {
 	case bool, string:
 		return value
 	case json.Number:
-		if _, err := value.Float64(); err == nil { // one beyond all numbers, as 12e4567, is text
+		if _, err := value.Float64(); err == nil { // one beyond all numbers, such as 12e4567, is text
 			return value
 		}
 	}
