@@ -50,7 +50,7 @@ func (a *app) doctorCommand() *cobra.Command {
   failed    documents that OpenAI could not index
   stuck     documents that are being indexed for more than ten minutes
   doubled   keys with two versions
-  gone      files that the store counts and does not list, such as after a File was deleted
+  gone      files that the store counts and does not list, for example after a File was deleted
   leftover  Files that no key needs, attached or not (vsctl sweep, vsctl leftovers); of those
             that are not attached, the ones an hour older than the newest File of the project
   expiry    a store that expires within a day
