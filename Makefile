@@ -1,10 +1,11 @@
 # Verbs of the repository; `make help` lists them.
 
-# The connector, which mostly waits, goes beside the client.
+# Two modules are tested at a time, in this order. The connector's tests mostly wait, and so run
+# beside the client's.
 MODULES := vsclient connector vsctl
 # The folder of a module.
 folder = $(if $(filter vsctl,$1),vsclient/cmd/vsctl,$1)
-# How many tests of a module run side by side: those of the connector mostly wait.
+# How many tests of a module run side by side.
 parallel = $(if $(filter connector,$1),24,8)
 VERSION ?=
 VSCLIENT := github.com/conduitio-labs/conduit-connector-openai-vectorstore/vsclient
@@ -128,7 +129,7 @@ fmt-unpublished: $(TOOLS)/tools
 .PHONY: bench
 bench: ## Compare the throughput with that of simpler programs, and write the table in vsclient/docs/performance.md
 	go -C vsclient test -count=1 -run '^TestTheTableHoldsItsFigures$$' ./bench -full -loop 1000 -write ../docs/performance.md -v
-	go -C vsclient test -run '^$$' -bench . -benchmem . ./internal/...
+	go -C vsclient test -run '^$$' -bench . -benchmem . ./internal/naming ./internal/pace ./internal/wire
 	go -C connector test -run '^$$' -bench . -benchtime 1x ./...
 
 .PHONY: install

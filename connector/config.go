@@ -53,7 +53,8 @@ type Config struct {
 	// `refuse` refuses the record, and the document stays.
 	EmptyContent string `json:"empty_content" default:"delete" validate:"inclusion=delete|refuse"`
 	// Extension of the file when the key has no extension that OpenAI indexes
-	// (e.g. `.md`). Empty means by content: `.pdf`, `.json` or `.txt`.
+	// (e.g. `.md`). Empty means by content: `.pdf`, `.html` for text of a key that
+	// ends in `.htm`, `.json` or `.txt`.
 	FileExtension string `json:"file_extension"`
 	// Whether the key of a document begins with the collection of its record
 	// (e.g. the table), as in `users/{"id":7}`. Set it when records of several
@@ -153,10 +154,10 @@ func (c *Config) Validate(ctx context.Context) error {
 		bad("chunk_overlap_tokens", strconv.Itoa(c.ChunkOverlapTokens), fmt.Sprintf("give at most half of chunk_max_tokens (%d)", c.ChunkMaxTokens))
 	}
 	if c.IndexTimeout <= 0 {
-		bad("index_timeout", c.IndexTimeout.String(), "give a time above 0, as 10m")
+		bad("index_timeout", c.IndexTimeout.String(), "give a time above 0, such as 10m")
 	}
 	if c.RetryTimeout <= 0 {
-		bad("retry_timeout", c.RetryTimeout.String(), "give a time above 0, as 5m")
+		bad("retry_timeout", c.RetryTimeout.String(), "give a time above 0, such as 5m")
 	}
 	if err := translate.CheckAttributes(c.Attributes, vsclient.MaxAttributes); err != nil {
 		errs = append(errs, err)

@@ -97,16 +97,19 @@ func (d *Destination) open(ctx context.Context, s store, log report.Logger) erro
 // explain adds the setting to blame to the error of a failed check.
 func (d *Destination) explain(err error) error {
 	endpoint := d.config.endpoint()
+	versioned := strings.HasSuffix(strings.TrimRight(endpoint, "/"), "/v1")
+	refusal, refused := errors.AsType[*vsclient.APIError](err)
 	switch {
-	case errors.Is(err, vsclient.ErrStoreGone) && (strings.HasSuffix(strings.TrimRight(endpoint, "/"), "/v1") || strings.Contains(err.Error(), "expired;")):
+	// Without a refusal, the server has shown the store, and it has expired.
+	case errors.Is(err, vsclient.ErrStoreGone) && (versioned || !refused):
 		return fmt.Errorf("vector_store_id: %s has no vector store %q that takes documents: %w", endpoint, d.config.VectorStoreID, err)
-	case errors.Is(err, vsclient.ErrIncompatible) && strings.Contains(err.Error(), "vector_store_id"):
+	case errors.Is(err, vsclient.ErrIncompatible) && refused && strings.Contains(refusal.Message, "vector_store_id"):
 		return fmt.Errorf("vector_store_id: %s does not accept the id %q: %w", endpoint, d.config.VectorStoreID, err)
 	case errors.Is(err, vsclient.ErrUnauthorized):
 		return fmt.Errorf("api_key: %s does not accept the key: %w", endpoint, err)
 	case !errors.Is(err, vsclient.ErrIncompatible) && (errors.Is(err, vsclient.ErrTimeout) || errors.Is(err, vsclient.ErrUnavailable)):
 		return fmt.Errorf("base_url: %s cannot be reached: %w", endpoint, err)
-	case !strings.HasSuffix(strings.TrimRight(endpoint, "/"), "/v1"):
+	case !versioned:
 		return fmt.Errorf("base_url: %s does not end in /v1, as it does for OpenAI and most other servers; try %s/v1: %w", endpoint, strings.TrimRight(endpoint, "/"), err)
 	}
 	return fmt.Errorf("checking the vector store %q at %s: %w", d.config.VectorStoreID, endpoint, err)

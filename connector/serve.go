@@ -47,7 +47,7 @@ func Serve() {
 		return
 	}
 	if err := serve(); err != nil {
-		fmt.Fprintf(os.Stderr, "error running plugin: %v", err)
+		fmt.Fprintf(os.Stderr, "error running plugin: %v\n", err)
 		os.Exit(1)
 	}
 }

@@ -15,22 +15,16 @@ type document struct {
 	versions   int            // how many are attached under that key
 }
 
-// documents returns the documents of a store by key, or by digest when the key is too long.
+// documents returns the documents of a store by key, or by the name of the File where the client
+// has not written them.
 func documents(server *openaitest.Server, store string) map[string]document {
 	docs := make(map[string]document)
 	for _, f := range server.Snapshot().Store(store).Files {
 		key := ""
 		own := make(map[string]any)
-		for i := range 4 {
-			name := "vs_key"
-			if i > 0 {
-				name = fmt.Sprintf("vs_key_%d", i+1)
-			}
-			part, _ := f.Attributes[name].(string)
-			key += part
-		}
-		if key == "" {
-			key, _ = f.Attributes["vs_key_sha256"].(string)
+		for n, name := 1, "vs_key"; f.Attributes[name] != nil; name = fmt.Sprintf("vs_key_%d", n) {
+			key += f.Attributes[name].(string)
+			n++
 		}
 		if key == "" {
 			key = f.Filename

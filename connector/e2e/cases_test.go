@@ -32,7 +32,7 @@ type tableStep struct {
 	log  string            // part of Conduit's log afterwards; "": any
 }
 
-func TestTablesEndAsTheyShould(t *testing.T) {
+func TestTheStoreHoldsTheTableAfterEachChange(t *testing.T) {
 	body := map[string]string{"content_field": "body"}
 	for _, c := range []tableCase{
 		{

@@ -48,6 +48,10 @@ type Options struct {
 	Reopen bool
 }
 
+// SourceEmpty is the reason of removals that are withheld because the source has no document
+// ([Options.Empty]).
+const SourceEmpty = "the source is empty"
+
 // DefaultOwnerAttribute is the attribute that carries the owner of a document.
 const DefaultOwnerAttribute = "owner"
 
@@ -418,7 +422,7 @@ func (m *maker) remove(ctx context.Context) error {
 		case p.Incomplete != "":
 			removals[i].Withheld = p.Incomplete
 		case first == 0 && !m.o.Empty:
-			removals[i].Withheld = "the source is empty"
+			removals[i].Withheld = SourceEmpty
 		case e.SHA256 != "" && unput[e.SHA256] != "":
 			removals[i].Withheld = "the source has its content under " + unput[e.SHA256]
 		default:

@@ -241,7 +241,7 @@ func (w *writing) hold(i int) {
 	case written && (s.OldKey != "" || s.Created):
 		// The store sees only the last step of a group for each key.
 		w.taken.set(&holder{key: s.Key, owner: s.owner(), row: s.Row(nil), over: s.OldKey != "" || s.overwrote || w.written[s.Key], at: s.at})
-	case held.of(s):
+	case held.sameOwner(s):
 		// Also after a failed step: the row has the key in the source.
 		held.row = s.Row(held.row)
 	}
@@ -335,4 +335,4 @@ func adviceOnConflict(s *step) string {
 }
 
 // errNoContent is a warning.
-var errNoContent = errors.New("an update of a row without its text (content_field) was acknowledged although its key has no document: the row has no text, was deleted or has another key by now, or its text was never delivered; in the last case update the text in the source, or take a new snapshot; the keys are at debug level")
+var errNoContent = errors.New("an update without the text (content_field) was acknowledged although its key has no document. The row has no text, was deleted, or has another key by now. If its text was never delivered, update the text in the source or take a new snapshot. The keys are logged at debug level")

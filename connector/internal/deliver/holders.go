@@ -52,12 +52,12 @@ func (h *holders) set(e *holder) {
 	h.fields += e.fields
 }
 
-// of reports whether the row belongs to the step's owner.
-func (h *holder) of(s *step) bool { return h != nil && h.owner == s.owner() }
+// sameOwner reports whether the row belongs to the step's owner.
+func (h *holder) sameOwner(s *step) bool { return h != nil && h.owner == s.owner() }
 
 // stays reports whether the row keeps its key when the step removes the row that it carries.
 func (h *holder) stays(s *step) bool {
-	return h.of(s) && (h.over || s.RemovesNone()) && s.RemovesAnother(h.row)
+	return h.sameOwner(s) && (h.over || s.RemovesNone()) && s.RemovesAnother(h.row)
 }
 
 func (h *holders) forget(key string) { delete(h.rows, key) }

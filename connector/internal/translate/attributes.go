@@ -57,6 +57,8 @@ func parseAttributes(settings map[string]string, most int) ([]attribute, error) 
 	return attrs, errors.Join(errs...)
 }
 
+// parseAttribute reads one attributes.NAME setting. It repeats the client's rules about names, so
+// that an unfit name is an error of this setting, and not of each record.
 func parseAttribute(name, value string) (attribute, error) {
 	a := attribute{name: name}
 	source := value

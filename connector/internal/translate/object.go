@@ -7,7 +7,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"iter"
 	"maps"
 	"slices"
 	"strconv"
@@ -119,14 +118,12 @@ func (o *object) all() (map[string]any, error) {
 func (o *object) names() string {
 	const most = 10
 	fields, _ := o.all()
-	names := slices.Sorted(keys(fields))
+	names := slices.Sorted(maps.Keys(fields))
 	if len(names) > most {
 		names = append(names[:most], "…")
 	}
 	return strings.Join(names, ", ")
 }
-
-func keys(fields map[string]any) iter.Seq[string] { return maps.Keys(fields) }
 
 // find returns the value at the path. A path through null ends in null.
 func find(fields map[string]any, path string) (v any, there bool) {

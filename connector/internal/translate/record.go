@@ -254,7 +254,7 @@ func (t *Translator) field(s *Step) (content []byte, unchanged bool, err error) 
 			return nil, false, nil
 		}
 		// The new key has no document whose content could stay.
-		s.Missing = &Error{Key: s.Key, Err: fmt.Errorf("the key has changed and the field %q (content_field) is not in the record, so that the document under the old key cannot be moved; with PostgreSQL, set REPLICA IDENTITY FULL on the table; if the text has become null, update it", t.ContentField)}
+		s.Missing = &Error{Key: s.Key, Err: fmt.Errorf("the key has changed, and the record lacks the field %q (content_field), so the document under the old key cannot be moved; with PostgreSQL, set REPLICA IDENTITY FULL on the table; if the text has become null, set it to the empty text", t.ContentField)}
 	}
 	return nil, true, nil
 }

@@ -93,8 +93,8 @@ func (s *Step) RemovesAnother(r Row) bool {
 // because it has no text.
 func (s *Step) RemovesNone() bool { return s.noText && s.carriesRow() }
 
-// learn notes whether the source sends rows before the change: with REPLICA IDENTITY FULL
-// every update has one.
+// learn notes whether the source sends the row before a change. With REPLICA IDENTITY FULL it
+// does so for every update.
 func (t *Translator) learn(collection string, s *Step) {
 	switch {
 	case s.hasValues():

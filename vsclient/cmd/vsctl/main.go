@@ -19,7 +19,9 @@ var version string // set by the linker in a release
 
 func main() {
 	if os.Getenv("GOGC") == "" {
-		debug.SetGCPercent(14) // a plan of 100,000 documents is most of the memory, and stays
+		// Most of the memory is the plan, which lives until the end. By default its garbage could take
+		// as much again.
+		debug.SetGCPercent(14)
 	}
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	context.AfterFunc(ctx, func() {

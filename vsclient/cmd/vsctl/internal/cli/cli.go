@@ -273,7 +273,7 @@ OPENAI_BASE_URL, OPENAI_ORG_ID and OPENAI_PROJECT_ID, then from .vsctl.yaml.
 	})
 	f := root.PersistentFlags()
 	f.SortFlags, root.Flags().SortFlags = false, false
-	f.StringVar(&a.flags.Store, "store", "", "`ID` of the vector store, as vs_…")
+	f.StringVar(&a.flags.Store, "store", "", "`ID` of the vector store, such as vs_…")
 	f.StringVar(&a.flags.BaseURL, "base-url", "", "`URL` of an OpenAI-compatible endpoint")
 	f.StringVar(&a.flags.Organization, "organization", "", "OpenAI `ID` of the organization")
 	f.StringVar(&a.flags.Project, "project", "", "OpenAI `ID` of the project")
@@ -325,7 +325,7 @@ var digits = regexp.MustCompile(`^(0|[1-9][0-9]*)(\.[0-9]+)?$`)
 
 func (d decimal) Set(text string) error {
 	if !digits.MatchString(text) {
-		return errors.New("give a decimal number, as 40")
+		return errors.New("give a decimal number, such as 40")
 	}
 	return d.Value.Set(text)
 }

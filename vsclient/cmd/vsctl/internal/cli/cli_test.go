@@ -62,6 +62,9 @@ func TestTheExitCodeTellsTheKindOfFailure(t *testing.T) {
 		{name: "a file as SOURCE", args: []string{"plan", "FILE"}, code: cli.Usage, says: "vsctl put KEY"},
 		{name: "a glob that is none", args: []string{"plan", ".", "--include", "["}, code: cli.Usage, says: "is no glob"},
 		{name: "a score that is none", args: []string{"search", "q", "--min-score", "NaN"}, code: cli.Usage, says: "--min-score"},
+		{name: "a score above 1", args: []string{"search", "q", "--min-score", "1.5"}, code: cli.Usage, says: "--min-score 1.5: give"},
+		{name: "no limit", args: []string{"search", "q", "--limit", "0"}, code: cli.Usage, says: "--limit 0: give"},
+		{name: "a query without a word", args: []string{"search", " "}, code: cli.Usage, says: "the QUERY is empty"},
 		{name: "no folder to emulate", args: []string{"ls", "--emulate=nowhere"}, code: cli.Environment, says: "nowhere"},
 		{name: "a share that is none", args: []string{"plan", ".", "--max-remove", "200%"}, code: cli.Usage, says: "--max-remove"},
 		{name: "a negative number of removals", args: []string{"sync", ".", "-n", "--approve-removals", "-5"}, code: cli.Usage, says: "--approve-removals"},
@@ -347,11 +350,14 @@ func TestALeftoverGoesWhenItIsNamed(t *testing.T) {
 	lost := w.srv.AddFile(openaitest.NewFile{Name: "a.md", Content: []byte("lost"), CreatedAt: time.Now().Add(-2 * time.Hour)})
 	is.True(strings.Contains(w.must(cli.Done, "leftovers"), lost))
 	w.must(cli.Usage, "leftovers", "--remove")
-	w.must(cli.Usage, "leftovers", "--remove", "-y", "file-unknown")
+	_, errs, code := w.run("leftovers", "--remove", "-y", "file-unknown", lost, "file-another")
+	is.Equal(code, cli.Usage)
+	is.True(strings.Contains(errs, "file-unknown, file-another"))
+	is.True(!strings.Contains(errs, lost)) // it is a leftover
 	w.must(cli.Done, "sweep")
 	w.must(cli.Done, "leftovers", "--remove", "-y") // its name alone proves nothing
 	is.Equal(len(w.srv.Snapshot().Files), 4)
-	w.must(cli.Done, "leftovers", "--remove", "-y", lost)
+	w.must(cli.Done, "leftovers", "--remove", "-y", lost, lost) // an id may come twice
 	is.Equal(len(w.srv.Snapshot().Files), 3)
 }
 

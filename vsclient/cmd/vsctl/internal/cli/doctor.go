@@ -50,7 +50,7 @@ func (a *app) doctorCommand() *cobra.Command {
   failed    documents that OpenAI could not index
   stuck     documents that are being indexed for more than ten minutes
   doubled   keys with two versions
-  gone      files that the store counts and does not list, as when a File was deleted
+  gone      files that the store counts and does not list, for example after a File was deleted
   leftover  Files that no key needs, attached or not (vsctl sweep, vsctl leftovers); of those
             that are not attached, the ones an hour older than the newest File of the project
   expiry    a store that expires within a day
@@ -251,9 +251,7 @@ It takes three minutes, since an attach may not show before.`,
 		choice := []string{}
 		for _, s := range all {
 			chosen := len(ids) == 0 && (!yes || s.Why != vsclient.NamedAlike)
-			for _, id := range ids {
-				chosen = chosen || id == s.FileID
-			}
+			chosen = chosen || slices.Contains(ids, s.FileID)
 			if s.Why == vsclient.Superseded || s.Why == vsclient.Unindexed || len(ids) > 0 && !chosen {
 				continue
 			}
@@ -263,8 +261,9 @@ It takes three minutes, since an attach may not show before.`,
 			}
 		}
 		out := swept(found, "leftover", "leftovers")
-		if len(ids) > len(choice) {
-			return outcome{}, usagef("%d of these ids are no leftovers: vsctl leftovers lists them, with --young those of the last hour as well", len(ids)-len(choice))
+		others := slices.DeleteFunc(slices.Clone(ids), func(id string) bool { return slices.Contains(choice, id) })
+		if len(others) > 0 {
+			return outcome{}, usagef("not among the leftovers: %s; vsctl leftovers lists them, with --young those of the last hour as well", strings.Join(others, ", "))
 		}
 		if len(found) == 0 && !young {
 			list := out.text
@@ -293,7 +292,7 @@ It takes three minutes, since an attach may not show before.`,
 	return cmd
 }
 
-// still returns the strays that are strays when showTime has passed.
+// still waits for showTime and returns the strays that a second look finds again.
 func (a *app) still(ctx context.Context, c *vsclient.Client, before []vsclient.Stray) ([]vsclient.Stray, error) {
 	a.progress.Waiting(fmt.Sprintf("an attach may not show for %v: looking again then", showTime))
 	a.Sleep(ctx, showTime)

@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"maps"
 	"os"
 	"path"
 	"slices"
@@ -58,7 +59,7 @@ func parseChunking(text string) (c vsclient.Chunking, err error) {
 		return c, nil
 	}
 	if _, err := fmt.Sscanf(text, "%d/%d", &c.MaxTokens, &c.OverlapTokens); err != nil || c.String() != text {
-		return c, usagef("the chunking is %q: give auto or MAX/OVERLAP tokens, as 800/400", text)
+		return c, usagef("the chunking is %q: give auto or MAX/OVERLAP tokens, such as 800/400", text)
 	}
 	return c, nil
 }
@@ -79,7 +80,7 @@ func (a *app) getCommand() *cobra.Command {
 					"size\t" + show.Bytes(d.Bytes), "storage\t" + show.Bytes(d.UsageBytes), "sha256\t" + cmp.Or(d.SHA256, "-"),
 					"attached\t" + show.Time(d.AttachedAt), "chunking\t" + d.Chunking,
 				}
-				for _, name := range sorted(d.Attributes) {
+				for _, name := range slices.Sorted(maps.Keys(d.Attributes)) {
 					rows = append(rows, "@"+show.Text(name)+"\t"+show.Text(valueText(d.Attributes[name])))
 				}
 				show.Table(w, "", rows)
@@ -97,19 +98,10 @@ func valueText(value any) string {
 	return string(text)
 }
 
-func sorted(attributes vsclient.Attributes) []string {
-	names := make([]string, 0, len(attributes))
-	for name := range attributes {
-		names = append(names, name)
-	}
-	slices.Sort(names)
-	return names
-}
-
 func (a *app) textCommand() *cobra.Command {
 	return &cobra.Command{
-		Use: "text KEY", Short: "Print the text that OpenAI has read out of a document", Args: args(1, 1, "a KEY"),
-		Long:    "Text prints the text that OpenAI has read out of a document. The bytes that were\nuploaded cannot be had back: OpenAI refuses that.",
+		Use: "text KEY", Short: "Print the text that OpenAI has parsed out of a document", Args: args(1, 1, "a KEY"),
+		Long:    "Text prints the text that OpenAI has parsed out of a document. OpenAI does not return the\nbytes that were uploaded.",
 		Example: "  vsctl text handbook/travel.pdf | less",
 		RunE: a.stored(func(ctx context.Context, c *vsclient.Client, args []string) (outcome, error) {
 			text, err := c.Text(ctx, args[0])
@@ -387,8 +379,13 @@ func (a *app) searchCommand() *cobra.Command {
 		if o.Filter, err = parseFilters(filters); err != nil {
 			return outcome{}, err
 		}
-		if o.Limit < 1 || o.Limit > 50 || !(o.MinScore >= 0 && o.MinScore <= 1) || strings.TrimSpace(args[0]) == "" {
-			return outcome{}, usagef("give a QUERY, a --limit from 1 to 50 and a --min-score from 0 to 1")
+		switch {
+		case strings.TrimSpace(args[0]) == "":
+			return outcome{}, usagef("the QUERY is empty")
+		case o.Limit < 1 || o.Limit > 50:
+			return outcome{}, usagef("--limit %d: give 1 to 50", o.Limit)
+		case !(o.MinScore >= 0 && o.MinScore <= 1):
+			return outcome{}, usagef("--min-score %v: give 0 to 1", o.MinScore)
 		}
 		c, end, err := a.client(ctx, "", false)
 		if err != nil {
@@ -438,7 +435,7 @@ func typed(text string) any {
 	case bool, string:
 		return value
 	case json.Number:
-		if _, err := value.Float64(); err == nil { // one beyond all numbers, as 12e4567, is text
+		if _, err := value.Float64(); err == nil { // one beyond all numbers, such as 12e4567, is text
 			return value
 		}
 	}
@@ -455,12 +452,6 @@ func parseFilters(texts []string) (filter.Filter, error) {
 			return filter.Filter{}, err
 		}
 		all = append(all, one)
-	}
-	switch len(all) {
-	case 0:
-		return filter.Filter{}, nil
-	case 1:
-		return all[0], nil
 	}
 	return filter.And(all...), nil
 }

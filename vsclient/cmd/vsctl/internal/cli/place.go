@@ -28,7 +28,7 @@ type place struct {
 	Folder    string `json:"folder"`
 }
 
-// The levels of doubt, in their order.
+// The levels of doubt. They are compared by their texts, which sort as the levels do: "", half, strict.
 const (
 	half   = "half"   // more than half of the documents must be unchanged for one to be removed
 	strict = "strict" // none is removed

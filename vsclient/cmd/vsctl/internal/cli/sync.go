@@ -53,7 +53,7 @@ type sourceFlags struct {
 func (s *sourceFlags) add(f *pflag.FlagSet) {
 	f.SortFlags = false
 	s.flags = f
-	f.StringVar(&s.Owner, "owner", "", "`NAME` of the source, written to its documents; documents that bear it and that the\nsource no longer has are removed (default: none, and nothing is removed)")
+	f.StringVar(&s.Owner, "owner", "", "`NAME` of the source, written to its documents; documents with it that the\nsource no longer has are removed (default: none, and nothing is removed)")
 	f.StringVar(&s.OwnerAttribute, "owner-attribute", plan.DefaultOwnerAttribute, "`NAME` of the attribute that holds the owner; the Conduit connector's is collection")
 	f.StringVar(&s.Prefix, "prefix", "", "`TEXT` before each key of the source")
 	f.StringArrayVar(&s.Include, "include", nil, "`GLOB` of files to take (repeatable); without a slash it matches in any folder")
@@ -62,8 +62,8 @@ func (s *sourceFlags) add(f *pflag.FlagSet) {
 	f.Lookup("front-matter").NoOptDefVal = "*"
 	f.StringVar(&s.Chunking, "chunking", "auto", "auto, or `MAX/OVERLAP` tokens")
 	f.BoolVar(&s.Complete, "complete", false, "a list of keys is complete although it has no end line")
-	f.BoolVar(&s.AllowEmpty, "allow-empty", false, "a source without documents may have documents removed")
-	f.StringVar(&s.maxRemove, "max-remove", "", "withhold removals beyond `N|P%` of the owner's documents (default 10%, at most 1000;\n10 removals are within every share while a quarter of them all stays; N is exact).\nA source that may be another one changes nothing all the same")
+	f.BoolVar(&s.AllowEmpty, "allow-empty", false, "allow removals when the source is empty")
+	f.StringVar(&s.maxRemove, "max-remove", "", "withhold all removals when they exceed `N|P%` of the owner's documents (default 10%,\nat most 1000). A P above 0 lets up to 10 removals pass, unless more than three quarters\nof the documents would go. A source that may be another one still changes nothing")
 	f.BoolVar(&s.noRemove, "no-remove", false, "withhold all removals")
 }
 
@@ -98,7 +98,7 @@ func guard(text string) (plan.Guard, error) {
 	n, err := strconv.ParseFloat(number, 64)
 	switch {
 	case err != nil || !digits.MatchString(number) || n > math.MaxInt32 || percent && n > 100 || !percent && n != math.Trunc(n):
-		return plan.Guard{}, usagef("--max-remove %q: give a number, as 40, or a share, as 10%%", text)
+		return plan.Guard{}, usagef("--max-remove %q: give a number, such as 40, or a share, such as 10%%", text)
 	case n == 0: // a zero of a guard is its default
 		return plan.Guard{Free: -1, Share: -1}, nil
 	case percent:
@@ -392,7 +392,7 @@ func warned(out outcome, p *plan.Plan, withheld []plan.Entry) outcome {
 		return out
 	case reason == p.Guarded:
 		reason += fmt.Sprintf(" (--approve-removals %d if that is meant)", p.Removals)
-	case reason == emptySource:
+	case reason == plan.SourceEmpty:
 		reason += " (--allow-empty if that is meant)"
 	}
 	out.code, out.err = Withheld, errors.New(reason)
@@ -401,9 +401,6 @@ func warned(out outcome, p *plan.Plan, withheld []plan.Entry) outcome {
 	}
 	return out
 }
-
-// emptySource is the reason that package plan gives.
-const emptySource = "the source is empty"
 
 func removals(entries []plan.Entry) (n int) {
 	for _, e := range entries {

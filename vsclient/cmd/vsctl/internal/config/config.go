@@ -16,6 +16,8 @@ import (
 	"strings"
 
 	"github.com/goccy/go-yaml"
+
+	"github.com/conduitio-labs/conduit-connector-openai-vectorstore/vsclient/cmd/vsctl/internal/source"
 )
 
 // File is the name of the file of settings in the working directory.
@@ -93,10 +95,7 @@ func (c Config) Source(name string, env func(string) (string, bool)) (Source, bo
 	if err := c.expand(env, texts...); err != nil {
 		return s, true, err
 	}
-	kind, place, found := strings.Cut(s.Source, ":")
-	if !found || kind != "manifest" && kind != "keys" {
-		kind, place = "", s.Source
-	}
+	kind, place := source.Split(s.Source)
 	if place != "-" && !filepath.IsAbs(place) {
 		place = filepath.Join(filepath.Dir(c.file), place)
 	}
@@ -105,7 +104,7 @@ func (c Config) Source(name string, env func(string) (string, bool)) (Source, bo
 			place = relative
 		}
 	}
-	if s.Source = place; kind != "" {
+	if s.Source = place; kind != "dir" {
 		s.Source = kind + ":" + place
 	}
 	return s, true, nil

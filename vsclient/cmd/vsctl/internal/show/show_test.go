@@ -38,7 +38,7 @@ func TestProgressWritesOverOneLineOfATerminal(t *testing.T) {
 	is.Equal(out.String(), "\r2 of 3, 20 B, 1.0/s, 1s left\x1b[K\r3 of 3, 30 B, 1.5/s\x1b[K\r\x1b[K")
 }
 
-func TestProgressTellsWhatIsWaitedForBeforeThereIsATotal(t *testing.T) {
+func TestProgressNamesTheWorkBeforeThereIsATotal(t *testing.T) {
 	is := is.New(t)
 	var out strings.Builder
 	now := time.Unix(0, 0)

@@ -21,7 +21,7 @@ import (
 // faulty is a file system that fails.
 type faulty struct {
 	fs.FS
-	fail map[string]error // by the method and the name, as "open a/b.md"
+	fail map[string]error // by the method and the name, such as "open a/b.md"
 }
 
 func (f faulty) Open(name string) (fs.File, error) {

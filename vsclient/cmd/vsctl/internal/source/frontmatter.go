@@ -60,8 +60,8 @@ func frontMatter(r io.Reader, fields []string) (vsclient.Attributes, error) {
 }
 
 // nested reports whether lists and mappings are too deep within each other for the parser,
-// whose memory grows with the square of the depth. It counts what one line can hold: each line
-// that goes deeper by its indentation is longer than the one before.
+// whose memory grows with the square of the depth. It counts brackets, and the dashes of one line.
+// Nesting by indentation is limited by the size of the text, since each deeper line is longer.
 func nested(text string) bool {
 	brackets, dashes, line := 0, 0, 0
 	for _, t := range lexer.Tokenize(text) {

@@ -146,7 +146,7 @@ func newWalked(d *dir) (w walked, err error) {
 			break
 		}
 		if root == filepath.Dir(root) {
-			w.tree = len(w.subs) > 0 // a copy, as git archive makes one
+			w.tree = len(w.subs) > 0 // a copy, such as git archive makes
 			return w, nil
 		}
 		root = filepath.Dir(root)

@@ -163,7 +163,7 @@ func parse(raw []byte) (line, error) {
 // field makes names equal that are one field to encoding/json, as K is to the Kelvin sign.
 func field(name string) string { return strings.ToLower(strings.ToUpper(name)) }
 
-// exact makes no two names equal, as those of attributes.
+// exact makes no two names equal. It is for names of attributes.
 func exact(name string) string { return name }
 
 // once returns an error when a value of JSON is an object that has a name twice, or holds

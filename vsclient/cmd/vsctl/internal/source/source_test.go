@@ -255,8 +255,7 @@ func TestNoPatternsNameOtherFilesWithoutGit(t *testing.T) {
 	}
 }
 
-// TestPatternsThatNameOtherFilesWithoutGit has the forms that the README excepts.
-func TestPatternsThatNameOtherFilesWithoutGit(t *testing.T) {
+func TestTheFormsThatTheReadmeExceptsNameOtherFilesWithoutGit(t *testing.T) {
 	path := folder(t)
 	write(t, path, "bxd.md", "one")
 	write(t, path, "\vx.md", "one")
