@@ -156,8 +156,7 @@ type merged struct {
 func (c *Client) merge(steps []step, alone bool) merged {
 	for i := 1; i < len(steps); i++ {
 		before, s := steps[i-1], steps[i]
-		kept := s.stored == nil || before.op == opDelete || ledger.Includes(c.view.Prints(before.own), s.cond)
-		if (s.stored == nil) != (before.stored == nil) || s.cond != before.cond || s.version != before.version || !kept {
+		if !s.cond.Same(before.cond) || s.cond != nil && before.op != opDelete && !ledger.Includes(c.view.Prints(before.own), s.cond.Prints) {
 			steps = steps[:i]
 		}
 	}

@@ -6,7 +6,6 @@ import (
 	"encoding/hex"
 	"errors"
 	"fmt"
-	"maps"
 	"slices"
 	"time"
 
@@ -147,15 +146,13 @@ type prepared struct {
 	content  content.Content
 	own      map[string]any
 	chunking naming.Chunking
-	ext      string         // for a key without an indexed extension; "": by content
-	wait     bool           // until the version is searchable, also with Config.Async
-	seen     bool           // until it was seen searchable, also where it is there already
-	cond     string         // packed attributes that the stored document must have
-	stored   map[string]any // the same; nil: no condition
-	version  *int64         // of the newest version, whatever its status; nil: any
-	above    int64          // the number of a new version is at least this
-	others   int            // how many other changes are merged into this one
-	updated  string         // the File whose attributes this change has updated; "": none
+	ext      string          // for a key without an indexed extension; "": by content
+	wait     bool            // until the version is searchable, also with Config.Async
+	seen     bool            // until it was seen searchable, also where it is there already
+	cond     *view.Condition // nil: none
+	above    int64           // the number of a new version is at least this
+	others   int             // how many other changes are merged into this one
+	updated  string          // the File whose attributes this change has updated; "": none
 
 	// known once the content has been read
 	sum    content.Summary
@@ -180,11 +177,12 @@ func (c *Client) prepare(ch Change) (*prepared, error) {
 	}
 	p := &prepared{Doc: c.view.Doc(d.Key), op: ch.op, content: d.Content.is, chunking: naming.Chunking(d.Chunking), ext: d.Extension, wait: ch.wait || !c.cfg.Async, seen: ch.wait}
 	var err error
-	if p.version = ch.version; ch.cond != nil || p.version != nil {
-		if p.stored, err = naming.Condition(d.Key, ch.cond); err != nil {
+	if ch.cond != nil || ch.version != nil {
+		own, err := naming.Condition(d.Key, ch.cond)
+		if err != nil {
 			return nil, err
 		}
-		p.cond = c.view.Prints(p.stored)
+		p.cond = &view.Condition{Own: own, Prints: c.view.Prints(own), Version: ch.version}
 	}
 	if p.own, err = naming.Normalize(d.Key, d.Attributes); err != nil {
 		return nil, err
@@ -286,7 +284,7 @@ func (c *Client) make(ctx context.Context, p *prepared) (r Result, err error) {
 // may not have shown, by look. It refuses a change whose condition does not hold. A version
 // that was attached just now is waited for; none that shows later is an older one.
 func (c *Client) holdings(ctx context.Context, p *prepared, look func(context.Context, view.Doc) (ledger.Holdings, []string, error)) (h ledger.Holdings, young []string, err error) {
-	if p.stored == nil {
+	if p.cond == nil {
 		return look(ctx, p.Doc)
 	}
 	if err := c.view.Renew(ctx, time.Second); err != nil { // others may have put the key since
@@ -300,7 +298,7 @@ func (c *Client) holdings(ctx context.Context, p *prepared, look func(context.Co
 		}
 		_, had := h.Current()
 		look = c.view.HoldingsNow
-		if h, refused = c.check(ctx, p, h); refused != nil && !errors.Is(refused, fail.Conflict) {
+		if h, refused = c.view.Check(ctx, p.Doc, h, p.cond, p.source, p.updated, func(id string) bool { return c.keep.Deleted(p.Doc, id) }); refused != nil && !errors.Is(refused, fail.Conflict) {
 			return false, refused
 		}
 		cur, has := h.Current()
@@ -312,49 +310,4 @@ func (c *Client) holdings(ctx context.Context, p *prepared, look func(context.Co
 		refused = fail.New(fail.Unavailable, "another program keeps uploading Files of the document's name, and the newest cannot be seen in the store yet")
 	}
 	return h, nil, cmp.Or(err, refused)
-}
-
-// check reads the newest version that is there, refuses the change when it lacks the number or
-// the attributes that are asked for, and returns the versions as they are known then.
-func (c *Client) check(ctx context.Context, p *prepared, h ledger.Holdings) (ledger.Holdings, error) {
-	for _, v := range h.Versions {
-		if v.Key == (ledger.Key{}) || v.Status == ledger.Failed && p.version == nil || v.Going || c.keep.Deleted(p.Doc, v.ID) {
-			continue
-		}
-		if v.ID == p.updated || v.Open && p.version == nil && ledger.Includes(v.Own, p.cond) {
-			return c.view.Known(p.Doc), nil
-		}
-		s, err := c.view.Shown(ctx, v.ID)
-		if errors.Is(err, fail.NotFound) {
-			if err = c.view.Absent(v.ID); err == nil {
-				continue
-			}
-		}
-		if err != nil {
-			return h, err
-		}
-		id := c.view.Read(s)
-		same := p.op == opPut && id.Source.SHA256 == p.source.SHA256 && id.Source.Chunking == p.source.Chunking
-		if p.version != nil && id.Version != *p.version && !same {
-			return h, fail.New(fail.Conflict, "the newest version of the key is %d, File %s, and the change asks for %d", id.Version, v.ID, *p.version)
-		}
-		for _, name := range slices.Sorted(maps.Keys(p.stored)) {
-			if id.Own[name] != p.stored[name] {
-				return h, fail.New(fail.Conflict, "the attribute %q of the stored document is %s, and the change asks for %s", name, c.shown(id.Own[name]), c.shown(p.stored[name]))
-			}
-		}
-		return c.view.Known(p.Doc), nil
-	}
-	if p.version != nil && *p.version != 0 {
-		return h, fail.New(fail.Conflict, "the key has no version, and the change asks for %d", *p.version)
-	}
-	return c.view.Known(p.Doc), nil
-}
-
-// shown is the value of an attribute in an error.
-func (c *Client) shown(value any) string {
-	if value == nil {
-		return "not set"
-	}
-	return c.wire.Line(fmt.Sprintf("%#v", value), maxKeyShown)
 }

@@ -9,10 +9,10 @@ import (
 	"strings"
 	"sync"
 	"time"
-	"unique"
 
 	"github.com/conduitio-labs/conduit-connector-openai-vectorstore/vsclient"
 	"github.com/conduitio-labs/conduit-connector-openai-vectorstore/vsclient/plan/internal/digest"
+	"github.com/conduitio-labs/conduit-connector-openai-vectorstore/vsclient/plan/internal/stored"
 )
 
 // ExecuteOptions say how a plan is executed.
@@ -149,19 +149,19 @@ func (x *execution) look(ctx context.Context) error {
 	if store.ID != p.StoreID {
 		return fmt.Errorf("plan: the plan is for the store %s, and the client's is %s", p.StoreID, store.ID)
 	}
-	m := newMaker(new(Plan), Options{Scope: p.Scope, OwnerAttribute: p.OwnerAttribute})
-	if err := m.list(ctx, x.c); err != nil {
+	now, err := stored.List(ctx, x.c, p.OwnerAttribute, p.Scope.Owner)
+	if err != nil {
 		return err
 	}
 	for i, e := range p.Entries {
-		h := cmp.Or(m.byKey[e.Key], &held{owner: unique.Make[any](nil)})
-		owner := h.owner.Value()
+		h := cmp.Or(now.Newest[e.Key], new(stored.Document))
+		owner := h.Owner()
 		switch {
 		case e.acts() && !e.Unowned && owner != nil && owner != p.Scope.Owner && (p.Scope.Owner != "" || e.Action == Remove):
-			x.end(i, stale("the stored document has the %s by now", m.shown(h)), vsclient.Result{})
-		case e.Action == Duplicate && !slices.ContainsFunc(m.older[e.Key], func(old *held) bool { return old.fileID == e.FileID }):
+			x.end(i, stale("the stored document has the %s by now", now.Named(h)), vsclient.Result{})
+		case e.Action == Duplicate && !slices.ContainsFunc(now.Older[e.Key], func(old *stored.Document) bool { return old.FileID == e.FileID }):
 			x.end(i, end{idle: true}, vsclient.Result{})
-		case e.Action == Unchanged && !e.Indexing() && h.version != e.Version && h.content != digest.Of(e.SHA256):
+		case e.Action == Unchanged && !e.Indexing() && h.Version != e.Version && h.Content != digest.Of(e.SHA256):
 			switch info, err := x.c.Get(ctx, e.Key); { // the listing may be late
 			case errors.Is(err, vsclient.ErrNotFound):
 				x.ends[i] = stale("the stored document is gone")

@@ -13,6 +13,7 @@ import (
 
 	"github.com/conduitio-labs/conduit-connector-openai-vectorstore/vsclient"
 	"github.com/conduitio-labs/conduit-connector-openai-vectorstore/vsclient/plan/internal/digest"
+	"github.com/conduitio-labs/conduit-connector-openai-vectorstore/vsclient/plan/internal/stored"
 )
 
 // Options say how a plan is made.
@@ -35,7 +36,8 @@ type Options struct {
 	// Overlap withholds every change when the source may be another one than is meant: two documents
 	// or more within the scope would go whose content the source lacks, and these are more than three
 	// quarters of all, or more than half while most contents of the source are new, or no document
-	// stays under its key. [ExecuteOptions.Approve] lifts that.
+	// stays under its key. Where two would go, one changed document does not make its content new.
+	// [ExecuteOptions.Approve] lifts that.
 	Overlap bool
 	// Doubt says in words why the source may be another one, such as "the last run has read /docs"; "":
 	// it is not. While a document would go, it withholds every change, unless more than half of the
@@ -53,7 +55,7 @@ type Options struct {
 const SourceEmpty = "the source is empty"
 
 // DefaultOwnerAttribute is the attribute that carries the owner of a document.
-const DefaultOwnerAttribute = "owner"
+const DefaultOwnerAttribute = stored.OwnerAttribute
 
 // Make compares the source with the store and returns the difference. It only reads. It
 // asks for the store, lists its documents, and reads the content of each document of the
@@ -70,10 +72,10 @@ const DefaultOwnerAttribute = "owner"
 // and content that is opened is opened again by [Plan.Execute]. With [Options.Reopen] it holds none.
 func Make(ctx context.Context, c *vsclient.Client, docs iter.Seq2[vsclient.Document, error], o Options) (*Plan, error) {
 	o.OwnerAttribute = cmp.Or(o.OwnerAttribute, DefaultOwnerAttribute)
-	m := newMaker(&Plan{
+	m := &maker{o: o, plan: &Plan{
 		Format: Format, MadeAt: time.Now().UTC().Truncate(time.Second), Scope: o.Scope, Guard: o.Guard.withDefaults(),
 		OwnerAttribute: o.OwnerAttribute, Entries: []Entry{}, documents: make(map[string]vsclient.Document), client: c,
-	}, o)
+	}}
 	var store vsclient.Store
 	checked := make(chan error, 1)
 	listing, stop := context.WithCancel(ctx)
@@ -85,9 +87,15 @@ func Make(ctx context.Context, c *vsclient.Client, docs iter.Seq2[vsclient.Docum
 		}
 		checked <- err
 	}()
-	listed := m.list(listing, c)
+	var listed error
+	m.store, listed = stored.List(listing, c, o.OwnerAttribute, o.Scope.Owner)
 	if err := cmp.Or(<-checked, listed); err != nil {
 		return nil, err
+	}
+	for key, h := range m.store.Newest {
+		if m.owned(key, h) {
+			m.plan.Owned++
+		}
 	}
 	m.plan.StoreID = store.ID
 	for d, err := range docs {
@@ -116,33 +124,12 @@ func Make(ctx context.Context, c *vsclient.Client, docs iter.Seq2[vsclient.Docum
 type maker struct {
 	o       Options
 	plan    *Plan
-	byKey   map[string]*held   // the store's documents, and the source's
-	older   map[string][]*held // versions of a key that are not its newest
+	store   *stored.Store
 	refused []refused
-
-	size, usage int64 // of the store's documents whose size is known
-}
-
-func newMaker(p *Plan, o Options) *maker {
-	return &maker{o: o, plan: p, byKey: make(map[string]*held), older: make(map[string][]*held)}
-}
-
-// held is a key of the store or of the source. The zero held is stored nowhere. There is
-// one for each document of the store, so that it keeps no more than is compared, in 128 bytes.
-type held struct {
-	fileID       string
-	content      digest.Digest
-	size, usage  int64
-	version      int64
-	chunking     unique.Handle[vsclient.Chunking]
-	attributes   [16]byte           // their digest
-	owner        unique.Handle[any] // of nil: none
-	unsearchable *vsclient.Info     // status and reason; nil: it is searchable
-	seen         bool               // the source has the key
 }
 
 // taken stands for every key of the source whose stored document need not be known any more.
-var taken = &held{seen: true}
+var taken = &stored.Document{Seen: true}
 
 // refused is a document that cannot be put. Its content may have moved there from a key
 // that would be removed.
@@ -151,118 +138,31 @@ type refused struct {
 	content vsclient.Content
 }
 
-// list reads the store's listing.
-func (m *maker) list(ctx context.Context, c *vsclient.Client) error {
-	for info, err := range c.List(ctx) {
-		if err != nil {
-			return err
-		}
-		if info.Key == "" {
-			continue
-		}
-		h := &held{
-			fileID: info.FileID, content: digest.Of(info.SHA256), size: info.Size, usage: info.UsageBytes, version: info.Version,
-			chunking: unique.Make(info.Chunking), attributes: digest.Attributes(info.Attributes), owner: unique.Make(m.ownerOf(info.Attributes)),
-		}
-		if info.Status != vsclient.Completed {
-			kept := info
-			h.unsearchable = &kept
-		} else if h.size > 0 {
-			m.size, m.usage = m.size+h.size, m.usage+h.usage
-		}
-		other := m.byKey[info.Key]
-		if other != nil && other.fileID == h.fileID {
-			continue // a listing that began anew shows it twice
-		}
-		if other != nil {
-			if newestFirst(other, h) < 0 {
-				h, other = other, h
-			}
-			m.older[info.Key] = append(m.older[info.Key], other)
-		}
-		m.byKey[info.Key] = h
-	}
-	for key, h := range m.byKey {
-		slices.SortFunc(m.older[key], newestFirst)
-		for _, old := range m.older[key] { // they go with the key
-			if other := old.owner.Value(); other != nil && other != m.o.Scope.Owner {
-				h.owner = old.owner
-			}
-		}
-		if m.owned(key, h) {
-			m.plan.Owned++
-		}
-	}
-	return nil
-}
-
-// conduits is the attribute in which the Conduit connector keeps the owner of a document.
-const conduits = "collection"
-
-// foreign is an owner that another usual attribute holds.
-type foreign struct {
-	attribute string
-	value     any
-}
-
-// ownerOf returns the owner of a stored document; nil: it has none.
-func (m *maker) ownerOf(a vsclient.Attributes) any {
-	for _, name := range []string{DefaultOwnerAttribute, conduits} {
-		if a[m.o.OwnerAttribute] == nil && a[name] != nil {
-			return foreign{name, a[name]}
-		}
-	}
-	return a[m.o.OwnerAttribute]
-}
-
-// ownerBeside returns the owner of the stored document. Where the source's document has the other
-// usual attribute too, that is no owner.
-func (h *held) ownerBeside(want vsclient.Info) any {
-	if other, is := h.owner.Value().(foreign); is && want.Attributes[other.attribute] != nil {
-		return nil
-	}
-	return h.owner.Value()
-}
-
-// shown names the owner of a stored document.
-func (m *maker) shown(h *held) string {
-	other, is := h.owner.Value().(foreign)
-	if !is {
-		other = foreign{m.o.OwnerAttribute, h.owner.Value()}
-	}
-	return fmt.Sprintf("%s %q", other.attribute, fmt.Sprint(other.value))
-}
-
-// newestFirst is the order of the versions of a key, as the client has it.
-func newestFirst(a, b *held) int {
-	return cmp.Or(cmp.Compare(b.version, a.version), cmp.Compare(b.fileID, a.fileID))
-}
-
 // owned reports whether a stored document is within the scope.
-func (m *maker) owned(key string, h *held) bool {
-	return h.version > 0 && m.o.Scope.has(key, h.owner.Value())
+func (m *maker) owned(key string, h *stored.Document) bool {
+	return h.Version > 0 && m.o.Scope.has(key, h.Owner())
 }
 
 // take takes in a document of the source.
 func (m *maker) take(ctx context.Context, d vsclient.Document) error {
-	h := cmp.Or(m.byKey[d.Key], new(held))
-	e := Entry{Key: d.Key, FileID: h.fileID, Version: h.version, usage: h.usage}
-	if h.seen {
+	h := cmp.Or(m.store.Newest[d.Key], new(stored.Document))
+	e := Entry{Key: d.Key, FileID: h.FileID, Version: h.Version, usage: h.Usage}
+	if h.Seen {
 		e.Action, e.Reason = Refused, "the source has the key twice; the first document counts"
 		m.refused = append(m.refused, refused{len(m.plan.Entries), d.Content})
 	} else if err := m.judge(ctx, &e, h, d); err != nil {
 		return err
 	}
-	if m.owned(d.Key, h) && e.SHA256 != "" && digest.Of(e.SHA256) == h.content {
+	if m.owned(d.Key, h) && e.SHA256 != "" && digest.Of(e.SHA256) == h.Content {
 		m.plan.Same++
 	}
-	h.seen, e.Reason = true, unique.Make(e.Reason).Value() // most are the same
+	h.Seen, e.Reason = true, unique.Make(e.Reason).Value() // most are the same
 	m.plan.Entries = append(m.plan.Entries, e)
-	if !m.o.Reopen && (e.mayPut() || e.Action == Unchanged && len(m.older[d.Key]) > 0) {
+	if !m.o.Reopen && (e.mayPut() || e.Action == Unchanged && len(m.store.Older[d.Key]) > 0) {
 		m.plan.documents[d.Key] = d
 	}
-	if len(m.older[d.Key]) == 0 && (h.fileID == "" || e.Action == Unchanged || e.Action.Uploads()) {
-		m.byKey[d.Key] = taken
+	if len(m.store.Older[d.Key]) == 0 && (h.FileID == "" || e.Action == Unchanged || e.Action.Uploads()) {
+		m.store.Newest[d.Key] = taken
 	}
 	reason := "a newer version of the key is searchable"
 	switch {
@@ -270,20 +170,20 @@ func (m *maker) take(ctx context.Context, d vsclient.Document) error {
 		reason = "a newer version of the key is being indexed"
 	case !e.Action.Puts() && e.Action != Unchanged:
 		return nil
-	case h.unsearchable != nil:
+	case h.Unsearchable != nil:
 		reason = "the key gets a newer version"
 	}
-	for _, old := range m.older[d.Key] {
+	for _, old := range m.store.Older[d.Key] {
 		m.plan.Entries = append(m.plan.Entries, Entry{
 			Action: Duplicate, Key: d.Key, Reason: reason,
-			Bytes: old.size, SHA256: old.content.String(), FileID: old.fileID, Version: old.version,
+			Bytes: old.Size, SHA256: old.Content.String(), FileID: old.FileID, Version: old.Version,
 		})
 	}
 	return nil
 }
 
 // judge finds the action for a document.
-func (m *maker) judge(ctx context.Context, e *Entry, h *held, d vsclient.Document) error {
+func (m *maker) judge(ctx context.Context, e *Entry, h *stored.Document, d vsclient.Document) error {
 	var other string
 	d.Attributes, other = owned(d.Attributes, m.o.Scope.Owner, m.o.OwnerAttribute)
 	info, err := m.plan.client.Describe(ctx, d)
@@ -305,7 +205,7 @@ func (m *maker) judge(ctx context.Context, e *Entry, h *held, d vsclient.Documen
 	if why := m.o.Refusals.reason(d.Key, info.SHA256, info.Chunking.String()); e.Action.Uploads() && why != "" {
 		e.Action, e.Reason = Refused, refusedBefore+why
 	}
-	e.Unowned = info.Attributes[m.o.OwnerAttribute] != nil && h.fileID != "" && h.ownerBeside(info) == nil && e.mayPut()
+	e.Unowned = info.Attributes[m.o.OwnerAttribute] != nil && h.FileID != "" && h.OwnerBeside(info.Attributes) == nil && e.mayPut()
 	return nil
 }
 
@@ -332,29 +232,29 @@ func owned(a vsclient.Attributes, owner, attribute string) (_ vsclient.Attribute
 
 // compare returns the difference between a stored document and one of the source, as a
 // store would describe it.
-func (m *maker) compare(h *held, want vsclient.Info) (Action, string) {
-	if h.fileID == "" {
+func (m *maker) compare(h *stored.Document, want vsclient.Info) (Action, string) {
+	if h.FileID == "" {
 		return Create, ""
 	}
-	stuck := h.unsearchable
-	switch was, is := h.ownerBeside(want), want.Attributes[m.o.OwnerAttribute]; {
+	stuck := h.Unsearchable
+	switch was, is := h.OwnerBeside(want.Attributes), want.Attributes[m.o.OwnerAttribute]; {
 	case was != nil && was != is && (is == nil || m.o.Scope.Owner != ""):
-		return Conflict, "the stored document has the " + m.shown(h)
+		return Conflict, "the stored document has the " + m.store.Named(h)
 	case was != nil && was != is:
-		return Conflict, fmt.Sprintf("the stored document has the %s, and the source gives it %q", m.shown(h), fmt.Sprint(is))
-	case h.content == (digest.Digest{}):
+		return Conflict, fmt.Sprintf("the stored document has the %s, and the source gives it %q", m.store.Named(h), fmt.Sprint(is))
+	case h.Content == (digest.Digest{}):
 		return Replace, "the store does not tell the stored content"
-	case h.content != digest.Of(want.SHA256):
+	case h.Content != digest.Of(want.SHA256):
 		return Replace, ""
 	case stuck != nil && (stuck.Status == vsclient.Failed || stuck.Status == vsclient.Cancelled):
 		return Repair, unindexed + cmp.Or(stuck.Code, string(stuck.Status))
 	case stuck != nil && time.Since(stuck.AttachedAt) > 10*time.Minute: // as a client has it
 		return Repair, fmt.Sprintf("the stored document is stuck: it is %s since %s", stuck.Status, stuck.AttachedAt.UTC().Format(time.RFC3339))
-	case h.chunking.Value() != want.Chunking:
-		return Rechunk, fmt.Sprintf("from %s to %s", h.chunking.Value(), want.Chunking)
+	case h.Chunking.Value() != want.Chunking:
+		return Rechunk, fmt.Sprintf("from %s to %s", h.Chunking.Value(), want.Chunking)
 	}
 	action, reason := Unchanged, ""
-	if h.attributes != digest.Attributes(want.Attributes) {
+	if h.Attributes != digest.Attributes(want.Attributes) {
 		action = Attributes
 	}
 	if stuck != nil {
@@ -378,9 +278,9 @@ func reasonOf(err error) string {
 // remove plans the removals.
 func (m *maker) remove(ctx context.Context) error {
 	p, first := m.plan, len(m.plan.Entries)
-	for key, h := range m.byKey {
-		if !h.seen && m.owned(key, h) {
-			p.Entries = append(p.Entries, Entry{Action: Remove, Key: key, Bytes: h.size, SHA256: h.content.String(), FileID: h.fileID, Version: h.version})
+	for key, h := range m.store.Newest {
+		if !h.Seen && m.owned(key, h) {
+			p.Entries = append(p.Entries, Entry{Action: Remove, Key: key, Bytes: h.Size, SHA256: h.Content.String(), FileID: h.FileID, Version: h.Version})
 		}
 	}
 	removals := p.Entries[first:]
@@ -450,11 +350,11 @@ func ask(ctx context.Context, exists func(context.Context, string) (bool, error)
 
 // losses compares contents. gone is how many removals have a content that the source lacks. news
 // is how many contents are new to the store, less those that it has. stays is how many documents
-// stay under their keys, also without a content that can be put. The first change of a stored
-// document counts as a content that the store has. The first document with a removed content is
-// the one that has moved.
+// stay under their keys, also without a content that can be put. The first document with a removed
+// content is the one that has moved. Where no more than two documents are gone, one that has changed
+// counts as a content that the store has.
 func (m *maker) losses(source, removals []Entry) (gone, news, stays int) {
-	removed, there, changed := make(map[string]bool), make(map[string]bool), -1
+	removed, there, changed := make(map[string]bool), make(map[string]bool), 0
 	for _, e := range removals {
 		removed[e.SHA256] = e.SHA256 != ""
 	}
@@ -473,9 +373,10 @@ func (m *maker) losses(source, removals []Entry) (gone, news, stays int) {
 		case e.Action == Create:
 			news++
 		case e.Action == Replace:
-			news, changed = news+changed, 1
+			news++
 			stays++
-		case e.Action == Refused && m.owned(e.Key, m.byKey[e.Key]):
+			changed = 2
+		case e.Action == Refused && m.owned(e.Key, m.store.Newest[e.Key]):
 			stays++
 		}
 	}
@@ -483,6 +384,9 @@ func (m *maker) losses(source, removals []Entry) (gone, news, stays int) {
 		if !there[e.SHA256] {
 			gone++
 		}
+	}
+	if gone <= 2 {
+		news -= changed
 	}
 	return gone, news, stays
 }

@@ -16,8 +16,8 @@ const (
 func (p *Plan) sum(m *maker, store vsclient.Store) {
 	t := Totals{}
 	usage := 1.0 // bytes that OpenAI counts for a byte of content
-	if m.size > 0 {
-		usage = float64(m.usage) / float64(m.size)
+	if m.store.Size > 0 {
+		usage = float64(m.store.Usage) / float64(m.store.Size)
 	}
 	var changes int // removals, two requests each, and updates
 	for _, e := range p.Entries {
@@ -37,9 +37,9 @@ func (p *Plan) sum(m *maker, store vsclient.Store) {
 			changes += 2
 			t.Storage -= int64(usage * float64(e.Bytes))
 		case e.Action == Remove:
-			for _, version := range append(m.older[e.Key], m.byKey[e.Key]) {
+			for _, version := range append(m.store.Older[e.Key], m.store.Newest[e.Key]) {
 				changes += 2
-				t.Storage -= version.usage
+				t.Storage -= version.Usage
 			}
 		}
 	}
