@@ -7,9 +7,11 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"net/http"
 	"os"
 	"regexp"
 	"runtime/debug"
+	"slices"
 	"strings"
 	"time"
 
@@ -166,7 +168,8 @@ func (u until) Read(p []byte) (int, error) {
 	case <-read:
 		return copy(p, own[:n]), err
 	case <-u.Done():
-		return 0, context.Cause(u)
+		cause := context.Cause(u)
+		return 0, &vsclient.Error{Op: "read the input", Class: vsclient.Stopped, Reason: cause.Error(), Err: cause}
 	}
 }
 
@@ -198,13 +201,33 @@ func (a *app) envelope(code int, err error) {
 
 // packages are the names before the errors of packages, at the beginning or after a colon, a
 // comma or a line feed.
-var packages = regexp.MustCompile(`(^|: |, |\n)(vsclient|plan): `)
+var packages = regexp.MustCompile(`(^|: |, |\n)(vsclient: new|vsclient|plan): `)
+
+// words puts the names of vsctl in place of those of the packages.
+var words = strings.NewReplacer(
+	"Config.APIKey holds", "the API key (OPENAI_API_KEY, or api_key in the settings) holds",
+	", or set the document's Extension", "",
+	"cannot be read: content cannot be read: ", "cannot be read: ",
+)
+
+// longWait is a wait of which a person should know.
+const longWait = time.Minute
 
 // message is the error on one line.
 func message(err error) string {
-	text := packages.ReplaceAllString(err.Error(), "$1")
+	text := words.Replace(packages.ReplaceAllString(err.Error(), "$1"))
+	if e, ok := errors.AsType[*vsclient.Error](err); ok && e.RetryAfter >= longWait && errors.Is(e, vsclient.ErrTimeout) { // the client has not waited for so long
+		text = strings.Replace(text, vsclient.ErrTimeout.Error()+": ", "", 1) +
+			fmt.Sprintf("; the server asks to wait for %v: run the command again after that", e.RetryAfter.Round(time.Second))
+	}
+	if api, ok := errors.AsType[*vsclient.APIError](err); ok && api.Code == "" && api.Message == "" && slices.Contains(guarded, api.Status) {
+		text += "; the reply has no message of OpenAI: a proxy may have answered; check the base URL and the proxy"
+	}
 	return strings.Join(strings.FieldsFunc(text, func(r rune) bool { return r == '\n' || r == '\r' }), "; ")
 }
+
+// guarded are the statuses with which a proxy keeps a request from the API.
+var guarded = []int{http.StatusUnauthorized, http.StatusForbidden, http.StatusProxyAuthRequired}
 
 func codeOf(err error) int {
 	var known *exit
@@ -299,6 +322,15 @@ OPENAI_BASE_URL, OPENAI_ORG_ID and OPENAI_PROJECT_ID, then from .vsctl.yaml.
 		}
 		completion.Args = cobra.ArbitraryArgs
 	}
+	root.InitDefaultHelpCmd()
+	if help, _, err := root.Find([]string{"help"}); err == nil {
+		help.Args = func(_ *cobra.Command, given []string) error {
+			if _, rest, err := root.Find(given); err != nil || len(rest) > 0 {
+				return usagef("there is no command %q; vsctl --help lists them", strings.Join(given, " "))
+			}
+			return nil
+		}
+	}
 	return root
 }
 
@@ -313,9 +345,18 @@ func isFolder(path string) bool {
 // folder is the value of --emulate. Its type is one whose default the help leaves out.
 type folder string
 
-func (f *folder) String() string         { return string(*f) }
-func (f *folder) Set(value string) error { *f = folder(value); return nil }
-func (f *folder) Type() string           { return "bool" }
+func (f *folder) String() string { return string(*f) }
+func (f *folder) Type() string   { return "bool" }
+
+// Set refuses an empty value, such as a variable that is not set: without --emulate the command
+// would work on the store of the settings.
+func (f *folder) Set(value string) error {
+	if value == "" {
+		return errors.New("the folder is empty: give --emulate=DIR, or --emulate alone for an empty store")
+	}
+	*f = folder(value)
+	return nil
+}
 
 // decimal is the value of a flag for a number. Without it, 010 is 8 and 0x10 is 16.
 type decimal struct{ pflag.Value }

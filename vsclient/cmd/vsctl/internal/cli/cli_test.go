@@ -2,6 +2,7 @@ package cli_test
 
 import (
 	"bytes"
+	"context"
 	"errors"
 	"flag"
 	"fmt"
@@ -55,6 +56,12 @@ func TestTheExitCodeTellsTheKindOfFailure(t *testing.T) {
 			w.write("p.md", "version https://git-lfs.github.com/spec/v1\noid sha256:4d7a\nsize 12345\n")
 		}, args: []string{"put", "k", "DIR/p.md"}, code: cli.Failed, says: "git lfs pull"},
 		{name: "no such command", args: []string{"frob"}, code: cli.Usage, says: "vsctl --help"},
+		{name: "help of no such command", args: []string{"help", "frob"}, code: cli.Usage, says: "vsctl --help"},
+		{name: "help of no such command below one", args: []string{"help", "sync", "frob"}, code: cli.Usage, says: `"sync frob"`},
+		{name: "an empty folder to emulate", args: []string{"--emulate=", "put", "k", "FILE"}, code: cli.Usage, says: "give --emulate=DIR, or --emulate alone"},
+		{name: "no PLAN", args: []string{"apply"}, code: cli.Usage, says: "a PLAN, and a SOURCE where that has moved"},
+		{name: "a key with a blank", prepare: func(w *world) { w.env["OPENAI_API_KEY"] = "sk a" }, args: []string{"ls"}, code: cli.Environment, says: "the API key (OPENAI_API_KEY, or api_key in the settings) holds"},
+		{name: "content of no type", prepare: func(w *world) { w.write("x.bin", "\xff\xfe\xff") }, args: []string{"put", "x.bin", "DIR/x.bin"}, code: cli.Failed, says: "give the key an extension that OpenAI indexes"},
 		{name: "a folder to emulate without =", args: []string{"--emulate", ".", "ls"}, code: cli.Usage, says: "write --emulate=."},
 		{name: "no such flag", args: []string{"ls", "--frob"}, code: cli.Usage, says: "vsctl ls --help"},
 		{name: "no KEY", args: []string{"get"}, code: cli.Usage, says: "takes a KEY"},
@@ -110,6 +117,56 @@ func TestTheExitCodeTellsTheKindOfFailure(t *testing.T) {
 	}
 }
 
+func TestARefusalTellsThePersonWhatToDo(t *testing.T) {
+	page := "<html><body>Access denied</body></html>"
+	for _, c := range []struct {
+		fault openaitest.Fault
+		says  string
+		not   string
+	}{
+		{openaitest.Fault{Status: 429, RetryAfter: openaitest.Duration(time.Hour), Message: "slow down"}, "; the server asks to wait for 1h0m0s: run the command again after that", "timed out"},
+		{openaitest.Fault{Status: 403, Body: &page}, "; the reply has no message of OpenAI: a proxy may have answered", "denied"},
+		{openaitest.Fault{Status: 403, Message: "no such right"}, "no such right", "proxy"},
+	} {
+		is := is.New(t)
+		w := newWorld(t, openaitest.Config{})
+		c.fault.Kind, c.fault.Times = openaitest.FaultStatus, -1
+		w.srv.Inject(c.fault)
+		_, errs, code := w.run("plan", w.dir)
+		is.Equal(code, cli.Environment)
+		if !strings.Contains(errs, c.says) {
+			t.Errorf("%q is not in %s", c.says, errs)
+		}
+		is.True(!strings.Contains(errs, c.not))
+	}
+}
+
+func TestASignalWhileInputIsReadIsAStop(t *testing.T) {
+	for _, args := range [][]string{{"plan", "manifest:-", "--json"}, {"plan", "keys:-", "--json"}, {"put", "k", "--json"}} {
+		is := is.New(t)
+		w := newWorld(t, openaitest.Config{})
+		ctx, stop := context.WithCancelCause(t.Context())
+		var out, errs bytes.Buffer
+		code := cli.Run(ctx, args, cli.Streams{
+			In: reads(func() { stop(errors.New("interrupt signal received")); select {} }), Out: &out, Err: &errs,
+			LookupEnv: func(name string) (string, bool) { v, ok := w.env[name]; return v, ok },
+		})
+		is.Equal(code, cli.Failed)
+		is.True(strings.Contains(out.String(), `"class": "stopped"`))
+		is.True(strings.Contains(out.String(), "interrupt signal received"))
+	}
+}
+
+func TestATextCannotWriteToTheTerminal(t *testing.T) {
+	is := is.New(t)
+	w := newWorld(t, openaitest.Config{})
+	w.in = "a\tb\r\n\x1b[2J\u202e\x07ä\n"
+	w.must(cli.Done, "put", "k.md")
+	is.Equal(w.must(cli.Done, "text", "k.md"), w.in) // a pipe gets the text as it is
+	w.tty = true
+	is.Equal(w.must(cli.Done, "text", "k.md"), "a\tb\n"+`\x1b[2J\u202e\aä`+"\n")
+}
+
 func TestAKeyThatLooksLikeAFlagIsAKey(t *testing.T) {
 	is := is.New(t)
 	w := newWorld(t, openaitest.Config{})
@@ -158,6 +215,10 @@ func TestAnErrorNamesTheFlagAndTheTypeOfJSON(t *testing.T) {
 	w := newWorld(t, openaitest.Config{})
 	w.write("m.jsonl", `{"key":"n","text":"t","attributes":{"a":null}}`+"\n"+`{"key":"l","text":"t","attributes":{"b":[1]}}`+"\n"+`{"key":"o","text":"t","attributes":{"c":{}}}`+"\n"+`{"end":true,"count":3}`+"\n")
 	manifest := "manifest:" + filepath.Join(w.dir, "m.jsonl")
+	w.write("out.jsonl", `{"key":"k","path":"../x"}{"end":true,"count":1}`)
+	w.write("a.plan", `{"plan":{"format":99}}`)
+	w.write("bin", "\xff\xfe\xff")
+	w.write("bin.jsonl", `{"key":"x.bin","path":"bin"}{"end":true,"count":1}`)
 	for _, c := range []struct {
 		args []string
 		code int
@@ -165,6 +226,9 @@ func TestAnErrorNamesTheFlagAndTheTypeOfJSON(t *testing.T) {
 	}{
 		{[]string{"plan", w.dir, "--owner", strings.Repeat("o", 600)}, cli.Usage, []string{"--owner or --owner-attribute: ", "600"}},
 		{[]string{"plan", w.dir, "--chunking", "1/0"}, cli.Usage, []string{"vsctl: --chunking: "}},
+		{[]string{"plan", "manifest:" + filepath.Join(w.dir, "out.jsonl")}, cli.Withheld, []string{`vsctl: the content of "k" cannot be read: stat`}},
+		{[]string{"apply", filepath.Join(w.dir, "a.plan"), "-y"}, cli.Environment, []string{"make the plan again"}},
+		{[]string{"plan", "manifest:" + filepath.Join(w.dir, "bin.jsonl")}, cli.Done, []string{"give the key an extension that OpenAI indexes)"}},
 		{[]string{"plan", manifest}, cli.Done, []string{"? n ", `"a": null is not allowed`, `"b": an array is not allowed`, `"c": an object is not allowed`}},
 	} {
 		out, errs, code := w.run(c.args...)
@@ -173,7 +237,7 @@ func TestAnErrorNamesTheFlagAndTheTypeOfJSON(t *testing.T) {
 				t.Errorf("%.60q ends with %d and does not say %q:\n%s%s", c.args, code, part, out, errs)
 			}
 		}
-		for _, part := range []string{"any.md", "<nil>", "interface"} {
+		for _, part := range []string{"any.md", "<nil>", "interface", "Extension", "cannot be read: content", "again; make it"} {
 			if strings.Contains(out+errs, part) {
 				t.Errorf("%.60q says %q:\n%s%s", c.args, part, out, errs)
 			}

@@ -101,7 +101,7 @@ func valueText(value any) string {
 func (a *app) textCommand() *cobra.Command {
 	return &cobra.Command{
 		Use: "text KEY", Short: "Print the text that OpenAI has parsed out of a document", Args: args(1, 1, "a KEY"),
-		Long:    "Text prints the text that OpenAI has parsed out of a document. OpenAI does not return the\nbytes that were uploaded.",
+		Long:    "Text prints the text that OpenAI has parsed out of a document. OpenAI does not return the\nbytes that were uploaded. On a terminal, characters that cannot be seen are escaped.",
 		Example: "  vsctl text handbook/travel.pdf | less",
 		RunE: a.stored(func(ctx context.Context, c *vsclient.Client, args []string) (outcome, error) {
 			text, err := c.Text(ctx, args[0])
@@ -112,6 +112,9 @@ func (a *app) textCommand() *cobra.Command {
 				summary: fmt.Sprintf("%s has %s of text", args[0], show.Bytes(int64(len(text)))),
 				result:  map[string]string{"key": args[0], "text": text},
 				text: func(w io.Writer) {
+					if a.OutTerminal {
+						text = show.Block(text)
+					}
 					fmt.Fprint(w, text)
 					if a.OutTerminal && !strings.HasSuffix(text, "\n") {
 						fmt.Fprintln(w)
@@ -140,7 +143,7 @@ func (a *app) putCommand() *cobra.Command {
 	var chunking, owner, ownerAttribute string
 	var wait bool
 	cmd := &cobra.Command{
-		Use: "put KEY [FILE|-]", Short: "Put one document, from a file or from standard input", Args: args(1, 2, "a KEY and a FILE"),
+		Use: "put KEY [FILE|-]", Short: "Put one document, from a file or from standard input", Args: args(1, 2, "a KEY, and a FILE unless the content is on standard input"),
 		Long:    "Put makes the content the only document of its key. It returns when the document is\nsearchable. The same content again uploads nothing.",
 		Example: "  vsctl put handbook/travel.md travel.md --attribute lang=en\n  pandoc -t markdown travel.docx | vsctl put handbook/travel.md",
 	}

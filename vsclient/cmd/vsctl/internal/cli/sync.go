@@ -116,6 +116,9 @@ func (s spec) open(a *app) (source.Source, error) {
 		Prefix: s.Prefix, Include: s.Include, Exclude: s.Exclude, FrontMatter: s.FrontMatter, Complete: s.Complete,
 		AllowEmpty: s.AllowEmpty, Chunking: chunking, Stdin: a.In,
 	})
+	if stopped, ok := errors.AsType[*vsclient.Error](err); ok {
+		return nil, stopped
+	}
 	if err != nil && codeOf(err) != Usage {
 		return nil, environment(fmt.Errorf("the source cannot be read: %w", err))
 	}
@@ -181,7 +184,27 @@ func (a *app) make(ctx context.Context, c *vsclient.Client, opened source.Source
 			m.Plan.Entries[i].Reason = reason
 		}
 	}
+	m.phrase()
+	m.point(opened.Elsewhere())
 	return m, nil
+}
+
+// phrase puts the reasons of the plan in vsctl's words.
+func (m made) phrase() {
+	m.Plan.Incomplete = words.Replace(m.Plan.Incomplete)
+	for i, e := range m.Plan.Entries {
+		m.Plan.Entries[i].Reason, m.Plan.Entries[i].Withheld = words.Replace(e.Reason), words.Replace(e.Withheld)
+	}
+}
+
+// point withholds removals of contents that the source has behind a pointer, under another key.
+func (m made) point(elsewhere map[string]string) {
+	for i, e := range m.Plan.Entries {
+		key := elsewhere[e.SHA256]
+		if key != "" && e.Action == plan.Remove && (e.Withheld == "" || e.Withheld == m.Plan.Guarded) {
+			m.Plan.Entries[i].Withheld = fmt.Sprintf("the source has its content under %q, which is a pointer of Git LFS", key)
+		}
+	}
 }
 
 // check returns an error when no document can be put with the owner or the chunking.
@@ -336,6 +359,10 @@ func summary(p *plan.Plan) string {
 			indexing++
 		}
 	}
+	older := "older versions"
+	if counts[plan.Duplicate] == 1 {
+		older = "older version"
+	}
 	parts := []string{}
 	for _, one := range []struct {
 		n    int
@@ -344,8 +371,9 @@ func summary(p *plan.Plan) string {
 		{counts[plan.Create], "to create"},
 		{counts[plan.Replace] + counts[plan.Rechunk], "to replace"},
 		{counts[plan.Attributes], "to give other attributes"},
-		{counts[plan.Repair] + counts[plan.Duplicate], "to repair"},
+		{counts[plan.Repair], "to repair"},
 		{counts[plan.Remove], "to remove"},
+		{counts[plan.Duplicate], older + " to remove"},
 		{unput, "not put"},
 		{len(withheld(p)), "not removed"},
 		{counts[plan.Conflict] + counts[plan.Refused], "left alone"},
@@ -612,10 +640,11 @@ func (x *executeFlags) add(f *pflag.FlagSet) {
 func (a *app) applyCommand() *cobra.Command {
 	var x executeFlags
 	cmd := &cobra.Command{
-		Use: "apply PLAN [SOURCE]", Short: "Execute a saved plan", Args: args(1, 2, "a PLAN and a SOURCE"),
+		Use: "apply PLAN [SOURCE]", Short: "Execute a saved plan", Args: args(1, 2, "a PLAN, and a SOURCE where that has moved"),
 		Long: `Apply executes a plan that vsctl plan --out has saved. Steps that the store or the source has
 outrun are named and left alone, and the others are done. SOURCE says where the source is
-now, when that is not where it was.
+now, when that is not where it was. When OPENAI_VECTOR_STORE_ID or --store names another store
+than the plan's, nothing is changed.
 
 It changes nothing, and exits with 4, when the plan removes documents and the last run here
 has read another folder, of which the plan did not know. Plan again.
@@ -646,7 +675,7 @@ has read another folder, of which the plan did not know. Plan again.
 			return outcome{}, err
 		}
 		defer opened.Close() //nolint:errcheck // it was read alone
-		if a.emulate == "" && a.flags.Store == "" {
+		if named, _ := a.LookupEnv("OPENAI_VECTOR_STORE_ID"); a.emulate == "" && cmp.Or(a.flags.Store, named) == "" {
 			a.flags.Store = m.Plan.StoreID
 		}
 		c, end, err := a.client(ctx, "", !x.wait)
@@ -655,7 +684,11 @@ has read another folder, of which the plan did not know. Plan again.
 		}
 		defer end()
 		if a.storeID != m.Plan.StoreID {
-			return outcome{}, usagef("the plan is for the store %s, and the command's is %s: plan again", show.Text(m.Plan.StoreID), a.storeID)
+			planned := show.Text(m.Plan.StoreID)
+			if a.emulate == "" && a.flags.Store == "" {
+				return outcome{}, usagef("the plan is for the store %s, and OPENAI_VECTOR_STORE_ID names %s: give --store %s, or plan again", planned, show.Text(a.storeID), planned)
+			}
+			return outcome{}, usagef("the plan is for the store %s, and the command's is %s: plan again", planned, show.Text(a.storeID))
 		}
 		m.refusals = a.refusals(m.Plan.StoreID, m.Spec)
 		last := a.last(m.Plan.StoreID, m.Spec)
@@ -688,7 +721,11 @@ func load(file string) (m made, err error) {
 		return m, err
 	}
 	if err := json.Unmarshal(data, &m); err != nil || m.Plan == nil {
-		return m, fmt.Errorf("%s is no plan that vsctl plan --out has saved: %w", file, errors.Join(err, errors.New("make it again")))
+		remedy := errors.New("make it again")
+		if err != nil && strings.Contains(err.Error(), "again") {
+			remedy = nil
+		}
+		return m, fmt.Errorf("%s is no plan that vsctl plan --out has saved: %w", file, errors.Join(err, remedy))
 	}
 	if m.Plan.Scope != m.Spec.scope() || m.Plan.OwnerAttribute != cmp.Or(m.Spec.OwnerAttribute, plan.DefaultOwnerAttribute) {
 		return m, fmt.Errorf("%s was changed: the owner and the prefix of its plan are not those of its source; make it again", file)

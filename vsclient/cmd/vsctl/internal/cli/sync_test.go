@@ -1,6 +1,7 @@
 package cli_test
 
 import (
+	"crypto/sha256"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -270,10 +271,28 @@ func TestEachSignStandsForItsChange(t *testing.T) {
 			t.Errorf("%q is not in the plan:\n%s", line, out)
 		}
 	}
+	is.True(strings.Contains(out, "\n1 to create, 1 to replace, 1 to give other attributes, 1 to remove, 1 older version to remove, 1 left alone, 3 unchanged\n"))
 	is.Equal(w.writes(), before)
 	w.must(cli.Done, "sync", w.dir, "--owner", "hb", "-y")
 	is.Equal(len(w.keys()), 7) // a document each: the older version has gone
 	is.True(strings.Contains(w.must(cli.Done, "plan", w.dir, "--owner", "hb"), "1 left alone, 6 unchanged"))
+}
+
+// TestAContentBehindAPointerIsNotGone renames a file of Git LFS, and has its pointer alone.
+func TestAContentBehindAPointerIsNotGone(t *testing.T) {
+	for _, args := range [][]string{nil, {"--approve-removals", "1"}} {
+		is := is.New(t)
+		w := newWorld(t, openaitest.Config{})
+		w.write("sub/large.md", "large")
+		w.must(cli.Done, "sync", w.dir, "--owner", "hb", "-y")
+		w.remove("sub/large.md")
+		w.write("other.md", fmt.Sprintf("version https://git-lfs.github.com/spec/v1\noid sha256:%x\nsize 5\n", sha256.Sum256([]byte("large"))))
+		out, errs, code := w.run(append([]string{"sync", w.dir, "--owner", "hb", "-y"}, args...)...)
+		is.Equal(code, cli.Withheld)
+		is.True(strings.Contains(out, "- sub/large.md  (withheld: "))
+		is.True(strings.Contains(errs, `the source has its content under "other.md", which is a pointer of Git LFS`))
+		is.Equal(w.keys(), []string{"a.md", "sub/b.md", "sub/c.md", "sub/large.md"})
+	}
 }
 
 func TestAListOfKeysRemovesAndPutsNothing(t *testing.T) {
@@ -354,15 +373,25 @@ func TestASavedPlanIsApplied(t *testing.T) {
 	is.Equal(w.keys(), []string{"a.md", "new.md", "sub/c.md"})
 	is.Equal(w.must(cli.Done, "text", "a.md"), "changed")
 
-	w.must(cli.Usage, "apply", file, "-y", "--store", w.srv.NewVectorStore("another"))
+	another := w.srv.NewVectorStore("another")
+	w.must(cli.Usage, "apply", file, "-y", "--store", another)
+	w.env["OPENAI_VECTOR_STORE_ID"] = another
+	before := w.writes()
+	_, errs, code = w.run("apply", file, "-y")
+	is.Equal(code, cli.Usage)
+	is.True(strings.Contains(errs, "OPENAI_VECTOR_STORE_ID names "+another+": give --store "+w.store+", or plan again"))
+	is.Equal(w.writes(), before)
+	_, _, code = w.run("apply", file, "-y", "--store", w.store) // its steps no longer fit
+	is.Equal(code, cli.Failed)
+	delete(w.env, "OPENAI_VECTOR_STORE_ID")
 
 	moved := filepath.Join(t.TempDir(), "moved")
 	w.write("a.md", "changed once more")
-	w.must(cli.Done, "plan", w.dir, "--owner", "hb", "--out", file)
+	w.must(cli.Done, "plan", w.dir, "--owner", "hb", "--out", file, "--store", w.store)
 	is.NoErr(os.Rename(w.dir, moved))
 	w.must(cli.Environment, "apply", file, "-y")
 	w.must(cli.Done, "apply", file, moved, "-y")
-	is.Equal(w.must(cli.Done, "text", "a.md"), "changed once more")
+	is.Equal(w.must(cli.Done, "text", "a.md", "--store", w.store), "changed once more")
 }
 
 // TestASavedPlanHasTheScopeOfItsSource has a plan that somebody has changed.

@@ -14,6 +14,7 @@ import (
 	"text/tabwriter"
 	"time"
 	"unicode"
+	"unicode/utf8"
 )
 
 // Envelope is the whole output of a command under --json.
@@ -136,6 +137,26 @@ func Text(s string) string {
 		return strconv.Quote(s)
 	}
 	return s
+}
+
+// Block returns the text as it can stand on the lines of a terminal: each character is escaped that
+// Text would quote, but for tabs and the ends of lines.
+func Block(s string) string {
+	s = strings.ReplaceAll(s, "\r\n", "\n")
+	var b strings.Builder
+	for i, r := range s {
+		_, size := utf8.DecodeRuneInString(s[i:])
+		switch {
+		case r == utf8.RuneError && size == 1:
+			fmt.Fprintf(&b, `\x%02x`, s[i])
+		case r == '\n', r == '\t', unicode.IsGraphic(r):
+			b.WriteRune(r)
+		default:
+			quoted := strconv.QuoteRune(r)
+			b.WriteString(quoted[1 : len(quoted)-1])
+		}
+	}
+	return b.String()
 }
 
 // Bytes returns a size in words.

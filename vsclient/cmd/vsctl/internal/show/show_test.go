@@ -67,6 +67,17 @@ func TestTextStaysOnItsLine(t *testing.T) {
 	}
 }
 
+func TestABlockHasLinesAndTabsAlone(t *testing.T) {
+	is := is.New(t)
+	for in, want := range map[string]string{
+		"a\tb\r\nc ä 日本\n":    "a\tb\nc ä 日本\n",
+		"\x1b[2J\r\x00\u009b": `\x1b[2J\r\x00\u009b`,
+		"a\u202eb\xff\ufffd":  `a\u202eb\xff` + "\ufffd",
+	} {
+		is.Equal(show.Block(in), want)
+	}
+}
+
 func TestSizesAreInUnits(t *testing.T) {
 	is := is.New(t)
 	for in, want := range map[int64]string{0: "0 B", 999: "999 B", 1000: "1.0 kB", -1500: "-1.5 kB", 999_960: "1.0 MB", 512 << 20: "536.9 MB", 5e15: "5000.0 TB"} {

@@ -29,6 +29,7 @@ type dir struct {
 	files   fs.FS // of root: no link leads out of it
 	list    lister
 	refused map[string]string
+	absent  map[string]string // the digests of contents that pointers stand for, with their keys
 
 	first   sync.Once
 	names   []string          // of the last listing, sorted; nil before the first
@@ -59,24 +60,41 @@ func openDir(place string, o Options) (*dir, error) {
 	if err != nil {
 		return nil, err
 	}
-	d := &dir{o: o, path: place, root: root, files: root.FS()}
+	d := &dir{o: o, path: place, root: root, files: rooted{root}}
 	if usable(place) {
-		d.list = gitFiles{place}
-	} else if d.list, err = newWalked(d); err != nil {
+		d.list, err = newGitFiles(d)
+	} else {
+		d.list, err = newWalked(d)
+	}
+	if err != nil {
 		return nil, errors.Join(err, root.Close())
 	}
 	return d, nil
 }
 
-func (d *dir) Close() error               { return d.root.Close() }
-func (d *dir) Refused() map[string]string { return d.refused }
+// rooted is the file system of a root. That of the standard library has no names but UTF-8.
+type rooted struct{ *os.Root }
+
+func (r rooted) Open(name string) (fs.File, error) {
+	f, err := r.Root.Open(name)
+	if err != nil {
+		return nil, err
+	}
+	return f, nil
+}
+
+func (r rooted) ReadLink(name string) (string, error) { return r.Readlink(name) }
+
+func (d *dir) Close() error                 { return d.root.Close() }
+func (d *dir) Refused() map[string]string   { return d.refused }
+func (d *dir) Elsewhere() map[string]string { return d.absent }
 
 // Documents lists the whole folder first, yields its documents, and lists it once
 // more: a file that has gone meanwhile may have been deleted, or a disk may have been
 // taken away, so that the source counts as incomplete.
 func (d *dir) Documents(ctx context.Context) iter.Seq2[vsclient.Document, error] {
 	return func(yield func(vsclient.Document, error) bool) {
-		d.refused = map[string]string{}
+		d.refused, d.absent = map[string]string{}, map[string]string{}
 		for _, err := range d.chosen(ctx) {
 			if !yield(vsclient.Document{}, err) {
 				return
@@ -89,8 +107,12 @@ func (d *dir) Documents(ctx context.Context) iter.Seq2[vsclient.Document, error]
 			switch reason {
 			case "":
 				doc, err = d.document(name)
-			case NotIndexed:
+			case NotIndexed, notUTF8:
 				doc.Content = d.content(name)
+			case lfs:
+				if _, digest := pointed(func() (io.ReadCloser, error) { return d.files.Open(name) }); digest != "" {
+					d.absent[digest] = d.o.Prefix + name
+				}
 			}
 			var bad *frontMatterError
 			if errors.As(err, &bad) {
@@ -130,6 +152,9 @@ const (
 	linkOut         = "the link leads out of the folder or to nothing"
 	otherRepository = "it is another git repository: sync it by itself"
 )
+
+// notUTF8 is the reason for a file that has no key. The content of a document may have moved there.
+const notUTF8 = "its path is not UTF-8: rename it"
 
 var indexed = vsclient.Extensions()
 
@@ -191,9 +216,6 @@ func (d *dir) choose(ctx context.Context, take func(name, reason string)) (errs 
 
 // look returns the reason for which a file is refused, or "".
 func (d *dir) look(name string) (string, error) {
-	if !utf8.ValidString(name) {
-		return "its name is not UTF-8: rename it", nil
-	}
 	info, err := fs.Lstat(d.files, name)
 	if err != nil {
 		return "", err
@@ -213,6 +235,8 @@ func (d *dir) look(name string) (string, error) {
 		return "it is not a regular file", nil
 	case !d.wanted(name): // nobody asks for its content
 		return "", nil
+	case !utf8.ValidString(name):
+		return notUTF8, nil
 	case !slices.Contains(indexed, strings.ToLower(path.Ext(name))):
 		return NotIndexed, nil
 	case info.Size() < pointerSize:
@@ -239,22 +263,35 @@ const pointerSize = 1024
 // Pointer returns the reason for which a pointer in place of content is refused, or "". A
 // file that cannot be read is told of when it is put.
 func Pointer(open func() (io.ReadCloser, error)) string {
+	reason, _ := pointed(open)
+	return reason
+}
+
+// oid matches the SHA-256 of the content that a pointer of Git LFS stands for.
+var oid = regexp.MustCompile(`(?m)^oid sha256:([0-9a-f]{64})\r?$`)
+
+// pointed returns the reason for which a pointer is refused, and the SHA-256 of the content that it
+// stands for. Both are "" for another file, and the second for a pointer that does not tell it.
+func pointed(open func() (io.ReadCloser, error)) (reason, digest string) {
 	f, err := open()
 	if err != nil {
-		return ""
+		return "", ""
 	}
 	defer f.Close()
 	begin, err := io.ReadAll(io.LimitReader(f, pointerSize))
 	if err != nil || len(begin) == pointerSize {
-		return ""
+		return "", ""
 	}
 	text := strings.TrimPrefix(string(begin), "\ufeff")
 	for pointer, reason := range pointers {
 		if pointer.MatchString(text) {
-			return reason
+			if found := oid.FindStringSubmatch(text); found != nil {
+				digest = found[1]
+			}
+			return reason, digest
 		}
 	}
-	return ""
+	return "", ""
 }
 
 // unchanged returns an error when the folder is another one than before, or when a

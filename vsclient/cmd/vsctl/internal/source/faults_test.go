@@ -7,6 +7,7 @@ import (
 	"iter"
 	"os"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"syscall"
 	"testing"
@@ -186,21 +187,122 @@ func TestAFolderThatCannotBeReadWholeRemovesNothing(t *testing.T) {
 
 // TestADocumentThatMovesToANameThatIsNotPutStays renames a file so that it is refused.
 func TestADocumentThatMovesToANameThatIsNotPutStays(t *testing.T) {
-	for name, content := range map[string]string{"a.exe": "a.md", "a.md.bak": "a.md", "z.md": "---\na: [\n---\n"} {
+	for name, content := range map[string]string{"a.exe": "a.md", "a.md.bak": "a.md", "z.md": "---\na: [\n---\n", "\xe4.md": "a.md", "b\xe4/a.md": "a.md"} {
+		for _, way := range []string{"with git", "without git"} {
+			t.Run(name+" "+way, func(t *testing.T) {
+				is := is.New(t)
+				path := folder(t)
+				if way == "with git" {
+					repositories(path)
+				}
+				write(t, path, "a.md", content)
+				c := store(t, open(t, path, Options{}))
+				is.NoErr(os.MkdirAll(filepath.Join(path, filepath.Dir(name)), 0o755))
+				if err := os.Rename(filepath.Join(path, "a.md"), filepath.Join(path, name)); err != nil {
+					t.Skip("this file system has no such names:", err)
+				}
+				p := compare(t, c, open(t, path, Options{FrontMatter: []string{"*"}}).Documents(t.Context()))
+				is.Equal(p.Incomplete, "")
+				is.Equal(p.Removals, 1)
+				for _, e := range p.Entries {
+					is.True(e.Action != plan.Remove || strings.Contains(e.Withheld, strings.Trim(strconv.Quote(name), `"`)))
+				}
+			})
+		}
+	}
+}
+
+// TestAGitignoreThatCannotBeReadMakesTheFolderIncomplete has a work tree. Git complains of some
+// faults, and goes on without the file after others.
+func TestAGitignoreThatCannotBeReadMakesTheFolderIncomplete(t *testing.T) {
+	eio := func(name string) func(*dir) {
+		return func(d *dir) { d.files = faulty{d.files, map[string]error{"open " + name: syscall.EIO}} }
+	}
+	replaced := func(name string, by func(path string) error) func(*dir) {
+		return func(d *dir) {
+			path := filepath.Join(d.path, name)
+			must(os.RemoveAll(path))
+			must(by(path))
+		}
+	}
+	mkdir := func(path string) error { return os.Mkdir(path, 0o755) }
+	for name, change := range map[string]func(d *dir){
+		"EIO in the root":                          eio(".gitignore"),
+		"EIO in a folder":                          eio("b/.gitignore"),
+		"a folder in the root, and git is silent":  replaced(".gitignore", mkdir),
+		"a folder in a folder, and git is silent":  replaced("b/.gitignore", mkdir),
+		"a folder above the root, and so is git":   replaced("../.gitignore", mkdir),
+		"a link in a folder, and git complains":    replaced("b/.gitignore", func(path string) error { return os.Symlink("c.md", path) }),
+		"a link above the root, and git complains": replaced("../.gitignore", func(path string) error { return os.Symlink("docs/a.md", path) }),
+	} {
 		t.Run(name, func(t *testing.T) {
 			is := is.New(t)
 			path := folder(t)
-			write(t, path, "a.md", content)
-			c := store(t, open(t, path, Options{}))
-			is.NoErr(os.Rename(filepath.Join(path, "a.md"), filepath.Join(path, name)))
-			p := compare(t, c, open(t, path, Options{FrontMatter: []string{"*"}}).Documents(t.Context()))
-			is.Equal(p.Incomplete, "")
-			is.Equal(p.Removals, 1)
+			repositories(filepath.Dir(path))
+			write(t, path, ".gitignore", "b/*.md\nignored.md\n")
+			write(t, path, "b/other.txt", "other")
+			write(t, path, "b/.gitignore", "!c.md\n!d.md\n")
+			write(t, path, "ignored.md", "ignored")
+			s := open(t, path, Options{Include: []string{"*.md"}})
+			c := store(t, s)
+			change(s.(*dir))
+			p := compare(t, c, s.Documents(t.Context()))
+			is.True(strings.Contains(p.Incomplete, ".gitignore"))
 			for _, e := range p.Entries {
-				is.True(e.Action != plan.Remove || strings.Contains(e.Withheld, name))
+				is.True(e.Action != plan.Remove || e.Withheld != "")
+				is.True(e.Key != "ignored.md")
 			}
 		})
 	}
+}
+
+func TestARemovalReadsTheGitignoreOnceMore(t *testing.T) {
+	is := is.New(t)
+	path := folder(t)
+	repositories(path)
+	write(t, path, ".gitignore", "b/*\n")
+	s := open(t, path, Options{})
+	_, ok, err := s.Document(t.Context(), "b/c.md")
+	is.NoErr(err)
+	is.True(!ok) // it is ignored
+	is.NoErr(os.Mkdir(filepath.Join(path, "b/.gitignore"), 0o755))
+	_, _, err = s.Document(t.Context(), "b/c.md")
+	is.True(err != nil && strings.Contains(err.Error(), "b/.gitignore"))
+}
+
+// TestOrdinaryRunsOfGitAreComplete has a repository with much in it of which git could tell.
+func TestOrdinaryRunsOfGitAreComplete(t *testing.T) {
+	is := is.New(t)
+	path := folder(t)
+	repositories(path, "e")
+	submoduleOf(path, "sub")
+	write(t, path, ".gitignore", "\ufeff*.log\n\\\n[\n/b/**/x/\n")
+	write(t, path, ".gitattributes", "*.md text=auto eol=crlf\n[attr]\n")
+	write(t, path, "x.log", "x")
+	write(t, path, "crlf.md", "a\r\nb\n")
+	write(t, path, "gone.md", "gone")
+	run(path, "config", "core.autocrlf", "true")
+	_, _ = git(t.Context(), path, "add", "gone.md", "b") // it tells of line ends
+	must(os.Remove(filepath.Join(path, "gone.md")))
+	must(os.Mkdir(filepath.Join(path, "empty"), 0o755))
+	keys, err := keysOf(t, open(t, path, Options{Include: []string{"*.md"}}))
+	is.NoErr(err)
+	is.Equal(keys, []string{"a.md", "b/c.md", "b/d.md", "crlf.md"})
+	keys, err = keysOf(t, open(t, filepath.Join(path, "b"), Options{}))
+	is.NoErr(err)
+	is.Equal(keys, []string{"c.md", "d.md"})
+}
+
+func TestAPointerOfGitLFSTellsItsContent(t *testing.T) {
+	is := is.New(t)
+	path := folder(t)
+	sum := strings.Repeat("0a", 32)
+	write(t, path, "b/c.md", "version https://git-lfs.github.com/spec/v1\noid sha256:"+sum+"\nsize 12345\n")
+	write(t, path, "b/d.md", "version https://git-lfs.github.com/spec/v1\noid sha256:short\nsize 12345\n")
+	s := open(t, path, Options{Prefix: "p/"})
+	_, err := keysOf(t, s)
+	is.NoErr(err)
+	is.Equal(s.Elsewhere(), map[string]string{sum: "p/b/c.md"})
 }
 
 func must(err error) {

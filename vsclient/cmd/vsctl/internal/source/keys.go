@@ -121,7 +121,7 @@ func whole(text []byte) error {
 	return nil
 }
 
-// endLine reads an end line. One that has a name twice is an end line with an error.
+// endLine reads an end line. One that has a name twice, or another name, is an end line with an error.
 func endLine(text string) (count int, ok bool, err error) {
 	reads := func(to any) bool { return strings.HasPrefix(text, "{") && json.Unmarshal([]byte(text), to) == nil }
 	var names struct {
@@ -140,6 +140,11 @@ func endLine(text string) (count int, ok bool, err error) {
 		return 0, true, err
 	case !reads(&end) || !end.End || end.Count == nil:
 		return 0, false, nil
+	}
+	strict := json.NewDecoder(strings.NewReader(text))
+	strict.DisallowUnknownFields()
+	if strict.Decode(&end) != nil {
+		return 0, true, errors.New(endForm)
 	}
 	return *end.Count, true, nil
 }

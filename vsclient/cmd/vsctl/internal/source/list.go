@@ -16,14 +16,34 @@ import (
 	"slices"
 	"strings"
 	"syscall"
-	"unicode/utf8"
 
 	"github.com/go-git/go-git/v6/plumbing/format/gitignore"
 )
 
 // gitFiles lists the files of a folder in a work tree as git does: those that are
-// tracked, and those that no .gitignore names.
-type gitFiles struct{ dir string }
+// tracked, and those that no .gitignore names. When git opens a .gitignore and cannot read it, git
+// goes on without it and says nothing. So each of them is read here too.
+type gitFiles struct {
+	*dir
+	above []string // the folders above it in the work tree
+}
+
+func newGitFiles(d *dir) (g gitFiles, err error) {
+	g.dir = d
+	place, err := filepath.Abs(d.path)
+	if err == nil {
+		place, err = filepath.EvalSymlinks(place)
+	}
+	if err != nil {
+		return g, err
+	}
+	prefix, _ := git(context.Background(), d.path, "rev-parse", "--show-prefix") // a complaint comes again with the files
+	for range strings.Count(string(prefix), "/") {
+		place = filepath.Dir(place)
+		g.above = append(g.above, place)
+	}
+	return g, nil
+}
 
 // usable reports whether git can list the folder: it is in a work tree, and not
 // ignored itself, as the output of a site generator may be.
@@ -87,7 +107,7 @@ func SamePlace(ctx context.Context, one, other string) bool {
 var hookVariables = []string{"GIT_DIR", "GIT_WORK_TREE", "GIT_INDEX_FILE", "GIT_PREFIX"}
 
 func (g gitFiles) ls(ctx context.Context, name string) ([]byte, error) {
-	return git(ctx, g.dir, "--literal-pathspecs", "ls-files", "-t", "--cached", "--others", "--exclude-standard", "-z", "--", name)
+	return git(ctx, g.path, "--literal-pathspecs", "ls-files", "-t", "--cached", "--others", "--exclude-standard", "-z", "--", name)
 }
 
 func (g gitFiles) all(ctx context.Context) iter.Seq2[string, error] {
@@ -96,11 +116,32 @@ func (g gitFiles) all(ctx context.Context) iter.Seq2[string, error] {
 		if err != nil && !yield("", err) {
 			return
 		}
+		if err := g.aboveRead(); err != nil {
+			yield("", err)
+			return
+		}
+		unread := map[string]bool{} // whether git may list files of a folder that it ignores
 		for line := range strings.SplitSeq(string(out), "\x00") {
 			tag, name, _ := strings.Cut(strings.TrimSuffix(line, "/"), " ")
 			var sparse error
 			if tag == "S" { // git calls this skip-worktree
 				sparse = errSparse
+			}
+			more := true
+			skip := slices.ContainsFunc(foldersOf(name), func(folder string) bool {
+				if _, known := unread[folder]; !known {
+					err := readIgnore(g.files, folder)
+					if unread[folder] = err != nil; err != nil {
+						more = yield("", err)
+					}
+				}
+				return unread[folder]
+			})
+			if !more {
+				return
+			}
+			if skip {
+				continue
 			}
 			if name != "" && !yield(name, sparse) {
 				return
@@ -111,7 +152,43 @@ func (g gitFiles) all(ctx context.Context) iter.Seq2[string, error] {
 
 func (g gitFiles) has(ctx context.Context, name string) (bool, error) {
 	out, err := g.ls(ctx, name)
-	return len(out) > 0, err
+	if len(out) > 0 || err != nil {
+		return len(out) > 0, err
+	}
+	err = g.aboveRead()
+	for _, folder := range foldersOf(name) {
+		err = cmp.Or(err, readIgnore(g.files, folder))
+	}
+	return false, err
+}
+
+// aboveRead returns an error when a .gitignore above the folder cannot be read.
+func (g gitFiles) aboveRead() error {
+	for _, folder := range g.above {
+		if err := readIgnore(os.DirFS(folder), "."); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// readIgnore returns an error when the folder has a .gitignore that cannot be read.
+func readIgnore(files fs.FS, folder string) error {
+	if _, err := settings(files, path.Join(folder, ".gitignore")); err != nil && !absent(err) {
+		return fmt.Errorf("the files to ignore: %w", err)
+	}
+	return nil
+}
+
+// foldersOf returns the folders on the way to a file, from "." on.
+func foldersOf(name string) []string {
+	folders := []string{"."}
+	for i, r := range name {
+		if r == '/' {
+			folders = append(folders, name[:i])
+		}
+	}
+	return folders
 }
 
 func (g gitFiles) gone(string) error { return nil }
@@ -255,8 +332,7 @@ func (w walked) all(context.Context) iter.Seq2[string, error] {
 				}
 				return nil
 			}
-			// Nothing is put of another repository, nor of a folder that os.Root does not open.
-			if entry.IsDir() && (!utf8.ValidString(name) || w.other(name)) {
+			if entry.IsDir() && w.other(name) { // nothing is put of another repository
 				if !yield(name, nil) {
 					return fs.SkipAll
 				}
@@ -264,11 +340,14 @@ func (w walked) all(context.Context) iter.Seq2[string, error] {
 			}
 			if entry.IsDir() {
 				inner, err := descend(scope, w.files, name, parts)
-				scopes[name] = cmp.Or(inner, scope)
-				if err != nil && !yield("", err) {
+				scopes[name] = inner
+				switch {
+				case err == nil:
+					return nil
+				case !yield("", err):
 					return fs.SkipAll
 				}
-				return nil
+				return fs.SkipDir // nobody can tell which of its files are ignored
 			}
 			if !yield(name, nil) {
 				return fs.SkipAll

@@ -130,6 +130,8 @@ func counted(said, count int) error {
 	return nil
 }
 
+const endForm = `the end line is {"end":true,"count":N}`
+
 const noEnd = `the end line {"end":true,"count":N} is missing, so that the source may have been cut: make it again`
 
 func unended(err error) error {
@@ -151,7 +153,7 @@ func parse(raw []byte) (line, error) {
 	case err != nil:
 		return l, fmt.Errorf("a line is an object with key, path or text, attributes and chunking: %w", err)
 	case l.End && (l.Count == nil || l.Key != "" || l.Path != nil || l.Text != nil || l.Attributes != nil || l.Chunking != nil):
-		return l, errors.New(`the end line is {"end":true,"count":N}`)
+		return l, errors.New(endForm)
 	case !l.End && l.Key == "":
 		return l, errors.New("a line has no key")
 	case !l.End && (l.Path == nil) == (l.Text == nil):

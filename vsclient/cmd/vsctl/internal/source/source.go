@@ -33,6 +33,9 @@ type Source interface {
 	// Refused returns the keys of the last iteration that cannot be put, each with
 	// its reason.
 	Refused() map[string]string
+	// Elsewhere returns the SHA-256 of contents of the last iteration that are the source's and
+	// cannot be read here, each with a key.
+	Elsewhere() map[string]string
 	// Close ends the use of the source and of the contents of its documents.
 	Close() error
 }
@@ -126,6 +129,9 @@ func openLines(place string, stdin io.Reader) (lines, error) {
 	}
 	return lines{f, true, behindMark(f)}, nil
 }
+
+// Elsewhere returns nil: a list of keys has no contents, and a manifest with a pointer is incomplete.
+func (lines) Elsewhere() map[string]string { return nil }
 
 // all reads the lines from the first.
 func (l lines) all() io.Reader { return io.NewSectionReader(l, l.from, 1<<62) }

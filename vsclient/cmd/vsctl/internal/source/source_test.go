@@ -1,6 +1,7 @@
 package source
 
 import (
+	"cmp"
 	"fmt"
 	"io"
 	"math/rand/v2"
@@ -197,7 +198,8 @@ func lists(t *testing.T, path, ignore string) (git, without []string) {
 	write(t, path, ".gitignore", ignore)
 	s := open(t, path, Options{})
 	w, err := newWalked(s.(*dir))
-	if err != nil {
+	g, failed := newGitFiles(s.(*dir))
+	if err = cmp.Or(err, failed); err != nil {
 		t.Fatal(err)
 	}
 	list := func(l lister) (out []string) {
@@ -210,7 +212,7 @@ func lists(t *testing.T, path, ignore string) (git, without []string) {
 		slices.Sort(out)
 		return out
 	}
-	return list(gitFiles{path}), list(w)
+	return list(g), list(w)
 }
 
 // TestNoPatternsNameOtherFilesWithoutGit has lines of random parts in a .gitignore.
@@ -563,6 +565,14 @@ func TestAnEndLineOfAListHasEachNameOnce(t *testing.T) {
 	_, err := keysOf(t, s)
 	is.NoErr(err) // a key may have any form
 	is.Equal(len(s.Refused()), 1)
+}
+
+func TestAnEndLineOfAListHasNoOtherName(t *testing.T) {
+	for _, complete := range []bool{false, true} {
+		is := is.New(t)
+		_, err := keysOf(t, open(t, "keys:-", Options{Stdin: strings.NewReader("a\n" + `{"end":true,"x":1,"count":1}` + "\n"), Complete: complete}))
+		is.True(err != nil && strings.Contains(err.Error(), `the end line is {"end":true,"count":N}`))
+	}
 }
 
 // TestTheSamePlaceOfARepositoryIsInItsWorkTreesAndClones has folders and files.
