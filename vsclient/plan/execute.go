@@ -17,8 +17,8 @@ import (
 
 // ExecuteOptions say how a plan is executed.
 type ExecuteOptions struct {
-	// Approve is the number of removals that are approved although the guard refuses
-	// them: they go on when they are no more than that.
+	// Approve is the number of removals that a person has approved. The guard's refusal is lifted
+	// when the plan has no more removals than that.
 	Approve int
 	// Source opens the document of a key again; false: the source no longer has it. It is called
 	// from many goroutines. A plan of [Options.Reopen], or that was read from JSON, needs it.
@@ -35,7 +35,7 @@ type ExecuteOptions struct {
 	Refusals *Refusals
 }
 
-// Progress tells of an entry that has ended.
+// Progress describes an entry that has ended.
 type Progress struct {
 	Entry  Entry           // Entry.Withheld says why it was not executed
 	Result vsclient.Result // Result.Err is why it has failed
@@ -54,7 +54,7 @@ type Failure struct {
 type Report struct {
 	Counts   map[Action]int // entries that have changed the store
 	Done     int            // their sum
-	Idle     int            // entries that found nothing left to do, as after a listing that was late
+	Idle     int            // entries whose change the store had already
 	Failed   []Failure      // in the order of the plan
 	Withheld []Entry        // not executed; Entry.Withheld says why
 	Stale    []Entry        // not executed, since the store or the source has changed; Entry.Withheld says how

@@ -9,7 +9,7 @@ import (
 // Scope says which documents of the store are the source's. They alone are removed when
 // the source no longer has them. With both fields a document has to meet both; with
 // neither, nothing is removed. Without an owner, a document that has one is another's. A
-// file that vsclient has not written is never removed.
+// file that vsclient has not written is removed only with a document of its name.
 type Scope struct {
 	Owner  string `json:"owner,omitempty"`  // the value of the owner attribute
 	Prefix string `json:"prefix,omitempty"` // the beginning of the key
@@ -24,10 +24,10 @@ func (s Scope) has(key string, owner any) bool {
 	return s != Scope{} && mine && strings.HasPrefix(key, s.Prefix)
 }
 
-// Guard limits removals. More than Free are withheld when they exceed Share of the documents
-// within the scope, or Most. A zero field means its default. With a negative Share only Free
-// removals are allowed. Otherwise Free does not apply when more than one document, and more than
-// three quarters of all, would go and the source lacks their content.
+// Guard limits removals. Up to Free removals are allowed. More are withheld when they exceed Share
+// of the documents within the scope, or Most. A zero field means its default. A negative Share
+// allows Free removals and no more. Otherwise Free does not apply when two documents or more whose
+// content the source lacks would go, and they are more than three quarters of all.
 type Guard struct {
 	Free  int     `json:"free"`  // 0: 10
 	Most  int     `json:"most"`  // 0: 1,000

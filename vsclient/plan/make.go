@@ -39,11 +39,12 @@ type Options struct {
 	// stays under its key. Where two would go, one changed document does not make its content new.
 	// [ExecuteOptions.Approve] lifts that.
 	Overlap bool
-	// Doubt says in words why the source may be another one, such as "the last run has read /docs"; "":
-	// it is not. While a document would go, it withholds every change, unless more than half of the
-	// scope's documents (or one of two) are in the source unchanged. It does so with NoRemove too.
-	// Strict withholds every change even then. [ExecuteOptions.Approve] lifts both.
-	Doubt  string
+	// Doubt is the reason to think that the source may be another one, such as "the last run has read
+	// /docs"; "": there is none. While a document would go, a Doubt withholds every change, unless more
+	// than half of the scope's documents (or one of two) are in the source unchanged. It does so with
+	// NoRemove too. [ExecuteOptions.Approve] lifts it.
+	Doubt string
+	// Strict has a Doubt withhold every change however many documents are unchanged.
 	Strict bool
 	// Reopen leaves the documents out of the plan, which is smaller then. [ExecuteOptions.Source]
 	// opens them again.

@@ -188,7 +188,7 @@ func TestAPlanEndsWhenTheStoreCannotBeReached(t *testing.T) {
 	})
 }
 
-// TestTwoPlansAreAlike makes two plans of a store with every kind of difference, and
+// TestTwoPlansAreAlikeAndWriteNothing makes two plans of a store with every kind of difference, and
 // looks for requests that write.
 func TestTwoPlansAreAlikeAndWriteNothing(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {

@@ -18,14 +18,16 @@
 // seems to be another one changes nothing ([Options.Overlap], [Options.Doubt]). A removal
 // whose content the source has under another key is withheld until that key has it.
 //
-// Puts come first and removals last. Before each removal the store must still have the
-// version that the plan has seen, and [ExecuteOptions.Exists] asks the source once more.
+// Puts come first and removals last. A document is removed on condition that its newest version
+// is the one that the plan has seen ([vsclient.Change.IfVersion]), and after
+// [ExecuteOptions.Exists] was asked once more.
 //
 // # Owners
 //
-// With [Scope.Owner], each document that is put bears the attribute "owner". A document
-// with another owner is a [Conflict] and stays as it is. A document without an owner
-// becomes the source's when the source has its key.
+// With [Scope.Owner], each document that is put has the attribute "owner". A document
+// with another owner is a [Conflict] and stays as it is. So is one with a value in the attribute
+// "collection", where the Conduit connector keeps the owner, unless the source's document has that
+// attribute too. A document without an owner becomes the source's when the source has its key.
 //
 // # Later
 //
@@ -56,7 +58,7 @@ const (
 	Rechunk    Action = "rechunk"    // the same content with another chunking
 	Attributes Action = "attributes" // the same content with other attributes; nothing is uploaded
 	Repair     Action = "repair"     // the stored document failed to be indexed, or is stuck
-	Duplicate  Action = "duplicate"  // an older version of a key whose newer one is searchable
+	Duplicate  Action = "duplicate"  // an older version of a key; it goes with a put of the key
 	Remove     Action = "remove"     // the source no longer has the document
 	Conflict   Action = "conflict"   // the document is another owner's; nothing is done
 	Refused    Action = "refused"    // the document cannot be put; nothing is done
