@@ -18,7 +18,7 @@ var errReplaced = errors.New("the File was removed")
 func (c *Client) removed(id string, failed bool) {
 	cause := errReplaced
 	if failed {
-		cause = fail.New(fail.Indexing, "File %s could not be indexed, and was removed", id)
+		cause = fail.New(fail.Unavailable, "File %s could not be indexed, for a reason that was not seen, and was removed", id)
 	}
 	c.awaited.Removed(id, cause)
 }

@@ -520,3 +520,22 @@ func TestChangesOfOneCallOnConditionOfAVersionAreMadeOneByOne(t *testing.T) {
 		w.Expect(map[string]string{"a.md": "one"})
 	})
 }
+
+// TestADeleteOnConditionOfAVersionIsNotRefusedForItsOwnRemoval has another process replace a document
+// that the client knows.
+func TestADeleteOnConditionOfAVersionIsNotRefusedForItsOwnRemoval(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		is := is.New(t)
+		w := worldtest.New(t, openaitest.Config{Latency: 40 * time.Millisecond, IndexTime: time.Second})
+		c := w.Client()
+		is.NoErr(onlyErr(c.Put(t.Context(), doc("a.md", "one"))))
+		time.Sleep(time.Minute)
+		newer, err := w.Client().Put(t.Context(), doc("a.md", "two"))
+		is.NoErr(err)
+		time.Sleep(time.Minute)
+		r := c.Apply(t.Context(), []vsclient.Change{vsclient.Delete("a.md").IfVersion(newer.Version)}, nil)[0]
+		is.NoErr(r.Err)
+		is.Equal(r.Outcome, vsclient.Deleted)
+		is.Equal(len(w.Holds()), 0)
+	})
+}

@@ -258,6 +258,9 @@ func (c *Client) delete(ctx context.Context, p *prepared) (Result, error) {
 			c.keep.Tend(p.Doc)
 			return Result{}, err
 		}
+		if p.cond != nil {
+			p.cond.Gone = true
+		}
 		if !moved {
 			c.keep.Watch(p.Doc, young, 0)
 			return r, nil

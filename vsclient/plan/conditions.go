@@ -29,18 +29,19 @@ func (x *execution) look(ctx context.Context) error {
 	for i, e := range p.Entries {
 		h := cmp.Or(now.Newest[e.Key], new(stored.Document))
 		owner := h.Owner()
+		other := !e.Unowned && owner != nil && owner != p.Scope.Owner && (p.Scope.Owner != "" || e.Action == Remove)
 		switch {
-		case e.acts() && !e.Unowned && owner != nil && owner != p.Scope.Owner && (p.Scope.Owner != "" || e.Action == Remove):
+		case other && e.acts():
 			x.end(i, stale("the stored document has the %s by now", now.Named(h)), vsclient.Result{})
+		case other && e.Action == Unchanged:
+			x.ends[i] = stale("the stored document has the %s by now", now.Named(h))
 		case e.Action == Duplicate && !slices.ContainsFunc(now.Older[e.Key], func(old *stored.Document) bool { return old.FileID == e.FileID }):
 			x.end(i, end{idle: true}, vsclient.Result{})
-		case e.Action == Unchanged && !e.Indexing() && h.Version != e.Version && h.Content != digest.Of(e.SHA256):
-			switch info, err := x.c.Get(ctx, e.Key); { // the listing may be late
-			case errors.Is(err, vsclient.ErrNotFound):
-				x.ends[i] = stale("the stored document is gone")
-			case err == nil && info.SHA256 != e.SHA256:
-				x.ends[i] = stale("the stored document is another version by now, File %s", info.FileID)
-			}
+		case e.Action != Unchanged, e.Indexing(), h.Version == e.Version, h.Content == digest.Of(e.SHA256):
+		case h.FileID == "":
+			x.ends[i] = stale("the stored document is gone")
+		default:
+			x.ends[i] = stale("the stored document is another version by now, File %s", h.FileID)
 		}
 	}
 	return nil

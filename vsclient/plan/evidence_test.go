@@ -104,6 +104,47 @@ func TestAMoveOfAnOldPlanIsWithheldWhenTheNewDocumentIsGone(t *testing.T) {
 	}
 }
 
+// TestAMoveOfAnOldPlanIsWithheldWhenTheNewDocumentIsAnothers has another owner take the document
+// under its new key.
+func TestAMoveOfAnOldPlanIsWithheldWhenTheNewDocumentIsAnothers(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		is := is.New(t)
+		w := worldtest.New(t, openaitest.Config{})
+		putAll(w, ofUs(doc("old.md", "text")), ofUs(doc("new.md", "text")))
+		p := again(t, makePlan(w, w.Client(), source(doc("new.md", "text")), us))
+		theirs(w, "new.md")
+		r := run(w, w.Client(), p, plan.ExecuteOptions{Source: opener(doc("new.md", "text"))})
+		is.Equal(withheld(r.Stale), map[string]string{"new.md": `the stored document has the owner "them" by now`})
+		is.Equal(len(r.Withheld), 1)
+		is.Equal(stored(w), []string{"new.md: text", "old.md: text"})
+	})
+}
+
+// TestARemovalIsWithheldForNoContentThatTheSourceLacks has an older version of a document, which
+// OpenAI refuses to replace, and another document with the same content.
+func TestARemovalIsWithheldForNoContentThatTheSourceLacks(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		is := is.New(t)
+		fails := false
+		w := worldtest.New(t, openaitest.Config{IndexTime: time.Second, FailIndexing: func(openaitest.FileInfo) (code, message string) {
+			if fails {
+				code = "invalid_file"
+			}
+			return code, ""
+		}})
+		putAll(w, ofUs(doc("a.md", "text")), ofUs(doc("gone.md", "text")))
+		fails = true
+		attach(w, ofUs(doc("a.md", "broken")))
+		time.Sleep(time.Minute)
+		c := w.Client()
+		p := makePlan(w, c, source(doc("a.md", "broken")), us)
+		is.Equal(lines(p), []string{"repair a.md", "duplicate a.md", "remove gone.md"})
+		r := run(w, c, p, plan.ExecuteOptions{})
+		is.Equal(len(r.Withheld), 0)
+		is.Equal(stored(w), []string{"a.md: text"})
+	})
+}
+
 // TestADocumentThatAnotherPutsDuringTheRemovalsStays has its new version be indexed for long.
 func TestADocumentThatAnotherPutsDuringTheRemovalsStays(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
@@ -165,10 +206,11 @@ func TestADocumentWhoseOwnerStandsInTheOtherAttributeIsAnothers(t *testing.T) {
 		want     string
 	}{
 		{"a plan with an owner", collection(doc("a.md", "a")), doc("a.md", "new"), us, "conflict a.md"},
-		{"a plan without an owner", collection(doc("a.md", "a")), doc("a.md", "new"), plan.Options{}, "conflict a.md"},
+		{"a plan without an owner", collection(doc("a.md", "a")), doc("a.md", "new"), plan.Options{}, "replace a.md"},
 		{"a plan whose owner stands in Conduit's attribute", ofThem(doc("a.md", "a")), doc("a.md", "new"), plan.Options{Scope: plan.Scope{Owner: "pages"}, OwnerAttribute: "collection"}, "conflict a.md"},
 		{"the plan's documents", collection(doc("a.md", "a")), doc("a.md", "new"), plan.Options{Scope: plan.Scope{Owner: "pages"}, OwnerAttribute: "collection"}, "replace a.md"},
-		{"the source's document has the attribute too", collection(doc("a.md", "a")), with(doc("a.md", "a"), vsclient.Attributes{"collection": "essays"}), us, "attributes a.md"},
+		{"the source's document has another value there", collection(doc("a.md", "a")), with(doc("a.md", "a"), vsclient.Attributes{"collection": "essays"}), us, "conflict a.md"},
+		{"the source's document has the same value there", collection(doc("a.md", "a")), collection(doc("a.md", "a")), us, "attributes a.md"},
 	} {
 		t.Run(c.sentence, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {

@@ -303,14 +303,13 @@ func (x *execution) beforeRemovals(ctx context.Context) string {
 // flush waits for the documents that were attached under Config.Async. Their entries have the
 // errors of those that came to nothing. It returns the first.
 func (x *execution) flush(ctx context.Context) error {
-	var all []error
-	switch err := x.c.Flush(ctx).(type) { //nolint:errorlint // the errors of a join one by one
-	case nil:
+	err := x.c.Flush(ctx)
+	if err == nil {
 		return nil
-	case interface{ Unwrap() []error }:
-		all = err.Unwrap()
-	default:
-		all = []error{err}
+	}
+	all := []error{err}
+	if join, is := err.(interface{ Unwrap() []error }); is { //nolint:errorlint // its parts one by one
+		all = join.Unwrap()
 	}
 	byKey := make(map[string]error, len(all))
 	for _, err := range all {
@@ -450,7 +449,8 @@ func (x *execution) remove(ctx context.Context, e Entry) (vsclient.Result, end) 
 func (x *execution) arrived(ctx context.Context, content string) bool {
 	for _, key := range x.moved[content] {
 		info, err := x.c.Get(ctx, key)
-		if err == nil && info.SHA256 == content && info.Status == vsclient.Completed {
+		mine := x.plan.Scope.Owner == "" || info.Attributes[x.plan.OwnerAttribute] == x.plan.Scope.Owner
+		if err == nil && mine && info.SHA256 == content && info.Status == vsclient.Completed {
 			return true
 		}
 	}

@@ -51,8 +51,7 @@ type Options struct {
 	Reopen bool
 }
 
-// SourceEmpty is the reason of removals that are withheld because the source has no document
-// ([Options.Empty]).
+// SourceEmpty is the reason of removals that [Options.Empty] would allow.
 const SourceEmpty = "the source is empty"
 
 // DefaultOwnerAttribute is the attribute that carries the owner of a document.
@@ -177,7 +176,7 @@ func (m *maker) take(ctx context.Context, d vsclient.Document) error {
 	for _, old := range m.store.Older[d.Key] {
 		m.plan.Entries = append(m.plan.Entries, Entry{
 			Action: Duplicate, Key: d.Key, Reason: reason,
-			Bytes: old.Size, SHA256: old.Content.String(), FileID: old.FileID, Version: old.Version,
+			Bytes: old.Size, SHA256: old.Content.String(), FileID: old.FileID, Version: old.Version, Unowned: e.Unowned,
 		})
 	}
 	return nil

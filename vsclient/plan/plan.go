@@ -26,8 +26,8 @@
 //
 // With [Scope.Owner], each document that is put has the attribute "owner". A document
 // with another owner is a [Conflict] and stays as it is. So is one with a value in the attribute
-// "collection", where the Conduit connector keeps the owner, unless the source's document has that
-// attribute too. A document without an owner becomes the source's when the source has its key.
+// "collection", where the Conduit connector keeps the owner, unless the source's document has the
+// same value there. A document without an owner becomes the source's when the source has its key.
 //
 // # Later
 //

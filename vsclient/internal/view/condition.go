@@ -17,6 +17,7 @@ type Condition struct {
 	Own     map[string]any // its attributes; nil for an attribute that it must not have
 	Prints  string         // the same, packed
 	Version *int64         // the number of its newest version, whatever its status; nil: any
+	Gone    bool           // the change has removed that version: older ones meet it, and none
 }
 
 // Same reports whether one is the same condition: none, or the same attributes and any version.
@@ -50,7 +51,7 @@ func (v *View) Check(ctx context.Context, d Doc, h ledger.Holdings, c *Condition
 		}
 		id := v.Read(s)
 		same := source.SHA256 != "" && id.Source.SHA256 == source.SHA256 && id.Source.Chunking == source.Chunking
-		if c.Version != nil && id.Version != *c.Version && !same {
+		if c.Version != nil && id.Version != *c.Version && !same && !(c.Gone && id.Version < *c.Version) {
 			return h, fail.New(fail.Conflict, "the newest version of the key is %d, File %s, and the change asks for %d", id.Version, one.ID, *c.Version)
 		}
 		for _, name := range slices.Sorted(maps.Keys(c.Own)) {
@@ -60,7 +61,7 @@ func (v *View) Check(ctx context.Context, d Doc, h ledger.Holdings, c *Condition
 		}
 		return v.Known(d), nil
 	}
-	if c.Version != nil && *c.Version != 0 {
+	if c.Version != nil && *c.Version != 0 && !c.Gone {
 		return h, fail.New(fail.Conflict, "the key has no version, and the change asks for %d", *c.Version)
 	}
 	return v.Known(d), nil

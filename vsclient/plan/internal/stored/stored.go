@@ -40,13 +40,14 @@ type Store struct {
 
 	Size, Usage int64 // of the documents whose size is known
 
-	attribute string
+	attribute, owner string
 }
 
-// List reads the store's listing. attribute holds the owner of a document. A document has another
-// owner than owner when one of its versions has: they go together.
+// List reads the store's listing. attribute holds the owner of a document. Where owner is not empty,
+// the other usual attribute can hold another owner. A file of another tool goes with the document of
+// its name: its owner counts.
 func List(ctx context.Context, c *vsclient.Client, attribute, owner string) (*Store, error) {
-	s := &Store{Newest: make(map[string]*Document), Older: make(map[string][]*Document), attribute: attribute}
+	s := &Store{Newest: make(map[string]*Document), Older: make(map[string][]*Document), attribute: attribute, owner: owner}
 	for info, err := range c.List(ctx) {
 		if err != nil {
 			return nil, err
@@ -58,7 +59,7 @@ func List(ctx context.Context, c *vsclient.Client, attribute, owner string) (*St
 	for key, older := range s.Older {
 		slices.SortFunc(older, newestFirst)
 		for _, old := range older {
-			if other := old.Owner(); other != nil && other != owner {
+			if other := old.Owner(); old.Version == 0 && other != nil && other != owner {
 				s.Newest[key].owner = old.owner
 			}
 		}
@@ -102,7 +103,7 @@ type elsewhere struct {
 
 func (s *Store) ownerOf(a vsclient.Attributes) any {
 	for _, name := range []string{OwnerAttribute, conduitAttribute} {
-		if a[s.attribute] == nil && a[name] != nil {
+		if s.owner != "" && a[s.attribute] == nil && a[name] != nil {
 			return elsewhere{name, a[name]}
 		}
 	}
@@ -117,10 +118,10 @@ func (d *Document) Owner() any {
 	return d.owner.Value()
 }
 
-// OwnerBeside returns the owner. Where the source's document has the other usual attribute too,
-// that is an attribute as any other.
+// OwnerBeside returns the owner. Where the source's document has the same value in the other usual
+// attribute, that is an attribute as any other.
 func (d *Document) OwnerBeside(want vsclient.Attributes) any {
-	if other, is := d.Owner().(elsewhere); is && want[other.attribute] != nil {
+	if other, is := d.Owner().(elsewhere); is && want[other.attribute] == other.owner {
 		return nil
 	}
 	return d.Owner()
