@@ -201,8 +201,10 @@ func (a *app) putCommand() *cobra.Command {
 			if err != nil && vsclient.ClassOf(err) != vsclient.BadDocument { // Put tells of a bad key
 				return outcome{}, err
 			}
-			if owner := stored.Attributes[ownerAttribute]; owner != nil {
-				d.Attributes[ownerAttribute] = owner
+			for _, name := range []string{ownerAttribute, plan.DefaultOwnerAttribute, "collection"} { // the last is Conduit's
+				if owner := stored.Attributes[name]; owner != nil && d.Attributes[name] == nil {
+					d.Attributes[name] = owner
+				}
 			}
 		}
 		a.gate.writing.Store(true)

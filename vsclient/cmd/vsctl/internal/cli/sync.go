@@ -415,6 +415,9 @@ func warned(out outcome, p *plan.Plan, withheld []plan.Entry) outcome {
 			break
 		}
 	}
+	if slices.ContainsFunc(withheld, func(e plan.Entry) bool { return e.Withheld == p.Guarded }) {
+		reason = p.Guarded // a number lifts it
+	}
 	switch {
 	case out.code != Done && out.code != Pending || reason == "":
 		return out

@@ -280,19 +280,35 @@ func TestEachSignStandsForItsChange(t *testing.T) {
 
 // TestAContentBehindAPointerIsNotGone renames a file of Git LFS, and has its pointer alone.
 func TestAContentBehindAPointerIsNotGone(t *testing.T) {
-	for _, args := range [][]string{nil, {"--approve-removals", "1"}} {
+	for _, c := range []struct {
+		name string
+		args []string
+	}{
+		{"other.md", nil},
+		{"other.md", []string{"--approve-removals", "1"}},
+		{"other.bin", nil}, // OpenAI does not index it
+		{"\xe4.md", nil},
+	} {
 		is := is.New(t)
 		w := newWorld(t, openaitest.Config{})
 		w.write("sub/large.md", "large")
 		w.must(cli.Done, "sync", w.dir, "--owner", "hb", "-y")
 		w.remove("sub/large.md")
-		w.write("other.md", fmt.Sprintf("version https://git-lfs.github.com/spec/v1\noid sha256:%x\nsize 5\n", sha256.Sum256([]byte("large"))))
-		out, errs, code := w.run(append([]string{"sync", w.dir, "--owner", "hb", "-y"}, args...)...)
+		w.write(c.name, fmt.Sprintf("version https://git-lfs.github.com/spec/v1\noid sha256:%x\nsize 5\n", sha256.Sum256([]byte("large"))))
+		out, errs, code := w.run(append([]string{"sync", w.dir, "--owner", "hb", "-y"}, c.args...)...)
 		is.Equal(code, cli.Withheld)
 		is.True(strings.Contains(out, "- sub/large.md  (withheld: "))
-		is.True(strings.Contains(errs, `the source has its content under "other.md", which is a pointer of Git LFS`))
+		is.True(strings.Contains(errs, fmt.Sprintf("the source has its content under %q, which is a pointer of Git LFS", c.name)))
 		is.Equal(w.keys(), []string{"a.md", "sub/b.md", "sub/c.md", "sub/large.md"})
 	}
+}
+
+func TestADocumentThatIsPutKeepsTheOwnerThatConduitHasGivenIt(t *testing.T) {
+	is := is.New(t)
+	w := newWorld(t, openaitest.Config{})
+	w.must(cli.Done, "put", "page.md", filepath.Join(w.dir, "a.md"), "--attribute", "collection=pages")
+	w.must(cli.Done, "put", "page.md", filepath.Join(w.dir, "sub/b.md"))
+	is.True(strings.Contains(w.must(cli.Done, "get", "page.md"), "pages"))
 }
 
 func TestAListOfKeysRemovesAndPutsNothing(t *testing.T) {

@@ -215,7 +215,7 @@ func (d *dir) choose(ctx context.Context, take func(name, reason string)) (errs 
 }
 
 // look returns the reason for which a file is refused, or "".
-func (d *dir) look(name string) (string, error) {
+func (d *dir) look(name string) (reason string, err error) {
 	info, err := fs.Lstat(d.files, name)
 	if err != nil {
 		return "", err
@@ -235,14 +235,17 @@ func (d *dir) look(name string) (string, error) {
 		return "it is not a regular file", nil
 	case !d.wanted(name): // nobody asks for its content
 		return "", nil
-	case !utf8.ValidString(name):
-		return notUTF8, nil
-	case !slices.Contains(indexed, strings.ToLower(path.Ext(name))):
-		return NotIndexed, nil
 	case info.Size() < pointerSize:
-		return Pointer(func() (io.ReadCloser, error) { return d.files.Open(name) }), nil
+		reason = Pointer(func() (io.ReadCloser, error) { return d.files.Open(name) })
 	}
-	return "", nil
+	switch {
+	case reason != "":
+	case !utf8.ValidString(name):
+		reason = notUTF8
+	case !slices.Contains(indexed, strings.ToLower(path.Ext(name))):
+		reason = NotIndexed
+	}
+	return reason, nil
 }
 
 // pointers are files that stand for content which is not here. Git LFS has had three forms.

@@ -113,7 +113,7 @@ func (g gitFiles) ls(ctx context.Context, name string) ([]byte, error) {
 func (g gitFiles) all(ctx context.Context) iter.Seq2[string, error] {
 	return func(yield func(string, error) bool) {
 		out, err := g.ls(ctx, ".")
-		if err != nil && !yield("", err) {
+		if err != nil && (!yield("", err) || !closed(err)) { // git may list files that it ignores
 			return
 		}
 		if err := g.aboveRead(); err != nil {
@@ -148,6 +148,12 @@ func (g gitFiles) all(ctx context.Context) iter.Seq2[string, error] {
 			}
 		}
 	}
+}
+
+// closed reports whether git complains of nothing but folders that it cannot open.
+func closed(err error) bool {
+	said := strings.TrimPrefix(err.Error(), "git: ")
+	return !slices.ContainsFunc(strings.Split(said, "; "), func(line string) bool { return !strings.HasPrefix(line, "warning: could not open directory") })
 }
 
 func (g gitFiles) has(ctx context.Context, name string) (bool, error) {

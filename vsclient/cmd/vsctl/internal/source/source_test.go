@@ -102,6 +102,16 @@ func TestIgnoredFilesAreLeftOutWithGitAndWithout(t *testing.T) {
 			}
 		})
 	}
+	t.Run("a work tree with a link that git does not follow", func(t *testing.T) {
+		is := is.New(t)
+		path := folder(t)
+		git(path, "init", "-q")
+		write(t, path, "rules", "d.md\n")
+		is.NoErr(os.Symlink("../rules", filepath.Join(path, "b", ".gitignore")))
+		got, err := keysOf(t, open(t, path, Options{}))
+		is.True(strings.Contains(err.Error(), "unable to access"))
+		is.Equal(len(got), 0) // one of them may be ignored
+	})
 	t.Run("a work tree whose git is told to trace", func(t *testing.T) {
 		is := is.New(t)
 		path := folder(t)
