@@ -308,7 +308,7 @@ func (x *execution) flush(ctx context.Context) error {
 		return nil
 	}
 	all := []error{err}
-	if join, is := err.(interface{ Unwrap() []error }); is { //nolint:errorlint // its parts one by one
+	if join, is := err.(interface{ Unwrap() []error }); is {
 		all = join.Unwrap()
 	}
 	byKey := make(map[string]error, len(all))

@@ -12,7 +12,7 @@ import (
 	"github.com/conduitio-labs/conduit-connector-openai-vectorstore/vsclient/internal/naming"
 )
 
-// Condition is what the stored document must be for a change to be made.
+// Condition describes the stored document that a change asks for.
 type Condition struct {
 	Own     map[string]any // its attributes; nil for an attribute that it must not have
 	Prints  string         // the same, packed
