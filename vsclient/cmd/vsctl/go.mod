@@ -9,7 +9,7 @@ require (
 	github.com/goccy/go-yaml v1.19.2
 	github.com/matryer/is v1.4.1
 	github.com/spf13/cobra v1.10.2
-	github.com/spf13/pflag v1.1.0 // 1.1.0 writes [=true|false] behind each switch of a help text
+	github.com/spf13/pflag v1.0.9 // 1.1.0 writes [=true|false] behind each switch of a help text
 	golang.org/x/term v0.48.0
 )
 
